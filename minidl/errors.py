@@ -1,0 +1,112 @@
+"""Errors that say what was wrong, what was received and what to do.
+
+Every error a user can cause is a MinidlError and prints as
+
+    conv2d: weight expects 3 input channels per group, x has 1
+      x       (64, 1, 28, 28)
+      weight  (6, 3, 5, 5)
+      hint: groups=1; did you mean in_channels=1?
+      in model: LeNet5.features.0 (Conv2d)
+
+The subclasses also derive from Python's own exception of the same meaning, so that
+`except ValueError` keeps working.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class MinidlError(Exception):
+    """Base of all errors raised for a user's mistake.
+
+    Args:
+        op: the operation or function that refuses, as the user calls it ("conv2d").
+        rule: the rule that was broken, in one sentence, with the numbers.
+        received: name -> value of the arguments that matter. Tensors and arrays print as their
+            shape, everything else by repr.
+        hint: what to do about it.
+    """
+
+    def __init__(self, op: str, rule: str, received: dict[str, Any] | None = None, hint: str = ""):
+        super().__init__(op, rule)
+        self.op = op
+        self.rule = rule
+        self.received = {name: describe(value) for name, value in (received or {}).items()}
+        self.hint = hint
+        self.modules: list = []  # innermost first: Module.__call__ adds itself as the error passes
+
+    def __str__(self) -> str:
+        lines = [f"{self.op}: {self.rule}"]
+        width = max((len(name) for name in self.received), default=0)
+        lines += [f"  {name:<{width}}  {text}" for name, text in self.received.items()]
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        if self.modules:
+            lines.append(f"  in model: {module_path(self.modules)}")
+        return "\n".join(lines)
+
+
+class ShapeError(MinidlError, ValueError):
+    """The shapes of the arguments do not fit each other or the operation."""
+
+
+class ArgumentError(MinidlError, ValueError):
+    """An argument has a value that the function does not accept."""
+
+
+class DtypeError(MinidlError, TypeError):
+    """An argument has a type or element type that the function does not accept."""
+
+
+class GraphError(MinidlError, RuntimeError):
+    """The recorded graph cannot be walked: nothing recorded, already freed, ..."""
+
+
+class KernelError(MinidlError, NotImplementedError):
+    """No kernel of the chosen set exists for an operation. Never replaced silently by another."""
+
+
+class DeviceError(MinidlError, RuntimeError):
+    """Tensors are on different devices, or the device asked for is not there."""
+
+
+class DataError(MinidlError, ValueError):
+    """A data set, picture or archive is missing, damaged or not what it claims to be."""
+
+
+class CheckpointError(MinidlError, ValueError):
+    """A checkpoint or weight file is missing, damaged or made for another model."""
+
+
+class NonFiniteError(MinidlError, ArithmeticError):
+    """The loss became NaN or infinite."""
+
+
+def describe(value: Any) -> str:
+    """How a value appears in an error: arrays by shape (and dtype unless float32)."""
+    shape = getattr(value, "shape", None)
+    if shape is None or not hasattr(value, "dtype"):
+        return repr(value)
+    text = str(tuple(shape))
+    return text if str(value.dtype) == "float32" else f"{text} {value.dtype}"
+
+
+def module_path(modules: list) -> str:
+    """'LeNet5.features.0 (Conv2d)' from the modules an error passed, innermost first."""
+    outermost, innermost = modules[-1], modules[0]
+    path = type(outermost).__name__
+    for name, module in outermost.named_modules():
+        if module is innermost and name:
+            path += f".{name}"
+            break
+    return f"{path} ({type(innermost).__name__})"
+
+
+def nearest(word: str, choices) -> str:
+    """'did you mean sgd?' for the closest of `choices`, or the list of all of them."""
+    from difflib import get_close_matches
+
+    choices = sorted(str(choice) for choice in choices)
+    close = get_close_matches(str(word).lower(), choices, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"one of: {', '.join(choices)}"

@@ -1,0 +1,124 @@
+"""One recorded operation.
+
+An operation is a subclass of Function with its forward and backward side by side, both on raw
+arrays (NumPy or CuPy). Applying one to Tensors computes the output and, when a gradient will be
+needed, leaves the Function in the graph:
+
+        x ──┐
+            ├── Function ── y          y.grad_fn is the Function
+        w ──┘                          Function.inputs is (x, w)
+
+That is the whole graph: Tensors point at the Function that made them, Functions at their inputs.
+minidl/backward.py walks it in the other direction.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from minidl.tensor import Tensor
+
+
+class Function:
+    """Base class of operations. `Conv2d(stride, padding).apply(x, w)` runs one and records it.
+
+    A subclass takes its parameters in `__init__` and defines
+
+    - `forward(*arrays)`: the output array, or a tuple of them. Whatever backward will need is kept
+      as attributes of self, where `self.needs_grad` says that it will be needed.
+    - `backward(*gys)`: given the gradient with respect to each output (None for an output that
+      nothing used), the gradient with respect to each input, in order, or None where
+      `self.needs_grad` is False. A returned array is either new or shares memory with a gy (an
+      op may pass gy through); it is never an array kept elsewhere.
+
+    Attributes:
+        inputs: the Tensors that apply was called with (empty until recorded).
+        needs_grad: for each input, whether backward has to compute its gradient.
+    """
+
+    inputs: tuple = ()
+    needs_grad: tuple = ()
+    n_outputs: int = 1
+    output_hooks: dict | None = None  # output index -> hooks, see Tensor.register_hook
+    freed: bool = False
+
+    def apply(self, *inputs):
+        """Compute the output Tensor (or a tuple of them) and record self if a gradient flows."""
+        recording = grad_mode.enabled
+        needs_grad, arrays, any_grad = [], [], False
+        for x in inputs:
+            needed = recording and x.requires_grad
+            any_grad = any_grad or needed
+            needs_grad.append(needed)
+            arrays.append(x.data)
+        self.needs_grad = needs_grad
+        y = self.forward(*arrays)
+        if any_grad:
+            self.inputs = inputs
+        if not isinstance(y, tuple):
+            return Tensor(y, any_grad, self if any_grad else None)
+        self.n_outputs = len(y)
+        outputs = []
+        for index, array in enumerate(y):
+            # Integer outputs (the indices of max_pool2d, say) are constants to the graph.
+            recorded = any_grad and array.dtype.kind == "f"
+            outputs.append(Tensor(array, recorded, self if recorded else None, output_index=index))
+        return tuple(outputs)
+
+    def forward(self, *arrays: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}.forward")
+
+    def backward(self, *gys: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}.backward")
+
+    def free(self) -> None:
+        """Drop inputs and everything forward kept. A second walk through self is an error."""
+        self.__dict__.clear()
+        self.freed = True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}{' (freed)' if self.freed else ''}>"
+
+
+class GradMode(threading.local):
+    """Whether operations are recorded, for each thread its own: see no_grad."""
+
+    enabled = True
+
+
+grad_mode = GradMode()
+
+
+class set_grad_enabled:
+    """Record operations or not, as a context manager: `with set_grad_enabled(train): ...`."""
+
+    def __init__(self, enabled: bool):
+        self.enabled = bool(enabled)
+
+    def __enter__(self):
+        self.previous = grad_mode.enabled
+        grad_mode.enabled = self.enabled
+        return self
+
+    def __exit__(self, *exception):
+        grad_mode.enabled = self.previous
+
+
+class no_grad(set_grad_enabled):
+    """`with minidl.no_grad():` nothing inside is recorded, and leaves may change in place."""
+
+    def __init__(self):
+        super().__init__(False)
+
+
+class enable_grad(set_grad_enabled):
+    """`with minidl.enable_grad():` records again inside a no_grad block."""
+
+    def __init__(self):
+        super().__init__(True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations of this thread are being recorded."""
+    return grad_mode.enabled

@@ -1,0 +1,7 @@
+"""Kernels in Numba: the reference kernels' functions, compiled for this CPU and parallel.
+
+A kernel takes arrays of any strides and of float32 or float64. It brings activations into
+channels-last memory first (minidl/kernels/layout.py; usually they are), so that the compiled loop
+sees contiguous arrays only and one compilation per dtype serves all calls. Compiled code is kept
+on disk beside the source (or in NUMBA_CACHE_DIR).
+"""

@@ -1,0 +1,1 @@
+"""Kernels in NumPy, written to be read: what the operation means, one step after the other."""

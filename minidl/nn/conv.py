@@ -1,0 +1,92 @@
+"""Convolution layers. The weight lies in memory as (R, S, C, K), seen as (K, C, R, S)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minidl.errors import ArgumentError
+from minidl.nn import init
+from minidl.nn.module import Module, Parameter
+from minidl.ops.conv2d import conv2d
+from minidl.shapes import pair
+from minidl.tensor import Tensor
+
+
+class Conv2d(Module):
+    """2-D convolution with a learned kernel and bias; see minidl.nn.functional.conv2d.
+
+    Weight and bias start uniform in +-1/sqrt(fan_in), PyTorch's default
+    (kaiming_uniform_ with a = sqrt(5)).
+
+    Args:
+        in_channels: C.
+        out_channels: K.
+        kernel_size: R = S, or (R, S).
+        stride, padding, dilation, groups: as in functional.conv2d.
+        bias: learn a bias.
+
+    Shapes: (N, C, H, W) -> (N, K, OH, OW).
+
+    >>> minidl.nn.Conv2d(3, 8, kernel_size=3, padding=1)(minidl.ones(1, 3, 5, 5)).shape
+    (1, 8, 5, 5)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        super().__init__()
+        R, S = pair("Conv2d", "kernel_size", kernel_size, minimum=1)
+        check_channels("Conv2d", in_channels, out_channels, groups)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride, self.padding = (R, S), stride, padding
+        self.dilation, self.groups = dilation, groups
+        memory = np.empty((R, S, in_channels // groups, out_channels), np.float32)
+        self.weight = Parameter(memory.transpose(3, 2, 0, 1))
+        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias afresh."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(init.fans(self.weight)[0])
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return conv2d(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        for name, default in (("stride", 1), ("padding", 0), ("dilation", 1), ("groups", 1)):
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        return text if self.bias is not None else text + ", bias=False"
+
+
+def check_channels(op: str, in_channels: int, out_channels: int, groups: int) -> None:
+    """Channels are positive and groups divides both."""
+    ints = all(isinstance(n, int | np.integer) for n in (in_channels, out_channels, groups))
+    if not ints or min(in_channels, out_channels, groups) < 1:
+        raise ArgumentError(
+            op,
+            "in_channels, out_channels and groups are ints >= 1",
+            {"in_channels": in_channels, "out_channels": out_channels, "groups": groups},
+        )
+    if in_channels % groups or out_channels % groups:
+        raise ArgumentError(
+            op,
+            "groups divides in_channels and out_channels",
+            {"in_channels": in_channels, "out_channels": out_channels, "groups": groups},
+        )

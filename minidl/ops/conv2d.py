@@ -1,0 +1,155 @@
+"""2-D convolution (LeCun et al. 1998, section II; as in the field, it is a cross-correlation).
+
+    y[n,k,oh,ow]  = b[k] + sum_{c,r,s} w[k,c,r,s] x[n, c, oh sh + r dh - ph, ow sw + s dw - pw]
+    gx[n,c,h,v]   = sum over every (k,r,s,oh,ow) above that read x[n,c,h,v] of w[k,c,r,s] gy[n,k,oh,ow]
+    gw[k,c,r,s]   = sum_{n,oh,ow} gy[n,k,oh,ow] x[n, c, oh sh + r dh - ph, ow sw + s dw - pw]
+    gb[k]         = sum_{n,oh,ow} gy[n,k,oh,ow]
+
+x reads as 0 outside of the picture. The kernel is not flipped, as in PyTorch, Caffe and ONNX.
+With groups, output channels k of group g see only the input channels of group g (Krizhevsky et
+al. 2012, section 3.5, split AlexNet over two GPUs so).
+"""  # fmt: skip
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidl import kernels
+from minidl.errors import ArgumentError, ShapeError
+from minidl.function import Function
+from minidl.shapes import check_floating, check_ndim, check_tensor, pair, window_output
+from minidl.tensor import Tensor
+
+
+class Conv2d(Function):
+    def __init__(self, stride, padding, dilation, groups):
+        self.geometry = (stride, padding, dilation, groups)
+
+    def forward(self, x, w, b=None):
+        self.x = x if self.needs_grad[1] else None
+        self.w = w if self.needs_grad[0] else None
+        self.x_shape, self.w_shape = x.shape, w.shape
+        return kernels.pick("conv2d", x).forward(x, w, b, *self.geometry)
+
+    def backward(self, gy):
+        kernel = kernels.pick("conv2d", gy)
+        gx = gw = gb = None
+        if self.needs_grad[0]:
+            gx = kernel.backward_input(gy, self.w, self.x_shape, *self.geometry)
+        if self.needs_grad[1]:
+            gw = kernel.backward_weight(gy, self.x, self.w_shape, *self.geometry)
+        if len(self.needs_grad) > 2 and self.needs_grad[2]:
+            gb = kernel.backward_bias(gy)
+        return gx, gw, gb
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] | str = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve pictures with a bank of kernels.
+
+    y[n,k,oh,ow] = b[k] + sum_{c,r,s} w[k,c,r,s] x[n, c, oh sh + r dh - ph, ow sw + s dw - pw]
+
+    LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.
+
+    Args:
+        input: (N, C, H, W).
+        weight: (K, C / groups, R, S).
+        bias: (K,) or None.
+        stride: pixels from one window to the next, >= 1; an int or (height, width).
+        padding: rows and columns of zeros added on each side, >= 0; "valid" for none, "same" for
+            as many as keep the size (stride 1 only).
+        dilation: pixels from one kernel tap to the next, >= 1.
+        groups: into how many separate convolutions the channels are split.
+
+    Returns:
+        (N, K, OH, OW) with OH = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1.
+
+    Raises:
+        ShapeError: the shapes do not fit, or the window is larger than the padded picture.
+        ArgumentError: stride, padding, dilation or groups is out of range.
+        DtypeError: not floating point, or of different dtypes.
+
+    >>> x, w = minidl.ones(1, 3, 5, 5), minidl.ones(8, 3, 3, 3)
+    >>> minidl.nn.functional.conv2d(x, w, stride=2, padding=1).shape
+    (1, 8, 3, 3)
+    """
+    stride = pair("conv2d", "stride", stride, minimum=1)
+    dilation = pair("conv2d", "dilation", dilation, minimum=1)
+    check_arguments("conv2d", input, weight, bias, groups)
+    padding = resolve_padding(padding, weight.data.shape, stride, dilation)
+    check_window(input, weight, stride, padding, dilation)
+    function = Conv2d(stride, padding, dilation, groups)
+    if bias is None:
+        return function.apply(input, weight)
+    return function.apply(input, weight, bias)
+
+
+def check_arguments(op: str, input: Tensor, weight: Tensor, bias: Tensor | None, groups: int):
+    """Dimensions, channels and dtypes of a convolution fit each other."""
+    check_tensor(op, input=input, weight=weight, bias=bias)
+    check_ndim(op, "input", input, 4, "(N, C, H, W)")
+    check_ndim(op, "weight", weight, 4, "(K, C/groups, R, S)")
+    check_floating(op, input=input, weight=weight, bias=bias)
+    channels, (K, per_group, R, S) = input.data.shape[1], weight.data.shape
+    received = {"input": input, "weight": weight}
+    if not isinstance(groups, int) or groups < 1 or K % groups or channels % groups:
+        raise ArgumentError(
+            op,
+            "groups is an int >= 1 that divides the input channels and the output channels",
+            received | {"groups": groups},
+        )
+    if per_group * groups != channels:
+        raise ShapeError(
+            op,
+            f"weight expects {per_group} input channels per group, input has {channels // groups}",
+            received,
+            f"groups={groups}; did you mean in_channels={channels}?",
+        )
+    if min(K, per_group, R, S) == 0:
+        raise ShapeError(op, "weight must not be empty", received)
+    if bias is not None and bias.data.shape != (K,):
+        raise ShapeError(
+            op, f"bias has one value per output channel, {K}", received | {"bias": bias}
+        )
+
+
+def resolve_padding(padding: Any, w_shape: tuple, stride: tuple, dilation: tuple) -> tuple:
+    """The (height, width) padding; "same" needs stride 1 and an odd effective kernel."""
+    if padding == "valid":
+        return 0, 0
+    if padding != "same":
+        if isinstance(padding, str):
+            raise ArgumentError(
+                "conv2d", 'padding is "same", "valid" or a number', {"padding": padding}
+            )
+        return pair("conv2d", "padding", padding)
+    totals = [dilation[i] * (w_shape[2 + i] - 1) for i in (0, 1)]
+    if stride != (1, 1) or totals[0] % 2 or totals[1] % 2:
+        raise ArgumentError(
+            "conv2d",
+            'padding="same" needs stride 1 and an odd kernel (or an even dilation)',
+            {"stride": stride, "kernel": w_shape[2:], "dilation": dilation},
+            "pad one side more with functional.pad first",
+        )
+    return totals[0] // 2, totals[1] // 2
+
+
+def check_window(input: Tensor, weight: Tensor, stride: tuple, padding: tuple, dilation: tuple):
+    """The window fits into the padded picture at least once."""
+    for i, axis in ((0, "height"), (1, "width")):
+        size, kernel = input.data.shape[2 + i], weight.data.shape[2 + i]
+        if window_output(size, kernel, stride[i], padding[i], dilation[i]) < 1:
+            window = dilation[i] * (kernel - 1) + 1
+            raise ShapeError(
+                "conv2d",
+                f"the window is {window} pixels in {axis}, the padded input {size + 2 * padding[i]}",
+                {"input": input, "weight": weight, "padding": padding, "dilation": dilation},
+                "use a larger picture, more padding or a smaller kernel",
+            )

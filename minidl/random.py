@@ -1,0 +1,64 @@
+"""Random numbers: one seed, the same numbers on every run, whatever the number of threads.
+
+`generator()` is a NumPy Generator for initialisers and orders. Dropout does not draw from it:
+its mask is a function of (seed, position), computed by a counter-based generator
+(minidl/ops/dropout.py), so that any number of threads, and a GPU, make the same mask.
+`next_counters` hands out the positions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minidl.errors import ArgumentError
+
+
+class RandomState:
+    """The state of all random numbers of the process."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.counter = 0  # the next unused position of the counter-based generator
+        self.generator = np.random.Generator(np.random.PCG64(seed))
+
+
+state = RandomState(0)
+
+
+def manual_seed(seed: int) -> None:
+    """Start all random numbers afresh from a seed (an int from 0 to 2^63 - 1).
+
+    >>> minidl.manual_seed(1); a = minidl.randn(3); minidl.manual_seed(1)
+    >>> bool((a == minidl.randn(3)).all())
+    True
+    """
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise ArgumentError("manual_seed", "expects an int from 0 to 2^63 - 1", {"seed": seed})
+    state.__init__(int(seed))
+
+
+def generator() -> np.random.Generator:
+    """The generator behind initialisers and shuffling."""
+    return state.generator
+
+
+def next_counters(n: int) -> tuple[int, int]:
+    """Reserve n positions of the counter-based generator: (seed, first position)."""
+    first = state.counter
+    state.counter += n
+    return state.seed, first
+
+
+def get_state() -> dict[str, Any]:
+    """All of the state, as JSON types: a checkpoint stores it."""
+    bits = state.generator.bit_generator.state
+    return {"seed": state.seed, "counter": state.counter, "generator": bits}
+
+
+def set_state(saved: dict[str, Any]) -> None:
+    """Go on exactly where get_state() was taken."""
+    manual_seed(saved["seed"])
+    state.counter = int(saved["counter"])
+    state.generator.bit_generator.state = saved["generator"]

@@ -1,0 +1,105 @@
+"""Shape arithmetic that several operations share, with its checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
+
+
+def pair(op: str, name: str, value: Any, minimum: int = 0) -> tuple[int, int]:
+    """(height, width) from one int or two.
+
+    Raises:
+        ArgumentError: not one or two ints, or one is below `minimum`.
+    """
+    if type(value) is int and value >= minimum:  # the usual case, first
+        return value, value
+    numbers = (value, value) if isinstance(value, int | np.integer) else value
+    if (
+        not isinstance(numbers, list | tuple)
+        or len(numbers) != 2
+        or any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in numbers)
+        or min(numbers) < minimum
+    ):
+        raise ArgumentError(
+            op, f"{name} is an int >= {minimum} or a pair (height, width) of them", {name: value}
+        )
+    return int(numbers[0]), int(numbers[1])
+
+
+def window_output(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """How many places a window has along one axis:
+
+        floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
+
+    0 or less where the window does not fit.
+    """  # fmt: skip
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def check_floating(op: str, **tensors: Any) -> None:
+    """All tensors (None is skipped) are floating point, of one dtype and on one device.
+
+    Raises:
+        DtypeError, DeviceError
+    """
+    first = None
+    for tensor in tensors.values():
+        if tensor is None:
+            continue
+        array = tensor.data
+        if array.dtype.kind != "f":
+            raise DtypeError(
+                op, "expects floating-point tensors", with_dtypes(tensors),
+                'convert with x.to("float32")',
+            )  # fmt: skip
+        if first is None:
+            first = array
+        elif array.dtype != first.dtype:
+            raise DtypeError(op, "expects tensors of one dtype", with_dtypes(tensors))
+        elif type(array) is not type(first):
+            raise DeviceError(
+                op,
+                "expects tensors on one device",
+                {name: t.device for name, t in tensors.items() if t is not None},
+                'move with x.to("cuda")',
+            )
+
+
+def with_dtypes(tensors: dict[str, Any]) -> dict[str, str]:
+    """For the `received` part of an error: shape and dtype of each tensor."""
+    return {name: f"{tuple(t.shape)} {t.dtype}" for name, t in tensors.items() if t is not None}
+
+
+def check_ndim(op: str, name: str, x: Any, ndim: int, dims: str) -> None:
+    """x has `ndim` dimensions; `dims` says which, for example "(N, C, H, W)"."""
+    if x.data.ndim != ndim:
+        raise ShapeError(op, f"{name} has {ndim} dimensions {dims}", {name: x})
+
+
+def check_tensor(op: str, **arguments: Any) -> None:
+    """Each argument is a Tensor (None is skipped): a forgotten minidl.tensor(...) says so."""
+    from minidl.tensor import Tensor
+
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, Tensor):
+            raise DtypeError(
+                op,
+                f"{name} must be a Tensor",
+                {name: type(value).__name__},
+                f"wrap it: minidl.tensor({name})",
+            )
+
+
+def normalize_dim(op: str, dim: int, ndim: int) -> int:
+    """A dimension counted from the front: -1 is the last one.
+
+    Raises:
+        ArgumentError: there is no such dimension.
+    """
+    if not isinstance(dim, int | np.integer) or not -ndim <= dim < max(ndim, 1):
+        raise ArgumentError(op, f"dim is an int from {-ndim} to {ndim - 1}", {"dim": dim})
+    return int(dim) % ndim if ndim else 0

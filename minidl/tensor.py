@@ -1,0 +1,286 @@
+"""Tensor: an array, and how it was made.
+
+    data          the NumPy or CuPy array itself
+    requires_grad whether backward should compute a gradient for it
+    grad          that gradient after backward, a Tensor of the same shape (leaves only)
+    grad_fn       the Function that made it, None for a leaf
+
+A leaf is a Tensor that no recorded operation made: a parameter, an input. Everything one can
+compute with Tensors is in minidl/tensor_methods.py (the operators and methods) and minidl/ops
+(the operations behind them).
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from minidl.device import array_module, device_of, to_device
+from minidl.errors import DtypeError, GraphError, ShapeError
+from minidl.tensor_methods import TensorMethods
+
+
+class Tensor(TensorMethods):
+    """An n-dimensional array that remembers how it was computed. Make one with minidl.tensor.
+
+    Args:
+        data: NumPy or CuPy array, kept without a copy.
+        requires_grad: compute a gradient for this tensor in backward.
+        grad_fn: the Function it is output number `output_index` of, None for a leaf.
+    """
+
+    __slots__ = (
+        "data", "requires_grad", "grad", "grad_fn", "output_index", "hooks", "__weakref__",
+    )  # fmt: skip
+    __array_priority__ = 1000  # so that ndarray + Tensor is left to Tensor.__radd__
+
+    def __init__(self, data: Any, requires_grad=False, grad_fn=None, output_index: int = 0):
+        self.data = data
+        self.requires_grad = requires_grad
+        self.grad = None
+        self.grad_fn = grad_fn
+        self.output_index = output_index
+        self.hooks = None
+
+    # --- what it is -----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def device(self) -> str:
+        """ "cpu" or "cuda:0" and so on."""
+        return device_of(self.data)
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.grad_fn is None
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self.data.size
+
+    def dim(self) -> int:
+        return self.data.ndim
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or one entry of it."""
+        return self.data.shape if dim is None else self.data.shape[dim]
+
+    def __len__(self) -> int:
+        if self.data.ndim == 0:
+            raise DtypeError("len", "a 0-d tensor has no length")
+        return self.data.shape[0]
+
+    def __repr__(self) -> str:
+        text = np.array2string(to_device(self.data, "cpu"), separator=", ", prefix="tensor(")
+        parts = [text]
+        if self.data.dtype not in (np.float32, np.int64, np.bool_):
+            parts.append(f"dtype={self.data.dtype}")
+        if self.device != "cpu":
+            parts.append(f"device={self.device!r}")
+        if self.grad_fn is not None:
+            parts.append(f"grad_fn={self.grad_fn}")
+        elif self.requires_grad:
+            parts.append("requires_grad=True")
+        return f"tensor({', '.join(parts)})"
+
+    __hash__ = object.__hash__  # == compares elements; a dict needs identity
+
+    # --- differentiation ------------------------------------------------------------------------
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Compute the gradient of this tensor with respect to every leaf, into their `.grad`.
+
+        Args:
+            gradient: upstream gradient of this tensor's shape; may be left out for a scalar (1).
+            retain_graph: keep what backward needs, so that it can be called again.
+
+        Raises:
+            GraphError: nothing was recorded, or the graph was freed by an earlier backward.
+            ShapeError: `gradient` is missing or has another shape.
+
+        >>> w = minidl.tensor([2.0, 3.0], requires_grad=True)
+        >>> (w * w).sum().backward()
+        >>> w.grad
+        tensor([4., 6.])
+        """
+        from minidl.backward import backward
+        from minidl.creation import tensor
+
+        if not self.requires_grad:
+            raise GraphError(
+                "backward",
+                "this tensor does not require a gradient, so nothing was recorded",
+                {"tensor": self},
+                "set requires_grad=True on an input or parameter, outside no_grad()",
+            )
+        if gradient is None:
+            if self.data.size != 1:
+                raise ShapeError(
+                    "backward",
+                    "only a tensor of one element has a default upstream gradient",
+                    {"tensor": self},
+                    "reduce it with .sum() or .mean(), or pass gradient=",
+                )
+            gradient = array_module(self.data).ones_like(self.data)
+        else:
+            gradient = tensor(gradient, dtype=self.dtype).data
+            if gradient.shape != self.shape:
+                raise ShapeError(
+                    "backward",
+                    "the upstream gradient must have the tensor's shape",
+                    {"tensor": self, "gradient": gradient},
+                )
+        backward(self, gradient, retain_graph)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set requires_grad on a leaf and return it."""
+        if not self.is_leaf and not requires_grad:
+            raise GraphError(
+                "requires_grad_",
+                "a computed tensor cannot stop requiring a gradient",
+                {"tensor": self},
+                "use detach()",
+            )
+        if requires_grad:
+            check_differentiable(self.data)
+        self.requires_grad = bool(requires_grad)
+        return self
+
+    def detach(self) -> Tensor:
+        """The same data as a leaf without gradient. Shares memory."""
+        return Tensor(self.data)
+
+    def register_hook(self, hook) -> HookHandle:
+        """Call `hook(gradient)` when this tensor's gradient is complete in backward.
+
+        The hook gets a Tensor; if it returns one, that replaces the gradient from there on.
+
+        Returns:
+            A handle whose remove() takes the hook away.
+        """
+        if not self.requires_grad:
+            raise GraphError("register_hook", "this tensor does not require a gradient")
+        if self.grad_fn is None:
+            if self.hooks is None:
+                self.hooks = {}
+            hooks = self.hooks
+        else:
+            if self.grad_fn.output_hooks is None:
+                self.grad_fn.output_hooks = {}
+            hooks = self.grad_fn.output_hooks.setdefault(self.output_index, {})
+        return HookHandle(hooks, hook)
+
+    def retain_grad(self) -> None:
+        """Keep `.grad` of this computed tensor in backward, too (leaves always keep theirs)."""
+        if self.grad_fn is None:
+            return
+        this = weakref.ref(self)
+
+        def keep(gradient):
+            kept = this()
+            if kept is not None:
+                new = gradient.data
+                kept.grad = Tensor(new.copy() if kept.grad is None else kept.grad.data + new)
+
+        self.register_hook(keep)
+
+    # --- in and out -----------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """The data as a NumPy array: the same memory on the CPU, a copy from the GPU."""
+        if self.requires_grad:
+            raise GraphError(
+                "numpy",
+                "changes to the array would be invisible to the recorded graph",
+                {"tensor": self},
+                "use .detach().numpy()",
+            )
+        return to_device(self.data, "cpu")
+
+    def item(self) -> Any:
+        """The only element as a Python number."""
+        if self.data.size != 1:
+            raise ShapeError("item", "only a tensor of one element has a value", {"tensor": self})
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        return self.data.tolist()
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError("a conversion of dtype needs a copy")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __dlpack__(self, **options):
+        """Hand the memory to another library (NumPy, PyTorch, CuPy) without a copy."""
+        if self.requires_grad:
+            raise GraphError(
+                "__dlpack__", "a tensor that requires a gradient cannot be exported",
+                {"tensor": self}, "export .detach()",
+            )  # fmt: skip
+        return self.data.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.data.__dlpack_device__()
+
+    def __bool__(self) -> bool:
+        if self.data.size != 1:
+            raise ShapeError(
+                "bool", "the truth of a tensor with several elements is ambiguous",
+                {"tensor": self}, "use .any() or .all()",
+            )  # fmt: skip
+        return bool(self.data.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return self.data.__index__()
+
+    def __reduce__(self):
+        return rebuild, (to_device(self.data, "cpu"), self.requires_grad)
+
+
+class HookHandle:
+    """What register_hook returns; remove() takes the hook away again."""
+
+    def __init__(self, hooks: dict, hook):
+        self.hooks = hooks
+        self.key = object()
+        hooks[self.key] = hook
+
+    def remove(self) -> None:
+        self.hooks.pop(self.key, None)
+
+
+def check_differentiable(array: Any) -> None:
+    if array.dtype.kind != "f":
+        raise DtypeError(
+            "requires_grad",
+            "only floating-point tensors have gradients",
+            {"dtype": str(array.dtype)},
+        )
+
+
+def rebuild(array: np.ndarray, requires_grad: bool) -> Tensor:
+    """Unpickle or deep-copy: the graph is not part of a copy."""
+    return Tensor(array, requires_grad)

@@ -1,0 +1,69 @@
+from minidl.creation import arange, ones
+from minidl.errors import ArgumentError, DtypeError, ShapeError
+from minidl.nn.functional import conv2d
+from tests.op_cases.case import BadCase, Case, normal
+from tests.oracles import onnx
+
+
+def case(name, x, w, b=True, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+    inputs = [normal(*x), normal(*w, seed=1)] + ([normal(w[0], seed=2)] if b else [])
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return Case(
+        "conv2d",
+        name,
+        lambda *tensors: conv2d(*tensors, **options),
+        inputs,
+        oracle=onnx(
+            "Conv",
+            strides=stride,
+            pads=[*padding, *padding],
+            dilations=dilation,
+            group=groups,
+            kernel_shape=w[2:],
+        ),
+        torch=lambda torch, *tensors: torch.nn.functional.conv2d(*tensors, **options),
+    )
+
+
+CASES = [
+    case("plain", (2, 3, 6, 7), (4, 3, 3, 2)),
+    case("no-bias", (1, 2, 5, 5), (3, 2, 3, 3), b=False, padding=(1, 1)),
+    case("stride-above-kernel", (2, 2, 9, 8), (3, 2, 2, 2), stride=(4, 3)),
+    case("dilation", (1, 2, 9, 8), (2, 2, 3, 3), dilation=(3, 2), padding=(2, 1)),
+    case("groups", (2, 4, 6, 5), (6, 2, 3, 2), stride=(2, 1), padding=(1, 2), groups=2),
+    case("depthwise", (1, 3, 5, 6), (6, 1, 3, 3), padding=(1, 1), groups=3),
+    case("pointwise", (2, 5, 4, 3), (7, 5, 1, 1)),
+    case("pointwise-groups", (2, 4, 4, 3), (6, 2, 1, 1), groups=2),
+    case("pointwise-stride", (2, 3, 5, 4), (4, 3, 1, 1), stride=(2, 2)),
+    case("window-is-picture", (2, 3, 4, 5), (4, 3, 4, 5)),
+    case("padding-above-kernel", (1, 1, 2, 3), (2, 1, 2, 2), padding=(3, 4)),
+    case("size-one", (1, 1, 1, 1), (1, 1, 1, 1)),
+    case("uncovered-border", (1, 2, 8, 9), (3, 2, 2, 3), stride=(3, 4)),
+    case("batch-zero", (0, 3, 5, 5), (4, 3, 3, 3)),
+]
+CASES[-1].oracle = None  # ONNX Runtime refuses an empty batch
+
+x, w = ones(1, 3, 8, 8), ones(6, 3, 5, 5)
+BAD_CASES = [
+    BadCase(
+        "conv2d", "channels", lambda: conv2d(ones(64, 1, 28, 28), w), ShapeError,
+        ["weight expects 3 input channels per group, input has 1", "(64, 1, 28, 28)",
+         "(6, 3, 5, 5)", "in_channels=1"],
+    ),
+    BadCase("conv2d", "ndim", lambda: conv2d(ones(3, 8, 8), w), ShapeError, ["4 dimensions"]),
+    BadCase("conv2d", "stride-zero", lambda: conv2d(x, w, stride=0), ArgumentError, ["stride", ">= 1"]),
+    BadCase("conv2d", "padding-negative", lambda: conv2d(x, w, padding=-1), ArgumentError, ["padding"]),
+    BadCase("conv2d", "padding-word", lambda: conv2d(x, w, padding="full"), ArgumentError, ["'full'"]),
+    BadCase(
+        "conv2d", "same-with-stride", lambda: conv2d(x, w, stride=2, padding="same"),
+        ArgumentError, ["stride 1"],
+    ),
+    BadCase("conv2d", "groups", lambda: conv2d(x, w, groups=2), ArgumentError, ["divides"]),
+    BadCase("conv2d", "window", lambda: conv2d(ones(1, 3, 4, 9), w), ShapeError, ["5 pixels in height"]),
+    BadCase("conv2d", "bias", lambda: conv2d(x, w, ones(5)), ShapeError, ["one value per output"]),
+    BadCase(
+        "conv2d", "integers", lambda: conv2d(arange(9).reshape(1, 1, 3, 3), w[:, :1]),
+        DtypeError, ["floating-point", "int64"],
+    ),
+    BadCase("conv2d", "array", lambda: conv2d(x.data, w), DtypeError, ["must be a Tensor", "ndarray"]),
+]  # fmt: skip
