@@ -1,0 +1,1 @@
+"""Measurements: the figures of README.md and benchmarks/RESULTS.md come from these commands."""
