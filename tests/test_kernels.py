@@ -1,0 +1,83 @@
+"""Choosing a kernel set, and the promise that no set replaces another silently."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl import kernels
+from minidl.errors import ArgumentError, KernelError
+
+FOLDER = Path(kernels.__file__).parent
+
+
+def test_context_manager_restores():
+    before = minidl.cpu_kernels()
+    with minidl.use_cpu_kernels("reference"):
+        assert minidl.cpu_kernels() == "reference"
+        assert kernels.pick("conv2d", np.zeros(1)).__name__ == "minidl.kernels.reference.conv2d"
+        with minidl.use_cpu_kernels("numba"):
+            assert kernels.pick("conv2d", np.zeros(1)).__name__ == "minidl.kernels.cpu.conv2d"
+        assert minidl.cpu_kernels() == "reference"
+    assert minidl.cpu_kernels() == before
+
+
+def test_unknown_set_names_the_nearest():
+    with pytest.raises(ArgumentError, match="did you mean numba"):
+        minidl.use_cpu_kernels("nunba")
+
+
+def test_missing_kernel_names_the_file_to_write():
+    with pytest.raises(KernelError, match="minidl/kernels/cpu/no_such_operation.py"):
+        kernels.pick("no_such_operation", np.zeros(1))
+
+
+def test_environment_variable_chooses():
+    code = "import minidl; print(minidl.cpu_kernels())"
+    for name in ("reference", "numba"):
+        environment = {**os.environ, "MINIDL_CPU_KERNELS": name}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == name
+
+
+def test_importing_minidl_imports_only_numpy():
+    code = (
+        "import sys, minidl; heavy = {'numba', 'cupy', 'scipy', 'sklearn', 'PIL', 'pooch', 'rich',"
+        "'typer', 'tensorboard', 'torch', 'safetensors'} & set(sys.modules); print(sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def public_functions(file):
+    """Names of the module-level functions that a file defines, without importing it."""
+    import ast
+
+    tree = ast.parse(file.read_text())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(file.stem for file in (FOLDER / "reference").glob("[!_]*.py"))
+)
+def test_both_sets_have_the_operation(name):
+    """Same file names, and every function that minidl/ops calls exists in both."""
+    import re
+
+    compiled = FOLDER / "cpu" / f"{name}.py"
+    assert compiled.exists()
+    ops = "\n".join(file.read_text() for file in (FOLDER.parent / "ops").glob("*.py"))
+    reference = public_functions(FOLDER / "reference" / f"{name}.py")
+    called = {f for f in reference if re.search(rf"(kernels?|pick\([^)]*\))\.{f}\(", ops)}
+    assert called and called <= public_functions(compiled)
+
+
+def test_every_compiled_kernel_has_a_reference():
+    compiled = {file.name for file in (FOLDER / "cpu").glob("[!_]*.py")}
+    assert compiled <= {file.name for file in (FOLDER / "reference").glob("*.py")}
