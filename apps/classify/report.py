@@ -1,0 +1,207 @@
+"""report.html: one run on one page, in one file that opens without a network.
+
+The page holds no script. Its Content-Security-Policy forbids any, and every text that comes from
+data (class names, file names, options) is escaped by the template engine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from apps.classify.charts import Series, line_chart
+from apps.classify.metrics import Evaluation
+from apps.classify.pictures import filter_images, png_uri
+
+MATRIX_CLASSES = 40  # with more the matrix is unreadable; the page lists confused pairs instead
+MISTAKES = 24
+PIXELATED = 40  # pixels: up to this size a picture is enlarged with sharp pixel edges
+
+
+def write_report(path, run: dict, history: list[dict], evaluation: Evaluation, dataset, model):
+    """Write the page.
+
+    Args:
+        path: of the file.
+        run: what run.json holds: model, data, settings, command, versions, figures.
+        history: one dict per epoch: epoch, loss, accuracy, lr and, where there was a validation,
+            val_loss and val_accuracy.
+        evaluation: of the test set.
+        dataset: the test set, for the pictures.
+        model: the trained network, for its first layer.
+    """
+    Path(path).write_text(
+        render(run, history, evaluation, dataset, model), encoding="utf-8", newline="\n"
+    )
+
+
+def render(run: dict, history: list[dict], evaluation: Evaluation, dataset, model) -> str:
+    """The page as text; arguments as in write_report."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["percent"] = percent
+    environment.filters["number"] = lambda value: f"{value:,}"
+    matrix = None
+    if len(evaluation.classes) <= MATRIX_CLASSES:
+        matrix = confusion_rows(evaluation)
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        evaluation=evaluation,
+        figures=headline(run, evaluation),
+        charts=charts(history),
+        history=history,
+        matrix=matrix,
+        long_names=max(len(name) for name in evaluation.classes) > 3,
+        pairs=evaluation.confused_pairs(20),
+        per_class=evaluation.per_class(),
+        mistakes=mistake_pictures(evaluation, dataset),
+        n_mistakes=len(evaluation.mistakes()),
+        filters=first_layer(model),
+        settings=settings_table(run),
+    )
+
+
+def headline(run: dict, evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """(what, figure, note) of the large numbers on top."""
+    wrong, n = len(evaluation.mistakes()), len(evaluation.labels)
+    minutes, seconds = divmod(round(run["seconds"]), 60)
+    plural = "mistake" if wrong == 1 else "mistakes"
+    return [
+        ("Test accuracy", percent(evaluation.accuracy), f"{wrong:,} {plural} in {n:,} pictures"),
+        ("Test loss", f"{evaluation.loss:.4f}", "mean cross entropy"),
+        ("Epochs", f"{run['epochs']}", f"{run['images_per_second']:,.0f} pictures per second"),
+        ("Time", f"{minutes} min {seconds} s" if minutes else f"{seconds} s", "training"),
+        ("Parameters", f"{run['parameters']:,}", run["model"]),
+    ]
+
+
+def percent(value: float) -> str:
+    """0.9917 as "99.17 %", with a space that does not break."""
+    return f"{100 * value:.2f}\u00a0%"
+
+
+def axis_percent(value: float) -> str:
+    """For axes and pointers: as many digits as the value has, up to two."""
+    return f"{100 * value:.2f}".rstrip("0").rstrip(".") + "\u00a0%"
+
+
+def short(value: float) -> str:
+    """A value in four significant digits."""
+    return f"{value:.4g}"
+
+
+def charts(history: list[dict]) -> list[dict]:
+    """Title, legend and SVG of the curves: loss, accuracy, learning rate."""
+    epochs = [entry["epoch"] for entry in history]
+
+    def column(name: str) -> list:
+        return [entry.get(name) for entry in history]
+
+    def chart(title: str, form, **columns) -> dict:
+        series = [Series(name, column(key)) for name, key in columns.items()]
+        series = [s for s in series if any(value is not None for value in s.values)]
+        legend = [s.name for s in series] if len(series) > 1 else []
+        svg = line_chart(title, epochs, series, form)
+        return {"title": title, "legend": legend, "svg": svg}
+
+    return [
+        chart("Loss", short, training="loss", validation="val_loss"),
+        chart("Accuracy", axis_percent, training="accuracy", validation="val_accuracy"),
+        chart("Learning rate", short, rate="lr"),
+    ]
+
+
+def confusion_rows(evaluation: Evaluation) -> list[dict]:
+    """Rows of the matrix: name, and cells with count, share of the row, and how dark they are.
+
+    Hits are blue by their share of the row. Mistakes are orange and scaled to the most frequent
+    mistake, or they would all be white beside the hits.
+    """
+    confusion = evaluation.confusion()
+    totals = np.maximum(confusion.sum(axis=1), 1)
+    mistakes = confusion - np.diag(confusion.diagonal())
+    most = max(int(mistakes.max()), 1)
+    rows = []
+    for t, name in enumerate(evaluation.classes):
+        cells = []
+        for p, count in enumerate(confusion[t].tolist()):
+            share = count / totals[t]
+            depth = share if t == p else count / most
+            cells.append(
+                {
+                    "count": count,
+                    "kind": "hit" if t == p else "miss",
+                    "depth": round(0.12 + 0.78 * float(depth), 3) if count else 0,
+                    "strong": count > 0 and depth > 0.55,
+                    "says": f"{name} taken for {evaluation.classes[p]}: {count} of "
+                    f"{int(confusion[t].sum())} ({percent(share)})",
+                }
+            )
+        rows.append({"name": name, "cells": cells})
+    return rows
+
+
+def mistake_pictures(evaluation: Evaluation, dataset) -> list[dict]:
+    """The worst mistakes with picture, true and predicted class and their probabilities."""
+    names = getattr(dataset, "names", None)
+    pictures = []
+    for index in evaluation.mistakes()[:MISTAKES].tolist():
+        image = np.asarray(dataset[index][0])
+        true, predicted = int(evaluation.labels[index]), int(evaluation.predicted[index])
+        given = evaluation.probabilities[index]
+        pictures.append(
+            {
+                "uri": png_uri(image),
+                "pixelated": max(image.shape[:2]) <= PIXELATED,
+                "true": evaluation.classes[true],
+                "predicted": evaluation.classes[predicted],
+                "p_true": f"{100 * given[true]:.1f}\u00a0%",
+                "p_predicted": f"{100 * given[predicted]:.1f}\u00a0%",
+                "name": names[index] if names else f"picture {index}",
+            }
+        )
+    return pictures
+
+
+def first_layer(model) -> dict | None:
+    """Name, shape and pictures of the kernels of the network's first convolution, if any."""
+    from minidl.nn import Conv2d
+
+    for name, module in model.named_modules():
+        if isinstance(module, Conv2d):
+            weight = module.weight.detach().numpy()
+            K, C, R, S = weight.shape
+            return {
+                "name": name,
+                "shape": f"{K} kernels, {C} x {R} x {S}",
+                "colour": C == 3,
+                "uris": [png_uri(image) for image in filter_images(weight)],
+            }
+    return None
+
+
+def settings_table(run: dict) -> list[tuple[str, str]]:
+    """(name, value) of the settings and versions, as text."""
+    rows = []
+    for group in ("settings", "versions"):
+        for name, value in run[group].items():
+            if isinstance(value, dict | list):
+                value = ", ".join(describe_step(v) for v in value) if value else "none"
+            rows.append((name.replace("_", " "), "-" if value is None else str(value)))
+    return rows
+
+
+def describe_step(step) -> str:
+    """A preprocessing step {"name": "Resize", "size": 32} as "Resize(size=32)"."""
+    if not isinstance(step, dict):
+        return str(step)
+    arguments = ", ".join(f"{k}={v}" for k, v in step.items() if k != "name")
+    return f"{step.get('name', '')}({arguments})"
