@@ -1,8 +1,26 @@
 """The operations, one subject a file: mathematics, Function (forward and backward), checks."""
 
+from minidl.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
 from minidl.ops.arithmetic import add, div, mul, sub
+from minidl.ops.avg_pool2d import avg_pool2d
+from minidl.ops.batch_norm import batch_norm
 from minidl.ops.conv2d import conv2d
+from minidl.ops.cross_entropy import cross_entropy
 from minidl.ops.indexing import getitem
+from minidl.ops.instance_norm import instance_norm
+from minidl.ops.leaky_relu import leaky_relu
+from minidl.ops.linear import linear
+from minidl.ops.lrn import local_response_norm
+from minidl.ops.max_pool2d import max_pool2d
+from minidl.ops.relu import relu
 from minidl.ops.shape import reshape
+from minidl.ops.sigmoid import sigmoid
+from minidl.ops.softmax import log_softmax, softmax
+from minidl.ops.softplus import softplus
+from minidl.ops.tanh import tanh
 
-__all__ = ["add", "conv2d", "div", "getitem", "mul", "reshape", "sub"]
+__all__ = [
+    "adaptive_avg_pool2d", "add", "avg_pool2d", "batch_norm", "conv2d", "cross_entropy", "div",
+    "getitem", "instance_norm", "leaky_relu", "linear", "local_response_norm", "log_softmax",
+    "max_pool2d", "mul", "relu", "reshape", "sigmoid", "softmax", "softplus", "sub", "tanh",
+]  # fmt: skip

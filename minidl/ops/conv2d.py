@@ -1,14 +1,14 @@
 """2-D convolution (LeCun et al. 1998, section II; as in the field, it is a cross-correlation).
 
     y[n,k,oh,ow]  = b[k] + sum_{c,r,s} w[k,c,r,s] x[n, c, oh sh + r dh - ph, ow sw + s dw - pw]
-    gx[n,c,h,v]   = sum over every (k,r,s,oh,ow) above that read x[n,c,h,v] of w[k,c,r,s] gy[n,k,oh,ow]
+    gx[n,c,h,v]   = sum of w[k,c,r,s] gy[n,k,oh,ow] over every (k,r,s,oh,ow) that read x[n,c,h,v]
     gw[k,c,r,s]   = sum_{n,oh,ow} gy[n,k,oh,ow] x[n, c, oh sh + r dh - ph, ow sw + s dw - pw]
     gb[k]         = sum_{n,oh,ow} gy[n,k,oh,ow]
 
 x reads as 0 outside of the picture. The kernel is not flipped, as in PyTorch, Caffe and ONNX.
 With groups, output channels k of group g see only the input channels of group g (Krizhevsky et
 al. 2012, section 3.5, split AlexNet over two GPUs so).
-"""  # fmt: skip
+"""
 
 from __future__ import annotations
 
@@ -146,10 +146,10 @@ def check_window(input: Tensor, weight: Tensor, stride: tuple, padding: tuple, d
     for i, axis in ((0, "height"), (1, "width")):
         size, kernel = input.data.shape[2 + i], weight.data.shape[2 + i]
         if window_output(size, kernel, stride[i], padding[i], dilation[i]) < 1:
-            window = dilation[i] * (kernel - 1) + 1
+            window, padded = dilation[i] * (kernel - 1) + 1, size + 2 * padding[i]
             raise ShapeError(
                 "conv2d",
-                f"the window is {window} pixels in {axis}, the padded input {size + 2 * padding[i]}",
+                f"the window is {window} pixels in {axis}, the padded input {padded}",
                 {"input": input, "weight": weight, "padding": padding, "dilation": dilation},
                 "use a larger picture, more padding or a smaller kernel",
             )

@@ -1,3 +1,5 @@
+from functools import partial
+
 from minidl.creation import arange, ones
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.nn.functional import conv2d
@@ -44,26 +46,27 @@ CASES = [
 CASES[-1].oracle = None  # ONNX Runtime refuses an empty batch
 
 x, w = ones(1, 3, 8, 8), ones(6, 3, 5, 5)
+bad = partial(BadCase, "conv2d")
 BAD_CASES = [
-    BadCase(
-        "conv2d", "channels", lambda: conv2d(ones(64, 1, 28, 28), w), ShapeError,
+    bad(
+        "channels", lambda: conv2d(ones(64, 1, 28, 28), w), ShapeError,
         ["weight expects 3 input channels per group, input has 1", "(64, 1, 28, 28)",
          "(6, 3, 5, 5)", "in_channels=1"],
     ),
-    BadCase("conv2d", "ndim", lambda: conv2d(ones(3, 8, 8), w), ShapeError, ["4 dimensions"]),
-    BadCase("conv2d", "stride-zero", lambda: conv2d(x, w, stride=0), ArgumentError, ["stride", ">= 1"]),
-    BadCase("conv2d", "padding-negative", lambda: conv2d(x, w, padding=-1), ArgumentError, ["padding"]),
-    BadCase("conv2d", "padding-word", lambda: conv2d(x, w, padding="full"), ArgumentError, ["'full'"]),
-    BadCase(
-        "conv2d", "same-with-stride", lambda: conv2d(x, w, stride=2, padding="same"),
+    bad("ndim", lambda: conv2d(ones(3, 8, 8), w), ShapeError, ["4 dimensions"]),
+    bad("stride-zero", lambda: conv2d(x, w, stride=0), ArgumentError, ["stride", ">= 1"]),
+    bad("padding-negative", lambda: conv2d(x, w, padding=-1), ArgumentError, ["padding"]),
+    bad("padding-word", lambda: conv2d(x, w, padding="full"), ArgumentError, ["'full'"]),
+    bad(
+        "same-with-stride", lambda: conv2d(x, w, stride=2, padding="same"),
         ArgumentError, ["stride 1"],
     ),
-    BadCase("conv2d", "groups", lambda: conv2d(x, w, groups=2), ArgumentError, ["divides"]),
-    BadCase("conv2d", "window", lambda: conv2d(ones(1, 3, 4, 9), w), ShapeError, ["5 pixels in height"]),
-    BadCase("conv2d", "bias", lambda: conv2d(x, w, ones(5)), ShapeError, ["one value per output"]),
-    BadCase(
-        "conv2d", "integers", lambda: conv2d(arange(9).reshape(1, 1, 3, 3), w[:, :1]),
+    bad("groups", lambda: conv2d(x, w, groups=2), ArgumentError, ["divides"]),
+    bad("window", lambda: conv2d(ones(1, 3, 4, 9), w), ShapeError, ["5 pixels in height"]),
+    bad("bias", lambda: conv2d(x, w, ones(5)), ShapeError, ["one value per output"]),
+    bad(
+        "integers", lambda: conv2d(arange(9).reshape(1, 1, 3, 3), w[:, :1]),
         DtypeError, ["floating-point", "int64"],
     ),
-    BadCase("conv2d", "array", lambda: conv2d(x.data, w), DtypeError, ["must be a Tensor", "ndarray"]),
+    bad("array", lambda: conv2d(x.data, w), DtypeError, ["must be a Tensor", "ndarray"]),
 ]  # fmt: skip

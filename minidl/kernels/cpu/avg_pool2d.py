@@ -1,0 +1,56 @@
+"""Averages over windows, compiled: one loop, sum_windows, does forward and backward.
+
+The windows that contain row h are neighbours: from the first that ends behind h to the last that
+begins at h or before. So gx is a sum over windows of gy, too, with the roles of window and pixel
+exchanged (see `containing`), and each thread has rows of the output of that sum to itself.
+
+Windows and shapes as in the reference kernel; inside, arrays are (N, H, W, C).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from minidl.kernels.layout import channels_first, channels_last
+
+
+def forward(x, rows, columns, row_counts, column_counts):
+    x = channels_last(x)
+    y = np.empty((len(x), len(row_counts), len(column_counts), x.shape[3]), x.dtype)
+    sum_windows(x, y, *rows, *columns)
+    y /= counts(row_counts, column_counts, y.dtype)
+    return channels_first(y)
+
+
+def backward(gy, x_shape, rows, columns, row_counts, column_counts):
+    N, C, H, W = x_shape
+    gy = channels_last(gy) / counts(row_counts, column_counts, gy.dtype)
+    gx = np.empty((N, H, W, C), gy.dtype)
+    sum_windows(gy, gx, *containing(H, *rows), *containing(W, *columns))
+    return channels_first(gx)
+
+
+def counts(row_counts, column_counts, dtype):
+    """(OH, OW, 1): what the sum of each window is divided by."""
+    return np.multiply.outer(row_counts, column_counts)[:, :, None].astype(dtype)
+
+
+def containing(size, first, end):
+    """The windows that contain each pixel of an axis: (first of them, one past the last)."""
+    pixels = np.arange(size)
+    return np.searchsorted(end, pixels, side="right"), np.searchsorted(first, pixels, side="right")
+
+
+@njit(parallel=True, cache=True)
+def sum_windows(x, y, tops, bottoms, lefts, rights):
+    N, OH, OW, C = y.shape
+    for image_row in prange(N * OH):
+        n, oh = image_row // OH, image_row % OH
+        for ow in range(OW):
+            for c in range(C):
+                y[n, oh, ow, c] = 0
+            for h in range(tops[oh], bottoms[oh]):
+                for v in range(lefts[ow], rights[ow]):
+                    for c in range(C):
+                        y[n, oh, ow, c] += x[n, h, v, c]
