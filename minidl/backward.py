@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minidl.device import array_module
 from minidl.errors import GraphError
 from minidl.function import Function
@@ -87,6 +89,7 @@ def propagate(node: Function, gradients: dict, pending: dict) -> None:
     for x, gx, needed in zip(node.inputs, gxs, node.needs_grad):
         if not needed or gx is None:
             continue
+        gx = keep_array(gx)
         if gx.shape != x.data.shape:
             raise AssertionError(
                 f"{type(node).__name__}.backward returned shape {gx.shape} for an input of "
@@ -94,11 +97,16 @@ def propagate(node: Function, gradients: dict, pending: dict) -> None:
             )
         slot = pending.setdefault(x.grad_fn or x, {})
         if x.output_index in slot:
-            slot[x.output_index] = slot[x.output_index] + gx
+            slot[x.output_index] = keep_array(slot[x.output_index] + gx)
         elif x.grad_fn is None and is_shared(gx, gys):
             slot[x.output_index] = gx.copy()  # .grad must not change when another gradient does
         else:
             slot[x.output_index] = gx
+
+
+def keep_array(value: Any) -> Any:
+    """NumPy makes scalars of 0-d results; everything here holds arrays."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def is_shared(gx: Any, gys: list) -> bool:

@@ -17,7 +17,7 @@ from minidl.errors import ArgumentError, DeviceError
 
 def array_module(array: Any) -> ModuleType:
     """NumPy for a NumPy array, CuPy for a CuPy array. Bound to the name `xp` where it is used."""
-    if isinstance(array, np.ndarray):
+    if isinstance(array, np.ndarray | np.generic):  # a scalar is what NumPy makes of a 0-d result
         return np
     return sys.modules["cupy"]
 

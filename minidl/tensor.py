@@ -37,7 +37,8 @@ class Tensor(TensorMethods):
     __array_priority__ = 1000  # so that ndarray + Tensor is left to Tensor.__radd__
 
     def __init__(self, data: Any, requires_grad=False, grad_fn=None, output_index: int = 0):
-        self.data = data
+        # NumPy makes scalars of 0-d results; a Tensor always holds an array.
+        self.data = np.asarray(data) if isinstance(data, np.generic) else data
         self.requires_grad = requires_grad
         self.grad = None
         self.grad_fn = grad_fn
