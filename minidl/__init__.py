@@ -6,7 +6,7 @@ operation with its mathematics; kernels/reference/conv2d.py its arithmetic.
 Importing needs only NumPy. Numba and CuPy load when a kernel first needs them.
 """
 
-from minidl import debug, errors, kernels, nn, ops, random
+from minidl import data, debug, errors, kernels, nn, ops, random
 from minidl.creation import (
     arange,
     empty,
@@ -31,7 +31,7 @@ from minidl.tensor import Tensor
 __version__ = "0.1.0"
 
 __all__ = [
-    "Function", "MinidlError", "Tensor", "arange", "cpu_kernels", "debug", "empty", "empty_like",
+    "Function", "MinidlError", "Tensor", "arange", "cpu_kernels", "data", "debug", "empty", "empty_like",
     "enable_grad", "errors", "from_dlpack", "from_numpy", "full", "is_grad_enabled", "kernels",
     "manual_seed", "nn", "no_grad", "ones", "ones_like", "ops", "rand", "randn", "random",
     "set_grad_enabled", "tensor", "use_cpu_kernels", "zeros", "zeros_like",

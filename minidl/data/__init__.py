@@ -1,0 +1,18 @@
+"""Data: data sets on disk and in archives, transforms, the loader, text.
+
+dataset = minidl.data.open_dataset("digits", "train")
+loader = minidl.data.DataLoader(dataset, batch_size=64, shuffle=True)
+for x, labels in loader: ...
+"""
+
+from minidl.data import transforms
+from minidl.data.dataset import ArrayDataset, Dataset, Subset, split_dataset
+from minidl.data.digits import load_digits
+from minidl.data.idx import read_idx
+from minidl.data.loader import DataLoader
+from minidl.data.sources import open_dataset
+
+__all__ = [
+    "ArrayDataset", "DataLoader", "Dataset", "Subset", "load_digits", "open_dataset", "read_idx",
+    "split_dataset", "transforms",
+]  # fmt: skip

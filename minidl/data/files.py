@@ -1,0 +1,125 @@
+"""A tree of files under names, wherever they are: a folder, or an archive (archive.py).
+
+The readers of data formats (mnist.py, cifar.py, folder.py, list_file.py) see only this, so each
+format works in a folder and in any archive alike.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from minidl.errors import DataError
+
+
+class FileTree:
+    """Files under relative names with "/" between the parts.
+
+    Attributes:
+        location: what errors call it, the path of the folder or archive.
+        names: the files, sorted; hidden ones and what operating systems leave behind are not in it.
+        folders: the folders, sorted, empty ones included.
+    """
+
+    location: str
+    names: list[str]
+    folders: list[str]
+
+    def read(self, name: str) -> bytes:
+        """The content of a file. Safe to call from several threads."""
+        raise NotImplementedError(f"{type(self).__name__}.read")
+
+    def describe(self, name: str) -> str:
+        """A file's name for messages: the folder or archive it is in, and its name there."""
+        return f"{self.location}/{name}"
+
+    def inside(self, prefix: str) -> FileTree:
+        """The part below a folder ("train"); self for ""."""
+        return Below(self, prefix + "/") if prefix else self
+
+
+class Below(FileTree):
+    """The part of a tree below a folder, under names relative to it."""
+
+    def __init__(self, tree: FileTree, prefix: str):
+        self.tree, self.prefix = tree, prefix
+        self.location = tree.describe(prefix.rstrip("/"))
+        self.names = [n[len(prefix) :] for n in tree.names if n.startswith(prefix)]
+        self.folders = [n[len(prefix) :] for n in tree.folders if n.startswith(prefix)]
+
+    def read(self, name: str) -> bytes:
+        return self.tree.read(self.prefix + name)
+
+    def describe(self, name: str) -> str:
+        return self.tree.describe(self.prefix + name)
+
+
+class FolderFiles(FileTree):
+    """The files below a folder on disk. Links are followed, each folder is visited once.
+
+    Raises:
+        DataError: no such folder, a file, or not readable.
+    """
+
+    def __init__(self, path: str | Path, op: str = "open_dataset"):
+        self.op = op
+        self.location = str(path).rstrip("/") or "/"
+        if not os.path.exists(path):
+            raise DataError(op, "no such folder", {"path": str(path)})
+        if not os.path.isdir(path):
+            raise DataError(op, "expects a folder, this is a file", {"path": str(path)})
+        self.root = Path(path)
+        self.names, self.folders = [], []
+        visited = {os.path.realpath(path)}
+        walk = os.walk(path, followlinks=True, onerror=self.refuse)
+        for folder, subfolders, files in walk:
+            below = os.path.relpath(folder, path).replace(os.sep, "/")
+            prefix = "" if below == "." else below + "/"
+            kept = []
+            for name in subfolders:
+                real = os.path.realpath(os.path.join(folder, name))
+                if not is_hidden(name) and real not in visited:
+                    visited.add(real)
+                    kept.append(name)
+            subfolders[:] = kept  # os.walk goes on with these
+            self.folders += [prefix + name for name in kept]
+            self.names += [prefix + name for name in files if not is_hidden(name)]
+        self.names.sort()
+        self.folders.sort()
+
+    def refuse(self, error: OSError) -> None:
+        raise unreadable(error, self.op, error.filename or self.location) from None
+
+    def read(self, name: str) -> bytes:
+        return read_file(self.root / name, self.op)
+
+    def describe(self, name: str) -> str:
+        return str(self.root / name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is left out: dot files, and what macOS and Windows add."""
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
+
+
+def read_file(path: Path, op: str) -> bytes:
+    """The content of a file on disk.
+
+    Raises:
+        DataError: missing, a folder, or not readable.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(error, op, str(path)) from None
+
+
+def unreadable(error: OSError, op: str, path: str) -> DataError:
+    """The DataError for a file that could not be read."""
+    if isinstance(error, FileNotFoundError):
+        return DataError(op, "no such file", {"path": path})
+    if isinstance(error, IsADirectoryError):
+        return DataError(op, "expects a file, this is a folder", {"path": path})
+    if isinstance(error, PermissionError):
+        return DataError(op, "no permission to read", {"path": path}, "check its owner and mode")
+    return DataError(op, f"cannot be read ({error.strerror or error})", {"path": path})
