@@ -1,0 +1,54 @@
+"""Leaky rectified linear unit (Maas et al. 2013, section 2).
+
+    y  = x  where x > 0,  else a x
+    gx = gy where x > 0,  else a gy
+
+The derivative at the kink x = 0 is taken as a, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+from minidl.device import array_module
+from minidl.errors import DtypeError
+from minidl.function import Function
+from minidl.shapes import check_floating, check_tensor
+from minidl.tensor import Tensor
+
+
+class LeakyReLU(Function):
+    def __init__(self, negative_slope):
+        self.negative_slope = negative_slope
+
+    def forward(self, x):
+        self.x = x if self.needs_grad[0] else None
+        return array_module(x).where(x > 0, x, self.negative_slope * x)
+
+    def backward(self, gy):
+        return array_module(gy).where(self.x > 0, gy, self.negative_slope * gy)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """Multiply negative values by a small slope: y = x where x > 0, else negative_slope x.
+
+    Maas et al. 2013, "Rectifier nonlinearities improve neural network acoustic models", section 2.
+
+    Args:
+        input: floating point, any shape.
+        negative_slope: a, a number.
+
+    Returns:
+        The same shape.
+
+    Raises:
+        DtypeError: not a floating-point Tensor, or the slope is no number.
+
+    >>> minidl.nn.functional.leaky_relu(minidl.tensor([-1.0, 2.0]), 0.5)
+    tensor([-0.5,  2. ])
+    """
+    check_tensor("leaky_relu", input=input)
+    check_floating("leaky_relu", input=input)
+    if not isinstance(negative_slope, int | float):
+        raise DtypeError(
+            "leaky_relu", "negative_slope is a number", {"negative_slope": negative_slope}
+        )
+    return LeakyReLU(float(negative_slope)).apply(input)

@@ -1,0 +1,90 @@
+"""The fully connected layer: a matrix product and a bias (LeCun et al. 1998, section II).
+
+    y[..., k] = b[k] + sum_i x[..., i] w[k, i]              y = x w^T + b
+    gx        = gy w
+    gw[k, i]  = sum over rows of gy[row, k] x[row, i]       gw = gy^T x
+    gb[k]     = sum over rows of gy[row, k]
+
+A row is one setting of the leading dimensions "...". The weight is stored (out, in), as in PyTorch
+and Caffe: row k holds what output k does with each input.
+"""
+
+from __future__ import annotations
+
+from minidl.errors import ShapeError
+from minidl.function import Function
+from minidl.shapes import check_floating, check_ndim, check_tensor
+from minidl.tensor import Tensor
+
+
+class Linear(Function):
+    def forward(self, x, w, b=None):
+        self.x = x if self.needs_grad[1] else None
+        self.w = w if self.needs_grad[0] else None
+        y = x @ w.T
+        if b is not None:
+            y += b
+        return y
+
+    def backward(self, gy):
+        gx = gw = gb = None
+        gy_rows = gy.reshape(-1, gy.shape[-1])
+        if self.needs_grad[0]:
+            gx = gy @ self.w
+        if self.needs_grad[1]:
+            gw = gy_rows.T @ self.x.reshape(-1, self.x.shape[-1])
+        if len(self.needs_grad) > 2 and self.needs_grad[2]:
+            gb = gy_rows.sum(axis=0)
+        return gx, gw, gb
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Multiply by a matrix and add a bias.
+
+    y[..., k] = b[k] + sum_i x[..., i] w[k, i]
+
+    LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.
+
+    Args:
+        input: (..., in).
+        weight: (out, in).
+        bias: (out,) or None.
+
+    Returns:
+        (..., out).
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        DtypeError: not floating point, or of different dtypes.
+
+    >>> x, w = minidl.ones(4, 3), minidl.ones(5, 3)
+    >>> minidl.nn.functional.linear(x, w).shape
+    (4, 5)
+    """
+    check_arguments(input, weight, bias)
+    if bias is None:
+        return Linear().apply(input, weight)
+    return Linear().apply(input, weight, bias)
+
+
+def check_arguments(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """Dimensions, features and dtypes fit each other."""
+    check_tensor("linear", input=input, weight=weight, bias=bias)
+    check_ndim("linear", "weight", weight, 2, "(out, in)")
+    check_floating("linear", input=input, weight=weight, bias=bias)
+    x_shape, (n_out, n_in) = input.data.shape, weight.data.shape
+    if not x_shape or x_shape[-1] != n_in:
+        size = f"ends in {x_shape[-1]}" if x_shape else "has no dimensions"
+        pictures = len(x_shape) == 4 and x_shape[1] * x_shape[2] * x_shape[3] == n_in
+        raise ShapeError(
+            "linear",
+            f"weight expects {n_in} input features, the shape of input {size}",
+            {"input": input, "weight": weight},
+            "flatten the pictures first: nn.Flatten()" if pictures else "",
+        )
+    if bias is not None and bias.data.shape != (n_out,):
+        raise ShapeError(
+            "linear",
+            f"bias has one value per output feature, {n_out}",
+            {"input": input, "weight": weight, "bias": bias},
+        )

@@ -1,0 +1,46 @@
+"""Rectified linear unit (Nair and Hinton 2010; Krizhevsky et al. 2012, section 3.1).
+
+    y  = max(x, 0)
+    gx = gy where x > 0, else 0
+
+The derivative at the kink x = 0 is taken as 0, as in PyTorch. NaN passes through.
+"""
+
+from __future__ import annotations
+
+from minidl.device import array_module
+from minidl.function import Function
+from minidl.shapes import check_floating, check_tensor
+from minidl.tensor import Tensor
+
+
+class ReLU(Function):
+    def forward(self, x):
+        y = array_module(x).maximum(x, 0)
+        self.y = y if self.needs_grad[0] else None  # y > 0 where x > 0: x may be dropped
+        return y
+
+    def backward(self, gy):
+        return gy * (self.y > 0)
+
+
+def relu(input: Tensor) -> Tensor:
+    """Replace negative values by zero: y = max(x, 0).
+
+    Nair and Hinton 2010, "Rectified linear units improve restricted Boltzmann machines".
+
+    Args:
+        input: floating point, any shape.
+
+    Returns:
+        The same shape.
+
+    Raises:
+        DtypeError: not a floating-point Tensor.
+
+    >>> minidl.nn.functional.relu(minidl.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    check_tensor("relu", input=input)
+    check_floating("relu", input=input)
+    return ReLU().apply(input)

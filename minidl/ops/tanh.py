@@ -1,0 +1,44 @@
+"""Hyperbolic tangent.
+
+y  = tanh(x) = (e^x - e^-x) / (e^x + e^-x)
+gx = gy (1 - y^2)
+"""
+
+from __future__ import annotations
+
+from minidl.device import array_module
+from minidl.function import Function
+from minidl.shapes import check_floating, check_tensor
+from minidl.tensor import Tensor
+
+
+class Tanh(Function):
+    def forward(self, x):
+        y = array_module(x).tanh(x)
+        self.y = y if self.needs_grad[0] else None
+        return y
+
+    def backward(self, gy):
+        return gy * (1 - self.y * self.y)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """Squash values into (-1, 1): y = (e^x - e^-x) / (e^x + e^-x).
+
+    LeCun et al. 1998, "Efficient BackProp", section 4.4, on why squashing units should be odd.
+
+    Args:
+        input: floating point, any shape.
+
+    Returns:
+        The same shape.
+
+    Raises:
+        DtypeError: not a floating-point Tensor.
+
+    >>> minidl.nn.functional.tanh(minidl.tensor([0.0, 100.0]))
+    tensor([0., 1.])
+    """
+    check_tensor("tanh", input=input)
+    check_floating("tanh", input=input)
+    return Tanh().apply(input)
