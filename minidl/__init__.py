@@ -32,7 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Function", "MinidlError", "Tensor", "arange", "cpu_kernels", "data", "debug", "empty",
-    "empty_like", "enable_grad", "errors", "from_dlpack", "from_numpy", "full", "is_grad_enabled", "kernels",
-    "manual_seed", "nn", "no_grad", "ones", "ones_like", "ops", "rand", "randn", "random",
-    "set_grad_enabled", "tensor", "use_cpu_kernels", "zeros", "zeros_like",
+    "empty_like", "enable_grad", "errors", "from_dlpack", "from_numpy", "full", "is_grad_enabled",
+    "kernels", "manual_seed", "nn", "no_grad", "ones", "ones_like", "ops", "rand", "randn",
+    "random", "set_grad_enabled", "tensor", "use_cpu_kernels", "zeros", "zeros_like",
 ]  # fmt: skip
