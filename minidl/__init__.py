@@ -6,7 +6,7 @@ operation with its mathematics; kernels/reference/conv2d.py its arithmetic.
 Importing needs only NumPy. Numba and CuPy load when a kernel first needs them.
 """
 
-from minidl import data, debug, errors, kernels, nn, ops, random
+from minidl import callbacks, data, debug, errors, io, kernels, nn, ops, optim, random
 from minidl.creation import (
     arange,
     empty,
@@ -22,17 +22,97 @@ from minidl.creation import (
     zeros,
     zeros_like,
 )
+from minidl.dtypes import float16, float32, float64, int32, int64, uint8
 from minidl.errors import MinidlError
+from minidl.fit import evaluate, fit
 from minidl.function import Function, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from minidl.kernels import cpu_kernels, use_cpu_kernels
+from minidl.ops import (
+    abs,
+    all,
+    allclose,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    broadcast_to,
+    cat,
+    ceil,
+    chunk,
+    clamp,
+    clone,
+    cos,
+    cumsum,
+    equal,
+    exp,
+    expm1,
+    flatten,
+    flip,
+    floor,
+    gather,
+    index_select,
+    isfinite,
+    isinf,
+    isnan,
+    log,
+    log1p,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    logsumexp,
+    masked_fill,
+    matmul,
+    max,
+    maximum,
+    mean,
+    min,
+    minimum,
+    norm,
+    permute,
+    pow,
+    prod,
+    relu,
+    reshape,
+    roll,
+    round,
+    rsqrt,
+    sigmoid,
+    sign,
+    sin,
+    softmax,
+    split,
+    sqrt,
+    square,
+    squeeze,
+    stack,
+    std,
+    sum,
+    tanh,
+    tile,
+    transpose,
+    unbind,
+    unsqueeze,
+    var,
+    where,
+)
 from minidl.random import manual_seed
 from minidl.tensor import Tensor
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Function", "MinidlError", "Tensor", "arange", "cpu_kernels", "data", "debug", "empty",
-    "empty_like", "enable_grad", "errors", "from_dlpack", "from_numpy", "full", "is_grad_enabled",
-    "kernels", "manual_seed", "nn", "no_grad", "ones", "ones_like", "ops", "rand", "randn",
-    "random", "set_grad_enabled", "tensor", "use_cpu_kernels", "zeros", "zeros_like",
+    "Function", "MinidlError", "Tensor", "abs", "all", "allclose", "amax", "amin", "any", "arange",
+    "argmax", "argmin", "broadcast_to", "callbacks", "cat", "ceil", "chunk", "clamp", "clone",
+    "cos", "cpu_kernels", "cumsum", "data", "debug", "empty", "empty_like", "enable_grad", "equal",
+    "errors", "evaluate", "exp", "expm1", "fit", "flatten", "flip", "float16", "float32", "float64",
+    "floor", "from_dlpack", "from_numpy", "full", "gather", "index_select", "int32", "int64", "io",
+    "is_grad_enabled", "isfinite", "isinf", "isnan", "kernels", "log", "log1p", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "logsumexp", "manual_seed", "masked_fill", "matmul",
+    "max", "maximum", "mean", "min", "minimum", "nn", "no_grad", "norm", "ones", "ones_like", "ops",
+    "optim", "permute", "pow", "prod", "rand", "randn", "random", "relu", "reshape", "roll",
+    "round", "rsqrt", "set_grad_enabled", "sigmoid", "sign", "sin", "softmax", "split", "sqrt",
+    "square", "squeeze", "stack", "std", "sum", "tanh", "tensor", "tile", "transpose", "uint8",
+    "unbind", "unsqueeze", "use_cpu_kernels", "var", "where", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -55,6 +55,10 @@ class ArgumentError(MinidlError, ValueError):
     """An argument has a value that the function does not accept."""
 
 
+class BoundsError(MinidlError, IndexError):
+    """An index is outside of the tensor."""
+
+
 class DtypeError(MinidlError, TypeError):
     """An argument has a type or element type that the function does not accept."""
 

@@ -100,6 +100,27 @@ def normalize_dim(op: str, dim: int, ndim: int) -> int:
     Raises:
         ArgumentError: there is no such dimension.
     """
-    if not isinstance(dim, int | np.integer) or not -ndim <= dim < max(ndim, 1):
-        raise ArgumentError(op, f"dim is an int from {-ndim} to {ndim - 1}", {"dim": dim})
+    lowest, highest = (-ndim, ndim - 1) if ndim else (-1, 0)  # a 0-d tensor accepts 0 and -1
+    if isinstance(dim, bool) or not isinstance(dim, int | np.integer):
+        raise ArgumentError(op, "dim is an int", {"dim": dim})
+    if not lowest <= dim <= highest:
+        raise ArgumentError(
+            op, f"dim is from {lowest} to {highest} for {ndim} dimensions", {"dim": dim}
+        )
     return int(dim) % ndim if ndim else 0
+
+
+def normalize_dims(op: str, dim: Any, ndim: int) -> tuple[int, ...]:
+    """Dimensions counted from the front, each once; None means all of them.
+
+    Raises:
+        ArgumentError: there is no such dimension, or it is named twice.
+    """
+    if dim is None:
+        return tuple(range(ndim))
+    if not isinstance(dim, tuple | list):
+        dim = (dim,)
+    dims = tuple(normalize_dim(op, one, ndim) for one in dim)
+    if len(set(dims)) != len(dims):
+        raise ArgumentError(op, "each dimension is named once", {"dim": tuple(dim)})
+    return dims if ndim else ()

@@ -6,8 +6,8 @@
     grad_fn       the Function that made it, None for a leaf
 
 A leaf is a Tensor that no recorded operation made: a parameter, an input. Everything one can
-compute with Tensors is in minidl/tensor_methods.py (the operators and methods) and minidl/ops
-(the operations behind them).
+compute with Tensors is in minidl/tensor_operators.py and minidl/tensor_methods.py, and behind
+them in minidl/ops.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import numpy as np
 from minidl.device import array_module, device_of, to_device
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.tensor_methods import TensorMethods
+from minidl.tensor_operators import TensorOperators
 
 
-class Tensor(TensorMethods):
+class Tensor(TensorOperators, TensorMethods):
     """An n-dimensional array that remembers how it was computed. Make one with minidl.tensor.
 
     Args:

@@ -4,11 +4,12 @@
     y = a - b     ga = gy                gb = -gy
     y = a * b     ga = gy b              gb = gy a
     y = a / b     ga = gy / b            gb = -gy a / b^2
+    y = -a        ga = -gy
     y = a ** b    ga = gy b a^(b-1)      gb = gy a^b log(a)
 
-Broadcasting stretches an axis of size 1, so the gradient of a stretched axis is the sum over it
-(`unbroadcast`). Types promote as in PyTorch: a Python number or a 0-d tensor does not widen a
-tensor of the same kind, and integers meeting floats become the floats' type.
+Where a or b was stretched, its gradient is summed back (minidl/ops/broadcasting.py). At the
+singular points of powers the gradient is PyTorch's: ga = 0 where b = 0, gb = 0 where a = 0 and
+b >= 0.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import Any
 import numpy as np
 
 from minidl.device import array_module
-from minidl.errors import DeviceError, ShapeError
+from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
+from minidl.ops.broadcasting import operands, unbroadcast
+from minidl.ops.casting import cast
+from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 
 
@@ -29,7 +33,9 @@ class Add(Function):
         return a + b
 
     def backward(self, gy):
-        return unbroadcast(gy, self.shapes[0]), unbroadcast(gy, self.shapes[1])
+        ga = unbroadcast(gy, self.shapes[0]) if self.needs_grad[0] else None
+        gb = unbroadcast(gy, self.shapes[1]) if self.needs_grad[1] else None
+        return ga, gb
 
 
 class Sub(Function):
@@ -38,129 +44,214 @@ class Sub(Function):
         return a - b
 
     def backward(self, gy):
+        ga = unbroadcast(gy, self.shapes[0]) if self.needs_grad[0] else None
         gb = -unbroadcast(gy, self.shapes[1]) if self.needs_grad[1] else None
-        return unbroadcast(gy, self.shapes[0]), gb
+        return ga, gb
 
 
 class Mul(Function):
     def forward(self, a, b):
-        self.a, self.b = a, b
+        self.shapes = a.shape, b.shape
+        self.a = a if self.needs_grad[1] else None
+        self.b = b if self.needs_grad[0] else None
         return a * b
 
     def backward(self, gy):
-        ga = unbroadcast(gy * self.b, self.a.shape) if self.needs_grad[0] else None
-        gb = unbroadcast(gy * self.a, self.b.shape) if self.needs_grad[1] else None
+        ga = unbroadcast(gy * self.b, self.shapes[0]) if self.needs_grad[0] else None
+        gb = unbroadcast(gy * self.a, self.shapes[1]) if self.needs_grad[1] else None
         return ga, gb
 
 
 class Div(Function):
     def forward(self, a, b):
-        self.a, self.b = a, b
+        self.shapes = a.shape, b.shape
+        self.a = a if self.needs_grad[1] else None
+        self.b = b
         return a / b
 
     def backward(self, gy):
-        ga = unbroadcast(gy / self.b, self.a.shape) if self.needs_grad[0] else None
+        ga = unbroadcast(gy / self.b, self.shapes[0]) if self.needs_grad[0] else None
         gb = None
         if self.needs_grad[1]:
-            gb = unbroadcast(-gy * self.a / (self.b * self.b), self.b.shape)
+            gb = unbroadcast(-gy * self.a / (self.b * self.b), self.shapes[1])
         return ga, gb
 
 
-def add(a: Any, b: Any) -> Tensor:
-    """a + b, broadcast. Shapes as in NumPy; a Python number stands for a 0-d tensor."""
-    a, b = operands("add", a, b)
-    return Add().apply(a, b)
+class Neg(Function):
+    def forward(self, x):
+        return -x
+
+    def backward(self, gy):
+        return -gy
 
 
-def sub(a: Any, b: Any) -> Tensor:
-    """a - b, broadcast."""
-    a, b = operands("sub", a, b)
-    return Sub().apply(a, b)
+class Pow(Function):
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        self.y = a**b
+        return self.y
+
+    def backward(self, gy):
+        xp, a, b = array_module(gy), self.a, self.b
+        ga = gb = None
+        if self.needs_grad[0]:
+            slope = b * a ** xp.where(b == 0, 1, b - 1)  # b = 0: the factor b makes it 0
+            ga = unbroadcast(gy * slope, a.shape)
+        if self.needs_grad[1]:
+            safe_a = xp.where((a == 0) & (b >= 0), 1, a)  # log(1) = 0
+            gb = unbroadcast(gy * self.y * xp.log(safe_a), b.shape)
+        return ga, gb
 
 
-def mul(a: Any, b: Any) -> Tensor:
-    """a * b elementwise, broadcast."""
-    a, b = operands("mul", a, b)
-    return Mul().apply(a, b)
+class PowNumber(Function):
+    """A Python number as the exponent: NumPy squares and takes roots faster than powers."""
+
+    def __init__(self, exponent):
+        self.exponent = exponent
+
+    def forward(self, x):
+        self.x = x
+        return x**self.exponent
+
+    def backward(self, gy):
+        p = self.exponent
+        if p == 0:
+            return array_module(gy).zeros_like(gy)
+        return gy * (p * self.x if p == 2 else p * self.x ** (p - 1))
 
 
-def div(a: Any, b: Any) -> Tensor:
-    """a / b elementwise, broadcast; integers divide to float32."""
-    a, b = operands("div", a, b)
-    if a.data.dtype.kind != "f":
-        a, b = Tensor(a.data.astype(np.float32)), Tensor(b.data.astype(np.float32))
-    return Div().apply(a, b)
+def add(input: Any, other: Any) -> Tensor:
+    """input + other, elementwise with broadcasting.
 
+    Args:
+        input, other: Tensors or numbers, of shapes that broadcast.
 
-def operands(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """a and b as Tensors of one dtype whose shapes broadcast.
+    Returns:
+        The broadcast shape.
 
     Raises:
         ShapeError: the shapes do not broadcast.
-        DtypeError, DeviceError: not numbers, or on two devices.
+        DtypeError: not a Tensor or number.
+
+    >>> minidl.tensor([[1.0], [2.0]]) + minidl.tensor([10.0, 20.0])
+    tensor([[11., 21.],
+            [12., 22.]])
     """
-    if type(a) is Tensor and type(b) is Tensor and a.data.dtype == b.data.dtype:
-        if a.data.shape == b.data.shape:
-            return a, b  # the usual case pays for nothing else
-    a, b = promote(op, a, b)
-    if type(a.data) is not type(b.data):
-        raise DeviceError(op, "the tensors are on two devices", {"a": a.device, "b": b.device})
-    check_broadcast(op, a, b)
-    return a, b
+    a, b = operands("add", input, other)
+    return Add().apply(a, b)
 
 
-def promote(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Both as Tensors of the dtype that PyTorch's promotion gives."""
-    from minidl.creation import as_array
+def sub(input: Any, other: Any) -> Tensor:
+    """input - other, elementwise with broadcasting.
 
-    if not isinstance(a, Tensor):
-        a = Tensor(array_module(b.data).asarray(as_array(a)) if is_number(a) else as_array(a))
-    elif not isinstance(b, Tensor):
-        b = Tensor(array_module(a.data).asarray(as_array(b)) if is_number(b) else as_array(b))
-    if a.data.dtype == b.data.dtype:
-        return a, b
-    dtype = promoted_dtype(a.data, b.data)
-    return cast(a, dtype), cast(b, dtype)
+    Args:
+        input, other: Tensors or numbers, of shapes that broadcast.
 
+    Returns:
+        The broadcast shape.
 
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number)
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        DtypeError: not a Tensor or number, or bools.
 
-
-def promoted_dtype(a: Any, b: Any) -> np.dtype:
-    """The higher kind (bool < int < float) wins; within a kind, tensors win over 0-d tensors."""
-    rank = {"b": 0, "u": 1, "i": 1, "f": 2}
-    rank_a, rank_b = rank[a.dtype.kind], rank[b.dtype.kind]
-    if rank_a != rank_b:
-        return a.dtype if rank_a > rank_b else b.dtype
-    if (a.ndim == 0) != (b.ndim == 0):
-        return b.dtype if a.ndim == 0 else a.dtype
-    return np.promote_types(a.dtype, b.dtype)
+    >>> 1 - minidl.tensor([0.25, 1.0])
+    tensor([0.75, 0.  ])
+    """
+    a, b = operands("sub", input, other)
+    check_not_bool("sub", a)
+    return Sub().apply(a, b)
 
 
-def cast(x: Tensor, dtype: np.dtype) -> Tensor:
-    if x.data.dtype == dtype:
-        return x
-    return x.to(dtype) if x.requires_grad else Tensor(x.data.astype(dtype))
+def mul(input: Any, other: Any) -> Tensor:
+    """input * other, elementwise with broadcasting.
+
+    Args:
+        input, other: Tensors or numbers, of shapes that broadcast.
+
+    Returns:
+        The broadcast shape.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        DtypeError: not a Tensor or number.
+
+    >>> minidl.tensor([1.0, 2.0]) * 3
+    tensor([3., 6.])
+    """
+    a, b = operands("mul", input, other)
+    return Mul().apply(a, b)
 
 
-def check_broadcast(op: str, a: Tensor, b: Tensor) -> None:
-    """Axis by axis from the last, the sizes are equal or one of them is 1."""
-    for size_a, size_b in zip(a.data.shape[::-1], b.data.shape[::-1]):
-        if size_a != size_b and size_a != 1 and size_b != 1:
-            raise ShapeError(
-                op,
-                f"the shapes do not broadcast: sizes {size_a} and {size_b} meet on one axis",
-                {"a": a, "b": b},
-                "axes are matched from the last one; sizes must be equal or 1",
-            )
+def div(input: Any, other: Any) -> Tensor:
+    """input / other, elementwise with broadcasting; integers divide to float32.
+
+    Args:
+        input, other: Tensors or numbers, of shapes that broadcast.
+
+    Returns:
+        The broadcast shape, floating point.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        DtypeError: not a Tensor or number.
+
+    >>> minidl.tensor([1, 2]) / 2
+    tensor([0.5, 1. ])
+    """
+    a, b = operands("div", input, other)
+    if a.data.dtype.kind != "f":
+        a, b = cast(a, np.dtype(np.float32)), cast(b, np.dtype(np.float32))
+    return Div().apply(a, b)
 
 
-def unbroadcast(g: Any, shape: tuple) -> Any:
-    """Sum a gradient over the axes that broadcasting stretched, back to `shape`."""
-    if g.shape == shape:
-        return g
-    extra = g.ndim - len(shape)
-    stretched = [i for i, size in enumerate(shape) if size == 1 and g.shape[extra + i] != 1]
-    axes = tuple(range(extra)) + tuple(extra + i for i in stretched)
-    return g.sum(axis=axes, keepdims=True).reshape(shape)
+def neg(input: Tensor) -> Tensor:
+    """-input, elementwise.
+
+    Args:
+        input: numbers of any shape.
+
+    Returns:
+        The same shape.
+
+    Raises:
+        DtypeError: not a Tensor, or bools.
+
+    >>> -minidl.tensor([1.0, -2.0])
+    tensor([-1.,  2.])
+    """
+    check_tensor("neg", input=input)
+    check_not_bool("neg", input)
+    return Neg().apply(input)
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """input ** exponent, elementwise with broadcasting.
+
+    Args:
+        input, exponent: Tensors or numbers, of shapes that broadcast.
+
+    Returns:
+        The broadcast shape.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        ArgumentError: a negative power of integers.
+        DtypeError: not a Tensor or number.
+
+    >>> minidl.tensor([1.0, 2.0, 3.0]) ** 2
+    tensor([1., 4., 9.])
+    """
+    a, b = operands("pow", input, exponent)
+    if a.data.dtype.kind in "iu" and (b.data < 0).any():
+        raise ArgumentError(
+            "pow", "integers have no negative powers", {"input": a, "exponent": exponent},
+            "convert first: input.float()",
+        )  # fmt: skip
+    if type(exponent) in (int, float):
+        return PowNumber(exponent).apply(a)
+    return Pow().apply(a, b)
+
+
+def check_not_bool(op: str, x: Tensor) -> None:
+    if x.data.dtype.kind == "b":
+        raise DtypeError(op, "bools have no difference", {"input": x}, "use ~ for logical not")

@@ -1,28 +1,268 @@
-"""Slicing and fancy indexing."""
+"""Indexing: x[2, ..., 1:3], x[indices], x[mask], and the functions of that kind.
+
+    y = x[index]        gx = 0 except gx[index] += gy
+
+With ints, slices, None and ... every element is taken at most once, y shares memory with x, and
+the gradient is put in place by one assignment. An array of indices may name an element several
+times; then the gradients of all its copies add up (NumPy's add.at). The rules are NumPy's and
+PyTorch's; unlike PyTorch, slices may step backwards.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from minidl.creation import as_array
 from minidl.device import array_module
+from minidl.errors import BoundsError, DtypeError, MinidlError, ShapeError
 from minidl.function import Function
+from minidl.ops.inplace import check_in_place
+from minidl.shapes import check_tensor, normalize_dim
+from minidl.tensor import Tensor
+
+INT = int | np.integer
 
 
 class GetItem(Function):
+    """Ints, slices, None and Ellipsis: a view."""
+
     def __init__(self, index):
         self.index = index
 
     def forward(self, x):
-        self.shape = x.shape
-        return np.asarray(x[self.index])
+        self.x_shape = x.shape
+        return x[self.index]
+
+    def backward(self, gy):
+        gx = array_module(gy).zeros(self.x_shape, gy.dtype)
+        gx[self.index] = gy
+        return gx
+
+
+class Take(GetItem):
+    """Arrays of indices or bools: a copy, in which an element may occur several times."""
 
     def backward(self, gy):
         xp = array_module(gy)
-        gx = xp.zeros(self.shape, gy.dtype)
+        gx = xp.zeros(self.x_shape, gy.dtype)
         xp.add.at(gx, self.index, gy)
         return gx
 
 
-def getitem(x, index):
-    """x[index]"""
-    return GetItem(index).apply(x)
+def getitem(input: Tensor, index: Any) -> Tensor:
+    """input[index].
+
+    Args:
+        input: any shape.
+        index: int, slice, None, Ellipsis, array, list or Tensor of ints or bools, or a tuple of
+            these.
+
+    Returns:
+        A view for ints, slices, None and Ellipsis; else a copy.
+
+    Raises:
+        BoundsError: an index is outside of the tensor.
+        ShapeError: too many indices, or index arrays and masks that do not fit.
+        DtypeError: something that is not an index.
+
+    >>> x = minidl.tensor([[1, 2], [3, 4], [5, 6]])
+    >>> x[:, 0], x[minidl.tensor([2, 0])][:, 1], x[x > 4]
+    (tensor([1, 3, 5]), tensor([6, 2]), tensor([5, 6]))
+    """
+    index, basic = raw_index(index)
+    try:
+        return (GetItem(index) if basic else Take(index)).apply(input)
+    except (IndexError, TypeError, ValueError) as error:
+        raise explain("getitem", input, index, error) from None
+
+
+def setitem(input: Tensor, index: Any, value: Any) -> None:
+    """input[index] = value, in place; not recorded (see minidl/ops/inplace.py).
+
+    Args:
+        input: any shape.
+        index: as in getitem.
+        value: number, array or Tensor that broadcasts to input[index].
+
+    Raises:
+        GraphError: a gradient would be lost.
+        BoundsError, ShapeError, DtypeError: as getitem; value does not broadcast.
+    """
+    check_in_place("setitem", input, value)
+    index, _ = raw_index(index)
+    try:
+        place = input.data[index]
+    except (IndexError, TypeError, ValueError) as error:
+        raise explain("setitem", input, index, error) from None
+    array = value if isinstance(value, int | float) else as_array(value)
+    shape = getattr(array, "shape", ())
+    sizes = zip(shape[::-1], place.shape[::-1])
+    if any(size not in (1, wanted) for size, wanted in sizes) or (
+        len(shape) > place.ndim and set(shape[: len(shape) - place.ndim]) != {1}
+    ):
+        raise ShapeError(
+            "setitem", "the value does not broadcast to the indexed part",
+            {"value": array, "indexed part": place},
+        )  # fmt: skip
+    input.data[index] = array
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of a dimension that a 1-d tensor of indices names, in its order.
+
+    Args:
+        input: any shape.
+        dim: the dimension.
+        index: (n,) ints.
+
+    Returns:
+        input's shape with n in place of dim's size.
+
+    Raises:
+        BoundsError: an index is outside of the dimension.
+        ShapeError, DtypeError: index is not 1-d ints.
+
+    >>> minidl.index_select(minidl.tensor([[1, 2, 3]]), 1, minidl.tensor([2, 2, 0]))
+    tensor([[3, 3, 1]])
+    """
+    check_tensor("index_select", input=input, index=index)
+    check_integers("index_select", index)
+    axis = normalize_dim("index_select", dim, input.data.ndim)
+    if index.data.ndim != 1:
+        raise ShapeError("index_select", "index has 1 dimension", {"index": index})
+    check_bounds("index_select", index.data, input.data.shape[axis])
+    return Take((slice(None),) * axis + (index.data,)).apply(input)
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """Take one element along a dimension for each entry of index.
+
+    y[i, j, k] = x[i, index[i, j, k], k] for dim = 1, and so on
+
+    Args:
+        input: any shape.
+        dim: the dimension that index looks into.
+        index: ints; as many dimensions as input, and no larger except along dim.
+
+    Returns:
+        index's shape.
+
+    Raises:
+        BoundsError: an index is outside of the dimension.
+        ShapeError, DtypeError: index does not fit.
+
+    >>> minidl.gather(minidl.tensor([[1, 2], [3, 4]]), 1, minidl.tensor([[1], [0]]))
+    tensor([[2],
+            [3]])
+    """
+    check_tensor("gather", input=input, index=index)
+    check_integers("gather", index)
+    axis = normalize_dim("gather", dim, input.data.ndim)
+    sizes, wanted = input.data.shape, index.data.shape
+    larger = [i for i, (a, b) in enumerate(zip(sizes, wanted)) if b > a and i != axis]
+    if len(sizes) != len(wanted) or larger:
+        raise ShapeError(
+            "gather", "index has input's dimensions and is no larger, except along dim",
+            {"input": input, "index": index, "dim": dim},
+        )  # fmt: skip
+    check_bounds("gather", index.data, sizes[axis])
+    places = list(array_module(input.data).ogrid[tuple(slice(size) for size in wanted)])
+    places[axis] = index.data
+    return Take(tuple(places)).apply(input)
+
+
+def raw_index(index: Any) -> tuple[tuple, bool]:
+    """The index as a tuple of what arrays accept, and whether it is free of arrays.
+
+    A trailing Ellipsis makes x[2] of a 1-d array a 0-d view rather than a NumPy scalar.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    basic, raw, ellipsis = True, [], False
+    for part in parts:
+        if isinstance(part, Tensor):
+            part = part.data
+        elif isinstance(part, list):
+            part = np.asarray(part, None if part else np.int64)
+        if part is Ellipsis:
+            ellipsis = True
+        elif isinstance(part, bool | np.bool_) or hasattr(part, "shape") and part.ndim > 0:
+            basic = False
+        elif hasattr(part, "shape"):  # a 0-d array counts as a number
+            basic = basic and part.dtype.kind != "b"
+            part = int(part) if part.dtype.kind in "iu" else part
+        raw.append(part)
+    if basic and not ellipsis:
+        raw.append(Ellipsis)
+    return tuple(raw), basic
+
+
+def explain(op: str, x: Tensor, index: tuple, error: Exception) -> MinidlError:
+    """What is wrong with an index that the array refused."""
+    shown = tuple(part for part in index if part is not Ellipsis)
+    received = {"input": x, "index": shown[0] if len(shown) == 1 else shown}
+    if sum(part is Ellipsis for part in index) > 1:
+        return ShapeError(op, "an index has at most one ...", {"input": x})
+    for part in index:
+        if not isinstance(part, INT | slice | np.ndarray) and part not in (None, Ellipsis):
+            return DtypeError(
+                op, "an index is an int, slice, None, ... or an array of ints or bools", received
+            )
+        if isinstance(part, np.ndarray) and part.dtype.kind not in "iub":
+            return DtypeError(
+                op, "index arrays hold ints or bools", {**received, "dtype": str(part.dtype)},
+                "convert with .long()",
+            )  # fmt: skip
+        if isinstance(part, slice) and isinstance(error, TypeError | ValueError):
+            return DtypeError(op, "the bounds of a slice are ints, its step is not 0", received)
+    dims = [dims_of(part) for part in index]
+    if sum(dims) > x.ndim:
+        return ShapeError(op, f"{sum(dims)} indices for {x.ndim} dimensions", received)
+    axis = 0
+    for position, part in enumerate(index):
+        if part is Ellipsis:
+            axis = x.ndim - sum(dims[position + 1 :])
+            continue
+        problem = misfit(op, part, x.shape, axis)
+        if problem:
+            problem.received.update(MinidlError("", "", received).received)
+            return problem
+        axis += dims[position]
+    return ShapeError(op, "the index arrays do not broadcast to each other", received)
+
+
+def dims_of(part: Any) -> int:
+    """How many dimensions of the tensor a part of an index stands for."""
+    if part is None or part is Ellipsis or isinstance(part, bool):
+        return 0
+    return part.ndim if isinstance(part, np.ndarray) and part.dtype.kind == "b" else 1
+
+
+def misfit(op: str, part: Any, shape: tuple, axis: int) -> MinidlError | None:
+    """What is wrong with one part of an index that stands at dimension `axis`."""
+    if isinstance(part, np.ndarray) and part.dtype.kind == "b":
+        covered = shape[axis : axis + part.ndim]
+        if part.shape != covered:
+            return ShapeError(op, f"the mask has shape {part.shape}, the dimensions {covered}")
+    elif isinstance(part, np.ndarray | INT) and not isinstance(part, bool):
+        try:
+            check_bounds(op, np.asarray(part), shape[axis], f" of dimension {axis}")
+        except BoundsError as error:
+            return error
+    return None
+
+
+def check_bounds(op: str, index: Any, size: int, where: str = "") -> None:
+    """Every index is from -size to size - 1."""
+    outside = index[(index < -size) | (index >= size)]
+    if outside.size:
+        raise BoundsError(
+            op, f"index {outside.flat[0]} is outside{where}, which has size {size}",
+            hint=f"indices run from {-size} to {size - 1}" if size else "the tensor is empty",
+        )  # fmt: skip
+
+
+def check_integers(op: str, index: Tensor) -> None:
+    if index.data.dtype.kind not in "iu":
+        raise DtypeError(op, "index is a Tensor of ints", {"index": index}, "use .long()")

@@ -1,8 +1,23 @@
-"""Views of the same elements in another shape."""
+"""The same elements in another shape or order.
+
+Each of these only moves elements, so the gradient is moved back: the inverse permutation for
+permute, the inverse reshape for reshape, and the sum over copies where elements were repeated
+(expand, repeat). Where NumPy can, the result shares memory with the input, as in PyTorch.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numpy as np
+
+from minidl.device import array_module
+from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
+from minidl.ops.broadcasting import unbroadcast
+from minidl.shapes import check_tensor, normalize_dim, normalize_dims
+from minidl.tensor import Tensor
 
 
 class Reshape(Function):
@@ -17,8 +32,417 @@ class Reshape(Function):
         return gy.reshape(self.x_shape)
 
 
-def reshape(x, *shape):
-    """The elements in row-major order in another shape."""
-    return Reshape(shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape).apply(
-        x
-    )
+class Permute(Function):
+    def __init__(self, dims):
+        self.dims = dims
+
+    def forward(self, x):
+        return x.transpose(self.dims)
+
+    def backward(self, gy):
+        return gy.transpose(np.argsort(self.dims))
+
+
+class Expand(Function):
+    def __init__(self, shape):
+        self.shape = shape
+
+    def forward(self, x):
+        self.x_shape = x.shape
+        return array_module(x).broadcast_to(x, self.shape)
+
+    def backward(self, gy):
+        return unbroadcast(gy, self.x_shape)
+
+
+class Repeat(Function):
+    """Whole copies side by side. In gy, dimension i is (copy, place) with repeats[i] copies."""
+
+    def __init__(self, repeats):
+        self.repeats = repeats
+
+    def forward(self, x):
+        self.x_shape = x.shape
+        return array_module(x).tile(x, self.repeats)
+
+    def backward(self, gy):
+        sizes = (1,) * (len(self.repeats) - len(self.x_shape)) + self.x_shape
+        copies = [size for pair in zip(self.repeats, sizes) for size in pair]
+        gx = gy.reshape(copies).sum(axis=tuple(range(0, len(copies), 2)))
+        return gx.reshape(self.x_shape)
+
+
+class Flip(Function):
+    def __init__(self, dims):
+        self.dims = dims
+
+    def forward(self, x):
+        return array_module(x).flip(x, self.dims)
+
+    def backward(self, gy):
+        return array_module(gy).flip(gy, self.dims)
+
+
+class Roll(Function):
+    def __init__(self, shifts, dims):
+        self.shifts, self.dims = shifts, dims
+
+    def forward(self, x):
+        return array_module(x).roll(x, self.shifts, self.dims)
+
+    def backward(self, gy):
+        back = tuple(-shift for shift in self.shifts)
+        return array_module(gy).roll(gy, back, self.dims)
+
+
+class Contiguous(Function):
+    def forward(self, x):
+        return array_module(x).ascontiguousarray(x)
+
+    def backward(self, gy):
+        return gy
+
+
+def reshape(input: Tensor, *shape: int | tuple[int, ...]) -> Tensor:
+    """The elements in row-major order in another shape; also Tensor.view.
+
+    Args:
+        input: any shape.
+        shape: the sizes, as ints or one tuple; one of them may be -1, meaning what remains.
+
+    Returns:
+        The new shape, sharing memory with input where its layout allows.
+
+    Raises:
+        ShapeError: the number of elements differs.
+        ArgumentError: a size is negative, or two are -1.
+
+    >>> minidl.arange(6).reshape(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
+    check_tensor("reshape", input=input)
+    sizes = int_sequence("reshape", "shape", shape)
+    return Reshape(fill_in_size("reshape", input, sizes)).apply(input)
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Merge the dimensions from start_dim to end_dim into one.
+
+    Args:
+        input: any shape.
+        start_dim, end_dim: the first and the last dimension to merge.
+
+    Returns:
+        input's shape with those sizes replaced by their product.
+
+    Raises:
+        ArgumentError: there is no such dimension, or start_dim comes after end_dim.
+
+    >>> minidl.ones(2, 3, 4, 5).flatten(1).shape
+    (2, 60)
+    """
+    check_tensor("flatten", input=input)
+    first = normalize_dim("flatten", start_dim, input.data.ndim)
+    last = normalize_dim("flatten", end_dim, input.data.ndim)
+    if first > last:
+        raise ArgumentError(
+            "flatten", "start_dim must not come after end_dim",
+            {"input": input, "start_dim": start_dim, "end_dim": end_dim},
+        )  # fmt: skip
+    sizes = input.data.shape
+    merged = math.prod(sizes[first : last + 1])
+    return Reshape((*sizes[:first], merged, *sizes[last + 1 :])).apply(input)
+
+
+def squeeze(input: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
+    """Drop dimensions of size 1.
+
+    Args:
+        input: any shape.
+        dim: which, if their size is 1; by default all.
+
+    Returns:
+        The same elements with fewer dimensions.
+
+    Raises:
+        ArgumentError: there is no such dimension.
+
+    >>> minidl.ones(1, 3, 1).squeeze(0).shape
+    (3, 1)
+    """
+    check_tensor("squeeze", input=input)
+    dims = normalize_dims("squeeze", dim, input.data.ndim)
+    sizes = input.data.shape
+    kept = tuple(size for i, size in enumerate(sizes) if size != 1 or i not in dims)
+    return Reshape(kept).apply(input)
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """Insert a dimension of size 1.
+
+    Args:
+        input: any shape.
+        dim: where the new dimension stands in the result.
+
+    Returns:
+        The same elements with one more dimension.
+
+    Raises:
+        ArgumentError: dim is out of range.
+
+    >>> minidl.ones(3, 4).unsqueeze(-1).shape
+    (3, 4, 1)
+    """
+    check_tensor("unsqueeze", input=input)
+    at = normalize_dim("unsqueeze", dim, input.data.ndim + 1)
+    sizes = input.data.shape
+    return Reshape((*sizes[:at], 1, *sizes[at:])).apply(input)
+
+
+def permute(input: Tensor, *dims: int | tuple[int, ...]) -> Tensor:
+    """Put the dimensions into another order, without moving memory.
+
+    Args:
+        input: any shape.
+        dims: for each dimension of the result, which dimension of input it is.
+
+    Returns:
+        A view with sizes input.shape[dims[0]], input.shape[dims[1]], ...
+
+    Raises:
+        ArgumentError: dims is not an order of all dimensions.
+
+    >>> minidl.ones(2, 3, 4).permute(2, 0, 1).shape
+    (4, 2, 3)
+    """
+    check_tensor("permute", input=input)
+    order = normalize_dims("permute", int_sequence("permute", "dims", dims), input.data.ndim)
+    if len(order) != input.data.ndim:
+        raise ArgumentError(
+            "permute", "dims names every dimension once", {"input": input, "dims": order}
+        )
+    return Permute(order).apply(input)
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Exchange two dimensions, without moving memory.
+
+    Args:
+        input: any shape.
+        dim0, dim1: the dimensions.
+
+    Returns:
+        A view.
+
+    Raises:
+        ArgumentError: there is no such dimension.
+
+    >>> minidl.ones(2, 3, 4).transpose(0, -1).shape
+    (4, 3, 2)
+    """
+    check_tensor("transpose", input=input)
+    a = normalize_dim("transpose", dim0, input.data.ndim)
+    b = normalize_dim("transpose", dim1, input.data.ndim)
+    order = list(range(input.data.ndim))
+    if order:
+        order[a], order[b] = b, a
+    return Permute(tuple(order)).apply(input)
+
+
+def transpose_matrix(input: Tensor) -> Tensor:
+    """The transpose of a matrix, x.T. A vector or number stays as it is.
+
+    Args:
+        input: at most 2 dimensions.
+
+    Returns:
+        A view.
+
+    Raises:
+        ShapeError: more than 2 dimensions.
+    """
+    if input.data.ndim > 2:
+        raise ShapeError(
+            "T", "expects at most 2 dimensions", {"input": input},
+            "name the dimensions: input.transpose(-1, -2) or input.permute(...)",
+        )  # fmt: skip
+    return Permute(tuple(range(input.data.ndim))[::-1]).apply(input)
+
+
+def expand(input: Tensor, *sizes: int | tuple[int, ...]) -> Tensor:
+    """Stretch dimensions of size 1 without copying; new dimensions may come in front.
+
+    Args:
+        input: any shape.
+        sizes: the new shape; -1 keeps a size.
+
+    Returns:
+        A read-only view.
+
+    Raises:
+        ShapeError: a size other than 1 would change.
+
+    >>> minidl.tensor([[1.0], [2.0]]).expand(-1, 3)
+    tensor([[1., 1., 1.],
+            [2., 2., 2.]])
+    """
+    check_tensor("expand", input=input)
+    wanted = int_sequence("expand", "sizes", sizes)
+    extra = len(wanted) - input.data.ndim
+    old = (None,) * extra + input.data.shape
+    shape = tuple(o if w == -1 and o is not None else w for w, o in zip(wanted, old))
+    fits = extra >= 0 and all(w >= 0 and o in (None, 1, w) for w, o in zip(shape, old))
+    if not fits:
+        raise ShapeError(
+            "expand", "only dimensions of size 1 stretch, and new ones come in front",
+            {"input": input, "sizes": wanted},
+        )  # fmt: skip
+    return Expand(shape).apply(input)
+
+
+def broadcast_to(input: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """expand() with the new shape as one tuple.
+
+    Args:
+        input: any shape.
+        shape: the new shape; -1 keeps a size.
+
+    Returns:
+        A read-only view.
+
+    Raises:
+        ShapeError: a size other than 1 would change.
+    """
+    return expand(input, shape)
+
+
+def repeat(input: Tensor, *repeats: int | tuple[int, ...]) -> Tensor:
+    """Copies side by side along each dimension; new dimensions may come in front.
+
+    Args:
+        input: any shape.
+        repeats: how many copies along each dimension of the result.
+
+    Returns:
+        Sizes multiplied by repeats.
+
+    Raises:
+        ArgumentError: fewer repeats than dimensions, or a negative one.
+
+    >>> minidl.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
+    check_tensor("repeat", input=input)
+    counts = int_sequence("repeat", "repeats", repeats)
+    if len(counts) < input.data.ndim or any(n < 0 for n in counts):
+        raise ArgumentError(
+            "repeat", "repeats is one number >= 0 for each dimension",
+            {"input": input, "repeats": counts},
+        )  # fmt: skip
+    return Repeat(counts).apply(input)
+
+
+def tile(input: Tensor, *dims: int | tuple[int, ...]) -> Tensor:
+    """repeat(), with missing numbers in front taken as 1.
+
+    Args:
+        input: any shape.
+        dims: how many copies along the last len(dims) dimensions.
+
+    Returns:
+        Sizes multiplied by dims.
+
+    Raises:
+        ArgumentError: a negative number.
+    """
+    check_tensor("tile", input=input)
+    counts = int_sequence("tile", "dims", dims)
+    return repeat(input, (1,) * (input.data.ndim - len(counts)) + counts)
+
+
+def flip(input: Tensor, *dims: int | tuple[int, ...]) -> Tensor:
+    """Reverse the order along dimensions.
+
+    Args:
+        input: any shape.
+        dims: the dimensions.
+
+    Returns:
+        input's shape.
+
+    Raises:
+        ArgumentError: there is no such dimension.
+
+    >>> minidl.tensor([1, 2, 3]).flip(0)
+    tensor([3, 2, 1])
+    """
+    check_tensor("flip", input=input)
+    axes = normalize_dims("flip", int_sequence("flip", "dims", dims), input.data.ndim)
+    return Flip(axes).apply(input)
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Move elements along dimensions; those that leave at the end enter at the start.
+
+    Args:
+        input: any shape.
+        shifts: by how many places, an int or one for each of dims.
+        dims: the dimensions; by default the flattened tensor is rolled.
+
+    Returns:
+        input's shape.
+
+    Raises:
+        ArgumentError: there is no such dimension, or another number of shifts than dims.
+
+    >>> minidl.tensor([1, 2, 3]).roll(1)
+    tensor([3, 1, 2])
+    """
+    check_tensor("roll", input=input)
+    shifts = int_sequence("roll", "shifts", (shifts,))
+    if dims is None:
+        return Roll(shifts[:1], (0,)).apply(input.reshape(-1)).reshape(input.shape)
+    axes = normalize_dims("roll", dims, input.data.ndim)
+    if len(axes) != len(shifts):
+        raise ArgumentError("roll", "one shift for each of dims", {"shifts": shifts, "dims": dims})
+    return Roll(shifts, axes).apply(input)
+
+
+def contiguous(input: Tensor) -> Tensor:
+    """The same elements in row-major memory.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        input itself where it is row-major, else a copy.
+    """
+    check_tensor("contiguous", input=input)
+    return input if input.data.flags.c_contiguous else Contiguous().apply(input)
+
+
+def int_sequence(op: str, name: str, values: tuple) -> tuple[int, ...]:
+    """The ints of f(x, 2, 3), f(x, (2, 3)) or f(x, [2, 3])."""
+    if len(values) == 1 and isinstance(values[0], tuple | list):
+        values = values[0]
+    if any(isinstance(v, bool) or not isinstance(v, int | np.integer) for v in values):
+        raise ArgumentError(op, f"{name} is a sequence of ints", {name: tuple(values)})
+    return tuple(int(v) for v in values)
+
+
+def fill_in_size(op: str, input: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """shape with -1 replaced, once the number of elements fits."""
+    received = {"input": input, "shape": shape}
+    if shape.count(-1) > 1 or any(size < -1 for size in shape):
+        raise ArgumentError(op, "sizes are >= 0, except for one -1", received)
+    known = math.prod(size for size in shape if size != -1)
+    size = input.data.size
+    if -1 in shape:
+        if known == 0 or size % known:
+            raise ShapeError(op, f"{size} elements do not divide by {known}", received)
+        return tuple(size // known if s == -1 else s for s in shape)
+    if known != size:
+        raise ShapeError(op, f"{size} elements do not fit a shape of {known}", received)
+    return shape

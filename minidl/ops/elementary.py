@@ -1,0 +1,345 @@
+"""Elementary functions, element by element.
+
+    y = exp(x)       gx = gy y               y = log(x)       gx = gy / x
+    y = expm1(x)     gx = gy (y + 1)         y = log1p(x)     gx = gy / (1 + x)
+    y = sqrt(x)      gx = gy / (2 y)         y = rsqrt(x)     gx = -gy y^3 / 2      (1 / sqrt(x))
+    y = sin(x)       gx = gy cos(x)          y = cos(x)       gx = -gy sin(x)
+    y = x^2          gx = 2 gy x             y = |x|          gx = gy sign(x)       (0 at 0)
+
+sign, floor, ceil and round are constant between their jumps: gx = 0, as in PyTorch. Integers are
+converted to float32 first, except where the result is an integer again (abs, sign, square).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.device import array_module
+from minidl.errors import DtypeError
+from minidl.function import Function
+from minidl.shapes import check_tensor
+from minidl.tensor import Tensor
+
+
+class Exp(Function):
+    def forward(self, x):
+        self.y = array_module(x).exp(x)
+        return self.y
+
+    def backward(self, gy):
+        return gy * self.y
+
+
+class Expm1(Function):
+    def forward(self, x):
+        self.y = array_module(x).expm1(x)
+        return self.y
+
+    def backward(self, gy):
+        return gy * (self.y + 1)
+
+
+class Log(Function):
+    def forward(self, x):
+        self.x = x
+        return array_module(x).log(x)
+
+    def backward(self, gy):
+        return gy / self.x
+
+
+class Log1p(Function):
+    def forward(self, x):
+        self.x = x
+        return array_module(x).log1p(x)
+
+    def backward(self, gy):
+        return gy / (1 + self.x)
+
+
+class Sqrt(Function):
+    def forward(self, x):
+        self.y = array_module(x).sqrt(x)
+        return self.y
+
+    def backward(self, gy):
+        return gy / (2 * self.y)
+
+
+class Rsqrt(Function):
+    def forward(self, x):
+        self.y = 1 / array_module(x).sqrt(x)
+        return self.y
+
+    def backward(self, gy):
+        return gy * (self.y * self.y * self.y * -0.5)
+
+
+class Sin(Function):
+    def forward(self, x):
+        self.x = x
+        return array_module(x).sin(x)
+
+    def backward(self, gy):
+        return gy * array_module(gy).cos(self.x)
+
+
+class Cos(Function):
+    def forward(self, x):
+        self.x = x
+        return array_module(x).cos(x)
+
+    def backward(self, gy):
+        return gy * -array_module(gy).sin(self.x)
+
+
+class Square(Function):
+    def forward(self, x):
+        self.x = x
+        return x * x
+
+    def backward(self, gy):
+        return 2 * gy * self.x
+
+
+class Abs(Function):
+    def forward(self, x):
+        self.x = x
+        return array_module(x).abs(x)
+
+    def backward(self, gy):
+        return gy * array_module(gy).sign(self.x)
+
+
+class Staircase(Function):
+    """sign, floor, ceil, round: constant between jumps, so no gradient passes."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def forward(self, x):
+        return getattr(array_module(x), self.name)(x)
+
+    def backward(self, gy):
+        return array_module(gy).zeros_like(gy)
+
+
+def exp(input: Tensor) -> Tensor:
+    """e^x.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.exp(minidl.tensor([0.0, 1.0]))
+    tensor([1.    , 2.7183])
+    """
+    return Exp().apply(floating("exp", input))
+
+
+def expm1(input: Tensor) -> Tensor:
+    """e^x - 1, exact for x near 0.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.expm1(minidl.tensor(1e-10)).item() > 0
+    True
+    """
+    return Expm1().apply(floating("expm1", input))
+
+
+def log(input: Tensor) -> Tensor:
+    """Natural logarithm; -inf at 0, NaN below.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.log(minidl.tensor([1.0, 10.0]))
+    tensor([0.    , 2.3026])
+    """
+    return Log().apply(floating("log", input))
+
+
+def log1p(input: Tensor) -> Tensor:
+    """log(1 + x), exact for x near 0.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.log1p(minidl.tensor(1e-10)).item() > 0
+    True
+    """
+    return Log1p().apply(floating("log1p", input))
+
+
+def sqrt(input: Tensor) -> Tensor:
+    """Square root; NaN below 0.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.sqrt(minidl.tensor([4.0, 9.0]))
+    tensor([2., 3.])
+    """
+    return Sqrt().apply(floating("sqrt", input))
+
+
+def rsqrt(input: Tensor) -> Tensor:
+    """1 / sqrt(x).
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.rsqrt(minidl.tensor([4.0, 16.0]))
+    tensor([0.5 , 0.25])
+    """
+    return Rsqrt().apply(floating("rsqrt", input))
+
+
+def sin(input: Tensor) -> Tensor:
+    """Sine.
+
+    Args:
+        input: angles in radians, any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.sin(minidl.tensor([0.0, 1.0]))
+    tensor([0.    , 0.8415])
+    """
+    return Sin().apply(floating("sin", input))
+
+
+def cos(input: Tensor) -> Tensor:
+    """Cosine.
+
+    Args:
+        input: angles in radians, any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.cos(minidl.tensor([0.0, 1.0]))
+    tensor([1.    , 0.5403])
+    """
+    return Cos().apply(floating("cos", input))
+
+
+def square(input: Tensor) -> Tensor:
+    """x^2.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.square(minidl.tensor([-3.0, 2.0]))
+    tensor([9., 4.])
+    """
+    check_tensor("square", input=input)
+    return Square().apply(input)
+
+
+def abs(input: Tensor) -> Tensor:
+    """|x|. The gradient at the kink x = 0 is 0.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.abs(minidl.tensor([-3.0, 2.0]))
+    tensor([3., 2.])
+    """
+    check_tensor("abs", input=input)
+    return Abs().apply(input)
+
+
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1. The gradient is 0.
+
+    Args:
+        input: any shape, not bools.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.sign(minidl.tensor([-3.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.])
+    """
+    check_tensor("sign", input=input)
+    if input.data.dtype.kind == "b":
+        raise DtypeError("sign", "bools have no sign", {"input": input})
+    return Staircase("sign").apply(input)
+
+
+def floor(input: Tensor) -> Tensor:
+    """The largest whole number <= x. The gradient is 0.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.floor(minidl.tensor([-0.5, 1.5]))
+    tensor([-1.,  1.])
+    """
+    return Staircase("floor").apply(floating("floor", input))
+
+
+def ceil(input: Tensor) -> Tensor:
+    """The smallest whole number >= x. The gradient is 0.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.ceil(minidl.tensor([-1.5, 1.5]))
+    tensor([-1.,  2.])
+    """
+    return Staircase("ceil").apply(floating("ceil", input))
+
+
+def round(input: Tensor) -> Tensor:
+    """The nearest whole number; halves go to the even one. The gradient is 0.
+
+    Args:
+        input: any shape.
+
+    Returns:
+        The same shape.
+
+    >>> minidl.round(minidl.tensor([0.5, 1.5, 1.7]))
+    tensor([0., 2., 2.])
+    """
+    return Staircase("round").apply(floating("round", input))
+
+
+def floating(op: str, x: Tensor) -> Tensor:
+    """x, converted to float32 where it holds integers or bools."""
+    check_tensor(op, input=x)
+    return x if x.data.dtype.kind == "f" else Tensor(x.data.astype(np.float32))

@@ -1,0 +1,199 @@
+"""Changes of a tensor's memory: x += y, x[i] = y, x.fill_(0), ...
+
+They are not part of the graph, so they are allowed only where no gradient can get lost: inside
+`with minidl.no_grad():`, or when neither side requires a gradient. A computed tensor never
+changes in place while it is part of a graph, because backward may need its value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidl.dtypes import RANK
+from minidl.errors import DtypeError, GraphError, ShapeError
+from minidl.function import grad_mode
+from minidl.ops.broadcasting import operands
+from minidl.shapes import check_tensor
+from minidl.tensor import Tensor
+
+
+def add_(input: Tensor, other: Any) -> Tensor:
+    """input += other, in place; see minidl.ops.add.
+
+    Args:
+        input: the Tensor to change.
+        other: Tensor or number that broadcasts to it.
+
+    Returns:
+        input.
+
+    Raises:
+        GraphError: a gradient would be lost.
+        ShapeError, DtypeError: the result does not fit into input.
+    """
+    x, y = in_place_operands("add_", input, other)
+    x += y
+    return input
+
+
+def sub_(input: Tensor, other: Any) -> Tensor:
+    """input -= other, in place; see minidl.ops.sub.
+
+    Args:
+        input: the Tensor to change.
+        other: Tensor or number that broadcasts to it.
+
+    Returns:
+        input.
+
+    Raises:
+        GraphError: a gradient would be lost.
+        ShapeError, DtypeError: the result does not fit into input.
+
+    >>> w = minidl.tensor([1.0, 2.0], requires_grad=True)
+    >>> with minidl.no_grad():
+    ...     w -= 0.5
+    >>> w
+    tensor([0.5, 1.5], requires_grad=True)
+    """
+    x, y = in_place_operands("sub_", input, other)
+    if x.dtype.kind == "b":
+        raise DtypeError("sub_", "bools have no difference", {"input": input})
+    x -= y
+    return input
+
+
+def mul_(input: Tensor, other: Any) -> Tensor:
+    """input *= other, in place; see minidl.ops.mul.
+
+    Args:
+        input: the Tensor to change.
+        other: Tensor or number that broadcasts to it.
+
+    Returns:
+        input.
+
+    Raises:
+        GraphError: a gradient would be lost.
+        ShapeError, DtypeError: the result does not fit into input.
+    """
+    x, y = in_place_operands("mul_", input, other)
+    x *= y
+    return input
+
+
+def div_(input: Tensor, other: Any) -> Tensor:
+    """input /= other, in place; see minidl.ops.div.
+
+    Args:
+        input: the Tensor to change, floating point.
+        other: Tensor or number that broadcasts to it.
+
+    Returns:
+        input.
+
+    Raises:
+        GraphError: a gradient would be lost.
+        ShapeError, DtypeError: the result does not fit into input.
+    """
+    x, y = in_place_operands("div_", input, other)
+    if x.dtype.kind != "f":
+        raise DtypeError("div_", "a quotient does not fit into integers", {"input": input})
+    x /= y
+    return input
+
+
+def copy_(input: Tensor, other: Any) -> Tensor:
+    """Overwrite input with other's values, converted to its dtype.
+
+    Args:
+        input: the Tensor to change.
+        other: Tensor or number that broadcasts to it.
+
+    Returns:
+        input.
+
+    Raises:
+        GraphError: a gradient would be lost.
+        ShapeError: other does not broadcast to input.
+    """
+    x, y = in_place_operands("copy_", input, other, converting=True)
+    x[...] = y
+    return input
+
+
+def fill_(input: Tensor, value: float) -> Tensor:
+    """Overwrite every element with one number.
+
+    Args:
+        input: the Tensor to change.
+        value: the number.
+
+    Returns:
+        input.
+
+    Raises:
+        GraphError: a gradient would be lost.
+    """
+    return copy_(input, value)
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Overwrite every element with 0.
+
+    Args:
+        input: the Tensor to change.
+
+    Returns:
+        input.
+
+    Raises:
+        GraphError: a gradient would be lost.
+    """
+    return copy_(input, 0)
+
+
+def in_place_operands(op: str, input: Tensor, other: Any, converting: bool = False) -> tuple:
+    """The arrays of input and other, once the result is known to fit into input's memory."""
+    check_in_place(op, input, other)
+    x, y = operands(op, input, other)
+    result = y.data.ndim and y.data.shape
+    if result and unlike_target(input.data.shape, result):
+        raise ShapeError(op, "the result must have input's shape", {"input": input, "other": y})
+    if not converting and RANK[x.data.dtype.kind] > RANK[input.data.dtype.kind]:
+        raise DtypeError(
+            op, f"a result of {x.data.dtype} does not fit into {input.data.dtype}",
+            {"input": input, "other": y}, "convert first: input = input.float()",
+        )  # fmt: skip
+    return input.data, y.data
+
+
+def unlike_target(target: tuple, shape: tuple) -> bool:
+    """Whether broadcasting with `shape` (known to be possible) would stretch `target`."""
+    extra = len(shape) - len(target)
+    return extra > 0 or any(t != s and s != 1 for t, s in zip(target[-len(shape) :], shape))
+
+
+def check_in_place(op: str, input: Tensor, other: Any = None) -> None:
+    """No gradient gets lost, and the memory may be written.
+
+    Raises:
+        GraphError
+    """
+    check_tensor(op, input=input)
+    if input.grad_fn is not None:
+        raise GraphError(
+            op, "a computed tensor cannot change in place: backward may need its value",
+            {"input": input}, "make a new tensor (y = y + 1), or change y.detach() knowingly",
+        )  # fmt: skip
+    gradient_flows = input.requires_grad or (isinstance(other, Tensor) and other.requires_grad)
+    if gradient_flows and grad_mode.enabled:
+        raise GraphError(
+            op, "a change in place is not recorded, so a gradient would be lost",
+            {"input": input}, "put it into `with minidl.no_grad():`, or make a new tensor",
+        )  # fmt: skip
+    if not getattr(input.data.flags, "writeable", True):  # CuPy's arrays always are
+        raise GraphError(
+            op, "the memory is read-only: an expanded view, or borrowed", {"input": input},
+            "make a copy first: input.clone()",
+        )  # fmt: skip

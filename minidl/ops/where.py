@@ -1,0 +1,141 @@
+"""Choosing element by element: where, clamp, masked_fill.
+
+    where        y = a where c, else b            ga = gy where c,  gb = gy where not c
+    clamp        y = min(max(x, low), high)       gx = gy where low <= x <= high
+    masked_fill  y = value where mask, else x     gx = gy where not mask
+
+At a bound itself the gradient of clamp passes, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidl.creation import as_array
+from minidl.device import array_module
+from minidl.dtypes import number_dtype
+from minidl.errors import ArgumentError, DtypeError
+from minidl.function import Function
+from minidl.ops.broadcasting import check_broadcast, operands, unbroadcast
+from minidl.ops.casting import cast
+from minidl.ops.extremes import maximum, minimum
+from minidl.shapes import check_tensor
+from minidl.tensor import Tensor
+
+
+class Where(Function):
+    def __init__(self, condition):
+        self.condition = condition
+
+    def forward(self, a, b):
+        self.shapes = a.shape, b.shape
+        return array_module(a).where(self.condition, a, b)
+
+    def backward(self, gy):
+        xp, ga, gb = array_module(gy), None, None
+        if self.needs_grad[0]:
+            ga = unbroadcast(xp.where(self.condition, gy, gy.dtype.type(0)), self.shapes[0])
+        if self.needs_grad[1]:
+            gb = unbroadcast(xp.where(self.condition, gy.dtype.type(0), gy), self.shapes[1])
+        return ga, gb
+
+
+class Clamp(Function):
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+
+    def forward(self, x):
+        y = array_module(x).clip(x, self.low, self.high)
+        self.inside = x == y if self.needs_grad[0] else None
+        return y
+
+    def backward(self, gy):
+        return gy * self.inside
+
+
+def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+    """input where the condition holds, other elsewhere.
+
+    Args:
+        condition: bools.
+        input, other: Tensors or numbers; all three broadcast.
+
+    Returns:
+        The broadcast shape.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        DtypeError: the condition is not a Tensor of bools.
+
+    >>> x = minidl.tensor([-1.0, 2.0])
+    >>> minidl.where(x > 0, x, 0.1 * x)
+    tensor([-0.1,  2. ])
+    """
+    check_mask("where", "condition", condition)
+    if not isinstance(input, Tensor):
+        input = Tensor(array_module(condition.data).asarray(as_array(input)))
+    a, b = operands("where", input, other)
+    check_broadcast("where", condition, a)
+    check_broadcast("where", condition, b)
+    return Where(condition.data).apply(a, b)
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Move values below min up to it and values above max down to it; also Tensor.clip.
+
+    Args:
+        input: any shape.
+        min, max: numbers, or Tensors that broadcast with input; one may be None.
+
+    Returns:
+        input's shape. Where min > max, max.
+
+    Raises:
+        ArgumentError: both min and max are None.
+
+    >>> minidl.tensor([-2.0, 0.5, 2.0]).clamp(-1, 1)
+    tensor([-1. ,  0.5,  1. ])
+    """
+    check_tensor("clamp", input=input)
+    if min is None and max is None:
+        raise ArgumentError("clamp", "expects min, max or both", {"min": min, "max": max})
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        input = input if min is None else maximum(input, min)
+        return input if max is None else minimum(input, max)
+    dtype = input.data.dtype
+    for name, bound in (("min", min), ("max", max)):
+        if bound is not None and not isinstance(bound, int | float):
+            raise DtypeError("clamp", f"{name} is a number or a Tensor", {name: bound})
+        dtype = dtype if bound is None else number_dtype(bound, dtype)
+    return Clamp(min, max).apply(cast(input, dtype))
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: float) -> Tensor:
+    """input with `value` where the mask holds.
+
+    Args:
+        input: any shape.
+        mask: bools whose shape broadcasts to input's.
+        value: a number.
+
+    Returns:
+        input's shape.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        DtypeError: the mask is not a Tensor of bools.
+
+    >>> minidl.ones(3).masked_fill(minidl.tensor([True, False, True]), -1.0)
+    tensor([-1.,  1., -1.])
+    """
+    check_tensor("masked_fill", input=input)
+    check_mask("masked_fill", "mask", mask)
+    x, value = operands("masked_fill", input, value)
+    check_broadcast("masked_fill", mask, x)
+    return Where(mask.data).apply(value, x)
+
+
+def check_mask(op: str, name: str, mask: Any) -> None:
+    check_tensor(op, **{name: mask})
+    if mask.data.dtype.kind != "b":
+        raise DtypeError(op, f"{name} is a Tensor of bools", {name: mask}, "compare: x > 0")

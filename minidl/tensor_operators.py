@@ -1,0 +1,131 @@
+"""The operators of Tensor: each is one line that names the operation behind it.
+
+`x * y` is minidl.ops.mul(x, y), and so on: to step into an operation, go to minidl/ops.
+"""
+
+from __future__ import annotations
+
+import minidl
+
+
+class TensorOperators:
+    """Mixed into Tensor."""
+
+    __slots__ = ()
+
+    # --- arithmetic -------------------------------------------------------------------------------
+
+    def __add__(self, other):
+        return minidl.ops.add(self, other)
+
+    def __radd__(self, other):
+        return minidl.ops.add(other, self)
+
+    def __sub__(self, other):
+        return minidl.ops.sub(self, other)
+
+    def __rsub__(self, other):
+        return minidl.ops.sub(other, self)
+
+    def __mul__(self, other):
+        return minidl.ops.mul(self, other)
+
+    def __rmul__(self, other):
+        return minidl.ops.mul(other, self)
+
+    def __truediv__(self, other):
+        return minidl.ops.div(self, other)
+
+    def __rtruediv__(self, other):
+        return minidl.ops.div(other, self)
+
+    def __pow__(self, other):
+        return minidl.ops.pow(self, other)
+
+    def __rpow__(self, other):
+        return minidl.ops.pow(other, self)
+
+    def __matmul__(self, other):
+        return minidl.ops.matmul(self, other)
+
+    def __rmatmul__(self, other):
+        return minidl.ops.matmul(other, self)
+
+    def __neg__(self):
+        return minidl.ops.neg(self)
+
+    def __pos__(self):
+        return self
+
+    def __abs__(self):
+        return minidl.ops.abs(self)
+
+    # --- in place: minidl/ops/inplace.py says when ------------------------------------------------
+
+    def __iadd__(self, other):
+        return minidl.ops.add_(self, other)
+
+    def __isub__(self, other):
+        return minidl.ops.sub_(self, other)
+
+    def __imul__(self, other):
+        return minidl.ops.mul_(self, other)
+
+    def __itruediv__(self, other):
+        return minidl.ops.div_(self, other)
+
+    def __setitem__(self, index, value):
+        minidl.ops.setitem(self, index, value)
+
+    # --- comparison and logic ---------------------------------------------------------------------
+
+    # == and != with something that is no number, None say, are left to Python: identity.
+    def __eq__(self, other):
+        return minidl.ops.eq(self, other) if minidl.ops.is_operand(other) else NotImplemented
+
+    def __ne__(self, other):
+        return minidl.ops.ne(self, other) if minidl.ops.is_operand(other) else NotImplemented
+
+    def __lt__(self, other):
+        return minidl.ops.lt(self, other)
+
+    def __le__(self, other):
+        return minidl.ops.le(self, other)
+
+    def __gt__(self, other):
+        return minidl.ops.gt(self, other)
+
+    def __ge__(self, other):
+        return minidl.ops.ge(self, other)
+
+    def __invert__(self):
+        return minidl.ops.bitwise_not(self)
+
+    def __and__(self, other):
+        return minidl.ops.bitwise_and(self, other)
+
+    def __rand__(self, other):
+        return minidl.ops.bitwise_and(other, self)
+
+    def __or__(self, other):
+        return minidl.ops.bitwise_or(self, other)
+
+    def __ror__(self, other):
+        return minidl.ops.bitwise_or(other, self)
+
+    def __xor__(self, other):
+        return minidl.ops.bitwise_xor(self, other)
+
+    def __rxor__(self, other):
+        return minidl.ops.bitwise_xor(other, self)
+
+    # --- elements ---------------------------------------------------------------------------------
+
+    def __getitem__(self, index):
+        return minidl.ops.getitem(self, index)
+
+    def __iter__(self):
+        return iter(minidl.ops.unbind(self))
+
+    def __contains__(self, value):
+        return bool((self == value).any())
