@@ -1,0 +1,50 @@
+"""Write the metrics of each epoch to a file that any tool can read."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from minidl.callbacks.callback import Callback
+from minidl.io.atomic import write_atomically
+
+
+class Metrics(Callback):
+    """metrics.jsonl: one JSON object per epoch and line, there as soon as the epoch ends.
+
+    A resumed run starts the file with the epochs that its checkpoint knows, so that none appears
+    twice. NaN and infinities, which JSON has not, are written as null.
+
+    Args:
+        path: the file; its folder must exist.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+
+    >>> import os, tempfile
+    >>> callback = minidl.callbacks.Metrics(os.path.join(tempfile.mkdtemp(), "metrics.jsonl"))
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def on_fit_start(self, run) -> None:
+        self.write(run)
+
+    def on_epoch_end(self, run) -> None:
+        self.write(run)
+
+    def write(self, run) -> None:
+        """The whole history: it is short, and so the file is never half written."""
+        text = "".join(to_json(metrics) + "\n" for metrics in run.history)
+        write_atomically(self.path, text.encode(), "Metrics")
+
+
+def to_json(metrics: dict) -> str:
+    return json.dumps(
+        {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in metrics.items()
+        }
+    )

@@ -1,0 +1,111 @@
+"""Stop when the loss is no longer a number, and say where it came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from minidl import random
+from minidl.callbacks.callback import Callback
+from minidl.device import array_module
+from minidl.errors import NonFiniteError
+from minidl.function import no_grad
+from minidl.nn.module import Module
+from minidl.tensor import HookHandle, Tensor
+
+
+class StopOnNaN(Callback):
+    """Raise NonFiniteError as soon as a loss is NaN or infinite, before it reaches the weights.
+
+    The batch is run again with the same random numbers, watching each module, to name the first
+    one whose output is not finite although its inputs are.
+
+    >>> callback = minidl.callbacks.StopOnNaN()
+    """
+
+    order = -100  # first: no other callback needs to see such a loss
+
+    def on_step_start(self, run) -> None:
+        self.random_state = random.get_state()
+
+    def on_loss(self, run) -> None:
+        if math.isfinite(run.loss.item()):
+            return
+        random.set_state(self.random_state)
+        cause, hint = find_cause(run.model, run.x, run.loss_function, run.labels)
+        raise NonFiniteError(
+            "fit",
+            f"the loss is {run.loss.item()}: {cause}",
+            {"epoch": run.epoch, "step": run.step + 1, "lr": run.optimizer.param_groups[0]["lr"]},
+            hint,
+        )
+
+
+SMALLER_STEPS = "lower the learning rate, or clip gradients (callbacks.ClipGradients)"
+
+
+def find_cause(model: Module, x: Any, loss: Any, labels: Any) -> tuple[str, str]:
+    """What made the loss non-finite, and what to do about it."""
+    bad = [name for name, p in model.named_parameters() if not is_finite(p)]
+    if bad:
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        return f"an earlier step left NaN or inf in {', '.join(bad[:3])}{more}", SMALLER_STEPS
+    bad = [name for name, buffer in model.named_buffers() if not is_finite(buffer)]
+    if bad:
+        return f"NaN or inf is in the buffer {bad[0]}", "look at the data of the steps before"
+    if not is_finite(x):
+        return "the input batch holds NaN or inf", "look at the data and their normalisation"
+    if not is_finite(labels):
+        return "the labels hold NaN or inf", "look at the data"
+    path, y = first_nonfinite_module(model, x)
+    if path is not None:
+        return f"its first non-finite output is that of {path}", SMALLER_STEPS
+    with no_grad():
+        if not math.isfinite(loss(y, labels).item()):
+            return f"the model's output is finite, {type_name(loss)} makes it so", SMALLER_STEPS
+    return "it was finite when the batch was run again", "is something random in the model?"
+
+
+def first_nonfinite_module(model: Module, x: Any) -> tuple[str | None, Any]:
+    """Run the model and watch: path of the module at fault, or None, and the model's output."""
+    found: list[str] = []
+    names = {module: name for name, module in model.named_modules()}
+
+    def watch(module, inputs, output):
+        # Hooks run as modules finish, in execution order, a parent after its children.
+        if not found and is_finite(inputs) and not is_finite(output):
+            path = ".".join(filter(None, [type(model).__name__, names[module]]))
+            found.append(f"{path} ({type(module).__name__})")
+
+    handles: list[HookHandle] = [module.register_forward_hook(watch) for module in names]
+    try:
+        with no_grad():
+            y = model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return (found[0] if found else None), y
+
+
+def is_finite(value: Any) -> bool:
+    """Whether every floating-point Tensor inside a value has finite elements only."""
+    return all(
+        bool(array_module(tensor.data).isfinite(tensor.data).all())
+        for tensor in tensors_in(value)
+        if tensor.data.dtype.kind == "f"
+    )
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from tensors_in(part)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
+
+
+def type_name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)

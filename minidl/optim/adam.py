@@ -1,0 +1,132 @@
+"""Adam (Kingma and Ba 2015, algorithm 1), AMSGrad (Reddi et al. 2018), AdamW (Loshchilov 2019).
+
+    g = gradient + weight_decay * p                  Adam: decay is part of the gradient
+    p = p - lr * weight_decay * p                    AdamW: decay acts on p alone, before the step
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g^2                AMSGrad: v is replaced below by its maximum
+    p = p - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+
+t counts steps from 1; dividing by 1 - beta^t corrects for m = v = 0 at the start.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from minidl.device import array_module
+from minidl.optim.optimizer import Optimizer
+
+
+class Adam(Optimizer):
+    """Adam: each element's step is scaled by the recent size of its gradient.
+
+    p = p - lr m_hat / (sqrt(v_hat) + eps)
+
+    Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.
+
+    Args:
+        params: Tensors or parameter groups, see Optimizer.
+        lr: learning rate, >= 0: about the size of a step.
+        betas: how much of the running means of g and g^2 is kept, each 0 <= beta < 1.
+        eps: added to the denominator, >= 0.
+        weight_decay: L2 penalty added to the gradient, >= 0.
+        amsgrad: divide by the largest v so far (Reddi et al. 2018, algorithm 2).
+        maximize: climb instead of descend.
+
+    Raises:
+        ArgumentError: an option is out of range, or a parameter cannot be optimized.
+
+    >>> w = minidl.tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = minidl.optim.Adam([w], lr=0.5)
+    >>> (w * w).backward(minidl.ones(2)); optimizer.step(); w
+    tensor([ 0.5, -1.5], requires_grad=True)
+    """
+
+    limits = {**Optimizer.limits, "betas": (0.0, 1.0)}
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        defaults = {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+            "amsgrad": amsgrad, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if group["weight_decay"]:
+            g = g + group["weight_decay"] * p
+        self.adaptive_step(p, g, state, group)
+
+    def adaptive_step(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """The step without weight decay, which Adam and AdamW apply in different places."""
+        xp = array_module(p)
+        beta1, beta2 = group["betas"]
+        if not state:
+            state |= {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
+            if group["amsgrad"]:
+                state["max_exp_avg_sq"] = xp.zeros_like(p)
+        state["step"] += 1
+        t, m, v = state["step"], state["exp_avg"], state["exp_avg_sq"]
+        m += (1 - beta1) * (g - m)
+        v *= beta2
+        v += (1 - beta2) * (g * g)
+        if group["amsgrad"]:
+            v = xp.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
+        denominator = xp.sqrt(v)
+        denominator /= math.sqrt(1 - beta2**t)
+        denominator += group["eps"]
+        p -= group["lr"] * group["lr_mult"] / (1 - beta1**t) * (m / denominator)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: parameters shrink by lr * weight_decay before each step.
+
+    p = p - lr weight_decay p,  then p = p - lr m_hat / (sqrt(v_hat) + eps)
+
+    Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
+
+    Args:
+        params: Tensors or parameter groups, see Optimizer.
+        lr: learning rate, >= 0.
+        betas: how much of the running means of g and g^2 is kept, each 0 <= beta < 1.
+        eps: added to the denominator, >= 0.
+        weight_decay: part of p, times lr, that is taken away in each step, >= 0.
+        amsgrad: divide by the largest v so far.
+        maximize: climb instead of descend.
+
+    Raises:
+        ArgumentError: an option is out of range, or a parameter cannot be optimized.
+
+    >>> w = minidl.tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = minidl.optim.AdamW([w], lr=0.5, weight_decay=0.5)
+    >>> (w * w).backward(minidl.ones(2)); optimizer.step(); w
+    tensor([ 0.25, -1.  ], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+
+    def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        p *= 1 - group["lr"] * group["lr_mult"] * group["weight_decay"]
+        self.adaptive_step(p, g, state, group)
