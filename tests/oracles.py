@@ -38,8 +38,10 @@ def run_nodes(nodes, arrays, outputs, opset, TensorProto) -> list[np.ndarray]:
     from onnx import helper
 
     named = {f"x{i}": array for i, array in enumerate(arrays) if array is not None}
-    types = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE,
-             "int64": TensorProto.INT64, "bool": TensorProto.BOOL}  # fmt: skip
+    types = {
+        "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "bool": TensorProto.BOOL,
+        "int32": TensorProto.INT32, "int64": TensorProto.INT64,
+    }  # fmt: skip
     graph = helper.make_graph(
         nodes,
         "oracle",

@@ -4,7 +4,10 @@ from minidl.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
 from minidl.ops.avg_pool2d import avg_pool2d
 from minidl.ops.batch_norm import batch_norm
 from minidl.ops.conv2d import conv2d
+from minidl.ops.conv_transpose2d import conv_transpose2d
 from minidl.ops.cross_entropy import cross_entropy
+from minidl.ops.dropout import dropout, dropout2d
+from minidl.ops.embedding import embedding
 from minidl.ops.instance_norm import instance_norm
 from minidl.ops.leaky_relu import leaky_relu
 from minidl.ops.linear import linear
@@ -17,7 +20,8 @@ from minidl.ops.softplus import softplus
 from minidl.ops.tanh import tanh
 
 __all__ = [
-    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "conv2d", "cross_entropy", "instance_norm",
-    "leaky_relu", "linear", "local_response_norm", "log_softmax", "max_pool2d", "relu", "sigmoid",
-    "softmax", "softplus", "tanh",
+    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "conv2d", "conv_transpose2d",
+    "cross_entropy", "dropout", "dropout2d", "embedding", "instance_norm", "leaky_relu", "linear",
+    "local_response_norm", "log_softmax", "max_pool2d", "relu", "sigmoid", "softmax", "softplus",
+    "tanh",
 ]  # fmt: skip

@@ -1,0 +1,186 @@
+"""Batch normalization (Ioffe and Szegedy 2015, algorithm 1).
+
+    xhat = (x - mean) / sqrt(var + eps)          mean, var: of one channel
+    y    = w xhat + b
+
+    gb   = sum gy        gw = sum gy xhat        over the M values of the channel
+
+    evaluation (mean and var are constants, the running averages)
+    gx   = gy w / sqrt(var + eps)
+
+    training (mean and var are the batch's own, so x acts through them as well)
+    gx   = (gy - gb/M - xhat gw/M) w / sqrt(var + eps)
+
+var is divided by M in y. The running variance averages var M/(M-1), the unbiased estimate, and a
+running average moves by running = (1 - momentum) running + momentum new: both as in PyTorch.
+(Caffe and TensorFlow call 1 - momentum the momentum; the paper averages unbiased variances.)
+
+Statistics are float64 whatever the dtype of x: they are few, and a channel whose mean is large
+against its spread keeps its digits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minidl import kernels
+from minidl.device import array_module
+from minidl.errors import ArgumentError, ShapeError
+from minidl.function import Function
+from minidl.shapes import check_floating, check_tensor
+from minidl.tensor import Tensor
+
+
+class BatchNorm(Function):
+    """With per_image each picture is a batch of its own: see instance_norm.py."""
+
+    def __init__(self, running, training, momentum, eps, per_image=False):
+        self.running, self.training, self.momentum = running, training, momentum
+        self.eps, self.per_image = eps, per_image
+
+    def forward(self, x, w, b):
+        kernel = kernels.pick("batch_norm", x)
+        if self.training:
+            mean, variance = kernel.statistics(x, self.per_image)
+            if self.running is not None:
+                update_running(self.running, mean, variance, self.count(x), self.momentum)
+        else:
+            mean, variance = (statistic.data[None].astype("float64") for statistic in self.running)
+        inv_std = 1 / array_module(x).sqrt(variance + self.eps)
+        y = kernel.normalize(x, mean, inv_std, w, b)
+        if any(self.needs_grad):
+            self.mean, self.inv_std, self.w = mean, inv_std, w
+            self.x = x if self.training or self.needs_grad[1] else None
+        return y
+
+    def backward(self, gy):
+        kernel = kernels.pick("batch_norm", gy)
+        gx = gw = gb = sum_gy = sum_gy_xhat = None
+        if self.x is not None:
+            sum_gy, sum_gy_xhat = kernel.gradient_sums(gy, self.x, self.mean, self.inv_std)
+            gw = sum_gy_xhat.sum(axis=0).astype(gy.dtype)
+            gb = sum_gy.sum(axis=0).astype(gy.dtype)
+        elif self.needs_grad[2]:
+            gb = gy.sum(axis=(0, *range(2, gy.ndim)))
+        if self.needs_grad[0] and self.training:
+            M = self.count(gy)
+            gx = kernel.backward_training(
+                gy, self.x, self.mean, self.inv_std, self.w, sum_gy / M, sum_gy_xhat / M
+            )
+        elif self.needs_grad[0]:
+            gx = kernel.backward_evaluation(gy, self.inv_std, self.w)
+        return gx, gw, gb
+
+    def count(self, x):
+        """M, how many values each mean is taken over."""
+        return math.prod(x.shape[2:]) * (1 if self.per_image else x.shape[0])
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Shift and scale each channel to mean 0 and variance 1, then by a learned weight and bias.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias
+
+    Ioffe and Szegedy 2015, "Batch normalization", algorithm 1.
+
+    Args:
+        input: (N, C, ...): (N, C), (N, C, L) or (N, C, H, W).
+        running_mean: (C,), used in evaluation and updated in place in training; None: neither.
+        running_var: (C,), likewise.
+        weight: (C,), or None for 1.
+        bias: (C,), or None for 0.
+        training: normalize with the mean and variance of this batch.
+        momentum: weight of this batch in the running averages, from 0 to 1.
+        eps: added to the variance, >= 0.
+
+    Returns:
+        The shape of input.
+
+    Raises:
+        ShapeError: a vector is not (C,), or training on a single value per channel.
+        ArgumentError: evaluation without running statistics, momentum or eps out of range.
+        DtypeError: not floating point, or of different dtypes.
+
+    >>> x = minidl.tensor([[1.0], [3.0]])
+    >>> minidl.nn.functional.batch_norm(x, None, None, training=True, eps=0.0)
+    tensor([[-1.],
+            [ 1.]])
+    """
+    check_arguments("batch_norm", input, running_mean, running_var, weight, bias, eps)
+    check_momentum("batch_norm", momentum)
+    if training and math.prod(input.data.shape[2:]) * input.data.shape[0] < 2:
+        raise ShapeError(
+            "batch_norm",
+            "training needs more than one value per channel: one has no variance",
+            {"input": input},
+            "use a larger batch (drop_last=True), or eval() for this layer",
+        )
+    running = check_running("batch_norm", running_mean, running_var, required=not training)
+    weight, bias = fill_affine(input, weight, bias)
+    return BatchNorm(running, training, momentum, eps).apply(input, weight, bias)
+
+
+def update_running(running: tuple, mean: Any, variance: Any, count: int, momentum: float) -> None:
+    """Move the running averages towards a batch's statistics, each (groups, C), in place."""
+    unbiased = variance * (count / (count - 1))
+    for average, new in zip(running, (mean, unbiased)):
+        average.data *= 1 - momentum
+        average.data += (momentum * new.mean(axis=0)).astype(average.data.dtype)
+
+
+def fill_affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple:
+    """weight and bias, constants 1 and 0 in place of None, so that kernels know one case."""
+    xp, C = array_module(input.data), input.data.shape[1]
+    if weight is None:
+        weight = Tensor(xp.ones(C, input.data.dtype))
+    if bias is None:
+        bias = Tensor(xp.zeros(C, input.data.dtype))
+    return weight, bias
+
+
+def check_arguments(op: str, input: Any, running_mean, running_var, weight, bias, eps) -> None:
+    """What batch and instance normalization ask of their arguments alike."""
+    vectors = {
+        "running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias,
+    }  # fmt: skip
+    check_tensor(op, input=input, **vectors)
+    if input.data.ndim < 2:
+        raise ShapeError(op, "input has at least 2 dimensions (N, C, ...)", {"input": input})
+    check_floating(op, input=input, **vectors)
+    C = input.data.shape[1]
+    for name, vector in vectors.items():
+        if vector is not None and vector.data.shape != (C,):
+            raise ShapeError(
+                op, f"{name} has one value per channel, {C}", {"input": input, name: vector},
+                f"did you mean num_features={C}?",
+            )  # fmt: skip
+    if isinstance(eps, bool) or not isinstance(eps, int | float) or not eps >= 0:
+        raise ArgumentError(op, "eps is a number >= 0", {"eps": eps})
+
+
+def check_momentum(op: str, momentum: Any) -> None:
+    if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
+        raise ArgumentError(op, "momentum is a number from 0 to 1", {"momentum": momentum})
+
+
+def check_running(op: str, running_mean, running_var, required: bool) -> tuple | None:
+    """(running_mean, running_var), or None where both are None and not required."""
+    given = {"running_mean": running_mean, "running_var": running_var}
+    if (running_mean is None) != (running_var is None):
+        raise ArgumentError(op, "running_mean and running_var come together", given)
+    if running_mean is None and required:
+        raise ArgumentError(
+            op, "evaluation needs running_mean and running_var", given,
+            "training=True normalizes with the statistics of the input itself",
+        )  # fmt: skip
+    return None if running_mean is None else (running_mean, running_var)
