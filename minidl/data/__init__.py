@@ -8,11 +8,13 @@ for x, labels in loader: ...
 from minidl.data import transforms
 from minidl.data.dataset import ArrayDataset, Dataset, Subset, split_dataset
 from minidl.data.digits import load_digits
+from minidl.data.fetch import fetch
 from minidl.data.idx import read_idx
 from minidl.data.loader import DataLoader
-from minidl.data.sources import open_dataset
+from minidl.data.pictures import PictureDataset, read_picture
+from minidl.data.sources import available, open_dataset
 
 __all__ = [
-    "ArrayDataset", "DataLoader", "Dataset", "Subset", "load_digits", "open_dataset", "read_idx",
-    "split_dataset", "transforms",
+    "ArrayDataset", "DataLoader", "Dataset", "PictureDataset", "Subset", "available", "fetch",
+    "load_digits", "open_dataset", "read_idx", "read_picture", "split_dataset", "transforms",
 ]  # fmt: skip

@@ -2,11 +2,10 @@
 
 E. Alpaydin, C. Kaynak 1998, "Optical recognition of handwritten digits" (UCI): 1,797 digits. The
 authors scanned 32x32 bitmaps and kept, for each 4x4 block, how many of its 16 pixels are ink:
-8x8 numbers from 0 to 16. Here they grow back to the 32x32 pixels that LeNet-5 expects: the 8x8
-numbers become 24x24 smooth grey pixels by bicubic interpolation, with a border of background
-around them, because LeNet wants room around the strokes (LeCun et al. 1998, section II.B: the
-ink fills at most 20x20 of the 32x32 pixels, so that an end of a stroke can appear in the center
-of the receptive field of the highest-level feature detectors).
+8x8 numbers from 0 to 16. LeNet-5 takes 32x32 pixels, of which the ink fills at most 20x20, so
+that an end of a stroke can appear in the center of the receptive field of the highest-level
+feature detectors (LeCun et al. 1998, section II.B). So the 8x8 numbers become 20x20 smooth grey
+pixels by bilinear interpolation, with 6 black pixels around them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ SIZE = 32
 CLASSES = [str(digit) for digit in range(10)]
 
 
-def load_digits(split: str = "train", padding: int = 4) -> ArrayDataset:
+def load_digits(split: str = "train", padding: int = 6) -> ArrayDataset:
     """The digits as (32, 32, 1) pictures, bright strokes on black.
 
     Within each class, every fifth digit in the file's order is for testing: 1,442 to train on and
@@ -53,10 +52,11 @@ def enlarge(blocks: np.ndarray, padding: int) -> np.ndarray:
     from PIL import Image
 
     inner = SIZE - 2 * padding
-    smooth = Image.fromarray(blocks.astype(np.float32)).resize((inner, inner), Image.BICUBIC)
-    pixels = np.clip(np.asarray(smooth) * (255 / 16), 0, 255)  # bicubic overshoots at edges
+    picture = Image.fromarray(blocks.astype(np.float32))
+    smooth = picture.resize((inner, inner), Image.Resampling.BILINEAR)
+    pixels = np.rint(np.asarray(smooth) * (255 / 16))
     image = np.zeros((SIZE, SIZE, 1), np.uint8)
-    image[padding : padding + inner, padding : padding + inner, 0] = np.rint(pixels)
+    image[padding : padding + inner, padding : padding + inner, 0] = pixels
     return image
 
 

@@ -1,0 +1,174 @@
+"""Pictures on disk: decoding to bytes (H, W, C), and data sets of picture files.
+
+Whatever a file holds becomes 8 bits per channel, grey or red-green-blue, upright:
+
+    EXIF orientation              turned as the camera says
+    transparency, palettes        laid over white
+    CMYK, YCbCr, Lab              converted to RGB
+    16 bits per channel           the upper 8 kept
+    grey, where RGB is asked      repeated; RGB, where grey is asked: luma (ITU-R BT.601)
+    animations                    the first picture
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.data.dataset import ArrayDataset, Dataset, check_labels
+from minidl.data.files import FileTree, read_file
+from minidl.errors import ArgumentError, DataError
+
+SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
+)  # fmt: skip
+# Pillow knows more, among them formats that run other programs (EPS).
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+MAX_PIXELS = 100_000_000  # a small file can claim to be a huge picture
+
+
+def read_picture(path: str | Path, channels: int | None = None) -> np.ndarray:
+    """Decode a picture file.
+
+    Args:
+        path: JPEG, PNG, BMP, GIF, TIFF, WebP or PPM, recognised by content.
+        channels: 1 for grey, 3 for RGB, None for whichever the file is.
+
+    Returns:
+        uint8 (H, W, channels), upright.
+
+    Raises:
+        DataError: missing, not a picture, damaged, or more than 100 million pixels.
+    """
+    return decode_picture(read_file(Path(path), "read_picture"), str(path), channels)
+
+
+def decode_picture(content: bytes, file: str, channels: int | None = None) -> np.ndarray:
+    """Decode the content of a picture file; `file` names it in errors. See read_picture."""
+    from PIL import Image, ImageOps
+
+    if channels not in (1, 3, None):
+        raise ArgumentError("read_picture", "channels is 1, 3 or None", {"channels": channels})
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise Image.DecompressionBombError(f"{picture.width}x{picture.height} pixels")
+            picture.load()
+            picture = to_eight_bits(ImageOps.exif_transpose(picture))
+            mode = {1: "L", 3: "RGB", None: "L" if picture.mode == "L" else "RGB"}[channels]
+            pixels = np.asarray(picture.convert(mode))
+    except Image.UnidentifiedImageError:
+        known = ", ".join(FORMATS)
+        what = "not a picture" if content else "an empty file"
+        raise DataError("read_picture", what, {"file": file}, f"known are {known}") from None
+    except Image.DecompressionBombError as error:
+        raise DataError("read_picture", f"too large: {error}", {"file": file}) from None
+    except Exception as error:  # on damaged data Pillow's decoders raise nearly everything
+        raise DataError(
+            "read_picture", f"the picture is damaged or cut short ({error})", {"file": file}
+        ) from None
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def to_eight_bits(picture: Any) -> Any:
+    """A Pillow image in mode L or RGB."""
+    from PIL import Image
+
+    mode = picture.mode
+    if mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown range")
+    if mode.startswith("I"):  # "I;16", "I;16B", and "I", which Pillow uses for 16 bits, too
+        return Image.fromarray(np.clip(np.asarray(picture) // 256, 0, 255).astype(np.uint8))
+    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+        grey = mode in ("LA", "La", "L", "1")
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("L" if grey else "RGB")
+    if mode == "1":
+        return picture.convert("L")
+    if mode == "P":
+        picture = picture.convert("RGB")
+    return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
+
+
+class PictureDataset(Dataset):
+    """Picture files with labels, decoded each time they are asked for.
+
+    Args:
+        files: where the pictures are.
+        names: their names in `files`.
+        labels: integers, (N,).
+        classes: name of each class.
+        channels: 1 or 3, of all images.
+    """
+
+    def __init__(
+        self,
+        files: FileTree,
+        names: Sequence[str],
+        labels: Any,
+        classes: Sequence[str],
+        channels: int = 3,
+    ):
+        labels = np.asarray(labels, np.int64)
+        check_labels("PictureDataset", labels, len(names), len(classes), files.location)
+        self.files, self.all_labels = files, labels
+        self.names, self.classes = list(names), list(classes)
+        self.channels = channels
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        name = self.names[index]
+        image = decode_picture(self.files.read(name), self.files.describe(name), self.channels)
+        return image, int(self.all_labels[index])
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.all_labels
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is named like a picture."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def common_channels(files: FileTree, names: Sequence[str], sample: int = 50) -> int:
+    """1 if a sample of the pictures, evenly spread, is all grey, otherwise 3."""
+    step = max(1, len(names) // sample)
+    for name in names[::step]:
+        if decode_picture(files.read(name), files.describe(name)).shape[2] == 3:
+            return 3
+    return 1
+
+
+def decode_all(dataset: Dataset, max_bytes: int) -> Dataset:
+    """The data set as one array, if all images have one size and fit into max_bytes; else itself.
+
+    Small pictures are worth decoding once: it takes far longer than training on them.
+    """
+    first = dataset[0][0]
+    if first.nbytes * len(dataset) > max_bytes:
+        return dataset
+    images = np.empty((len(dataset), *first.shape), np.uint8)
+    for i in with_progress(range(len(dataset)), "decoding pictures, this once"):
+        image, _ = dataset[i]
+        if image.shape != first.shape:
+            return dataset
+        images[i] = image
+    return ArrayDataset(images, dataset.labels, dataset.classes, dataset.names)
+
+
+def with_progress(numbers: range, text: str) -> Iterable[int]:
+    """The numbers, with a progress bar on stderr if they take longer than a moment."""
+    if len(numbers) < 5000:
+        return numbers
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(numbers, text, console=Console(stderr=True), transient=True)
