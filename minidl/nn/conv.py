@@ -10,6 +10,7 @@ from minidl.errors import ArgumentError
 from minidl.nn import init
 from minidl.nn.module import Module, Parameter
 from minidl.ops.conv2d import conv2d
+from minidl.ops.conv_transpose2d import conv_transpose2d
 from minidl.shapes import pair
 from minidl.tensor import Tensor
 
@@ -57,10 +58,7 @@ class Conv2d(Module):
 
     def reset_parameters(self) -> None:
         """Draw weight and bias afresh."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            bound = 1 / math.sqrt(init.fans(self.weight)[0])
-            init.uniform_(self.bias, -bound, bound)
+        reset_convolution(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return conv2d(
@@ -68,11 +66,80 @@ class Conv2d(Module):
         )
 
     def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
-        for name, default in (("stride", 1), ("padding", 0), ("dilation", 1), ("groups", 1)):
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)}"
-        return text if self.bias is not None else text + ", bias=False"
+        return describe_convolution(self)
+
+
+class ConvTranspose2d(Module):
+    """Transposed convolution, learned; see minidl.nn.functional.conv_transpose2d.
+
+    Weight and bias start uniform in +-1/sqrt(out_channels / groups * R * S), PyTorch's default.
+
+    Args:
+        in_channels: C.
+        out_channels: K.
+        kernel_size: R = S, or (R, S).
+        stride, padding, output_padding, groups, dilation: as in functional.conv_transpose2d.
+        bias: learn a bias.
+
+    Shapes: (N, C, H, W) -> (N, K, OH, OW).
+
+    >>> minidl.nn.ConvTranspose2d(8, 3, kernel_size=4, stride=2, padding=1).weight.shape
+    (8, 3, 4, 4)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, int] = 1,
+    ):
+        super().__init__()
+        R, S = pair("ConvTranspose2d", "kernel_size", kernel_size, minimum=1)
+        check_channels("ConvTranspose2d", in_channels, out_channels, groups)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride, self.padding = (R, S), stride, padding
+        self.output_padding, self.groups, self.dilation = output_padding, groups, dilation
+        memory = np.empty((R, S, out_channels // groups, in_channels), np.float32)
+        self.weight = Parameter(memory.transpose(3, 2, 0, 1))
+        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias afresh."""
+        reset_convolution(self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return conv_transpose2d(
+            x, self.weight, self.bias, self.stride, self.padding, self.output_padding,
+            self.groups, self.dilation,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return describe_convolution(self)
+
+
+def reset_convolution(weight: Parameter, bias: Parameter | None) -> None:
+    """PyTorch's default: both uniform in +-1/sqrt(fan_in)."""
+    init.kaiming_uniform_(weight, a=math.sqrt(5))
+    if bias is not None:
+        bound = 1 / math.sqrt(init.fans(weight)[0])
+        init.uniform_(bias, -bound, bound)
+
+
+def describe_convolution(layer: Module) -> str:
+    """Channels and kernel, and what differs from its default."""
+    text = f"{layer.in_channels}, {layer.out_channels}, kernel_size={layer.kernel_size}"
+    defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+    for name, default in defaults.items():
+        if getattr(layer, name, default) != default:
+            text += f", {name}={getattr(layer, name)}"
+    return text if layer.bias is not None else text + ", bias=False"
 
 
 def check_channels(op: str, in_channels: int, out_channels: int, groups: int) -> None:

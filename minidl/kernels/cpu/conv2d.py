@@ -50,7 +50,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     for images in chunks(N, OH * OW * R * S * C * gy.itemsize):
         gy_groups = split_groups(gy[images].reshape(-1, K), groups)
         g_columns = gy_groups @ w_matrix.transpose(0, 2, 1)
-        if is_pointwise(R, S, stride, padding) and groups == 1:
+        if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
             gx[images] = g_columns.reshape(gx[images].shape)
         else:
             col2im(g_columns, gx[images], R, S, OH, OW, *stride, *padding, *dilation)
@@ -87,8 +87,9 @@ def chunks(n_images, bytes_per_image):
     return [slice(first, min(first + step, n_images)) for first in range(0, n_images, step)]
 
 
-def is_pointwise(R, S, stride, padding):
-    return R == S == 1 and stride == (1, 1) and padding == (0, 0)
+def is_pointwise(R, S, stride, padding, input_size, output_size):
+    """Output pixel (oh, ow) reads input pixel (oh, ow) and no other."""
+    return R == S == 1 and stride == (1, 1) and padding == (0, 0) and input_size == output_size
 
 
 def weight_matrix(w, groups):
@@ -113,8 +114,8 @@ def multiply_groups(columns, w_matrix, y):
 
 
 def im2col(x, R, S, OH, OW, stride, padding, dilation, groups):
-    N, _, _, C = x.shape
-    if is_pointwise(R, S, stride, padding) and groups == 1:
+    N, H, W, C = x.shape
+    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
         return x.reshape(1, -1, C)
     columns = np.empty((groups, N * OH * OW, R * S * (C // groups)), x.dtype)
     fill_columns(x, columns, R, S, OH, OW, *stride, *padding, *dilation)
