@@ -38,27 +38,35 @@ def backward(root: Tensor, gradient: Any, retain_graph: bool = False) -> None:
     pending = {start: {root.output_index: gradient}}  # node -> output index -> gradient so far
     for node in topological_order(start):
         gradients = pending.pop(node, None)
-        if gradients is None:
-            continue  # no gradient reaches this node: its users returned None for it
-        if isinstance(node, Function):
+        if not isinstance(node, Function):
+            if gradients is not None:
+                accumulate(node, gradients[0])
+            continue
+        if gradients is not None:  # None: every user of this node returned None for it
             propagate(node, gradients, pending)
-            if not retain_graph:
-                node.free()
-        else:
-            accumulate(node, gradients[0])
+        if not retain_graph:
+            node.free()
 
 
 def topological_order(start: Any) -> list:
     """Functions and leaves that need a gradient, each after everything that uses it.
 
-    A depth-first search that appends a node when all its inputs are done gives inputs first, so
-    the reverse is the order to walk in. Written with a stack: a recurrent net is thousands deep.
+    A depth-first search that appends a node once all its inputs are appended gives inputs first,
+    so the reverse is the order to walk in. A node is `seen` when the search enters it, not when
+    it is put on the stack: in x + f(x), x waits on the stack while f(x), which also needs x, goes
+    first. A stack rather than recursion, because a recurrent net is thousands of nodes deep.
     """
-    order, seen, stack = [], {start}, [(start, False)]
+    order, seen, stack = [], set(), [(start, False)]
     while stack:
         node, inputs_done = stack.pop()
-        if inputs_done or not isinstance(node, Function):
+        if inputs_done:
             order.append(node)
+            continue
+        if node in seen:
+            continue
+        seen.add(node)
+        stack.append((node, True))
+        if not isinstance(node, Function):
             continue
         if node.freed:
             raise GraphError(
@@ -67,29 +75,26 @@ def topological_order(start: Any) -> list:
                 hint="call backward(retain_graph=True) the first time, or compute the loss again;"
                 " in a loop, detach() what is carried over from the step before",
             )
-        stack.append((node, True))
         for x, needed in zip(node.inputs, node.needs_grad):
-            child = x.grad_fn or x
-            if needed and child not in seen:
-                seen.add(child)
-                stack.append((child, False))
+            if needed:
+                stack.append((x.grad_fn or x, False))
     order.reverse()
     return order
 
 
 def propagate(node: Function, gradients: dict, pending: dict) -> None:
     """Turn the gradients of a Function's outputs into pending gradients of its inputs."""
-    if node.output_hooks:
-        for index in gradients:
-            gradients[index] = run_hooks(node.output_hooks.get(index, {}), gradients[index])
+    if node.output_hooks or node.retained:
+        look_in(node, gradients)
     gys = [gradients.get(index) for index in range(node.n_outputs)]
     gxs = node.backward(*gys)
     if not isinstance(gxs, tuple):
         gxs = (gxs,)
-    for x, gx, needed in zip(node.inputs, gxs, node.needs_grad):
+    for i, (x, gx, needed) in enumerate(zip(node.inputs, gxs, node.needs_grad)):
         if not needed or gx is None:
             continue
-        gx = keep_array(gx)
+        if isinstance(gx, np.generic):
+            gx = np.asarray(gx)  # NumPy makes scalars of 0-d results
         if gx.shape != x.data.shape:
             raise AssertionError(
                 f"{type(node).__name__}.backward returned shape {gx.shape} for an input of "
@@ -97,22 +102,23 @@ def propagate(node: Function, gradients: dict, pending: dict) -> None:
             )
         slot = pending.setdefault(x.grad_fn or x, {})
         if x.output_index in slot:
-            slot[x.output_index] = keep_array(slot[x.output_index] + gx)
-        elif x.grad_fn is None and is_shared(gx, gys):
+            slot[x.output_index] = slot[x.output_index] + gx
+        elif x.grad_fn is None and is_shared(gx, [*gys, *gxs[:i]]):
             slot[x.output_index] = gx.copy()  # .grad must not change when another gradient does
         else:
             slot[x.output_index] = gx
 
 
-def keep_array(value: Any) -> Any:
-    """NumPy makes scalars of 0-d results; everything here holds arrays."""
-    return np.asarray(value) if isinstance(value, np.generic) else value
+def is_shared(gx: Any, others: list) -> bool:
+    """Whether writing to an element of gx could change another element, or one of `others`.
 
-
-def is_shared(gx: Any, gys: list) -> bool:
-    """Whether gx uses the memory of one of gys (an op like add passes its gradient through)."""
-    for gy in gys:
-        if gy is not None and array_module(gx).may_share_memory(gx, gy):
+    An operation like + passes its gradient through, one like sum() stretches it (stride 0).
+    """
+    if 0 in gx.strides:
+        return True
+    may_share_memory = array_module(gx).may_share_memory
+    for other in others:
+        if other is not None and may_share_memory(gx, other):
             return True
     return False
 
@@ -129,10 +135,28 @@ def accumulate(leaf: Tensor, gradient: Any) -> None:
         leaf.grad = Tensor(leaf.grad.data + gradient)
 
 
+def look_in(node: Function, gradients: dict) -> None:
+    """Run the hooks of a Function's outputs, then fill the .grad that retain_grad asked for."""
+    for index in gradients:
+        if node.output_hooks and index in node.output_hooks:
+            gradients[index] = run_hooks(node.output_hooks[index], gradients[index])
+        tensor = node.retained[index]() if node.retained and index in node.retained else None
+        if tensor is not None:  # a weak reference: the graph does not keep its tensors alive
+            new = gradients[index]
+            tensor.grad = Tensor(new.copy() if tensor.grad is None else tensor.grad.data + new)
+
+
 def run_hooks(hooks: dict, gradient: Any) -> Any:
     """Call each hook with the gradient as a Tensor; one that returns a Tensor replaces it."""
     for hook in list(hooks.values()):
         replaced = hook(Tensor(gradient))
-        if replaced is not None:
-            gradient = replaced.data
+        if replaced is None:
+            continue
+        if not isinstance(replaced, Tensor) or replaced.shape != gradient.shape:
+            raise GraphError(
+                "register_hook",
+                "a hook returns None or a Tensor of the gradient's shape",
+                {"gradient": Tensor(gradient), "returned": replaced},
+            )
+        gradient = replaced.data
     return gradient

@@ -41,6 +41,7 @@ class Function:
     needs_grad: tuple = ()
     n_outputs: int = 1
     output_hooks: dict | None = None  # output index -> hooks, see Tensor.register_hook
+    retained: dict | None = None  # output index -> weak reference, see Tensor.retain_grad
     freed: bool = False
 
     def apply(self, *inputs):
@@ -91,32 +92,49 @@ grad_mode = GradMode()
 
 
 class set_grad_enabled:
-    """Record operations or not, as a context manager: `with set_grad_enabled(train): ...`."""
+    """Record operations or not, from here on or, as a context manager, inside the block.
+
+    Args:
+        enabled: whether operations of this thread are recorded.
+
+    >>> with minidl.set_grad_enabled(False):
+    ...     minidl.is_grad_enabled()
+    False
+    """
 
     def __init__(self, enabled: bool):
-        self.enabled = bool(enabled)
+        self.previous = grad_mode.enabled
+        grad_mode.enabled = bool(enabled)
 
     def __enter__(self):
-        self.previous = grad_mode.enabled
-        grad_mode.enabled = self.enabled
         return self
 
     def __exit__(self, *exception):
         grad_mode.enabled = self.previous
 
 
-class no_grad(set_grad_enabled):
+class no_grad:
     """`with minidl.no_grad():` nothing inside is recorded, and leaves may change in place."""
 
-    def __init__(self):
-        super().__init__(False)
+    def __enter__(self):
+        self.previous = grad_mode.enabled
+        grad_mode.enabled = False
+        return self
+
+    def __exit__(self, *exception):
+        grad_mode.enabled = self.previous
 
 
-class enable_grad(set_grad_enabled):
+class enable_grad:
     """`with minidl.enable_grad():` records again inside a no_grad block."""
 
-    def __init__(self):
-        super().__init__(True)
+    def __enter__(self):
+        self.previous = grad_mode.enabled
+        grad_mode.enabled = True
+        return self
+
+    def __exit__(self, *exception):
+        grad_mode.enabled = self.previous
 
 
 def is_grad_enabled() -> bool:

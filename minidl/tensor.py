@@ -13,12 +13,14 @@ them in minidl/ops.
 from __future__ import annotations
 
 import weakref
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from minidl.device import array_module, device_of, to_device
 from minidl.errors import DtypeError, GraphError, ShapeError
+from minidl.shapes import normalize_dim
 from minidl.tensor_methods import TensorMethods
 from minidl.tensor_operators import TensorOperators
 
@@ -33,14 +35,14 @@ class Tensor(TensorOperators, TensorMethods):
     """
 
     __slots__ = (
-        "data", "requires_grad", "grad", "grad_fn", "output_index", "hooks", "__weakref__",
+        "data", "_requires_grad", "grad", "grad_fn", "output_index", "hooks", "__weakref__",
     )  # fmt: skip
     __array_priority__ = 1000  # so that ndarray + Tensor is left to Tensor.__radd__
 
     def __init__(self, data: Any, requires_grad=False, grad_fn=None, output_index: int = 0):
         # NumPy makes scalars of 0-d results; a Tensor always holds an array.
         self.data = np.asarray(data) if isinstance(data, np.generic) else data
-        self.requires_grad = requires_grad
+        self._requires_grad = requires_grad
         self.grad = None
         self.grad_fn = grad_fn
         self.output_index = output_index
@@ -69,6 +71,22 @@ class Tensor(TensorOperators, TensorMethods):
     def is_leaf(self) -> bool:
         return self.grad_fn is None
 
+    def set_requires_grad(self, requires_grad: bool) -> None:
+        """Set requires_grad; `x.requires_grad = True` comes here."""
+        if self.grad_fn is not None and not requires_grad:
+            raise GraphError(
+                "requires_grad",
+                "a computed tensor cannot stop requiring a gradient",
+                {"tensor": self},
+                "use detach()",
+            )
+        if requires_grad:
+            check_differentiable(self.data)
+        self._requires_grad = bool(requires_grad)
+
+    # Reading is on the path of every operation: attrgetter is C, nothing to step through.
+    requires_grad = property(attrgetter("_requires_grad"), set_requires_grad)
+
     def numel(self) -> int:
         """The number of elements."""
         return self.data.size
@@ -78,7 +96,9 @@ class Tensor(TensorOperators, TensorMethods):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or one entry of it."""
-        return self.data.shape if dim is None else self.data.shape[dim]
+        if dim is None:
+            return self.data.shape
+        return self.data.shape[normalize_dim("size", dim, self.data.ndim)]
 
     def __len__(self) -> int:
         if self.data.ndim == 0:
@@ -86,8 +106,10 @@ class Tensor(TensorOperators, TensorMethods):
         return self.data.shape[0]
 
     def __repr__(self) -> str:
-        text = np.array2string(to_device(self.data, "cpu"), separator=", ", prefix="tensor(")
-        parts = [text]
+        array = to_device(self.data, "cpu")
+        parts = [np.array2string(array, separator=", ", prefix="tensor(", precision=4)]
+        if array.size == 0 and array.ndim > 1:
+            parts.append(f"size={array.shape}")
         if self.data.dtype not in (np.float32, np.int64, np.bool_):
             parts.append(f"dtype={self.data.dtype}")
         if self.device != "cpu":
@@ -97,6 +119,10 @@ class Tensor(TensorOperators, TensorMethods):
         elif self.requires_grad:
             parts.append("requires_grad=True")
         return f"tensor({', '.join(parts)})"
+
+    def __format__(self, spec: str) -> str:
+        """f"{loss:.3f}" formats the number in a 0-d tensor."""
+        return format(self.item(), spec) if self.data.ndim == 0 else format(repr(self), spec)
 
     __hash__ = object.__hash__  # == compares elements; a dict needs identity
 
@@ -149,16 +175,7 @@ class Tensor(TensorOperators, TensorMethods):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set requires_grad on a leaf and return it."""
-        if not self.is_leaf and not requires_grad:
-            raise GraphError(
-                "requires_grad_",
-                "a computed tensor cannot stop requiring a gradient",
-                {"tensor": self},
-                "use detach()",
-            )
-        if requires_grad:
-            check_differentiable(self.data)
-        self.requires_grad = bool(requires_grad)
+        self.requires_grad = requires_grad
         return self
 
     def detach(self) -> Tensor:
@@ -187,17 +204,13 @@ class Tensor(TensorOperators, TensorMethods):
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this computed tensor in backward, too (leaves always keep theirs)."""
+        if not self.requires_grad:
+            raise GraphError("retain_grad", "this tensor does not require a gradient")
         if self.grad_fn is None:
             return
-        this = weakref.ref(self)
-
-        def keep(gradient):
-            kept = this()
-            if kept is not None:
-                new = gradient.data
-                kept.grad = Tensor(new.copy() if kept.grad is None else kept.grad.data + new)
-
-        self.register_hook(keep)
+        if self.grad_fn.retained is None:
+            self.grad_fn.retained = {}
+        self.grad_fn.retained[self.output_index] = weakref.ref(self)
 
     # --- in and out -----------------------------------------------------------------------------
 
@@ -256,7 +269,9 @@ class Tensor(TensorOperators, TensorMethods):
         return int(self.item())
 
     def __index__(self) -> int:
-        return self.data.__index__()
+        if self.data.dtype.kind not in "iub" or self.data.size != 1:
+            raise DtypeError("index", "only one integer can stand for an int", {"tensor": self})
+        return int(self.data.item())
 
     def __reduce__(self):
         return rebuild, (to_device(self.data, "cpu"), self.requires_grad)
