@@ -92,6 +92,12 @@ def check_range(op: str, labels: Any, n_classes: int, ignore_index: int | None) 
     )
 
 
+def total_weight(labels: Any, weight: Any, ignore_index: int) -> Any:
+    """What the mean divides by: the weights (1 where there are none) of the labels that count."""
+    kept = labels[labels != ignore_index]
+    return kept.size if weight is None else weight[kept].sum()
+
+
 def class_axis(array: Any) -> int:
     """The dimension of the classes: 1, or 0 for a single sample (C,)."""
     return min(1, array.ndim - 1)

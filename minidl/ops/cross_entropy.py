@@ -30,6 +30,7 @@ from minidl.ops.class_targets import (
     class_axis,
     from_rows,
     to_rows,
+    total_weight,
 )
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
 from minidl.shapes import check_floating, check_tensor
@@ -53,8 +54,7 @@ class CrossEntropy(Function):
         losses, largest, log_sum = kernels.pick("cross_entropy", x).forward(rows, *settings)
         self.denominator = None
         if self.reduction == "mean":
-            kept = labels[labels != self.ignore_index]
-            self.denominator = kept.size if self.weight is None else weight[kept].sum()
+            self.denominator = total_weight(labels, self.weight, self.ignore_index)
         if self.needs_grad[0]:
             self.saved = (rows, *settings, largest, log_sum)
             self.x_shape = x.shape

@@ -30,20 +30,31 @@ CASES[-1].oracle = None  # ONNX Runtime refuses an empty batch
 x, w = ones(2, 3), ones(4, 3)
 BAD_CASES = [
     BadCase(
-        "linear", "features", lambda: linear(ones(2, 5), w), ShapeError,
+        "linear",
+        "features",
+        lambda: linear(ones(2, 5), w),
+        ShapeError,
         ["weight expects 3 input features", "ends in 5", "(2, 5)", "(4, 3)"],
     ),
     BadCase(
-        "linear", "forgot-flatten", lambda: linear(ones(2, 3, 4, 5), ones(7, 60)), ShapeError,
+        "linear",
+        "forgot-flatten",
+        lambda: linear(ones(2, 3, 4, 5), ones(7, 60)),
+        ShapeError,
         ["(2, 3, 4, 5)", "nn.Flatten()"],
     ),
     BadCase("linear", "scalar", lambda: linear(ones(2, 3)[0, 0], w), ShapeError, ["no dimensions"]),
     BadCase("linear", "weight-1d", lambda: linear(x, ones(3)), ShapeError, ["(out, in)"]),
-    BadCase("linear", "bias", lambda: linear(x, w, ones(3)), ShapeError, ["one value per output", "4"]),
+    BadCase(
+        "linear", "bias", lambda: linear(x, w, ones(3)), ShapeError, ["one value per output", "4"]
+    ),
     BadCase("linear", "integers", lambda: linear(arange(3), w), DtypeError, ["floating-point"]),
     BadCase("linear", "array", lambda: linear(x.data, w), DtypeError, ["must be a Tensor"]),
     BadCase(
-        "linear", "dtypes", lambda: linear(ones(2, 3, dtype="float64"), w), DtypeError,
+        "linear",
+        "dtypes",
+        lambda: linear(ones(2, 3, dtype="float64"), w),
+        DtypeError,
         ["one dtype", "float64", "float32"],
     ),
-]  # fmt: skip
+]

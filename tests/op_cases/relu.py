@@ -21,10 +21,15 @@ CASES = [
     case("batch-zero", normal(0, 3)),
     # The kink has no two-sided difference, so gradcheck does not apply; test_pytorch compares.
     Case(
-        "relu", "ties", relu, [np.array([0.0, -0.0, 1.0])], oracle=onnx("Relu"),
-        torch=lambda torch, x: torch.nn.functional.relu(x), smooth=False,
+        "relu",
+        "ties",
+        relu,
+        [np.array([0.0, -0.0, 1.0])],
+        oracle=onnx("Relu"),
+        torch=lambda torch, x: torch.nn.functional.relu(x),
+        smooth=False,
     ),
-]  # fmt: skip
+]
 
 BAD_CASES = [
     BadCase("relu", "integers", lambda: relu(arange(3)), DtypeError, ["floating-point", "int64"]),

@@ -1,0 +1,83 @@
+"""Cosine of the angle between vectors.
+
+    y  = sum_i a[i] b[i] / (na nb)         na = max(|a|, eps), nb = max(|b|, eps)
+    ga = gy (b / nb - y a / na) / na       second term only where |a| > eps
+    gb = gy (a / na - y b / nb) / nb       second term only where |b| > eps
+
+Each length is bounded below by eps on its own, as PyTorch does since 1.13.
+"""
+
+from __future__ import annotations
+
+from minidl.device import array_module
+from minidl.errors import ShapeError
+from minidl.function import Function
+from minidl.ops.broadcasting import check_broadcast, unbroadcast
+from minidl.ops.lp_norm import check_norm, lp_norm
+from minidl.shapes import check_floating, check_tensor, normalize_dim
+from minidl.tensor import Tensor
+
+
+class CosineSimilarity(Function):
+    def __init__(self, dim, eps):
+        self.dim, self.eps = dim, eps  # dim counted from the end, so that it is that of a and b
+
+    def forward(self, a, b):
+        xp = array_module(a)
+        self.a_length, self.b_length = (lp_norm(v, 2, self.dim) for v in (a, b))
+        self.a_unit = a / xp.maximum(self.a_length, self.eps)
+        self.b_unit = b / xp.maximum(self.b_length, self.eps)
+        self.y = (self.a_unit * self.b_unit).sum(axis=self.dim, keepdims=True)
+        return self.y.squeeze(self.dim)
+
+    def backward(self, gy):
+        gy = array_module(gy).expand_dims(gy, self.dim)
+        ga = gb = None
+        if self.needs_grad[0]:
+            ga = self.one_side(gy, self.a_unit, self.b_unit, self.a_length)
+        if self.needs_grad[1]:
+            gb = self.one_side(gy, self.b_unit, self.a_unit, self.b_length)
+        return ga, gb
+
+    def one_side(self, gy, unit, other, length):
+        turned = other - self.y * unit * (length > self.eps)
+        longest = array_module(gy).maximum(length, self.eps)
+        return unbroadcast(gy * turned / longest, unit.shape)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Cosine of the angle between vectors: y = a . b / (max(|a|, eps) max(|b|, eps)).
+
+    Salton, Wong and Yang 1975, "A vector space model for automatic indexing".
+
+    Args:
+        x1: a, floating point; vectors lie along `dim`.
+        x2: b, of a shape that broadcasts with x1's. All pairs of rows of a (N, D) and b (M, D):
+            a[:, None], b[None] and dim=-1, or faster normalize(a) @ normalize(b).T.
+        dim: the dimension of the broadcast shape that is summed over; -1 is the last.
+        eps: the least length that is divided by.
+
+    Returns:
+        The broadcast shape without `dim`; from -1 to 1, and 0 for a zero vector.
+
+    Raises:
+        ShapeError: the shapes do not broadcast, or `dim` differs in size.
+        ArgumentError: there is no such dimension, or eps < 0.
+        DtypeError: not floating point, or of different dtypes.
+
+    >>> a, b = minidl.tensor([[1.0, 0.0]]), minidl.tensor([[1.0, 1.0]])
+    >>> minidl.nn.functional.cosine_similarity(a, b)
+    tensor([0.70710677])
+    """
+    op = "cosine_similarity"
+    check_tensor(op, x1=x1, x2=x2)
+    check_floating(op, x1=x1, x2=x2)
+    check_broadcast(op, x1, x2)
+    check_norm(op, 2, eps)
+    ndim = max(x1.data.ndim, x2.data.ndim)
+    dim = normalize_dim(op, dim, ndim) - ndim
+    sizes = [x.data.shape[dim] if -dim <= x.data.ndim else 0 for x in (x1, x2)]
+    if sizes[0] != sizes[1]:
+        raise ShapeError(op, f"the vectors have different lengths, {sizes[0]} and {sizes[1]}",
+                         {"x1": x1, "x2": x2})  # fmt: skip
+    return CosineSimilarity(dim, float(eps)).apply(x1, x2)
