@@ -5,3 +5,10 @@ channels-last memory first (minidl/kernels/layout.py; usually they are), so that
 sees contiguous arrays only and one compilation per dtype serves all calls. Compiled code is kept
 on disk beside the source (or in NUMBA_CACHE_DIR).
 """
+
+import os
+
+# Between two parallel loops OpenMP's threads spin for a while, waiting for work. Where another
+# program wants the cores, the spinning holds up the thread that has work, and small networks
+# become ten times slower. Asleep they cost some microseconds per loop. Read when Numba starts.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
