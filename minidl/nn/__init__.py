@@ -4,14 +4,31 @@ from minidl.nn import functional, init
 from minidl.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from minidl.nn.container import ModuleDict, ModuleList, Sequential
 from minidl.nn.conv import Conv2d, ConvTranspose2d
+from minidl.nn.distance import CosineSimilarity, PairwiseDistance
+from minidl.nn.dropout import Dropout, Dropout2d
+from minidl.nn.embedding import Embedding
 from minidl.nn.linear import Flatten, Identity, Linear
-from minidl.nn.loss import CrossEntropyLoss
+from minidl.nn.loss import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeEmbeddingLoss,
+    L1Loss,
+    MSELoss,
+    MultiMarginLoss,
+    NLLLoss,
+)
+from minidl.nn.lstm import LSTM
 from minidl.nn.module import Module, Parameter
+from minidl.nn.norm import BatchNorm1d, BatchNorm2d, InstanceNorm2d, LocalResponseNorm
+from minidl.nn.pad import ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from minidl.nn.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 
 __all__ = [
-    "AdaptiveAvgPool2d", "AvgPool2d", "Conv2d", "ConvTranspose2d", "CrossEntropyLoss", "Flatten",
-    "Identity", "LeakyReLU", "Linear", "LogSoftmax", "MaxPool2d", "Module", "ModuleDict",
-    "ModuleList", "Parameter", "ReLU", "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh",
-    "functional", "init",
+    "AdaptiveAvgPool2d", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d",
+    "ConstantPad2d", "Conv2d", "ConvTranspose2d", "CosineSimilarity", "CrossEntropyLoss",
+    "Dropout", "Dropout2d", "Embedding", "Flatten", "HingeEmbeddingLoss", "Identity",
+    "InstanceNorm2d", "L1Loss", "LSTM", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax",
+    "MSELoss", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss", "NLLLoss",
+    "PairwiseDistance", "Parameter", "ReLU", "ReflectionPad2d", "ReplicationPad2d", "Sequential",
+    "Sigmoid", "Softmax", "Softplus", "Tanh", "ZeroPad2d", "functional", "init",
 ]  # fmt: skip

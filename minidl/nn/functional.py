@@ -21,6 +21,7 @@ from minidl.ops.mse_loss import mse_loss
 from minidl.ops.multi_margin_loss import multi_margin_loss
 from minidl.ops.nll_loss import nll_loss
 from minidl.ops.normalize import normalize
+from minidl.ops.pad import pad
 from minidl.ops.pairwise_distance import cdist, pairwise_distance
 from minidl.ops.relu import relu
 from minidl.ops.sigmoid import sigmoid
@@ -33,5 +34,5 @@ __all__ = [
     "conv2d", "conv_transpose2d", "cosine_similarity", "cross_entropy", "dropout", "dropout2d",
     "embedding", "hinge_embedding_loss", "instance_norm", "l1_loss", "leaky_relu", "linear",
     "local_response_norm", "log_softmax", "max_pool2d", "mse_loss", "multi_margin_loss", "nll_loss",
-    "normalize", "pairwise_distance", "relu", "sigmoid", "softmax", "softplus", "tanh",
+    "normalize", "pad", "pairwise_distance", "relu", "sigmoid", "softmax", "softplus", "tanh",
 ]  # fmt: skip
