@@ -39,6 +39,18 @@ class TensorOperators:
     def __rtruediv__(self, other):
         return minidl.ops.div(other, self)
 
+    def __floordiv__(self, other):
+        return minidl.ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other):
+        return minidl.ops.floor_divide(other, self)
+
+    def __mod__(self, other):
+        return minidl.ops.remainder(self, other)
+
+    def __rmod__(self, other):
+        return minidl.ops.remainder(other, self)
+
     def __pow__(self, other):
         return minidl.ops.pow(self, other)
 

@@ -72,6 +72,7 @@ from minidl.ops.normalize import normalize
 from minidl.ops.pairwise_distance import cdist, pairwise_distance
 from minidl.ops.reductions import cumsum, logsumexp, mean, norm, prod, std, sum, var
 from minidl.ops.relu import relu
+from minidl.ops.remainder import floor_divide, remainder
 from minidl.ops.selection import amax, amin, argmax, argmin, max, min
 from minidl.ops.shape import (
     broadcast_to,
@@ -96,20 +97,21 @@ from minidl.ops.tanh import tanh
 from minidl.ops.where import clamp, masked_fill, where
 
 __all__ = [
-    "abs", "adaptive_avg_pool2d", "add", "add_", "all", "allclose", "amax", "amin", "any", "argmax",
-    "argmin", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits", "bitwise_and",
-    "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to", "cat", "cdist", "ceil", "chunk",
-    "clamp", "clone", "contiguous", "conv2d", "conv_transpose2d", "copy_", "cos",
-    "cosine_similarity", "cross_entropy", "cumsum", "div", "div_", "dropout", "dropout2d",
-    "embedding", "eq", "equal", "exp", "expand", "expm1", "fill_", "flatten", "flip", "floor",
-    "gather", "ge", "getitem", "gt", "hinge_embedding_loss", "index_select", "instance_norm",
-    "is_operand", "isfinite", "isinf", "isnan", "l1_loss", "le", "leaky_relu", "linear",
-    "local_response_norm", "log", "log1p", "log_softmax", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "logsumexp", "lstm", "lt", "masked_fill", "matmul", "max",
-    "max_pool2d", "maximum", "mean", "min", "minimum", "mse_loss", "mul", "mul_",
-    "multi_margin_loss", "ne", "neg", "nll_loss", "norm", "normalize", "pairwise_distance",
-    "permute", "pow", "prod", "relu", "repeat", "reshape", "roll", "round", "rsqrt", "setitem",
-    "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack",
-    "std", "sub", "sub_", "sum", "tanh", "tile", "to", "transpose", "transpose_matrix", "unbind",
-    "unsqueeze", "var", "where", "zero_",
+    "abs", "adaptive_avg_pool2d", "add", "add_", "all", "allclose", "amax", "amin", "any",
+    "argmax", "argmin", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to", "cat", "cdist",
+    "ceil", "chunk", "clamp", "clone", "contiguous", "conv2d", "conv_transpose2d", "copy_",
+    "cos", "cosine_similarity", "cross_entropy", "cumsum", "div", "div_", "dropout",
+    "dropout2d", "embedding", "eq", "equal", "exp", "expand", "expm1", "fill_", "flatten",
+    "flip", "floor", "floor_divide", "gather", "ge", "getitem", "gt", "hinge_embedding_loss",
+    "index_select", "instance_norm", "is_operand", "isfinite", "isinf", "isnan", "l1_loss",
+    "le", "leaky_relu", "linear", "local_response_norm", "log", "log1p", "log_softmax",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "lstm", "lt",
+    "masked_fill", "matmul", "max", "max_pool2d", "maximum", "mean", "min", "minimum",
+    "mse_loss", "mul", "mul_", "multi_margin_loss", "ne", "neg", "nll_loss", "norm",
+    "normalize", "pairwise_distance", "permute", "pow", "prod", "relu", "remainder", "repeat",
+    "reshape", "roll", "round", "rsqrt", "setitem", "sigmoid", "sign", "sin", "softmax",
+    "softplus", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sub_", "sum",
+    "tanh", "tile", "to", "transpose", "transpose_matrix", "unbind", "unsqueeze", "var",
+    "where", "zero_",
 ]  # fmt: skip

@@ -4,8 +4,8 @@
 
 With ints, slices, None and ... every element is taken at most once, y shares memory with x, and
 the gradient is put in place by one assignment. An array of indices may name an element several
-times; then the gradients of all its copies add up (NumPy's add.at). The rules are NumPy's and
-PyTorch's; unlike PyTorch, slices may step backwards.
+times; then the gradients of all its copies add up (NumPy's add.at). The rules are PyTorch's,
+except that slices may step backwards, as in NumPy.
 """
 
 from __future__ import annotations
@@ -71,11 +71,15 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     >>> x[:, 0], x[minidl.tensor([2, 0])][:, 1], x[x > 4]
     (tensor([1, 3, 5]), tensor([6, 2]), tensor([5, 6]))
     """
-    index, basic = raw_index(index)
+    parts = raw_index(index)
+    y = input
     try:
-        return (GetItem(index) if basic else Take(index)).apply(input)
+        for step in steps(parts):
+            function = Take if has_array(step) else GetItem
+            y = function(step).apply(y)
     except (IndexError, TypeError, ValueError) as error:
-        raise explain("getitem", input, index, error) from None
+        raise explain("getitem", input, parts, error) from None
+    return y
 
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
@@ -91,11 +95,15 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         BoundsError, ShapeError, DtypeError: as getitem; value does not broadcast.
     """
     check_in_place("setitem", input, value)
-    index, _ = raw_index(index)
+    parts = raw_index(index)
+    *before, last = steps(parts)
+    whole = input.data
     try:
-        place = input.data[index]
+        for step in before:
+            whole = whole[step]  # a view
+        place = whole[last]
     except (IndexError, TypeError, ValueError) as error:
-        raise explain("setitem", input, index, error) from None
+        raise explain("setitem", input, parts, error) from None
     array = value if isinstance(value, int | float) else as_array(value)
     shape = getattr(array, "shape", ())
     sizes = zip(shape[::-1], place.shape[::-1])
@@ -106,7 +114,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             "setitem", "the value does not broadcast to the indexed part",
             {"value": array, "indexed part": place},
         )  # fmt: skip
-    input.data[index] = array
+    whole[last] = array
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -173,29 +181,54 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return Take(tuple(places)).apply(input)
 
 
-def raw_index(index: Any) -> tuple[tuple, bool]:
-    """The index as a tuple of what arrays accept, and whether it is free of arrays.
-
-    A trailing Ellipsis makes x[2] of a 1-d array a 0-d view rather than a NumPy scalar.
-    """
-    parts = index if isinstance(index, tuple) else (index,)
-    basic, raw, ellipsis = True, [], False
-    for part in parts:
+def raw_index(index: Any) -> tuple:
+    """The index as a tuple of what arrays accept."""
+    parts = []
+    for part in index if isinstance(index, tuple) else (index,):
         if isinstance(part, Tensor):
             part = part.data
         elif isinstance(part, list):
-            part = np.asarray(part, None if part else np.int64)
-        if part is Ellipsis:
-            ellipsis = True
-        elif isinstance(part, bool | np.bool_) or hasattr(part, "shape") and part.ndim > 0:
-            basic = False
-        elif hasattr(part, "shape"):  # a 0-d array counts as a number
-            basic = basic and part.dtype.kind != "b"
-            part = int(part) if part.dtype.kind in "iu" else part
-        raw.append(part)
-    if basic and not ellipsis:
-        raw.append(Ellipsis)
-    return tuple(raw), basic
+            part = np.asarray(part) if part else np.zeros(0, np.int64)
+        if getattr(part, "ndim", 1) == 0 and part.dtype.kind in "iub":
+            part = part.item()  # a 0-d array counts as a number
+        parts.append(part)
+    return tuple(parts)
+
+
+def steps(parts: tuple) -> list[tuple]:
+    """The index as one step, or as two where ints stand beside arrays.
+
+    NumPy would broadcast the ints to the arrays, and x[0, :, array] would put the array's
+    dimension first. As in PyTorch, ints select first, and the arrays index what is left.
+    """
+    if not has_array(parts):
+        # With a trailing ..., x[2] of a 1-d array is a 0-d view rather than a NumPy scalar.
+        return [parts if Ellipsis in parts else (*parts, Ellipsis)]
+    if not any(is_int(part) for part in parts):
+        return [parts]
+    ints, arrays = [], []
+    for part in parts:
+        if is_array(part):
+            ints += [slice(None)] * dims_of(part)
+            arrays.append(part)
+        else:
+            ints.append(part)
+            if not is_int(part):
+                arrays.append(Ellipsis if part is Ellipsis else slice(None))
+    return [tuple(ints), tuple(arrays)]
+
+
+def is_array(part: Any) -> bool:
+    """Whether a part of an index takes copies: arrays, and True or False as 0-d masks."""
+    return isinstance(part, bool | np.bool_) or getattr(part, "ndim", 0) > 0
+
+
+def has_array(parts: tuple) -> bool:
+    return any(is_array(part) for part in parts)
+
+
+def is_int(part: Any) -> bool:
+    return isinstance(part, INT) and not isinstance(part, bool)
 
 
 def explain(op: str, x: Tensor, index: tuple, error: Exception) -> MinidlError:
@@ -205,7 +238,8 @@ def explain(op: str, x: Tensor, index: tuple, error: Exception) -> MinidlError:
     if sum(part is Ellipsis for part in index) > 1:
         return ShapeError(op, "an index has at most one ...", {"input": x})
     for part in index:
-        if not isinstance(part, INT | slice | np.ndarray) and part not in (None, Ellipsis):
+        known = isinstance(part, INT | slice | np.ndarray) or part is None or part is Ellipsis
+        if not known:
             return DtypeError(
                 op, "an index is an int, slice, None, ... or an array of ints or bools", received
             )

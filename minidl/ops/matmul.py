@@ -9,6 +9,8 @@ dimensions "..." are a batch and broadcast. As in PyTorch and NumPy.
 
 from __future__ import annotations
 
+import math
+
 from minidl.errors import DeviceError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import unbroadcast
@@ -37,11 +39,16 @@ class MatMul(Function):
         if self.needs_grad[1]:
             a = self.a if self.a.ndim > 1 else self.a[None, :]
             if len(b_shape) <= 2:  # one matrix for the whole batch: its sum is a product, too
-                gb = a.reshape(-1, a.shape[-1]).T @ gy.reshape(-1, gy.shape[-1])
+                gb = as_rows(a).T @ as_rows(gy)
             else:
                 gb = unbroadcast(a.swapaxes(-1, -2) @ gy, b_shape)
             gb = gb.reshape(b_shape)
         return ga, gb
+
+
+def as_rows(x):
+    """(..., J) as a matrix (rows, J)."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:

@@ -10,8 +10,8 @@
     cumsum     y_i = sum_{j <= i} x_j                gx_i = sum_{j >= i} gy_j
 
 c is 1, Bessel's correction, as in PyTorch. std and norm are not differentiable at 0; their
-gradient there is 0, as in PyTorch. Every function takes `dim` (an int, a tuple, or None for all)
-and `keepdim` as there.
+gradient there is 0, as in PyTorch, and so is that of logsumexp where all x are -inf. Every
+function takes `dim` (an int, a tuple, or None for all) and `keepdim` as there.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Mean(Reduction):
         return x.sum(axis=self.axes, keepdims=self.keepdim) / x.dtype.type(self.n)
 
     def backward(self, gy):
-        return array_module(gy).broadcast_to(self.stretchable(gy / self.n), self.shape)
+        return array_module(gy).broadcast_to(self.stretchable(gy), self.shape) / gy.dtype.type(
+            self.n
+        )
 
 
 class Prod(Reduction):

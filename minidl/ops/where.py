@@ -115,11 +115,11 @@ def masked_fill(input: Tensor, mask: Tensor, value: float) -> Tensor:
 
     Args:
         input: any shape.
-        mask: bools whose shape broadcasts to input's.
+        mask: bools whose shape broadcasts with input's.
         value: a number.
 
     Returns:
-        input's shape.
+        The broadcast shape.
 
     Raises:
         ShapeError: the shapes do not broadcast.

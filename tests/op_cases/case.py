@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,3 +81,11 @@ def distinct(*shape: int, seed: int = 0) -> np.ndarray:
     n = int(np.prod(shape))
     values = (np.arange(n) - n / 2) * 0.1 + 0.05
     return np.random.default_rng([seed, n]).permutation(values).reshape(shape)
+
+
+def twin(op: str, name: str, f: Callable, *inputs: np.ndarray, **options: Any) -> Case:
+    """A Case of the same expression in both libraries: f(minidl, x, ...) and f(torch, x, ...)."""
+    import minidl
+
+    arrays = [np.asarray(x) for x in inputs]
+    return Case(op, name, partial(f, minidl), arrays, torch=f, **options)
