@@ -12,6 +12,7 @@ from minidl.ops.dropout import dropout, dropout2d
 from minidl.ops.embedding import embedding
 from minidl.ops.hinge_embedding_loss import hinge_embedding_loss
 from minidl.ops.instance_norm import instance_norm
+from minidl.ops.interpolate import interpolate
 from minidl.ops.l1_loss import l1_loss
 from minidl.ops.leaky_relu import leaky_relu
 from minidl.ops.linear import linear
@@ -32,7 +33,8 @@ from minidl.ops.tanh import tanh
 __all__ = [
     "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits", "cdist",
     "conv2d", "conv_transpose2d", "cosine_similarity", "cross_entropy", "dropout", "dropout2d",
-    "embedding", "hinge_embedding_loss", "instance_norm", "l1_loss", "leaky_relu", "linear",
-    "local_response_norm", "log_softmax", "max_pool2d", "mse_loss", "multi_margin_loss", "nll_loss",
-    "normalize", "pad", "pairwise_distance", "relu", "sigmoid", "softmax", "softplus", "tanh",
+    "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss", "leaky_relu",
+    "linear", "local_response_norm", "log_softmax", "max_pool2d", "mse_loss", "multi_margin_loss",
+    "nll_loss", "normalize", "pad", "pairwise_distance", "relu", "sigmoid", "softmax", "softplus",
+    "tanh",
 ]  # fmt: skip
