@@ -6,7 +6,8 @@ from typing import Any
 
 from minidl.callbacks.callback import Callback, metric
 from minidl.errors import ArgumentError
-from minidl.optim.schedule import LRScheduler, ReduceLROnPlateau
+from minidl.optim.plateau import ReduceLROnPlateau
+from minidl.optim.schedule import LRScheduler
 
 
 class Schedule(Callback):

@@ -171,10 +171,11 @@ class Optimizer:
             )  # fmt: skip
         try:
             groups, state = self.read_state(saved)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(self.name, f"the state cannot be used: {error!r}") from error
+        except CheckpointError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            why = getattr(error, "rule", repr(error))
+            raise CheckpointError(self.name, f"the state cannot be used: {why}") from error
         for group, options in zip(self.param_groups, groups):
             group.update(options)
         self.state = state
@@ -199,10 +200,10 @@ class Optimizer:
             del options["params"]
             self.check_options(options)
             groups.append(options)
-        parameters = [p for group in self.param_groups for p in group["params"]]
+        parameters = dict(enumerate(p for group in self.param_groups for p in group["params"]))
         state = {}
         for number, values in saved["state"].items():
-            p = parameters[int(number)]
+            p = parameters[int(number)]  # JSON has made text of the number
             state[p] = {name: self.read_value(p, name, value) for name, value in values.items()}
         return groups, state
 

@@ -6,11 +6,11 @@
     CosineAnnealingLR   lr = eta_min + (base - eta_min) (1 + cos(pi t / T_max)) / 2
     LinearLR            lr = base * (start + (end - start) min(t, total_iters) / total_iters)
     SequentialLR        one schedule after the other, each with its own t from 0
-    ReduceLROnPlateau   lr is multiplied by factor when a metric stops improving
 
 t counts calls of step(), usually one per epoch; base is the rate the optimizer had when the
 schedule was made. Names and values are PyTorch's; where PyTorch computes a rate from the one
-before, these compute it from t, so that a resumed run needs no more than t.
+before, these compute it from t, so that a resumed run needs no more than t. The schedule that
+watches a metric instead is in plateau.py.
 """
 
 from __future__ import annotations
@@ -254,9 +254,9 @@ class SequentialLR(LRScheduler):
         if self.milestones != sorted(set(self.milestones)):
             raise ArgumentError(self.name, "milestones ascend", received)
         for scheduler in self.schedulers:
-            if isinstance(scheduler, ReduceLROnPlateau):
+            if type(scheduler).lr is LRScheduler.lr:  # ReduceLROnPlateau has no lr(base, t)
                 raise ArgumentError(
-                    self.name, "ReduceLROnPlateau depends on a metric and cannot be one of them",
+                    self.name, f"{scheduler.name} depends on a metric and cannot be one of them",
                     received,
                 )  # fmt: skip
             if scheduler.optimizer is not optimizer:
@@ -267,103 +267,6 @@ class SequentialLR(LRScheduler):
         turn = bisect_right(self.milestones, t)
         begin = self.milestones[turn - 1] if turn else 0
         return self.schedulers[turn].lr(base, t - begin)
-
-
-class ReduceLROnPlateau(LRScheduler):
-    """Multiply the rate by `factor` when a metric has stopped improving.
-
-    Args:
-        optimizer: whose rate it sets.
-        mode: "min" if a lower metric is better, "max" if a higher one is.
-        factor: of each drop, > 0 and < 1.
-        patience: epochs without improvement that are allowed before a drop, >= 0.
-        threshold: how much better counts as an improvement, >= 0.
-        threshold_mode: "rel": the threshold is a part of the best value; "abs": a difference.
-        cooldown: epochs after a drop during which nothing is counted, >= 0.
-        min_lr: the rate does not fall below it, >= 0; one number, or one per group.
-        eps: a drop smaller than this is not made, >= 0.
-
-    Raises:
-        ArgumentError: an argument is out of range.
-
-    >>> optimizer = minidl.optim.SGD(minidl.nn.Conv2d(1, 1, 1).parameters(), lr=1.0)
-    >>> schedule = minidl.optim.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
-    >>> schedule.step(3.0); schedule.step(3.0); schedule.get_last_lr()
-    [0.5]
-    """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_lr: float | list[float] = 0.0,
-        eps: float = 1e-8,
-    ):
-        if mode not in ("min", "max"):
-            raise ArgumentError(self.name, 'mode is "min" or "max"', {"mode": mode})
-        if threshold_mode not in ("rel", "abs"):
-            raise ArgumentError(
-                self.name, 'threshold_mode is "rel" or "abs"', {"threshold_mode": threshold_mode}
-            )
-        self.factor = positive(self.name, "factor", factor)
-        if factor >= 1:
-            raise ArgumentError(self.name, "factor is < 1", {"factor": factor})
-        self.mode, self.threshold_mode = mode, threshold_mode
-        self.patience = count(self.name, "patience", patience, 0)
-        self.cooldown = count(self.name, "cooldown", cooldown, 0)
-        self.threshold = positive(self.name, "threshold", threshold, zero=True)
-        self.eps = positive(self.name, "eps", eps, zero=True)
-        self.best: float | None = None
-        self.bad_epochs = self.cooling = 0
-        super().__init__(optimizer)
-        many = isinstance(min_lr, list | tuple)
-        self.min_lrs = list(min_lr) if many else [min_lr] * len(self.base_lrs)
-        if len(self.min_lrs) != len(self.base_lrs):
-            raise ArgumentError(self.name, "min_lr has one value per group", {"min_lr": min_lr})
-        for value in self.min_lrs:
-            positive(self.name, "min_lr", value, zero=True)
-
-    def apply(self) -> None:
-        """The rates change only in step."""
-
-    def step(self, metric: float) -> None:
-        """One epoch is over, and this is the metric it reached."""
-        self.last_epoch += 1
-        if self.is_better(float(metric)):
-            self.best, self.bad_epochs = float(metric), 0
-        else:
-            self.bad_epochs += 1
-        if self.cooling > 0:
-            self.cooling -= 1
-            self.bad_epochs = 0
-        if self.bad_epochs > self.patience:
-            self.reduce()
-            self.cooling, self.bad_epochs = self.cooldown, 0
-
-    def is_better(self, value: float) -> bool:
-        best = self.best
-        if best is None:
-            return math.isfinite(value)
-        sign = 1 if self.mode == "max" else -1
-        if self.threshold_mode == "abs":
-            return sign * value > sign * best + self.threshold
-        return sign * value > sign * best * (1 + sign * self.threshold)
-
-    def reduce(self) -> None:
-        for group, lowest in zip(self.optimizer.param_groups, self.min_lrs):
-            new = max(group["lr"] * self.factor, lowest)
-            if group["lr"] - new > self.eps:
-                group["lr"] = new
-
-    def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {
-            "best": self.best, "bad_epochs": self.bad_epochs, "cooling": self.cooling,
-        }  # fmt: skip
 
 
 # --- checks -------------------------------------------------------------------------------------
