@@ -43,9 +43,9 @@ def line_chart(title: str, epochs: list[int], series: list[Series], form: Callab
     ticks = nice_ticks(min(values), max(values))
     x_of, y_of = scales(epochs, ticks)
     parts = [
-        Markup(
-            '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">'
-        ).format(WIDTH, HEIGHT, describe(title, epochs, series, form)),
+        Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+            WIDTH, HEIGHT, describe(title, epochs, series, form)
+        ),
         y_axis(ticks, y_of, form),
         x_axis(epochs, x_of),
     ]

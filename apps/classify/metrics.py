@@ -59,7 +59,9 @@ class Evaluation:
         recall = np.divide(hits, there, out=np.zeros_like(hits), where=there > 0)
         both = precision + recall
         f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(hits), where=both > 0)
-        columns = zip(self.classes, precision.tolist(), recall.tolist(), f1.tolist(), there.tolist())
+        columns = zip(
+            self.classes, precision.tolist(), recall.tolist(), f1.tolist(), there.tolist()
+        )
         keys = ("name", "precision", "recall", "f1", "count")
         return [dict(zip(keys, row)) for row in columns]
 

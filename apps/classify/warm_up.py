@@ -1,0 +1,64 @@
+"""Compile the kernels that a network needs, and say so if it takes long.
+
+Numba compiles a kernel when it is first called, and keeps the machine code in a cache folder. So
+the first run on a machine waits half a minute before its first step; the next ones do not.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import minidl
+from minidl import random
+from minidl.nn import CrossEntropyLoss, Module
+from minidl.tensor import Tensor
+
+PATIENCE = 1.0  # seconds after which the user wants to know what is going on
+
+
+def warm_up(model: Module, picture_shape: tuple, say: Callable[[str], None]) -> float:
+    """Take one step of a copy of the model, so that every kernel is compiled.
+
+    Weights, buffers and random numbers are as before afterwards.
+
+    Args:
+        model: the network.
+        picture_shape: (C, H, W) of the pictures.
+        say: called with a line of text when this takes long, and when it is done.
+
+    Returns:
+        seconds that it took.
+    """
+    notice = "compiling the kernels (only the first time on a machine, about half a minute) ..."
+    timer = threading.Timer(PATIENCE, say, [notice])
+    timer.daemon = True
+    saved = random.get_state()
+    started = time.perf_counter()
+    timer.start()
+    try:
+        one_step(copy.deepcopy(model).train(), picture_shape)
+        with minidl.no_grad():
+            copy.deepcopy(model).eval()(batch(picture_shape))
+    finally:
+        timer.cancel()
+        random.set_state(saved)
+    seconds = time.perf_counter() - started
+    if seconds > PATIENCE:
+        say(f"compiled in {seconds:.0f} s")
+    return seconds
+
+
+def one_step(model: Module, picture_shape: tuple) -> None:
+    """Forward and backward, on pictures laid out in memory as a DataLoader does."""
+    y = model(batch(picture_shape))
+    CrossEntropyLoss()(y, minidl.zeros(len(y), dtype="int64")).backward()
+
+
+def batch(picture_shape: tuple, n: int = 2) -> Tensor:
+    C, H, W = picture_shape
+    return Tensor(np.zeros((n, H, W, C), np.float32).transpose(0, 3, 1, 2))

@@ -1,0 +1,74 @@
+"""How the command line answers: figures to stdout, everything else to stderr, exit codes.
+
+0    done
+2    the user's mistake or the machine's (bad option, missing file, full disk): a few lines
+130  interrupted with Ctrl-C
+141  the reader of the output went away (`minidl data list | head -1`)
+1    a fault in minidl
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from minidl.errors import MinidlError
+
+
+def note(text: str) -> None:
+    """A line about what is going on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def answering_errors(debug: bool) -> Iterator[None]:
+    """Turn exceptions into a short text on stderr and an exit code; with debug a traceback, too."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if debug and not isinstance(error, BrokenPipeError):
+            traceback.print_exc()
+        code, text = explain(error)
+        if code == 141:
+            forget_output()
+        else:
+            note(text)
+        raise typer.Exit(code) from None
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """Exit code and text for an exception."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, str(error) or "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return 141, ""
+    if isinstance(error, MinidlError):
+        return 2, f"error: {error}"
+    if isinstance(error, OSError):
+        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        where = f": {error.filename}" if error.filename else ""
+        return 2, f"error: {what or error}{where}"
+    if isinstance(error, MemoryError):
+        return 2, "error: not enough memory\n  hint: a smaller --batch-size needs less"
+    return 1, (
+        f"error: a fault in minidl, {type(error).__name__}: {error}\n"
+        "  hint: --debug shows where; please report it"
+    )
+
+
+def forget_output() -> None:
+    """Point stdout and stderr nowhere, so that Python's last flush does not complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())

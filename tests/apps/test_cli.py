@@ -1,0 +1,166 @@
+"""The command line: what it prints, what it leaves behind, and how it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minidl as library
+from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn
+
+
+def test_run_folder(trained, halves):
+    names = {path.name for path in trained.iterdir()}
+    assert names >= {
+        "checkpoint.safetensors", "best.safetensors", "run.json", "metrics.jsonl", "report.html",
+    }  # fmt: skip
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    run = json.loads((trained / "run.json").read_text())
+    assert run["test_accuracy"] == 1.0 and run["epochs"] == 6
+    assert run["settings"]["data"] == str(halves) and run["settings"]["seed"] == 0
+    history = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in history] == [1, 2, 3, 4, 5, 6]
+    assert history[-1]["loss"] < history[0]["loss"]
+    meta = library.io.load_checkpoint(trained / "checkpoint.safetensors").meta
+    assert meta["classes"] == NAMES and meta["model"] == "lenet"
+    assert [step["name"] for step in meta["preprocessing"]][-2:] == ["ToFloat", "Normalize"]
+
+
+def test_json_is_all_of_stdout(halves, tmp_path):
+    process = spawn("train", "lenet", "--data", halves, "--epochs", 1, "--json",
+                    "--output", tmp_path / "run")  # fmt: skip
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    figures = json.loads(out)  # one object and nothing else
+    assert figures.keys() >= {"test_accuracy", "epochs", "seconds", "images_per_second", "run"}
+    assert figures["epochs"] == 1 and figures["run"] == str(tmp_path / "run")
+    assert "epoch 1/1" in err
+
+
+def test_last_line_names_a_new_folder(halves, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = set()
+    for _ in range(2):  # within one second, too
+        result = minidl("train", "lenet", "--data", halves, "--epochs", 1)
+        assert result.exit_code == 0, result.output
+        line = result.output.splitlines()[-1]
+        assert line.startswith("run folder: runs/lenet-halves")
+        folders.add(line.split()[2])
+    assert len(folders) == 2
+
+
+def test_evaluate_finds_the_accuracy_of_training(trained, halves):
+    figures = last_json(minidl("evaluate", trained, "--data", halves, "--json").output)
+    assert figures["test_accuracy"] == 1.0 and figures["images"] == 18
+    run = json.loads((trained / "run.json").read_text())
+    assert figures["test_loss"] == pytest.approx(run["test_loss"], rel=1e-6)
+    result = minidl("evaluate", trained, "--split", "train")  # the data of the run by default
+    assert "train accuracy" in result.output and "in 72" in result.output
+
+
+def test_predict(trained, halves, tmp_path):
+    large = tmp_path / "large.jpg"  # another size, format and colour than in training
+    picture("top", np.random.default_rng(5)).resize((90, 90)).convert("RGB").save(large)
+    paths = [*(halves / "test" / name / "0.png" for name in NAMES), large]
+    result = minidl("predict", trained, *paths, "--top", 2, "--json")
+    assert result.exit_code == 0, result.output
+    answers = last_json(result.output)["predictions"]
+    assert [answer["top"][0]["class"] for answer in answers] == [*NAMES, "top"]
+    for answer in answers:
+        first, second = (entry["probability"] for entry in answer["top"])
+        assert 1 >= first >= second >= 0
+    plain = minidl("predict", trained, paths[0], "--top", 1)
+    assert plain.output.startswith(f"{paths[0]}: bottom ")
+
+
+def test_predict_goes_on_after_a_bad_picture(trained, halves, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not a picture")
+    good = halves / "test" / "top" / "0.png"
+    result = minidl("predict", trained, bad, good, tmp_path / "none.png", "--json")
+    assert result.exit_code == 2
+    answers = last_json(result.output)["predictions"]
+    assert [answer["image"] for answer in answers] == [str(good)]
+    assert "bad.png" in result.output and "none.png" in result.output
+
+
+def test_same_seed_same_weights(halves, tmp_path):
+    weights = []
+    for name, workers in (("a", 1), ("b", 3)):
+        arguments = ("--epochs", 2, "--seed", 7, "--workers", workers, "--output", tmp_path / name)
+        result = minidl("train", "lenet", "--data", halves, *arguments)
+        assert result.exit_code == 0, result.output
+        weights.append(library.io.load_checkpoint(tmp_path / name / "checkpoint.safetensors").model)
+    for name in weights[0]:
+        np.testing.assert_array_equal(weights[0][name].data, weights[1][name].data)
+
+
+@pytest.mark.parametrize("schedule", ["none", "step", "exponential", "cosine", "plateau"])
+def test_schedules(halves, tmp_path, schedule):
+    result = minidl("train", "lenet", "--data", halves, "--epochs", 3, "--schedule", schedule,
+                    "--lr", 0.02, "--output", tmp_path / "run")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    rates = [json.loads(line)["lr"] for line in lines]
+    expected = {
+        "none": [0.02] * 3, "plateau": [0.02] * 3, "step": [0.02, 0.002, 0.0002],
+        "exponential": [0.02, 0.02 * 0.01 ** (1 / 3), 0.02 * 0.01 ** (2 / 3)],
+        "cosine": [0.02, 0.015, 0.005],
+    }  # fmt: skip
+    assert rates == pytest.approx(expected[schedule])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
+def test_optimizers_learn(halves, tmp_path, optimizer):
+    result = minidl("train", "lenet", "--data", halves, "--epochs", 6, "--optimizer", optimizer,
+                    "--json", "--output", tmp_path / "run")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert last_json(result.output)["test_accuracy"] > 0.8
+
+
+def test_early_stopping_ends_before_its_epochs(halves, tmp_path):
+    result = minidl("train", "lenet", "--data", halves, "--epochs", 40, "--early-stopping", 1,
+                    "--lr", 0.1, "--json", "--output", tmp_path / "run")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert last_json(result.output)["epochs"] < 40
+    evaluated = minidl("evaluate", tmp_path / "run", "--json")  # of the same weights
+    assert last_json(evaluated.output)["test_loss"] == pytest.approx(
+        json.loads((tmp_path / "run" / "run.json").read_text())["test_loss"], rel=1e-6
+    )
+
+
+def test_reference_kernels(halves, tmp_path):
+    result = minidl("train", "lenet", "--data", halves, "--epochs", 1, "--cpu-kernels",
+                    "reference", "--output", tmp_path / "run")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    library.use_cpu_kernels("numba")
+
+
+def test_version_and_help():
+    assert minidl("--version").output.strip() == f"minidl {library.__version__}"
+    for command in ("train", "evaluate", "predict", "data"):
+        result = minidl(command, "--help")
+        assert result.exit_code == 0 and "Usage" in result.output
+
+
+def test_data_list():
+    result = minidl("data", "list", "--json")
+    names = [row["name"] for row in last_json(result.output)["datasets"]]
+    assert set(names) >= {"digits", "mnist", "fashion-mnist", "cifar10"}
+
+
+def test_colour_pictures_get_three_channels(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, channel in (("blue", 2), ("red", 0)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = rng.integers(0, 100, (20, 30, 3)).astype(np.uint8)
+            pixels[..., channel] += 100
+            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{i}.png")
+    result = minidl("train", "lenet", "--data", tmp_path / "data", "--epochs", 6, "--json",
+                    "--batch-size", 4, "--output", tmp_path / "run")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert last_json(result.output)["test_accuracy"] == 1.0
+    weights = library.io.load_checkpoint(tmp_path / "run" / "checkpoint.safetensors").model
+    assert weights["features.0.weight"].shape == (6, 3, 5, 5)
