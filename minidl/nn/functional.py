@@ -29,6 +29,7 @@ from minidl.ops.sigmoid import sigmoid
 from minidl.ops.softmax import log_softmax, softmax
 from minidl.ops.softplus import softplus
 from minidl.ops.tanh import tanh
+from minidl.ops.unfold import unfold
 
 __all__ = [
     "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits", "cdist",
@@ -36,5 +37,5 @@ __all__ = [
     "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss", "leaky_relu",
     "linear", "local_response_norm", "log_softmax", "max_pool2d", "mse_loss", "multi_margin_loss",
     "nll_loss", "normalize", "pad", "pairwise_distance", "relu", "sigmoid", "softmax", "softplus",
-    "tanh",
+    "tanh", "unfold",
 ]  # fmt: skip
