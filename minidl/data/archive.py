@@ -223,12 +223,12 @@ class BoundedReader:
 
 def regular_members(tar: tarfile.TarFile, archive: ArchiveFiles) -> Iterator[tarfile.TarInfo]:
     """Files and folders of a tar. Links, devices and sparse files are refused."""
-    for info in tar:
+    while (info := tar.next()) is not None:
+        tar.members = []  # tarfile would keep every header in memory
         if not (info.isdir() or info.isreg()) or info.issparse():
             kind = "links are" if info.issym() or info.islnk() else "special files are"
             raise archive.refuse(f"{kind} refused", info.name)
         yield info
-        tar.members = []  # tarfile would keep every header
 
 
 def check_end(block: bytes, archive: ArchiveFiles) -> None:

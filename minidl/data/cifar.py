@@ -110,8 +110,12 @@ def safe_unpickle(content: bytes, file: str) -> Any:
         ) from None
 
 
-class RestrictedUnpickler(pickle.Unpickler):
-    """Knows the stand-ins only. Every class or function in a pickle is looked up by find_class."""
+class RestrictedUnpickler(pickle._Unpickler):
+    """Knows the stand-ins only. Every class or function in a pickle is looked up by find_class.
+
+    pickle._Unpickler is the one written in Python: the one in C reserves as much memory as a
+    damaged file asks for.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in STAND_INS:
