@@ -67,6 +67,10 @@ class GraphError(MinidlError, RuntimeError):
     """The recorded graph cannot be walked: nothing recorded, already freed, ..."""
 
 
+class ModuleError(MinidlError, AttributeError):
+    """A module has no such attribute, or not yet, or not one that can be set so."""
+
+
 class KernelError(MinidlError, NotImplementedError):
     """No kernel of the chosen set exists for an operation. Never replaced silently by another."""
 

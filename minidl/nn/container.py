@@ -32,7 +32,7 @@ class Sequential(Module):
         else:
             named = [(str(i), module) for i, module in enumerate(modules)]
         for name, module in named:
-            add_module("Sequential", self, name, module)
+            self.add_module(name, module)
 
     def forward(self, x: Any) -> Any:
         for module in self.modules_here.values():
@@ -41,7 +41,10 @@ class Sequential(Module):
 
     def append(self, module: Module) -> Sequential:
         """Add a module at the end and return self."""
-        add_module("Sequential.append", self, str(len(self)), module)
+        number = len(self)
+        while str(number) in self.modules_here:  # the names of a slice start above 0
+            number += 1
+        self.add_module(str(number), module)
         return self
 
     def __len__(self) -> int:
@@ -53,10 +56,10 @@ class Sequential(Module):
     def __getitem__(self, index: int | slice | str) -> Module:
         if isinstance(index, slice):
             return type(self)(dict(list(self.modules_here.items())[index]))
-        return self.modules_here[key_at("Sequential", self, index)]
+        return self.modules_here[key_at(self, index)]
 
     def __setitem__(self, index: int | str, module: Module) -> None:
-        add_module("Sequential", self, key_at("Sequential", self, index), module)
+        self.add_module(key_at(self, index), module)
 
 
 class ModuleList(Module):
@@ -76,7 +79,7 @@ class ModuleList(Module):
 
     def append(self, module: Module) -> ModuleList:
         """Add a module at the end and return self."""
-        add_module("ModuleList.append", self, str(len(self)), module)
+        self.add_module(str(len(self)), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> ModuleList:
@@ -94,10 +97,10 @@ class ModuleList(Module):
     def __getitem__(self, index: int | slice) -> Module:
         if isinstance(index, slice):
             return ModuleList(list(self.modules_here.values())[index])
-        return self.modules_here[key_at("ModuleList", self, index)]
+        return self.modules_here[key_at(self, index)]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        add_module("ModuleList", self, key_at("ModuleList", self, index), module)
+        self.add_module(key_at(self, index), module)
 
     def forward(self, *inputs: Any) -> Any:
         raise ArgumentError(
@@ -142,10 +145,10 @@ class ModuleDict(Module):
         return name in self.modules_here
 
     def __getitem__(self, name: str) -> Module:
-        return self.modules_here[key_at("ModuleDict", self, name)]
+        return self.modules_here[key_at(self, name)]
 
     def __setitem__(self, name: str, module: Module) -> None:
-        add_module("ModuleDict", self, name, module)
+        self.add_module(name, module)
 
     def forward(self, *inputs: Any) -> Any:
         raise ArgumentError(
@@ -155,22 +158,12 @@ class ModuleDict(Module):
         )
 
 
-def add_module(op: str, owner: Module, name: str, module: Module) -> None:
-    """Register a module under a name that can be part of a dotted path."""
-    if not isinstance(module, Module):
-        hint = "give an instance: Name()" if isinstance(module, type) else ""
-        raise DtypeError(op, "expects modules", {"name": name, "value": module}, hint)
-    if not isinstance(name, str) or not name or "." in name:
-        raise ArgumentError(op, "a name is a non-empty str without dots", {"name": name})
-    owner.modules_here[name] = module
-
-
-def key_at(op: str, owner: Module, index: Any) -> str:
+def key_at(owner: Module, index: Any) -> str:
     """The name of a module from its name or its position.
 
     IndexError outside of the range, as for a list, so that Python's own loops end.
     """
-    names = list(owner.modules_here)
+    op, names = type(owner).__name__, list(owner.modules_here)
     if isinstance(index, str):
         if index not in names:
             raise ArgumentError(op, "no such module", {"name": index}, nearest(index, names))

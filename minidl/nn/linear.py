@@ -10,7 +10,7 @@ from minidl.errors import ArgumentError
 from minidl.nn import init
 from minidl.nn.module import Module, Parameter
 from minidl.ops.linear import linear
-from minidl.shapes import check_tensor, normalize_dim
+from minidl.ops.shape import flatten
 from minidl.tensor import Tensor
 
 
@@ -90,17 +90,7 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Tensor) -> Tensor:
-        check_tensor("Flatten", input=x)
-        start = normalize_dim("Flatten", self.start_dim, x.data.ndim)
-        end = normalize_dim("Flatten", self.end_dim, x.data.ndim)
-        if start > end:
-            raise ArgumentError(
-                "Flatten",
-                "start_dim comes before end_dim",
-                {"input": x, "start_dim": self.start_dim, "end_dim": self.end_dim},
-            )
-        shape = x.data.shape
-        return x.reshape(*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+        return flatten(x, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

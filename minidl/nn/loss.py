@@ -30,7 +30,7 @@ class CrossEntropyLoss(Module):
     Shapes: (N, C, ...) and labels (N, ...) or probabilities (N, C, ...) -> ().
 
     >>> minidl.nn.CrossEntropyLoss()(minidl.zeros(1, 2), minidl.tensor([1]))
-    tensor(0.6931472)
+    tensor(0.6931)
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class BCEWithLogitsLoss(Module):
     Shapes: two of one shape -> ().
 
     >>> minidl.nn.BCEWithLogitsLoss()(minidl.tensor([0.0]), minidl.tensor([1.0]))
-    tensor(0.6931472)
+    tensor(0.6931)
     """
 
     def __init__(

@@ -8,21 +8,31 @@ under that name, in order of assignment; names joined by dots address the whole 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from minidl.errors import ArgumentError, CheckpointError, MinidlError, nearest
+from minidl.dtypes import resolve_dtype
+from minidl.errors import ArgumentError, DtypeError, MinidlError, ModuleError, nearest
+from minidl.nn import state
 from minidl.tensor import HookHandle, Tensor
 
 
 class Parameter(Tensor):
-    """A Tensor that a Module learns. Requires a gradient unless frozen."""
+    """A Tensor that a Module learns. Requires a gradient unless frozen.
+
+    Args:
+        data: a floating-point array or Tensor, kept without a copy.
+        requires_grad: False for a frozen parameter.
+
+    >>> minidl.nn.Parameter(minidl.ones(2)).requires_grad
+    True
+    """
 
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True):
-        super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad)
+        super().__init__(data.data if isinstance(data, Tensor) else data)
+        if requires_grad:
+            self.requires_grad_()  # refuses integers
 
     def __reduce__(self):
         return Parameter, (self.data, self.requires_grad)
@@ -31,29 +41,35 @@ class Parameter(Tensor):
 class Module:
     """Base class of layers and networks. A subclass defines __init__ and forward.
 
+    In __init__, call super().__init__() first; then assigned Parameters and Modules are learned.
+    A plain Tensor is an ordinary attribute, learned by nobody; register_buffer saves it.
+
     Attributes:
         training: True in training (dropout drops, batch norm uses the batch); see train, eval.
     """
 
     def __init__(self):
-        # Written into __dict__ directly: __setattr__ below looks into these three.
+        # Written into __dict__ directly: __setattr__ below looks into the first three.
         self.__dict__["parameters_here"] = {}
         self.__dict__["buffers_here"] = {}
         self.__dict__["modules_here"] = {}
-        self.__dict__["hooks_here"] = {}
+        self.__dict__["hooks_before"] = {}
+        self.__dict__["hooks_after"] = {}
         self.__dict__["training"] = True
 
-    def forward(self, *inputs):
-        raise NotImplementedError(f"{type(self).__name__}.forward")
+    def forward(self, *inputs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no forward(self, ...): define one")
 
-    def __call__(self, *inputs, **options):
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        if self.hooks_before:
+            inputs = run_hooks_before(self, inputs)
         try:
             y = self.forward(*inputs, **options)
         except MinidlError as error:
             error.modules.append(self)  # the message names the path to the failing layer
             raise
-        if self.hooks_here:
-            for hook in list(self.hooks_here.values()):
+        if self.hooks_after:
+            for hook in list(self.hooks_after.values()):
                 replaced = hook(self, inputs, y)
                 y = y if replaced is None else replaced
         return y
@@ -61,34 +77,107 @@ class Module:
     # --- attributes -----------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        registries = self.__dict__
-        if "parameters_here" not in registries:
-            raise AttributeError(f"{type(self).__name__}: call super().__init__() first")
+        if "parameters_here" not in self.__dict__:
+            raise init_missing(self)
         if isinstance(value, Parameter):
-            self.forget(name)
-            registries["parameters_here"][name] = value
+            self.register_parameter(name, value)
         elif isinstance(value, Module):
-            self.forget(name)
-            registries["modules_here"][name] = value
-        elif name in registries["buffers_here"] and (value is None or isinstance(value, Tensor)):
-            registries["buffers_here"][name] = value
-        elif value is None and name in registries["parameters_here"]:
-            registries["parameters_here"][name] = None
+            self.add_module(name, value)
+        elif name in self.buffers_here:
+            self.register_buffer(name, value)
+        elif name in self.parameters_here:
+            self.register_parameter(name, value)
+        elif isinstance(value, list) and any(isinstance(v, Module | Parameter) for v in value):
+            raise ModuleError(
+                type(self).__name__,
+                f"a list of modules or parameters as {name!r} would not be learned or saved",
+                hint="use nn.ModuleList; to hide modules on purpose, a tuple",
+            )
+        elif name in self.modules_here and value is not None:
+            raise ModuleError(
+                type(self).__name__,
+                f"{name!r} is a module and can only become another module or None",
+                {name: value},
+                f"del the attribute first: del model.{name}",
+            )
         else:
-            self.forget(name)
-            registries[name] = value
+            self.modules_here.pop(name, None)
+            self.__dict__[name] = value
 
     def __getattr__(self, name: str) -> Any:
         # Only called when __dict__ has no such name.
-        registries = self.__dict__
+        here = self.__dict__
         for registry in ("parameters_here", "buffers_here", "modules_here"):
-            if name in registries.get(registry, ()):
-                return registries[registry][name]
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            if name in here.get(registry, ()):
+                return here[registry][name]
+        if name.startswith("__"):
+            raise AttributeError(name)  # copy and pickle probe for these
+        if "parameters_here" not in here:
+            raise init_missing(self)
+        hint = nearest(name, [known for known in dir(self) if not known.startswith("_")])
+        raise ModuleError(
+            type(self).__name__,
+            f"has no attribute {name!r}",
+            hint=hint if hint.startswith("did you mean") else "",
+        )
 
     def __delattr__(self, name: str) -> None:
         if not self.forget(name):
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            raise ModuleError(type(self).__name__, f"has no attribute {name!r} to delete")
+
+    def __dir__(self) -> list[str]:
+        here = [*self.parameters_here, *self.buffers_here, *self.modules_here]
+        return sorted({*super().__dir__(), *here})
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Register a parameter, or None to say that the layer goes without it (bias=False)."""
+        if parameter is not None and not isinstance(parameter, Parameter):
+            raise DtypeError(
+                type(self).__name__,
+                f"the parameter {name!r} can only be an nn.Parameter or None",
+                {name: parameter},
+                "wrap it in nn.Parameter, or change the values: parameter.copy_(x) in no_grad()",
+            )
+        self.register("parameters_here", name, parameter)
+
+    def register_buffer(self, name: str, tensor: Tensor | None) -> None:
+        """Register a Tensor that is saved with the module but not learned."""
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise DtypeError(
+                type(self).__name__,
+                f"the buffer {name!r} can only be a Tensor or None",
+                {name: tensor},
+                "wrap it: minidl.tensor(...)",
+            )
+        self.register("buffers_here", name, tensor)
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Register a submodule; for a name that is computed, else assign the attribute."""
+        if not isinstance(module, Module):
+            hint = f"an instance: {module.__name__}(...)" if isinstance(module, type) else ""
+            raise DtypeError(type(self).__name__, "expects modules", {str(name): module}, hint)
+        self.register("modules_here", name, module)
+
+    def register(self, registry: str, name: str, value: Any) -> None:
+        """Put a value under a name into one of the registries, and out of the others.
+
+        A name that is there already keeps its place in the order.
+        """
+        if registry not in self.__dict__:
+            raise init_missing(self)
+        if not isinstance(name, str) or not name or "." in name:
+            raise ArgumentError(
+                type(self).__name__, "a name is a non-empty str without dots", {"name": name}
+            )
+        if hasattr(type(self), name):
+            raise ModuleError(
+                type(self).__name__,
+                f"{name!r} is taken by a method or attribute of the class",
+                hint="choose another name",
+            )
+        if name not in self.__dict__[registry]:
+            self.forget(name)
+        self.__dict__[registry][name] = value
 
     def forget(self, name: str) -> bool:
         """Remove whatever is registered under a name; whether there was something."""
@@ -99,67 +188,79 @@ class Module:
                 found = True
         return found
 
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Register a parameter, or None to say that the layer goes without it (bias=False)."""
-        self.forget(name)
-        self.parameters_here[name] = parameter
-
-    def register_buffer(self, name: str, tensor: Tensor | None) -> None:
-        """Register a Tensor that is saved with the module but not learned."""
-        self.forget(name)
-        self.buffers_here[name] = tensor
+    # --- hooks ----------------------------------------------------------------------------------
 
     def register_forward_hook(self, hook: Callable) -> HookHandle:
         """Call hook(module, inputs, output) after forward; a returned value replaces the output."""
-        return HookHandle(self.hooks_here, hook)
+        return HookHandle(self.hooks_after, hook)
+
+    def register_forward_pre_hook(self, hook: Callable) -> HookHandle:
+        """Call hook(module, inputs) before forward; a returned value replaces the inputs."""
+        return HookHandle(self.hooks_before, hook)
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "hooks_here": {}}  # hooks are not part of a copy
+        # Hooks are not part of a copy: they belong to whoever registered them.
+        return {**self.__dict__, "hooks_before": {}, "hooks_after": {}}
 
     # --- the tree -------------------------------------------------------------------------------
 
     def children(self) -> Iterator[Module]:
-        return iter(self.modules_here.values())
+        """The modules directly below."""
+        return (module for _, module in self.named_children())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Name and module of those directly below, in order of definition."""
         return iter(self.modules_here.items())
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """self (named "") and every module below, parents before children, each once."""
+    def named_modules(
+        self, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """self (named "") and every module below, parents before children.
+
+        A module shared by several owners comes once, or once per owner without
+        remove_duplicate.
+        """
         seen = set()
         stack = [(prefix, self)]
         while stack:
             name, module = stack.pop()
             if module in seen:
                 continue
-            seen.add(module)
+            if remove_duplicate:
+                seen.add(module)
             yield name, module
             below = [(join(name, key), child) for key, child in module.named_children()]
             stack.extend(reversed(below))
 
     def modules(self) -> Iterator[Module]:
+        """self and every module below, each once."""
         return (module for _, module in self.named_modules())
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """Dotted name and parameter, in order of definition; a shared one once."""
+        return self.named_tensors("parameters_here", prefix, recurse)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """What an optimizer takes: every parameter once."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """Dotted name and buffer, in order of definition; a shared one once."""
+        return self.named_tensors("buffers_here", prefix, recurse)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def named_tensors(self, registry: str, prefix: str, recurse: bool) -> Iterator:
+        """Those of one registry, each once, here and (if recurse) below."""
         seen = set()
-        for path, module in self.named_modules(prefix):
-            for name, parameter in module.parameters_here.items():
-                if parameter is not None and parameter not in seen:
-                    seen.add(parameter)
-                    yield join(path, name), parameter
-
-    def parameters(self) -> Iterator[Parameter]:
-        return (parameter for _, parameter in self.named_parameters())
-
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        for path, module in self.named_modules(prefix):
-            for name, buffer in module.buffers_here.items():
-                if buffer is not None:
-                    yield join(path, name), buffer
-
-    def buffers(self) -> Iterator[Tensor]:
-        return (buffer for _, buffer in self.named_buffers())
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+            for name, tensor in module.__dict__[registry].items():
+                if tensor is not None and tensor not in seen:
+                    seen.add(tensor)
+                    yield join(path, name), tensor
 
     def get_submodule(self, path: str) -> Module:
         """The module at a dotted path, "" being self.
@@ -189,10 +290,11 @@ class Module:
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all below to training (or evaluation), and return self."""
         for module in self.modules():
-            module.__dict__["training"] = bool(mode)
+            module.training = bool(mode)
         return self
 
     def eval(self) -> Module:
+        """Switch to evaluation: train(False)."""
         return self.train(False)
 
     def freeze(self) -> Module:
@@ -200,11 +302,16 @@ class Module:
         return self.requires_grad_(False)
 
     def unfreeze(self) -> Module:
+        """Learn all parameters here and below again."""
         return self.requires_grad_(True)
 
     def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Freeze or unfreeze. Frozen parameters forget their gradient, so that an optimizer that
+        still has them leaves them alone."""
         for parameter in self.parameters():
             parameter.requires_grad = bool(requires_grad)
+            if not requires_grad:
+                parameter.grad = None
         return self
 
     def zero_grad(self) -> None:
@@ -213,68 +320,47 @@ class Module:
             parameter.grad = None
 
     def to(self, target: Any) -> Module:
-        """Convert parameters and floating-point buffers to a dtype or device, in place."""
-        for module in self.modules():
-            for registry in (module.parameters_here, module.buffers_here):
-                for tensor in registry.values():
-                    if tensor is None:
-                        continue
-                    if isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda"):
-                        tensor.data = tensor.to(target).data
-                    elif tensor.data.dtype.kind == "f":
-                        tensor.data = tensor.data.astype(np.dtype(target))
-                    if tensor.grad is not None:
-                        tensor.grad = None
+        """Convert parameters and floating-point buffers to a dtype or device, in place.
+
+        Args:
+            target: floating-point dtype ("float64", np.float64) or device ("cpu", "cuda").
+
+        Gradients are dropped; an optimizer that has made its state needs to be made again.
+        """
+        is_device = isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda")
+        if not is_device and resolve_dtype("Module.to", target).kind != "f":
+            raise DtypeError(
+                "Module.to", "parameters are floating point", {"dtype": target}, "float32, float64"
+            )
+        for tensor in [*self.parameters(), *self.buffers()]:
+            if is_device or tensor.data.dtype.kind == "f":
+                tensor.data = tensor.detach().to(target).data
+                tensor.grad = None
         return self
 
     # --- state ----------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Name -> Tensor of all parameters and buffers, sharing memory with the module."""
-        state = {}
-        for path, module in self.named_modules():
-            for registry in (module.parameters_here, module.buffers_here):
-                for name, tensor in registry.items():
-                    if tensor is not None:
-                        state[join(path, name)] = tensor.detach()
-        return state
+        """Name -> Tensor of all parameters and buffers, sharing memory with the module.
 
-    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> tuple[list, list]:
+        A shared one appears under each of its names.
+        """
+        return state.state_dict(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> NamedTuple:
         """Copy values into the parameters and buffers of the same names.
 
         Args:
-            state: name -> Tensor or array.
+            state_dict: name -> Tensor or array.
             strict: raise when names are missing or left over; otherwise load those that match.
 
         Returns:
-            (missing, unexpected): names that state lacks, names that only state has.
+            (missing_keys, unexpected_keys): names that only the module, only state_dict has.
 
         Raises:
             CheckpointError: a shape differs, or names differ under strict. Nothing was changed.
         """
-        own = self.state_dict()
-        missing = [name for name in own if name not in state]
-        unexpected = [name for name in state if name not in own]
-        wrong = {
-            name: f"expects {own[name].shape}, received {tuple(state[name].shape)}"
-            for name in own
-            if name in state and tuple(state[name].shape) != own[name].shape
-        }
-        if wrong:
-            raise CheckpointError("load_state_dict", "shapes differ", wrong)
-        if strict and (missing or unexpected):
-            raise CheckpointError(
-                "load_state_dict",
-                f"{len(missing)} names are missing and {len(unexpected)} unexpected",
-                {"missing": missing, "unexpected": unexpected},
-                "strict=False loads the names that match",
-            )
-        for name, tensor in own.items():
-            if name in state:
-                value = state[name]
-                value = value.data if isinstance(value, Tensor) else np.asarray(value)
-                tensor.data[...] = value  # in place: keeps dtype and memory layout
-        return missing, unexpected
+        return state.load_state_dict(self, state_dict, strict)
 
     # --- display --------------------------------------------------------------------------------
 
@@ -283,13 +369,27 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [
-            f"  ({name}): " + repr(child).replace("\n", "\n  ")
-            for name, child in self.named_children()
-        ]
-        if not lines:
-            return f"{type(self).__name__}({self.extra_repr()})"
-        return "\n".join([f"{type(self).__name__}({self.extra_repr()}", *lines, ")"])
+        name, settings = type(self).__name__, self.extra_repr()
+        if not self.modules_here and "\n" not in settings:
+            return f"{name}({settings})"
+        lines = settings.split("\n") if settings else []
+        lines += [f"({key}): {child!r}" for key, child in self.named_children()]
+        body = "\n".join(lines).replace("\n", "\n  ")
+        return f"{name}(\n  {body}\n)"
+
+
+def run_hooks_before(module: Module, inputs: tuple) -> tuple:
+    """Pass the inputs through the pre-hooks; one that returns a value replaces them."""
+    for hook in list(module.hooks_before.values()):
+        replaced = hook(module, inputs)
+        if replaced is not None:
+            inputs = replaced if isinstance(replaced, tuple) else (replaced,)
+    return inputs
+
+
+def init_missing(module: Module) -> ModuleError:
+    name = type(module).__name__
+    return ModuleError(name, "super().__init__() has to be called first in its __init__")
 
 
 def join(path: str, name: str) -> str:

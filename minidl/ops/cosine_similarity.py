@@ -67,7 +67,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
     >>> a, b = minidl.tensor([[1.0, 0.0]]), minidl.tensor([[1.0, 1.0]])
     >>> minidl.nn.functional.cosine_similarity(a, b)
-    tensor([0.70710677])
+    tensor([0.7071])
     """
     op = "cosine_similarity"
     check_tensor(op, x1=x1, x2=x2)

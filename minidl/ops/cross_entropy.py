@@ -135,7 +135,7 @@ def cross_entropy(
 
     >>> x, labels = minidl.tensor([[0.0, 0.0], [9.0, 9.0]]), minidl.tensor([0, 1])
     >>> minidl.nn.functional.cross_entropy(x, labels)
-    tensor(0.6931472)
+    tensor(0.6931)
     """
     op = "cross_entropy"
     check_reduction(op, reduction)

@@ -1,0 +1,99 @@
+"""The state of a module: the values of its parameters and buffers under dotted names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minidl.device import to_device
+from minidl.errors import CheckpointError, DtypeError
+from minidl.tensor import Tensor
+
+if TYPE_CHECKING:
+    from minidl.nn.module import Module
+
+NAMES_SHOWN = 5  # of each list in an error
+
+
+class IncompatibleKeys(NamedTuple):
+    """What load_state_dict did not load."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def state_dict(module: Module) -> dict[str, Tensor]:
+    """See Module.state_dict."""
+    found = {}
+    for path, owner in module.named_modules(remove_duplicate=False):
+        for registry in (owner.parameters_here, owner.buffers_here):
+            for name, tensor in registry.items():
+                if tensor is not None:
+                    found[f"{path}.{name}" if path else name] = tensor.detach()
+    return found
+
+
+def load_state_dict(module: Module, values: Any, strict: bool) -> IncompatibleKeys:
+    """See Module.load_state_dict. Everything is checked before the first value is written."""
+    if not isinstance(values, Mapping):
+        raise DtypeError(
+            "load_state_dict", "expects a dict name -> Tensor", {"received": type(values).__name__}
+        )
+    own = state_dict(module)
+    missing = [name for name in own if name not in values]
+    unexpected = [name for name in values if name not in own]
+    arrays = {name: as_numbers(name, values[name]) for name in own if name in values}
+    check_shapes(own, arrays)
+    if strict and (missing or unexpected):
+        raise CheckpointError(
+            "load_state_dict",
+            f"{len(missing)} names are missing and {len(unexpected)} unexpected",
+            {"missing": shorten(missing), "unexpected": shorten(unexpected)},
+            "strict=False loads the names that match",
+        )
+    for name, array in arrays.items():
+        data = own[name].data
+        data[...] = to_device(array, own[name].device)  # in place: keeps dtype and memory layout
+    return IncompatibleKeys(missing, unexpected)
+
+
+def as_numbers(name: str, value: Any) -> Any:
+    """The array behind a Tensor, a NumPy array or another library's tensor."""
+    array = value.data if isinstance(value, Tensor) else np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise CheckpointError(
+            "load_state_dict", f"{name} is no array of numbers", {name: type(value).__name__}
+        )
+    return array
+
+
+def check_shapes(own: dict[str, Tensor], arrays: dict[str, Any]) -> None:
+    wrong = {
+        name: f"expects {own[name].shape}, received {array.shape}"
+        for name, array in arrays.items()
+        if array.shape != own[name].shape
+    }
+    if wrong:
+        first = dict(list(wrong.items())[:NAMES_SHOWN])
+        raise CheckpointError(
+            "load_state_dict",
+            f"the shapes of {len(wrong)} tensors differ",
+            {name: Plain(text) for name, text in first.items()},
+            "was the model built with the same arguments?",
+        )
+
+
+def shorten(names: list[str]) -> Any:
+    """A list of names as an error shows it: the first few and how many more there are."""
+    if len(names) <= NAMES_SHOWN:
+        return names
+    shown = ", ".join(repr(name) for name in names[:NAMES_SHOWN])
+    return Plain(f"[{shown}, and {len(names) - NAMES_SHOWN} more]")
+
+
+class Plain(str):
+    """Text that an error prints without quotes."""
+
+    __repr__ = str.__str__
