@@ -64,8 +64,8 @@ def local_response_norm(
         DtypeError: input is not floating point.
 
     >>> x = minidl.ones(1, 2, 1, 1)
-    >>> minidl.nn.functional.local_response_norm(x, size=2, alpha=6.0, beta=0.5).reshape(2)
-    tensor([0.5       , 0.37796447])
+    >>> minidl.nn.functional.local_response_norm(x, size=2, alpha=3.0, beta=1.0).reshape(2)
+    tensor([0.4 , 0.25])
     """
     check_tensor("local_response_norm", input=input)
     check_ndim("local_response_norm", "input", input, 4, "(N, C, H, W)")

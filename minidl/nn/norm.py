@@ -1,0 +1,214 @@
+"""Normalization layers: batch, instance, local response.
+
+Freezing the weights of a batch norm (freeze()) leaves its statistics alone: in training it still
+normalizes with the batch and moves its running averages. A layer that should not change at all
+needs eval() as well, after the train() of the whole network:
+
+    model.train()
+    model.bn1.freeze().eval()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minidl.errors import ArgumentError, ShapeError
+from minidl.nn.module import Module, Parameter
+from minidl.ops.batch_norm import batch_norm
+from minidl.ops.instance_norm import instance_norm
+from minidl.ops.lrn import check_parameters, local_response_norm
+from minidl.tensor import Tensor
+
+
+class Normalization(Module):
+    """What batch and instance norm have in common: a weight, a bias, and running averages."""
+
+    dims = "(N, C, ...)"
+    ndims: tuple = ()  # how many dimensions an input may have
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ):
+        super().__init__()
+        check_settings(type(self).__name__, num_features, eps, momentum)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        for name in ("weight", "bias"):
+            empty = Parameter(np.empty(num_features, np.float32)) if affine else None
+            self.register_parameter(name, empty)
+        for name in ("running_mean", "running_var"):
+            empty = Tensor(np.empty(num_features, np.float32)) if track_running_stats else None
+            self.register_buffer(name, empty)
+        counter = Tensor(np.zeros((), np.int64)) if track_running_stats else None
+        self.register_buffer("num_batches_tracked", counter)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0, and running averages as if nothing had been seen."""
+        self.reset_running_stats()
+        if self.affine:
+            self.weight.data[...] = 1
+            self.bias.data[...] = 0
+
+    def reset_running_stats(self) -> None:
+        """Mean 0, variance 1, no batch seen."""
+        if self.track_running_stats:
+            self.running_mean.data[...] = 0
+            self.running_var.data[...] = 1
+            self.num_batches_tracked.data[...] = 0
+
+    def check_input(self, x: Tensor) -> None:
+        name = type(self).__name__
+        if x.ndim not in self.ndims:
+            raise ShapeError(name, f"expects an input {self.dims}", {"input": x})
+        if x.shape[1] != self.num_features:
+            raise ShapeError(
+                name, f"expects {self.num_features} channels, input has {x.shape[1]}",
+                {"input": x}, f"did you mean num_features={x.shape[1]}?",
+            )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm(Normalization):
+    """The forward of BatchNorm1d and BatchNorm2d."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_input(x)
+        momentum, updates = self.momentum, self.training and self.track_running_stats
+        if momentum is None:  # the plain average of n batches gives the newest a weight 1/n
+            momentum = 1 / (int(self.num_batches_tracked.data) + 1) if updates else 0.0
+        y = batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias,
+            training=self.training or not self.track_running_stats, momentum=momentum, eps=self.eps,
+        )  # fmt: skip
+        if updates:
+            self.num_batches_tracked.data += 1
+        return y
+
+
+class BatchNorm1d(BatchNorm):
+    """Batch normalization of vectors or sequences; see minidl.nn.functional.batch_norm.
+
+    In training with the batch's own mean and variance, in evaluation with running averages.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: weight of the newest batch in the running averages; None for the plain average
+            of all batches.
+        affine: learn a weight and a bias for each channel.
+        track_running_stats: keep running averages; without, evaluation uses the batch, too.
+
+    Shapes: (N, C) or (N, C, L) -> the same.
+
+    >>> minidl.nn.BatchNorm1d(3)(minidl.randn(4, 3)).shape
+    (4, 3)
+    """
+
+    dims, ndims = "(N, C) or (N, C, L)", (2, 3)
+
+
+class BatchNorm2d(BatchNorm):
+    """Batch normalization of pictures; see minidl.nn.functional.batch_norm.
+
+    In training with the batch's own mean and variance, in evaluation with running averages.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: weight of the newest batch in the running averages; None for the plain average
+            of all batches.
+        affine: learn a weight and a bias for each channel.
+        track_running_stats: keep running averages; without, evaluation uses the batch, too.
+
+    Shapes: (N, C, H, W) -> the same.
+
+    >>> minidl.nn.BatchNorm2d(3)(minidl.randn(1, 3, 4, 4)).shape
+    (1, 3, 4, 4)
+    """
+
+    dims, ndims = "(N, C, H, W)", (4,)
+
+
+class InstanceNorm2d(Normalization):
+    """Normalization of each channel of each picture; see minidl.nn.functional.instance_norm.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: weight of the newest batch in the running averages.
+        affine: learn a weight and a bias for each channel.
+        track_running_stats: keep running averages over pictures, and use them in evaluation.
+
+    Shapes: (N, C, H, W) -> the same.
+
+    >>> minidl.nn.InstanceNorm2d(3)(minidl.randn(1, 3, 4, 4)).shape
+    (1, 3, 4, 4)
+    """
+
+    dims, ndims = "(N, C, H, W)", (4,)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+    ):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_input(x)
+        return instance_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias,
+            use_input_stats=self.training or not self.track_running_stats,
+            momentum=self.momentum or 0.0, eps=self.eps,
+        )  # fmt: skip
+
+
+class LocalResponseNorm(Module):
+    """Local response normalization; see minidl.nn.functional.local_response_norm.
+
+    Args:
+        size: how many channels the window covers.
+        alpha, beta, k: as in functional.local_response_norm.
+
+    Shapes: (N, C, H, W) -> the same.
+
+    >>> minidl.nn.LocalResponseNorm(5, alpha=5e-4, k=2.0)(minidl.ones(1, 8, 2, 2)).shape
+    (1, 8, 2, 2)
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+        super().__init__()
+        check_parameters("LocalResponseNorm", size, alpha, beta, k)
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Tensor) -> Tensor:
+        return local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+def check_settings(op: str, num_features: Any, eps: Any, momentum: Any) -> None:
+    if isinstance(num_features, bool) or not isinstance(num_features, int) or num_features < 1:
+        raise ArgumentError(op, "num_features is an int >= 1", {"num_features": num_features})
+    if not isinstance(eps, int | float) or not eps >= 0:
+        raise ArgumentError(op, "eps is a number >= 0", {"eps": eps})
+    is_number = isinstance(momentum, int | float)
+    if momentum is not None and not (is_number and 0 <= momentum <= 1):
+        raise ArgumentError(op, "momentum is None or a number from 0 to 1", {"momentum": momentum})
