@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import minidl
 import models
 from apps.classify import run_folder
@@ -59,16 +61,19 @@ def train(
         "settings": settings.to_json(),
     }
     validation = data.validation and evaluation_loader(data.validation, data.preprocessing)
-    history = minidl.fit(
-        model,
-        training_loader(data, settings),
-        CrossEntropyLoss(),
-        optimizer,
-        settings.epochs,
-        validation,
-        make_callbacks(settings, folder, optimizer, meta, validation is not None),
-        resume=folder / CHECKPOINT if resume else None,
-    )
+    loader = training_loader(data, settings)
+    look_on = make_callbacks(settings, folder, optimizer, meta, validation is not None)
+    with np.errstate(over="ignore", invalid="ignore"):  # StopOnNaN explains it better
+        history = minidl.fit(
+            model,
+            loader,
+            CrossEntropyLoss(),
+            optimizer,
+            settings.epochs,
+            validation,
+            look_on,
+            resume=folder / CHECKPOINT if resume else None,
+        )
 
     if settings.early_stopping is not None:
         model.load_state_dict(minidl.io.load_checkpoint(folder / BEST).model)

@@ -1,0 +1,132 @@
+"""A run that was killed goes on as if nothing had happened: the weights are equal, bit for bit."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+import minidl as library
+from tests.apps.conftest import minidl, spawn
+
+EPOCHS = 30
+
+
+def arguments(halves, folder):
+    return ("train", "lenet", "--data", halves, "--epochs", EPOCHS, "--batch-size", 8,
+            "--seed", 3, "--output", folder)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(halves, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    result = minidl(*arguments(halves, folder))
+    assert result.exit_code == 0, result.output
+    return library.io.load_checkpoint(folder / "checkpoint.safetensors")
+
+
+def epochs_of(folder):
+    """Epochs that are done; -1 before the first checkpoint."""
+    if not (folder / "checkpoint.safetensors").exists():
+        return -1
+    return len((folder / "metrics.jsonl").read_text().splitlines())
+
+
+def start_and_stop(halves, folder, number, epochs):
+    """Start the run, send a signal when so many epochs are done, and wait for the end."""
+    process = spawn(*arguments(halves, folder))
+    deadline = time.monotonic() + 60
+    while epochs_of(folder) < epochs:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+def assert_same(checkpoint, expected):
+    assert checkpoint.run["step"] == expected.run["step"]
+    assert checkpoint.model.keys() == expected.model.keys()
+    for name, tensor in expected.model.items():
+        np.testing.assert_array_equal(checkpoint.model[name].data, tensor.data, err_msg=name)
+
+
+@pytest.mark.parametrize("epochs", [0, 5])
+def test_after_kill(halves, tmp_path, uninterrupted, epochs):
+    folder = tmp_path / "run"
+    code, _ = start_and_stop(halves, folder, signal.SIGKILL, epochs)
+    assert code == -signal.SIGKILL
+    saved = library.io.load_checkpoint(folder / "checkpoint.safetensors")  # valid at any moment
+    assert saved.run["step"] < uninterrupted.run["step"]
+    result = minidl("train", "--resume", folder)
+    assert result.exit_code == 0, result.output
+    assert_same(library.io.load_checkpoint(folder / "checkpoint.safetensors"), uninterrupted)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == EPOCHS  # no epoch twice
+    assert (folder / "report.html").exists()
+
+
+def test_after_ctrl_c(halves, tmp_path, uninterrupted):
+    folder = tmp_path / "run"
+    code, err = start_and_stop(halves, folder, signal.SIGINT, 4)
+    assert code == 130
+    assert f"minidl train --resume {folder}" in err and "saved" in err
+    assert "Traceback" not in err
+    result = minidl("train", "lenet", "--resume", folder, "--seed", 3)  # repeating is no conflict
+    assert result.exit_code == 0, result.output
+    assert_same(library.io.load_checkpoint(folder / "checkpoint.safetensors"), uninterrupted)
+
+
+def test_ctrl_c_in_the_middle_of_an_epoch(halves, tmp_path, uninterrupted, monkeypatch):
+    """The signal arrives in step 13 of 25 or so, in the middle of the arithmetic."""
+    folder = tmp_path / "run"
+    forward, steps = library.nn.CrossEntropyLoss.forward, []
+
+    def interrupting(self, *inputs):
+        steps.append(1)
+        if len(steps) == 13:
+            os.kill(os.getpid(), signal.SIGINT)
+        return forward(self, *inputs)
+
+    monkeypatch.setattr(library.nn.CrossEntropyLoss, "forward", interrupting)
+    result = minidl(*arguments(halves, folder))
+    monkeypatch.undo()
+    assert result.exit_code == 130, result.output
+    saved = library.io.load_checkpoint(folder / "checkpoint.safetensors")
+    assert saved.run["batch"] > 0  # in the middle of an epoch
+    assert minidl("train", "--resume", folder).exit_code == 0
+    assert_same(library.io.load_checkpoint(folder / "checkpoint.safetensors"), uninterrupted)
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--seed", 4], ["another seed", "stored  0", "given   4"]),
+        (["--batch-size", 16], ["another batch-size"]),
+        (["--epochs", 2], ["another epochs"]),
+        (["--lr", 0.5], ["another lr"]),
+        (["--optimizer", "adam"], ["another optimizer"]),
+        (["--data", "digits"], ["another data"]),
+        (["--output", "elsewhere"], ["stays in its folder"]),
+    ],
+)
+def test_contradictions_are_refused(trained, options, says):
+    result = minidl("train", "--resume", trained, *options)
+    assert result.exit_code == 2
+    before = library.io.load_checkpoint(trained / "checkpoint.safetensors")
+    for text in says:
+        assert text in result.output
+    assert before.run["epochs_finished"] == 6
+
+
+def test_finished_run_may_have_more_epochs(halves, tmp_path):
+    folder = tmp_path / "run"
+    first = minidl("train", "lenet", "--data", halves, "--epochs", 2, "--output", folder)
+    assert first.exit_code == 0, first.output
+    again = minidl("train", "--resume", folder)  # nothing is left to do
+    assert "after 2 epochs" in again.output
+    more = minidl("train", "--resume", folder, "--epochs", 3)
+    assert more.exit_code == 0, more.output
+    assert "after 3 epochs" in more.output
