@@ -15,9 +15,16 @@ minidl/backward.py walks it in the other direction.
 from __future__ import annotations
 
 import threading
+from operator import attrgetter
 from typing import Any
 
+from minidl.errors import GraphError
 from minidl.tensor import Tensor
+
+# attrgetter is C: one step in a debugger for all inputs.
+requires_grad_of = attrgetter("requires_grad")
+array_of = attrgetter("data")
+REUSED = "make a new one for each: MyFunction().apply(x)"
 
 
 class Function:
@@ -47,15 +54,12 @@ class Function:
     def apply(self, *inputs):
         """Compute the output Tensor (or a tuple of them) and record self if a gradient flows."""
         recording = grad_mode.enabled
-        needs_grad, arrays, any_grad = [], [], False
-        for x in inputs:
-            needed = recording and x.requires_grad
-            any_grad = any_grad or needed
-            needs_grad.append(needed)
-            arrays.append(x.data)
-        self.needs_grad = needs_grad
-        y = self.forward(*arrays)
+        self.needs_grad = [*map(requires_grad_of, inputs)] if recording else [False] * len(inputs)
+        y = self.forward(*map(array_of, inputs))
+        any_grad = True in self.needs_grad
         if any_grad:
+            if self.inputs or self.freed:
+                raise GraphError(type(self).__name__, "a Function records one call", hint=REUSED)
             self.inputs = inputs
         if not isinstance(y, tuple):
             return Tensor(y, any_grad, self if any_grad else None)

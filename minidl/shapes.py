@@ -41,32 +41,32 @@ def window_output(size: int, kernel: int, stride: int, padding: int, dilation: i
 
 
 def check_floating(op: str, **tensors: Any) -> None:
-    """All tensors (None is skipped) are floating point, of one dtype and on one device.
+    """All are Tensors (None is skipped), floating point, of one dtype and on one device.
 
     Raises:
         DtypeError, DeviceError
     """
-    first = None
-    for tensor in tensors.values():
-        if tensor is None:
-            continue
-        array = tensor.data
-        if array.dtype.kind != "f":
-            raise DtypeError(
-                op, "expects floating-point tensors", with_dtypes(tensors),
-                'convert with x.to("float32")',
-            )  # fmt: skip
-        if first is None:
-            first = array
-        elif array.dtype != first.dtype:
-            raise DtypeError(op, "expects tensors of one dtype", with_dtypes(tensors))
-        elif type(array) is not type(first):
-            raise DeviceError(
-                op,
-                "expects tensors on one device",
-                {name: t.device for name, t in tensors.items() if t is not None},
-                'move with x.to("cuda")',
-            )
+    try:
+        kinds = [(t.data.dtype, type(t.data)) for t in tensors.values() if t is not None]
+    except AttributeError:
+        check_tensor(op, **tensors)
+        raise
+    if kinds.count(kinds[0]) == len(kinds) and kinds[0][0].kind == "f":
+        return  # the usual case; what follows finds out what is wrong
+    check_tensor(op, **tensors)
+    if any(dtype.kind != "f" for dtype, _ in kinds):
+        raise DtypeError(
+            op, "expects floating-point tensors", with_dtypes(tensors),
+            'convert with x.to("float32")',
+        )  # fmt: skip
+    if any(dtype != kinds[0][0] for dtype, _ in kinds):
+        raise DtypeError(op, "expects tensors of one dtype", with_dtypes(tensors))
+    raise DeviceError(
+        op,
+        "expects tensors on one device",
+        {name: t.device for name, t in tensors.items() if t is not None},
+        'move with x.to("cuda")',
+    )
 
 
 def with_dtypes(tensors: dict[str, Any]) -> dict[str, str]:

@@ -32,8 +32,7 @@ modules: dict[tuple[str, str], ModuleType] = {}  # (folder, operation) -> loaded
 def pick(op: str, x: Any) -> ModuleType:
     """The kernel module of an operation for the array x: the array decides CPU or GPU."""
     folder = cpu_folder if isinstance(x, np.ndarray) else "cuda"
-    module = modules.get((folder, op))
-    return module if module is not None else load(folder, op)
+    return modules.get((folder, op)) or load(folder, op)
 
 
 def load(folder: str, op: str) -> ModuleType:

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minidl.creation import as_array
 from minidl.device import array_module
 from minidl.dtypes import number_dtype, promoted_dtype
 from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from minidl.ops.casting import cast
 from minidl.tensor import Tensor
+
+NUMBER = (int, float)  # a union would be built anew in every isinstance
 
 
 def operands(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
@@ -36,25 +36,27 @@ def operands(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
         x, y = a.data, b.data
         if x.shape == y.shape and x.dtype == y.dtype and type(x) is type(y):
             return a, b  # the usual case pays for nothing else
-    elif isinstance(b, int | float):
+    elif isinstance(b, NUMBER):
         return with_number(op, a, b)
-    elif isinstance(a, int | float):
+    elif isinstance(a, NUMBER):
         return with_number(op, b, a)[::-1]
     return promote(op, a, b)
 
 
 def with_number(op: str, x: Any, number: Any) -> tuple[Tensor, Tensor]:
     """x and a Python number, which becomes a 0-d Tensor of the result's dtype."""
-    check_operand(op, x)
     if not isinstance(x, Tensor):
-        x = Tensor(np.asarray(as_array(x)))
-    dtype = number_dtype(number, x.data.dtype)
+        check_operand(op, x)
+        x = Tensor(as_array(x))
+    array = x.data
+    dtype = array.dtype if array.dtype.kind == "f" else number_dtype(number, array.dtype)
     try:
-        return cast(x, dtype), Tensor(array_module(x.data).asarray(number, dtype))
+        b = Tensor(array_module(array).asarray(number, dtype))
     except OverflowError:
         raise ArgumentError(
             op, f"the number does not fit into {dtype}", {"tensor": x, "number": number}
         ) from None
+    return x if dtype == array.dtype else cast(x, dtype), b
 
 
 def promote(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from typing import Any
 from minidl import kernels
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_tensor, pair, window_output
+from minidl.shapes import check_floating, check_ndim, pair, window_output
 from minidl.tensor import Tensor
 
 
@@ -85,51 +85,49 @@ def conv2d(
     check_arguments("conv2d", input, weight, bias, groups)
     padding = resolve_padding(padding, weight.data.shape, stride, dilation)
     check_window(input, weight, stride, padding, dilation)
-    function = Conv2d(stride, padding, dilation, groups)
-    if bias is None:
-        return function.apply(input, weight)
-    return function.apply(input, weight, bias)
+    inputs = (input, weight) if bias is None else (input, weight, bias)
+    return Conv2d(stride, padding, dilation, groups).apply(*inputs)
 
 
 def check_arguments(op: str, input: Tensor, weight: Tensor, bias: Tensor | None, groups: int):
     """Dimensions, channels and dtypes of a convolution fit each other."""
-    check_tensor(op, input=input, weight=weight, bias=bias)
+    check_floating(op, input=input, weight=weight, bias=bias)
     check_ndim(op, "input", input, 4, "(N, C, H, W)")
     check_ndim(op, "weight", weight, 4, "(K, C/groups, R, S)")
-    check_floating(op, input=input, weight=weight, bias=bias)
     channels, (K, per_group, R, S) = input.data.shape[1], weight.data.shape
-    received = {"input": input, "weight": weight}
     if not isinstance(groups, int) or groups < 1 or K % groups or channels % groups:
         raise ArgumentError(
             op,
             "groups is an int >= 1 that divides the input channels and the output channels",
-            received | {"groups": groups},
+            {"input": input, "weight": weight, "groups": groups},
         )
     if per_group * groups != channels:
         raise ShapeError(
             op,
             f"weight expects {per_group} input channels per group, input has {channels // groups}",
-            received,
+            {"input": input, "weight": weight},
             f"groups={groups}; did you mean in_channels={channels}?",
         )
     if min(K, per_group, R, S) == 0:
-        raise ShapeError(op, "weight must not be empty", received)
+        raise ShapeError(op, "weight must not be empty", {"input": input, "weight": weight})
     if bias is not None and bias.data.shape != (K,):
         raise ShapeError(
-            op, f"bias has one value per output channel, {K}", received | {"bias": bias}
+            op,
+            f"bias has one value per output channel, {K}",
+            {"input": input, "weight": weight, "bias": bias},
         )
 
 
 def resolve_padding(padding: Any, w_shape: tuple, stride: tuple, dilation: tuple) -> tuple:
     """The (height, width) padding; "same" needs stride 1 and an odd effective kernel."""
+    if not isinstance(padding, str):
+        return pair("conv2d", "padding", padding)
     if padding == "valid":
         return 0, 0
     if padding != "same":
-        if isinstance(padding, str):
-            raise ArgumentError(
-                "conv2d", 'padding is "same", "valid" or a number', {"padding": padding}
-            )
-        return pair("conv2d", "padding", padding)
+        raise ArgumentError(
+            "conv2d", 'padding is "same", "valid" or a number', {"padding": padding}
+        )
     totals = [dilation[i] * (w_shape[2 + i] - 1) for i in (0, 1)]
     if stride != (1, 1) or totals[0] % 2 or totals[1] % 2:
         raise ArgumentError(
@@ -143,13 +141,15 @@ def resolve_padding(padding: Any, w_shape: tuple, stride: tuple, dilation: tuple
 
 def check_window(input: Tensor, weight: Tensor, stride: tuple, padding: tuple, dilation: tuple):
     """The window fits into the padded picture at least once."""
-    for i, axis in ((0, "height"), (1, "width")):
-        size, kernel = input.data.shape[2 + i], weight.data.shape[2 + i]
-        if window_output(size, kernel, stride[i], padding[i], dilation[i]) < 1:
-            window, padded = dilation[i] * (kernel - 1) + 1, size + 2 * padding[i]
-            raise ShapeError(
-                "conv2d",
-                f"the window is {window} pixels in {axis}, the padded input {padded}",
-                {"input": input, "weight": weight, "padding": padding, "dilation": dilation},
-                "use a larger picture, more padding or a smaller kernel",
-            )
+    (H, W), (R, S) = input.data.shape[2:], weight.data.shape[2:]
+    OH = window_output(H, R, stride[0], padding[0], dilation[0])
+    OW = window_output(W, S, stride[1], padding[1], dilation[1])
+    if OH < 1 or OW < 1:
+        i, axis, size, kernel = (0, "height", H, R) if OH < 1 else (1, "width", W, S)
+        window = dilation[i] * (kernel - 1) + 1
+        raise ShapeError(
+            "conv2d",
+            f"the window is {window} pixels in {axis}, the padded input {size + 2 * padding[i]}",
+            {"input": input, "weight": weight, "padding": padding, "dilation": dilation},
+            "use a larger picture, more padding or a smaller kernel",
+        )

@@ -1,0 +1,31 @@
+"""The way from a call to its arithmetic stays short enough to step through."""
+
+import pytest
+
+import minidl
+from benchmarks.step_budget import Steps, count_steps, subjects
+
+BUDGETED = {name: subject for name, subject in subjects().items() if subject[1] is not None}
+
+
+@pytest.mark.parametrize("name", BUDGETED)
+def test_steps_stay_within_budget(name):
+    function, budget = BUDGETED[name]
+    with minidl.use_cpu_kernels("reference"):
+        steps = count_steps(function)
+    assert steps.lines > 10, "the tracer saw nothing"
+    assert steps.within(budget), f"{name}: {steps} is over the budget {budget}"
+
+
+def test_a_longer_way_counts_more():
+    x = minidl.ones(2, 3)
+    one, two = count_steps(lambda: x + x), count_steps(lambda: x + x + x)
+    assert two.calls == 2 * one.calls and two.lines == 2 * one.lines and two.depth == one.depth
+
+
+def test_each_number_of_the_budget_counts():
+    budget = Steps(calls=3, lines=3, depth=3)
+    assert Steps(3, 3, 3).within(budget)
+    assert not Steps(4, 3, 3).within(budget)
+    assert not Steps(3, 4, 3).within(budget)
+    assert not Steps(3, 3, 4).within(budget)
