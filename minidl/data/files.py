@@ -55,7 +55,7 @@ class Below(FileTree):
 
 
 class FolderFiles(FileTree):
-    """The files below a folder on disk. Links are followed, each folder is visited once.
+    """The files below a folder on disk. Links are followed, but not in circles.
 
     Raises:
         DataError: no such folder, a file, or not readable.
@@ -70,16 +70,16 @@ class FolderFiles(FileTree):
             raise DataError(op, "expects a folder, this is a file", {"path": str(path)})
         self.root = Path(path)
         self.names, self.folders = [], []
-        visited = {os.path.realpath(path)}
-        walk = os.walk(path, followlinks=True, onerror=self.refuse)
-        for folder, subfolders, files in walk:
+        above = {str(path): {os.path.realpath(path)}}  # folder -> itself and those it is in
+        for folder, subfolders, files in os.walk(str(path), True, self.refuse, followlinks=True):
             below = os.path.relpath(folder, path).replace(os.sep, "/")
             prefix = "" if below == "." else below + "/"
+            outer = above.pop(folder)
             kept = []
             for name in subfolders:
                 real = os.path.realpath(os.path.join(folder, name))
-                if not is_hidden(name) and real not in visited:
-                    visited.add(real)
+                if not is_hidden(name) and real not in outer:  # else a link goes in a circle
+                    above[os.path.join(folder, name)] = outer | {real}
                     kept.append(name)
             subfolders[:] = kept  # os.walk goes on with these
             self.folders += [prefix + name for name in kept]

@@ -25,7 +25,7 @@ from minidl.data.pictures import PictureDataset, common_channels
 from minidl.errors import DataError
 
 LINE = re.compile(r"""("(?P<quoted>[^"]*)"|(?P<path>\S.*?))\s+("(?P<name>[^"]+)"|(?P<word>\S+))""")
-NAMES = ("train.txt", "list.txt", "labels.txt", "test.txt", "val.txt")  # in folders and archives
+NAMES = ("train.txt", "list.txt")  # what a list in a folder or archive is called
 TEST_NAMES = ("test", "val")
 
 
