@@ -1,11 +1,9 @@
 """Normalization layers: batch, instance, local response.
 
-Freezing the weights of a batch norm (freeze()) leaves its statistics alone: in training it still
-normalizes with the batch and moves its running averages. A layer that should not change at all
-needs eval() as well, after the train() of the whole network:
-
-    model.train()
-    model.bn1.freeze().eval()
+A batch norm whose weight and bias are frozen (freeze()) is frozen altogether: it normalizes with
+its running averages and does not move them, in training as well. What was learned before
+fine-tuning then stays as it was, whatever the batches look like. PyTorch differs: there such a
+layer goes on taking and averaging batch statistics until eval().
 """
 
 from __future__ import annotations
@@ -86,22 +84,29 @@ class BatchNorm(Normalization):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
-        momentum, updates = self.momentum, self.training and self.track_running_stats
+        learns = self.training and not self.is_frozen()
+        updates = learns and self.track_running_stats
+        momentum = self.momentum
         if momentum is None:  # the plain average of n batches gives the newest a weight 1/n
             momentum = 1 / (int(self.num_batches_tracked.data) + 1) if updates else 0.0
         y = batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias,
-            training=self.training or not self.track_running_stats, momentum=momentum, eps=self.eps,
+            training=learns or not self.track_running_stats, momentum=momentum, eps=self.eps,
         )  # fmt: skip
         if updates:
             self.num_batches_tracked.data += 1
         return y
 
+    def is_frozen(self) -> bool:
+        """Whether there are a weight and a bias, and neither is learned."""
+        return self.affine and not (self.weight.requires_grad or self.bias.requires_grad)
+
 
 class BatchNorm1d(BatchNorm):
     """Batch normalization of vectors or sequences; see minidl.nn.functional.batch_norm.
 
-    In training with the batch's own mean and variance, in evaluation with running averages.
+    In training with the batch's own mean and variance; in evaluation, and where weight and bias are
+    frozen, with running averages.
 
     Args:
         num_features: C.
@@ -123,7 +128,8 @@ class BatchNorm1d(BatchNorm):
 class BatchNorm2d(BatchNorm):
     """Batch normalization of pictures; see minidl.nn.functional.batch_norm.
 
-    In training with the batch's own mean and variance, in evaluation with running averages.
+    In training with the batch's own mean and variance; in evaluation, and where weight and bias are
+    frozen, with running averages.
 
     Args:
         num_features: C.

@@ -5,7 +5,7 @@
 
 The expected value of y is x, so evaluation is the identity.
 
-m is a function of (seed, position): Philox4x32-10 (kernels/reference/philox.py) turns counter
+m is a function of (seed, position): Philox4x32-10 (kernels/reference/dropout.py) turns counter
 number first + i // 4 under the key `seed` into four 32-bit words, and element i is dropped when
 word i % 4 is below p 2^32. i counts elements in the order in which activations lie in memory, that
 is (N, H, W, C) for 4 dimensions, else row by row. It depends on an element's indices alone, not on

@@ -8,7 +8,7 @@ import pytest
 import minidl
 from minidl import nn
 from minidl.errors import ArgumentError
-from minidl.kernels.reference.philox import philox, random_words
+from minidl.kernels.reference.dropout import philox, random_words
 from minidl.nn.functional import dropout
 
 # Known answers of Random123 (D. E. Shaw Research), file tests/kat_vectors, philox4x32 10:
@@ -35,7 +35,7 @@ def test_reference_philox_known_answers(counter, key, result):
 
 @pytest.mark.parametrize("counter, key, result", KNOWN_ANSWERS)
 def test_numba_philox_known_answers(counter, key, result):
-    from minidl.kernels.cpu.philox import philox
+    from minidl.kernels.cpu.dropout import philox
 
     arguments = [np.uint64(word) for word in words(counter) + words(key)]
     assert [int(word) for word in philox(*arguments)] == words(result)
@@ -105,6 +105,19 @@ def test_neighbours_are_independent():
     for distance in (1, 2, 3, 4, 5, 8):
         correlation = np.corrcoef(kept[:-distance], kept[distance:])[0, 1]
         assert abs(correlation) < 5 / math.sqrt(len(kept))
+
+
+def test_both_kernel_sets_use_all_bits_of_seed_and_counter():
+    x = np.ones((5, 21), np.float32)
+    masks = []
+    for seed, counter in ((3, 0), (3 + 2**32, 0), (2**62 + 3, 0), (3, 2**32 - 4), (3, 2**33)):
+        for kernels in ("reference", "numba"):
+            minidl.manual_seed(seed)
+            minidl.random.next_counters(counter)
+            with minidl.use_cpu_kernels(kernels):
+                masks.append(dropout(minidl.Tensor(x), 0.5).numpy())
+        np.testing.assert_array_equal(masks[-2], masks[-1])
+    assert len({mask.tobytes() for mask in masks}) == 5
 
 
 def test_gradient_is_the_mask():

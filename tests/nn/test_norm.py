@@ -103,17 +103,26 @@ def test_without_tracking_evaluation_uses_the_batch():
     np.testing.assert_allclose(trained.var(axis=(0, 2, 3)), 1, atol=1e-4)
 
 
-def test_frozen_layer_in_evaluation_inside_a_training_network():
+def test_frozen_layer_keeps_its_averages_while_the_network_trains():
     model = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1))
+    norm = model[0]
+    norm(minidl.tensor(pictures(0)))  # averages worth keeping
+    x = minidl.tensor(pictures(1), requires_grad=True)
+    expected = norm.eval()(x).detach().numpy()
+    before = {name: value.numpy().copy() for name, value in norm.state_dict().items()}
+
     model.train()
-    model[0].freeze().eval()
-    before = {name: value.numpy().copy() for name, value in model[0].state_dict().items()}
-    x = minidl.tensor(pictures(0), requires_grad=True)
+    norm.freeze()
+    np.testing.assert_array_equal(norm(x).detach().numpy(), expected)
     model(x).sum().backward()
     assert x.grad is not None and model[1].weight.grad is not None
-    assert model[0].weight.grad is None
-    for name, value in model[0].state_dict().items():
+    assert norm.weight.grad is None
+    for name, value in norm.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), before[name])
+
+    norm.unfreeze()
+    norm(x)
+    assert (norm.running_mean.numpy() != before["running_mean"]).all()
 
 
 @KERNELS
