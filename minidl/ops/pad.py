@@ -125,8 +125,8 @@ def pad(
     Raises:
         ShapeError: more axes than input has, a reflection as wide as the picture, nothing to
             repeat, or more taken away than there is.
-        ArgumentError: pad is not an even number of ints, no such mode, or value without
-            "constant".
+        ArgumentError: pad is not an even number of ints, no such mode, or value is no number or
+            without "constant".
 
     >>> x = minidl.tensor([[1.0, 2.0, 3.0]])
     >>> minidl.nn.functional.pad(x, (2, 1), mode="reflect")
@@ -139,6 +139,8 @@ def pad(
         raise ArgumentError(
             "pad", 'only mode="constant" takes a value', {"mode": mode, "value": value}
         )
+    if value is not None and not isinstance(value, int | float | np.number):
+        raise ArgumentError("pad", "value is a number", {"value": value})
     widths = widths_of_axes(input, pad)
     for axis, (before, behind) in enumerate(widths):
         check_axis(input, axis, before, behind, mode, pad)

@@ -57,6 +57,7 @@ BAD_CASES = [
     bad("int", lambda: pad(x, 1), ArgumentError, ["even number of ints"]),
     bad("axes", lambda: pad(ones(3), (1, 1, 1, 1)), ShapeError, ["2 axes", "(3,)"]),
     bad("value", lambda: pad(x, (1, 1), "reflect", 1.0), ArgumentError, ["takes a value"]),
+    bad("value-text", lambda: pad(x, (1, 1), value="0"), ArgumentError, ["a number", "'0'"]),
     bad("reflect-wide", lambda: pad(x, (0, 5), "reflect"), ShapeError, ["axis 3", "5 pixels"]),
     bad("reflect-negative", lambda: pad(x, (-1, 0), "reflect"), ArgumentError, [">= 0", "slice"]),
     bad("replicate-empty", lambda: pad(ones(1, 0), (1, 0), "replicate"), ShapeError, ["no pixel"]),
