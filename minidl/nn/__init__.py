@@ -17,7 +17,7 @@ from minidl.nn.loss import (
     MultiMarginLoss,
     NLLLoss,
 )
-from minidl.nn.lstm import LSTM
+from minidl.nn.lstm import LSTM, LSTMCell
 from minidl.nn.module import Module, Parameter
 from minidl.nn.norm import BatchNorm1d, BatchNorm2d, InstanceNorm2d, LocalResponseNorm
 from minidl.nn.pad import ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
@@ -26,11 +26,11 @@ from minidl.nn.upsample import Unfold, Upsample
 
 __all__ = [
     "AdaptiveAvgPool2d", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d",
-    "ConstantPad2d", "Conv2d", "ConvTranspose2d", "CosineSimilarity", "CrossEntropyLoss", "Dropout",
-    "Dropout2d", "Embedding", "Flatten", "HingeEmbeddingLoss", "Identity", "InstanceNorm2d",
-    "L1Loss", "LSTM", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax", "MSELoss",
-    "MaxPool2d", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss", "NLLLoss",
-    "PairwiseDistance", "Parameter", "ReLU", "ReflectionPad2d", "ReplicationPad2d", "Sequential",
-    "Sigmoid", "Softmax", "Softplus", "Tanh", "Unfold", "Upsample", "ZeroPad2d", "functional",
-    "init",
+    "ConstantPad2d", "Conv2d", "ConvTranspose2d", "CosineSimilarity", "CrossEntropyLoss",
+    "Dropout", "Dropout2d", "Embedding", "Flatten", "HingeEmbeddingLoss", "Identity",
+    "InstanceNorm2d", "L1Loss", "LSTM", "LSTMCell", "LeakyReLU", "Linear", "LocalResponseNorm",
+    "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss",
+    "NLLLoss", "PairwiseDistance", "Parameter", "ReLU", "ReflectionPad2d", "ReplicationPad2d",
+    "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh", "Unfold", "Upsample", "ZeroPad2d",
+    "functional", "init",
 ]  # fmt: skip

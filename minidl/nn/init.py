@@ -78,8 +78,8 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Values uniform in [a, b)."""
     check_weight("uniform_", tensor)
     check_numbers("uniform_", a=a, b=b)
-    if a > b:
-        raise ArgumentError("uniform_", "a is at most b", {"a": a, "b": b})
+    if not -math.inf < a <= b < math.inf:
+        raise ArgumentError("uniform_", "a and b are finite, and a is at most b", {"a": a, "b": b})
     return write(tensor, generator().uniform(a, b, tensor.data.shape))
 
 
@@ -101,7 +101,7 @@ def trunc_normal_(
     check_weight("trunc_normal_", tensor)
     check_normal("trunc_normal_", mean, std)
     check_numbers("trunc_normal_", a=a, b=b)
-    if std == 0 or inside_probability((a - mean) / std, (b - mean) / std) < 1e-3:
+    if std == 0 or not inside_probability((a - mean) / std, (b - mean) / std) >= 1e-3:
         raise ArgumentError(
             "trunc_normal_", "[a, b] holds at least a thousandth of the normal distribution",
             {"mean": mean, "std": std, "a": a, "b": b},

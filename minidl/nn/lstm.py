@@ -1,4 +1,4 @@
-"""The LSTM layer: minidl.ops.lstm for each layer and direction."""
+"""LSTM layers: minidl.ops.lstm for each layer and direction, and a single step for decoders."""
 
 from __future__ import annotations
 
@@ -159,3 +159,63 @@ class LSTM(Module):
             if getattr(self, name) != default:
                 text += f", {name}={getattr(self, name)}"
         return text
+
+
+class LSTMCell(Module):
+    """One step of long short-term memory; see minidl.ops.lstm.
+
+    For a decoder that chooses its next input from its last output. Parameters are those of one
+    layer of LSTM: weight_ih (4H, I), weight_hh (4H, H), bias_ih, bias_hh (4H).
+
+    Args:
+        input_size: I.
+        hidden_size: H.
+        bias: learn biases.
+
+    Shapes: (N, I), optional (h, c) of (N, H) each -> (h, c).
+
+    >>> h, c = minidl.nn.LSTMCell(3, 5)(minidl.ones(4, 3))
+    >>> h.shape
+    (4, 5)
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True):
+        super().__init__()
+        sizes = {"input_size": input_size, "hidden_size": hidden_size}
+        if any(not isinstance(n, int | np.integer) or n < 1 for n in sizes.values()):
+            raise ArgumentError("LSTMCell", "sizes are ints >= 1", sizes)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        rows = 4 * hidden_size
+        self.weight_ih = Parameter(np.empty((rows, input_size), np.float32))
+        self.weight_hh = Parameter(np.empty((rows, hidden_size), np.float32))
+        self.bias_ih = Parameter(np.empty(rows, np.float32)) if bias else None
+        self.bias_hh = Parameter(np.empty(rows, np.float32)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights and biases afresh."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(
+        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The state and cell after one step from (h, c), zeros where it is None."""
+        check_tensor("LSTMCell", input=x)
+        if x.ndim != 2 or x.shape[1] != self.input_size:
+            raise ShapeError(
+                "LSTMCell", f"expects an input (N, I) with I = {self.input_size}", {"input": x}
+            )
+        if state is None:
+            zeros = array_module(x.data).zeros((x.shape[0], self.hidden_size), x.dtype)
+            state = Tensor(zeros), Tensor(zeros)
+        if not isinstance(state, tuple | list) or len(state) != 2:
+            raise ArgumentError("LSTMCell", "state is a pair (h, c)", {"state": state})
+        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        _, h, c = lstm(x[None], *state, *weights)
+        return h, c
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        return text if self.bias_ih is not None else text + ", bias=False"

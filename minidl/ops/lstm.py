@@ -177,10 +177,14 @@ def check_lengths(op: str, lengths: Any, T: int, N: int) -> np.ndarray | None:
     """lengths as an int array, from a list, an array or a Tensor."""
     if lengths is None:
         return None
-    array = np.asarray(lengths.tolist() if isinstance(lengths, Tensor) else lengths)
+    values = lengths.tolist() if isinstance(lengths, Tensor) else lengths
+    try:
+        array = np.asarray(values)
+    except ValueError:  # a ragged list
+        array = np.empty(())
     if array.shape != (N,) or (N and array.dtype.kind not in "iu"):
         raise ArgumentError(
-            op, f"lengths holds one int for each of {N} sequences", {"lengths": lengths}
+            op, f"lengths holds one int for each of {N} sequences", {"lengths": values}
         )
     if N and (array.min() < 0 or array.max() > T):
         raise ArgumentError(op, f"lengths are from 0 to T = {T}", {"lengths": array.tolist()})

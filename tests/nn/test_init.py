@@ -147,10 +147,12 @@ x = minidl.empty(4, 3)
 
 @pytest.mark.parametrize("call, error, text", [
     (lambda: init.uniform_(x, 2.0, 1.0), ArgumentError, "a is at most b"),
+    (lambda: init.uniform_(x, 0.0, math.nan), ArgumentError, "finite"),
     (lambda: init.normal_(x, 0.0, -1.0), ArgumentError, "std is at least 0"),
     (lambda: init.normal_(x, std="1"), ArgumentError, "std is a number"),
     (lambda: init.trunc_normal_(x, a=5.0, b=6.0), ArgumentError, "a thousandth"),
     (lambda: init.trunc_normal_(x, a=1.0, b=-1.0), ArgumentError, "a thousandth"),
+    (lambda: init.trunc_normal_(x, a=math.nan), ArgumentError, "a thousandth"),
     (lambda: init.kaiming_normal_(x, mode="in"), ArgumentError, '"fan_in" or "fan_out"'),
     (lambda: init.kaiming_normal_(x, nonlinearity="rulu"), ArgumentError, "did you mean relu?"),
     (lambda: init.xavier_uniform_(minidl.empty(4)), ShapeError, "at least 2 dimensions"),

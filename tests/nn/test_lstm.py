@@ -87,6 +87,25 @@ def test_equals_pytorch(options, lengths):
         assert_close(actual.grad, expected.grad)
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize("bias", [True, False])
+def test_cell_equals_pytorch_over_steps(bias):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    cell = nn.LSTMCell(I, H, bias).to("float64")
+    twin = torch.nn.LSTMCell(I, H, bias).double()
+    cell.load_state_dict({name: value.numpy() for name, value in twin.state_dict().items()})
+    state = expected = None
+    for step in range(3):
+        x = normal(N, I, seed=step)
+        state, expected = cell(minidl.tensor(x), state), twin(torch.tensor(x), expected)
+    (state[0] * state[1]).sum().backward()
+    (expected[0] * expected[1]).sum().backward()
+    for actual, wanted in zip(state, expected):
+        assert_close(actual.detach(), wanted)
+    for actual, wanted in zip(cell.parameters(), twin.parameters()):
+        assert_close(actual.grad, wanted.grad)
+
+
 def test_state_carries_over_from_call_to_call():
     layer = nn.LSTM(I, H, num_layers=2)
     x = minidl.tensor(normal(T, N, I).astype(np.float32))
@@ -146,6 +165,7 @@ def test_parameters_start_within_their_bound():
 
 def test_repr():
     assert repr(nn.LSTM(4, 2)) == "LSTM(4, 2)"
+    assert repr(nn.LSTMCell(4, 2, bias=False)) == "LSTMCell(4, 2, bias=False)"
     layer = nn.LSTM(4, 2, num_layers=2, bidirectional=True)
     assert repr(layer) == "LSTM(4, 2, num_layers=2, bidirectional=True)"
 
@@ -162,6 +182,9 @@ x, layer = minidl.ones(T, N, I), nn.LSTM(I, H)
     (lambda: layer(x, minidl.ones(1, N, H)), ArgumentError, "a pair (h0, c0)"),
     (lambda: layer(x, (minidl.ones(1, N, H), minidl.ones(2, N, H))), ShapeError, "c0 is (1, 3, 2)"),
     (lambda: layer(x, lengths=[1, 2, 6]), ArgumentError, "from 0 to T = 5"),
+    (lambda: nn.LSTMCell(3, 0), ArgumentError, "ints >= 1"),
+    (lambda: nn.LSTMCell(3, 2)(minidl.ones(1, 4)), ShapeError, "(N, I) with I = 3"),
+    (lambda: nn.LSTMCell(3, 2)(minidl.ones(1, 3), x), ArgumentError, "a pair (h, c)"),
     (lambda: layer(x.data), DtypeError, "must be a Tensor"),
 ])  # fmt: skip
 def test_mistakes(call, error, text):

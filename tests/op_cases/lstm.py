@@ -108,6 +108,8 @@ BAD_CASES = [
             ["from 0 to T = 4", "[4, 5]"]),
     BadCase("lstm", "lengths-count", lambda: lstm(x, h, h, wi, wh, lengths=[4]),
             ArgumentError, ["each of 2"]),
+    BadCase("lstm", "lengths-ragged", lambda: lstm(x, h, h, wi, wh, lengths=[[4], [1, 2]]),
+            ArgumentError, ["one int for each of 2", "[[4], [1, 2]]"]),
     BadCase("lstm", "lengths-float", lambda: lstm(x, h, h, wi, wh, lengths=Tensor(h.data[:, 0])),
             ArgumentError, ["one int for each"]),
     BadCase("lstm", "integers", lambda: lstm(arange(6).reshape(1, 2, 3), h, h, wi, wh),
