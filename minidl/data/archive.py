@@ -44,9 +44,9 @@ def open_archive(path: str | Path, op: str = "open_dataset") -> FileTree:
     try:
         if head.startswith(b"PK") and zipfile.is_zipfile(path):
             return ZipFiles(path, op)
-        for magic, opener in COMPRESSIONS.items():
-            if head.startswith(magic):
-                return CompressedTarFiles(path, opener, op)
+        opener = compression(head)
+        if opener:
+            return CompressedTarFiles(path, opener, op)
         if head[257:262] == b"ustar":
             return TarFiles(path, op)
     except DAMAGE as error:
@@ -62,9 +62,19 @@ def open_archive(path: str | Path, op: str = "open_dataset") -> FileTree:
 def is_archive(path: Path, op: str) -> bool:
     """Whether a file starts like an archive or is named like one."""
     head = read_head(path, op)
-    magics = (b"PK\x03\x04", b"PK\x05\x06", *COMPRESSIONS)
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or compression(head):
+        return True
     suffixes = (".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".txz", ".7z", ".rar")
-    return head.startswith(magics) or head[257:262] == b"ustar" or path.suffix.lower() in suffixes
+    return head[257:262] == b"ustar" or path.suffix.lower() in suffixes
+
+
+def compression(head: bytes) -> Any:
+    """What opens a compressed file that starts so: gzip.open, bz2.open, lzma.open, or None."""
+    if head.startswith(b"\x1f\x8b"):
+        return gzip.open
+    if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
+        return bz2.open
+    return lzma.open if head.startswith(b"\xfd7zXZ\0") else None
 
 
 def read_head(path: Path, op: str) -> bytes:
@@ -84,8 +94,8 @@ class ArchiveFiles(FileTree):
         self.members: dict[str, Any] = {}
         self.found_folders: set[str] = set()
 
-    def add(self, name: str, member: Any, folder: bool, size: int) -> bool:
-        """Note a member; whether it is a file to keep."""
+    def add(self, name: str, member: Any, folder: bool, size: int) -> str:
+        """Note a member. The name it is kept under, or "" for what is no file or hidden."""
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if name.startswith(("/", "\\")) or ".." in parts or (parts and parts[0].endswith(":")):
             raise self.refuse("a name leads out of the archive", name)
@@ -94,7 +104,7 @@ class ArchiveFiles(FileTree):
         if len(self.members) + len(self.found_folders) >= MAX_MEMBERS:
             raise self.refuse(f"more than {MAX_MEMBERS:,} files", name)
         if not parts or any(is_hidden(part) for part in parts):
-            return False
+            return ""
         above = parts if folder else parts[:-1]
         for depth in range(len(above), 0, -1):
             joined = "/".join(above[:depth])
@@ -102,9 +112,10 @@ class ArchiveFiles(FileTree):
                 break
             self.found_folders.add(joined)
         if folder:
-            return False
-        self.members["/".join(parts)] = member
-        return True
+            return ""
+        kept = "/".join(parts)
+        self.members[kept] = member
+        return kept
 
     def finish(self) -> None:
         self.names, self.folders = sorted(self.members), sorted(self.found_folders)
@@ -178,11 +189,12 @@ class CompressedTarFiles(ArchiveFiles):
             stream = BoundedReader(unpacked, self)
             with self.open_tar(stream) as tar:
                 for info in regular_members(tar, self):
-                    if self.add(info.name, b"", info.isdir(), info.size):
+                    kept = self.add(info.name, b"", info.isdir(), info.size)
+                    if kept:
                         content = tar.extractfile(info).read()
                         if len(content) < info.size:
                             raise EOFError("ends inside a member")
-                        self.members["/".join(PurePosixPath(info.name).parts)] = content
+                        self.members[kept] = content
             check_end(stream.last[-512:], self)
             while stream.read(1 << 20):  # what follows the end mark is read for its checksum
                 pass
@@ -223,8 +235,12 @@ class BoundedReader:
 
 def regular_members(tar: tarfile.TarFile, archive: ArchiveFiles) -> Iterator[tarfile.TarInfo]:
     """Files and folders of a tar. Links, devices and sparse files are refused."""
+    end = 0
     while (info := tar.next()) is not None:
         tar.members = []  # tarfile would keep every header in memory
+        if info.size < 0 or info.offset_data <= end:  # a damaged header can lead back
+            raise tarfile.ReadError("a header leads back")
+        end = info.offset_data
         if not (info.isdir() or info.isreg()) or info.issparse():
             kind = "links are" if info.issym() or info.islnk() else "special files are"
             raise archive.refuse(f"{kind} refused", info.name)
@@ -242,6 +258,3 @@ def broken(op: str, where: Any, error: Exception) -> DataError:
     short = isinstance(error, EOFError) or "end of" in str(error) or "truncated" in str(error)
     reason = "cut short" if short else "damaged"
     return DataError(op, f"the archive is {reason} ({error})", {"archive": str(where)})
-
-
-COMPRESSIONS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}

@@ -178,7 +178,7 @@ def split_dataset(
 
     Where an item goes depends on the hash of its own name (or index) alone: the same on every
     machine and run, and pictures added later do not move the others. A class with two or more
-    items has at least one on each side.
+    items has at least one on each side; a single item is in the larger part.
 
     Args:
         dataset: what to split.
@@ -212,7 +212,7 @@ def choose_by_hash(
         members = np.flatnonzero(labels == label)
         if members.size > 1 and not second[members].any():
             second[members[position[members].argmin()]] = True
-        elif members.size > 1 and second[members].all():
+        elif second[members].all():
             second[members[position[members].argmax()]] = False
     return second
 

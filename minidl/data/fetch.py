@@ -159,13 +159,10 @@ def download(source: Source, file: str, sha256: str, target: Path, progress: boo
             # Writes to another name, checks, and renames: the file is never there in part.
             pooch.retrieve(mirror + file, f"sha256:{sha256}", file, target, downloader=get)
             return
-        except ValueError as error:
-            if isinstance(error, requests.RequestException):  # some are ValueErrors, too
-                failures[mirror] = reason(error)
-            else:
-                failures[mirror] = "the content does not match its SHA-256"
         except requests.RequestException as error:
             failures[mirror] = reason(error)
+        except ValueError:
+            failures[mirror] = "the content does not match its SHA-256"
         except OSError as error:
             raise DataError(
                 "fetch", f"cannot write ({error.strerror or error})", {"folder": str(target)}
@@ -204,9 +201,10 @@ class ProgressBar:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
+        console = Console(stderr=True)
         self.progress = Progress(
             "[progress.description]{task.description}", BarColumn(), DownloadColumn(),
-            TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+            TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         self.task = self.progress.add_task(text, total=None)
         self.progress.start()

@@ -13,6 +13,7 @@ any other list is split as folder.py says.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class ListedFiles(FileTree):
         self.folder, self.location = folder, str(folder)
 
     def has(self, name: str) -> bool:
-        return (self.folder / name).is_file()
+        return os.path.isfile(self.folder / name)  # False for a name that cannot be one
 
     def read(self, name: str) -> bytes:
         return read_file(self.folder / name, "open_dataset")
@@ -98,7 +99,7 @@ def read_list(
         if not has(files, name):
             raise DataError(
                 "open_dataset", f"line {line} of the list names a missing picture",
-                {"file": where, "picture": path}, "paths are relative to the list",
+                {"file": where, "picture": path[:200]}, "paths are relative to the list",
             )  # fmt: skip
     given = classes
     if classes is None and has(files, folder + slash + "classes.txt"):

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.data.dataset import Dataset, Subset
+from minidl.data.dataset import ArrayDataset, Dataset, Subset
 from minidl.data.transform import Compose, ToFloat, Transform, check_bytes
 from minidl.errors import ArgumentError, DataError
 from minidl.tensor import Tensor
@@ -221,7 +221,7 @@ def in_memory(dataset: Any) -> bool:
     """Whether the images are one array, directly or through Subsets."""
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
-    return isinstance(getattr(dataset, "images", None), np.ndarray)
+    return isinstance(dataset, ArrayDataset)
 
 
 def gather(dataset: Any, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -155,6 +155,9 @@ def decode_all(dataset: Dataset, max_bytes: int) -> Dataset:
     first = dataset[0][0]
     if first.nbytes * len(dataset) > max_bytes:
         return dataset
+    for i in range(0, len(dataset), max(1, len(dataset) // 20)):  # most differ early
+        if dataset[i][0].shape != first.shape:
+            return dataset
     images = np.empty((len(dataset), *first.shape), np.uint8)
     for i in with_progress(range(len(dataset)), "decoding pictures, this once"):
         image, _ = dataset[i]
@@ -171,4 +174,5 @@ def with_progress(numbers: range, text: str) -> Iterable[int]:
     from rich.console import Console
     from rich.progress import track
 
-    return track(numbers, text, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return track(numbers, text, console=console, transient=True, disable=not console.is_terminal)

@@ -31,8 +31,8 @@ def open_dataset(
     """Open a data set.
 
     A name is "digits", "mnist", "fashion-mnist" or "cifar10". Its files are looked for in
-    data_dir, $MINIDL_DATA, the cache folder and /usr/share/datasets, each directly and in a folder
-    named as the data set; else they are downloaded. Anything else is a path to
+    data_dir, $MINIDL_DATA, the cache folder and /usr/share/datasets: in a folder named as the data
+    set, in the first two also directly; else they are downloaded. Anything else is a path to
 
     - a folder per class, with folders train and test above them or without (folder.py),
     - idx files as MNIST's (mnist.py), batches as CIFAR-10's (cifar.py),
@@ -63,7 +63,7 @@ def open_dataset(
     if name_or_path in SOURCES:
         return open_source(SOURCES[name_or_path], split, data_dir)
     path = Path(name_or_path).expanduser()
-    if path.exists():
+    if os.path.exists(path):  # unlike path.exists(), False for a name that is too long
         return open_path(path, split)
     if os.sep in str(name_or_path) or path.suffix:
         raise DataError("open_dataset", "no such file or folder", {"path": str(name_or_path)})
@@ -144,6 +144,8 @@ def open_path(path: Path, split: str, classes: list[str] | None = None) -> Datas
     """One split of what lies in a folder, list file or archive."""
     if path.is_dir():
         return open_tree(FolderFiles(path), split, classes)
+    if not path.is_file():
+        raise DataError("open_dataset", "neither a file nor a folder", {"path": str(path)})
     if is_archive(path, "open_dataset"):
         return open_archived(path, split)
     return load_list(ListedFiles(path.parent), path.name, split)

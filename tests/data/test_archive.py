@@ -93,6 +93,23 @@ def test_folder_entries_and_dot_prefix(tmp_path):
         open_dataset(path, "train")
 
 
+def test_a_list_may_start_like_a_compressed_file(tmp_path):
+    write(tmp_path / "BZh/1.png", png(pixels(3, 3, 3)))
+    write(tmp_path / "list", "BZh/1.png a\n")
+    assert len(open_dataset(tmp_path / "list", "train")) == 1
+
+
+def test_headers_that_lead_back_end_the_reading(tmp_path):
+    content = bytearray(tar_bytes({"a/1.png": b"x" * 600, "a/2.png": b"y"}))
+    content[124:136] = b"\xff" * 10 + (-1024 & 0xFFFF).to_bytes(2, "big")  # size -1024
+    header = bytes(content[:148]) + b" " * 8 + bytes(content[156:512])
+    content[148:156] = b"%06o\0 " % sum(header)
+    for kind in ("tar", "tar.gz"):
+        path = write(tmp_path / kind, COMPRESS[kind](bytes(content)))
+        with pytest.raises(DataError, match="damaged"):
+            open_archive(path)
+
+
 # --- the cache of decoded pictures ------------------------------------------------------------
 
 

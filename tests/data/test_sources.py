@@ -240,6 +240,8 @@ def test_published_hashes_are_complete():
         ("qqqqq", "one of: cifar10, digits"),
         ("no/such/folder", "no such file or folder"),
         ("pictures.zip", "no such file or folder"),
+        ("a/" + 300 * "b", "no such file or folder"),
+        ("/dev/zero", "neither a file nor a folder"),
     ],
 )
 def test_unknown_names(name, says):
