@@ -16,6 +16,7 @@ from apps.classify.pictures import filter_images, png_uri
 
 MATRIX_CLASSES = 40  # with more the matrix is unreadable; the page lists confused pairs instead
 MISTAKES = 24
+STRONG = {"hit": 0.825, "miss": 0.71}  # from this depth on text needs the other colour to be read
 PIXELATED = 40  # pixels: up to this size a picture is enlarged with sharp pixel edges
 
 
@@ -78,7 +79,7 @@ def headline(run: dict, evaluation: Evaluation) -> list[tuple[str, str, str]]:
         ("Test accuracy", percent(evaluation.accuracy), f"{wrong:,} {plural} in {n:,} pictures"),
         ("Test loss", f"{evaluation.loss:.4f}", "mean cross entropy"),
         ("Epochs", f"{run['epochs']}", f"{run['images_per_second']:,.0f} pictures per second"),
-        ("Time", f"{minutes} min {seconds} s" if minutes else f"{seconds} s", "training"),
+        ("Time", f"{minutes}:{seconds:02} min" if minutes else f"{seconds} s", "with evaluation"),
         ("Parameters", f"{run['parameters']:,}", run["model"]),
     ]
 
@@ -134,13 +135,14 @@ def confusion_rows(evaluation: Evaluation) -> list[dict]:
         cells = []
         for p, count in enumerate(confusion[t].tolist()):
             share = count / totals[t]
-            depth = share if t == p else count / most
+            kind = "hit" if t == p else "miss"
+            depth = 0.12 + 0.78 * float(share if t == p else count / most) if count else 0.0
             cells.append(
                 {
                     "count": count,
-                    "kind": "hit" if t == p else "miss",
-                    "depth": round(0.12 + 0.78 * float(depth), 3) if count else 0,
-                    "strong": count > 0 and depth > 0.55,
+                    "kind": kind,
+                    "depth": round(depth, 3),
+                    "strong": depth >= STRONG[kind],
                     "says": f"{name} taken for {evaluation.classes[p]}: {count} of "
                     f"{int(confusion[t].sum())} ({percent(share)})",
                 }
