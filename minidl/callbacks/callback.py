@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from minidl.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from minidl.fit import Run
+    from minidl.run import Run
 
 
 class Callback:

@@ -20,7 +20,7 @@ class Checkpoint(Callback):
 
     Args:
         folder: where to write; it is made if it does not exist.
-        every_epochs: save after every so many epochs, and at the end; None for at the end only.
+        every_epochs: save after every so many epochs and after the last; None for the last only.
         every_steps: save after every so many steps, too.
         monitor: the metric that decides which epoch is best; lower is better if "loss" is in its
             name. "auto" takes val_accuracy, else val_loss; None saves no best model.
@@ -52,7 +52,6 @@ class Checkpoint(Callback):
         self.monitor, self.meta = monitor, dict(meta or {})
         self.best: Best | None = None
         self.best_value: float | None = None
-        self.saved_step: int | None = None
         self.interrupted = False
         self.previous_handler: Any = None
         try:
@@ -94,20 +93,20 @@ class Checkpoint(Callback):
     def on_epoch_end(self, run) -> None:
         self.save_if_best(run)
         due = self.every_epochs and run.epoch % self.every_epochs == 0
-        if due or self.interrupted or run.stop:
+        last = run.stop or run.epoch == run.epochs
+        if due or last or self.interrupted:
             self.save(run)
 
     def on_fit_end(self, run) -> None:
         if self.previous_handler is not None:
             signal.signal(signal.SIGINT, self.previous_handler)
             self.previous_handler = None
-        if run.error is None and self.saved_step != run.step:
-            self.save(run)
+        if self.interrupted and run.error is None:
+            raise KeyboardInterrupt  # it came after the last save: nothing is lost
 
     def save(self, run) -> None:
         """Write checkpoint.safetensors; after Ctrl-C, end the run."""
         save_checkpoint(self.path, run.model, run.optimizer, run.state_dict(), self.meta)
-        self.saved_step = run.step
         if self.interrupted:
             raise KeyboardInterrupt
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from minidl import random
 from minidl.callbacks.callback import Callback
 from minidl.device import array_module
@@ -33,7 +35,8 @@ class StopOnNaN(Callback):
         if math.isfinite(run.loss.item()):
             return
         random.set_state(self.random_state)
-        cause, hint = find_cause(run.model, run.x, run.loss_function, run.labels)
+        with np.errstate(all="ignore"):  # NumPy warned already, in the forward pass
+            cause, hint = find_cause(run.model, run.x, run.loss_function, run.labels)
         raise NonFiniteError(
             "fit",
             f"the loss is {run.loss.item()}: {cause}",

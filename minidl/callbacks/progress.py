@@ -33,7 +33,7 @@ class Progress(Callback):
         from rich.console import Console
 
         if self.console is None:
-            self.console = Console(stderr=True, highlight=False)
+            self.console = Console(stderr=True)
         self.pace = Pace()
         if self.console.is_terminal:
             self.bar = make_bar(self.console)
@@ -85,7 +85,7 @@ class Progress(Callback):
         validation = {name[4:]: value for name, value in m.items() if name.startswith("val_")}
         parts = [f"epoch {run.epoch}/{run.epochs}", figures(m), figures(validation, "val ")]
         parts.append(f"{m['images_per_second']:,.0f} images/s  {clock(m['seconds'])}")
-        self.console.print("  ".join(filter(None, parts)), soft_wrap=True)
+        self.console.print("  ".join(filter(None, parts)), soft_wrap=True, highlight=False)
 
     def on_fit_end(self, run) -> None:
         if self.waiter is not None:
@@ -126,8 +126,9 @@ def is_compiling() -> bool:
 
 def make_bar(console: Any) -> Any:
     """A rich progress bar that disappears when the run ends."""
-    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn
+    from rich.progress import BarColumn, ProgressColumn, TextColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
     from rich.text import Text
 
     class Status(ProgressColumn):
@@ -137,9 +138,12 @@ def make_bar(console: Any) -> Any:
             return Text(COMPILING if is_compiling() else task.fields["text"])
 
     return RichProgress(
-        TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), Status(),
-        console=console, transient=True,
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(10),
+        Status(Column(no_wrap=True, overflow="ellipsis")),  # one line, however narrow it is
+        console=console,
+        transient=True,
+    )
 
 
 def figures(metrics: dict[str, float], prefix: str = "") -> str:

@@ -33,16 +33,18 @@ SCHEDULES = {
     "SequentialLR": (
         lambda o, s: s.SequentialLR(
             o,
-            [s.LinearLR(o, start_factor=0.1, total_iters=4), s.StepLR(o, 3), s.ExponentialLR(o, 0.5)],
+            [s.LinearLR(o, 0.1, total_iters=4), s.StepLR(o, 3), s.ExponentialLR(o, 0.5)],
             milestones=[4, 19],
         )
     ),
     "warm-up-cosine": (
         lambda o, s: s.SequentialLR(
-            o, [s.LinearLR(o, 0.01, total_iters=5), s.CosineAnnealingLR(o, T_max=25)], milestones=[5]
+            o,
+            [s.LinearLR(o, 0.01, total_iters=5), s.CosineAnnealingLR(o, T_max=25)],
+            milestones=[5],
         )
     ),
-}  # fmt: skip
+}
 by_schedule = pytest.mark.parametrize("name", SCHEDULES)
 
 
