@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from minidl.device import array_module, to_device
+from minidl.device import array_module, import_cupy, to_device
+from minidl.dtypes import resolve_dtype
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.random import generator
 from minidl.tensor import Tensor, check_differentiable
@@ -29,19 +30,27 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
     (2, 2)
     """
     array = as_array(data)
-    array = array.astype(dtype) if dtype is not None else array.copy()
-    if device is not None:
-        array = to_device(array, device)
-    if requires_grad:
-        check_differentiable(array)
-    return Tensor(array, requires_grad)
+    array = array.copy() if dtype is None else array.astype(resolve_dtype("tensor", dtype))
+    return leaf(array if device is None else to_device(array, device), requires_grad)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
-    """A Tensor that shares the array's memory."""
+    """A Tensor that shares the array's memory.
+
+    Args:
+        array: numbers or bools, any shape.
+
+    Raises:
+        DtypeError: not an array of numbers.
+
+    >>> x = minidl.ones(2)
+    >>> y = minidl.from_numpy(x.numpy())
+    >>> y[0] = 5; x
+    tensor([5., 1.])
+    """
     if not isinstance(array, np.ndarray):
-        raise DtypeError("from_numpy", "expects a NumPy array", {"array": type(array)})
-    return Tensor(array)
+        raise DtypeError("from_numpy", "expects a NumPy array", {"array": type(array).__name__})
+    return Tensor(check_numbers("from_numpy", array))
 
 
 def from_dlpack(source: Any) -> Tensor:
@@ -49,33 +58,52 @@ def from_dlpack(source: Any) -> Tensor:
 
     Args:
         source: anything with __dlpack__: a PyTorch tensor, a NumPy or CuPy array, ...
-    """
-    kind, _ = source.__dlpack_device__()
-    if kind == 1:  # kDLCPU
-        return Tensor(np.from_dlpack(source))
-    from minidl.device import import_cupy
 
-    return Tensor(import_cupy().from_dlpack(source))
+    Raises:
+        DtypeError: source does not speak DLPack, or refuses to share its memory.
+    """
+    if not hasattr(source, "__dlpack__") or not hasattr(source, "__dlpack_device__"):
+        raise DtypeError(
+            "from_dlpack", "expects an array with __dlpack__", {"source": type(source).__name__},
+            "minidl.tensor(source) copies anything that looks like an array",
+        )  # fmt: skip
+    kind, _ = source.__dlpack_device__()
+    try:
+        if kind == 1:  # kDLCPU
+            return Tensor(check_numbers("from_dlpack", np.from_dlpack(source)))
+        return Tensor(import_cupy().from_dlpack(source))
+    except (BufferError, RuntimeError) as error:
+        raise DtypeError(
+            "from_dlpack", "the other library does not share this array",
+            {"source": type(source).__name__, "it says": str(error).splitlines()[0]},
+        ) from None  # fmt: skip
 
 
 def as_array(data: Any) -> Any:
     """The NumPy or CuPy array behind `data`; Python floats become float32."""
     if isinstance(data, Tensor):
         return data.data
-    if hasattr(data, "dtype") and hasattr(data, "__array__") or hasattr(data, "get"):
-        return data if type(data).__module__.startswith("cupy") else np.asarray(data)
+    if type(data).__module__.partition(".")[0] == "cupy":
+        return data
+    if hasattr(data, "dtype") and hasattr(data, "__array__"):
+        return check_numbers("tensor", np.asarray(data))
     if isinstance(data, list | tuple) and any(isinstance(part, Tensor) for part in data):
         data = [part.data if isinstance(part, Tensor) else part for part in data]
     try:
         array = np.asarray(data)
-    except ValueError as error:
-        raise ShapeError("tensor", f"the nested sequence is ragged: {error}") from None
+    except ValueError:
+        raise ShapeError("tensor", "the nested sequence is ragged: its rows differ") from None
     if array.dtype == np.float64 and not contains_float64(data):
         array = array.astype(np.float32)
+    return check_numbers("tensor", array)
+
+
+def check_numbers(op: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise DtypeError(
-            "tensor", "expects numbers", {"data": data}, "complex numbers, text and None are not"
-        )
+            op, "expects real numbers or bools", {"dtype": str(array.dtype)},
+            "complex numbers, text, None and objects are not",
+        )  # fmt: skip
     return array
 
 
@@ -86,42 +114,83 @@ def contains_float64(data: Any) -> bool:
     return getattr(data, "dtype", None) == np.float64
 
 
+def leaf(array: Any, requires_grad: bool) -> Tensor:
+    """A Tensor of a new array, after a check that it can have a gradient."""
+    if requires_grad:
+        check_differentiable(array)
+    return Tensor(array, bool(requires_grad))
+
+
 def empty(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """A tensor of the given shape with undefined values."""
-    return Tensor(np.empty(check_shape("empty", shape), dtype), requires_grad)
+    shape = check_shape("empty", shape)
+    return leaf(np.empty(shape, resolve_dtype("empty", dtype)), requires_grad)
 
 
 def zeros(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros."""
-    return Tensor(np.zeros(check_shape("zeros", shape), dtype), requires_grad)
+    shape = check_shape("zeros", shape)
+    return leaf(np.zeros(shape, resolve_dtype("zeros", dtype)), requires_grad)
 
 
 def ones(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """A tensor of ones."""
-    return Tensor(np.ones(check_shape("ones", shape), dtype), requires_grad)
+    shape = check_shape("ones", shape)
+    return leaf(np.ones(shape, resolve_dtype("ones", dtype)), requires_grad)
 
 
-def full(shape: tuple, value: float, dtype: Any = np.float32, requires_grad=False) -> Tensor:
-    """A tensor filled with one value."""
-    return Tensor(np.full(check_shape("full", shape), value, dtype), requires_grad)
+def full(shape: tuple, fill_value: float, dtype: Any = None, requires_grad=False) -> Tensor:
+    """A tensor filled with one number.
+
+    Args:
+        shape: the sizes.
+        fill_value: the number.
+        dtype: by default float32 for a float, int64 for an int, bool for a bool.
+        requires_grad: compute a gradient in backward.
+
+    >>> minidl.full((2, 2), 7.0)
+    tensor([[7., 7.],
+            [7., 7.]])
+    """
+    array = np.empty(check_shape("full", (shape,)), tensor(fill_value, dtype).dtype)
+    array[...] = tensor(fill_value, dtype).item()
+    return leaf(array, requires_grad)
 
 
 def arange(*bounds: float, dtype: Any = None) -> Tensor:
-    """arange([start,] stop[, step]): evenly spaced values, int64 unless a bound is a float."""
+    """Evenly spaced values from start (0) up to, not including, end.
+
+    Args:
+        bounds: end; start, end; or start, end, step.
+        dtype: by default int64, or float32 when a bound is a float.
+
+    Raises:
+        ArgumentError: not one to three numbers, or a step of 0.
+
+    >>> minidl.arange(1, 2, 0.25)
+    tensor([1.  , 1.25, 1.5 , 1.75])
+    """
+    numbers = all(isinstance(b, int | float | np.number) for b in bounds)
+    if not numbers or not 1 <= len(bounds) <= 3 or (len(bounds) == 3 and bounds[2] == 0):
+        raise ArgumentError(
+            "arange", "expects end, or start, end, or start, end, step (not 0)", {"bounds": bounds}
+        )
     if dtype is None:
-        dtype = np.float32 if any(isinstance(bound, float) for bound in bounds) else np.int64
-    return Tensor(np.arange(*bounds, dtype=dtype))
+        whole = all(isinstance(bound, int | np.integer) for bound in bounds)
+        dtype = np.int64 if whole else np.float32
+    return Tensor(np.arange(*bounds).astype(resolve_dtype("arange", dtype)))
 
 
 def randn(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Normal values of mean 0 and standard deviation 1 from minidl's generator."""
-    shape = check_shape("randn", shape)
-    return Tensor(generator().standard_normal(shape).astype(dtype), requires_grad)
+    array = generator().standard_normal(check_shape("randn", shape))
+    return leaf(np.asarray(array, resolve_dtype("randn", dtype)), requires_grad)
 
 
 def rand(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Values uniform in [0, 1) from minidl's generator."""
-    return Tensor(generator().random(check_shape("rand", shape)).astype(dtype), requires_grad)
+    array = generator().random(check_shape("rand", shape))
+    return leaf(np.asarray(array, resolve_dtype("rand", dtype)), requires_grad)
 
 
 def empty_like(x: Tensor) -> Tensor:
