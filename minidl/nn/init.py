@@ -93,10 +93,9 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
 ) -> Tensor:
-    """Normal values, those outside of [a, b] drawn again until they are inside.
+    """Normal values, those outside of [a, b] drawn again; a and b are not multiples of std.
 
-    a and b are values, not multiples of std. [a, b] must hold at least a thousandth of the
-    distribution.
+    [a, b] must hold at least a thousandth of the distribution.
     """
     check_weight("trunc_normal_", tensor)
     check_normal("trunc_normal_", mean, std)

@@ -17,6 +17,7 @@ from minidl.nn.module import Module, Parameter
 from minidl.ops.batch_norm import batch_norm
 from minidl.ops.instance_norm import instance_norm
 from minidl.ops.lrn import check_parameters, local_response_norm
+from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 
 
@@ -64,6 +65,7 @@ class Normalization(Module):
 
     def check_input(self, x: Tensor) -> None:
         name = type(self).__name__
+        check_tensor(name, input=x)
         if x.ndim not in self.ndims:
             raise ShapeError(name, f"expects an input {self.dims}", {"input": x})
         if x.shape[1] != self.num_features:

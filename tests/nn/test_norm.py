@@ -9,7 +9,7 @@ import pytest
 
 import minidl
 from minidl import nn
-from minidl.errors import ArgumentError, ShapeError
+from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.nn import functional
 from tests.op_cases.case import normal
 
@@ -209,6 +209,7 @@ def test_local_response_norm_layer():
     (lambda: nn.BatchNorm1d(3)(minidl.ones(2, 3, 1, 1)), ShapeError, "(N, C) or (N, C, L)"),
     (lambda: nn.BatchNorm2d(3)(minidl.ones(2, 4, 1, 1)), ShapeError, "did you mean num_features=4"),
     (lambda: nn.BatchNorm1d(3)(minidl.ones(1, 3)), ShapeError, "more than one value per channel"),
+    (lambda: nn.BatchNorm1d(3)([[1.0]]), DtypeError, "must be a Tensor"),
     (lambda: nn.InstanceNorm2d(3)(minidl.ones(2, 3, 1, 1)), ShapeError, "more than one value"),
 ])  # fmt: skip
 def test_mistakes(call, error, text):
