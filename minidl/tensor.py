@@ -37,7 +37,6 @@ class Tensor(TensorOperators, TensorMethods):
     __slots__ = (
         "data", "_requires_grad", "grad", "grad_fn", "output_index", "hooks", "__weakref__",
     )  # fmt: skip
-    __array_priority__ = 1000  # so that ndarray + Tensor is left to Tensor.__radd__
 
     def __init__(self, data: Any, requires_grad=False, grad_fn=None, output_index: int = 0):
         # NumPy makes scalars of 0-d results; a Tensor always holds an array.

@@ -5,7 +5,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import minidl
+
+# NumPy's side of the operators: array + x calls np.add(array, x).
+UFUNCS = {
+    np.add: "add", np.subtract: "sub", np.multiply: "mul", np.divide: "div", np.power: "pow",
+    np.floor_divide: "floor_divide", np.remainder: "remainder", np.matmul: "matmul",
+    np.equal: "eq", np.not_equal: "ne", np.less: "lt", np.less_equal: "le", np.greater: "gt",
+    np.greater_equal: "ge", np.bitwise_and: "bitwise_and", np.bitwise_or: "bitwise_or",
+    np.bitwise_xor: "bitwise_xor",
+}  # fmt: skip
 
 
 class TensorOperators:
@@ -141,3 +152,12 @@ class TensorOperators:
 
     def __contains__(self, value):
         return bool((self == value).any())
+
+    # --- meeting NumPy --------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        """array + x is a Tensor; array += x and np.exp(x) work on x's memory, as NumPy does."""
+        if out is None and method == "__call__" and ufunc in UFUNCS:
+            return getattr(minidl.ops, UFUNCS[ufunc])(*inputs)
+        arrays = [np.asarray(x) for x in inputs]
+        return getattr(ufunc, method)(*arrays, out=out, **options)
