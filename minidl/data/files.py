@@ -24,6 +24,13 @@ class FileTree:
     location: str
     names: list[str]
     folders: list[str]
+    name_set: frozenset | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        if self.name_set is None:
+            self.name_set = frozenset(self.names)
+        return name in self.name_set
 
     def read(self, name: str) -> bytes:
         """The content of a file. Safe to call from several threads."""

@@ -31,10 +31,11 @@ TEST_NAMES = ("test", "val")
 
 
 class ListedFiles(FileTree):
-    """Files on disk under the paths that a list names them by."""
+    """Files on disk under the paths that a list names them by; they are not counted up."""
 
     def __init__(self, folder: Path):
         self.folder, self.location = folder, str(folder)
+        self.names, self.folders = [], []
 
     def has(self, name: str) -> bool:
         return os.path.isfile(self.folder / name)  # False for a name that cannot be one
@@ -80,7 +81,7 @@ def pair_of_lists(files: FileTree, name: str) -> tuple[str | None, str | None]:
         for one, other in (("train", word), (word, "train")):
             if one in base:
                 partner = folder + slash + base.replace(one, other)
-                if has(files, partner):
+                if files.has(partner):
                     return (name, partner) if one == "train" else (partner, name)
     return None, None
 
@@ -96,13 +97,13 @@ def read_list(
     folder, slash, _ = list_name.rpartition("/")
     names = [folder + slash + path for _, path, _ in entries]
     for (line, path, _), name in zip(entries, names):
-        if not has(files, name):
+        if not files.has(name):
             raise DataError(
                 "open_dataset", f"line {line} of the list names a missing picture",
                 {"file": where, "picture": path[:200]}, "paths are relative to the list",
             )  # fmt: skip
     given = classes
-    if classes is None and has(files, folder + slash + "classes.txt"):
+    if classes is None and files.has(folder + slash + "classes.txt"):
         text = decode_text(files.read(folder + slash + "classes.txt"), "classes.txt")
         classes = [line.strip() for line in text.splitlines() if line.strip()]
     labels, classes = number_labels(entries, classes, where)
@@ -179,8 +180,3 @@ def decode_text(content: bytes, where: str) -> str:
             "open_dataset", f"the list is not UTF-8 text ({error.reason} at byte {error.start})",
             {"file": where}, "a data set is a name, a folder, a list of `path label` or an archive",
         ) from None  # fmt: skip
-
-
-def has(files: FileTree, name: str) -> bool:
-    """Whether a tree has a file. ListedFiles asks the disk, the others know."""
-    return files.has(name) if isinstance(files, ListedFiles) else name in files.names

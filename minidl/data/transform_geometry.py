@@ -95,7 +95,8 @@ class RandomCrop(Transform):
                 "RandomCrop", f"the window of {h}x{w} is larger than the padded image",
                 {"padded image": image.shape}, "put Resize() before it, or add padding",
             )  # fmt: skip
-        top, left = need_rng("RandomCrop", rng).integers((rows, columns))
+        rng = need_rng("RandomCrop", rng)
+        top, left = int(rng.integers(rows)), int(rng.integers(columns))
         return image[top : top + h, left : left + w]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minidl.data import ArrayDataset, DataLoader, Dataset, Subset, load_digits, transforms
+from minidl.data.loader import ItemRandom
 from minidl.errors import ArgumentError, DataError, MinidlError
 from tests.data.make import pixels
 
@@ -123,6 +124,22 @@ def test_augmentation_depends_on_seed_epoch_and_index_only():
     shuffled = DataLoader(dataset, 3, transform, shuffle=True, num_workers=2)
     for x, labels in epoch(shuffled):
         np.testing.assert_array_equal(x, first[labels])  # neither order nor batch matters
+
+
+def test_item_random_starts_afresh_at_each_item():
+    def draw(random, index):
+        rng = random.at(index)
+        rng.integers(5)  # leaves half of a 64-bit number behind
+        return [rng.random(), rng.normal(), rng.integers(1000)]
+
+    one, other = ItemRandom(3, 7), ItemRandom(3, 7)
+    forward = [draw(one, i) for i in range(50)]
+    backward = [draw(other, i) for i in reversed(range(50))][::-1]
+    assert forward == backward
+    first = np.array([row[0] for row in forward])
+    assert len(np.unique(first)) == 50 and abs(first.mean() - 0.5) < 0.2
+    for seed, epoch in ((3, 8), (4, 7), (2**63 - 1, 7)):
+        assert draw(ItemRandom(seed, epoch), 0) != forward[0]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
