@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -97,7 +98,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
     Raises:
         ArgumentError: an unknown name (the hint has the nearest) or a number out of range.
     """
-    given = {name: value for name, value in given.items() if value is not None}
+    given = clean(given)
     data = given.get("data", "digits")
     recipe = recipe_for(data)
     optimizer = choose("optimizer", given.get("optimizer", "sgd"), OPTIMIZERS)
@@ -126,6 +127,15 @@ def from_command_line(given: dict[str, Any]) -> Settings:
     settings = Settings(**(defaults | given))
     check(settings)
     return settings
+
+
+def clean(given: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, with absolute paths: a run can be resumed from anywhere."""
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in ("data", "data_dir"):
+        if name in given and given[name] not in RECIPES and os.path.exists(given[name]):
+            given[name] = os.path.abspath(given[name])
+    return given
 
 
 def check(settings: Settings) -> None:
@@ -184,7 +194,7 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
         raise CheckpointError(
             "train", "the checkpoint does not say how the run was set up", {}, "start a new run"
         )
-    given = {name: value for name, value in given.items() if value is not None}
+    given = clean(given)
     for name, value in given.items():
         more_epochs = name == "epochs" and value > stored[name]
         if name not in FREE and not more_epochs and value != stored[name]:

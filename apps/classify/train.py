@@ -20,6 +20,7 @@ from apps.classify.report import write_report
 from apps.classify.run_folder import BEST, CHECKPOINT, REPORT
 from apps.classify.warm_up import warm_up
 from minidl import callbacks, optim
+from minidl.errors import DataError
 from minidl.nn import CrossEntropyLoss, Module
 
 
@@ -58,8 +59,11 @@ def train(
         "model_arguments": arguments,
         "classes": data.train.classes,
         "preprocessing": data.preprocessing.config(),
+        "pictures": [len(data.train), len(data.validation or ())],
         "settings": settings.to_json(),
     }
+    if resume:
+        check_same_data(meta, minidl.io.load_checkpoint(folder / CHECKPOINT).meta, settings.data)
     validation = data.validation and evaluation_loader(data.validation, data.preprocessing)
     loader = training_loader(data, settings)
     look_on = make_callbacks(settings, folder, optimizer, meta, validation is not None)
@@ -89,6 +93,20 @@ def train(
     }
     finish(folder, figures, meta, data, evaluation, history, model, command)
     return figures
+
+
+def check_same_data(now: dict[str, Any], before: dict[str, Any], data: str) -> None:
+    """The data are what they were when the run began, as far as the checkpoint can tell.
+
+    Raises:
+        DataError
+    """
+    for key in ("classes", "pictures", "preprocessing", "model_arguments"):
+        if now[key] != before.get(key):
+            raise DataError(
+                "train", f"the data have changed since the run began: other {key}", {"data": data},
+                "start a new run",
+            )  # fmt: skip
 
 
 def introduction(settings: Settings, data: Data, model: Module) -> str:

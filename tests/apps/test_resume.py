@@ -1,6 +1,7 @@
 """A run that was killed goes on as if nothing had happened: the weights are equal, bit for bit."""
 
 import os
+import shutil
 import signal
 import time
 
@@ -130,3 +131,24 @@ def test_finished_run_may_have_more_epochs(halves, tmp_path):
     more = minidl("train", "--resume", folder, "--epochs", 3)
     assert more.exit_code == 0, more.output
     assert "after 3 epochs" in more.output
+
+
+def test_changed_data_are_noticed(halves, tmp_path):
+    data = shutil.copytree(halves, tmp_path / "data")
+    folder = tmp_path / "run"
+    first = minidl("train", "lenet", "--data", data, "--epochs", 1, "--output", folder)
+    assert first.exit_code == 0, first.output
+    (data / "train" / "top" / "0.png").unlink()
+    result = minidl("train", "--resume", folder, "--epochs", 2)
+    assert result.exit_code == 2
+    assert "the data have changed since the run began" in result.output
+
+
+def test_resume_from_another_folder(halves, tmp_path, monkeypatch):
+    monkeypatch.chdir(halves.parent)
+    folder = tmp_path / "run"
+    first = minidl("train", "lenet", "--data", halves.name, "--epochs", 1, "--output", folder)
+    assert first.exit_code == 0, first.output
+    monkeypatch.chdir(tmp_path)
+    again = minidl("train", "--resume", "run", "--data", halves, "--epochs", 2)
+    assert again.exit_code == 0, again.output
