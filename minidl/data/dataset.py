@@ -120,6 +120,10 @@ class Subset(Dataset):
 
     Raises:
         DataError: an index outside of the data set.
+
+    >>> digits = minidl.data.load_digits("train")
+    >>> minidl.data.Subset(digits, [5, 3]).names == [digits.names[5], digits.names[3]]
+    True
     """
 
     def __init__(self, dataset: Dataset, indices: Any):

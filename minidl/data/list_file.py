@@ -8,7 +8,8 @@
 Paths are relative to the list. The label is the name of a class, or in the whole list its number;
 then a file classes.txt beside the list, one name a line, may name them. A list with "train" in
 its name is for training if the same name with "test" (or "val") exists, which is for testing;
-any other list is split as folder.py says.
+any other list is split as folder.py says. In a folder or an archive that has a list, it is called
+train.txt or list.txt.
 """
 
 from __future__ import annotations

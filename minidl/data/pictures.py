@@ -28,7 +28,7 @@ SUFFIXES = (
 )  # fmt: skip
 # Pillow knows more, among them formats that run other programs (EPS).
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-MAX_PIXELS = 100_000_000  # a small file can claim to be a huge picture
+MAX_PIXELS = 89_478_485  # a small file can claim to be huge; Pillow warns from here on, too
 
 
 def read_picture(path: str | Path, channels: int | None = None) -> np.ndarray:
@@ -42,7 +42,7 @@ def read_picture(path: str | Path, channels: int | None = None) -> np.ndarray:
         uint8 (H, W, channels), upright.
 
     Raises:
-        DataError: missing, not a picture, damaged, or more than 100 million pixels.
+        DataError: missing, not a picture, damaged, or more than 89 million pixels.
     """
     return decode_picture(read_file(Path(path), "read_picture"), str(path), channels)
 

@@ -84,7 +84,11 @@ class Compose(Transform):
 
 
 class ToFloat(Transform):
-    """Bytes 0 to 255, (H, W, C), to float32 0 to 1, (C, H, W)."""
+    """Bytes 0 to 255, (H, W, C), to float32 0 to 1, (C, H, W).
+
+    >>> minidl.data.transforms.ToFloat()(minidl.full((1, 2, 1), 255, dtype="uint8").data)
+    array([[[1., 1.]]], dtype=float32)
+    """
 
     elementwise = True
 

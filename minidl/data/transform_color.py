@@ -24,7 +24,12 @@ IMAGENET_EIGENVECTORS = (
 
 
 class Grayscale(Transform):
-    """One channel: 0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601). Grey stays as it is."""
+    """One channel: 0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601). Grey stays as it is.
+
+    >>> image = minidl.full((1, 1, 3), 200, dtype="uint8").data
+    >>> minidl.data.transforms.Grayscale()(image)
+    array([[[200]]], dtype=uint8)
+    """
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         check_bytes("Grayscale", image)
@@ -34,7 +39,11 @@ class Grayscale(Transform):
 
 
 class ToRGB(Transform):
-    """Three channels: grey is repeated. Colour stays as it is."""
+    """Three channels: grey is repeated. Colour stays as it is.
+
+    >>> minidl.data.transforms.ToRGB()(minidl.full((1, 1, 1), 9, dtype="uint8").data)
+    array([[[9, 9, 9]]], dtype=uint8)
+    """
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         check_bytes("ToRGB", image)
@@ -104,6 +113,9 @@ class PCALighting(Transform):
         std: standard deviation of a; the paper has 0.1.
         variances: three eigenvalues of the colours' covariance; ImageNet's by default.
         components: its eigenvectors, a column for each eigenvalue, rows red, green, blue.
+
+    >>> minidl.data.transforms.PCALighting(0.1).config()["variances"]
+    [0.2175, 0.0188, 0.0045]
     """  # fmt: skip
 
     arguments = ("std", "variances", "components")

@@ -50,6 +50,10 @@ class CenterCrop(Transform):
 
     Args:
         size: pixels, one int or (height, width).
+
+    >>> image = minidl.zeros(30, 60, 3, dtype="uint8").data
+    >>> minidl.data.transforms.CenterCrop((20, 70))(image).shape
+    (20, 70, 3)
     """
 
     arguments = ("size",)
@@ -76,6 +80,9 @@ class RandomCrop(Transform):
 
     Raises:
         ShapeError: the padded image is smaller than the window.
+
+    >>> minidl.data.transforms.RandomCrop(32, padding=4).config()
+    {'name': 'RandomCrop', 'size': [32, 32], 'padding': [4, 4]}
     """
 
     arguments = ("size", "padding")
@@ -113,6 +120,9 @@ class RandomResizedCrop(Transform):
         scale: smallest and largest share of the area.
         ratio: smallest and largest width / height.
         filter: as in Resize.
+
+    >>> minidl.data.transforms.RandomResizedCrop(224).config()["scale"]
+    [0.08, 1.0]
     """
 
     arguments = ("size", "scale", "ratio", "filter")
@@ -154,6 +164,9 @@ class RandomHorizontalFlip(Transform):
 
     Args:
         p: probability, 0 to 1.
+
+    >>> minidl.data.transforms.RandomHorizontalFlip()
+    RandomHorizontalFlip(p=0.5)
     """
 
     arguments = ("p",)
@@ -173,6 +186,10 @@ class Pad(Transform):
     Args:
         padding: pixels added on each side; one int or (height, width).
         fill: their value, 0 (black) to 255.
+
+    >>> image = minidl.zeros(28, 28, 1, dtype="uint8").data
+    >>> minidl.data.transforms.Pad(2)(image).shape
+    (32, 32, 1)
     """
 
     arguments = ("padding", "fill")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minidl.data import ArrayDataset, Dataset, Subset, load_digits, split_dataset
@@ -88,6 +88,7 @@ def test_split_parts_are_disjoint_and_complete():
     assert other.names != larger.names
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.floats(0.05, 0.95))
 def test_split_does_not_move_items_when_others_come(n, fraction):
     names = [f"{i}.jpg" for i in range(100)]

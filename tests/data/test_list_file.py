@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minidl.data import open_dataset
@@ -39,6 +39,7 @@ def test_names_quotes_spaces_comments(folder):
     assert both(path)["sub/d#1.png"] == "cat"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -53,6 +54,16 @@ def test_quoted_paths_come_back(entries):
     entries = [(path, label) for path, label in entries if not path.isspace()]
     text = "\n".join(f'"{path}" {label}' for path, label in entries)
     assert [(p, k) for _, p, k in parse_list(text.encode(), "list")] == entries
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_list_or_a_data_error(content):
+    try:
+        for line, path, label in parse_list(content, "list"):
+            assert line > 0 and label and isinstance(path, str)
+    except DataError as error:
+        assert "list" in str(error)
 
 
 def test_numbers_and_class_names(folder):

@@ -1,4 +1,8 @@
 import gc
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -218,6 +222,37 @@ def test_leaving_a_loop_leaves_no_threads():
         for _ in DataLoader(colours(), 2, num_workers=4):
             raise KeyboardInterrupt
     assert not loader_threads()
+
+
+SLOW_LOOP = """
+import time
+from minidl.data import DataLoader, Dataset
+import numpy as np
+
+class Slow(Dataset):
+    classes = ["a"]
+    def __len__(self):
+        return 1000
+    def __getitem__(self, index):
+        time.sleep(0.05)
+        return np.zeros((2, 2, 1), np.uint8), 0
+
+for step, _ in enumerate(DataLoader(Slow(), 4, num_workers=3)):
+    if step == 0:
+        print("started", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_ends_the_loop_at_once():
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_LOOP],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=10)
+    assert error.rstrip().endswith("KeyboardInterrupt") and process.returncode != 0
 
 
 def test_no_more_than_asked_is_prepared_ahead():

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minidl.data import Vocabulary, pad_sequences, tokenize
@@ -38,6 +38,7 @@ def test_encode_and_decode():
     assert len(vocabulary) == 6 and "a" in vocabulary and "c" not in vocabulary
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.text(min_size=1), max_size=5), max_size=5))
 def test_json_keeps_everything(texts):
     vocabulary = Vocabulary.build(texts)
