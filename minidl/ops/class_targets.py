@@ -105,13 +105,15 @@ def class_axis(array: Any) -> int:
 
 def to_rows(x: Any) -> Any:
     """Scores (N, C, d1, ...) as contiguous rows (P, C)."""
-    axis = class_axis(x)
-    rows = array_module(x).moveaxis(x, axis, -1)
-    return array_module(x).ascontiguousarray(rows).reshape(-1, x.shape[axis])
+    xp = array_module(x)
+    if x.ndim > 2:
+        x = xp.moveaxis(x, 1, -1)
+    return xp.ascontiguousarray(x).reshape(-1, x.shape[-1])
 
 
 def from_rows(rows: Any, shape: tuple) -> Any:
     """Rows (P, C) as scores of `shape` again: a view, channels last in memory."""
-    axis = min(1, len(shape) - 1)
-    last = rows.reshape(shape[:axis] + shape[axis + 1 :] + (shape[axis],))
-    return array_module(rows).moveaxis(last, -1, axis)
+    if len(shape) <= 2:
+        return rows.reshape(shape)
+    rows = rows.reshape(shape[0], *shape[2:], shape[1])
+    return array_module(rows).moveaxis(rows, -1, 1)

@@ -13,8 +13,8 @@ smoothed part, and the mean over samples of labels divides by the sum of the wei
 those not ignored (so it is a weighted mean, NaN when all are ignored), but for probabilities by
 the number of samples.
 
-Fused, because softmax followed by a logarithm and its gradient would read and write the scores
-six times, and because p - onehot needs no division by a p that may be 0.
+Fused, because softmax, logarithm and their gradients one by one would write an array of the
+scores' size each, and because p - onehot needs no division by a p that may be 0.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class CrossEntropy(Function):
     def forward(self, x):
         xp = array_module(x)
         rows = to_rows(x)
-        labels = xp.ascontiguousarray(self.labels.reshape(-1), dtype=xp.int64)
+        # A copy: kernels trust labels, and the caller may write new ones before backward.
+        labels = xp.array(self.labels.reshape(-1), dtype=xp.int64)
         weight = xp.ones(rows.shape[1], x.dtype) if self.weight is None else self.weight
         weight = xp.ascontiguousarray(weight)
         settings = (labels, weight, self.ignore_index, self.smoothing)

@@ -30,7 +30,7 @@ class MultiMarginLoss(Function):
 
     def forward(self, x):
         xp = array_module(x)
-        label = xp.expand_dims(self.labels, -1)
+        label = xp.expand_dims(self.labels.copy(), -1)
         excess = xp.maximum(self.margin - xp.take_along_axis(x, label, -1) + x, 0)
         xp.put_along_axis(excess, label, 0, -1)  # the label does not compete with itself
         factor = xp.full(label.shape, 1 / x.shape[-1], x.dtype)

@@ -40,6 +40,8 @@ CASES = [
     case("weight", x, target, weighted=True),
     case("ignore", x, labels(7, classes=5, ignored=-100), ignore_index=-100),
     case("ignore-weight", x, labels(7, classes=5), ignore_index=2, weighted=True),
+    case("uint8", x, target.astype(np.uint8), weighted=True, oracle=False),
+    case("one-sample", normal(5), np.array(3), oracle=False),
     case("4d", x4, target4, weighted=True),
     case("4d-none-ignore", x4, target4, reduction="none", ignore_index=1),
 ]

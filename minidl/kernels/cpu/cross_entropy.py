@@ -11,7 +11,7 @@ from numba import njit, prange
 
 
 def forward(x, labels, weight, ignore_index, smoothing):
-    losses, largest, log_sum = (np.empty(len(x), x.dtype) for _ in range(3))
+    losses, largest, log_sum = np.empty((3, len(x)), x.dtype)
     forward_rows(x, labels, weight, ignore_index, smoothing, losses, largest, log_sum)
     return losses, largest, log_sum
 
