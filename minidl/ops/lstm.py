@@ -65,7 +65,6 @@ class LSTM(Function):
         xp = array_module(self.h)
         T, N, H = self.h[1:].shape
         gy = xp.zeros_like(self.h[1:]) if gy is None else self.in_order(gy)
-        gy = xp.where(self.valid[:, :, None], gy, 0)
         gh = xp.zeros_like(self.h[0]) if gh is None else gh
         gc = xp.zeros_like(self.c[0]) if gc is None else gc
         kernel = kernels.pick("lstm", gy)

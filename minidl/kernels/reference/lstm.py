@@ -29,7 +29,7 @@ def forward(z, h0, c0, w_hh, valid):
 def backward(gy, gh, gc, c, gates, w_hh, valid):
     """gz (T, N, 4H), and the gradients of h0 and c0.
 
-    gy (T, N, H) is 0 where valid is False; gh and gc come from h[T] and c[T].
+    gy (T, N, H) has no effect where valid is False; gh and gc are gradients of h[T] and c[T].
     """
     gz = np.zeros_like(gates)
     for t in reversed(range(len(gates))):
