@@ -250,6 +250,20 @@ def test_clone_keeps_the_memory_layout():
     assert x.clone().data.strides == x.data.strides
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: x + 1, lambda x: x * x, lambda x: x.exp(), lambda x: x**2, lambda x: x.double(),
+        lambda x: x + minidl.ones(1, 3, 1, 1), lambda x: minidl.where(x > 0, x, 0.0),
+        lambda x: x.clamp(0, 1), lambda x: x.maximum(x * 2), lambda x: minidl.cat([x, x], 1),
+        lambda x: x[1:],
+    ],
+)  # fmt: skip
+def test_activations_stay_channels_last(operation):
+    x = Tensor(np.ones((2, 5, 4, 3), np.float32).transpose(0, 3, 1, 2))
+    assert operation(x).data.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
 def test_iteration_and_membership():
     x = minidl.tensor([[1.0, 2.0], [3.0, 4.0]])
     assert [row.tolist() for row in x] == [[1, 2], [3, 4]] and len(x) == 2

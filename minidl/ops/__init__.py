@@ -53,6 +53,7 @@ from minidl.ops.elementary import (
 )
 from minidl.ops.embedding import embedding
 from minidl.ops.extremes import maximum, minimum
+from minidl.ops.flip import flip, roll
 from minidl.ops.hinge_embedding_loss import hinge_embedding_loss
 from minidl.ops.indexing import gather, getitem, index_select, setitem
 from minidl.ops.inplace import add_, copy_, div_, fill_, mul_, sub_, zero_
@@ -69,25 +70,21 @@ from minidl.ops.max_pool2d import max_pool2d
 from minidl.ops.mse_loss import mse_loss
 from minidl.ops.multi_margin_loss import multi_margin_loss
 from minidl.ops.nll_loss import nll_loss
+from minidl.ops.norm import norm
 from minidl.ops.normalize import normalize
 from minidl.ops.pad import pad
 from minidl.ops.pairwise_distance import cdist, pairwise_distance
-from minidl.ops.reductions import cumsum, logsumexp, mean, norm, prod, std, sum, var
+from minidl.ops.reductions import cumsum, logsumexp, mean, prod, sum
 from minidl.ops.relu import relu
 from minidl.ops.remainder import floor_divide, remainder
+from minidl.ops.repetition import broadcast_to, expand, repeat, tile
 from minidl.ops.selection import amax, amin, argmax, argmin, max, min
 from minidl.ops.shape import (
-    broadcast_to,
     contiguous,
-    expand,
     flatten,
-    flip,
     permute,
-    repeat,
     reshape,
-    roll,
     squeeze,
-    tile,
     transpose,
     transpose_matrix,
     unsqueeze,
@@ -97,6 +94,7 @@ from minidl.ops.softmax import log_softmax, softmax
 from minidl.ops.softplus import softplus
 from minidl.ops.tanh import tanh
 from minidl.ops.unfold import unfold
+from minidl.ops.variance import std, var
 from minidl.ops.where import clamp, masked_fill, where
 
 __all__ = [

@@ -1,21 +1,19 @@
-"""The same elements in another shape or order.
+"""The same elements in another shape or order of dimensions.
 
-Each of these only moves elements, so the gradient is moved back: the inverse permutation for
-permute, the inverse reshape for reshape, and the sum over copies where elements were repeated
-(expand, repeat). Where NumPy can, the result shares memory with the input, as in PyTorch.
+The gradient goes the way back: the inverse reshape, the inverse permutation. Where NumPy can, the
+result shares memory with the input, as in PyTorch. Stretching and copying are in repetition.py,
+reversing and rolling in flip.py.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
-from minidl.ops.broadcasting import unbroadcast
 from minidl.shapes import check_tensor, normalize_dim, normalize_dims
 from minidl.tensor import Tensor
 
@@ -41,58 +39,6 @@ class Permute(Function):
 
     def backward(self, gy):
         return gy.transpose(np.argsort(self.dims))
-
-
-class Expand(Function):
-    def __init__(self, shape):
-        self.shape = shape
-
-    def forward(self, x):
-        self.x_shape = x.shape
-        return array_module(x).broadcast_to(x, self.shape)
-
-    def backward(self, gy):
-        return unbroadcast(gy, self.x_shape)
-
-
-class Repeat(Function):
-    """Whole copies side by side. In gy, dimension i is (copy, place) with repeats[i] copies."""
-
-    def __init__(self, repeats):
-        self.repeats = repeats
-
-    def forward(self, x):
-        self.x_shape = x.shape
-        return array_module(x).tile(x, self.repeats)
-
-    def backward(self, gy):
-        sizes = (1,) * (len(self.repeats) - len(self.x_shape)) + self.x_shape
-        copies = [size for pair in zip(self.repeats, sizes) for size in pair]
-        gx = gy.reshape(copies).sum(axis=tuple(range(0, len(copies), 2)))
-        return gx.reshape(self.x_shape)
-
-
-class Flip(Function):
-    def __init__(self, dims):
-        self.dims = dims
-
-    def forward(self, x):
-        return array_module(x).flip(x, self.dims)
-
-    def backward(self, gy):
-        return array_module(gy).flip(gy, self.dims)
-
-
-class Roll(Function):
-    def __init__(self, shifts, dims):
-        self.shifts, self.dims = shifts, dims
-
-    def forward(self, x):
-        return array_module(x).roll(x, self.shifts, self.dims)
-
-    def backward(self, gy):
-        back = tuple(-shift for shift in self.shifts)
-        return array_module(gy).roll(gy, back, self.dims)
 
 
 class Contiguous(Function):
@@ -268,146 +214,6 @@ def transpose_matrix(input: Tensor) -> Tensor:
             "name the dimensions: input.transpose(-1, -2) or input.permute(...)",
         )  # fmt: skip
     return Permute(tuple(range(input.data.ndim))[::-1]).apply(input)
-
-
-def expand(input: Tensor, *sizes: int | tuple[int, ...]) -> Tensor:
-    """Stretch dimensions of size 1 without copying; new dimensions may come in front.
-
-    Args:
-        input: any shape.
-        sizes: the new shape; -1 keeps a size.
-
-    Returns:
-        A read-only view.
-
-    Raises:
-        ShapeError: a size other than 1 would change.
-
-    >>> minidl.tensor([[1.0], [2.0]]).expand(-1, 3)
-    tensor([[1., 1., 1.],
-            [2., 2., 2.]])
-    """
-    check_tensor("expand", input=input)
-    wanted = int_sequence("expand", "sizes", sizes)
-    extra = len(wanted) - input.data.ndim
-    old = (None,) * extra + input.data.shape
-    shape = tuple(o if w == -1 and o is not None else w for w, o in zip(wanted, old))
-    fits = extra >= 0 and all(w >= 0 and o in (None, 1, w) for w, o in zip(shape, old))
-    if not fits:
-        raise ShapeError(
-            "expand", "only dimensions of size 1 stretch, and new ones come in front",
-            {"input": input, "sizes": wanted},
-        )  # fmt: skip
-    return Expand(shape).apply(input)
-
-
-def broadcast_to(input: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """expand() with the new shape as one tuple.
-
-    Args:
-        input: any shape.
-        shape: the new shape; -1 keeps a size.
-
-    Returns:
-        A read-only view.
-
-    Raises:
-        ShapeError: a size other than 1 would change.
-    """
-    return expand(input, shape)
-
-
-def repeat(input: Tensor, *repeats: int | tuple[int, ...]) -> Tensor:
-    """Copies side by side along each dimension; new dimensions may come in front.
-
-    Args:
-        input: any shape.
-        repeats: how many copies along each dimension of the result.
-
-    Returns:
-        Sizes multiplied by repeats.
-
-    Raises:
-        ArgumentError: fewer repeats than dimensions, or a negative one.
-
-    >>> minidl.tensor([1, 2]).repeat(2, 2)
-    tensor([[1, 2, 1, 2],
-            [1, 2, 1, 2]])
-    """
-    check_tensor("repeat", input=input)
-    counts = int_sequence("repeat", "repeats", repeats)
-    if len(counts) < input.data.ndim or any(n < 0 for n in counts):
-        raise ArgumentError(
-            "repeat", "repeats is one number >= 0 for each dimension",
-            {"input": input, "repeats": counts},
-        )  # fmt: skip
-    return Repeat(counts).apply(input)
-
-
-def tile(input: Tensor, *dims: int | tuple[int, ...]) -> Tensor:
-    """repeat(), with missing numbers in front taken as 1.
-
-    Args:
-        input: any shape.
-        dims: how many copies along the last len(dims) dimensions.
-
-    Returns:
-        Sizes multiplied by dims.
-
-    Raises:
-        ArgumentError: a negative number.
-    """
-    check_tensor("tile", input=input)
-    counts = int_sequence("tile", "dims", dims)
-    return repeat(input, (1,) * (input.data.ndim - len(counts)) + counts)
-
-
-def flip(input: Tensor, *dims: int | tuple[int, ...]) -> Tensor:
-    """Reverse the order along dimensions.
-
-    Args:
-        input: any shape.
-        dims: the dimensions.
-
-    Returns:
-        input's shape.
-
-    Raises:
-        ArgumentError: there is no such dimension.
-
-    >>> minidl.tensor([1, 2, 3]).flip(0)
-    tensor([3, 2, 1])
-    """
-    check_tensor("flip", input=input)
-    axes = normalize_dims("flip", int_sequence("flip", "dims", dims), input.data.ndim)
-    return Flip(axes).apply(input)
-
-
-def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """Move elements along dimensions; those that leave at the end enter at the start.
-
-    Args:
-        input: any shape.
-        shifts: by how many places, an int or one for each of dims.
-        dims: the dimensions; by default the flattened tensor is rolled.
-
-    Returns:
-        input's shape.
-
-    Raises:
-        ArgumentError: there is no such dimension, or another number of shifts than dims.
-
-    >>> minidl.tensor([1, 2, 3]).roll(1)
-    tensor([3, 1, 2])
-    """
-    check_tensor("roll", input=input)
-    shifts = int_sequence("roll", "shifts", (shifts,))
-    if dims is None:
-        return Roll(shifts[:1], (0,)).apply(input.reshape(-1)).reshape(input.shape)
-    axes = normalize_dims("roll", dims, input.data.ndim)
-    if len(axes) != len(shifts):
-        raise ArgumentError("roll", "one shift for each of dims", {"shifts": shifts, "dims": dims})
-    return Roll(shifts, axes).apply(input)
 
 
 def contiguous(input: Tensor) -> Tensor:

@@ -1,0 +1,115 @@
+"""Variance and standard deviation.
+
+    var    y = sum (x_i - mean)^2 / (n - c)      gx_i = gy 2 (x_i - mean) / (n - c)
+    std    y = sqrt(var)                         gx_i = gy (x_i - mean) / ((n - c) y)
+
+c is 1, Bessel's correction, as in PyTorch. std is not differentiable at 0; its gradient there is
+0, as in PyTorch. Two passes, the mean first: a sum of squares minus a squared sum would cancel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.device import array_module
+from minidl.errors import ArgumentError
+from minidl.ops.reductions import Dims, Reduction, check_reduction, count, divide_or_zero
+from minidl.tensor import Tensor
+
+
+class Var(Reduction):
+    def __init__(self, axes, keepdim, correction):
+        super().__init__(axes, keepdim)
+        self.correction = correction
+
+    def forward(self, x):
+        n = count(x.shape, self.axes)
+        self.centered = x - x.sum(axis=self.axes, keepdims=True) / max(n, 1)
+        freedom = max(n - self.correction, 0)
+        # One value has no variance: 0 / 0 is NaN, as in PyTorch.
+        self.scale = x.dtype.type(1 / freedom if freedom else np.nan)
+        y = (self.centered * self.centered).sum(axis=self.axes, keepdims=self.keepdim)
+        return y * self.scale
+
+    def backward(self, gy):
+        return self.stretchable(gy) * (2 * self.scale) * self.centered
+
+
+class Std(Var):
+    def forward(self, x):
+        self.y = array_module(x).sqrt(super().forward(x))
+        return self.y
+
+    def backward(self, gy):
+        return super().backward(divide_or_zero(gy, 2 * self.y))
+
+
+def var(
+    input: Tensor,
+    dim: Dims = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> Tensor:
+    """The variance, sum (x - mean)^2 / (n - correction).
+
+    Args:
+        input: floating point, any shape.
+        dim: dimensions to reduce, all by default.
+        unbiased: True for correction = 1, False for 0.
+        keepdim: keep the reduced dimensions with size 1.
+        correction: overrides unbiased.
+
+    Returns:
+        input's shape without the reduced dimensions; NaN where n <= correction.
+
+    Raises:
+        ArgumentError: there is no such dimension.
+        DtypeError: not floating point.
+
+    >>> minidl.tensor([1.0, 2.0, 3.0]).var()
+    tensor(1.)
+    """
+    axes = check_reduction("var", input, dim, floating=True)
+    return Var(axes, keepdim, freedom_lost("var", unbiased, correction)).apply(input)
+
+
+def std(
+    input: Tensor,
+    dim: Dims = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> Tensor:
+    """The standard deviation, the square root of the variance. Its gradient is 0 where it is 0.
+
+    Args:
+        input: floating point, any shape.
+        dim: dimensions to reduce, all by default.
+        unbiased: True for correction = 1, False for 0.
+        keepdim: keep the reduced dimensions with size 1.
+        correction: overrides unbiased.
+
+    Returns:
+        input's shape without the reduced dimensions; NaN where n <= correction.
+
+    Raises:
+        ArgumentError: there is no such dimension.
+        DtypeError: not floating point.
+
+    >>> minidl.tensor([1.0, 5.0]).std(unbiased=False)
+    tensor(2.)
+    """
+    axes = check_reduction("std", input, dim, floating=True)
+    return Std(axes, keepdim, freedom_lost("std", unbiased, correction)).apply(input)
+
+
+def freedom_lost(op: str, unbiased: bool, correction: int | None) -> int:
+    """The c of n - c."""
+    if correction is None:
+        return 1 if unbiased else 0
+    if not isinstance(correction, int | np.integer) or correction < 0:
+        raise ArgumentError(op, "correction is an int >= 0", {"correction": correction})
+    return int(correction)
