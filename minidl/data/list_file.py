@@ -27,6 +27,7 @@ from minidl.data.pictures import PictureDataset, common_channels
 from minidl.errors import DataError
 
 LINE = re.compile(r"""("(?P<quoted>[^"]*)"|(?P<path>\S.*?))\s+("(?P<name>[^"]+)"|(?P<word>\S+))""")
+MAX_LINE = 8192  # characters; no path is that long, and matching takes the square of it
 NAMES = ("train.txt", "list.txt")  # what a list in a folder or archive is called
 TEST_NAMES = ("test", "val")
 
@@ -123,7 +124,7 @@ def parse_list(content: bytes, where: str) -> list[tuple[int, str, str]]:
         line = line.strip()
         if not line or line.startswith("#"):
             continue
-        match = LINE.fullmatch(line)
+        match = LINE.fullmatch(line) if len(line) <= MAX_LINE else None
         if not match:
             raise DataError(
                 "open_dataset", f"line {number} is not `path label`",

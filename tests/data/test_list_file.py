@@ -95,6 +95,8 @@ def test_a_list_inside_of_a_folder(folder):
 BAD = {
     "empty": ("# nothing\n", "the list is empty"),
     "one word": ("a.png cat\nb.png\n", "line 2 is not `path label`"),
+    "endless line": ("a" + " " * 1_000_000 + "\n", "line 1 is not"),
+    "endless word": ("a.png x" + " x" * 500_000 + '"\n', "line 1 is not"),
     "open quote": ('"a.png cat\n', "missing picture"),
     "missing": ("a.png x\nz.png x\n", "line 2 of the list names a missing picture"),
     "mixed labels": ("a.png 0\ng.png cat\n", "all names or all numbers"),
