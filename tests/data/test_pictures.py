@@ -39,6 +39,9 @@ def test_jpeg_and_gif():
     frames = [Image.new("L", (4, 3), value) for value in (10, 200)]
     animation = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert (decode(animation, 1) == 10).all()  # the first picture of an animation
+    two = Image.fromarray(smooth)
+    pair = encode(two, "MPO", save_all=True, append_images=[two], quality=95)  # as phones write
+    assert abs(decode(pair).astype(int) - smooth).max() < 12
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
