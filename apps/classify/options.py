@@ -9,7 +9,7 @@ from typing import Any
 
 import models
 from minidl.errors import ArgumentError, CheckpointError, nearest
-from minidl.kernels import CPU_SETS
+from minidl.kernels import CPU_SETS, cpu_kernels
 
 OPTIMIZERS = {  # name -> (learning rate, weight decay), where a recipe has nothing better
     "sgd": (0.02, 5e-4),
@@ -67,7 +67,7 @@ class Settings:
         data_dir: where to look for it first.
         epochs, batch_size, lr, momentum, weight_decay, seed: as everywhere.
         optimizer: a key of OPTIMIZERS.
-        schedule: one of SCHEDULES, see train.make_scheduler.
+        schedule: one of SCHEDULES, see learning.make_scheduler.
         cpu_kernels: "numba" or "reference".
         early_stopping: stop after so many epochs without a better validation loss, or None.
         workers: threads that prepare batches; the result does not depend on it.
@@ -120,7 +120,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         "weight_decay": weight_decay,
         "schedule": "cosine",
         "seed": 0,
-        "cpu_kernels": "numba",
+        "cpu_kernels": cpu_kernels(),  # numba, unless MINIDL_CPU_KERNELS says otherwise
         "early_stopping": None,
         "workers": 1,
     }

@@ -25,6 +25,7 @@ from minidl.io.atomic import write_atomically
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
 RUN = "run.json"
+METRICS = "metrics.jsonl"
 REPORT = "report.html"
 
 

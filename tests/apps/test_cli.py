@@ -120,10 +120,13 @@ def test_optimizers_learn(halves, tmp_path, optimizer):
 
 
 def test_early_stopping_ends_before_its_epochs(halves, tmp_path):
-    result = minidl("train", "lenet", "--data", halves, "--epochs", 40, "--early-stopping", 1,
+    result = minidl("train", "lenet", "--data", halves, "--epochs", 40, "--early-stopping", 2,
                     "--lr", 0.1, "--json", "--output", tmp_path / "run")  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert last_json(result.output)["epochs"] < 40
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["val_loss"] for line in lines]
+    assert len(losses) < 40 and len(losses) - 1 - int(np.argmin(losses)) == 2
+    assert last_json(result.output)["epochs"] == len(losses)
     evaluated = minidl("evaluate", tmp_path / "run", "--json")  # of the same weights
     assert last_json(evaluated.output)["test_loss"] == pytest.approx(
         json.loads((tmp_path / "run" / "run.json").read_text())["test_loss"], rel=1e-6
