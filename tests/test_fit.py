@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -434,6 +435,14 @@ def test_checkpoint_times(tmp_path, options, steps):
     assert saves.steps == steps
 
 
+def test_checkpoint_in_another_thread(tmp_path):
+    """Signals belong to the main thread; elsewhere a run saves all the same."""
+    thread = threading.Thread(target=fit_with, args=[callbacks.Checkpoint(tmp_path)])
+    thread.start()
+    thread.join()
+    assert minidl.io.load_checkpoint(tmp_path / "checkpoint.safetensors").run["step"] == 20
+
+
 def test_checkpoint_folder_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="cannot make the folder"):
@@ -585,6 +594,24 @@ def test_tensorboard(tmp_path):
     assert image.encoded_image_string.startswith(b"\x89PNG")
     # 4 kernels of 1x4 as 2x2 cells with a border pixel, four times as large
     assert (image.width, image.height) == (2 * 5 * 4, 2 * 2 * 4)
+
+
+def test_tensorboard_on_a_full_disk(tmp_path, monkeypatch):
+    import errno
+
+    def full(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer").EventFileWriter
+    monkeypatch.setattr(writer, "flush", full)
+    with pytest.raises(CheckpointError, match="TensorBoard: cannot write events: the disk is full"):
+        fit_with(callbacks.TensorBoard(tmp_path))
+
+
+def test_tensorboard_folder_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="TensorBoard: cannot write events"):
+        fit_with(callbacks.TensorBoard(tmp_path / "file"))
 
 
 def test_tile_shows_each_kernel():

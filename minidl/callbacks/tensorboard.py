@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from minidl.callbacks.callback import Callback
 from minidl.device import to_device
+from minidl.errors import CheckpointError
+from minidl.io.atomic import reason
 
 
 class TensorBoard(Callback):
@@ -25,6 +28,9 @@ class TensorBoard(Callback):
         folder: where to write; it is made if it does not exist.
         filters: after each epoch, show the kernels of the first convolution as a picture.
 
+    Raises:
+        CheckpointError: in a run, when the disk is full or the folder cannot be written to.
+
     >>> import tempfile
     >>> callback = minidl.callbacks.TensorBoard(tempfile.mkdtemp())
     """
@@ -37,11 +43,11 @@ class TensorBoard(Callback):
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        self.writer = EventFileWriter(str(self.folder))
+        self.writer = self.safely(lambda: EventFileWriter(str(self.folder)))
         if run.step:
             # Tells TensorBoard to forget events of this step and later ones in older files.
             log = SessionLog(status=SessionLog.START)
-            self.writer.add_event(Event(wall_time=time.time(), step=run.step + 1, session_log=log))
+            self.add(Event(step=run.step + 1, session_log=log))
 
     def on_step_end(self, run) -> None:
         self.scalar("step/loss", run.loss_value, run.step)
@@ -59,17 +65,17 @@ class TensorBoard(Callback):
         weight = first_kernels(run.model) if self.filters else None
         if weight is not None:
             self.picture("filters", tile(weight), run.step)
-        self.writer.flush()
+        self.safely(self.writer.flush)
 
     def on_fit_end(self, run) -> None:
         if self.writer is not None:
-            self.writer.close()
-            self.writer = None
+            close, self.writer = self.writer.close, None
+            self.safely(close)
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        self.write(Summary.Value(tag=tag, simple_value=value), step)
+        self.add_value(Summary.Value(tag=tag, simple_value=value), step)
 
     def picture(self, tag: str, pixels: np.ndarray, step: int) -> None:
         """Write an (H, W, 3) uint8 picture."""
@@ -82,14 +88,28 @@ class TensorBoard(Callback):
         image = Summary.Image(
             height=height, width=width, colorspace=channels, encoded_image_string=file.getvalue()
         )
-        self.write(Summary.Value(tag=tag, image=image), step)
+        self.add_value(Summary.Value(tag=tag, image=image), step)
 
-    def write(self, value: Any, step: int) -> None:
+    def add_value(self, value: Any, step: int) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        event = Event(wall_time=time.time(), step=step, summary=Summary(value=[value]))
-        self.writer.add_event(event)
+        self.add(Event(step=step, summary=Summary(value=[value])))
+
+    def add(self, event: Any) -> None:
+        event.wall_time = time.time()
+        self.safely(lambda: self.writer.add_event(event))
+
+    def safely(self, write: Callable[[], Any]) -> Any:
+        """Turn what the system says about a full disk into an error that names the folder."""
+        try:
+            return write()
+        except OSError as error:
+            raise CheckpointError(
+                "TensorBoard",
+                f"cannot write events: {reason(error)}",
+                {"folder": str(self.folder)},
+            ) from error
 
 
 def first_kernels(model: Any) -> np.ndarray | None:

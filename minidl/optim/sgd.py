@@ -83,7 +83,7 @@ class SGD(Optimizer):
             else:
                 v = state["momentum_buffer"]
                 v *= momentum
-                v += (1 - group["dampening"]) * g
+                v += (1 - group["dampening"]) * g if group["dampening"] else g
             v = state["momentum_buffer"]
             g = g + momentum * v if group["nesterov"] else v
         p -= lr * g
