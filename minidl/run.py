@@ -171,10 +171,8 @@ class Run:
         for name, saved in state["callbacks"].items():
             callbacks[name].load_state_dict(saved)
         self.step, self.batch = int(state["step"]), int(state["batch"])
-        self.history, self.stop = (
-            [dict(metrics) for metrics in state["history"]],
-            bool(state["stop"]),
-        )
+        self.history = [dict(metrics) for metrics in state["history"]]
+        self.stop = bool(state["stop"])
         self.metrics = self.history[-1] if self.history else {}
         self.epoch = len(self.history)
         self.totals = Totals(**state["totals"])

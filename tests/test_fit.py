@@ -554,6 +554,25 @@ def test_nan_in_a_buffer():
 
 
 @ignore_numpy
+def test_nan_in_a_gradient_alone():
+    """The square root of 0 is 0, its slope is infinite."""
+
+    class Root(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(np.zeros(3, np.float32))
+            self.other = nn.Linear(12, 3)
+
+        def forward(self, x):
+            return self.other(x.reshape(x.shape[0], 12)) + (self.scale * self.scale).sum().sqrt()
+
+    model = Root()
+    message = nan_error(model)
+    assert "the loss is finite, but not its gradient by scale" in message
+    assert (model.scale.data == 0).all()
+
+
+@ignore_numpy
 def test_diverging_run_stops_with_the_weights_named():
     """With a learning rate far too large, whatever breaks first is named."""
     model = nn.Linear(2, 1)

@@ -1,4 +1,4 @@
-"""Stop when the loss is no longer a number, and say where it came from."""
+"""Stop when the loss or a gradient is no longer a number, and say where it came from."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from minidl.tensor import HookHandle, Tensor
 
 
 class StopOnNaN(Callback):
-    """Raise NonFiniteError as soon as a loss is NaN or infinite, before it reaches the weights.
+    """Raise NonFiniteError for a NaN or infinite loss or gradient, before it reaches the weights.
 
-    The batch is run again with the same random numbers, watching each module, to name the first
-    one whose output is not finite although its inputs are.
+    For a loss, the batch is run again with the same random numbers, watching each module, to name
+    the first one whose output is not finite although its inputs are.
 
     >>> callback = minidl.callbacks.StopOnNaN()
     """
@@ -37,11 +37,22 @@ class StopOnNaN(Callback):
         random.set_state(self.random_state)
         with np.errstate(all="ignore"):  # NumPy warned already, in the forward pass
             cause, hint = find_cause(run.model, run.x, run.loss_function, run.labels)
+        self.fail(run, f"the loss is {run.loss.item()}: {cause}", hint)
+
+    def on_gradients(self, run) -> None:
+        bad = [
+            name
+            for name, p in run.model.named_parameters()
+            if p.grad is not None and p.requires_grad and not is_finite(p.grad)
+        ]
+        if bad:
+            rule = f"the loss is finite, but not its gradient by {first_of(bad)}"
+            self.fail(run, rule, "look for a root, power or logarithm at 0")
+
+    def fail(self, run, rule: str, hint: str) -> None:
+        lr = run.optimizer.param_groups[0]["lr"]
         raise NonFiniteError(
-            "fit",
-            f"the loss is {run.loss.item()}: {cause}",
-            {"epoch": run.epoch, "step": run.step + 1, "lr": run.optimizer.param_groups[0]["lr"]},
-            hint,
+            "fit", rule, {"epoch": run.epoch, "step": run.step + 1, "lr": lr}, hint
         )
 
 
@@ -52,8 +63,7 @@ def find_cause(model: Module, x: Any, loss: Any, labels: Any) -> tuple[str, str]
     """What made the loss non-finite, and what to do about it."""
     bad = [name for name, p in model.named_parameters() if not is_finite(p)]
     if bad:
-        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
-        return f"an earlier step left NaN or inf in {', '.join(bad[:3])}{more}", SMALLER_STEPS
+        return f"an earlier step left NaN or inf in {first_of(bad)}", SMALLER_STEPS
     bad = [name for name, buffer in model.named_buffers() if not is_finite(buffer)]
     if bad:
         return f"NaN or inf is in the buffer {bad[0]}", "look at the data of the steps before"
@@ -108,6 +118,12 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(part)
     elif isinstance(value, dict):
         yield from tensors_in(list(value.values()))
+
+
+def first_of(names: list[str]) -> str:
+    """'a, b, c and 4 more'."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def type_name(function: Any) -> str:

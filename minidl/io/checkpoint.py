@@ -47,7 +47,7 @@ class CheckpointContent:
     Attributes:
         model: name -> Tensor, for Module.load_state_dict.
         optimizer: for Optimizer.load_state_dict, None if none was saved.
-        run: state of the training run (minidl.fit.Run.state_dict), {} if none was saved.
+        run: state of the training run (minidl.run.Run.state_dict), {} if none was saved.
         meta: what the caller of save_checkpoint wanted to keep: how to build the model, ...
     """
 
@@ -136,7 +136,7 @@ def load_checkpoint(path: str | Path) -> CheckpointContent:
     return CheckpointContent(model, **parts)
 
 
-# --- the file -------------------------------------------------------------------------------------
+# --- the file -----------------------------------------------------------------------------------
 
 
 class Damaged(Exception):
@@ -217,20 +217,23 @@ def hint_for(data: bytes) -> str:
 # --- trees of JSON values and tensors -----------------------------------------------------------
 
 
-def store(name: str, value: Any, tensors: dict[str, np.ndarray]) -> None:
-    """Put a Tensor or array under a name, contiguous and on the CPU."""
+def store(name: str, value: Any, tensors: dict[str, np.ndarray]) -> str:
+    """Put a Tensor or array under a name, contiguous and on the CPU; returns the name."""
+    while name in tensors:  # {"a": {"b": x}, "a.b": y} lead to the same one
+        name += "_"
     array = to_device(value.data if isinstance(value, Tensor) else value, "cpu")
     if array.dtype not in DTYPES:
         raise CheckpointError(
             "save_checkpoint", f"{name} has a dtype that cannot be saved", {"dtype": array.dtype}
         )
     tensors[name] = np.asarray(array, order="C")
+    return name
 
 
 def pack(tree: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
     """The tree as JSON values. Its tensors move to `tensors`, under the path that leads to them.
 
-    A tensor becomes {"$tensor": path}; NaN and infinities, which JSON has not, {"$float": "nan"}.
+    A tensor becomes {"$tensor": name}; NaN and infinities, which JSON has not, {"$float": "nan"}.
     """
     if isinstance(tree, dict):
         check_keys(tree, path)
@@ -244,8 +247,7 @@ def pack(tree: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
     if isinstance(tree, float):
         return tree if math.isfinite(tree) else {"$float": str(tree)}
     if isinstance(tree, Tensor | np.ndarray) or hasattr(tree, "__cuda_array_interface__"):
-        store(path, tree, tensors)
-        return {"$tensor": path}
+        return {"$tensor": store(path, tree, tensors)}
     raise CheckpointError(
         "save_checkpoint",
         f"{path} is of a type that JSON does not have",

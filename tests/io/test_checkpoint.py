@@ -103,6 +103,13 @@ def test_run_state_round_trip(path):
     np.testing.assert_array_equal(run["best"]["weights"].data, np.arange(6.0).reshape(2, 3).T)
 
 
+def test_dots_in_keys_do_not_collide(tmp_path):
+    run = {"a": {"b": np.zeros(2)}, "a.b": np.ones(3)}
+    save_checkpoint(tmp_path / "a", nn.Module(), run=run)
+    loaded = load_checkpoint(tmp_path / "a").run
+    assert loaded["a"]["b"].tolist() == [0, 0] and loaded["a.b"].tolist() == [1, 1, 1]
+
+
 def test_other_software_reads_the_weights(path):
     safetensors = pytest.importorskip("safetensors.numpy")
     weights = safetensors.load_file(path)
