@@ -41,7 +41,7 @@ def window_output(size: int, kernel: int, stride: int, padding: int, dilation: i
 
 
 def check_floating(op: str, **tensors: Any) -> None:
-    """All are Tensors (None is skipped), floating point, of one dtype and on one device.
+    """All are Tensors (or None, as in check_tensor), floating point, of one dtype and device.
 
     Raises:
         DtypeError, DeviceError
@@ -51,9 +51,11 @@ def check_floating(op: str, **tensors: Any) -> None:
     except AttributeError:
         check_tensor(op, **tensors)
         raise
-    if kinds.count(kinds[0]) == len(kinds) and kinds[0][0].kind == "f":
+    if len(set(kinds)) == 1 and kinds[0][0].kind == "f" and tensors.get("input", 0) is not None:
         return  # the usual case; what follows finds out what is wrong
     check_tensor(op, **tensors)
+    if not kinds:
+        return
     if any(dtype.kind != "f" for dtype, _ in kinds):
         raise DtypeError(
             op, "expects floating-point tensors", with_dtypes(tensors),
@@ -80,18 +82,25 @@ def check_ndim(op: str, name: str, x: Any, ndim: int, dims: str) -> None:
         raise ShapeError(op, f"{name} has {ndim} dimensions {dims}", {name: x})
 
 
+REQUIRED = {"input", "other", "target", "index", "mask", "condition"}
+
+
 def check_tensor(op: str, **arguments: Any) -> None:
-    """Each argument is a Tensor (None is skipped): a forgotten minidl.tensor(...) says so."""
+    """Each argument is a Tensor: a forgotten minidl.tensor(...) says so.
+
+    None is accepted where it can stand for a missing tensor (bias, h0), not for an input.
+    """
     from minidl.tensor import Tensor
 
     for name, value in arguments.items():
-        if value is not None and not isinstance(value, Tensor):
-            raise DtypeError(
-                op,
-                f"{name} must be a Tensor",
-                {name: type(value).__name__},
-                f"wrap it: minidl.tensor({name})",
-            )
+        if isinstance(value, Tensor) or (value is None and name not in REQUIRED):
+            continue
+        raise DtypeError(
+            op,
+            f"{name} must be a Tensor",
+            {name: type(value).__name__},
+            f"wrap it: minidl.tensor({name})" if value is not None else "",
+        )
 
 
 def normalize_dim(op: str, dim: int, ndim: int) -> int:
@@ -124,3 +133,11 @@ def normalize_dims(op: str, dim: Any, ndim: int) -> tuple[int, ...]:
     if len(set(dims)) != len(dims):
         raise ArgumentError(op, "each dimension is named once", {"dim": tuple(dim)})
     return dims if ndim else ()
+
+
+def check_keepdim(op: str, keepdim: Any) -> None:
+    """keepdim is a bool: x.sum(0, 1) says that two dimensions are one tuple."""
+    if not isinstance(keepdim, bool | np.bool_):
+        raise ArgumentError(
+            op, "keepdim is a bool", {"keepdim": keepdim}, "several dimensions: dim=(0, 1)"
+        )

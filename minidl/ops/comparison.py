@@ -9,7 +9,7 @@ from typing import Any
 from minidl.device import array_module
 from minidl.errors import DtypeError
 from minidl.ops.broadcasting import operands
-from minidl.shapes import check_tensor, normalize_dims
+from minidl.shapes import check_keepdim, check_tensor, normalize_dims
 from minidl.tensor import Tensor
 
 
@@ -272,6 +272,7 @@ def any(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool =
         bools, without the reduced dimensions.
     """
     check_tensor("any", input=input)
+    check_keepdim("any", keepdim)
     axes = normalize_dims("any", dim, input.data.ndim)
     return Tensor(array_module(input.data).any(input.data, axis=axes, keepdims=keepdim))
 
@@ -291,6 +292,7 @@ def all(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool =
     tensor([ True, False])
     """
     check_tensor("all", input=input)
+    check_keepdim("all", keepdim)
     axes = normalize_dims("all", dim, input.data.ndim)
     return Tensor(array_module(input.data).all(input.data, axis=axes, keepdims=keepdim))
 
@@ -321,8 +323,10 @@ def allclose(
     Returns:
         A Python bool.
     """
+    if not isinstance(rtol, int | float) or not isinstance(atol, int | float):
+        raise DtypeError("allclose", "tolerances are numbers", {"rtol": rtol, "atol": atol})
     a, b = operands("allclose", input, other)
-    return bool(array_module(a.data).allclose(a.data, b.data, rtol, atol, equal_nan))
+    return bool(array_module(a.data).allclose(a.data, b.data, rtol, atol, bool(equal_nan)))
 
 
 def compare(op: str, function: Callable, input: Any, other: Any) -> Tensor:

@@ -18,6 +18,7 @@ from minidl.creation import as_array
 from minidl.device import array_module
 from minidl.errors import BoundsError, DtypeError, MinidlError, ShapeError
 from minidl.function import Function
+from minidl.ops.broadcasting import check_operand
 from minidl.ops.inplace import check_in_place
 from minidl.shapes import check_tensor, normalize_dim
 from minidl.tensor import Tensor
@@ -71,6 +72,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     >>> x[:, 0], x[minidl.tensor([2, 0])][:, 1], x[x > 4]
     (tensor([1, 3, 5]), tensor([6, 2]), tensor([5, 6]))
     """
+    check_tensor("getitem", input=input)
     parts = raw_index(index)
     y = input
     try:
@@ -95,6 +97,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         BoundsError, ShapeError, DtypeError: as getitem; value does not broadcast.
     """
     check_in_place("setitem", input, value)
+    check_operand("setitem", value)
     parts = raw_index(index)
     *before, last = steps(parts)
     whole = input.data
@@ -188,7 +191,7 @@ def raw_index(index: Any) -> tuple:
         if isinstance(part, Tensor):
             part = part.data
         elif isinstance(part, list):
-            part = np.asarray(part) if part else np.zeros(0, np.int64)
+            part = as_array(part) if part else np.zeros(0, np.int64)
         if getattr(part, "ndim", 1) == 0 and part.dtype.kind in "iub":
             part = part.item()  # a 0-d array counts as a number
         parts.append(part)

@@ -73,9 +73,9 @@ def norm(input: Tensor, p: float | str = 2, dim: Dims = None, keepdim: bool = Fa
     >>> minidl.tensor([3.0, 4.0]).norm()
     tensor(5.)
     """
-    axes = check_reduction("norm", input, dim, floating=True)
-    p = 2 if p == "fro" else p
-    if isinstance(p, str | bool) or not isinstance(p, int | float) or not p > 0:
+    axes = check_reduction("norm", input, dim, keepdim, floating=True)
+    p = 2 if isinstance(p, str) and p == "fro" else p
+    if isinstance(p, bool) or not isinstance(p, int | float) or not p > 0:
         raise ArgumentError("norm", 'p is a number > 0 or "fro"', {"p": p})
     if p == np.inf:
         check_not_empty("norm", input, axes)

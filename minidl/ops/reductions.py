@@ -21,7 +21,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.ops.casting import cast
-from minidl.shapes import check_tensor, normalize_dim, normalize_dims
+from minidl.shapes import check_keepdim, check_tensor, normalize_dim, normalize_dims
 from minidl.tensor import Tensor
 
 Dims = int | tuple[int, ...] | None
@@ -125,7 +125,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> minidl.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
     tensor([4., 6.])
     """
-    axes = check_reduction("sum", input, dim)
+    axes = check_reduction("sum", input, dim, keepdim)
     if input.data.dtype.kind != "f":
         input = cast(input, np.dtype(np.int64))
     return Sum(axes, keepdim).apply(input)
@@ -149,7 +149,7 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> minidl.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(dim=1)
     tensor([1.5, 3.5])
     """
-    return Mean(check_reduction("mean", input, dim, floating=True), keepdim).apply(input)
+    return Mean(check_reduction("mean", input, dim, keepdim, floating=True), keepdim).apply(input)
 
 
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -170,6 +170,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor
     tensor(24.)
     """
     check_tensor("prod", input=input)
+    check_keepdim("prod", keepdim)
     if input.data.dtype.kind != "f":
         input = cast(input, np.dtype(np.int64))
     if dim is None:
@@ -200,7 +201,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     >>> minidl.logsumexp(minidl.tensor([100.0, 100.0]), dim=0)
     tensor(100.6931)
     """
-    axes = check_reduction("logsumexp", input, dim, floating=True)
+    axes = check_reduction("logsumexp", input, dim, keepdim, floating=True)
     check_not_empty("logsumexp", input, axes)
     return LogSumExp(axes, keepdim).apply(input)
 
@@ -230,9 +231,12 @@ def cumsum(input: Tensor, dim: int) -> Tensor:
     return CumSum(axis).apply(input)
 
 
-def check_reduction(op: str, input: Tensor, dim: Any, floating: bool = False) -> tuple[int, ...]:
+def check_reduction(
+    op: str, input: Tensor, dim: Any, keepdim: Any, floating: bool = False
+) -> tuple[int, ...]:
     """The axes to reduce, after checks of the tensor and its dtype."""
     check_tensor(op, input=input)
+    check_keepdim(op, keepdim)
     if floating and input.data.dtype.kind != "f":
         raise DtypeError(op, "expects floating point", {"input": input}, "use input.float()")
     return normalize_dims(op, dim, input.data.ndim)

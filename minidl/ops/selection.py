@@ -18,7 +18,7 @@ from minidl.errors import ArgumentError
 from minidl.function import Function
 from minidl.ops.extremes import maximum, minimum
 from minidl.ops.reductions import Dims, Reduction, check_not_empty, check_reduction
-from minidl.shapes import check_tensor, normalize_dim
+from minidl.shapes import check_keepdim, check_tensor, normalize_dim
 from minidl.tensor import Tensor
 
 
@@ -131,7 +131,7 @@ def amax(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> minidl.tensor([[1.0, 7.0], [5.0, 2.0]]).amax(dim=(0, 1))
     tensor(7.)
     """
-    axes = check_reduction("amax", input, dim)
+    axes = check_reduction("amax", input, dim, keepdim)
     check_not_empty("amax", input, axes)
     return Extreme("max", axes, keepdim).apply(input)
 
@@ -153,7 +153,7 @@ def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> minidl.tensor([[1.0, 7.0], [5.0, 2.0]]).amin(dim=0)
     tensor([1., 2.])
     """
-    axes = check_reduction("amin", input, dim)
+    axes = check_reduction("amin", input, dim, keepdim)
     check_not_empty("amin", input, axes)
     return Extreme("min", axes, keepdim).apply(input)
 
@@ -201,6 +201,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 def select(op: str, input: Tensor, dim: int | None, keepdim: bool) -> Any:
     """max or min, of all elements or along a dimension."""
     check_tensor(op, input=input)
+    check_keepdim(op, keepdim)
     if dim is None:
         axes = tuple(range(input.data.ndim))
         check_not_empty(op, input, axes)
@@ -214,6 +215,7 @@ def select(op: str, input: Tensor, dim: int | None, keepdim: bool) -> Any:
 
 def arg_select(op: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     check_tensor(op, input=input)
+    check_keepdim(op, keepdim)
     array = input.data
     axis = None if dim is None else normalize_dim(op, dim, array.ndim)
     if array.size == 0 and (axis is None or array.shape[axis] == 0):

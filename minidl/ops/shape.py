@@ -208,6 +208,7 @@ def transpose_matrix(input: Tensor) -> Tensor:
     Raises:
         ShapeError: more than 2 dimensions.
     """
+    check_tensor("T", input=input)
     if input.data.ndim > 2:
         raise ShapeError(
             "T", "expects at most 2 dimensions", {"input": input},

@@ -71,7 +71,7 @@ def var(
     >>> minidl.tensor([1.0, 2.0, 3.0]).var()
     tensor(1.)
     """
-    axes = check_reduction("var", input, dim, floating=True)
+    axes = check_reduction("var", input, dim, keepdim, floating=True)
     return Var(axes, keepdim, freedom_lost("var", unbiased, correction)).apply(input)
 
 
@@ -102,14 +102,16 @@ def std(
     >>> minidl.tensor([1.0, 5.0]).std(unbiased=False)
     tensor(2.)
     """
-    axes = check_reduction("std", input, dim, floating=True)
+    axes = check_reduction("std", input, dim, keepdim, floating=True)
     return Std(axes, keepdim, freedom_lost("std", unbiased, correction)).apply(input)
 
 
 def freedom_lost(op: str, unbiased: bool, correction: int | None) -> int:
     """The c of n - c."""
+    if not isinstance(unbiased, bool):
+        raise ArgumentError(op, "unbiased is a bool", {"unbiased": unbiased})
     if correction is None:
-        return 1 if unbiased else 0
+        return int(unbiased)
     if not isinstance(correction, int | np.integer) or correction < 0:
         raise ArgumentError(op, "correction is an int >= 0", {"correction": correction})
     return int(correction)

@@ -1,0 +1,61 @@
+"""Whatever nonsense an array operation is given, the error is minidl's own."""
+
+import importlib
+import inspect
+import random
+import warnings
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl.errors import MinidlError
+
+MODULES = [
+    "arithmetic", "casting", "comparison", "elementary", "extremes", "flip", "indexing", "inplace",
+    "joining", "matmul", "norm", "reductions", "remainder", "repetition", "selection", "shape",
+    "variance", "where",
+]  # fmt: skip
+
+
+def operations():
+    for module in MODULES:
+        module = importlib.import_module(f"minidl.ops.{module}")
+        for name in minidl.ops.__all__:
+            operation = getattr(minidl.ops, name)
+            if getattr(operation, "__module__", None) == module.__name__:
+                yield name
+
+
+def nonsense():
+    """Values that are right for some argument of some operation, and wrong for most."""
+    return [
+        None, 1, -1, 0, 2.5, True, "a", (0, 1), (1,), [], [0, 5], (2, 3), slice(0, 1), ...,
+        minidl.ones(2, 3), minidl.ones(3), minidl.zeros(0, 3), minidl.tensor(2.0),
+        minidl.tensor([1, 0]), minidl.arange(6).reshape(2, 3), minidl.tensor([True, False]),
+        minidl.ones(2, 3, requires_grad=True), [minidl.ones(2), minidl.ones(3)],
+        (minidl.ones(2, 3), minidl.ones(2, 3)), float("nan"), object(), {"a": 1}, np.ones(3),
+        np.array(["x"]), np.ones(2, complex),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(operations()))
+def test_nonsense_gets_an_error_of_minidl(name):
+    operation = getattr(minidl.ops, name)
+    kinds = [p.kind for p in inspect.signature(operation).parameters.values()]
+    most = sum(kind != inspect.Parameter.KEYWORD_ONLY for kind in kinds)
+    required = sum(
+        p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD
+        for p in inspect.signature(operation).parameters.values()
+    )
+    draw = random.Random(name)
+    for attempt in range(150):
+        arguments = draw.choices(nonsense(), k=draw.randint(required, max(required, most)))
+        if attempt % 3 and arguments and name not in ("cat", "stack"):
+            arguments[0] = minidl.ones(2, 3)  # mostly get past the first check
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            try:
+                operation(*arguments)
+            except MinidlError as error:
+                assert str(error).count(": ") >= 1
