@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.errors import ArgumentError, KernelError, nearest
+from minidl.errors import ArgumentError, DtypeError, KernelError, nearest
 
 CPU_SETS = {"reference": "reference", "numba": "cpu"}  # public name -> folder
 
@@ -32,6 +32,11 @@ modules: dict[tuple[str, str], ModuleType] = {}  # (folder, operation) -> loaded
 def pick(op: str, x: Any) -> ModuleType:
     """The kernel module of an operation for the array x: the array decides CPU or GPU."""
     folder = cpu_folder if isinstance(x, np.ndarray) else "cuda"
+    if folder == "cpu" and x.dtype.kind == "f" and x.dtype.itemsize not in (4, 8):
+        raise DtypeError(
+            op, "Numba computes in float32 and float64 only", {"dtype": str(x.dtype)},
+            'convert with x.to("float32")',
+        )  # fmt: skip
     return modules.get((folder, op)) or load(folder, op)
 
 

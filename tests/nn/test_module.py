@@ -441,6 +441,7 @@ def test_repr_equals_pytorch():
             nn.Linear(4, 3, bias=False),
             nn.LeakyReLU(0.2),
             nn.Sequential(nn.Sigmoid(), nn.Tanh(), nn.Softmax(dim=1), nn.Identity()),
+            nn.Softplus(2.0, 5.0),
             nn.ModuleDict({"a": nn.LogSoftmax(dim=-1)}),
         )
 

@@ -203,4 +203,11 @@ BAD_CASES = [
         DtypeError,
         ["target must be a Tensor"],
     ),
+    BadCase(
+        "cross_entropy",
+        "float16",
+        lambda: cross_entropy(ones(4, 3, dtype="float16"), tensor([0, 1, 2, 0])),
+        DtypeError,
+        ["float32 and float64 only", "float16"],
+    ),
 ]
