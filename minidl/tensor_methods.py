@@ -311,8 +311,8 @@ class TensorMethods:
     def clone(self):
         return minidl.ops.clone(self)
 
-    def to(self, *targets):
-        return minidl.ops.to(self, *targets)
+    def to(self, *targets, dtype=None, device=None):
+        return minidl.ops.to(self, *targets, dtype=dtype, device=device)
 
     def cpu(self):
         return minidl.ops.to(self, "cpu")

@@ -111,6 +111,7 @@ def test_conversions():
     assert x.to("float64").to(x).dtype == np.float32 and x.type_as(x.long()).dtype == np.int64
     assert x.to(minidl.float32) is x and x.to("cpu") is x and x.float() is x
     assert x.to("cpu", "float64").dtype == np.float64
+    assert x.to(dtype=minidl.float64, device="cpu").dtype == np.float64
 
 
 def test_gradient_passes_conversions_between_floats():

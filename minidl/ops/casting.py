@@ -59,13 +59,14 @@ def cast(x: Tensor, dtype: Any) -> Tensor:
     return Cast(dtype).apply(x)
 
 
-def to(input: Tensor, *targets: Any) -> Tensor:
+def to(input: Tensor, *targets: Any, dtype: Any = None, device: str | None = None) -> Tensor:
     """Convert to an element type, a device, both, or those of another tensor.
 
     Args:
         input: any Tensor.
         targets: dtype ("float64", np.float64, minidl.float64), device ("cpu", "cuda", "cuda:1")
             or a Tensor that has both; one or two of them.
+        dtype, device: the same by keyword.
 
     Returns:
         The converted tensor; input itself where nothing changes.
@@ -78,7 +79,9 @@ def to(input: Tensor, *targets: Any) -> Tensor:
     tensor([ 1, -1])
     """
     check_tensor("to", input=input)
-    for target in targets:
+    for target in (*targets, dtype, device):
+        if target is None:
+            continue
         if isinstance(target, Tensor):
             input = to(input, target.dtype, target.device)
         elif isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda"):
