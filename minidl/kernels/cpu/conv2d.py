@@ -9,11 +9,12 @@ arithmetic (Chellapilla et al. 2006). The gradients are products with the same m
 
     gw = columns^T @ gy            gx = col2im(gy @ w^T),  col2im being the adjoint of im2col
 
-columns is R S times as large as x, so it is made for a few images at a time. For a 1x1 kernel
-with stride 1 columns is x itself, and nothing is copied.
+columns is R S times as large as x, so it is made for a few rows of output pixels at a time, few
+enough to stay in the cache. For a 1x1 kernel with stride 1 it is x itself: nothing is copied.
 
 Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
-(groups, rows, R S C/groups).
+(groups, pixels, R S C/groups). An image row is a row of output pixels of one image, number
+n OH + oh.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from numba import njit, prange
 
 from minidl.kernels.layout import channels_first, channels_last
 
-COLUMNS_BYTES = 64 * 2**20  # how large the column matrix may get: it should not leave the cache far
+COLUMNS_BYTES = 2 * 2**20  # how large the column matrix may get: it should stay in the cache
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
     K, _, R, S = w.shape
     x = channels_last(x)
+    N, _, _, C = x.shape
     OH, OW = output_size(x.shape, R, S, stride, padding, dilation)
-    y = np.empty((len(x), OH, OW, K), x.dtype)
+    y = np.empty((N * OH, OW * K), x.dtype)
     w_matrix = weight_matrix(w, groups)
-    for images in chunks(len(x), OH * OW * R * S * x.shape[3] * x.itemsize):
-        columns = im2col(x[images], R, S, OH, OW, stride, padding, dilation, groups)
-        multiply_groups(columns, w_matrix, y[images].reshape(-1, K))
+    for rows in chunks(N * OH, OW * R * S * C * x.itemsize):
+        columns = im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups)
+        multiply_groups(columns, w_matrix, y[rows].reshape(-1, K))
     if b is not None:
-        y += b
-    return channels_first(y)
+        y += np.tile(b, OW)  # whole rows: K alone may be too short a loop to be fast
+    return channels_first(y.reshape(N, OH, OW, K))
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
@@ -45,33 +47,34 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     K, _, R, S = w.shape
     gy = channels_last(gy)
     OH, OW = gy.shape[1:3]
-    w_matrix = weight_matrix(w, groups)
-    gx = np.empty((N, H, W, C), gy.dtype)
-    for images in chunks(N, OH * OW * R * S * C * gy.itemsize):
-        gy_groups = split_groups(gy[images].reshape(-1, K), groups)
-        g_columns = gy_groups @ w_matrix.transpose(0, 2, 1)
-        if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-            gx[images] = g_columns.reshape(gx[images].shape)
-        else:
-            col2im(g_columns, gx[images], R, S, OH, OW, *stride, *padding, *dilation)
+    gy = gy.reshape(N * OH, OW * K)
+    w_matrix = weight_matrix(w, groups).transpose(0, 2, 1)
+    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
+        return channels_first((gy.reshape(-1, K) @ w_matrix[0]).reshape(N, H, W, C))
+    gx = np.zeros((N, H, W, C), gy.dtype)
+    for rows in chunks(N * OH, OW * R * S * C * gy.itemsize):
+        g_columns = split_groups(gy[rows].reshape(-1, K), groups) @ w_matrix
+        col2im(g_columns, gx, rows.start, R, S, OH, OW, *stride, *padding, *dilation)
     return channels_first(gx)
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     K, C_group, R, S = w_shape
     x, gy = channels_last(x), channels_last(gy)
-    OH, OW = gy.shape[1:3]
+    N, OH, OW, _ = gy.shape
+    gy = gy.reshape(N * OH, OW * K)
     gw = np.zeros((groups, R * S * C_group, K // groups), gy.dtype)
-    for images in chunks(len(x), OH * OW * R * S * x.shape[3] * x.itemsize):
-        columns = im2col(x[images], R, S, OH, OW, stride, padding, dilation, groups)
-        gw += columns.transpose(0, 2, 1) @ split_groups(gy[images].reshape(-1, K), groups)
+    for rows in chunks(N * OH, OW * R * S * x.shape[3] * x.itemsize):
+        columns = im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups)
+        gw += columns.transpose(0, 2, 1) @ split_groups(gy[rows].reshape(-1, K), groups)
     gw = gw.reshape(groups, R, S, C_group, K // groups).transpose(1, 2, 3, 0, 4)
     return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
 
 
 def backward_bias(gy):
     gy = channels_last(gy)
-    return gy.reshape(-1, gy.shape[3]).sum(axis=0)
+    N, OH, OW, K = gy.shape
+    return gy.reshape(N * OH, OW * K).sum(axis=0).reshape(OW, K).sum(axis=0)
 
 
 def output_size(x_shape, R, S, stride, padding, dilation):
@@ -81,10 +84,10 @@ def output_size(x_shape, R, S, stride, padding, dilation):
     return OH, OW
 
 
-def chunks(n_images, bytes_per_image):
-    """Slices of images whose columns fit into COLUMNS_BYTES (at least one image each)."""
-    step = max(1, COLUMNS_BYTES // max(1, bytes_per_image))
-    return [slice(first, min(first + step, n_images)) for first in range(0, n_images, step)]
+def chunks(n_rows, bytes_per_row):
+    """Slices of image rows whose columns fit into COLUMNS_BYTES (at least one row each)."""
+    step = max(1, COLUMNS_BYTES // max(1, bytes_per_row))
+    return [slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 
 
 def is_pointwise(R, S, stride, padding, input_size, output_size):
@@ -99,9 +102,9 @@ def weight_matrix(w, groups):
     return np.ascontiguousarray(w).reshape(groups, R * S * C_group, K // groups)
 
 
-def split_groups(rows, groups):
-    """(rows, K) as (groups, rows, K/groups): a view."""
-    return rows.reshape(len(rows), groups, -1).transpose(1, 0, 2)
+def split_groups(pixels, groups):
+    """(pixels, K) as (groups, pixels, K/groups): a view."""
+    return pixels.reshape(len(pixels), groups, -1).transpose(1, 0, 2)
 
 
 def multiply_groups(columns, w_matrix, y):
@@ -113,64 +116,84 @@ def multiply_groups(columns, w_matrix, y):
         split_groups(y, groups)[...] = columns @ w_matrix
 
 
-def im2col(x, R, S, OH, OW, stride, padding, dilation, groups):
-    N, H, W, C = x.shape
+def im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups):
+    """The columns of a slice of image rows."""
+    _, H, W, C = x.shape
     if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-        return x.reshape(1, -1, C)
-    columns = np.empty((groups, N * OH * OW, R * S * (C // groups)), x.dtype)
-    fill_columns(x, columns, R, S, OH, OW, *stride, *padding, *dilation)
+        return x.reshape(1, -1, C)[:, rows.start * OW : rows.stop * OW]
+    n_pixels = (rows.stop - rows.start) * OW
+    columns = np.empty((groups, n_pixels, R * S * (C // groups)), x.dtype)
+    fill_columns(x, columns, rows.start, R, S, OH, OW, *stride, *padding, *dilation)
     return columns
 
 
+# The two loops below move runs: numbers that lie side by side both in x and in columns. Without
+# dilation and groups the S taps of a kernel row read S pixels in a row, one run of S C numbers;
+# else each tap is a run of C/groups. A run that sticks out of the picture takes the slower branch.
+
+
 @njit(parallel=True, cache=True)
-def fill_columns(x, columns, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
+def fill_columns(x, columns, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
     N, H, W, C = x.shape
-    groups = columns.shape[0]
+    groups, n_pixels, _ = columns.shape
     C_group = C // groups
-    for image_row in prange(N * OH):  # one row of output pixels
-        n, oh = image_row // OH, image_row % OH
-        for ow in range(OW):
-            row = image_row * OW + ow
+    taps, run = (1, S * C) if dw == 1 and groups == 1 else (S, C_group)
+    x_rows = x.reshape(N * H, W * C)
+    kernel_rows = columns.reshape(groups, n_pixels, R, S * C_group)
+    for i in prange(n_pixels // OW):
+        n, oh = (first_row + i) // OH, (first_row + i) % OH
+        for r in range(R):
+            h = oh * sh + r * dh - ph
+            inside = 0 <= h < H
+            source = x_rows[n * H + (h if inside else 0)]
             for g in range(groups):
-                at = 0
-                for r in range(R):
-                    h = oh * sh + r * dh - ph
-                    for s in range(S):
-                        v = ow * sw + s * dw - pw
-                        if 0 <= h < H and 0 <= v < W:
-                            for c in range(C_group):
-                                columns[g, row, at + c] = x[n, h, v, g * C_group + c]
+                for ow in range(OW):
+                    target = kernel_rows[g, i * OW + ow, r]
+                    for t in range(taps):
+                        start = (ow * sw + t * dw - pw) * C + g * C_group
+                        if inside and start >= 0 and start + run <= W * C:
+                            for j in range(run):
+                                target[t * run + j] = source[start + j]
                         else:
-                            for c in range(C_group):
-                                columns[g, row, at + c] = 0
-                        at += C_group
+                            for j in range(run):
+                                here = inside and 0 <= start + j < W * C
+                                target[t * run + j] = source[start + j] if here else 0
 
 
 @njit(parallel=True, cache=True)
-def col2im(columns, x, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
-    """x[n, h, v] = sum of the column entries that im2col read from there.
+def col2im(columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
+    """x[n, h, v] += the column entries that im2col read from there.
 
-    Written from the side of the input pixel (a gather), so that no two threads add to the same
-    place: tap (r, s) of output row oh read row h when oh sh = h + ph - r dh.
+    A thread has whole rows of x, so no two add to the same place, and each sum has one order:
+    tap (r, s) of output row oh read row h where oh sh = h + ph - r dh.
     """
     N, H, W, C = x.shape
-    groups = columns.shape[0]
+    groups, n_pixels, _ = columns.shape
     C_group = C // groups
-    for image_row in prange(N * H):  # one row of input pixels
-        n, h = image_row // H, image_row % H
-        for v in range(W):
-            for c in range(C):
-                x[n, h, v, c] = 0
-            for r in range(R):
-                top = h + ph - r * dh
-                if top < 0 or top % sh != 0 or top // sh >= OH:
-                    continue
-                for s in range(S):
-                    left = v + pw - s * dw
-                    if left < 0 or left % sw != 0 or left // sw >= OW:
-                        continue
-                    row = (n * OH + top // sh) * OW + left // sw
-                    at = (r * S + s) * C_group
-                    for g in range(groups):
-                        for c in range(C_group):
-                            x[n, h, v, g * C_group + c] += columns[g, row, at + c]
+    taps, run = (1, S * C) if dw == 1 and groups == 1 else (S, C_group)
+    x_rows = x.reshape(N * H, W * C)
+    kernel_rows = columns.reshape(groups, n_pixels, R, S * C_group)
+    end_row = first_row + n_pixels // OW
+    first_n, end_n = first_row // OH, (end_row + OH - 1) // OH
+    for x_row in prange(first_n * H, end_n * H):
+        n, h = x_row // H, x_row % H
+        target = x_rows[x_row]
+        for r in range(R):
+            oh = (h + ph - r * dh) // sh
+            row = n * OH + oh
+            if (h + ph - r * dh) % sh != 0 or not 0 <= oh < OH:
+                continue
+            if not first_row <= row < end_row:
+                continue
+            for g in range(groups):
+                for ow in range(OW):
+                    pixel = (row - first_row) * OW + ow
+                    source = kernel_rows[g, pixel, r]
+                    for t in range(taps):
+                        start = (ow * sw + t * dw - pw) * C + g * C_group
+                        if start >= 0 and start + run <= W * C:
+                            for j in range(run):
+                                target[start + j] += source[t * run + j]
+                        else:
+                            for j in range(max(0, -start), min(run, W * C - start)):
+                                target[start + j] += source[t * run + j]

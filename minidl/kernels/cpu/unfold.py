@@ -20,7 +20,7 @@ def forward(x, kernel_size, dilation, padding, stride):
     R, S = kernel_size
     OH, OW = output_size(x.shape, R, S, stride, padding, dilation)
     columns = np.empty((1, N * OH * OW, R * S * C), x.dtype)
-    fill_columns(x, columns, R, S, OH, OW, *stride, *padding, *dilation)
+    fill_columns(x, columns, 0, R, S, OH, OW, *stride, *padding, *dilation)
     y = columns.reshape(N, OH * OW, R * S, C).transpose(0, 3, 2, 1)
     return y.reshape(N, C * R * S, OH * OW)
 
@@ -28,9 +28,9 @@ def forward(x, kernel_size, dilation, padding, stride):
 def backward(gy, x_shape, kernel_size, dilation, padding, stride):
     N, C, H, W = x_shape
     R, S = kernel_size
-    gx = np.empty((N, H, W, C), gy.dtype)
+    gx = np.zeros((N, H, W, C), gy.dtype)
     OH, OW = output_size(gx.shape, R, S, stride, padding, dilation)
     columns = gy.reshape(N, C, R * S, OH * OW).transpose(0, 3, 2, 1)
     columns = np.ascontiguousarray(columns).reshape(1, N * OH * OW, R * S * C)
-    col2im(columns, gx, R, S, OH, OW, *stride, *padding, *dilation)
+    col2im(columns, gx, 0, R, S, OH, OW, *stride, *padding, *dilation)
     return channels_first(gx)
