@@ -26,22 +26,22 @@ from minidl.errors import ArgumentError, DtypeError, KernelError, nearest
 CPU_SETS = {"reference": "reference", "numba": "cpu"}  # public name -> folder
 
 cpu_folder = "cpu"  # of the set in use; see use_cpu_kernels
-modules: dict[tuple[str, str], ModuleType] = {}  # (folder, operation) -> loaded module
+modules: dict[tuple, ModuleType] = {}  # (folder, operation, element type) -> loaded module
 
 
 def pick(op: str, x: Any) -> ModuleType:
     """The kernel module of an operation for the array x: the array decides CPU or GPU."""
     folder = cpu_folder if isinstance(x, np.ndarray) else "cuda"
-    if folder == "cpu" and x.dtype.kind == "f" and x.dtype.itemsize not in (4, 8):
+    return modules.get((folder, op, x.dtype)) or load(folder, op, x.dtype)
+
+
+def load(folder: str, op: str, dtype: Any) -> ModuleType:
+    """Import a kernel file the first time it is needed (Numba takes a while to import)."""
+    if folder == "cpu" and dtype.kind == "f" and dtype.itemsize not in (4, 8):
         raise DtypeError(
-            op, "Numba computes in float32 and float64 only", {"dtype": str(x.dtype)},
+            op, "Numba computes in float32 and float64 only", {"dtype": str(dtype)},
             'convert with x.to("float32")',
         )  # fmt: skip
-    return modules.get((folder, op)) or load(folder, op)
-
-
-def load(folder: str, op: str) -> ModuleType:
-    """Import a kernel file the first time it is needed (Numba takes a while to import)."""
     name = f"minidl.kernels.{folder}.{op}"
     if find_spec(f"minidl.kernels.{folder}") is None or find_spec(name) is None:
         raise KernelError(
@@ -50,8 +50,8 @@ def load(folder: str, op: str) -> ModuleType:
             hint=f"it belongs in minidl/kernels/{folder}/{op}.py, beside the reference kernel"
             f" minidl/kernels/reference/{op}.py",
         )
-    modules[folder, op] = import_module(name)
-    return modules[folder, op]
+    modules[folder, op, dtype] = import_module(name)
+    return modules[folder, op, dtype]
 
 
 class use_cpu_kernels:
