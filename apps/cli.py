@@ -49,7 +49,8 @@ def print_version(wanted: bool) -> None:
 @app.callback()
 def top(
     version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Train and use the networks of minidl."""
@@ -62,29 +63,32 @@ def train(
         str | None,
         typer.Option(
             help="digits, mnist, fashion-mnist, cifar10, or the path of a folder with a folder "
-            "per class, a list file of `path label` lines, or an archive of these. [digits]"
+            "per class, a list file of `path label` lines, or an archive of these. Default: digits."
         ),
     ] = None,
     data_dir: DataDir = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures per step.")] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="sgd, adam, adamw, rmsprop or adagrad. [sgd]")
+        str | None, typer.Option(help="sgd (the default), adam, adamw, rmsprop or adagrad.")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     momentum: Annotated[float | None, typer.Option(help="Of sgd and rmsprop.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="none, step, exponential, cosine or plateau. [cosine]")
+        str | None, typer.Option(help="none, step, exponential, cosine (the default) or plateau.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all random numbers. [0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all random numbers; 0 if left out.")] = None,
     output: Annotated[
-        str | None, typer.Option(help="Run folder. [runs/<model>-<data>-<time>]")
+        str | None,
+        typer.Option(help="Run folder; by default a new one, runs/<model>-<data>-<time>."),
     ] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with the run in this folder.")
     ] = None,
-    cpu_kernels: Annotated[str | None, typer.Option(help="numba or reference. [numba]")] = None,
+    cpu_kernels: Annotated[
+        str | None, typer.Option(help="numba (the default) or reference.")
+    ] = None,
     early_stopping: Annotated[
         int | None,
         typer.Option(metavar="N", help="Stop after N epochs without a better validation loss."),
@@ -123,7 +127,7 @@ def train(
 def evaluate(
     run: Annotated[str, typer.Argument(help=RUN_HELP)],
     data: Annotated[
-        str | None, typer.Option(help="As for train. [what the run was trained on]")
+        str | None, typer.Option(help="As for train; by default what the run was trained on.")
     ] = None,
     data_dir: DataDir = None,
     split: Annotated[str, typer.Option(help="test or train.")] = "test",
