@@ -98,7 +98,7 @@ def fit(
         run.error = error
         raise
     finally:
-        run.notify("on_fit_end")
+        run.end()
     return run.history
 
 

@@ -54,6 +54,17 @@ class Run:
         for callback in self.callbacks:
             getattr(callback, moment)(self)
 
+    def end(self) -> None:
+        """Call on_fit_end of every callback, even if one fails. The run's first error counts."""
+        failed = None
+        for callback in self.callbacks:
+            try:
+                callback.on_fit_end(self)
+            except BaseException as error:
+                failed = failed or error
+        if failed is not None and self.error is None:
+            raise failed
+
     # --- the parts of an epoch ------------------------------------------------------------------
 
     def start_epoch(self) -> None:

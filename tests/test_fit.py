@@ -176,6 +176,28 @@ def test_fit_end_is_called_after_an_error():
     assert recorder.log[-1] == "fit_end ShapeError"
 
 
+class Fails(callbacks.Callback):
+    """Fails at the end, and before, if a step is given."""
+
+    def __init__(self, step=None):
+        self.step = step
+
+    def on_step_end(self, run):
+        if run.step == self.step:
+            raise MemoryError("first")
+
+    def on_fit_end(self, run):
+        raise OSError("second")
+
+
+def test_every_callback_ends_and_the_first_error_counts():
+    for step, error in ((3, MemoryError), (None, OSError)):
+        recorder = Recorder()
+        with pytest.raises(error):
+            minidl.fit(*make(), callbacks=[Fails(step), recorder])
+        assert recorder.log[-1].startswith("fit_end")
+
+
 def test_zero_epochs():
     assert minidl.fit(*make(), epochs=0) == []
 
