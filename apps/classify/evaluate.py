@@ -11,10 +11,10 @@ import numpy as np
 
 import minidl
 import models
-from apps.classify.data import EVALUATION_BATCH
+from apps.classify.data import evaluation_loader
 from apps.classify.metrics import Evaluation
 from apps.classify.run_folder import BEST, CHECKPOINT, find_checkpoint
-from minidl.data import DataLoader, Dataset, open_dataset, transforms
+from minidl.data import Dataset, open_dataset, transforms
 from minidl.errors import CheckpointError, DataError, MinidlError
 from minidl.nn import Module
 from minidl.nn.functional import softmax
@@ -84,11 +84,10 @@ def build_trained(checkpoint: Any, path: Path, op: str) -> Trained:
 
 def evaluate(trained: Trained, dataset: Dataset, workers: int = 1) -> Evaluation:
     """Ask the network about every picture of a labelled set."""
-    loader = DataLoader(dataset, EVALUATION_BATCH, trained.preprocessing, num_workers=workers)
     parts, labels = [], []
     started = time.perf_counter()
     with minidl.no_grad():
-        for x, truth in loader:
+        for x, truth in evaluation_loader(dataset, trained.preprocessing, workers):
             parts.append(softmax(trained.model(x), dim=1).numpy())
             labels.append(truth.numpy())
     probabilities, labels = np.concatenate(parts), np.concatenate(labels)

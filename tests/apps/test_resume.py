@@ -152,3 +152,14 @@ def test_resume_from_another_folder(halves, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     again = minidl("train", "--resume", "run", "--data", halves, "--epochs", 2)
     assert again.exit_code == 0, again.output
+
+
+def test_ctrl_c_while_kernels_compile(halves, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("apps.classify.train.warm_up", interrupted)
+    result = minidl(*arguments(halves, tmp_path / "run"))
+    assert result.exit_code == 130
+    assert "nothing was saved" in result.output
+    assert not (tmp_path / "run").exists()

@@ -1,5 +1,7 @@
 """LeNet-5: the numbers everyone can recompute, its errors, and its twin in PyTorch."""
 
+import doctest
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,12 @@ def test_registry_names_the_nearest():
         models.build("lenet", num_clases=3)
     for name in models.names():
         assert isinstance(models.build(name), minidl.nn.Module)
+
+
+@pytest.mark.parametrize("module", [models.lenet, models.registry], ids=lambda m: m.__name__)
+def test_examples_run(module):
+    result = doctest.testmod(module, extraglobs={"minidl": minidl})
+    assert result.attempted and not result.failed
 
 
 @pytest.mark.torch
