@@ -9,18 +9,22 @@ import numpy as np
 OPSET = 17
 
 
-def onnx(operator: str, outputs: int = 1, opset: int = OPSET, **attributes) -> Callable:
+def onnx(
+    operator: str, outputs: int = 1, opset: int = OPSET, constants: tuple = (), **attributes
+) -> Callable:
     """An oracle for Case: float32 (or integer) arrays -> outputs of one ONNX operator.
 
     Args:
         operator: ONNX operator name, "Conv".
         outputs: how many outputs it has.
+        constants: inputs that follow the arrays (a shape, axes): None, or what np.array takes.
         attributes: its attributes, as in the operator's documentation.
     """
 
     def run(*arrays: np.ndarray) -> list[np.ndarray]:
         from onnx import TensorProto, helper
 
+        arrays = (*arrays, *(None if c is None else np.array(c) for c in constants))
         node = helper.make_node(
             operator,
             [f"x{i}" if array is not None else "" for i, array in enumerate(arrays)],

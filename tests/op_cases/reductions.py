@@ -34,6 +34,8 @@ def dims(name, inputs, operator=None, **options):
 
 CASES = [
     *dims("sum", x),
+    twin("sum", "middle", lambda lib, x: lib.sum(x, 1), x,
+         oracle=onnx("ReduceSum", constants=([1],), keepdims=0)),
     *dims("mean", x, "ReduceMean"),
     *dims("var", x),
     *dims("std", x),
@@ -44,7 +46,8 @@ CASES = [
     twin("sum", "empty", lambda lib, x: x.sum(0), normal(0, 3)),
     twin("mean", "0d", lambda lib, x: x.mean(dim=-1), np.array(2.0)),
     twin("prod", "all", lambda lib, x: lib.prod(x), x),
-    twin("prod", "one", lambda lib, x: x.prod(1), x),
+    twin("prod", "one", lambda lib, x: x.prod(1), x,
+         oracle=onnx("ReduceProd", axes=[1], keepdims=0)),
     twin("prod", "keepdim", lambda lib, x: x.prod(dim=0, keepdim=True), x),
     twin("prod", "zeros", lambda lib, x: x.prod(dim=2), with_zeros),
     twin("var", "biased", lambda lib, x: x.var(1, False, True), x),
@@ -74,11 +77,12 @@ CASES = [
          oracle=onnx("ReduceLogSumExp", axes=[1], keepdims=0)),
     twin("logsumexp", "two", lambda lib, x: x.logsumexp((0, 2), True), x),
     twin("logsumexp", "large", lambda lib, x: x.logsumexp(0), 1000 + x),
-    twin("norm", "p1", lambda lib, x: lib.norm(x, 1), x),
+    twin("norm", "p1", lambda lib, x: lib.norm(x, 1), x, oracle=onnx("ReduceL1", keepdims=0)),
     twin("norm", "p3", lambda lib, x: lib.norm(x, p=3, dim=1), x),
     twin("norm", "inf", lambda lib, x: x.norm(inf, dim=2, keepdim=True), distinct(2, 3, 4) + 0.02),
     twin("norm", "zero", lambda lib, x: x.norm(), np.zeros(3), smooth=False),
-    twin("cumsum", "middle", lambda lib, x: lib.cumsum(x, 1), x),
+    twin("cumsum", "middle", lambda lib, x: lib.cumsum(x, 1), x,
+         oracle=onnx("CumSum", constants=(np.int64(1),))),
     twin("cumsum", "last", lambda lib, x: x.cumsum(-1), x),
 ]  # fmt: skip
 
