@@ -10,7 +10,7 @@ import pytest
 
 import minidl
 from minidl import kernels
-from minidl.errors import ArgumentError, KernelError
+from minidl.errors import ArgumentError, DtypeError, KernelError
 
 FOLDER = Path(kernels.__file__).parent
 
@@ -34,6 +34,18 @@ def test_unknown_set_names_the_nearest():
 def test_missing_kernel_names_the_file_to_write():
     with pytest.raises(KernelError, match="minidl/kernels/cpu/no_such_operation.py"):
         kernels.pick("no_such_operation", np.zeros(1))
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f4"])
+def test_bytes_in_foreign_order_are_no_typing_error(dtype):
+    """One of the two is foreign on any machine; Numba has no type for it."""
+    array = np.ones((1, 1, 4, 4), dtype)
+    with minidl.use_cpu_kernels("numba"):
+        if array.dtype.isnative:
+            assert kernels.pick("conv2d", array)
+        else:
+            with pytest.raises(DtypeError, match="byte order(.|\n)*f4(.|\n)*convert"):
+                kernels.pick("conv2d", array)
 
 
 def test_environment_variable_chooses():

@@ -37,9 +37,11 @@ def pick(op: str, x: Any) -> ModuleType:
 
 def load(folder: str, op: str, dtype: Any) -> ModuleType:
     """Import a kernel file the first time it is needed (Numba takes a while to import)."""
-    if folder == "cpu" and dtype.kind == "f" and dtype.itemsize not in (4, 8):
+    odd_size = dtype.kind == "f" and dtype.itemsize not in (4, 8)
+    if folder == "cpu" and (odd_size or not dtype.isnative):
         raise DtypeError(
-            op, "Numba computes in float32 and float64 only", {"dtype": str(dtype)},
+            op, "Numba computes in float32 and float64 of this machine's byte order only",
+            {"dtype": dtype.str if not dtype.isnative else str(dtype)},
             'convert with x.to("float32")',
         )  # fmt: skip
     name = f"minidl.kernels.{folder}.{op}"
