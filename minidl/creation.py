@@ -122,19 +122,47 @@ def leaf(array: Any, requires_grad: bool) -> Tensor:
 
 
 def empty(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """A tensor of the given shape with undefined values."""
+    """A tensor of the given shape with undefined values.
+
+    Args:
+        shape: the sizes, as ints or one tuple.
+        dtype: element type.
+        requires_grad: compute a gradient in backward; the dtype must be floating point.
+
+    >>> minidl.empty(2, 3).shape
+    (2, 3)
+    """
     shape = check_shape("empty", shape)
     return leaf(np.empty(shape, resolve_dtype("empty", dtype)), requires_grad)
 
 
 def zeros(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """A tensor of zeros."""
+    """A tensor of zeros.
+
+    Args:
+        shape: the sizes, as ints or one tuple.
+        dtype: element type.
+        requires_grad: compute a gradient in backward; the dtype must be floating point.
+
+    >>> minidl.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     shape = check_shape("zeros", shape)
     return leaf(np.zeros(shape, resolve_dtype("zeros", dtype)), requires_grad)
 
 
 def ones(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """A tensor of ones."""
+    """A tensor of ones.
+
+    Args:
+        shape: the sizes, as ints or one tuple.
+        dtype: element type.
+        requires_grad: compute a gradient in backward; the dtype must be floating point.
+
+    >>> minidl.ones((2,), dtype="int64")
+    tensor([1, 1])
+    """
     shape = check_shape("ones", shape)
     return leaf(np.ones(shape, resolve_dtype("ones", dtype)), requires_grad)
 
@@ -182,13 +210,31 @@ def arange(*bounds: float, dtype: Any = None) -> Tensor:
 
 
 def randn(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Normal values of mean 0 and standard deviation 1 from minidl's generator."""
+    """Normal values of mean 0 and standard deviation 1 from minidl's generator.
+
+    Args:
+        shape: the sizes, as ints or one tuple.
+        dtype: element type.
+        requires_grad: compute a gradient in backward; the dtype must be floating point.
+
+    >>> minidl.randn(2, 3).shape
+    (2, 3)
+    """
     array = generator().standard_normal(check_shape("randn", shape))
     return leaf(np.asarray(array, resolve_dtype("randn", dtype)), requires_grad)
 
 
 def rand(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Values uniform in [0, 1) from minidl's generator."""
+    """Values uniform in [0, 1) from minidl's generator.
+
+    Args:
+        shape: the sizes, as ints or one tuple.
+        dtype: element type.
+        requires_grad: compute a gradient in backward; the dtype must be floating point.
+
+    >>> bool((minidl.rand(5) < 1).all())
+    True
+    """
     array = generator().random(check_shape("rand", shape))
     return leaf(np.asarray(array, resolve_dtype("rand", dtype)), requires_grad)
 

@@ -37,11 +37,18 @@ class Function:
     - `backward(*gys)`: given the gradient with respect to each output (None for an output that
       nothing used), the gradient with respect to each input, in order, or None where
       `self.needs_grad` is False. A returned array is either new or shares memory with a gy (an
-      op may pass gy through); it is never an array kept elsewhere.
+      op may pass gy through); it is never an array kept elsewhere, and gy is never changed.
 
     Attributes:
         inputs: the Tensors that apply was called with (empty until recorded).
         needs_grad: for each input, whether backward has to compute its gradient.
+
+    >>> class Double(minidl.Function):
+    ...     def forward(self, x): return 2 * x
+    ...     def backward(self, gy): return 2 * gy
+    >>> x = minidl.ones(2, requires_grad=True)
+    >>> Double().apply(x).sum().backward(); x.grad
+    tensor([2., 2.])
     """
 
     inputs: tuple = ()
