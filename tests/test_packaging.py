@@ -1,5 +1,6 @@
 """The wheel that pip installs holds every package of the tree, `dist` included."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -36,6 +37,14 @@ def test_gitignore_does_not_hide_dist():
     if checked.returncode == 128:
         pytest.skip("not a git checkout")
     assert checked.returncode == 1
+
+
+def test_package_list_is_the_tree():
+    """tomllib is new in Python 3.11, so the list is read as text."""
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = set(re.findall(r'"([\w.]+)"', text.split("packages = [")[1].split("]")[0]))
+    found = {".".join(file.parent.parts) for file in tracked_files() if file.name == "__init__.py"}
+    assert listed == found
 
 
 @pytest.mark.slow
