@@ -38,11 +38,13 @@ def learn(
     if data.validation is not None:
         validation = evaluation_loader(data.validation, data.preprocessing, settings.workers)
     optimizer = make_optimizer(model, settings)
-    look_on = make_callbacks(settings, folder, optimizer, meta, validation is not None)
+    loader = training_loader(data, settings)
+    schedule = make_schedule(optimizer, settings, len(loader))
+    look_on = make_callbacks(settings, folder, schedule, meta, validation is not None)
     with np.errstate(over="ignore", invalid="ignore"):  # StopOnNaN explains it better
         return minidl.fit(
             model,
-            training_loader(data, settings),
+            loader,
             CrossEntropyLoss(),
             optimizer,
             settings.epochs,
@@ -64,27 +66,35 @@ def make_optimizer(model: Module, settings: Settings) -> optim.Optimizer:
     return make(parameters, lr, weight_decay=decay)
 
 
-def make_scheduler(optimizer: optim.Optimizer, settings: Settings):
-    """The learning rate over the epochs, or None for a constant one.
+def make_schedule(optimizer: optim.Optimizer, settings: Settings, steps: int):
+    """The callback that changes the learning rate, or None for a constant one.
 
     step: a tenth after each third of the epochs; exponential: to a hundredth over all of them;
-    cosine: half a cosine from the full rate towards 0; plateau: a fifth after three epochs in
-    which the validation loss did not fall.
+    cosine: half a cosine from the full rate to 0, after each step; plateau: a fifth after three
+    epochs in which the validation loss did not fall.
+
+    Args:
+        optimizer: whose rate it is.
+        settings: schedule and epochs.
+        steps: in an epoch.
     """
     epochs = settings.epochs
     if settings.schedule == "step":
-        return optim.StepLR(optimizer, step_size=max(1, -(-epochs // 3)), gamma=0.1)
-    if settings.schedule == "exponential":
-        return optim.ExponentialLR(optimizer, gamma=0.01 ** (1 / epochs))
-    if settings.schedule == "cosine":
-        return optim.CosineAnnealingLR(optimizer, T_max=epochs)
-    if settings.schedule == "plateau":
-        return optim.ReduceLROnPlateau(optimizer, factor=0.2, patience=2)
-    return None
+        scheduler = optim.StepLR(optimizer, step_size=max(1, -(-epochs // 3)), gamma=0.1)
+    elif settings.schedule == "exponential":
+        scheduler = optim.ExponentialLR(optimizer, gamma=0.01 ** (1 / epochs))
+    elif settings.schedule == "cosine":
+        scheduler = optim.CosineAnnealingLR(optimizer, T_max=epochs * steps)
+        return callbacks.Schedule(scheduler, every="step")
+    elif settings.schedule == "plateau":
+        scheduler = optim.ReduceLROnPlateau(optimizer, factor=0.2, patience=2)
+    else:
+        return None
+    return callbacks.Schedule(scheduler)
 
 
 def make_callbacks(
-    settings: Settings, folder: Path, optimizer, meta: dict[str, Any], validated: bool
+    settings: Settings, folder: Path, schedule: Any, meta: dict[str, Any], validated: bool
 ) -> list[callbacks.Callback]:
     """What looks on while the network learns."""
     monitor = "val_loss" if validated else "loss"
@@ -97,9 +107,8 @@ def make_callbacks(
         FirstCheckpoint(checkpoint),
         callbacks.Progress(),
     ]
-    scheduler = make_scheduler(optimizer, settings)
-    if scheduler is not None:
-        chosen.append(callbacks.Schedule(scheduler))
+    if schedule is not None:
+        chosen.append(schedule)
     if settings.early_stopping is not None:
         # patience counts the epochs that are forgiven, the option the one that ends the run, too.
         chosen.append(callbacks.EarlyStopping(monitor, patience=settings.early_stopping - 1))

@@ -67,7 +67,7 @@ class Settings:
         data_dir: where to look for it first.
         epochs, batch_size, lr, momentum, weight_decay, seed: as everywhere.
         optimizer: a key of OPTIMIZERS.
-        schedule: one of SCHEDULES, see learning.make_scheduler.
+        schedule: one of SCHEDULES, see learning.make_schedule.
         cpu_kernels: "numba" or "reference".
         early_stopping: stop after so many epochs without a better validation loss, or None.
         workers: threads that prepare batches; the result does not depend on it.
