@@ -278,6 +278,21 @@ def test_a_stretched_gradient_can_be_written(reduce):
     assert (x.grad.data == 7).sum() == 1
 
 
+def test_a_stretched_new_array_can_be_written():
+    class SumOfSquares(Function):
+        def forward(self, x):
+            self.shape = x.shape
+            return (x * x).sum()
+
+        def backward(self, gy):
+            return np.broadcast_to(gy * 2, self.shape)  # all x are 1 here
+
+    x = minidl.ones(3, requires_grad=True)
+    SumOfSquares().apply(x).backward()
+    x.grad.data[0] = 7
+    assert x.grad.tolist() == [7, 2, 2]
+
+
 def test_a_new_gradient_does_not_change_an_old_one():
     x = leaf(1.0)
     (x * 2).backward()
