@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from minidl.device import array_module
-from minidl.optim.optimizer import Optimizer
+from minidl.errors import ArgumentError
+from minidl.optim.optimizer import Optimizer, is_number
 
 
 class Adam(Optimizer):
@@ -44,8 +45,6 @@ class Adam(Optimizer):
     tensor([ 0.5, -1.5], requires_grad=True)
     """
 
-    limits = {**Optimizer.limits, "betas": (0.0, 1.0)}
-
     def __init__(
         self,
         params: Iterable,
@@ -62,6 +61,16 @@ class Adam(Optimizer):
             "amsgrad": amsgrad, "maximize": maximize,
         }  # fmt: skip
         super().__init__(params, defaults)
+
+    def check_options(self, options: dict[str, Any]) -> None:
+        super().check_options(options)
+        betas = options["betas"]
+        if (
+            not isinstance(betas, tuple | list)
+            or len(betas) != 2
+            or not all(is_number(beta) and 0 <= beta < 1 for beta in betas)
+        ):
+            raise ArgumentError(self.name, "betas are two numbers >= 0 and < 1", {"betas": betas})
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         if group["weight_decay"]:

@@ -88,7 +88,14 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 def gradients_of(op: str, parameters: Tensor | Iterable[Tensor]) -> list:
     """The gradient arrays of those parameters that have one."""
-    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if isinstance(parameters, Tensor):
+        parameters = [parameters]
+    if not isinstance(parameters, Iterable):
+        raise ArgumentError(
+            op, "parameters are Tensors", {"parameters": type(parameters).__name__},
+            "pass model.parameters()",
+        )  # fmt: skip
+    parameters = list(parameters)
     for p in parameters:
         if not isinstance(p, Tensor):
             hint = "pass model.parameters()"

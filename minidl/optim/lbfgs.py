@@ -28,7 +28,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.function import enable_grad
 from minidl.optim.line_search import Point, strong_wolfe
-from minidl.optim.optimizer import Optimizer
+from minidl.optim.optimizer import Optimizer, check_closure
 from minidl.tensor import Tensor
 
 TINY_GRADIENT = 1e-4
@@ -120,13 +120,14 @@ class LBFGS(Optimizer):
             The loss before the step.
 
         Raises:
-            ArgumentError: there is no closure.
+            ArgumentError: there is no closure, or it does not return the loss.
         """
         if closure is None:
             raise ArgumentError(
                 self.name, "step needs a closure that computes the loss anew", None,
                 "def closure(): optimizer.zero_grad(); loss = ...; loss.backward(); return loss",
             )  # fmt: skip
+        check_closure(self.name, closure)
         group, memory = self.param_groups[0], self.memory()
         max_eval = group["max_eval"] or group["max_iter"] * 5 // 4
         loss, f, g = self.evaluate(closure)
@@ -173,6 +174,10 @@ class LBFGS(Optimizer):
         """The loss, and its value and flat gradient times the scale."""
         with enable_grad():
             loss = closure()
+        if not isinstance(loss, Tensor):
+            raise ArgumentError(
+                self.name, "the closure returns the loss, a Tensor", {"returned": loss}
+            )
         parts, xp = [], None
         for p in self.param_groups[0]["params"]:
             xp = array_module(p.data)

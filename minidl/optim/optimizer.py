@@ -64,14 +64,15 @@ class Optimizer:
             ArgumentError: an option is unknown or out of range, or a parameter cannot be
                 optimized or is in a group already.
         """
-        if "params" not in group:
-            raise ArgumentError(self.name, 'a group has "params"', {"group": sorted(group)})
+        if not isinstance(group, dict) or "params" not in group:
+            received = sorted(group) if isinstance(group, dict) else group
+            raise ArgumentError(self.name, 'a group is a dict with "params"', {"group": received})
         for option in group:
             if option not in self.defaults and option not in ("params", "initial_lr"):
                 raise ArgumentError(
                     self.name, "no such option", {"option": option}, nearest(option, self.defaults)
                 )
-        options = {**self.defaults, **group}
+        options = {name: plain(value) for name, value in {**self.defaults, **group}.items()}
         parameters = as_list(self.name, options.pop("params"))
         self.check_options(options)
         known = {p for other in self.param_groups for p in other["params"]}
@@ -91,12 +92,11 @@ class Optimizer:
             if name not in options:
                 continue
             value = options[name]
-            for number in value if isinstance(value, tuple | list) else (value,):
-                if not is_number(number) or not lowest <= number < below:
-                    bound = "" if below == np.inf else f" and < {below:g}"
-                    raise ArgumentError(
-                        self.name, f"{name} is a number >= {lowest:g}{bound}", {name: value}
-                    )
+            if not is_number(value) or not lowest <= value < below:
+                bound = "" if below == np.inf else f" and < {below:g}"
+                raise ArgumentError(
+                    self.name, f"{name} is a number >= {lowest:g}{bound}", {name: value}
+                )
 
     # --- the step -------------------------------------------------------------------------------
 
@@ -116,9 +116,13 @@ class Optimizer:
 
         Returns:
             What the closure returned.
+
+        Raises:
+            ArgumentError: closure cannot be called.
         """
         loss = None
         if closure is not None:
+            check_closure(self.name, closure)
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
@@ -164,6 +168,8 @@ class Optimizer:
             CheckpointError: it was saved by another kind of optimizer or for other parameters.
                 Nothing was changed.
         """
+        if not isinstance(saved, dict):
+            raise CheckpointError(self.name, "a state is a dict", {"state": saved})
         if saved.get("optimizer", self.name) != self.name:
             raise CheckpointError(
                 self.name, f"the state was saved by {saved['optimizer']}", None,
@@ -239,6 +245,11 @@ def wrap_arrays(value: Any) -> Any:
     return Tensor(value) if hasattr(value, "dtype") else value
 
 
+def plain(value: Any) -> Any:
+    """A NumPy number as a Python one: float64 times a float32 array would be float64."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
@@ -279,6 +290,13 @@ def as_list(op: str, params: Any) -> list:
             "a generator is used up by one loop: pass model.parameters() directly",
         )  # fmt: skip
     return params
+
+
+def check_closure(op: str, closure: Any) -> None:
+    if not callable(closure):
+        raise ArgumentError(
+            op, "closure is a function that computes the loss", {"closure": closure}
+        )
 
 
 def check_parameter(op: str, p: Any, index: int) -> None:

@@ -13,8 +13,9 @@ import math
 from typing import Any
 
 from minidl.errors import ArgumentError
-from minidl.optim.optimizer import Optimizer
+from minidl.optim.optimizer import Optimizer, is_number
 from minidl.optim.schedule import LRScheduler, count, positive
+from minidl.tensor import Tensor
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -79,11 +80,18 @@ class ReduceLROnPlateau(LRScheduler):
     def apply(self) -> None:
         """The rates change only in step."""
 
-    def step(self, metric: float) -> None:
-        """One epoch is over, and this is the metric it reached."""
+    def step(self, metric: float | Tensor) -> None:
+        """One epoch is over, and this is the metric it reached: a number, or a Tensor with one.
+
+        Raises:
+            ArgumentError: it is neither.
+        """
+        value = metric.item() if isinstance(metric, Tensor) else metric
+        if not is_number(value):
+            raise ArgumentError(self.name, "metric is a number", {"metric": metric})
         self.last_epoch += 1
-        if self.is_better(float(metric)):
-            self.best, self.bad_epochs = float(metric), 0
+        if self.is_better(float(value)):
+            self.best, self.bad_epochs = float(value), 0
         else:
             self.bad_epochs += 1
         if self.cooling > 0:

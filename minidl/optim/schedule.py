@@ -77,10 +77,18 @@ class LRScheduler:
             CheckpointError: it is not the state of such a schedule. Nothing was changed.
         """
         own = self.state_dict()
-        if own.keys() != state.keys() or len(state["base_lrs"]) != len(self.base_lrs):
+        if not isinstance(state, dict) or own.keys() != state.keys():
+            received = sorted(state) if isinstance(state, dict) else state
             raise CheckpointError(
                 self.name, "the state belongs to another schedule",
-                {"expects": sorted(own), "received": sorted(state)},
+                {"expects": sorted(own), "received": received},
+            )  # fmt: skip
+        t, base = state["last_epoch"], state["base_lrs"]
+        rates = isinstance(base, list) and len(base) == len(self.base_lrs)
+        if not isinstance(t, int) or t < 0 or not rates or not all(map(is_number, base)):
+            raise CheckpointError(
+                self.name, "the state is no count of steps and a rate for each group",
+                {"last_epoch": t, "base_lrs": base, "groups": len(self.base_lrs)},
             )  # fmt: skip
         for name, value in state.items():
             setattr(self, name, value)
@@ -131,6 +139,7 @@ class MultiStepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1):
+        milestones = as_list(self.name, "milestones", milestones)
         self.milestones = sorted(count(self.name, "a milestone", m, 0) for m in milestones)
         self.gamma = positive(self.name, "gamma", gamma)
         super().__init__(optimizer)
@@ -246,8 +255,12 @@ class SequentialLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, schedulers: Iterable[LRScheduler], milestones: Iterable[int]
     ):
-        self.schedulers = list(schedulers)
+        self.schedulers = as_list(self.name, "schedulers", schedulers)
+        milestones = as_list(self.name, "milestones", milestones)
         self.milestones = [count(self.name, "a milestone", m) for m in milestones]
+        for scheduler in self.schedulers:
+            if not isinstance(scheduler, LRScheduler):
+                raise ArgumentError(self.name, "schedulers are schedules", {"scheduler": scheduler})
         received = {"schedulers": [s.name for s in self.schedulers], "milestones": self.milestones}
         if len(self.schedulers) != len(self.milestones) + 1:
             raise ArgumentError(self.name, "there is one milestone fewer than schedulers", received)
@@ -270,6 +283,12 @@ class SequentialLR(LRScheduler):
 
 
 # --- checks -------------------------------------------------------------------------------------
+
+
+def as_list(op: str, name: str, values: Any) -> list:
+    if not isinstance(values, Iterable):
+        raise ArgumentError(op, f"{name} is a list", {name: values})
+    return list(values)
 
 
 def count(op: str, name: str, value: Any, least: int = 1) -> int:

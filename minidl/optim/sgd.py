@@ -30,7 +30,7 @@ class SGD(Optimizer):
         params: Tensors or parameter groups, see Optimizer.
         lr: learning rate, >= 0.
         momentum: part of the last step's v that is kept, >= 0.
-        dampening: part of the gradient that is left out of v.
+        dampening: part of the gradient that is left out of v, >= 0.
         weight_decay: strength of the pull to zero (L2), >= 0.
         nesterov: look one step of momentum ahead; needs momentum > 0 and dampening 0.
         maximize: climb instead of descend.
@@ -44,7 +44,11 @@ class SGD(Optimizer):
     tensor([ 0.5, -1. ], requires_grad=True)
     """
 
-    limits = {**Optimizer.limits, "momentum": (0.0, float("inf"))}
+    limits = {
+        **Optimizer.limits,
+        "momentum": (0.0, float("inf")),
+        "dampening": (0.0, float("inf")),
+    }
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minidl import Tensor
+from minidl import Tensor, nn
 from minidl.errors import ArgumentError, NonFiniteError
 from minidl.optim import clip_grad_norm_, clip_grad_value_
 
@@ -88,6 +88,8 @@ def test_non_finite(value):
         (lambda: clip_grad_norm_([], math.nan), "max_norm is a number >= 0"),
         (lambda: clip_grad_norm_([], 1.0, norm_type=0), "norm_type is > 0"),
         (lambda: clip_grad_norm_(["w"], 1.0), "parameters are Tensors"),
+        (lambda: clip_grad_norm_(nn.Linear(1, 1), 1.0), "pass model.parameters"),
+        (lambda: clip_grad_value_(None, 1.0), "parameters are Tensors"),
         (lambda: clip_grad_value_([], "1"), "clip_value is a number >= 0"),
     ],
 )

@@ -140,6 +140,12 @@ MISTAKES = {
     "lr text": (lambda: optim.Adam([p], lr="0.1"), ["lr is a number", "'0.1'"]),
     "lr of a group": (lambda: optim.Adam([{"params": [p], "lr": -1}]), ["lr is a number"]),
     "betas": (lambda: optim.Adam([p], betas=(0.9, 1.0)), ["betas", ">= 0 and < 1"]),
+    "three betas": (lambda: optim.Adam([p], betas=(0.9, 0.9, 0.9)), ["betas are two numbers"]),
+    "one beta": (lambda: optim.AdamW([p], betas=0.9), ["betas are two numbers", "0.9"]),
+    "list of lr": (lambda: optim.SGD([p], lr=[0.1]), ["lr is a number", "[0.1]"]),
+    "dampening": (lambda: optim.SGD([p], dampening="x"), ["dampening is a number"]),
+    "no dict": (lambda: optim.SGD([p]).add_param_group(3), ["a group is a dict", "3"]),
+    "closure": (lambda: optim.SGD([p]).step(1.0), ["closure is a function", "1.0"]),
     "eps": (lambda: optim.AdamW([p], eps=-1.0), ["eps"]),
     "weight decay": (lambda: optim.Adagrad([p], weight_decay=-1.0), ["weight_decay"]),
     "momentum": (lambda: optim.SGD([p], momentum=-1.0), ["momentum"]),
@@ -149,6 +155,8 @@ MISTAKES = {
     "LBFGS groups": (lambda: optim.LBFGS([{"params": [p]}, {"params": [q]}]), ["one group"]),
     "LBFGS max_iter": (lambda: optim.LBFGS([p], max_iter=0), ["max_iter is an int >= 1"]),
     "LBFGS line search": (lambda: optim.LBFGS([p], line_search_fn="wolfe"), ["strong_wolfe"]),
+    "LBFGS no function": (lambda: optim.LBFGS([p]).step(1.0), ["closure is a function"]),
+    "LBFGS no loss": (lambda: optim.LBFGS([p]).step(lambda: None), ["returns the loss", "None"]),
     "LBFGS closure": (lambda: optim.LBFGS([p]).step(), ["closure", "return loss"]),
 }  # fmt: skip
 
@@ -176,6 +184,7 @@ BAD_STATES = {
     "shape": (saved_state(state={0: {"momentum_buffer": np.ones(3)}}), "momentum_buffer"),
     "unknown parameter": (saved_state(state={7: {}}), "cannot be used"),
     "no dict": (saved_state(state=[1, 2]), "cannot be used"),
+    "no dict at all": ([1, 2], "a state is a dict"),
     "bad option": (saved_state(param_groups=[{"params": [0], "lr": -3.0}]), "lr is a number"),
 }
 

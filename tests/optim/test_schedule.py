@@ -157,6 +157,10 @@ MISTAKES = {
     "step_size": (lambda: optim.StepLR(o, 0), "step_size is an int >= 1"),
     "gamma": (lambda: optim.ExponentialLR(o, -0.5), "gamma is a number > 0"),
     "milestones": (lambda: optim.MultiStepLR(o, [1, -2]), "a milestone is an int >= 0"),
+    "milestones int": (lambda: optim.MultiStepLR(o, 3), "milestones is a list"),
+    "schedulers": (lambda: optim.SequentialLR(o, None, []), "schedulers is a list"),
+    "no scheduler": (lambda: optim.SequentialLR(o, [o], []), "schedulers are schedules"),
+    "metric": (lambda: plateau.step(None), "metric is a number"),
     "T_max": (lambda: optim.CosineAnnealingLR(o, 2.5), "T_max is an int >= 1"),
     "eta_min": (lambda: optim.CosineAnnealingLR(o, 2, eta_min=-1), "eta_min is a number >= 0"),
     "start_factor": (lambda: optim.LinearLR(o, 0), "start_factor is a number > 0 and <= 1"),
@@ -188,6 +192,20 @@ def test_error_message(mistake):
     assert text in str(caught.value)
 
 
-def test_state_of_another_schedule():
-    with pytest.raises(CheckpointError, match="another schedule"):
-        optim.StepLR(o, 3).load_state_dict(plateau.state_dict())
+@pytest.mark.parametrize(
+    "state, text",
+    [
+        (plateau.state_dict(), "another schedule"),
+        (None, "another schedule"),
+        ({"last_epoch": "3", "base_lrs": [0.1]}, "no count of steps"),
+        ({"last_epoch": -1, "base_lrs": [0.1]}, "no count of steps"),
+        ({"last_epoch": 3, "base_lrs": [0.1, 0.2]}, "a rate for each group"),
+        ({"last_epoch": 3, "base_lrs": ["0.1"]}, "a rate for each group"),
+    ],
+)
+def test_bad_state_changes_nothing(state, text):
+    schedule = optim.StepLR(make_optimizer(0.1), 3)
+    schedule.step()
+    with pytest.raises(CheckpointError, match=text):
+        schedule.load_state_dict(state)
+    assert (schedule.last_epoch, schedule.base_lrs) == (1, [0.1])
