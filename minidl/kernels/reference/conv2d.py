@@ -1,70 +1,64 @@
-"""2-D convolution, one kernel tap at a time.
+"""2-D convolution, as the formula says it.
 
-A tap is one position (r, s) of the R x S kernel. For a fixed tap, every output pixel (oh, ow)
-reads exactly one input pixel, (oh sh + r dh, ow sw + s dw) of the padded input. So
+`windows` shows for each output pixel what its window sees of the padded input: an array
+(N, C, OH, OW, R, S) that shares x's memory, because neighbouring windows see the same pixels.
+Then
 
-    y[n, k, oh, ow] = b[k] + sum over taps (r, s), channels c:  w[k, c, r, s] x[n, c, ...]
+    y[n, k, oh, ow] = b[k] + sum over c, r, s:  w[k, c, r, s] seen[n, c, oh, ow, r, s]
 
-is a sum over taps of a matrix product over channels. The three gradients below are the same loop
-with the product turned around.
+is one tensor product that sums over c, r and s (np.tensordot), and the gradient of w one that
+sums over n, oh and ow instead. The gradient of x goes the other way through the same view: tap
+(r, s) of every window adds to the pixel it saw.
 
 Shapes: x (N, C, H, W), w (K, C/groups, R, S), b (K,) or None, y (N, K, OH, OW). stride, padding
-and dilation are pairs (height, width).
+and dilation are pairs (height, width). Group g of the channels sees group g of the kernels only.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
-    N, C, H, W = x.shape
-    K, _, R, S = w.shape
-    OH = (H + 2 * padding[0] - dilation[0] * (R - 1) - 1) // stride[0] + 1
-    OW = (W + 2 * padding[1] - dilation[1] * (S - 1) - 1) // stride[1] + 1
-    x_padded = pad(x, padding)
-    w_grouped = w.reshape(groups, K // groups, C // groups, R, S)
-    y = np.zeros((N, groups, K // groups, OH * OW), x.dtype)
-    for r in range(R):
-        for s in range(S):
-            seen = x_padded[tap(r, s, OH, OW, stride, dilation)]
-            seen = seen.reshape(N, groups, C // groups, OH * OW)
-            y += w_grouped[:, :, :, r, s] @ seen
-    y = y.reshape(N, K, OH, OW)
+    seen = windows(pad(x, padding), w.shape, stride, dilation)
+    parts = []
+    for seen_g, w_g in zip(np.split(seen, groups, axis=1), np.split(w, groups)):
+        y_g = np.tensordot(seen_g, w_g, axes=([1, 4, 5], [1, 2, 3]))  # (N, OH, OW, K/groups)
+        parts.append(y_g)
+    y = np.concatenate(parts, axis=3).transpose(0, 3, 1, 2)
     if b is not None:
-        y += b.reshape(1, K, 1, 1)
+        y += b.reshape(1, -1, 1, 1)
     return y
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
-    """gx: each output pixel sends its gradient back to the pixels that its taps read."""
+    """gx: each output pixel sends its gradient back to the pixels that its window saw."""
     N, C, H, W = x_shape
-    K, _, R, S = w.shape
+    K, C_group, R, S = w.shape
     OH, OW = gy.shape[2:]
-    w_grouped = w.reshape(groups, K // groups, C // groups, R, S)
-    gy_grouped = gy.reshape(N, groups, K // groups, OH * OW)
-    gx_padded = np.zeros((N, C, H + 2 * padding[0], W + 2 * padding[1]), gy.dtype)
+    gx = np.zeros((N, C, H + 2 * padding[0], W + 2 * padding[1]), gy.dtype)
+    # Windows that stick out at the end, which a transposed convolution's output may have no
+    # pixels for, are cut off by [:OH, :OW].
+    seen = windows(gx, w.shape, stride, dilation, writeable=True)[:, :, :OH, :OW]
+    gy_groups = gy.reshape(N, groups, K // groups, OH * OW)
+    w_groups = w.reshape(groups, K // groups, C_group, R, S)
     for r in range(R):
         for s in range(S):
-            sent = w_grouped[:, :, :, r, s].transpose(0, 2, 1) @ gy_grouped
-            gx_padded[tap(r, s, OH, OW, stride, dilation)] += sent.reshape(N, C, OH, OW)
-    return gx_padded[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W].copy()
+            sent = w_groups[:, :, :, r, s].transpose(0, 2, 1) @ gy_groups
+            seen[..., r, s] += sent.reshape(N, C, OH, OW)  # no pixel twice for one tap
+    return gx[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W].copy()
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
-    """gw: the weight of a tap met every pixel that the tap read."""
-    N, C, _, _ = x.shape
-    K, _, R, S = w_shape
+    """gw: a weight met every pixel that its tap saw."""
     OH, OW = gy.shape[2:]
-    x_padded = pad(x, padding)
-    gy_grouped = gy.reshape(N, groups, K // groups, OH * OW)
-    gw = np.zeros((groups, K // groups, C // groups, R, S), gy.dtype)
-    for r in range(R):
-        for s in range(S):
-            seen = x_padded[tap(r, s, OH, OW, stride, dilation)]
-            seen = seen.reshape(N, groups, C // groups, OH * OW)
-            gw[:, :, :, r, s] = (gy_grouped @ seen.transpose(0, 1, 3, 2)).sum(axis=0)
-    return gw.reshape(w_shape)
+    seen = windows(pad(x, padding), w_shape, stride, dilation)[:, :, :OH, :OW]
+    parts = []
+    for gy_g, seen_g in zip(np.split(gy, groups, axis=1), np.split(seen, groups, axis=1)):
+        gw_g = np.tensordot(gy_g, seen_g, axes=([0, 2, 3], [0, 2, 3]))  # (K/groups, C/groups, R, S)
+        parts.append(gw_g)
+    return np.concatenate(parts)
 
 
 def backward_bias(gy):
@@ -76,9 +70,12 @@ def pad(x, padding):
     return np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
 
 
-def tap(r, s, OH, OW, stride, dilation):
-    """Index of the padded input pixels that tap (r, s) reads, one for each output pixel."""
-    first_row, first_column = r * dilation[0], s * dilation[1]
-    rows = slice(first_row, first_row + stride[0] * (OH - 1) + 1, stride[0])
-    columns = slice(first_column, first_column + stride[1] * (OW - 1) + 1, stride[1])
-    return (slice(None), slice(None), rows, columns)
+def windows(x, w_shape, stride, dilation, writeable=False):
+    """What each window sees, (N, C, OH, OW, R, S): a view of x, no copy.
+
+    A window of R taps, dilation apart, spans dilation (R - 1) + 1 rows. All windows of that span,
+    of which every stride-th is kept, and in it every dilation-th row.
+    """
+    span = dilation[0] * (w_shape[2] - 1) + 1, dilation[1] * (w_shape[3] - 1) + 1
+    every = sliding_window_view(x, span, axis=(2, 3), writeable=writeable)
+    return every[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
