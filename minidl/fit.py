@@ -6,7 +6,7 @@ run remembers is in minidl/run.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from minidl.errors import ArgumentError
 from minidl.function import no_grad
 from minidl.nn.module import Module
 from minidl.optim.optimizer import Optimizer
-from minidl.run import Run, Totals
+from minidl.run import Run, Totals, check_batch
 from minidl.tensor import Tensor
 
 
@@ -58,7 +58,8 @@ def fit(
         class numbers), val_loss, val_accuracy, lr, seconds, images_per_second.
 
     Raises:
-        ArgumentError: an argument is not what it should be, or the loader is empty.
+        ArgumentError: an argument is not what it should be, a loader is empty or gives something
+            else than pairs, or the loss is not one number.
         CheckpointError: `resume` is damaged or belongs to another model, optimizer or callbacks.
 
     >>> model, batches = minidl.nn.Linear(2, 1), [(minidl.ones(4, 2), minidl.zeros(4, 1))]
@@ -82,7 +83,7 @@ def fit(
                 run.notify("on_step_start")
                 optimizer.zero_grad()
                 run.y = model(x)
-                run.loss = loss(run.y, labels)
+                run.loss = check_loss("fit", loss(run.y, labels))
                 run.notify("on_loss")
                 run.loss.backward()
                 run.notify("on_gradients")
@@ -91,7 +92,7 @@ def fit(
                 run.notify("on_step_end")
             if validation is not None:
                 totals = run.start_validation()
-                evaluate_into(totals, model, validation, loss, run.finish_validation_step)
+                evaluate_into("fit", totals, model, validation, loss, run.finish_validation_step)
             run.finish_epoch()
             run.notify("on_epoch_end")
     except BaseException as error:
@@ -118,7 +119,8 @@ def evaluate(
         {"loss": ..., "accuracy": ...}; no accuracy where labels are not class numbers.
 
     Raises:
-        ArgumentError: the loader gave no batch.
+        ArgumentError: an argument is not what it should be, the loader is empty or gives
+            something else than pairs, or the loss is not one number.
 
     >>> identity = minidl.nn.Module(); identity.forward = lambda x: x
     >>> x = minidl.tensor([[0.0, 1.0], [2.0, 0.0]])
@@ -126,27 +128,36 @@ def evaluate(
     {'accuracy': 0.5}
     """
     check_model("evaluate", model)
+    if not isinstance(loader, Iterable):
+        raise ArgumentError("evaluate", "loader can be iterated", {"loader": loader})
+    if loss is not None:
+        check_loss_function("evaluate", loss)
     totals = Totals()
-    evaluate_into(totals, model, loader, loss)
-    if totals.count == 0:
-        raise ArgumentError("evaluate", "the loader gave no example", {"loader": loader})
+    evaluate_into("evaluate", totals, model, loader, loss)
     return totals.metrics()
 
 
-def evaluate_into(totals, model, loader, loss, after_batch: Callable | None = None) -> None:
+def evaluate_into(
+    op: str, totals: Totals, model, loader, loss, after_batch: Callable | None = None
+) -> None:
     """Add every batch of the loader to totals, calling after_batch after each."""
     training = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
-            for x, labels in loader:
+            for batch in loader:
+                x, labels = check_batch(op, batch)
                 y = model(x)
-                totals.add(None if loss is None else loss(y, labels).item(), y, labels)
+                value = None if loss is None else check_loss(op, loss(y, labels)).item()
+                totals.add(value, y, labels)
                 if after_batch is not None:
                     after_batch()
     finally:
         for module, mode in training:
             module.training = mode
+    if totals.count == 0:
+        name = "validation" if op == "fit" else "loader"
+        raise ArgumentError(op, f"{name} gave no batch", {name: loader})
 
 
 # --- checks -------------------------------------------------------------------------------------
@@ -158,23 +169,52 @@ def check_model(op: str, model: Any) -> None:
         raise ArgumentError(op, "model is a minidl.nn.Module", {"model": model}, hint)
 
 
+def check_loss_function(op: str, loss: Any) -> None:
+    if not callable(loss) or isinstance(loss, type):
+        hint = "make an instance of it: Loss()" if isinstance(loss, type) else ""
+        raise ArgumentError(op, "loss is called with (y, labels)", {"loss": loss}, hint)
+
+
+def check_loss(op: str, value: Any) -> Tensor:
+    """What the loss function returned, if it is a Tensor with one element."""
+    if not isinstance(value, Tensor):
+        raise ArgumentError(
+            op, "loss returns a Tensor", {"returned": value},
+            "compute it with Tensors from the model's output, so that backward can follow",
+        )  # fmt: skip
+    if value.data.size != 1:
+        raise ArgumentError(
+            op, "loss returns one number for a batch", {"returned": value},
+            "take its .mean()",
+        )  # fmt: skip
+    return value
+
+
 def check_arguments(model, loader, loss, optimizer, epochs, validation) -> None:
     check_model("fit", model)
     for name, value in (("loader", loader), ("validation", validation)):
-        if value is not None and (not hasattr(value, "__iter__") or hasattr(value, "__next__")):
+        if value is None and name == "validation":
+            continue
+        if not isinstance(value, Iterable) or isinstance(value, Iterator):
             raise ArgumentError(
                 "fit",
                 f"{name} is something that can be iterated once per epoch",
                 {name: type(value).__name__},
                 "a minidl.data.DataLoader, or a list of (x, labels) pairs",
             )
-    if not callable(loss) or isinstance(loss, type):
-        hint = "make an instance of it: Loss()" if isinstance(loss, type) else ""
-        raise ArgumentError("fit", "loss is called with (y, labels)", {"loss": loss}, hint)
+        if hasattr(value, "__len__") and len(value) == 0:
+            raise ArgumentError("fit", f"{name} is empty", {name: value})
+    check_loss_function("fit", loss)
     if not isinstance(optimizer, Optimizer):
         raise ArgumentError(
             "fit", "optimizer is a minidl.optim.Optimizer", {"optimizer": optimizer},
             "minidl.optim.SGD(model.parameters(), lr=0.1), say",
+        )  # fmt: skip
+    trained = {p for group in optimizer.param_groups for p in group["params"]}
+    if trained.isdisjoint(model.parameters()):
+        raise ArgumentError(
+            "fit", "the optimizer holds no parameter of the model", {"optimizer": optimizer.name},
+            "make it with this model's parameters()",
         )  # fmt: skip
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 0:
         raise ArgumentError("fit", "epochs is an int >= 0", {"epochs": epochs})

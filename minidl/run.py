@@ -8,7 +8,7 @@ sums of the epoch in progress, the history, and what the callbacks remember.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,7 @@ class Run:
         if self.batch and not hasattr(self.loader, "load_state_dict"):
             batches = islice(batches, self.batch, None)  # such a loader cannot seek: skip
         for batch in batches:
-            if not isinstance(batch, tuple | list) or len(batch) != 2:
-                raise ArgumentError(
-                    "fit", "the loader gives pairs (x, labels)", {"batch": type(batch).__name__}
-                )
-            yield batch
+            yield check_batch("fit", batch)
 
     def finish_step(self) -> None:
         """Count the step that was just taken. From here to the next step the run can be saved."""
@@ -102,7 +98,7 @@ class Run:
     def finish_epoch(self) -> None:
         """Put the epoch's metrics together and get ready for the next."""
         if self.batch == 0:
-            raise ArgumentError("fit", "the loader gave no batch", {"loader": self.loader})
+            raise ArgumentError("fit", "loader gave no batch", {"loader": self.loader})
         totals = self.totals
         metrics = {"epoch": self.epoch, "step": self.step, **totals.metrics()}
         if self.validation is not None:
@@ -236,6 +232,23 @@ def is_classification(y: Any, labels: Any) -> bool:
     )
 
 
+def check_batch(op: str, batch: Any) -> tuple[Any, Tensor]:
+    """The pair that a loader gave, if it is one."""
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        length = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
+        raise ArgumentError(
+            op, "the loader gives pairs (x, labels)", {"batch": type(batch).__name__ + length}
+        )
+    labels = batch[1]
+    if not isinstance(labels, Tensor) or labels.data.ndim == 0 or len(labels) == 0:
+        hint = "" if isinstance(labels, Tensor) else "wrap it: minidl.tensor(labels)"
+        raise ArgumentError(
+            op, "labels are a Tensor with a row for each of one or more examples",
+            {"labels": labels}, hint,
+        )  # fmt: skip
+    return batch[0], labels
+
+
 def loader_state(loader: Any) -> dict[str, Any]:
     return loader.state_dict() if hasattr(loader, "state_dict") else {}
 
@@ -250,7 +263,9 @@ def named_callbacks(callbacks: list[Callback]) -> Iterator[tuple[str, Callback]]
 
 
 def check_callbacks(callbacks: Any) -> list[Callback]:
-    callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        callbacks = [callbacks]
+    callbacks = list(callbacks)
     for callback in callbacks:
         if not isinstance(callback, Callback):
             hint = "make an instance of it: add ()" if isinstance(callback, type) else ""

@@ -172,7 +172,8 @@ def test_fit_end_is_called_after_an_error():
     recorder = Recorder()
     model, _, loss, optimizer = make()
     with pytest.raises(ShapeError, match="Net.features.0"):
-        minidl.fit(model, [(minidl.ones(1, 2, 3, 4), None)], loss, optimizer, callbacks=[recorder])
+        batch = minidl.ones(1, 2, 3, 4), minidl.zeros(1, dtype="int64")
+        minidl.fit(model, [batch], loss, optimizer, callbacks=[recorder])
     assert recorder.log[-1] == "fit_end ShapeError"
 
 
@@ -202,6 +203,18 @@ def test_zero_epochs():
     assert minidl.fit(*make(), epochs=0) == []
 
 
+class GivesNothing:
+    """A loader without a length and without a batch."""
+
+    def __iter__(self):
+        return iter([])
+
+
+def returns(value):
+    """A loss function that returns the value for any batch."""
+    return lambda y, labels: value
+
+
 model, loader, loss, optimizer = make()
 MISTAKES = {
     "model": (lambda: minidl.fit(loader, loader, loss, optimizer), "minidl.nn.Module"),
@@ -210,8 +223,49 @@ MISTAKES = {
     "generator": (
         lambda: minidl.fit(model, (b for b in []), loss, optimizer), "once per epoch",
     ),
-    "empty": (lambda: minidl.fit(model, [], loss, optimizer), "gave no batch"),
+    "no loader": (lambda: minidl.fit(model, None, loss, optimizer), "loader is something"),
+    "empty": (lambda: minidl.fit(model, [], loss, optimizer), "loader is empty"),
+    "no batch": (
+        lambda: minidl.fit(model, GivesNothing(), loss, optimizer), "loader gave no batch",
+    ),
     "no pairs": (lambda: minidl.fit(model, [3], loss, optimizer), "pairs (x, labels)"),
+    "three in a batch": (
+        lambda: minidl.fit(model, [(1, 2, 3)], loss, optimizer), "tuple of 3",
+    ),
+    "labels": (
+        lambda: minidl.fit(model, [(minidl.ones(1), np.ones(1))], loss, optimizer),
+        "wrap it: minidl.tensor(labels)",
+    ),
+    "0-d labels": (
+        lambda: minidl.fit(model, [(minidl.ones(1), minidl.tensor(1))], loss, optimizer),
+        "a row for each",
+    ),
+    "batch without examples": (
+        lambda: minidl.fit(model, [(minidl.ones(0, 1), minidl.ones(0))], loss, optimizer),
+        "one or more examples",
+    ),
+    "validation empty": (
+        lambda: minidl.fit(model, loader, loss, optimizer, validation=[]), "validation is empty",
+    ),
+    "validation without batch": (
+        lambda: minidl.fit(*make(), validation=GivesNothing()), "validation gave no batch",
+    ),
+    "validation pairs": (lambda: minidl.fit(*make(), validation=[3]), "pairs (x, labels)"),
+    "loss is a float": (
+        lambda: minidl.fit(model, loader, returns(1.5), optimizer), "returns a Tensor",
+    ),
+    "loss is an array": (
+        lambda: minidl.fit(model, loader, returns(np.ones(())), optimizer), "returns a Tensor",
+    ),
+    "loss is a pair": (
+        lambda: minidl.fit(model, loader, returns((1, 2)), optimizer), "(1, 2)",
+    ),
+    "loss per example": (
+        lambda: minidl.fit(model, loader, returns(minidl.ones(5)), optimizer), "take its .mean()",
+    ),
+    "optimizer of another model": (
+        lambda: minidl.fit(Net(), loader, loss, optimizer), "no parameter of the model",
+    ),
     "validation": (
         lambda: minidl.fit(model, loader, loss, optimizer, validation=1), "validation is something",
     ),
@@ -227,7 +281,16 @@ MISTAKES = {
     "callback": (
         lambda: minidl.fit(model, loader, loss, optimizer, callbacks=[print]), "Callback instances",
     ),
-    "evaluate nothing": (lambda: minidl.evaluate(model, []), "gave no example"),
+    "no callbacks": (
+        lambda: minidl.fit(model, loader, loss, optimizer, callbacks=None), "Callback instances",
+    ),
+    "evaluate nothing": (lambda: minidl.evaluate(model, []), "gave no batch"),
+    "evaluate pairs": (lambda: minidl.evaluate(model, [(1, 2, 3)]), "evaluate: the loader gives"),
+    "evaluate no loader": (lambda: minidl.evaluate(model, 3), "loader can be iterated"),
+    "evaluate no loss": (lambda: minidl.evaluate(model, loader, 3), "loss is called with"),
+    "evaluate a float": (
+        lambda: minidl.evaluate(model, loader, returns(1.5)), "evaluate: loss returns a Tensor",
+    ),
     "evaluate no model": (lambda: minidl.evaluate(3, []), "minidl.nn.Module"),
 }  # fmt: skip
 
