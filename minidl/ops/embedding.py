@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minidl import kernels
+from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.shapes import check_floating, check_ndim, check_tensor
@@ -26,7 +27,9 @@ class Embedding(Function):
 
     def forward(self, indices, w):
         if self.needs_grad[1]:
-            self.indices, self.vocabulary = indices, len(w)
+            # A copy: kernels trust indices, and the caller may write new ones before backward.
+            xp = array_module(w)
+            self.indices, self.vocabulary = xp.array(indices, dtype=xp.int64), len(w)
         return w[indices]
 
     def backward(self, gy):

@@ -38,6 +38,25 @@ def test_gradient_is_the_same_sum_in_both_kernel_sets():
     np.testing.assert_array_equal(*gradients)
 
 
+@pytest.mark.parametrize("kernels", ["reference", "numba"])
+def test_indices_written_anew_before_backward_change_nothing(kernels):
+    """A loader may reuse its buffer; an index out of range would make a kernel write anywhere."""
+    indices = np.array([[0, 1], [2, 0]])
+    with minidl.use_cpu_kernels(kernels):
+        weight = minidl.ones(3, 2, requires_grad=True)
+        y = nn.functional.embedding(minidl.Tensor(indices), weight)
+        indices[:] = 10**6
+        y.sum().backward()
+    np.testing.assert_array_equal(weight.grad, [[2, 2], [1, 1], [1, 1]])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "uint64"])
+def test_indices_of_any_integer_dtype(dtype):
+    weight = minidl.ones(3, 2, requires_grad=True)
+    nn.functional.embedding(minidl.tensor([2, 0, 2], dtype=dtype), weight).sum().backward()
+    np.testing.assert_array_equal(weight.grad, [[1, 1], [0, 0], [2, 2]])
+
+
 def test_state_dict_and_repr():
     layer = nn.Embedding(4, 2, padding_idx=0)
     assert {name: value.shape for name, value in layer.state_dict().items()} == {"weight": (4, 2)}

@@ -14,9 +14,10 @@ from numba import njit, prange
 def backward_weight(gy, indices, vocabulary):
     gw = np.zeros((vocabulary, gy.shape[1]), gy.dtype)
     order = np.argsort(indices, kind="stable")
-    rows, starts = np.unique(indices[order], return_index=True)
+    rows = indices[order]
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))  # where the place before has another row
     ends = np.append(starts[1:], len(order))
-    sum_places(np.ascontiguousarray(gy), order, rows, starts, ends, gw)
+    sum_places(np.ascontiguousarray(gy), order, rows[starts], starts, ends, gw)
     return gw
 
 
