@@ -11,6 +11,8 @@ and Caffe: row k holds what output k does with each input.
 
 from __future__ import annotations
 
+import math
+
 from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.shapes import check_floating, check_ndim, check_tensor
@@ -28,11 +30,12 @@ class Linear(Function):
 
     def backward(self, gy):
         gx = gw = gb = None
-        gy_rows = gy.reshape(-1, gy.shape[-1])
+        n_rows = math.prod(gy.shape[:-1])  # reshape(-1) cannot tell where out or in is 0
+        gy_rows = gy.reshape(n_rows, gy.shape[-1])
         if self.needs_grad[0]:
             gx = gy @ self.w
         if self.needs_grad[1]:
-            gw = gy_rows.T @ self.x.reshape(-1, self.x.shape[-1])
+            gw = gy_rows.T @ self.x.reshape(n_rows, self.x.shape[-1])
         if len(self.needs_grad) > 2 and self.needs_grad[2]:
             gb = gy_rows.sum(axis=0)
         return gx, gw, gb
