@@ -4,7 +4,8 @@
     ga = gy (b / nb - y a / na) / na       second term only where |a| > eps
     gb = gy (a / na - y b / nb) / nb       second term only where |b| > eps
 
-Each length is bounded below by eps on its own, as PyTorch does since 1.13.
+Each length is bounded below by eps on its own, as PyTorch does since 1.13 (which differentiates
+as if it were not bounded; this is the gradient of the formula).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         The broadcast shape without `dim`; from -1 to 1, and 0 for a zero vector.
 
     Raises:
-        ShapeError: the shapes do not broadcast, or `dim` differs in size.
+        ShapeError: the shapes do not broadcast, or `dim` is missing in one or differs in size.
         ArgumentError: there is no such dimension, or eps < 0.
         DtypeError: not floating point, or of different dtypes.
 
@@ -74,9 +75,13 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     check_floating(op, x1=x1, x2=x2)
     check_broadcast(op, x1, x2)
     check_norm(op, 2, eps)
+    if max(x1.data.ndim, x2.data.ndim) == 0:
+        raise ShapeError(op, "a vector has at least one dimension", {"x1": x1, "x2": x2})
     ndim = max(x1.data.ndim, x2.data.ndim)
     dim = normalize_dim(op, dim, ndim) - ndim
-    sizes = [x.data.shape[dim] if -dim <= x.data.ndim else 0 for x in (x1, x2)]
+    if min(x1.data.ndim, x2.data.ndim) < -dim:
+        raise ShapeError(op, "both have the dimension of the vectors", {"x1": x1, "x2": x2})
+    sizes = [x.data.shape[dim] for x in (x1, x2)]
     if sizes[0] != sizes[1]:
         raise ShapeError(op, f"the vectors have different lengths, {sizes[0]} and {sizes[1]}",
                          {"x1": x1, "x2": x2})  # fmt: skip

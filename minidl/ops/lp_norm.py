@@ -36,6 +36,6 @@ def lp_norm_gradient(x: Any, norm: Any, p: float) -> Any:
 
 def check_norm(op: str, p: float, eps: float) -> None:
     if not isinstance(p, int | float) or not 1 <= p < math.inf:
-        raise ArgumentError(op, "p is a number >= 1, the degree of the norm", {"p": p})
+        raise ArgumentError(op, "p is a finite number >= 1, the degree of the norm", {"p": p})
     if not isinstance(eps, int | float) or not 0 <= eps < math.inf:
         raise ArgumentError(op, "eps is a small number >= 0", {"eps": eps})

@@ -52,7 +52,7 @@ def pairwise_distance(
     Args:
         x1: a, (..., D), floating point.
         x2: b, (..., D), broadcast with x1.
-        p: the degree of the norm, >= 1.
+        p: the degree of the norm, >= 1 and finite.
         eps: added to each difference.
         keepdim: keep the last dimension with size 1.
 
@@ -61,7 +61,7 @@ def pairwise_distance(
 
     Raises:
         ShapeError: the shapes do not broadcast, or D differs.
-        ArgumentError: p < 1 or eps < 0.
+        ArgumentError: p < 1 or infinite, or eps < 0.
         DtypeError: not floating point, or of different dtypes.
 
     >>> a, b = minidl.tensor([[0.0, 0.0]]), minidl.tensor([[3.0, 4.0]])
@@ -81,14 +81,14 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
     Args:
         x1: a, (..., P, D), floating point.
         x2: b, (..., R, D), leading dimensions broadcast with x1's.
-        p: the degree of the norm, >= 1.
+        p: the degree of the norm, >= 1 and finite.
 
     Returns:
         (..., P, R). In between there are arrays of P R D elements.
 
     Raises:
         ShapeError: the shapes do not fit.
-        ArgumentError: p < 1.
+        ArgumentError: p < 1 or infinite.
         DtypeError: not floating point, or of different dtypes.
 
     >>> a, b = minidl.tensor([[0.0, 0.0]]), minidl.tensor([[3.0, 4.0], [0.0, 1.0]])

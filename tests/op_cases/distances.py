@@ -50,7 +50,9 @@ CASES = [
     case(cdist, "p3", [normal(3, 5), normal(4, 5, seed=1)], p=3.0),
     case(cdist, "batch", [normal(2, 3, 5), normal(2, 4, 5, seed=1)]),
     case(cdist, "equal", [a, a.copy()], smooth=False),
+    case(cosine_similarity, "below-eps", [normal(2, 3), 0.1 * normal(2, 3, seed=1)], eps=1.5),
 ]
+CASES[-1].torch = None  # see the file of the operation: its gradient there is another
 
 BAD_CASES = [
     BadCase("normalize", "dim", lambda: normalize(ones(3)), ArgumentError, ["dim", "1"]),
@@ -65,6 +67,20 @@ BAD_CASES = [
         lambda: cosine_similarity(ones(3, 5), ones(3, 1)),
         ShapeError,
         ["different lengths, 5 and 1"],
+    ),
+    BadCase(
+        "cosine_similarity",
+        "dim-of-one-only",
+        lambda: cosine_similarity(ones(0, 2), ones(2), dim=0),
+        ShapeError,
+        ["both have the dimension", "(0, 2)", "(2,)"],
+    ),
+    BadCase(
+        "cosine_similarity",
+        "0d",
+        lambda: cosine_similarity(ones(), ones(), dim=0),
+        ShapeError,
+        ["at least one dimension"],
     ),
     BadCase(
         "cosine_similarity",
@@ -99,7 +115,7 @@ BAD_CASES = [
         "p",
         lambda: pairwise_distance(ones(3, 5), ones(3, 5), p=float("inf")),
         ArgumentError,
-        ["p is a number", "inf"],
+        ["p is a finite number", "inf"],
     ),
     BadCase(
         "cdist", "ndim", lambda: cdist(ones(5), ones(3, 5)), ShapeError, ["at least 2 dimensions"]
