@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
-    seen = windows(pad(x, padding), w.shape, stride, dilation)
+    seen = windows(pad(x, padding), w.shape[2:], stride, dilation)
     parts = []
     for seen_g, w_g in zip(np.split(seen, groups, axis=1), np.split(w, groups)):
         y_g = np.tensordot(seen_g, w_g, axes=([1, 4, 5], [1, 2, 3]))  # (N, OH, OW, K/groups)
@@ -40,7 +40,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     gx = np.zeros((N, C, H + 2 * padding[0], W + 2 * padding[1]), gy.dtype)
     # Windows that stick out at the end, which a transposed convolution's output may have no
     # pixels for, are cut off by [:OH, :OW].
-    seen = windows(gx, w.shape, stride, dilation, writeable=True)[:, :, :OH, :OW]
+    seen = windows(gx, w.shape[2:], stride, dilation, writeable=True)[:, :, :OH, :OW]
     gy_groups = gy.reshape(N, groups, K // groups, OH * OW)
     w_groups = w.reshape(groups, K // groups, C_group, R, S)
     for r in range(R):
@@ -53,7 +53,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     """gw: a weight met every pixel that its tap saw."""
     OH, OW = gy.shape[2:]
-    seen = windows(pad(x, padding), w_shape, stride, dilation)[:, :, :OH, :OW]
+    seen = windows(pad(x, padding), w_shape[2:], stride, dilation)[:, :, :OH, :OW]
     parts = []
     for gy_g, seen_g in zip(np.split(gy, groups, axis=1), np.split(seen, groups, axis=1)):
         gw_g = np.tensordot(gy_g, seen_g, axes=([0, 2, 3], [0, 2, 3]))  # (K/groups, C/groups, R, S)
@@ -70,12 +70,12 @@ def pad(x, padding):
     return np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
 
 
-def windows(x, w_shape, stride, dilation, writeable=False):
+def windows(x, kernel_size, stride, dilation, writeable=False):
     """What each window sees, (N, C, OH, OW, R, S): a view of x, no copy.
 
     A window of R taps, dilation apart, spans dilation (R - 1) + 1 rows. All windows of that span,
     of which every stride-th is kept, and in it every dilation-th row.
     """
-    span = dilation[0] * (w_shape[2] - 1) + 1, dilation[1] * (w_shape[3] - 1) + 1
+    span = dilation[0] * (kernel_size[0] - 1) + 1, dilation[1] * (kernel_size[1] - 1) + 1
     every = sliding_window_view(x, span, axis=(2, 3), writeable=writeable)
     return every[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
