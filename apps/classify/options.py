@@ -44,9 +44,9 @@ class Recipe:
 
 
 RECIPES = {
-    "digits": Recipe(epochs=20, batch_size=32, lr=0.03, shift=2),
-    "mnist": Recipe(epochs=12, batch_size=64, lr=0.05, shift=1),
-    "fashion-mnist": Recipe(epochs=12, batch_size=64, lr=0.05, shift=2, flip=True),
+    "digits": Recipe(epochs=30, batch_size=32, lr=0.03, shift=2),
+    "mnist": Recipe(epochs=12, batch_size=64, lr=0.03, shift=1),
+    "fashion-mnist": Recipe(epochs=12, batch_size=64, lr=0.03, shift=2, flip=True),
     "cifar10": Recipe(epochs=20, batch_size=64, lr=0.03, shift=4, flip=True),
 }
 OTHER_DATA = Recipe(epochs=20, batch_size=32, lr=0.02, shift=2)

@@ -27,6 +27,6 @@ def test_defaults_follow_the_data():
     digits = from_command_line({"model": "lenet"})
     assert digits.data == "digits" and digits.optimizer == "sgd" and digits.schedule == "cosine"
     mnist = from_command_line({"model": "lenet", "data": "mnist"})
-    assert mnist.batch_size == 64 and mnist.lr == 0.05
+    assert mnist.batch_size == 64 and mnist.lr == 0.03
     adam = from_command_line({"model": "lenet", "data": "mnist", "optimizer": "adam"})
     assert adam.lr == 1e-3 and adam.weight_decay == 0  # SGD's rate is no rate for Adam
