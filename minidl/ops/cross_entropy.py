@@ -47,7 +47,7 @@ class CrossEntropy(Function):
     def forward(self, x):
         xp = array_module(x)
         rows = to_rows(x)
-        # A copy: kernels trust labels, and the caller may write new ones before backward.
+        # A copy: the caller may write new labels before backward.
         labels = xp.array(self.labels.reshape(-1), dtype=xp.int64)
         weight = xp.ones(rows.shape[1], x.dtype) if self.weight is None else self.weight
         weight = xp.ascontiguousarray(weight)

@@ -205,31 +205,19 @@ def test_channels_stay_last_in_memory(kernels):
         assert x.grad.data.strides == strides
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_numba_cross_entropy_is_the_same_for_any_number_of_threads(threads):
-    numba = pytest.importorskip("numba")
-    x = np.random.default_rng(0).standard_normal((257, 31)).astype(np.float32)
-    labels = np.arange(257) % 31
-
-    def compute():
-        leaf = Tensor(x.copy(), requires_grad=True)
-        loss = functional.cross_entropy(leaf, Tensor(labels), label_smoothing=0.1)
-        loss.backward()
-        return loss.item(), leaf.grad.data
-
-    expected_loss, expected_gradient = compute()
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads, before))
-    try:
-        loss, gradient = compute()
-    finally:
-        numba.set_num_threads(before)
-    assert loss == expected_loss
-    np.testing.assert_array_equal(gradient, expected_gradient)
+@both_kernel_sets
+@pytest.mark.parametrize("ignore_index", [2**70, -(2**63)])
+def test_an_ignore_index_that_no_label_can_be_is_never_met(ignore_index, kernels):
+    x = minidl.randn(3, 4)
+    with minidl.use_cpu_kernels(kernels):
+        for labels in (minidl.tensor([0, 1, 3]), minidl.tensor([0, 1, 3], dtype="uint8")):
+            for loss in (functional.cross_entropy, functional.nll_loss):
+                expected = loss(x, labels).item()
+                assert loss(x, labels, ignore_index=ignore_index).item() == expected
 
 
 def test_labels_written_anew_before_backward_change_nothing():
-    """A loader may reuse its buffer; a label out of range would make a kernel write anywhere."""
+    """A loader may reuse its buffer."""
     x = minidl.randn(4, 3, requires_grad=True)
     labels = np.array([0, 1, 2, 0])
     expected = Tensor(x.data, requires_grad=True)
