@@ -82,6 +82,8 @@ class Best:
     """
 
     def __init__(self, op: str, monitor: str, min_delta: float = 0.0):
+        if not isinstance(monitor, str):
+            raise ArgumentError(op, "monitor is the name of a metric", {"monitor": monitor})
         self.op, self.monitor, self.min_delta = op, monitor, min_delta
         self.sign = -1 if "loss" in monitor else 1
         self.value: float | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from minidl.callbacks.callback import Best, Callback
 from minidl.errors import ArgumentError, CheckpointError
+from minidl.io.atomic import as_path, reason
 from minidl.io.checkpoint import save_checkpoint
 
 
@@ -27,7 +28,8 @@ class Checkpoint(Callback):
         meta: JSON values that go into both files: how to build the model, classes, preprocessing.
 
     Raises:
-        ArgumentError: every_epochs or every_steps is not an int >= 1.
+        ArgumentError: every_epochs or every_steps is not an int >= 1, or another argument is of
+            another type.
         CheckpointError: the folder cannot be made; later, the disk is full, ...
 
     >>> import tempfile
@@ -45,9 +47,14 @@ class Checkpoint(Callback):
         meta: dict[str, Any] | None = None,
     ):
         for name, value in (("every_epochs", every_epochs), ("every_steps", every_steps)):
-            if value is not None and (not isinstance(value, int) or value < 1):
+            is_int = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and (not is_int or value < 1):
                 raise ArgumentError("Checkpoint", f"{name} is an int >= 1 or None", {name: value})
-        self.folder = Path(folder)
+        if monitor is not None and not isinstance(monitor, str):
+            raise ArgumentError("Checkpoint", "monitor is a name or None", {"monitor": monitor})
+        if meta is not None and not isinstance(meta, dict):
+            raise ArgumentError("Checkpoint", "meta is a dict", {"meta": meta})
+        self.folder = as_path("Checkpoint", "folder", folder)
         self.every_epochs, self.every_steps = every_epochs, every_steps
         self.monitor, self.meta = monitor, dict(meta or {})
         self.best: Best | None = None
@@ -58,7 +65,7 @@ class Checkpoint(Callback):
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CheckpointError(
-                "Checkpoint", f"cannot make the folder: {error.strerror}", {"folder": str(folder)}
+                "Checkpoint", f"cannot make the folder: {reason(error)}", {"folder": str(folder)}
             ) from error
 
     @property

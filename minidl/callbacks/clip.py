@@ -10,7 +10,7 @@ class ClipGradients(Callback):
     """Scale all gradients down together when their norm is above max_norm.
 
     Args:
-        max_norm: the largest norm allowed, > 0; see optim.clip_grad_norm_.
+        max_norm: the largest norm allowed, >= 0; see optim.clip_grad_norm_.
 
     >>> callback = minidl.callbacks.ClipGradients(1.0)
     """

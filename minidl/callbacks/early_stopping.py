@@ -6,6 +6,7 @@ from typing import Any
 
 from minidl.callbacks.callback import Best, Callback
 from minidl.errors import ArgumentError
+from minidl.optim.optimizer import is_number
 from minidl.tensor import Tensor
 
 
@@ -21,7 +22,8 @@ class EarlyStopping(Callback):
         restore_best: at the end, give the model the weights of its best epoch.
 
     Raises:
-        ArgumentError: patience or min_delta is out of range; later, there is no such metric.
+        ArgumentError: an argument is of another type or out of range; later, there is no such
+            metric.
 
     >>> callback = minidl.callbacks.EarlyStopping("val_loss", patience=3)
     """
@@ -33,10 +35,11 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best: bool = False,
     ):
-        if not isinstance(patience, int) or patience < 0:
+        if not isinstance(patience, int) or isinstance(patience, bool) or patience < 0:
             raise ArgumentError("EarlyStopping", "patience is an int >= 0", {"patience": patience})
-        if not min_delta >= 0:
-            raise ArgumentError("EarlyStopping", "min_delta is >= 0", {"min_delta": min_delta})
+        if not is_number(min_delta) or not min_delta >= 0:
+            rule = "min_delta is a number >= 0"
+            raise ArgumentError("EarlyStopping", rule, {"min_delta": min_delta})
         self.best = Best("EarlyStopping", monitor, min_delta)
         self.patience, self.restore_best = patience, restore_best
         self.waited = 0

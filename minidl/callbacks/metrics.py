@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from minidl.callbacks.callback import Callback
-from minidl.io.atomic import write_atomically
+from minidl.io.atomic import as_path, write_atomically
 
 
 class Metrics(Callback):
@@ -20,14 +20,15 @@ class Metrics(Callback):
         path: the file; its folder must exist.
 
     Raises:
-        CheckpointError: the file cannot be written.
+        ArgumentError: path is something else.
+        CheckpointError: in a run, when the file cannot be written.
 
     >>> import os, tempfile
     >>> callback = minidl.callbacks.Metrics(os.path.join(tempfile.mkdtemp(), "metrics.jsonl"))
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = as_path("Metrics", "path", path)
 
     def on_fit_start(self, run) -> None:
         self.write(run)

@@ -19,7 +19,8 @@ class Schedule(Callback):
         monitor: the metric that ReduceLROnPlateau watches.
 
     Raises:
-        ArgumentError: the scheduler is not one, or `every` is not one of the two words.
+        ArgumentError: the scheduler is not one, `every` is not one of the two words, or `monitor`
+            is no name.
 
     >>> optimizer = minidl.optim.SGD(minidl.nn.Conv2d(1, 1, 1).parameters(), lr=0.1)
     >>> scheduler = minidl.optim.CosineAnnealingLR(optimizer, T_max=12)
@@ -37,6 +38,8 @@ class Schedule(Callback):
             raise ArgumentError(
                 "Schedule", "ReduceLROnPlateau steps once per epoch", {"every": every}
             )
+        if not isinstance(monitor, str):
+            raise ArgumentError("Schedule", "monitor is the name of a metric", {"monitor": monitor})
         self.scheduler, self.every, self.monitor = scheduler, every, monitor
 
     def on_fit_start(self, run) -> None:

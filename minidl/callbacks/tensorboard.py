@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,8 @@ import numpy as np
 
 from minidl.callbacks.callback import Callback
 from minidl.device import to_device
-from minidl.errors import CheckpointError
-from minidl.io.atomic import reason
+from minidl.io.atomic import as_path
+from minidl.io.tensorboard import EventFile
 
 
 class TensorBoard(Callback):
@@ -29,6 +27,7 @@ class TensorBoard(Callback):
         filters: after each epoch, show the kernels of the first convolution as a picture.
 
     Raises:
+        ArgumentError: folder is something else.
         CheckpointError: in a run, when the disk is full or the folder cannot be written to.
 
     >>> import tempfile
@@ -36,18 +35,17 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, folder: str | Path, filters: bool = False):
-        self.folder, self.filters = Path(folder), filters
-        self.writer: Any = None
+        self.folder, self.filters = as_path("TensorBoard", "folder", folder), filters
+        self.events: EventFile | None = None
 
     def on_fit_start(self, run) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        self.writer = self.safely(lambda: EventFileWriter(str(self.folder)))
+        self.events = EventFile(self.folder)
         if run.step:
             # Tells TensorBoard to forget events of this step and later ones in older files.
             log = SessionLog(status=SessionLog.START)
-            self.add(Event(step=run.step + 1, session_log=log))
+            self.events.add(Event(step=run.step + 1, session_log=log))
 
     def on_step_end(self, run) -> None:
         self.scalar("step/loss", run.loss_value, run.step)
@@ -65,12 +63,12 @@ class TensorBoard(Callback):
         weight = first_kernels(run.model) if self.filters else None
         if weight is not None:
             self.picture("filters", tile(weight), run.step)
-        self.safely(self.writer.flush)
+        self.events.flush()
 
     def on_fit_end(self, run) -> None:
-        if self.writer is not None:
-            close, self.writer = self.writer.close, None
-            self.safely(close)
+        if self.events is not None:
+            events, self.events = self.events, None
+            events.close()
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -94,22 +92,7 @@ class TensorBoard(Callback):
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        self.add(Event(step=step, summary=Summary(value=[value])))
-
-    def add(self, event: Any) -> None:
-        event.wall_time = time.time()
-        self.safely(lambda: self.writer.add_event(event))
-
-    def safely(self, write: Callable[[], Any]) -> Any:
-        """Turn what the system says about a full disk into an error that names the folder."""
-        try:
-            return write()
-        except OSError as error:
-            raise CheckpointError(
-                "TensorBoard",
-                f"cannot write events: {reason(error)}",
-                {"folder": str(self.folder)},
-            ) from error
+        self.events.add(Event(step=step, summary=Summary(value=[value])))
 
 
 def first_kernels(model: Any) -> np.ndarray | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
-from minidl.errors import CheckpointError
+from minidl.errors import ArgumentError, CheckpointError
 
 
 def write_atomically(path: str | Path, data: bytes, op: str = "write_atomically") -> None:
@@ -46,6 +47,18 @@ def write_atomically(path: str | Path, data: bytes, op: str = "write_atomically"
             {"path": str(path), "bytes": len(data)},
             "the file that was there before is intact" if path.is_file() else "",
         ) from error
+
+
+def as_path(op: str, name: str, value: Any) -> Path:
+    """The path in an argument.
+
+    Raises:
+        ArgumentError: it is no path.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ArgumentError(op, f"{name} is a path", {name: value})
+    return Path(text)
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,18 +20,16 @@ import math
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minidl.device import to_device
-from minidl.errors import CheckpointError
-from minidl.io.atomic import reason, write_atomically
+from minidl.errors import ArgumentError, CheckpointError
+from minidl.io.atomic import as_path, reason, write_atomically
+from minidl.nn.module import Module
+from minidl.optim.optimizer import Optimizer
 from minidl.tensor import Tensor
-
-if TYPE_CHECKING:
-    from minidl.nn.module import Module
-    from minidl.optim.optimizer import Optimizer
 
 FORMAT = "minidl checkpoint 1"
 DTYPES = {np.dtype(name) for name in (
@@ -72,9 +70,10 @@ def save_checkpoint(
         optimizer: saved with its state, if given.
         run: state of the training run: dicts and lists of JSON values and Tensors.
         meta: anything of these types that is needed to use the weights: the model's name and
-            arguments, classes, preprocessing.
+            arguments, classes, preprocessing. Keys that are ints become text, tuples lists.
 
     Raises:
+        ArgumentError: path, model or optimizer is something else.
         CheckpointError: the disk is full, the folder is missing or cannot be written to, or a
             value is of a type that cannot be saved. The old file is intact.
 
@@ -86,16 +85,14 @@ def save_checkpoint(
     """
     from safetensors.numpy import save
 
+    path = as_path("save_checkpoint", "path", path)
+    check_saved(model, optimizer)
     tensors: dict[str, np.ndarray] = {}
     for name, tensor in model.state_dict().items():
         store(f"model.{name}", tensor, tensors)
     optimizer_state = None if optimizer is None else optimizer.state_dict()
-    content = {
-        "optimizer": pack(optimizer_state, "optimizer", tensors),
-        "run": pack(run or {}, "run", tensors),
-        "meta": pack(meta or {}, "meta", tensors),
-    }
-    text = json.dumps(content, allow_nan=False)
+    trees = {"optimizer": optimizer_state, "run": run or {}, "meta": meta or {}}
+    text = to_json(trees, tensors)
     metadata = {"format": FORMAT, "content": text, "checksum": checksum(text, tensors)}
     write_atomically(path, save(tensors, metadata), "save_checkpoint")
 
@@ -110,9 +107,10 @@ def load_checkpoint(path: str | Path) -> CheckpointContent:
         A CheckpointContent with model, optimizer, run and meta.
 
     Raises:
+        ArgumentError: path is something else.
         CheckpointError: no such file, or it is truncated, damaged or not a minidl checkpoint.
     """
-    path = Path(path)
+    path = as_path("load_checkpoint", "path", path)
     try:
         if path.exists() and not path.is_file():
             raise OSError(errno.EISDIR, "")  # a folder or device: do not start to read it
@@ -134,6 +132,13 @@ def load_checkpoint(path: str | Path) -> CheckpointContent:
         name[len(prefix) :]: Tensor(a) for name, a in tensors.items() if name.startswith(prefix)
     }
     return CheckpointContent(model, **parts)
+
+
+def check_saved(model: Any, optimizer: Any) -> None:
+    for name, value, kind in (("model", model, Module), ("optimizer", optimizer, Optimizer)):
+        if not isinstance(value, kind) and not (name == "optimizer" and value is None):
+            rule = f"{name} is a minidl {kind.__name__}"
+            raise ArgumentError("save_checkpoint", rule, {name: value})
 
 
 # --- the file -----------------------------------------------------------------------------------
@@ -217,6 +222,24 @@ def hint_for(data: bytes) -> str:
 # --- trees of JSON values and tensors -----------------------------------------------------------
 
 
+def to_json(trees: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
+    """Trees as JSON text; their tensors move to `tensors`."""
+    for name in ("run", "meta"):
+        if not isinstance(trees[name], dict):
+            raise CheckpointError("save_checkpoint", f"{name} is a dict", {name: trees[name]})
+    try:
+        packed = {name: pack(tree, name, tensors) for name, tree in trees.items()}
+        return json.dumps(packed, allow_nan=False)
+    except RecursionError:
+        raise CheckpointError(
+            "save_checkpoint", "run or meta is nested too deeply, or holds itself"
+        ) from None
+    except ValueError as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError("save_checkpoint", f"JSON cannot hold a value: {error}") from None
+
+
 def store(name: str, value: Any, tensors: dict[str, np.ndarray]) -> str:
     """Put a Tensor or array under a name, contiguous and on the CPU; returns the name."""
     while name in tensors:  # {"a": {"b": x}, "a.b": y} lead to the same one
@@ -258,11 +281,16 @@ def pack(tree: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
 
 def check_keys(tree: dict, path: str) -> None:
     for key in tree:
-        if not isinstance(key, str | int) or key in ("$tensor", "$float"):
+        is_key = isinstance(key, str | int) and not isinstance(key, bool)
+        if not is_key or key in ("$tensor", "$float"):
             raise CheckpointError(
                 "save_checkpoint",
                 "keys are text or ints, and not $tensor or $float, which pack uses itself",
                 {f"key in {path}": key},
+            )
+        if isinstance(key, int) and str(key) in tree:
+            raise CheckpointError(
+                "save_checkpoint", "two keys have the same text", {f"key in {path}": key}
             )
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import minidl
 from minidl import Tensor, nn, optim
-from minidl.errors import CheckpointError
+from minidl.errors import ArgumentError, CheckpointError
 from minidl.io import load_checkpoint, save_checkpoint
 from minidl.io.checkpoint import FORMAT, checksum
 
@@ -135,6 +135,13 @@ def test_model_only(tmp_path):
     assert loaded.optimizer is None and loaded.run == {} and loaded.meta == {}
 
 
+def nested(depth):
+    tree = []
+    for _ in range(depth):
+        tree = [tree]
+    return tree
+
+
 @pytest.mark.parametrize(
     "meta, text",
     [
@@ -142,6 +149,11 @@ def test_model_only(tmp_path):
         ({"a": [b"bytes"]}, "meta.a.0 is of a type"),
         ({"a": {(1, 2): 3}}, "keys are text"),
         ({"$tensor": "x"}, "$tensor"),
+        ({True: 1}, "keys are text"),
+        ({1: "a", "1": "b"}, "two keys have the same text"),
+        ({"a": 10**5000}, "JSON cannot hold a value"),
+        ({"a": nested(10**5)}, "nested too deeply"),
+        ([1], "meta is a dict"),
         ({"a": np.ones(2, complex)}, "dtype"),
         ({"a": np.ones(2, ">f4")}, "dtype"),
     ],
@@ -152,6 +164,22 @@ def test_values_that_cannot_be_saved(path, meta, text):
         save_checkpoint(path, Net(), meta=meta)
     assert text in str(caught.value)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "call, text",
+    [
+        (lambda: load_checkpoint(None), "load_checkpoint: path is a path"),
+        (lambda: load_checkpoint(""), "path is a path"),
+        (lambda: load_checkpoint("a\0b"), "path is a path"),
+        (lambda: save_checkpoint(3, Net()), "save_checkpoint: path is a path"),
+        (lambda: save_checkpoint("x", Net), "model is a minidl Module"),
+        (lambda: save_checkpoint("x", Net(), {"lr": 1}), "optimizer is a minidl Optimizer"),
+    ],
+)
+def test_wrong_arguments(call, text):
+    with pytest.raises(ArgumentError, match=text):
+        call()
 
 
 # --- damaged and foreign files ------------------------------------------------------------------
