@@ -15,6 +15,7 @@ import math
 
 from minidl.errors import ShapeError
 from minidl.function import Function
+from minidl.kernels.blas import matmul
 from minidl.shapes import check_floating, check_ndim, check_tensor
 from minidl.tensor import Tensor
 
@@ -23,7 +24,7 @@ class Linear(Function):
     def forward(self, x, w, b=None):
         self.x = x if self.needs_grad[1] else None
         self.w = w if self.needs_grad[0] else None
-        y = x @ w.T
+        y = matmul(x, w.T)
         if b is not None:
             y += b
         return y
@@ -33,9 +34,9 @@ class Linear(Function):
         n_rows = math.prod(gy.shape[:-1])  # reshape(-1) cannot tell where out or in is 0
         gy_rows = gy.reshape(n_rows, gy.shape[-1])
         if self.needs_grad[0]:
-            gx = gy @ self.w
+            gx = matmul(gy, self.w)
         if self.needs_grad[1]:
-            gw = gy_rows.T @ self.x.reshape(n_rows, self.x.shape[-1])
+            gw = matmul(gy_rows.T, self.x.reshape(n_rows, self.x.shape[-1]))
         if len(self.needs_grad) > 2 and self.needs_grad[2]:
             gb = gy_rows.sum(axis=0)
         return gx, gw, gb

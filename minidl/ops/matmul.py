@@ -13,6 +13,7 @@ import math
 
 from minidl.errors import DeviceError, DtypeError, ShapeError
 from minidl.function import Function
+from minidl.kernels import blas
 from minidl.ops.broadcasting import unbroadcast
 from minidl.shapes import check_tensor, with_dtypes
 from minidl.tensor import Tensor
@@ -23,7 +24,7 @@ class MatMul(Function):
         self.shapes = a.shape, b.shape
         self.a = a if self.needs_grad[1] else None
         self.b = b if self.needs_grad[0] else None
-        return a @ b
+        return blas.matmul(a, b)
 
     def backward(self, gy):
         a_shape, b_shape = self.shapes
@@ -34,14 +35,14 @@ class MatMul(Function):
         ga = gb = None
         if self.needs_grad[0]:
             b = self.b if self.b.ndim > 1 else self.b[:, None]
-            ga = gy @ b.swapaxes(-1, -2)
+            ga = blas.matmul(gy, b.swapaxes(-1, -2))
             ga = unbroadcast(ga, a_shape if len(a_shape) > 1 else (1, *a_shape)).reshape(a_shape)
         if self.needs_grad[1]:
             a = self.a if self.a.ndim > 1 else self.a[None, :]
             if len(b_shape) <= 2:  # one matrix for the whole batch: its sum is a product, too
-                gb = as_rows(a).T @ as_rows(gy)
+                gb = blas.matmul(as_rows(a).T, as_rows(gy))
             else:
-                gb = unbroadcast(a.swapaxes(-1, -2) @ gy, b_shape)
+                gb = unbroadcast(blas.matmul(a.swapaxes(-1, -2), gy), b_shape)
             gb = gb.reshape(b_shape)
         return ga, gb
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from minidl.kernels.blas import matmul
 from minidl.kernels.layout import channels_first, channels_last
 
 COLUMNS_BYTES = 2 * 2**20  # how large the column matrix may get: it should stay in the cache
@@ -50,10 +51,10 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     gy = gy.reshape(N * OH, OW * K)
     w_matrix = weight_matrix(w, groups).transpose(0, 2, 1)
     if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-        return channels_first((gy.reshape(-1, K) @ w_matrix[0]).reshape(N, H, W, C))
+        return channels_first(matmul(gy.reshape(-1, K), w_matrix[0]).reshape(N, H, W, C))
     gx = np.zeros((N, H, W, C), gy.dtype)
     for rows in chunks(N * OH, OW * R * S * C * gy.itemsize):
-        g_columns = split_groups(gy[rows].reshape(-1, K), groups) @ w_matrix
+        g_columns = matmul(split_groups(gy[rows].reshape(-1, K), groups), w_matrix)
         col2im(g_columns, gx, rows.start, R, S, OH, OW, *stride, *padding, *dilation)
     return channels_first(gx)
 
@@ -66,7 +67,7 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     gw = np.zeros((groups, R * S * C_group, K // groups), gy.dtype)
     for rows in chunks(N * OH, OW * R * S * x.shape[3] * x.itemsize):
         columns = im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups)
-        gw += columns.transpose(0, 2, 1) @ split_groups(gy[rows].reshape(-1, K), groups)
+        gw += matmul(columns.transpose(0, 2, 1), split_groups(gy[rows].reshape(-1, K), groups))
     gw = gw.reshape(groups, R, S, C_group, K // groups).transpose(1, 2, 3, 0, 4)
     return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
 
@@ -111,9 +112,9 @@ def multiply_groups(columns, w_matrix, y):
     """y[:, channels of group g] = columns[g] @ w_matrix[g]."""
     groups = len(columns)
     if groups == 1:
-        np.matmul(columns[0], w_matrix[0], out=y)
+        matmul(columns[0], w_matrix[0], out=y)
     else:
-        split_groups(y, groups)[...] = columns @ w_matrix
+        split_groups(y, groups)[...] = matmul(columns, w_matrix)
 
 
 def im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups):

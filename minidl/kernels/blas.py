@@ -1,0 +1,54 @@
+"""Matrix products with as many threads as they are worth.
+
+A BLAS splits every product over all cores, and its threads spin while they wait for each other.
+For a product of a fraction of a millisecond that gains nothing on an idle machine; where another
+program uses one of the cores, the spinning made LeNet train ten times slower. So a small product
+runs in the calling thread. Which products are small depends on their shape alone, never on the
+load: the same product gives the same bits every time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+SMALL = 2**24  # multiply-adds, about 0.2 ms on one core
+
+libraries: list | None = None  # threadpoolctl's handles on the BLAS libraries in this process
+all_threads = 1
+
+
+def matmul(a: Any, b: Any, out: Any = None) -> Any:
+    """a @ b as np.matmul (or cp.matmul) computes it."""
+    if not isinstance(a, np.ndarray):
+        import cupy
+
+        return cupy.matmul(a, b, out=out)
+    rows = a.shape[-2] if a.ndim > 1 else 1
+    columns = b.shape[-1] if b.ndim > 1 else 1
+    if rows * a.shape[-1] * columns >= SMALL:
+        return np.matmul(a, b, out=out)
+    set_threads(1)
+    try:
+        return np.matmul(a, b, out=out)
+    finally:
+        set_threads(all_threads)
+
+
+def set_threads(n: int) -> None:
+    """Let the BLAS of NumPy use n threads."""
+    if libraries is None:
+        find_libraries()
+    for library in libraries:
+        library.set_num_threads(n)
+
+
+def find_libraries() -> None:
+    """Look for the BLAS libraries that are loaded, and how many threads they are set to use."""
+    global libraries, all_threads
+    from threadpoolctl import ThreadpoolController
+
+    controllers = ThreadpoolController().lib_controllers
+    libraries = [library for library in controllers if library.user_api == "blas"]
+    all_threads = max((library.num_threads for library in libraries), default=1)

@@ -1,0 +1,56 @@
+"""Small matrix products run in one thread, and leave the BLAS as it was."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from minidl.kernels import blas
+
+
+def blas_threads():
+    return {
+        library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
+    }
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    """A BLAS that may use two threads, and a record of what it is set to."""
+    blas.find_libraries()
+    if not blas.libraries:
+        pytest.skip("threadpoolctl knows no BLAS in this process")
+    seen = []
+    monkeypatch.setattr(blas, "all_threads", 2)
+    plain = blas.set_threads
+    monkeypatch.setattr(blas, "set_threads", lambda n: (plain(n), seen.append(blas_threads())))
+    with threadpool_limits(2, user_api="blas"):
+        yield seen
+
+
+def test_a_small_product_uses_one_thread_and_puts_them_back(two_threads):
+    a, b = np.ones((3, 4), np.float32), np.ones((4, 5), np.float32)
+    np.testing.assert_array_equal(blas.matmul(a, b), np.full((3, 5), 4))
+    assert two_threads == [{1}, {2}]
+
+
+def test_threads_are_put_back_after_an_error(two_threads):
+    with pytest.raises(ValueError):
+        blas.matmul(np.ones((3, 4)), np.ones((5, 6)))
+    assert two_threads == [{1}, {2}]
+
+
+def test_a_large_product_keeps_all_threads(two_threads, monkeypatch):
+    monkeypatch.setattr(blas, "SMALL", 3 * 4 * 5)
+    blas.matmul(np.ones((2, 3, 4)), np.ones((4, 5)))  # what counts is one matrix of the batch
+    assert two_threads == []
+    blas.matmul(np.ones((9, 2, 4)), np.ones((4, 5)))
+    assert two_threads == [{1}, {2}]
+
+
+def test_vectors_and_out():
+    a, b = np.arange(4.0), np.arange(12.0).reshape(4, 3)
+    np.testing.assert_array_equal(blas.matmul(a, b), a @ b)
+    np.testing.assert_array_equal(blas.matmul(b.T, a), b.T @ a)
+    out = np.empty((3, 3))
+    assert blas.matmul(b.T, b, out=out) is out
+    np.testing.assert_array_equal(out, b.T @ b)
