@@ -90,7 +90,9 @@ def block_moments(x, block_rows, means, squares):
     for block in prange(groups * blocks):
         g, b = block // blocks, block % blocks
         first, last = b * block_rows, min(M, (b + 1) * block_rows)
-        mean, square = np.zeros(C), np.zeros(C)
+        mean, square = means[g, b], squares[g, b]
+        for c in range(C):
+            mean[c] = square[c] = 0
         for m in range(first, last):
             for c in range(C):
                 mean[c] += x[g, m, c]
@@ -100,8 +102,6 @@ def block_moments(x, block_rows, means, squares):
             for c in range(C):
                 distance = x[g, m, c] - mean[c]
                 square[c] += distance * distance
-        means[g, b] = mean
-        squares[g, b] = square
 
 
 @njit(parallel=True, cache=True)
@@ -123,13 +123,13 @@ def block_gradient_sums(gy, x, mean, block_rows, sum_gy, sum_gy_centered):
     blocks = sum_gy.shape[1]
     for block in prange(groups * blocks):
         g, b = block // blocks, block % blocks
-        plain, centered = np.zeros(C), np.zeros(C)
+        plain, centered = sum_gy[g, b], sum_gy_centered[g, b]
+        for c in range(C):
+            plain[c] = centered[c] = 0
         for m in range(b * block_rows, min(M, (b + 1) * block_rows)):
             for c in range(C):
                 plain[c] += gy[g, m, c]
                 centered[c] += gy[g, m, c] * (x[g, m, c] - mean[g, c])
-        sum_gy[g, b] = plain
-        sum_gy_centered[g, b] = centered
 
 
 @njit(parallel=True, cache=True)
