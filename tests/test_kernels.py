@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,26 @@ def test_both_sets_have_the_operation(name):
 def test_every_compiled_kernel_has_a_reference():
     compiled = {file.name for file in (FOLDER / "cpu").glob("[!_]*.py")}
     assert compiled <= {file.name for file in (FOLDER / "reference").glob("*.py")}
+
+
+def test_two_python_threads_inside_kernels_at_once():
+    """Parallel kernels let go of Python's lock while they compute; neither disturbs the other."""
+    numba = pytest.importorskip("numba")
+    x = np.random.default_rng(0).standard_normal((2, 3, 8, 9, 10))
+    alone = [minidl.nn.functional.local_response_norm(minidl.Tensor(part), 3).data for part in x]
+    if numba.threading_layer() == "workqueue":
+        pytest.skip("this machine has only Numba's own thread pool, which ends the process")
+    wrong = []
+
+    def work(part, expected):
+        for _ in range(200):
+            y = minidl.nn.functional.local_response_norm(minidl.Tensor(part), 3)
+            if not np.array_equal(y.data, expected):
+                wrong.append(y)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(x, alone)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

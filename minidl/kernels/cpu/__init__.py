@@ -4,6 +4,13 @@ A kernel takes arrays of any strides and of float32 or float64. It brings activa
 channels-last memory first (minidl/kernels/layout.py; usually they are), so that the compiled loop
 sees contiguous arrays only and one compilation per dtype serves all calls. Compiled code is kept
 on disk beside the source (or in NUMBA_CACHE_DIR).
+
+A parallel kernel lets go of Python's lock (the GIL) while it computes, so a loader's threads go on;
+nogil=True would change nothing. Two Python threads may be inside kernels at once where Numba has
+OpenMP or TBB. Where it has only its own thread pool ("workqueue": macOS without libomp, containers
+without libgomp), it ends the process then and says so; pip install tbb helps.
+
+Where NumPy computes faster than a compiled loop (cross_entropy.py, lstm.py), it does.
 """
 
 import os
