@@ -22,13 +22,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 def forward(x, w, b, stride, padding, dilation, groups):
     seen = windows(pad(x, padding), w.shape[2:], stride, dilation)
-    parts = []
-    for seen_g, w_g in zip(np.split(seen, groups, axis=1), np.split(w, groups)):
-        y_g = np.tensordot(seen_g, w_g, axes=([1, 4, 5], [1, 2, 3]))  # (N, OH, OW, K/groups)
-        parts.append(y_g)
-    y = np.concatenate(parts, axis=3).transpose(0, 3, 1, 2)
+    N, C, OH, OW, R, S = seen.shape
+    K = len(w)
+    seen = seen.reshape(N, groups, C // groups, OH, OW, R, S)
+    w = w.reshape(groups, K // groups, C // groups, R, S)
+    y = np.empty((N, OH, OW, groups, K // groups), x.dtype)
+    for g in range(groups):
+        y[:, :, :, g] = np.tensordot(seen[:, g], w[g], axes=([1, 4, 5], [1, 2, 3]))
+    y = y.reshape(N, OH, OW, K).transpose(0, 3, 1, 2)
     if b is not None:
-        y += b.reshape(1, -1, 1, 1)
+        y += b.reshape(1, K, 1, 1)
     return y
 
 
@@ -52,13 +55,15 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     """gw: a weight met every pixel that its tap saw."""
-    OH, OW = gy.shape[2:]
-    seen = windows(pad(x, padding), w_shape[2:], stride, dilation)[:, :, :OH, :OW]
-    parts = []
-    for gy_g, seen_g in zip(np.split(gy, groups, axis=1), np.split(seen, groups, axis=1)):
-        gw_g = np.tensordot(gy_g, seen_g, axes=([0, 2, 3], [0, 2, 3]))  # (K/groups, C/groups, R, S)
-        parts.append(gw_g)
-    return np.concatenate(parts)
+    K, C_group, R, S = w_shape
+    N, _, OH, OW = gy.shape
+    seen = windows(pad(x, padding), (R, S), stride, dilation)[:, :, :OH, :OW]
+    seen = seen.reshape(N, groups, C_group, OH, OW, R, S)
+    gy = gy.reshape(N, groups, K // groups, OH, OW)
+    gw = np.empty((groups, K // groups, C_group, R, S), gy.dtype)
+    for g in range(groups):
+        gw[g] = np.tensordot(gy[:, g], seen[:, g], axes=([0, 2, 3], [0, 2, 3]))
+    return gw.reshape(w_shape)
 
 
 def backward_bias(gy):
@@ -67,7 +72,10 @@ def backward_bias(gy):
 
 def pad(x, padding):
     """x with a frame of zeros, `padding` rows and columns wide."""
-    return np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
+    N, C, H, W = x.shape
+    padded = np.zeros((N, C, H + 2 * padding[0], W + 2 * padding[1]), x.dtype)
+    padded[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W] = x
+    return padded
 
 
 def windows(x, kernel_size, stride, dilation, writeable=False):
