@@ -10,6 +10,7 @@ from minidl.device import array_module, import_cupy, to_device
 from minidl.dtypes import resolve_dtype
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.random import generator
+from minidl.shapes import check_size
 from minidl.tensor import Tensor, check_differentiable
 
 
@@ -86,7 +87,7 @@ def as_array(data: Any) -> Any:
     if type(data).__module__.partition(".")[0] == "cupy":
         return data
     if hasattr(data, "dtype") and hasattr(data, "__array__"):
-        return check_numbers("tensor", np.asarray(data))
+        return check_numbers("tensor", array_of(data))
     if isinstance(data, list | tuple) and any(isinstance(part, Tensor) for part in data):
         data = [part.data if isinstance(part, Tensor) else part for part in data]
     try:
@@ -96,6 +97,17 @@ def as_array(data: Any) -> Any:
     if array.dtype == np.float64 and not contains_float64(data):
         array = array.astype(np.float32)
     return check_numbers("tensor", array)
+
+
+def array_of(other: Any) -> np.ndarray:
+    """The NumPy array of another library's tensor, which may refuse (bfloat16, a gradient)."""
+    try:
+        return np.asarray(other)
+    except (TypeError, RuntimeError) as error:
+        raise DtypeError(
+            "tensor", "the other library does not give this as a NumPy array",
+            {"data": type(other).__name__, "it says": str(error).splitlines()[0]},
+        ) from None  # fmt: skip
 
 
 def check_numbers(op: str, array: np.ndarray) -> np.ndarray:
@@ -132,8 +144,8 @@ def empty(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> 
     >>> minidl.empty(2, 3).shape
     (2, 3)
     """
-    shape = check_shape("empty", shape)
-    return leaf(np.empty(shape, resolve_dtype("empty", dtype)), requires_grad)
+    dtype = resolve_dtype("empty", dtype)
+    return leaf(np.empty(check_shape("empty", shape, dtype), dtype), requires_grad)
 
 
 def zeros(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
@@ -148,8 +160,8 @@ def zeros(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> 
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    shape = check_shape("zeros", shape)
-    return leaf(np.zeros(shape, resolve_dtype("zeros", dtype)), requires_grad)
+    dtype = resolve_dtype("zeros", dtype)
+    return leaf(np.zeros(check_shape("zeros", shape, dtype), dtype), requires_grad)
 
 
 def ones(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
@@ -163,8 +175,8 @@ def ones(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> T
     >>> minidl.ones((2,), dtype="int64")
     tensor([1, 1])
     """
-    shape = check_shape("ones", shape)
-    return leaf(np.ones(shape, resolve_dtype("ones", dtype)), requires_grad)
+    dtype = resolve_dtype("ones", dtype)
+    return leaf(np.ones(check_shape("ones", shape, dtype), dtype), requires_grad)
 
 
 def full(shape: tuple, fill_value: float, dtype: Any = None, requires_grad=False) -> Tensor:
@@ -180,8 +192,9 @@ def full(shape: tuple, fill_value: float, dtype: Any = None, requires_grad=False
     tensor([[7., 7.],
             [7., 7.]])
     """
-    array = np.empty(check_shape("full", (shape,)), tensor(fill_value, dtype).dtype)
-    array[...] = tensor(fill_value, dtype).item()
+    value = tensor(fill_value, dtype).data
+    array = np.empty(check_shape("full", (shape,), value.dtype), value.dtype)
+    array[...] = value
     return leaf(array, requires_grad)
 
 
@@ -193,16 +206,19 @@ def arange(*bounds: float, dtype: Any = None) -> Tensor:
         dtype: by default int64, or float32 when a bound is a float.
 
     Raises:
-        ArgumentError: not one to three numbers, or a step of 0.
+        ArgumentError: not one to three finite numbers, or a step of 0.
+        ShapeError: more values than fit into memory.
 
     >>> minidl.arange(1, 2, 0.25)
     tensor([1.  , 1.25, 1.5 , 1.75])
     """
-    numbers = all(isinstance(b, int | float | np.number) for b in bounds)
+    numbers = all(isinstance(b, int | float | np.number) and abs(b) < np.inf for b in bounds)
     if not numbers or not 1 <= len(bounds) <= 3 or (len(bounds) == 3 and bounds[2] == 0):
         raise ArgumentError(
             "arange", "expects end, or start, end, or start, end, step (not 0)", {"bounds": bounds}
         )
+    first, last, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+    check_size("arange", (int((last - first) // step),), np.int64, {"bounds": bounds})
     if dtype is None:
         whole = all(isinstance(bound, int | np.integer) for bound in bounds)
         dtype = np.int64 if whole else np.float32
@@ -220,7 +236,7 @@ def randn(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> 
     >>> minidl.randn(2, 3).shape
     (2, 3)
     """
-    array = generator().standard_normal(check_shape("randn", shape))
+    array = generator().standard_normal(check_shape("randn", shape, np.float64))
     return leaf(np.asarray(array, resolve_dtype("randn", dtype)), requires_grad)
 
 
@@ -235,7 +251,7 @@ def rand(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> T
     >>> bool((minidl.rand(5) < 1).all())
     True
     """
-    array = generator().random(check_shape("rand", shape))
+    array = generator().random(check_shape("rand", shape, np.float64))
     return leaf(np.asarray(array, resolve_dtype("rand", dtype)), requires_grad)
 
 
@@ -254,8 +270,8 @@ def ones_like(x: Tensor) -> Tensor:
     return Tensor(array_module(x.data).ones_like(x.data))
 
 
-def check_shape(op: str, shape: Any) -> tuple:
-    """The sizes of zeros(2, 3) or zeros((2, 3)) as a tuple."""
+def check_shape(op: str, shape: Any, dtype: Any) -> tuple:
+    """The sizes of zeros(2, 3) or zeros((2, 3)) as a tuple, which dtype makes fit into memory."""
     if isinstance(shape, int):
         shape = (shape,)
     elif len(shape) == 1 and isinstance(shape[0], list | tuple):
@@ -263,4 +279,5 @@ def check_shape(op: str, shape: Any) -> tuple:
     shape = tuple(shape)
     if any(not isinstance(size, int | np.integer) or size < 0 for size in shape):
         raise ArgumentError(op, "a shape is a tuple of sizes >= 0", {"shape": shape})
+    check_size(op, shape, dtype, {})
     return shape

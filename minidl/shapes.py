@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,11 @@ def pair(op: str, name: str, value: Any, minimum: int = 0) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[1])
 
 
+def is_int(value: Any) -> bool:
+    """A whole number, Python's or NumPy's; True is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def window_output(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
     """How many places a window has along one axis:
 
@@ -38,6 +46,35 @@ def window_output(size: int, kernel: int, stride: int, padding: int, dilation: i
     0 or less where the window does not fit.
     """  # fmt: skip
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def check_size(op: str, shape: tuple, dtype: Any, received: dict[str, Any]) -> None:
+    """An array of this shape fits into this machine's memory.
+
+    For sizes that come from a number in the call: with one digit too many it asks for terabytes.
+
+    Raises:
+        ShapeError
+    """
+    n_bytes = math.prod(max(size, 1) for size in shape) * np.dtype(dtype).itemsize
+    if n_bytes > memory_bytes():
+        raise ShapeError(
+            op,
+            f"the result would take {n_bytes / 2**30:,.0f} GiB of memory"
+            if n_bytes < sys.maxsize
+            else "the result is larger than any memory",
+            {**received, "result": tuple(shape)},
+        )
+    if len(shape) > 64:
+        raise ShapeError(op, f"at most 64 dimensions, not {len(shape)}", received)
+
+
+def memory_bytes() -> int:
+    """The memory of this machine; without limit where the system does not say (Windows)."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return sys.maxsize
 
 
 def check_floating(op: str, **tensors: Any) -> None:
@@ -133,6 +170,12 @@ def normalize_dims(op: str, dim: Any, ndim: int) -> tuple[int, ...]:
     if len(set(dims)) != len(dims):
         raise ArgumentError(op, "each dimension is named once", {"dim": tuple(dim)})
     return dims if ndim else ()
+
+
+def reduced_dims(op: str, dim: Any, ndim: int) -> tuple[int, ...]:
+    """normalize_dims for a reduction, where naming no dimension, dim=(), also means all of them."""
+    nothing_named = isinstance(dim, tuple | list) and not dim
+    return normalize_dims(op, None if nothing_named else dim, ndim)
 
 
 def check_keepdim(op: str, keepdim: Any) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from minidl.errors import ArgumentError, ShapeError
 from minidl.ops.avg_pool2d import AveragePool
-from minidl.shapes import check_floating, check_ndim, check_tensor
+from minidl.shapes import check_floating, check_ndim, check_size, check_tensor
 from minidl.tensor import Tensor
 
 
@@ -39,7 +39,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | tuple[int | None, int 
         (N, C, OH, OW).
 
     Raises:
-        ShapeError: the input is not 4-d or has no pixels.
+        ShapeError: the input is not 4-d or has no pixels, or the output does not fit into memory.
         ArgumentError: output_size is not one or two ints >= 1.
         DtypeError: not floating point.
 
@@ -55,6 +55,10 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | tuple[int | None, int 
     if min(H, W) == 0:
         raise ShapeError(op, "the picture has no pixels", {"input": input})
     OH, OW = check_output_size(output_size, (H, W))
+    check_size(
+        op, (*input.data.shape[:2], OH, OW), input.data.dtype,
+        {"input": input, "output_size": output_size},
+    )  # fmt: skip
     rows, columns = bins(H, OH), bins(W, OW)
     return AveragePool(rows, columns, rows[1] - rows[0], columns[1] - columns[0]).apply(input)
 

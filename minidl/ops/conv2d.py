@@ -17,7 +17,7 @@ from typing import Any
 from minidl import kernels
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, pair, window_output
+from minidl.shapes import check_floating, check_ndim, check_size, is_int, pair, window_output
 from minidl.tensor import Tensor
 
 
@@ -95,7 +95,7 @@ def check_arguments(op: str, input: Tensor, weight: Tensor, bias: Tensor | None,
     check_ndim(op, "input", input, 4, "(N, C, H, W)")
     check_ndim(op, "weight", weight, 4, "(K, C/groups, R, S)")
     channels, (K, per_group, R, S) = input.data.shape[1], weight.data.shape
-    if not isinstance(groups, int) or groups < 1 or K % groups or channels % groups:
+    if not (type(groups) is int or is_int(groups)) or groups < 1 or K % groups or channels % groups:
         raise ArgumentError(
             op,
             "groups is an int >= 1 that divides the input channels and the output channels",
@@ -140,7 +140,7 @@ def resolve_padding(padding: Any, w_shape: tuple, stride: tuple, dilation: tuple
 
 
 def check_window(input: Tensor, weight: Tensor, stride: tuple, padding: tuple, dilation: tuple):
-    """The window fits into the padded picture at least once."""
+    """The window fits into the padded picture at least once, and that into memory."""
     (H, W), (R, S) = input.data.shape[2:], weight.data.shape[2:]
     OH = window_output(H, R, stride[0], padding[0], dilation[0])
     OW = window_output(W, S, stride[1], padding[1], dilation[1])
@@ -153,3 +153,6 @@ def check_window(input: Tensor, weight: Tensor, stride: tuple, padding: tuple, d
             {"input": input, "weight": weight, "padding": padding, "dilation": dilation},
             "use a larger picture, more padding or a smaller kernel",
         )
+    if max(padding) > max(H, W):
+        padded = (*input.data.shape[:2], H + 2 * padding[0], W + 2 * padding[1])
+        check_size("conv2d", padded, input.data.dtype, {"input": input, "padding": padding})

@@ -21,7 +21,7 @@ from __future__ import annotations
 from minidl import kernels
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_tensor, pair
+from minidl.shapes import check_floating, check_ndim, check_size, check_tensor, is_int, pair
 from minidl.tensor import Tensor
 
 
@@ -122,7 +122,7 @@ def check_arguments(op: str, input: Tensor, weight: Tensor, bias: Tensor | None,
             received,
             "the weight of a transposed convolution is (in_channels, out_channels/groups, R, S)",
         )
-    if type(groups) is not int or groups < 1 or C % groups:
+    if not is_int(groups) or groups < 1 or C % groups:
         raise ArgumentError(
             op,
             "groups is an int >= 1 that divides the input channels",
@@ -159,4 +159,8 @@ def resolve_output_size(input, weight, stride, padding, output_padding, dilation
                 "use a larger picture, less padding or a larger kernel",
             )
         sizes.append(output)
+    check_size(
+        op, (input.data.shape[0], weight.data.shape[1], *sizes), input.data.dtype,
+        {"input": input, "weight": weight, "stride": stride, "output_padding": output_padding},
+    )  # fmt: skip
     return tuple(sizes)

@@ -27,7 +27,7 @@ import numpy as np
 from minidl import kernels
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_tensor, pair
+from minidl.shapes import check_floating, check_ndim, check_size, check_tensor, pair
 from minidl.tensor import Tensor
 
 MODES = ("nearest", "bilinear")
@@ -87,7 +87,7 @@ def interpolate(
         (N, C, OH, OW); with scale_factor OH = floor(H scale_factor).
 
     Raises:
-        ShapeError: the input is not 4-d, or input or output has no pixels.
+        ShapeError: the input is not 4-d, or the output has no pixels or more than fit into memory.
         ArgumentError: both or none of size and scale_factor, or a value out of range.
         DtypeError: not floating point.
 
@@ -162,6 +162,7 @@ def output_size(input: Tensor, size: Any, scale_factor: Any) -> tuple[tuple, tup
             f"input and output have pixels; the output would be {tuple(sizes)}",
             {"input": input} | given,
         )
+    check_size(op, (*input.data.shape[:2], *sizes), input.data.dtype, {"input": input} | given)
     return sizes, tuple(scales)
 
 

@@ -5,12 +5,15 @@ y[i, j] = x[i mod I, j mod J]        gx[i, j] = sum of gy over the places that s
 
 from __future__ import annotations
 
+import math
+import sys
+
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import unbroadcast
 from minidl.ops.shape import int_sequence
-from minidl.shapes import check_tensor
+from minidl.shapes import check_size, check_tensor
 from minidl.tensor import Tensor
 
 
@@ -71,6 +74,8 @@ def expand(input: Tensor, *sizes: int | tuple[int, ...]) -> Tensor:
             "expand", "only dimensions of size 1 stretch, and new ones come in front",
             {"input": input, "sizes": wanted},
         )  # fmt: skip
+    if math.prod(shape) > sys.maxsize // input.data.itemsize:
+        raise ShapeError("expand", "no array is that large", {"input": input, "sizes": wanted})
     return Expand(shape).apply(input)
 
 
@@ -114,6 +119,11 @@ def repeat(input: Tensor, *repeats: int | tuple[int, ...]) -> Tensor:
             "repeat", "repeats is one number >= 0 for each dimension",
             {"input": input, "repeats": counts},
         )  # fmt: skip
+    sizes = (1,) * (len(counts) - input.data.ndim) + input.data.shape
+    check_size(
+        "repeat", tuple(n * size for n, size in zip(counts, sizes)), input.data.dtype,
+        {"input": input, "repeats": counts},
+    )  # fmt: skip
     return Repeat(counts).apply(input)
 
 

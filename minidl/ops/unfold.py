@@ -12,7 +12,7 @@ from __future__ import annotations
 from minidl import kernels
 from minidl.errors import ShapeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_tensor, pair, window_output
+from minidl.shapes import check_floating, check_ndim, check_size, check_tensor, pair, window_output
 from minidl.tensor import Tensor
 
 
@@ -69,9 +69,11 @@ def unfold(
     dilation = pair(op, "dilation", dilation, minimum=1)
     padding = pair(op, "padding", padding)
     stride = pair(op, "stride", stride, minimum=1)
+    places = 1
     for i, axis in ((0, "height"), (1, "width")):
         size = input.data.shape[2 + i]
-        if window_output(size, kernel[i], stride[i], padding[i], dilation[i]) < 1:
+        places *= window_output(size, kernel[i], stride[i], padding[i], dilation[i])
+        if places < 1:
             window, padded = dilation[i] * (kernel[i] - 1) + 1, size + 2 * padding[i]
             raise ShapeError(
                 op,
@@ -79,4 +81,9 @@ def unfold(
                 {"input": input, "kernel_size": kernel_size, "dilation": dilation},
                 "use a larger picture, more padding or a smaller kernel",
             )
+    N, C = input.data.shape[:2]
+    check_size(
+        op, (N, C * kernel[0] * kernel[1], places), input.data.dtype,
+        {"input": input, "kernel_size": kernel_size, "padding": padding},
+    )  # fmt: skip
     return Unfold(kernel, dilation, padding, stride).apply(input)
