@@ -38,7 +38,7 @@ def to_device(array: Any, device: str) -> Any:
     """
     if device == "cpu":
         return array if isinstance(array, np.ndarray) else array.get()
-    name, _, index = device.partition(":")
+    name, _, index = str(device).partition(":")
     if name != "cuda" or (index and not index.isdigit()):
         raise ArgumentError("to", "no such device", {"device": device}, 'use "cpu" or "cuda"')
     cupy = import_cupy()

@@ -191,6 +191,10 @@ class Tensor(TensorOperators, TensorMethods):
         """
         if not self.requires_grad:
             raise GraphError("register_hook", "this tensor does not require a gradient")
+        if not callable(hook):
+            raise DtypeError(
+                "register_hook", "a hook is a function of the gradient", {"hook": hook}
+            )
         if self.grad_fn is None:
             if self.hooks is None:
                 self.hooks = {}

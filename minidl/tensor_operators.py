@@ -151,7 +151,7 @@ class TensorOperators:
         return iter(minidl.ops.unbind(self))
 
     def __contains__(self, value):
-        return bool((self == value).any())
+        return bool(minidl.ops.eq(self, value).any())
 
     # --- meeting NumPy --------------------------------------------------------------------------
 

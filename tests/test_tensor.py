@@ -209,6 +209,7 @@ def test_in_place_keeps_the_dtype():
         ((1, slice(None), None), [[5.0]]),
         ((0, [3, 1]), [8.0, 9.0]),
         ((..., -1), [1.0, 2.0, 3.0]),
+        ((1, True, 2), 3.0),
     ],
 )
 def test_setitem(index, value):
@@ -304,6 +305,9 @@ def test_pytorch_shares_memory_both_ways():
     assert minidl.tensor(source).tolist() == [3, 8, 3, 3]
     with pytest.raises(DtypeError, match="does not share"):
         minidl.from_dlpack(torch.zeros(1, requires_grad=True))
+    for refused in (torch.zeros(1, requires_grad=True), torch.zeros(1, dtype=torch.bfloat16)):
+        with pytest.raises(DtypeError, match="does not give this"):
+            minidl.tensor(refused)
 
 
 def test_asarray_options():
@@ -332,6 +336,12 @@ def test_pickle_and_deepcopy():
     p = minidl.nn.Parameter(minidl.ones(2), requires_grad=False)
     for other in (pickle.loads(pickle.dumps(p)), copy.deepcopy(p)):
         assert type(other) is minidl.nn.Parameter and not other.requires_grad and other.equal(p)
+
+
+def test_integers_compare_with_numbers_they_cannot_hold():
+    x = minidl.tensor([0, 3], dtype="uint8")
+    assert (x == 300).tolist() == [False, False] and (x != -1).tolist() == [True, True]
+    assert (x > -1).tolist() == [True, True] and (2**70 > x).tolist() == [True, True]
 
 
 def test_python_numbers():
@@ -369,6 +379,11 @@ def test_repr_of_a_large_tensor_is_short():
 
 
 # --- creation and what it is --------------------------------------------------------------------
+
+
+def test_a_number_in_where_takes_the_dtype_of_the_tensor():
+    x = minidl.tensor(3, dtype="int32")
+    assert minidl.where(x > 1, 2, x).dtype == minidl.where(x > 1, x, 2).dtype == np.int32
 
 
 def test_dtype_of_new_tensors():
@@ -422,6 +437,10 @@ def test_requires_grad_is_checked():
     assert x.requires_grad_(False) is x and not x.requires_grad
 
 
+def x_with_grad():
+    return minidl.ones(2, requires_grad=True)
+
+
 @pytest.mark.parametrize(
     "call, error, says",
     [
@@ -440,6 +459,11 @@ def test_requires_grad_is_checked():
         (lambda: minidl.arange(), ArgumentError, ["expects end"]),
         (lambda: minidl.arange(0, 3, 0), ArgumentError, ["not 0"]),
         (lambda: minidl.arange("a"), ArgumentError, ["'a'"]),
+        (lambda: minidl.arange(0, float("inf")), ArgumentError, ["inf"]),
+        (lambda: minidl.arange(float("nan")), ArgumentError, ["nan"]),
+        (lambda: minidl.tensor(1.0, device=3), ArgumentError, ["no such device", "3"]),
+        (lambda: None in minidl.ones(2), DtypeError, ["Tensors and numbers"]),
+        (lambda: x_with_grad().register_hook(3), DtypeError, ["a function"]),
         (lambda: minidl.full((2,), "x"), DtypeError, ["real numbers"]),
         (lambda: minidl.from_numpy([1]), DtypeError, ["NumPy array", "list"]),
         (lambda: minidl.from_numpy(np.array(["a"])), DtypeError, ["<U1"]),

@@ -330,6 +330,9 @@ def allclose(
 
 
 def compare(op: str, function: Callable, input: Any, other: Any) -> Tensor:
+    """function of both; ints and an int of any size compare exactly, as in NumPy."""
+    if type(other) is int and isinstance(input, Tensor) and input.data.dtype.kind in "iu":
+        return Tensor(function(input.data, other))
     a, b = operands(op, input, other)
     return Tensor(function(a.data, b.data))
 

@@ -7,7 +7,8 @@
     y = x^2          gx = 2 gy x             y = |x|          gx = gy sign(x)       (0 at 0)
 
 sign, floor, ceil and round are constant between their jumps: gx = 0, as in PyTorch. Integers are
-converted to float32 first, except where the result is an integer again (abs, sign, square).
+converted to float32 first, except where the result is an integer again (abs, sign, floor, ceil,
+round, square).
 """
 
 from __future__ import annotations
@@ -306,7 +307,7 @@ def floor(input: Tensor) -> Tensor:
     >>> minidl.floor(minidl.tensor([-0.5, 1.5]))
     tensor([-1.,  1.])
     """
-    return Staircase("floor").apply(floating("floor", input))
+    return to_whole("floor", input)
 
 
 def ceil(input: Tensor) -> Tensor:
@@ -321,7 +322,7 @@ def ceil(input: Tensor) -> Tensor:
     >>> minidl.ceil(minidl.tensor([-1.5, 1.5]))
     tensor([-1.,  2.])
     """
-    return Staircase("ceil").apply(floating("ceil", input))
+    return to_whole("ceil", input)
 
 
 def round(input: Tensor) -> Tensor:
@@ -336,7 +337,15 @@ def round(input: Tensor) -> Tensor:
     >>> minidl.round(minidl.tensor([0.5, 1.5, 1.7]))
     tensor([0., 2., 2.])
     """
-    return Staircase("round").apply(floating("round", input))
+    return to_whole("round", input)
+
+
+def to_whole(op: str, x: Tensor) -> Tensor:
+    """floor, ceil or round; integers are whole already."""
+    check_tensor(op, input=x)
+    if x.data.dtype.kind == "b":
+        raise DtypeError(op, "expects numbers, not bools", {"input": x})
+    return Staircase(op).apply(x) if x.data.dtype.kind == "f" else Tensor(x.data.copy())
 
 
 def floating(op: str, x: Tensor) -> Tensor:

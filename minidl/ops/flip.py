@@ -79,9 +79,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """
     check_tensor("roll", input=input)
     shifts = int_sequence("roll", "shifts", (shifts,))
-    if dims is None:
-        return Roll(shifts[:1], (0,)).apply(input.reshape(-1)).reshape(input.shape)
-    axes = normalize_dims("roll", dims, input.data.ndim)
+    if dims is None and len(shifts) == 1:
+        return Roll(shifts, (0,)).apply(input.reshape(-1)).reshape(input.shape)
+    axes = () if dims is None else normalize_dims("roll", dims, input.data.ndim)
     if len(axes) != len(shifts):
         raise ArgumentError("roll", "one shift for each of dims", {"shifts": shifts, "dims": dims})
     return Roll(shifts, axes).apply(input)

@@ -16,7 +16,7 @@ import numpy as np
 
 from minidl.creation import as_array
 from minidl.device import array_module
-from minidl.errors import BoundsError, DtypeError, MinidlError, ShapeError
+from minidl.errors import ArgumentError, BoundsError, DtypeError, MinidlError, ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import check_operand
 from minidl.ops.inplace import check_in_place
@@ -73,7 +73,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     (tensor([1, 3, 5]), tensor([6, 2]), tensor([5, 6]))
     """
     check_tensor("getitem", input=input)
-    parts = raw_index(index)
+    parts = raw_index(index, input.data.ndim)
     y = input
     try:
         for step in steps(parts):
@@ -95,10 +95,11 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     Raises:
         GraphError: a gradient would be lost.
         BoundsError, ShapeError, DtypeError: as getitem; value does not broadcast.
+        ArgumentError: input's dtype cannot hold the number.
     """
     check_in_place("setitem", input, value)
     check_operand("setitem", value)
-    parts = raw_index(index)
+    parts = raw_index(index, input.data.ndim)
     *before, last = steps(parts)
     whole = input.data
     try:
@@ -117,7 +118,14 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             "setitem", "the value does not broadcast to the indexed part",
             {"value": array, "indexed part": place},
         )  # fmt: skip
-    whole[last] = array
+    try:
+        whole[last] = array
+    except (OverflowError, ValueError):  # of a Python number: 300 or NaN
+        raise ArgumentError(
+            "setitem",
+            f"the number does not fit into {whole.dtype}",
+            {"input": input, "value": value},
+        ) from None
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -184,8 +192,8 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return Take(tuple(places)).apply(input)
 
 
-def raw_index(index: Any) -> tuple:
-    """The index as a tuple of what arrays accept."""
+def raw_index(index: Any, ndim: int) -> tuple:
+    """The index of an array of ndim dimensions as a tuple of what arrays accept."""
     parts = []
     for part in index if isinstance(index, tuple) else (index,):
         if isinstance(part, Tensor):
@@ -195,6 +203,9 @@ def raw_index(index: Any) -> tuple:
         if getattr(part, "ndim", 1) == 0 and part.dtype.kind in "iub":
             part = part.item()  # a 0-d array counts as a number
         parts.append(part)
+    if has_array(parts) and sum(map(dims_of, parts)) == ndim:
+        # A ... that stands for nothing does not separate the arrays around it, as in PyTorch.
+        parts = [part for part in parts if part is not Ellipsis]
     return tuple(parts)
 
 
@@ -218,6 +229,8 @@ def steps(parts: tuple) -> list[tuple]:
             ints.append(part)
             if not is_int(part):
                 arrays.append(Ellipsis if part is Ellipsis else slice(None))
+    if Ellipsis not in ints:
+        ints.append(Ellipsis)  # a view even where the ints name a single element
     return [tuple(ints), tuple(arrays)]
 
 

@@ -169,7 +169,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     """
     axis, total = check_parts("split", tensor, dim)
     size = split_size_or_sections
-    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+    if isinstance(size, int | np.integer) and not isinstance(size, bool) and size > 0:
         sizes = [min(size, total - start) for start in range(0, total, size)] or [0]
     else:
         sizes = list(size) if isinstance(size, list | tuple) else [-1]
@@ -200,7 +200,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     [(3,), (2,)]
     """
     _, total = check_parts("chunk", input, dim)
-    if not isinstance(chunks, int) or chunks < 1:
+    if not isinstance(chunks, int | np.integer) or chunks < 1:
         raise ArgumentError("chunk", "chunks is an int >= 1", {"chunks": chunks})
     if total == 0:
         return split(input, [0] * chunks, dim)

@@ -23,7 +23,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function
 from minidl.kernels.layout import channels_first
-from minidl.shapes import check_tensor
+from minidl.shapes import check_size, check_tensor
 from minidl.tensor import Tensor
 
 MODES = ("constant", "reflect", "replicate")
@@ -139,14 +139,29 @@ def pad(
         raise ArgumentError(
             "pad", 'only mode="constant" takes a value', {"mode": mode, "value": value}
         )
-    if value is not None and not isinstance(value, int | float | np.number):
-        raise ArgumentError("pad", "value is a number", {"value": value})
+    check_value(input, value)
     widths = widths_of_axes(input, pad)
     for axis, (before, behind) in enumerate(widths):
         check_axis(input, axis, before, behind, mode, pad)
+    padded = tuple(size + sum(both) for size, both in zip(input.data.shape, widths))
+    check_size("pad", padded, input.data.dtype, {"input": input, "pad": pad})
     if mode == "constant":
         return ConstantPad(widths, 0 if value is None else value).apply(input)
     return BorderPad(widths, mode).apply(input)
+
+
+def check_value(input: Tensor, value: float | None) -> None:
+    """value is None or a number that input's dtype can hold."""
+    if value is None:
+        return
+    if not isinstance(value, int | float | np.number):
+        raise ArgumentError("pad", "value is a number", {"value": value})
+    try:
+        np.asarray(value, input.data.dtype)
+    except (OverflowError, ValueError):
+        raise ArgumentError(
+            "pad", f"the value does not fit into {input.data.dtype}", {"value": value}
+        ) from None
 
 
 def widths_of_axes(input: Tensor, pad: Sequence[int]) -> list[tuple[int, int]]:

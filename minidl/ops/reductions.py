@@ -21,7 +21,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.ops.casting import cast
-from minidl.shapes import check_keepdim, check_tensor, normalize_dim, normalize_dims
+from minidl.shapes import check_keepdim, check_tensor, normalize_dim, reduced_dims
 from minidl.tensor import Tensor
 
 Dims = int | tuple[int, ...] | None
@@ -239,7 +239,7 @@ def check_reduction(
     check_keepdim(op, keepdim)
     if floating and input.data.dtype.kind != "f":
         raise DtypeError(op, "expects floating point", {"input": input}, "use input.float()")
-    return normalize_dims(op, dim, input.data.ndim)
+    return reduced_dims(op, dim, input.data.ndim)
 
 
 def check_not_empty(op: str, input: Tensor, axes: tuple[int, ...]) -> None:

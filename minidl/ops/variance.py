@@ -27,9 +27,10 @@ class Var(Reduction):
         self.centered = x - x.sum(axis=self.axes, keepdims=True) / max(n, 1)
         freedom = max(n - self.correction, 0)
         # One value has no variance: 0 / 0 is NaN, as in PyTorch.
-        self.scale = x.dtype.type(1 / freedom if freedom else np.nan)
+        self.scale = x.dtype.type(1 / freedom if freedom else np.inf)
         y = (self.centered * self.centered).sum(axis=self.axes, keepdims=self.keepdim)
-        return y * self.scale
+        with np.errstate(invalid="ignore"):
+            return y * self.scale
 
     def backward(self, gy):
         return self.stretchable(gy) * (2 * self.scale) * self.centered
@@ -62,7 +63,8 @@ def var(
         correction: overrides unbiased.
 
     Returns:
-        input's shape without the reduced dimensions; NaN where n <= correction.
+        input's shape without the reduced dimensions; NaN where n <= correction
+        (infinite where the values differ).
 
     Raises:
         ArgumentError: there is no such dimension.
@@ -93,7 +95,8 @@ def std(
         correction: overrides unbiased.
 
     Returns:
-        input's shape without the reduced dimensions; NaN where n <= correction.
+        input's shape without the reduced dimensions; NaN where n <= correction
+        (infinite where the values differ).
 
     Raises:
         ArgumentError: there is no such dimension.

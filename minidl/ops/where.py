@@ -45,9 +45,11 @@ class Clamp(Function):
         self.low, self.high = low, high
 
     def forward(self, x):
-        y = array_module(x).clip(x, self.low, self.high)
-        self.inside = x == y if self.needs_grad[0] else None
-        return y
+        if self.needs_grad[0]:
+            self.inside = (x == x) if self.low is None else (x >= self.low)  # never for NaN
+            if self.high is not None:
+                self.inside &= x <= self.high
+        return array_module(x).clip(x, self.low, self.high)
 
     def backward(self, gy):
         return gy * self.inside
@@ -72,7 +74,7 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     tensor([-0.1,  2. ])
     """
     check_mask("where", "condition", condition)
-    if not isinstance(input, Tensor):
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         input = Tensor(array_module(condition.data).asarray(as_array(input)))
     a, b = operands("where", input, other)
     check_broadcast("where", condition, a)
@@ -119,7 +121,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: float) -> Tensor:
         value: a number.
 
     Returns:
-        The broadcast shape.
+        The broadcast shape, of the dtype of input + value (PyTorch rounds value to input's).
 
     Raises:
         ShapeError: the shapes do not broadcast.

@@ -34,6 +34,11 @@ CASES = [
     *unary("floor", x, "Floor"),
     *unary("ceil", x, "Ceil"),
     *unary("round", x, "Round"),
+    *(
+        twin(name, "ints", lambda lib, x, name=name: getattr(lib, name)(x), np.arange(-2, 3),
+             gradient=False)
+        for name in ("floor", "ceil", "round")
+    ),
     twin("exp", "empty", lambda lib, x: lib.exp(x), normal(0, 3)),
     twin("abs", "kink", lambda lib, x: lib.abs(x), np.array([0.0, -1.0]), smooth=False),
     twin("round", "halves", lambda lib, x: lib.round(x), np.array([0.5, 1.5, -2.5]), smooth=False,

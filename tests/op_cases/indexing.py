@@ -1,7 +1,7 @@
 import numpy as np
 
 from minidl.creation import arange, ones, tensor
-from minidl.errors import BoundsError, DtypeError, GraphError, ShapeError
+from minidl.errors import ArgumentError, BoundsError, DtypeError, GraphError, ShapeError
 from minidl.ops import gather, index_select, setitem
 from tests.op_cases.case import BadCase, normal, twin
 from tests.oracles import onnx
@@ -22,6 +22,8 @@ CASES = [
     twin("getitem", "two-arrays", lambda lib, x, i: x[i, :, i + 1], x, repeated),
     twin("getitem", "grid", lambda lib, x, i: x[i[:, None], i[None, :-1] % 3], x, repeated),
     twin("getitem", "array-after-int", lambda lib, x, i: x[0, :, i], x, repeated),
+    twin("getitem", "empty-ellipsis", lambda lib, x, i: x[0, None, i[:2], ..., i[:2]], x, repeated),
+    twin("getitem", "true-and-int", lambda lib, x: x[0, 0][True, 2], x),
     twin("getitem", "mask", lambda lib, x, m: x[m], x, mask),
     twin("getitem", "mask-elements", lambda lib, x: x[x > 0.3], x),
     twin("getitem", "mask-and-slice", lambda lib, x, m: x[m, 1:], x, mask),
@@ -56,6 +58,8 @@ BAD_CASES = [
     BadCase("setitem", "shape", lambda: setitem(m, 0, ones(3)), ShapeError, ["(3,)", "(4,)"]),
     BadCase("setitem", "more-dims", lambda: setitem(m, 0, ones(2, 4)), ShapeError, ["(2, 4)"]),
     BadCase("setitem", "text", lambda: setitem(m, 0, "a"), DtypeError, ["'a'"]),
+    BadCase("setitem", "too-large", lambda: setitem(m, 0, 2**70), ArgumentError, ["int64"]),
+    BadCase("setitem", "nan", lambda: setitem(m, 0, float("nan")), ArgumentError, ["int64", "nan"]),
     BadCase("setitem", "recorded", lambda: setitem(ones(2, requires_grad=True), 0, 1), GraphError,
             ["no_grad"]),
     BadCase("index_select", "bounds", lambda: index_select(m, 1, tensor([4])), BoundsError, ["4"]),

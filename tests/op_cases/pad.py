@@ -2,7 +2,7 @@ from functools import partial
 
 import numpy as np
 
-from minidl.creation import ones
+from minidl.creation import arange, ones
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.nn.functional import pad
 from tests.op_cases.case import BadCase, Case, normal
@@ -58,6 +58,10 @@ BAD_CASES = [
     bad("axes", lambda: pad(ones(3), (1, 1, 1, 1)), ShapeError, ["2 axes", "(3,)"]),
     bad("value", lambda: pad(x, (1, 1), "reflect", 1.0), ArgumentError, ["takes a value"]),
     bad("value-text", lambda: pad(x, (1, 1), value="0"), ArgumentError, ["a number", "'0'"]),
+    bad(
+        "value-nan", lambda: pad(arange(3), (1, 1), value=float("nan")), ArgumentError,
+        ["does not fit into int64", "nan"],
+    ),
     bad("reflect-wide", lambda: pad(x, (0, 5), "reflect"), ShapeError, ["axis 3", "5 pixels"]),
     bad("reflect-negative", lambda: pad(x, (-1, 0), "reflect"), ArgumentError, [">= 0", "slice"]),
     bad("replicate-empty", lambda: pad(ones(1, 0), (1, 0), "replicate"), ShapeError, ["no pixel"]),

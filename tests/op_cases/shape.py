@@ -66,5 +66,6 @@ BAD_CASES = [
     BadCase("expand", "new-keep", lambda: m.expand(-1, 2, 3), ShapeError, ["(-1, 2, 3)"]),
     BadCase("repeat", "fewer", lambda: m.repeat(2), ArgumentError, ["one number >= 0"]),
     BadCase("flip", "dim", lambda: m.flip(2), ArgumentError, ["from -2 to 1"]),
+    BadCase("roll", "no-dims", lambda: m.roll((1, 2)), ArgumentError, ["one shift"]),
     BadCase("roll", "counts", lambda: m.roll((1, 2), (0,)), ArgumentError, ["one shift"]),
 ]  # fmt: skip

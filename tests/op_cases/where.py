@@ -19,6 +19,8 @@ CASES = [
     twin("where", "method", lambda lib, m, x, y: x.where(m, y), mask, x, y),
     twin("clamp", "both", lambda lib, x: lib.clamp(x, -0.3, 0.2), apart,
          oracle=onnx("Clip", constants=(np.float32(-0.3), np.float32(0.2)))),
+    twin("clamp", "min-above-max", lambda lib, x: x.clamp(1, -1), np.array([-2.0, -1.0, 0.0, 1.0]),
+         smooth=False),
     twin("clamp", "min", lambda lib, x: x.clamp(min=0.1), apart),
     twin("clamp", "max", lambda lib, x: x.clip(max=0.1), apart),
     twin("clamp", "at-the-bound", lambda lib, x: x.clamp(-1, 1), np.array([-1.0, 1.0, 2.0]),
