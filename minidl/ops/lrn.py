@@ -53,7 +53,7 @@ def local_response_norm(
         size: n, how many channels the window covers: c - n//2 .. c + (n-1)//2.
         alpha: weight of the squares.
         beta: exponent.
-        k: what is added to the squares; > 0, or a pixel of zeros divides by zero.
+        k: what is added to the squares; > 0, or a pixel of zeros becomes NaN.
 
     Returns:
         (N, C, H, W).
@@ -71,6 +71,9 @@ def local_response_norm(
     check_ndim("local_response_norm", "input", input, 4, "(N, C, H, W)")
     check_floating("local_response_norm", input=input)
     check_parameters("local_response_norm", size, alpha, beta, k)
+    widest = max(1, 2 * input.data.shape[1])  # from there on a window covers all channels
+    if size > widest:
+        size, alpha = widest, alpha * (widest / size)
     return LocalResponseNorm(size, alpha, beta, k).apply(input)
 
 

@@ -28,8 +28,12 @@ CASES = [
     case("one-channel", (2, 1, 2, 3), size=5),
     case("many-pixels", (2, 3, 9, 8), size=3),  # more than one block of the numba kernel
     case("batch-zero", (0, 3, 2, 2), size=3),
+    case("size-one-billion", (1, 2, 1, 2), size=10**9, alpha=2e9),
+    # Numbers of any size are no OverflowError and no MemoryError; k = 0 divides zeros by zero.
+    Case("lrn", "size-enormous", lambda x: local_response_norm(x, 2**70), [normal(1, 2, 1, 2)]),
 ]
-CASES[-1].oracle = None  # ONNX Runtime refuses an empty batch
+CASES[-3].oracle = CASES[-2].oracle = None  # ONNX Runtime refuses an empty batch, and even sizes
+CASES[-2].torch = None  # pads by the size
 
 x = ones(1, 3, 2, 2)
 BAD_CASES = [

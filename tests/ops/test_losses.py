@@ -234,3 +234,13 @@ def test_no_gradient_is_kept_for_what_needs_none():
     assert x.grad is None and target.grad is not None
     for loss in (functional.relu(x), functional.cross_entropy(x, minidl.tensor([0, 1, 2]))):
         assert loss.grad_fn is None
+
+
+@both_kernel_sets
+def test_response_normalization_of_zeros_without_k_is_nan(kernels):
+    """0 * 0^-beta, as in PyTorch, and no exception from compiled code."""
+    x = minidl.zeros(1, 2, 1, 1, requires_grad=True)
+    with minidl.use_cpu_kernels(kernels), np.errstate(all="ignore"):
+        y = functional.local_response_norm(x, 2, k=0.0)
+        y.sum().backward()
+    assert np.isnan(y.data).all() and np.isnan(x.grad.data).all()

@@ -4,7 +4,8 @@ The window is summed afresh for every channel. A running sum that adds one squar
 away would need fewer additions, but what it takes away leaves rounding errors behind, and with
 the usual 5 channels there is little to save.
 
-Shapes as in the reference kernel; inside, arrays are (pixels, C).
+Shapes as in the reference kernel; inside, arrays are (pixels, C). NumPy's error model: where d is
+0, the result is NaN or infinite, not an exception.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def backward(gy, x, d, size, alpha, beta):
     return channels_first(gx)
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy")
 def normalize(x, y, d, size, alpha_n, beta, k):
     pixels, C = x.shape
     for pixel in prange(pixels):
@@ -53,7 +54,7 @@ def normalize(x, y, d, size, alpha_n, beta, k):
             y[pixel, c] = x[pixel, c] * negative_power(total, beta)
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy")
 def normalize_gradient(gy, x, d, gx, size, factor, beta):
     pixels, C = x.shape
     for block in prange((pixels + PIXELS - 1) // PIXELS):
@@ -70,7 +71,7 @@ def normalize_gradient(gy, x, d, gx, size, factor, beta):
                 gx[pixel, c] -= factor * x[pixel, c] * total
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def negative_power(d, beta):
     """d^-beta. 0.75, the value of the paper, needs two square roots instead of a power."""
     if beta == 0.75:
