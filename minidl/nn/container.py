@@ -66,16 +66,16 @@ class ModuleList(Module):
     """A list of modules whose parameters count as the owner's. It cannot be called itself.
 
     Args:
-        modules: any number of modules.
+        modules: any number of modules; None for none yet.
 
     >>> layers = minidl.nn.ModuleList([minidl.nn.Linear(2, 2) for _ in range(3)])
     >>> len(layers), len(list(layers.parameters()))
     (3, 6)
     """
 
-    def __init__(self, modules: Iterable[Module] = ()):
+    def __init__(self, modules: Iterable[Module] | None = None):
         super().__init__()
-        self.extend(modules)
+        self.extend(modules or ())
 
     def append(self, module: Module) -> ModuleList:
         """Add a module at the end and return self."""
@@ -114,16 +114,16 @@ class ModuleDict(Module):
     """Modules under names whose parameters count as the owner's. It cannot be called itself.
 
     Args:
-        modules: dict name -> module.
+        modules: dict name -> module, or pairs of them; None for none yet.
 
     >>> heads = minidl.nn.ModuleDict({"digit": minidl.nn.Linear(4, 10)})
     >>> heads["digit"].out_features
     10
     """
 
-    def __init__(self, modules: dict[str, Module] | None = None):
+    def __init__(self, modules: dict[str, Module] | Iterable[tuple] | None = None):
         super().__init__()
-        for name, module in (modules or {}).items():
+        for name, module in dict(modules or {}).items():
             self[name] = module
 
     def keys(self) -> Iterable[str]:

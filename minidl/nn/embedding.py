@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.errors import ArgumentError
 from minidl.nn import init
+from minidl.nn.checks import check_sizes
 from minidl.nn.module import Module, Parameter
 from minidl.ops.embedding import check_padding_idx, embedding
 from minidl.tensor import Tensor
@@ -29,11 +29,7 @@ class Embedding(Module):
 
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None):
         super().__init__()
-        sizes = {"num_embeddings": num_embeddings, "embedding_dim": embedding_dim}
-        if any(not isinstance(n, int | np.integer) or n < 1 for n in sizes.values()):
-            raise ArgumentError(
-                "Embedding", "num_embeddings and embedding_dim are ints >= 1", sizes
-            )
+        check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = check_padding_idx("Embedding", padding_idx, num_embeddings)
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), np.float32))

@@ -15,6 +15,7 @@ import numpy as np
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError, nearest
+from minidl.ops.inplace import check_writeable
 from minidl.random import generator
 from minidl.tensor import Tensor
 
@@ -50,7 +51,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> minidl.nn.init.calculate_gain("leaky_relu", 1.0)
     1.0
     """
-    if nonlinearity not in GAINS:
+    if not isinstance(nonlinearity, str) or nonlinearity not in GAINS:
         raise ArgumentError(
             "calculate_gain", "no such nonlinearity", {"nonlinearity": nonlinearity},
             nearest(nonlinearity, GAINS),
@@ -78,8 +79,8 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Values uniform in [a, b)."""
     check_weight("uniform_", tensor)
     check_numbers("uniform_", a=a, b=b)
-    if not -math.inf < a <= b < math.inf:
-        raise ArgumentError("uniform_", "a and b are finite, and a is at most b", {"a": a, "b": b})
+    if not (a <= b and b - a < math.inf):
+        raise ArgumentError("uniform_", "a is at most b, and b - a is finite", {"a": a, "b": b})
     return write(tensor, generator().uniform(a, b, tensor.data.shape))
 
 
@@ -143,7 +144,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Uniform in +-gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16)."""
     check_numbers("xavier_uniform_", gain=gain)
     bound = gain * math.sqrt(6 / max(1, sum(fans(tensor))))
-    return write(tensor, generator().uniform(-bound, bound, tensor.data.shape))
+    return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
@@ -171,7 +172,7 @@ def kaiming_uniform_(
         ShapeError: tensor has fewer than 2 dimensions.
     """
     bound = math.sqrt(3) * kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
-    return write(tensor, generator().uniform(-bound, bound, tensor.data.shape))
+    return uniform_(tensor, -bound, bound)
 
 
 def kaiming_normal_(
@@ -186,7 +187,7 @@ def kaiming_normal_(
 
 def kaiming_std(op: str, tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     modes = {"fan_in": 0, "fan_out": 1}
-    if mode not in modes:
+    if not isinstance(mode, str) or mode not in modes:
         raise ArgumentError(op, 'mode is "fan_in" or "fan_out"', {"mode": mode})
     return calculate_gain(nonlinearity, a) / math.sqrt(max(1, fans(tensor)[modes[mode]]))
 
@@ -281,6 +282,7 @@ def check_weight(op: str, tensor: Any) -> None:
         raise DtypeError(op, "tensor must be a Tensor", {"tensor": type(tensor).__name__})
     if tensor.data.dtype.kind != "f":
         raise DtypeError(op, "expects a floating-point tensor", {"tensor": tensor})
+    check_writeable(op, tensor=tensor)
 
 
 def check_matrix(op: str, tensor: Any) -> None:
@@ -291,8 +293,8 @@ def check_matrix(op: str, tensor: Any) -> None:
 
 def check_normal(op: str, mean: Any, std: Any) -> None:
     check_numbers(op, mean=mean, std=std)
-    if not std >= 0:
-        raise ArgumentError(op, "std is at least 0", {"std": std})
+    if not 0 <= std < math.inf:
+        raise ArgumentError(op, "std is at least 0, and finite", {"std": std})
 
 
 def check_numbers(op: str, **arguments: Any) -> None:

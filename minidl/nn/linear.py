@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from minidl.errors import ArgumentError
 from minidl.nn import init
+from minidl.nn.checks import check_sizes
 from minidl.nn.module import Module, Parameter
 from minidl.ops.linear import linear
 from minidl.ops.shape import flatten
@@ -33,9 +33,7 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
-        sizes = {"in_features": in_features, "out_features": out_features}
-        if any(not isinstance(n, int | np.integer) or n < 1 for n in sizes.values()):
-            raise ArgumentError("Linear", "in_features and out_features are ints >= 1", sizes)
+        check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(np.empty((out_features, in_features), np.float32))
         self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None

@@ -10,6 +10,7 @@ import numpy as np
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.nn import init
+from minidl.nn.checks import check_sizes
 from minidl.nn.dropout import check_probability
 from minidl.nn.module import Module, Parameter
 from minidl.ops.dropout import dropout
@@ -55,9 +56,9 @@ class LSTM(Module):
         bidirectional: bool = False,
     ):
         super().__init__()
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-        if any(not isinstance(n, int | np.integer) or n < 1 for n in sizes.values()):
-            raise ArgumentError("LSTM", "sizes and num_layers are ints >= 1", sizes)
+        check_sizes(
+            "LSTM", input_size=input_size, hidden_size=hidden_size, num_layers=num_layers
+        )  # fmt: skip
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.dropout = check_probability("LSTM", dropout)
@@ -143,7 +144,7 @@ class LSTM(Module):
         batch = x.shape[0 if self.batch_first else 1]
         expected = (self.num_layers * self.directions, batch, self.hidden_size)
         for name, part in zip(("h0", "c0"), state):
-            if part.shape != expected:
+            if part is None or part.shape != expected:
                 raise ShapeError("LSTM", f"{name} is {expected}", {"input": x, name: part})
 
     def zero_state(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,9 +182,7 @@ class LSTMCell(Module):
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True):
         super().__init__()
-        sizes = {"input_size": input_size, "hidden_size": hidden_size}
-        if any(not isinstance(n, int | np.integer) or n < 1 for n in sizes.values()):
-            raise ArgumentError("LSTMCell", "sizes are ints >= 1", sizes)
+        check_sizes("LSTMCell", input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         rows = 4 * hidden_size
         self.weight_ih = Parameter(np.empty((rows, input_size), np.float32))

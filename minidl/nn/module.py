@@ -30,7 +30,12 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True):
-        super().__init__(data.data if isinstance(data, Tensor) else data)
+        array = data.data if isinstance(data, Tensor) else data
+        if not hasattr(array, "dtype"):
+            raise DtypeError(
+                "Parameter", "data is an array or a Tensor", {"data": data}, "minidl.tensor(data)"
+            )
+        super().__init__(array)
         if requires_grad:
             self.requires_grad_()  # refuses integers
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError, ShapeError
+from minidl.nn.checks import check_sizes
 from minidl.nn.module import Module, Parameter
 from minidl.ops.batch_norm import batch_norm
 from minidl.ops.instance_norm import instance_norm
@@ -213,8 +214,7 @@ class LocalResponseNorm(Module):
 
 
 def check_settings(op: str, num_features: Any, eps: Any, momentum: Any) -> None:
-    if isinstance(num_features, bool) or not isinstance(num_features, int) or num_features < 1:
-        raise ArgumentError(op, "num_features is an int >= 1", {"num_features": num_features})
+    check_sizes(op, num_features=num_features)
     if not isinstance(eps, int | float) or not eps >= 0:
         raise ArgumentError(op, "eps is a number >= 0", {"eps": eps})
     is_number = isinstance(momentum, int | float)

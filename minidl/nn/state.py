@@ -61,7 +61,10 @@ def load_state_dict(module: Module, values: Any, strict: bool) -> IncompatibleKe
 
 def as_numbers(name: str, value: Any) -> Any:
     """The array behind a Tensor, a NumPy array or another library's tensor."""
-    array = value.data if isinstance(value, Tensor) else np.asarray(value)
+    try:
+        array = value.data if isinstance(value, Tensor) else np.asarray(value)
+    except ValueError:  # a ragged list
+        array = np.empty((), object)
     if array.dtype.kind not in "biuf":
         raise CheckpointError(
             "load_state_dict", f"{name} is no array of numbers", {name: type(value).__name__}

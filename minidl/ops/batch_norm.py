@@ -28,6 +28,7 @@ from minidl import kernels
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
+from minidl.ops.inplace import check_writeable
 from minidl.shapes import check_floating, check_tensor
 from minidl.tensor import Tensor
 
@@ -183,4 +184,8 @@ def check_running(op: str, running_mean, running_var, required: bool) -> tuple |
             op, "evaluation needs running_mean and running_var", given,
             "training=True normalizes with the statistics of the input itself",
         )  # fmt: skip
-    return None if running_mean is None else (running_mean, running_var)
+    if running_mean is None:
+        return None
+    if not required:  # then they are updated
+        check_writeable(op, running_mean=running_mean, running_var=running_var)
+    return running_mean, running_var

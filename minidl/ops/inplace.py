@@ -192,8 +192,14 @@ def check_in_place(op: str, input: Tensor, other: Any = None) -> None:
             op, "a change in place is not recorded, so a gradient would be lost",
             {"input": input}, "put it into `with minidl.no_grad():`, or make a new tensor",
         )  # fmt: skip
-    if not getattr(input.data.flags, "writeable", True):  # CuPy's arrays always are
-        raise GraphError(
-            op, "the memory is read-only: an expanded view, or borrowed", {"input": input},
-            "make a copy first: input.clone()",
-        )  # fmt: skip
+    check_writeable(op, input=input)
+
+
+def check_writeable(op: str, **tensors: Tensor) -> None:
+    """The memory of these tensors may be written to."""
+    for name, x in tensors.items():
+        if not getattr(x.data.flags, "writeable", True):  # CuPy's arrays always are
+            raise GraphError(
+                op, "the memory is read-only: an expanded view, or borrowed", {name: x},
+                f"make a copy first: {name}.clone()",
+            )  # fmt: skip

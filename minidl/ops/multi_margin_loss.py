@@ -92,7 +92,7 @@ def multi_margin_loss(
     if input.data.ndim > 2:
         raise ShapeError(op, "input is (N, C) or (C,)", {"input": input})
     check_labels(op, input, target, weight, ignore_index=None)
-    if p not in (1, 2):
+    if not isinstance(p, int) or p not in (1, 2):
         raise ArgumentError(op, "p is 1 or 2", {"p": p})
     if not isinstance(margin, int | float):
         raise DtypeError(op, "margin is a number", {"margin": margin})

@@ -94,3 +94,9 @@ def test_module_dict():
         found["a.b"] = nn.ReLU()
     with pytest.raises(ArgumentError, match="cannot be called"):
         found(minidl.ones(2))
+
+
+def test_module_list_and_dict_of_nothing_and_of_pairs():
+    layer = nn.ReLU()
+    assert len(nn.ModuleList(None)) == len(nn.ModuleDict(None)) == 0
+    assert nn.ModuleDict([("act", layer)])["act"] is layer

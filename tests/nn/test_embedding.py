@@ -63,7 +63,9 @@ def test_state_dict_and_repr():
     assert repr(layer) == "Embedding(4, 2, padding_idx=0)"
 
 
-@pytest.mark.parametrize("arguments", [(0, 3), (3, -1), (3, 2.5), (3, 2, 3), (3, 2, "0")])
+@pytest.mark.parametrize(
+    "arguments", [(0, 3), (3, -1), (3, 2.5), (True, 3), (3, 2, 3), (3, 2, "0")]
+)
 def test_mistakes(arguments):
     with pytest.raises(ArgumentError, match="^Embedding: "):
         nn.Embedding(*arguments)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl.errors import ArgumentError, DtypeError, ShapeError
+from minidl.errors import ArgumentError, DtypeError, GraphError, ShapeError
 from minidl.nn import init
 
 SHAPE = (60, 40, 3, 5)  # fan_in 600, fan_out 900
@@ -148,6 +148,12 @@ x = minidl.empty(4, 3)
 @pytest.mark.parametrize("call, error, text", [
     (lambda: init.uniform_(x, 2.0, 1.0), ArgumentError, "a is at most b"),
     (lambda: init.uniform_(x, 0.0, math.nan), ArgumentError, "finite"),
+    (lambda: init.uniform_(x, -1e308, 1e308), ArgumentError, "finite"),
+    (lambda: init.xavier_uniform_(x, math.inf), ArgumentError, "finite"),
+    (lambda: init.normal_(x, std=math.inf), ArgumentError, "finite"),
+    (lambda: init.normal_(minidl.ones(1).expand(3)), GraphError, "read-only"),
+    (lambda: init.calculate_gain(["relu"]), ArgumentError, "no such"),
+    (lambda: init.kaiming_normal_(x, mode=["fan_in"]), ArgumentError, '"fan_in" or "fan_out"'),
     (lambda: init.normal_(x, 0.0, -1.0), ArgumentError, "std is at least 0"),
     (lambda: init.normal_(x, std="1"), ArgumentError, "std is a number"),
     (lambda: init.trunc_normal_(x, a=5.0, b=6.0), ArgumentError, "a thousandth"),

@@ -91,7 +91,7 @@ def test_linear_starts_uniform_within_one_over_root_of_in_features():
     assert not np.array_equal(layer.weight.data, before)
 
 
-@pytest.mark.parametrize("sizes", [(0, 3), (3, -1), (3.0, 3), ("3", 3)])
+@pytest.mark.parametrize("sizes", [(0, 3), (3, -1), (3.0, 3), ("3", 3), (True, 3)])
 def test_linear_refuses_sizes(sizes):
     with pytest.raises(ArgumentError, match="ints >= 1"):
         nn.Linear(*sizes)

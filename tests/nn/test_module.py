@@ -316,6 +316,7 @@ def test_load_copies_values_and_keeps_the_memory_layout():
         (lambda s: s.update(other=minidl.ones(1)), "'other'"),
         (lambda s: s.update({"head.weight": minidl.ones(3, 5)}), r"expects \(3, 4\), received"),
         (lambda s: s.update({"head.weight": "text"}), "no array of numbers"),
+        (lambda s: s.update({"head.weight": [[1], [1, 2]]}), "no array of numbers"),
     ],
 )
 def test_load_that_fails_changes_nothing(change, says):
@@ -446,3 +447,8 @@ def test_repr_equals_pytorch():
         )
 
     assert repr(build(nn)) == repr(build(torch.nn))
+
+
+def test_parameter_of_a_list_says_to_wrap_it():
+    with pytest.raises(DtypeError, match="data is an array or a Tensor(.|\n)*minidl.tensor"):
+        nn.Parameter([1.0, 2.0])

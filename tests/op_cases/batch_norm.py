@@ -1,6 +1,6 @@
 from minidl import Tensor
 from minidl.creation import arange, ones, tensor, zeros
-from minidl.errors import ArgumentError, DtypeError, ShapeError
+from minidl.errors import ArgumentError, DtypeError, GraphError, ShapeError
 from minidl.nn.functional import batch_norm
 from tests.op_cases.case import BadCase, Case, normal
 from tests.oracles import onnx
@@ -78,6 +78,9 @@ BAD_CASES = [
             ["evaluation needs running_mean", "training=True"]),
     BadCase("batch_norm", "half-running", lambda: batch_norm(x, v, None, training=True),
             ArgumentError, ["come together"]),
+    BadCase("batch_norm", "read-only-running",
+            lambda: batch_norm(x, zeros(1).expand(3), v, training=True), GraphError,
+            ["running_mean", "read-only"]),
     BadCase("batch_norm", "momentum", lambda: batch_norm(x, v, v, momentum=None),
             ArgumentError, ["momentum", "None"]),
     BadCase("batch_norm", "eps", lambda: batch_norm(x, v, v, eps=-1.0),

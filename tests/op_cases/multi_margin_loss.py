@@ -46,6 +46,13 @@ BAD_CASES = [
     ),
     BadCase(
         "multi_margin_loss",
+        "p-array",
+        lambda: multi_margin_loss(scores, tensor([0, 1]), p=scores.data),
+        ArgumentError,
+        ["p is 1 or 2"],
+    ),
+    BadCase(
+        "multi_margin_loss",
         "p",
         lambda: multi_margin_loss(scores, tensor([0, 1]), p=3),
         ArgumentError,

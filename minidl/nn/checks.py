@@ -1,0 +1,21 @@
+"""A check that layers share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minidl.errors import ArgumentError
+
+
+def check_sizes(op: str, **sizes: Any) -> None:
+    """Each is an int >= 1 (True, which Python takes for 1, is none).
+
+    Raises:
+        ArgumentError
+    """
+    for n in sizes.values():
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            are = "is an int" if len(sizes) == 1 else "are ints"
+            raise ArgumentError(op, f"{' and '.join(sizes)} {are} >= 1", sizes)
