@@ -9,11 +9,13 @@ counts with its own weight. In float64 with h = 1e-6 agreement is about 1e-8 rel
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from minidl.errors import DtypeError, MinidlError
-from minidl.function import no_grad
+from minidl.errors import ArgumentError, DtypeError, MinidlError
+from minidl.function import enable_grad, no_grad
+from minidl.ops.inplace import check_writeable
 from minidl.tensor import Tensor
 
 
@@ -23,7 +25,7 @@ class GradientError(MinidlError, AssertionError):
 
 def gradcheck(
     function: Callable,
-    inputs: Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
     eps: float = 1e-6,
     atol: float = 1e-6,
     rtol: float = 1e-5,
@@ -31,10 +33,13 @@ def gradcheck(
 ) -> bool:
     """Check the gradients of a function at one point.
 
+    The inputs keep the values and the `.grad` they have; other leaves that the function uses (the
+    parameters of a module) get gradients added.
+
     Args:
         function: takes the inputs as Tensors, returns a Tensor or a tuple of them.
         inputs: Tensors; those with requires_grad must be float64 and are checked in every element.
-        eps: the step h.
+        eps: the step h, > 0.
         atol, rtol: |analytic - numeric| <= atol + rtol |numeric|.
         seed: of the random upstream gradient.
 
@@ -43,12 +48,16 @@ def gradcheck(
 
     Raises:
         GradientError: names the input, the element and both values.
-        DtypeError: an input to check is not float64, or none requires a gradient.
+        DtypeError: an input to check is not float64, or none requires a gradient; or function
+            returns no floating-point Tensor.
+        ArgumentError: eps is not above 0.
+        GraphError: the memory of an input to check is read-only.
 
     >>> x = minidl.tensor([0.5, 2.0], dtype="float64", requires_grad=True)
     >>> minidl.debug.gradcheck(lambda x: x * x, [x])
     True
     """
+    inputs = [inputs] if isinstance(inputs, Tensor) else inputs
     checked = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
     if not checked or any(x.dtype != np.float64 for x in checked):
         raise DtypeError(
@@ -56,14 +65,14 @@ def gradcheck(
             "expects at least one float64 input with requires_grad=True",
             {f"input {i}": f"{x.shape} {x.dtype}" for i, x in enumerate(checked)},
         )
-    for x in checked:
-        x.grad = None
-    outputs = floating_outputs(function(*inputs))
+    if not isinstance(eps, int | float) or not eps > 0:
+        raise ArgumentError("gradcheck", "eps is a number above 0", {"eps": eps})
+    check_writeable("gradcheck", **{f"input {i}": x for i, x in enumerate(checked)})
+    with enable_grad():
+        outputs = floating_outputs(function(*inputs))
     rng = np.random.default_rng(seed)
     upstream = [rng.standard_normal(y.shape) for y in outputs]
-    for y, gy in zip(outputs, upstream):
-        if y.requires_grad:
-            y.backward(gy, retain_graph=True)
+    analytics = analytic_gradients(outputs, upstream, checked)
 
     def scalar() -> float:
         with no_grad():
@@ -73,7 +82,7 @@ def gradcheck(
     for position, x in enumerate(inputs):
         if not isinstance(x, Tensor) or not x.requires_grad:
             continue
-        analytic = np.zeros(x.shape) if x.grad is None else x.grad.data
+        analytic = analytics[x]
         numeric = central_differences(scalar, x, eps)
         error = np.abs(analytic - numeric) - (atol + rtol * np.abs(numeric))
         if error.size and not error.max() <= 0:  # "not <=" also catches NaN, as argmax does
@@ -91,9 +100,29 @@ def gradcheck(
     return True
 
 
-def floating_outputs(y) -> list[Tensor]:
+def floating_outputs(y: Any) -> list[Tensor]:
     ys = y if isinstance(y, tuple | list) else (y,)
+    if not all(isinstance(y, Tensor) for y in ys) or all(y.dtype.kind != "f" for y in ys):
+        raise DtypeError(
+            "gradcheck",
+            "function returns a floating-point Tensor, or a tuple with one",
+            {"returned": [type(y).__name__ for y in ys]},
+        )
     return [y for y in ys if y.dtype.kind == "f"]
+
+
+def analytic_gradients(outputs: list, upstream: list, checked: list) -> dict[Tensor, np.ndarray]:
+    """What backward says: x -> gradient. `.grad` is put back as it was."""
+    before = [(x, x.grad) for x in checked]
+    for x in checked:
+        x.grad = None
+    for y, gy in zip(outputs, upstream):
+        if y.requires_grad:
+            y.backward(gy, retain_graph=True)
+    found = {x: np.zeros(x.shape) if x.grad is None else x.grad.data for x in checked}
+    for x, grad in before:
+        x.grad = grad
+    return found
 
 
 def central_differences(scalar: Callable[[], float], x: Tensor, eps: float) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 import minidl
 from minidl.debug import GradientError, gradcheck
-from minidl.errors import DtypeError
+from minidl.errors import ArgumentError, DtypeError, GraphError
 from minidl.function import Function
 
 
@@ -108,9 +108,11 @@ def test_every_output_of_several_counts():
 
 def test_inputs_are_left_as_they_were():
     a, b = inputs(2, 3)
-    before = a.data.copy()
+    before, gradient = a.data.copy(), minidl.ones(2, 3, dtype="float64")
+    a.grad = gradient
     gradcheck(lambda a, b: a * b, [a, b])
     np.testing.assert_array_equal(a.data, before)
+    assert a.grad is gradient and b.grad is None
 
 
 def test_inputs_in_any_memory_layout():
@@ -138,3 +140,25 @@ def test_only_inputs_that_require_a_gradient_are_checked():
 def test_refuses_what_cannot_be_checked(given):
     with pytest.raises(DtypeError, match="float64 input with requires_grad=True"):
         gradcheck(lambda *xs: xs[0] * 2, given)
+
+
+def test_one_tensor_needs_no_list_and_no_grad_is_no_obstacle():
+    a = inputs(2)[0]
+    with minidl.no_grad():
+        assert gradcheck(lambda a: a * a, a)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda a: a > 0, lambda a: 1.0, lambda a: None, lambda a: (a, 2)]
+)
+def test_refuses_a_function_without_floating_point_output(function):
+    """Without an output there is nothing to differ: the check would pass, and say nothing."""
+    with pytest.raises(DtypeError, match="returns a floating-point Tensor"):
+        gradcheck(function, inputs(2)[:1])
+
+
+def test_refuses_read_only_memory_and_no_step():
+    with pytest.raises(GraphError, match="read-only"):
+        gradcheck(lambda a: a * a, minidl.Tensor(np.broadcast_to(np.ones(1), 3), True))
+    with pytest.raises(ArgumentError, match="eps is a number above 0"):
+        gradcheck(lambda a: a * a, inputs(2)[0], eps=0)
