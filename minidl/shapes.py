@@ -115,6 +115,8 @@ def with_dtypes(tensors: dict[str, Any]) -> dict[str, str]:
 
 def check_ndim(op: str, name: str, x: Any, ndim: int, dims: str) -> None:
     """x has `ndim` dimensions; `dims` says which, for example "(N, C, H, W)"."""
+    if x is None:
+        raise DtypeError(op, f"{name} must be a Tensor", {name: "NoneType"})
     if x.data.ndim != ndim:
         raise ShapeError(op, f"{name} has {ndim} dimensions {dims}", {name: x})
 

@@ -43,6 +43,8 @@ BAD_CASES = [
     BadCase("embedding", "weight-integers", lambda: embedding(arange(2), arange(6).reshape(3, 2)),
             DtypeError,
             ["floating-point"]),
+    BadCase("embedding", "no-weight", lambda: embedding(arange(2), None),
+            DtypeError, ["weight must be a Tensor"]),
     BadCase("embedding", "padding", lambda: embedding(arange(2), w, padding_idx=5), ArgumentError,
             ["from -5 to 4"]),
     BadCase("embedding", "list", lambda: embedding([0, 1], w),

@@ -33,6 +33,9 @@ for last in CASES[-3:]:
 x, w = ones(2, 3), ones(4, 3)
 BAD_CASES = [
     BadCase(
+        "linear", "no-weight", lambda: linear(x, None), DtypeError, ["weight must be a Tensor"]
+    ),
+    BadCase(
         "linear",
         "features",
         lambda: linear(ones(2, 5), w),

@@ -112,6 +112,8 @@ BAD_CASES = [
             ArgumentError, ["one int for each of 2", "[[4], [1, 2]]"]),
     BadCase("lstm", "lengths-float", lambda: lstm(x, h, h, wi, wh, lengths=Tensor(h.data[:, 0])),
             ArgumentError, ["one int for each"]),
+    BadCase("lstm", "no-weight", lambda: lstm(x, h, h, wi, None),
+            DtypeError, ["weight_hh must be a Tensor"]),
     BadCase("lstm", "no-state", lambda: lstm(x, None, h, wi, wh),
             DtypeError, ["h0 must be a Tensor"]),
     BadCase("lstm", "integers", lambda: lstm(arange(6).reshape(1, 2, 3), h, h, wi, wh),
