@@ -324,23 +324,28 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    def to(self, target: Any) -> Module:
-        """Convert parameters and floating-point buffers to a dtype or device, in place.
+    def to(self, *targets: Any, dtype: Any = None, device: str | None = None) -> Module:
+        """Move parameters and buffers to a device, convert the floating-point ones, in place.
 
         Args:
-            target: floating-point dtype ("float64", np.float64) or device ("cpu", "cuda").
+            targets: floating-point dtype ("float64", np.float64), device ("cpu", "cuda") or both.
+            dtype, device: the same by keyword.
 
         Gradients are dropped; an optimizer that has made its state needs to be made again.
         """
-        is_device = isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda")
-        if not is_device and resolve_dtype("Module.to", target).kind != "f":
-            raise DtypeError(
-                "Module.to", "parameters are floating point", {"dtype": target}, "float32, float64"
-            )
+        given = [target for target in (*targets, dtype, device) if target is not None]
+        devices = [target for target in given if is_device(target)]
+        dtypes = [target for target in given if not is_device(target)]
+        for target in dtypes:
+            if resolve_dtype("Module.to", target).kind != "f":
+                raise DtypeError(
+                    "Module.to", "parameters are floating point", {"dtype": target},
+                    "float32, float64",
+                )  # fmt: skip
         for tensor in [*self.parameters(), *self.buffers()]:
-            if is_device or tensor.data.dtype.kind == "f":
-                tensor.data = tensor.detach().to(target).data
-                tensor.grad = None
+            wanted = given if tensor.data.dtype.kind == "f" else devices
+            tensor.data = tensor.detach().to(*wanted).data
+            tensor.grad = None
         return self
 
     # --- state ----------------------------------------------------------------------------------
@@ -390,6 +395,10 @@ def run_hooks_before(module: Module, inputs: tuple) -> tuple:
         if replaced is not None:
             inputs = replaced if isinstance(replaced, tuple) else (replaced,)
     return inputs
+
+
+def is_device(target: Any) -> bool:
+    return isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda")
 
 
 def init_missing(module: Module) -> ModuleError:

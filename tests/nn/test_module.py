@@ -263,6 +263,7 @@ def test_to_dtype_keeps_identity_layout_and_integers():
     net.register_buffer("count", minidl.tensor(3))
     weight, strides = net.features[0].weight, net.features[0].weight.data.strides
     assert net.to("float64") is net
+    assert net.to(dtype="float32").to("cpu", "float64").to(device="cpu") is net
     assert net.features[0].weight is weight
     assert weight.dtype == np.float64
     assert weight.data.strides == tuple(2 * s for s in strides)
