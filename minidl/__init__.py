@@ -3,10 +3,14 @@
 Where to start reading: tensor.py, function.py and backward.py are the engine; ops/conv2d.py is an
 operation with its mathematics; kernels/reference/conv2d.py its arithmetic.
 
-Importing needs only NumPy. Numba and CuPy load when a kernel first needs them.
+Importing needs only NumPy. Numba and CuPy load when a kernel first needs them, and the parts
+named in LOADED_WHEN_USED when they are first named.
 """
 
-from minidl import callbacks, data, debug, errors, io, kernels, nn, ops, optim, random
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from minidl import errors, kernels, nn, ops, optim, random
 from minidl.creation import (
     arange,
     empty,
@@ -117,7 +121,24 @@ from minidl.ops import (
 from minidl.random import manual_seed
 from minidl.tensor import Tensor
 
+if TYPE_CHECKING:
+    from minidl import callbacks, data, debug, io
+
 __version__ = "0.1.0"
+
+LOADED_WHEN_USED = ("callbacks", "data", "debug", "io")
+
+
+def __getattr__(name: str) -> Any:
+    """Python asks this for a name that the module does not have (PEP 562)."""
+    if name in LOADED_WHEN_USED:
+        return importlib.import_module(f"minidl.{name}")
+    raise AttributeError(f"module 'minidl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LOADED_WHEN_USED})
+
 
 __all__ = [
     "Function", "MinidlError", "Tensor", "abs", "add", "all", "allclose", "amax", "amin", "any",

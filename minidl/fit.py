@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minidl.callbacks.callback import Callback
 from minidl.errors import ArgumentError
 from minidl.function import no_grad
 from minidl.nn.module import Module
 from minidl.optim.optimizer import Optimizer
 from minidl.run import Run, Totals, check_batch
 from minidl.tensor import Tensor
+
+if TYPE_CHECKING:
+    from minidl.callbacks import Callback
 
 
 def fit(

@@ -21,7 +21,14 @@ class RandomState:
     def __init__(self, seed: int):
         self.seed = seed
         self.counter = 0  # the next unused position of the counter-based generator
-        self.generator = np.random.Generator(np.random.PCG64(seed))
+        self.drawn_from: np.random.Generator | None = None
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """Made when first needed: importing minidl need not load numpy.random."""
+        if self.drawn_from is None:
+            self.drawn_from = np.random.Generator(np.random.PCG64(self.seed))
+        return self.drawn_from
 
 
 state = RandomState(0)

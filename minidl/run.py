@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidl import random
-from minidl.callbacks.callback import Callback
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.tensor import Tensor
+
+if TYPE_CHECKING:
+    from minidl.callbacks import Callback
 
 
 class Run:
@@ -263,6 +265,8 @@ def named_callbacks(callbacks: list[Callback]) -> Iterator[tuple[str, Callback]]
 
 
 def check_callbacks(callbacks: Any) -> list[Callback]:
+    from minidl.callbacks.callback import Callback
+
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
         callbacks = [callbacks]
     callbacks = list(callbacks)

@@ -60,10 +60,17 @@ def test_environment_variable_chooses():
 
 
 def test_importing_minidl_imports_only_numpy():
-    code = (
-        "import sys, minidl; heavy = {'numba', 'cupy', 'scipy', 'sklearn', 'PIL', 'pooch', 'rich',"
-        "'typer', 'tensorboard', 'torch', 'safetensors'} & set(sys.modules); print(sorted(heavy))"
-    )
+    """Nor do the parts of it that load when they are used, and before that none of them does."""
+    code = """
+import sys, minidl
+assert not {"minidl." + name for name in minidl.LOADED_WHEN_USED} & set(sys.modules)
+assert set(minidl.LOADED_WHEN_USED) <= set(dir(minidl))
+for name in minidl.LOADED_WHEN_USED:
+    assert getattr(minidl, name).__name__ == "minidl." + name
+heavy = {"numba", "cupy", "scipy", "sklearn", "PIL", "pooch", "rich", "typer", "tensorboard",
+         "torch", "safetensors"}
+print(sorted(heavy & set(sys.modules)))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
 
