@@ -130,7 +130,7 @@ def im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups):
 
 # The two loops below move runs: numbers that lie side by side both in x and in columns. Without
 # dilation and groups the S taps of a kernel row read S pixels in a row, one run of S C numbers;
-# else each tap is a run of C/groups. A run that sticks out of the picture takes the slower branch.
+# else each tap is a run of C/groups. Of a run that sticks out of the picture, only a part is moved.
 
 
 @njit(parallel=True, cache=True)
@@ -192,9 +192,9 @@ def col2im(columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
                     source = kernel_rows[g, pixel, r]
                     for t in range(taps):
                         start = (ow * sw + t * dw - pw) * C + g * C_group
-                        if start >= 0 and start + run <= W * C:
-                            for j in range(run):
-                                target[start + j] += source[t * run + j]
-                        else:
-                            for j in range(max(0, -start), min(run, W * C - start)):
-                                target[start + j] += source[t * run + j]
+                        # The part inside the picture. max also tells the compiler that no index
+                        # is negative (such ones count from the end), so it makes a plain loop.
+                        begin, end = max(start, 0), min(start + run, W * C)
+                        first = max(t * run + begin - start, 0)
+                        for j in range(end - begin):
+                            target[begin + j] += source[first + j]
