@@ -14,7 +14,8 @@ from minidl.tensor import Tensor
 class Embedding(Module):
     """A table of learned vectors, looked up by number; see minidl.nn.functional.embedding.
 
-    Vectors start normal with standard deviation 1, that of padding_idx zero, as in PyTorch.
+    Vectors start normal with standard deviation 1, that of padding_idx zero, as in PyTorch. There
+    are no max_norm, scale_grad_by_freq and sparse: the gradient is an ordinary (V, D) tensor.
 
     Args:
         num_embeddings: V, how many vectors.

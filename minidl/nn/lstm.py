@@ -29,6 +29,10 @@ class LSTM(Module):
     and shapes are PyTorch's: weight_ih_l0 (4H, I), weight_hh_l0 (4H, H), bias_ih_l0, bias_hh_l0
     (4H), with rows in the order i, f, g, o; then layer 1; "_reverse" is the other direction.
 
+    Where PyTorch differs: it takes sequences of several lengths as a PackedSequence, here they are
+    one tensor and `lengths` (in any order, 0 among them); it also takes an input without N, and
+    has proj_size; it warns of dropout with one layer, which has no effect.
+
     Args:
         input_size: I.
         hidden_size: H.
@@ -166,7 +170,8 @@ class LSTMCell(Module):
     """One step of long short-term memory; see minidl.ops.lstm.
 
     For a decoder that chooses its next input from its last output. Parameters are those of one
-    layer of LSTM: weight_ih (4H, I), weight_hh (4H, H), bias_ih, bias_hh (4H).
+    layer of LSTM: weight_ih (4H, I), weight_hh (4H, H), bias_ih, bias_hh (4H). As in PyTorch, but
+    that an input always has its N.
 
     Args:
         input_size: I.

@@ -108,8 +108,9 @@ class BatchNorm(Normalization):
 class BatchNorm1d(BatchNorm):
     """Batch normalization of vectors or sequences; see minidl.nn.functional.batch_norm.
 
-    In training with the batch's own mean and variance; in evaluation, and where weight and bias are
-    frozen, with running averages.
+    In training with the batch's own mean and variance, in evaluation with running averages. Also
+    in training with running averages, which then stay, where weight and bias are frozen (PyTorch
+    goes on with the batch's).
 
     Args:
         num_features: C.
@@ -131,8 +132,9 @@ class BatchNorm1d(BatchNorm):
 class BatchNorm2d(BatchNorm):
     """Batch normalization of pictures; see minidl.nn.functional.batch_norm.
 
-    In training with the batch's own mean and variance; in evaluation, and where weight and bias are
-    frozen, with running averages.
+    In training with the batch's own mean and variance, in evaluation with running averages. Also
+    in training with running averages, which then stay, where weight and bias are frozen (PyTorch
+    goes on with the batch's).
 
     Args:
         num_features: C.

@@ -65,7 +65,7 @@ def softmax(input: Tensor, dim: int) -> Tensor:
 
     Raises:
         ArgumentError: there is no such dimension.
-        ShapeError: the dimension is empty.
+        ShapeError: the dimension is empty, or input is 0-d.
         DtypeError: not a floating-point Tensor.
 
     >>> minidl.nn.functional.softmax(minidl.tensor([[0.0, 0.0, -1000.0]]), dim=1)
@@ -90,7 +90,7 @@ def log_softmax(input: Tensor, dim: int) -> Tensor:
 
     Raises:
         ArgumentError: there is no such dimension.
-        ShapeError: the dimension is empty.
+        ShapeError: the dimension is empty, or input is 0-d.
         DtypeError: not a floating-point Tensor.
 
     >>> minidl.nn.functional.log_softmax(minidl.tensor([[0.0, -1000.0]]), dim=1)
