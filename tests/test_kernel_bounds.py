@@ -1,6 +1,7 @@
 """Compiled kernels stay inside their arrays. Numba does not check; a slip is silent or a crash.
 
-Two nets with different meshes, over every case of the operations with windows:
+Two nets with different meshes, the first over every case of the operations with windows, the
+second over those of all operations with compiled kernels:
 
 - canaries: each array lies in a larger buffer. A write outside changes the sentinel around it, and
   a read outside brings a NaN into the result.
@@ -23,6 +24,8 @@ from tests.test_ops import assert_close, make_inputs, run
 KERNEL_FILES = ["avg_pool2d", "conv2d", "interpolate", "max_pool2d", "unfold"]
 OPS = [*KERNEL_FILES, "adaptive_avg_pool2d", "conv_transpose2d"]  # which use kernels of these
 WINDOW_CASES = [case for case in CASES if case.op in OPS]
+OTHERS = ["batch_norm", "dropout", "embedding", "instance_norm", "lrn"]
+COMPILED_CASES = WINDOW_CASES + [case for case in CASES if case.op in OTHERS]
 MARGIN = 1024  # bytes on each side: more than a row of any case
 SENTINEL = 0x7F  # as every byte of a float or int: no NaN, and no value that a kernel computes
 
@@ -90,7 +93,7 @@ def test_bounds_checks_find_nothing(tmp_path):
         cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{len(WINDOW_CASES)} cases inside\n"
+    assert done.stdout == f"{len(COMPILED_CASES)} cases inside\n"
 
 
 def run_checked():
@@ -101,9 +104,9 @@ def run_checked():
         pass
     else:
         raise AssertionError("NUMBA_BOUNDSCHECK has no effect")
-    for case in WINDOW_CASES:
+    for case in COMPILED_CASES:
         run(case, np.float64, "numba")
-    print(f"{len(WINDOW_CASES)} cases inside")
+    print(f"{len(COMPILED_CASES)} cases inside")
 
 
 @njit(parallel=True)
