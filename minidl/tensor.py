@@ -144,7 +144,6 @@ class Tensor(TensorOperators, TensorMethods):
         tensor([4., 6.])
         """
         from minidl.backward import backward
-        from minidl.creation import tensor
 
         if not self.requires_grad:
             raise GraphError(
@@ -153,24 +152,7 @@ class Tensor(TensorOperators, TensorMethods):
                 {"tensor": self},
                 "set requires_grad=True on an input or parameter, outside no_grad()",
             )
-        if gradient is None:
-            if self.data.size != 1:
-                raise ShapeError(
-                    "backward",
-                    "only a tensor of one element has a default upstream gradient",
-                    {"tensor": self},
-                    "reduce it with .sum() or .mean(), or pass gradient=",
-                )
-            gradient = array_module(self.data).ones_like(self.data)
-        else:
-            gradient = tensor(gradient, dtype=self.dtype).data
-            if gradient.shape != self.shape:
-                raise ShapeError(
-                    "backward",
-                    "the upstream gradient must have the tensor's shape",
-                    {"tensor": self, "gradient": gradient},
-                )
-        backward(self, gradient, retain_graph)
+        backward(self, upstream_gradient(self, gradient), retain_graph)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set requires_grad on a leaf and return it."""
@@ -290,6 +272,29 @@ class HookHandle:
 
     def remove(self) -> None:
         self.hooks.pop(self.key, None)
+
+
+def upstream_gradient(x: Tensor, gradient: Any) -> Any:
+    """The array that x.backward(gradient) starts from: 1 for a scalar where none is given."""
+    from minidl.creation import tensor
+
+    if gradient is None:
+        if x.data.size != 1:
+            raise ShapeError(
+                "backward",
+                "only a tensor of one element has a default upstream gradient",
+                {"tensor": x},
+                "reduce it with .sum() or .mean(), or pass gradient=",
+            )
+        return array_module(x.data).ones_like(x.data)
+    gradient = tensor(gradient, dtype=x.dtype).data
+    if gradient.shape != x.shape:
+        raise ShapeError(
+            "backward",
+            "the upstream gradient must have the tensor's shape",
+            {"tensor": x, "gradient": gradient},
+        )
+    return gradient
 
 
 def check_differentiable(array: Any) -> None:
