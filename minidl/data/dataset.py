@@ -85,7 +85,9 @@ class ArrayDataset(Dataset):
                 "ArrayDataset", "images are uint8 (N, H, W, C) with 1 or 3 channels",
                 {"images": images},
             )  # fmt: skip
+        classes = as_names("classes", classes)
         check_labels("ArrayDataset", labels, len(images), len(classes))
+        names = None if names is None else as_names("names", names)
         if names is not None and len(names) != len(images):
             raise DataError(
                 "ArrayDataset", "there is one name per image",
@@ -93,8 +95,7 @@ class ArrayDataset(Dataset):
             )  # fmt: skip
         self.images = images
         self.all_labels = labels.astype(np.int64)
-        self.classes = list(classes)
-        self.names = None if names is None else list(names)
+        self.classes, self.names = classes, names
 
     def __len__(self) -> int:
         return len(self.images)
@@ -127,7 +128,11 @@ class Subset(Dataset):
     """
 
     def __init__(self, dataset: Dataset, indices: Any):
-        indices = np.asarray(indices, np.int64).reshape(-1)
+        check_dataset("Subset", dataset, "classes", "names")
+        indices = np.asarray(indices)
+        if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
+            raise DataError("Subset", "indices are integers (N,)", {"indices": indices})
+        indices = indices.astype(np.int64)
         if indices.size and not 0 <= indices.min() <= indices.max() < len(dataset):
             raise DataError(
                 "Subset", f"indices run from 0 to {len(dataset) - 1}",
@@ -151,6 +156,27 @@ class Subset(Dataset):
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
         return self.dataset.image_shape
+
+
+def check_dataset(op: str, dataset: Any, *attributes: str) -> None:
+    """dataset is a Dataset, or has a length, items and these attributes.
+
+    Raises:
+        ArgumentError
+    """
+    needed = ("__len__", "__getitem__", *attributes)
+    if isinstance(dataset, str | bytes | dict | type) or not all(
+        hasattr(dataset, name) for name in needed
+    ):
+        hint = "minidl.data.open_dataset(...) opens a name or path"
+        raise ArgumentError(op, "expects a data set", {"dataset": dataset}, hint)
+
+
+def as_names(name: str, values: Any) -> list[str]:
+    """A list of texts: classes or names of an ArrayDataset."""
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str | bytes):
+        raise DataError("ArrayDataset", f"{name} is a list of texts", {name: values})
+    return list(values)
 
 
 def check_labels(op: str, labels: np.ndarray, count: int, classes: int, file: str = "") -> None:
@@ -201,6 +227,9 @@ def split_dataset(
         raise ArgumentError(
             "split_dataset", "fraction lies between 0 and 1", {"fraction": fraction}
         )
+    check_dataset("split_dataset", dataset, "classes", "names", "labels")
+    if not isinstance(salt, str):
+        raise ArgumentError("split_dataset", "salt is a text", {"salt": salt})
     names = dataset.names or [str(i) for i in range(len(dataset))]
     second = choose_by_hash(names, dataset.labels, fraction, salt)
     return Subset(dataset, np.flatnonzero(~second)), Subset(dataset, np.flatnonzero(second))

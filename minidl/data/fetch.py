@@ -115,7 +115,7 @@ def known_source(name: str, op: str) -> Source:
     Raises:
         DataError: there is none; names the nearest.
     """
-    if name not in SOURCES:
+    if not isinstance(name, str) or name not in SOURCES:
         raise DataError(op, "no such data set", {"name": name}, nearest(name, SOURCES))
     return SOURCES[name]
 

@@ -116,11 +116,12 @@ def stable_part(whole: Dataset, split: str, location: str) -> Subset:
 
 def renumber(labels: np.ndarray, classes: list[str], train: list[str], files: FileTree):
     """Labels that point into the training set's classes."""
+    places = {name: i for i, name in enumerate(train)}
     for name in classes:
-        if name not in train:
+        if name not in places:
             raise DataError(
                 "open_dataset", "a class occurs only in the test part",
                 {"folder": files.describe(name), "classes": train},
             )  # fmt: skip
-    number = np.array([train.index(name) for name in classes], np.int64)
+    number = np.array([places[name] for name in classes], np.int64)
     return number[labels]

@@ -22,6 +22,7 @@ import numpy as np
 
 from minidl.data.files import read_file
 from minidl.errors import DataError
+from minidl.io.atomic import as_path
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_BYTES = 1 << 32  # a header that promises more is damaged (or a trap), not a data set
@@ -39,7 +40,8 @@ def read_idx(path: str | Path) -> np.ndarray:
     Raises:
         DataError: the file is missing, no idx file, or damaged; says what is wrong with it.
     """
-    return parse_idx(read_file(Path(path), "read_idx"), str(path))
+    path = as_path("read_idx", "path", path)
+    return parse_idx(read_file(path, "read_idx"), str(path))
 
 
 def parse_idx(content: bytes, file: str) -> np.ndarray:

@@ -141,7 +141,8 @@ def number_labels(
 ) -> tuple[np.ndarray, list[str]]:
     """Labels as int64 (N,), and the classes they number."""
     numeric = [re.fullmatch(r"-?\d{1,9}", label) is not None for _, _, label in entries]
-    as_names = classes is not None and all(label in classes for _, _, label in entries)
+    known = frozenset(classes or ())
+    as_names = classes is not None and all(label in known for _, _, label in entries)
     if any(numeric) and not all(numeric) and not as_names:
         odd = entries[numeric.index(not numeric[0])]
         raise DataError(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.data.dataset import ArrayDataset, Dataset, Subset
+from minidl.data.dataset import ArrayDataset, Dataset, Subset, check_dataset
 from minidl.data.transform import Compose, ToFloat, Transform, check_bytes
 from minidl.errors import ArgumentError, DataError
 from minidl.tensor import Tensor
@@ -71,6 +71,7 @@ class DataLoader:
                 "DataLoader", "transform is a Transform", {"transform": transform},
                 "several: minidl.data.transforms.Compose([...])",
             )  # fmt: skip
+        check_dataset("DataLoader", dataset)
         if len(dataset) == 0:
             raise DataError("DataLoader", "the data set is empty", {"dataset": dataset})
         self.dataset = dataset
@@ -150,12 +151,12 @@ class DataLoader:
 
     def item(self, index: int, random: ItemRandom | None) -> tuple[np.ndarray, int]:
         """One transformed image as (H, W, C), and its label."""
-        image, label = self.dataset[index]
+        image, label = as_item(self.dataset[index], index)
         image = self.steps(image, random.at(index) if random else None)
         if self.end is not None:
             check_bytes("DataLoader", image)
             return image, label
-        if image.dtype != np.float32 or image.ndim != 3:
+        if not isinstance(image, np.ndarray) or image.dtype != np.float32 or image.ndim != 3:
             raise ArgumentError(
                 "DataLoader", "transform must return float32 (C, H, W)", {"returned": image},
                 "end it with ToFloat()",
@@ -180,6 +181,8 @@ class DataLoader:
         Raises:
             ArgumentError: no such position.
         """
+        if not isinstance(state, dict):
+            raise ArgumentError("DataLoader", "a position is a dict", {"state": state})
         epoch, batch = state.get("epoch"), state.get("batch")
         check_int("epoch", epoch, 0)
         check_int("batch", batch, 0)
@@ -239,6 +242,19 @@ def look_up(end: Compose, images: np.ndarray) -> np.ndarray:
     for c in range(C):
         y[..., c] = table[c].take(images[..., c])
     return y
+
+
+def as_item(item: Any, index: int) -> tuple[np.ndarray, int]:
+    """What a data set of somebody else gave, if it is (image, label).
+
+    Raises:
+        DataError
+    """
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        raise DataError("DataLoader", f"item {index} is no (image, label)", {"item": item})
+    if not isinstance(item[1], int | np.integer):
+        raise DataError("DataLoader", f"the label of item {index} is no int", {"label": item[1]})
+    return item[0], item[1]
 
 
 def in_memory(dataset: Any) -> bool:

@@ -22,6 +22,7 @@ import numpy as np
 from minidl.data.dataset import ArrayDataset, Dataset, check_labels
 from minidl.data.files import FileTree, read_file
 from minidl.errors import ArgumentError, DataError
+from minidl.io.atomic import as_path
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
@@ -44,7 +45,8 @@ def read_picture(path: str | Path, channels: int | None = None) -> np.ndarray:
     Raises:
         DataError: missing, not a picture, damaged, or more than 89 million pixels.
     """
-    return decode_picture(read_file(Path(path), "read_picture"), str(path), channels)
+    path = as_path("read_picture", "path", path)
+    return decode_picture(read_file(path, "read_picture"), str(path), channels)
 
 
 def decode_picture(content: bytes, file: str, channels: int | None = None) -> np.ndarray:

@@ -18,6 +18,7 @@ from minidl.data.list_file import ListedFiles, find_list, load_list
 from minidl.data.mnist import FASHION_CLASSES, is_mnist, load_mnist
 from minidl.data.pictures import decode_all
 from minidl.errors import ArgumentError, DataError, nearest
+from minidl.io.atomic import as_path
 
 SYSTEM_FOLDER = "/usr/share/datasets"  # Debian's dataset-fashion-mnist
 MAX_CACHED_ARCHIVE = 1 << 30  # bytes; hashing a larger one takes longer than it saves
@@ -56,7 +57,7 @@ def open_dataset(
         raise ArgumentError(
             "open_dataset", "expects a name or a path", {"name_or_path": name_or_path}
         )
-    if data_dir is not None and not os.path.isdir(data_dir):
+    if data_dir is not None and not as_path("open_dataset", "data_dir", data_dir).is_dir():
         raise DataError("open_dataset", "the data folder is not there", {"data_dir": str(data_dir)})
     if name_or_path == "digits":
         return load_digits(split)
@@ -128,6 +129,8 @@ def available(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
     >>> minidl.data.available()[0]["name"]
     'digits'
     """
+    if data_dir is not None:
+        data_dir = as_path("available", "data_dir", data_dir)
     rows = []
     for source in SOURCES.values():
         found = locate(source, data_dir)

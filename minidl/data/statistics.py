@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.data.dataset import Dataset
+from minidl.data.dataset import Dataset, check_dataset
 from minidl.errors import ArgumentError, DataError
 
 
@@ -27,6 +27,7 @@ def channel_statistics(dataset: Dataset, sample: int = 2000) -> tuple[list[float
     """
     if isinstance(sample, bool) or not isinstance(sample, int) or sample < 1:
         raise ArgumentError("channel_statistics", "sample is an int >= 1", {"sample": sample})
+    check_dataset("channel_statistics", dataset)
     if len(dataset) == 0:
         raise DataError("channel_statistics", "the data set is empty", {"dataset": dataset})
     chosen = np.unique(np.linspace(0, len(dataset) - 1, min(sample, len(dataset))).astype(np.int64))

@@ -46,6 +46,7 @@ class Vocabulary:
     """  # fmt: skip
 
     def __init__(self, words: Sequence[str]):
+        check_list("Vocabulary", "words", words)
         self.words = [*SPECIAL, *words]
         self.numbers = {word: number for number, word in enumerate(self.words)}
         wrong = [word for word in self.words if not isinstance(word, str) or not word]
@@ -66,11 +67,9 @@ class Vocabulary:
         if isinstance(min_count, bool) or not isinstance(min_count, int) or min_count < 1:
             raise ArgumentError("Vocabulary", "min_count is an int >= 1", {"min_count": min_count})
         counts: Counter = Counter()
+        check_list("Vocabulary", "texts", texts)
         for text in texts:
-            if isinstance(text, str):
-                raise ArgumentError(
-                    "Vocabulary", "a text is a list of words", {"text": text}, "use tokenize(text)"
-                )
+            check_list("Vocabulary", "a text", text, "use tokenize(text)")
             counts.update(text)
         for special in SPECIAL:
             counts.pop(special, None)
@@ -90,10 +89,7 @@ class Vocabulary:
             words: list of words.
             ends: put <s> before them and </s> after them.
         """
-        if isinstance(words, str):
-            raise ArgumentError(
-                "encode", "expects a list of words", {"words": words}, "use tokenize(text)"
-            )
+        check_list("encode", "words", words, "use tokenize(text)")
         unknown = self.numbers[UNKNOWN]
         numbers = [self.numbers.get(word, unknown) for word in words]
         return [self.numbers[START], *numbers, self.numbers[END]] if ends else numbers
@@ -104,9 +100,13 @@ class Vocabulary:
         Raises:
             ArgumentError: a number without a word.
         """
+        check_list("decode", "numbers", numbers)
         words = []
         for number in numbers:
-            number = int(number)
+            if hasattr(number, "item"):  # of an array or Tensor
+                number = number.item()
+            if not isinstance(number, int):
+                raise ArgumentError("decode", "numbers are ints", {"number": number})
             if not 0 <= number < len(self.words):
                 raise ArgumentError(
                     "decode", f"numbers run from 0 to {len(self.words) - 1}", {"number": number}
@@ -154,6 +154,12 @@ def pad_sequences(sequences: Sequence[Sequence[int]], value: int = 0) -> tuple[A
     """
     from minidl.tensor import Tensor
 
+    check_list("pad_sequences", "sequences", sequences)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ArgumentError("pad_sequences", "value is an int", {"value": value})
+    sequences = list(sequences)
+    for sequence in sequences:
+        check_list("pad_sequences", "a sequence", sequence)
     if len(sequences) == 0:
         raise ArgumentError("pad_sequences", "expects at least one sequence")
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
@@ -164,3 +170,13 @@ def pad_sequences(sequences: Sequence[Sequence[int]], value: int = 0) -> tuple[A
             raise ArgumentError("pad_sequences", "a sequence is a list of ints", {"one": sequence})
         row[: len(sequence)] = values
     return Tensor(numbers), Tensor(lengths)
+
+
+def check_list(op: str, name: str, values: Any, hint: str = "") -> None:
+    """values is a list or the like, and no text, whose items would be letters.
+
+    Raises:
+        ArgumentError
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise ArgumentError(op, f"{name} is a list", {name: values}, hint)

@@ -62,6 +62,8 @@ class Compose(Transform):
     """
 
     def __init__(self, transforms: Sequence[Transform]):
+        if not isinstance(transforms, Sequence):
+            raise ArgumentError("Compose", "expects a list of steps", {"transforms": transforms})
         steps: list[Transform] = []
         for step in transforms:
             if not isinstance(step, Transform):
