@@ -38,6 +38,7 @@ def read_idx(path: str | Path) -> np.ndarray:
         An array with the file's dimensions, in the machine's byte order.
 
     Raises:
+        ArgumentError: path is something else.
         DataError: the file is missing, no idx file, or damaged; says what is wrong with it.
     """
     path = as_path("read_idx", "path", path)

@@ -43,6 +43,7 @@ def read_picture(path: str | Path, channels: int | None = None) -> np.ndarray:
         uint8 (H, W, channels), upright.
 
     Raises:
+        ArgumentError: path or channels is something else.
         DataError: missing, not a picture, damaged, or more than 89 million pixels.
     """
     path = as_path("read_picture", "path", path)

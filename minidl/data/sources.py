@@ -47,7 +47,7 @@ def open_dataset(
 
     Raises:
         DataError: not found (names the nearest), damaged, or without pictures.
-        ArgumentError: split is something else.
+        ArgumentError: an argument is something else.
 
     >>> minidl.data.open_dataset("digits", "train")
     ArrayDataset(1442 images, 32x32x1, 10 classes)
