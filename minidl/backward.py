@@ -126,7 +126,7 @@ def is_shared(gx: Any, others: list) -> bool:
 def accumulate(leaf: Tensor, gradient: Any) -> None:
     """Add a gradient to leaf.grad, after the leaf's hooks have seen it."""
     if leaf.hooks:
-        gradient = run_hooks(leaf.hooks, gradient)
+        gradient = run_hooks(leaf.hooks, gradient).copy()  # a hook may have kept what it saw
     if gradient.dtype != leaf.data.dtype:
         gradient = gradient.astype(leaf.data.dtype)
     if leaf.grad is None:
