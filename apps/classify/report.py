@@ -13,7 +13,9 @@ import numpy as np
 from apps.classify.charts import Series, line_chart
 from apps.classify.metrics import Evaluation
 from apps.classify.pictures import filter_images, png_uri
+from minidl.io.atomic import write_atomically
 
+BESIDE = 10  # classes; a larger matrix gets the whole width of the page
 MATRIX_CLASSES = 40  # with more the matrix is unreadable; the page lists confused pairs instead
 MISTAKES = 24
 STRONG = {"hit": 0.825, "miss": 0.71}  # from this depth on text needs the other colour to be read
@@ -32,9 +34,9 @@ def write_report(path, run: dict, history: list[dict], evaluation: Evaluation, d
         dataset: the test set, for the pictures.
         model: the trained network, for its first layer.
     """
-    Path(path).write_text(
-        render(run, history, evaluation, dataset, model), encoding="utf-8", newline="\n"
-    )
+    text = render(run, history, evaluation, dataset, model)
+    # Names of files and classes may hold bytes that are no UTF-8: they are shown as escapes.
+    write_atomically(path, text.encode(errors="backslashreplace"), "train")
 
 
 def render(run: dict, history: list[dict], evaluation: Evaluation, dataset, model) -> str:
@@ -60,6 +62,7 @@ def render(run: dict, history: list[dict], evaluation: Evaluation, dataset, mode
         charts=charts(history),
         history=history,
         matrix=matrix,
+        wide=matrix is not None and len(matrix) > BESIDE,
         long_names=max(len(name) for name in evaluation.classes) > 3,
         pairs=evaluation.confused_pairs(20),
         per_class=evaluation.per_class(),

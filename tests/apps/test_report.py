@@ -215,6 +215,23 @@ return [...texts].map(e => {
 """
 
 
+FLOWERS = [f"{name} of the meadow" for name in "abcdefghijklmnopq"]
+
+
+@pytest.mark.browser
+def test_a_matrix_of_17_classes_is_seen_whole(browser, tmp_path):
+    show(browser, page(FLOWERS, n=170)[0], tmp_path)
+    hidden = "const s = document.querySelector('#confusion').parentElement;"
+    assert browser.execute_script(f"{hidden} return s.scrollWidth - s.clientWidth") <= 0
+
+    show(browser, page(FLOWERS, n=170)[0], tmp_path, width=390)  # names stay while it scrolls
+    row, last = browser.execute_script(
+        f"{hidden} s.scrollLeft = 9999; const r = s.querySelector('tbody tr');"
+        "return [r.cells[0], r.cells[17]].map(cell => cell.getBoundingClientRect().right)"
+    )
+    assert 0 < row < last <= 390
+
+
 @pytest.mark.browser
 def test_pointing_at_a_curve_shows_its_values(browser, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
