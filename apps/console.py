@@ -26,6 +26,13 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def print_anything() -> None:
+    """Names that the terminal's encoding lacks are printed as escapes, not refused."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
 def answering_errors(debug: bool) -> Iterator[None]:
     """Turn exceptions into a short text on stderr and an exit code; with debug a traceback, too."""
@@ -33,6 +40,9 @@ def answering_errors(debug: bool) -> Iterator[None]:
         yield
     except typer.Exit:
         raise
+    except SystemExit:  # how rich answers when nobody reads stderr any more
+        forget_output()
+        raise typer.Exit(141) from None
     except (Exception, KeyboardInterrupt) as error:
         if debug and not isinstance(error, BrokenPipeError):
             traceback.print_exc()

@@ -131,18 +131,9 @@ def similar(path: Path) -> str:
 
 
 def write_run(folder: Path, content: dict[str, Any]) -> None:
-    """run.json, whole or not at all."""
+    """run.json, whole or not at all. Bytes of file names that are no UTF-8 become JSON escapes."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(folder / RUN, text.encode(), "train")
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """What run.json says; {} where it is missing or damaged (nothing depends on it)."""
-    try:
-        content = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    write_atomically(folder / RUN, text.encode(errors="backslashreplace"), "train")
 
 
 def versions() -> dict[str, str]:

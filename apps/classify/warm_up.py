@@ -1,7 +1,7 @@
 """Compile the kernels that a network needs, and say so if it takes long.
 
 Numba compiles a kernel when it is first called, and keeps the machine code in a cache folder. So
-the first run on a machine waits half a minute before its first step; the next ones do not.
+the first run on a machine waits 10 to 30 seconds before its first step; the next ones load it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def warm_up(model: Module, picture_shape: tuple, say: Callable[[str], None]) -> 
     Returns:
         seconds that it took.
     """
-    notice = "compiling the kernels (only the first time on a machine, about half a minute) ..."
+    notice = "making the kernels ready (compiling them, the first time, takes 10 to 30 s) ..."
     timer = threading.Timer(PATIENCE, say, [notice])
     timer.daemon = True
     saved = random.get_state()
@@ -49,7 +49,7 @@ def warm_up(model: Module, picture_shape: tuple, say: Callable[[str], None]) -> 
         random.set_state(saved)
     seconds = time.perf_counter() - started
     if seconds > PATIENCE:
-        say(f"compiled in {seconds:.0f} s")
+        say(f"ready after {seconds:.0f} s")
     return seconds
 
 

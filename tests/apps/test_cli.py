@@ -1,12 +1,15 @@
 """The command line: what it prints, what it leaves behind, and how it refuses."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import minidl as library
+import models
+from apps.classify import warm_up
 from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn
 
 
@@ -71,7 +74,8 @@ def test_predict(trained, halves, tmp_path):
         first, second = (entry["probability"] for entry in answer["top"])
         assert 1 >= first >= second >= 0
     plain = minidl("predict", trained, paths[0], "--top", 1)
-    assert plain.output.startswith(f"{paths[0]}: bottom ")
+    assert plain.stdout.startswith(f"{paths[0]}: bottom ")
+    assert "preprocessing, as in training: Grayscale(), Resize(size=32" in plain.stderr
 
 
 def test_predict_goes_on_after_a_bad_picture(trained, halves, tmp_path):
@@ -138,6 +142,42 @@ def test_reference_kernels(halves, tmp_path):
                     "reference", "--output", tmp_path / "run")  # fmt: skip
     assert result.exit_code == 0, result.output
     library.use_cpu_kernels("numba")
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path):
+    """Class names in any script, and bytes that are no UTF-8, as names from an old archive are."""
+    rng, data = np.random.default_rng(0), os.fsencode(tmp_path / "data")
+    for name in ("Käse 乳酪".encode(), b"caf\xe9"):
+        os.makedirs(os.path.join(data, name))
+        for i in range(12):
+            with open(os.path.join(data, name, b"%d.png" % i), "wb") as file:
+                picture("top", rng).save(file, "PNG")
+    environment = {"PYTHONIOENCODING": "ascii"}
+    for command in (["train", "lenet", "--data", tmp_path / "data", "--epochs", 1, "--output"],
+                    ["evaluate"]):  # fmt: skip
+        process = spawn(*command, tmp_path / "run", env=environment)
+        out, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err
+    assert r"K\xe4se \u4e73\u916a  precision" in out and r"caf\udce9  precision" in out
+    run = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert run["classes"] == ["Käse 乳酪", "caf\udce9"]
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Käse 乳酪" in page and r"caf\udce9" in page
+
+
+def test_warming_up_changes_nothing(monkeypatch):
+    net, said = models.build("lenet"), []
+    before = {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
+    library.manual_seed(5)
+    expected = library.rand(4).numpy()
+    library.manual_seed(5)
+    monkeypatch.setattr(warm_up, "PATIENCE", 0.0)
+    warm_up.warm_up(net, (1, 32, 32), said.append)
+    np.testing.assert_array_equal(library.rand(4).numpy(), expected)
+    for name, tensor in net.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), before[name])
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert "compiling" in said[0] and said[-1].startswith("ready after")
 
 
 def test_version_and_help():

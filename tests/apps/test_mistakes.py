@@ -185,6 +185,17 @@ def test_broken_pipe(trained):
     assert done.stderr == "" and done.returncode in (0, 141)
 
 
+def test_nobody_reads_the_progress(halves, tmp_path):
+    """`minidl train ... 2>&1 | head -1`, seen from the command: stderr is closed at once."""
+    read, write = os.pipe()
+    os.close(read)
+    process = spawn("train", "lenet", "--data", halves, "--epochs", 1, "--output",
+                    tmp_path / "run", stderr=write)  # fmt: skip
+    os.close(write)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 141 and out == ""
+
+
 # --- checkpoints --------------------------------------------------------------------------------
 
 
