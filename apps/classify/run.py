@@ -51,7 +51,9 @@ def resume_run(
     path = run_folder.find_checkpoint(run, "train")
     folder = path.parent
     if path.name != run_folder.CHECKPOINT:
-        raise ArgumentError("train", "expects a run folder", {"--resume": run}, str(folder))
+        raise ArgumentError(
+            "train", "expects a run folder", {"--resume": run}, f"did you mean {folder}?"
+        )
     if output is not None and Path(output).resolve() != folder.resolve():
         raise ArgumentError(
             "train", "a resumed run stays in its folder", {"--resume": run, "--output": output}

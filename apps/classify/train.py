@@ -35,7 +35,8 @@ def train(
         resume: go on with the checkpoint in the folder.
 
     Returns:
-        the figures: test_accuracy, test_loss, epochs, seconds, images_per_second, run.
+        the figures: test_accuracy, test_loss, epochs, seconds (with what an interrupted run took
+        before), images_per_second, run.
 
     Raises:
         MinidlError: bad data, a full disk, a loss that became NaN, ...
@@ -47,7 +48,9 @@ def train(
     data = open_data(settings)
     meta = describe(settings, data)
     if resume:
-        check_same_data(meta, minidl.io.load_checkpoint(folder / CHECKPOINT).meta)
+        before = minidl.io.load_checkpoint(folder / CHECKPOINT)
+        check_same_data(meta, before.meta)
+        started -= seconds_spent(before.run)
     model = models.build(settings.model, **meta["model_arguments"])
     say(introduction(settings, data, model))
     size = models.entry(settings.model).size
@@ -94,6 +97,14 @@ def check_same_data(now: dict[str, Any], before: dict[str, Any]) -> None:
                 "train", f"the data have changed since the run began: other {key}",
                 {"data": now["settings"]["data"]}, "start a new run",
             )  # fmt: skip
+
+
+def seconds_spent(run: dict[str, Any]) -> float:
+    """Seconds of training before an interruption, as the state of a run tells them."""
+    try:
+        return sum(epoch["seconds"] for epoch in run["history"]) + run["totals"]["seconds"]
+    except (LookupError, TypeError):
+        return 0.0  # damaged: going on with it will say so
 
 
 def introduction(settings: Settings, data: Data, model: Module) -> str:

@@ -1,15 +1,19 @@
 """A run that was killed goes on as if nothing had happened: the weights are equal, bit for bit."""
 
+import json
 import os
 import shutil
 import signal
+import sys
 import time
 
 import numpy as np
 import pytest
 
 import minidl as library
-from tests.apps.conftest import minidl, spawn
+from apps import cli
+from apps.classify.train import seconds_spent
+from tests.apps.conftest import last_json, minidl, spawn
 
 EPOCHS = 30
 
@@ -131,6 +135,34 @@ def test_finished_run_may_have_more_epochs(halves, tmp_path):
     more = minidl("train", "--resume", folder, "--epochs", 3)
     assert more.exit_code == 0, more.output
     assert "after 3 epochs" in more.output
+
+
+def test_seconds_are_those_of_the_whole_run(halves, tmp_path, monkeypatch):
+    first = minidl("train", "lenet", "--data", halves, "--epochs", 2, "--output", tmp_path / "run")
+    assert first.exit_code == 0, first.output
+    saved = library.io.load_checkpoint(tmp_path / "run" / "checkpoint.safetensors").run
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    spent = sum(json.loads(line)["seconds"] for line in lines)
+    assert seconds_spent(saved) == pytest.approx(spent) and spent > 0
+    assert seconds_spent({"history": [{"seconds": 3}], "totals": {"seconds": 0.5}}) == 3.5
+    monkeypatch.setattr("apps.classify.train.seconds_spent", lambda run: 1000)
+    result = minidl("train", "--resume", tmp_path / "run", "--json")
+    assert 1000 < last_json(result.output)["seconds"] < 1060
+
+
+def test_ctrl_c_while_the_command_starts(monkeypatch, capsys):
+    """NumPy and the like are being imported: no traceback from inside them either."""
+
+    class Interrupting:
+        def find_spec(self, name, path=None, target=None):
+            if name == "apps.commands":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "apps.commands")
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
 def test_changed_data_are_noticed(halves, tmp_path):
