@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minidl.device import array_module
-from minidl.errors import ArgumentError, CheckpointError, nearest
+from minidl.errors import ArgumentError, CheckpointError, ShapeError, nearest
 from minidl.function import enable_grad
 from minidl.nn.module import Module, Parameter
 from minidl.tensor import Tensor
@@ -119,6 +119,7 @@ class Optimizer:
 
         Raises:
             ArgumentError: closure cannot be called.
+            ShapeError: a gradient that was assigned by hand does not have its parameter's shape.
         """
         loss = None
         if closure is not None:
@@ -129,9 +130,23 @@ class Optimizer:
             for p in group["params"]:
                 if p.grad is None or not p.requires_grad:
                     continue
-                g = -p.grad.data if group.get("maximize") else p.grad.data
+                g = self.gradient(p)
+                if group.get("maximize"):
+                    g = -g
                 self.update(p.data, g, self.state.setdefault(p, {}), group)
         return loss
+
+    def gradient(self, p: Tensor) -> Any:
+        """The array of p.grad, which backward made or a user assigned.
+
+        Raises:
+            ShapeError: it does not have p's shape; NumPy would stretch it.
+        """
+        if not isinstance(p.grad, Tensor) or p.grad.data.shape != p.data.shape:
+            raise ShapeError(
+                self.name, "p.grad is a Tensor of p's shape", {"p": p, "p.grad": p.grad}
+            )
+        return p.grad.data
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Change the array p in place, given its gradient g, which must not be changed.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minidl import Tensor, nn, optim
-from minidl.errors import ArgumentError, CheckpointError
+from minidl.errors import ArgumentError, CheckpointError, ShapeError
 
 
 def parameter(*shape, value=1.0):
@@ -95,6 +95,15 @@ def test_zero_grad():
     p.grad = parameter(2)
     optim.SGD([p], lr=0.1).zero_grad()
     assert p.grad is None
+
+
+@pytest.mark.parametrize("grad", [Tensor(np.ones(1, np.float32)), np.ones((2, 3), np.float32)])
+def test_assigned_gradient_must_fit(grad):
+    p = parameter(2, 3)
+    p.grad = grad
+    with pytest.raises(ShapeError, match="SGD: p.grad is a Tensor of p's shape"):
+        optim.SGD([p], lr=0.1).step()
+    np.testing.assert_array_equal(p.data, np.ones((2, 3)))
 
 
 def test_frozen_parameters_may_be_given():
