@@ -13,9 +13,11 @@ def main() -> None:
     try:
         from apps.commands import app
         from apps.console import print_anything
-
-        print_anything()
-        app()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except ValueError as error:  # $MINIDL_CPU_KERNELS names no set of kernels
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print_anything()
+    app()

@@ -49,9 +49,15 @@ def open_data(settings: Settings) -> Data:
     """Everything about the data of a run.
 
     Raises:
-        DataError: the data are missing or damaged.
+        DataError: the data are missing or damaged, or all of one class.
     """
     whole = open_dataset(settings.data, "train", settings.data_dir)
+    if len(whole.classes) < 2:
+        raise DataError(
+            "train", "there is one class, and nothing to tell it from",
+            {"data": settings.data, "class": whole.classes[0]},
+            "expects a folder with a folder per class",
+        )  # fmt: skip
     test = open_dataset(settings.data, "test", settings.data_dir)
     if test.classes != whole.classes:
         raise DataError(
@@ -80,8 +86,8 @@ def open_data(settings: Settings) -> Data:
 def standard_geometry(channels: int, size: int, dataset: Dataset) -> list[Any]:
     """Steps that make any picture size x size pixels with so many channels.
 
-    28x28 pictures, as MNIST's, get a border of 2 pixels, as LeCun et al. did, and are not scaled.
-    A picture that the network is later asked about goes through the same steps.
+    Where all are 28x28, as MNIST's, they get a border of 2 pixels, as LeCun et al. did, and are
+    not scaled. A picture that the network is later asked about goes through the same steps.
     """
     colour = transforms.ToRGB() if channels == 3 else transforms.Grayscale()
     inner, border = size, []

@@ -13,7 +13,7 @@ import minidl
 import models
 from apps.classify.data import evaluation_loader
 from apps.classify.metrics import Evaluation
-from apps.classify.run_folder import BEST, CHECKPOINT, find_checkpoint
+from apps.classify.run_folder import BEST, find_checkpoint
 from minidl.data import Dataset, open_dataset, transforms
 from minidl.errors import CheckpointError, DataError, MinidlError
 from minidl.nn import Module
@@ -42,7 +42,7 @@ class Trained:
 def load_trained(run: str, op: str) -> Trained:
     """The network of a run folder, or of a checkpoint file.
 
-    A run's network is that of its last step; with early stopping, that of its best epoch.
+    A folder's network is that of the last step; with early stopping, that of the best epoch.
 
     Args:
         run: path of either.
@@ -55,7 +55,7 @@ def load_trained(run: str, op: str) -> Trained:
     checkpoint = minidl.io.load_checkpoint(path)
     best = path.with_name(BEST)
     stops_early = (checkpoint.meta.get("settings") or {}).get("early_stopping") is not None
-    if stops_early and path.name == CHECKPOINT and best.exists():
+    if stops_early and Path(run).is_dir() and best.exists():
         path, checkpoint = best, minidl.io.load_checkpoint(best)
     return build_trained(checkpoint, path, op)
 

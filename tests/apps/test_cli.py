@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from PIL import Image
 import minidl as library
 import models
 from apps.classify import warm_up
+from apps.classify.data import open_data
+from apps.classify.options import from_command_line
 from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn
 
 
@@ -123,18 +126,59 @@ def test_optimizers_learn(halves, tmp_path, optimizer):
     assert last_json(result.output)["test_accuracy"] > 0.8
 
 
-def test_early_stopping_ends_before_its_epochs(halves, tmp_path):
-    result = minidl("train", "lenet", "--data", halves, "--epochs", 40, "--early-stopping", 2,
-                    "--lr", 0.1, "--json", "--output", tmp_path / "run")  # fmt: skip
+def test_early_stopping_ends_before_its_epochs(tmp_path):
+    rng = np.random.default_rng(1)
+    for name in (
+        "a",
+        "b",
+    ):  # both the same, so that what is learned does not hold for other pictures
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(30):
+            picture("top", rng).save(tmp_path / "data" / name / f"{i}.png")
+    result = minidl("train", "lenet", "--data", tmp_path / "data", "--epochs", 40,
+                    "--early-stopping", 2, "--json", "--output", tmp_path / "run")  # fmt: skip
     assert result.exit_code == 0, result.output
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     losses = [json.loads(line)["val_loss"] for line in lines]
     assert len(losses) < 40 and len(losses) - 1 - int(np.argmin(losses)) == 2
     assert last_json(result.output)["epochs"] == len(losses)
-    evaluated = minidl("evaluate", tmp_path / "run", "--json")  # of the same weights
-    assert last_json(evaluated.output)["test_loss"] == pytest.approx(
-        json.loads((tmp_path / "run" / "run.json").read_text())["test_loss"], rel=1e-6
-    )
+    reported = json.loads((tmp_path / "run" / "run.json").read_text())["test_loss"]
+
+    def loss_of(path):
+        return last_json(minidl("evaluate", path, "--json").output)["test_loss"]
+
+    assert loss_of(tmp_path / "run") == pytest.approx(reported, rel=1e-6)
+    assert loss_of(tmp_path / "run" / "best.safetensors") == pytest.approx(reported, rel=1e-6)
+    last = loss_of(tmp_path / "run" / "checkpoint.safetensors")  # a file in a run is itself
+    assert abs(last - reported) > 1e-4
+
+
+def test_pictures_without_contrast(tmp_path):
+    for name, grey in (("a", 77), ("b", 77)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.new("L", (32, 32), grey).save(tmp_path / "data" / name / f"{i}.png")
+    result = minidl("train", "lenet", "--data", tmp_path / "data", "--epochs", 1, "--json",
+                    "--output", tmp_path / "run")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert np.isfinite(last_json(result.output)["test_loss"])
+
+
+def test_28x28_pictures_get_a_border_and_keep_their_pixels(tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "t10k"):
+        pixels, labels = rng.bytes(40 * 28 * 28), bytes([i % 10 for i in range(40)])
+        header = struct.pack(">IIII", 0x803, 40, 28, 28)
+        (tmp_path / f"{split}-images-idx3-ubyte").write_bytes(header + pixels)
+        header = struct.pack(">II", 0x801, 40)
+        (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(header + labels)
+    data = open_data(from_command_line({"data": str(tmp_path)}))
+    x = data.preprocessing(data.test[0][0])
+    normalize = data.preprocessing.transforms[-1]
+    x = x * normalize.std[0] + normalize.mean[0]
+    np.testing.assert_allclose(x[0, 2:30, 2:30] * 255, data.test[0][0][:, :, 0], atol=1e-3)
+    x[0, 2:30, 2:30] = 0
+    assert abs(x).max() < 1e-6
 
 
 def test_reference_kernels(halves, tmp_path):

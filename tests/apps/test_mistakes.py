@@ -8,6 +8,7 @@ import sys
 import zipfile
 
 import pytest
+from PIL import Image
 
 import minidl as library
 from tests.apps.conftest import NAMES, minidl, spawn
@@ -101,6 +102,14 @@ def test_no_pictures(tmp_path):
     refused(train_on(tmp_path / "data", tmp_path), str(tmp_path / "data"))
 
 
+def test_one_class(tmp_path):
+    """The folder above the right one, or the folder of one class."""
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    for i in range(12):
+        Image.new("L", (32, 32), i).save(tmp_path / "data" / "a" / f"{i}.png")
+    refused(train_on(tmp_path / "data", tmp_path), "one class", "a folder per class")
+
+
 def test_truncated_archive(halves, tmp_path):
     whole = shutil.make_archive(str(tmp_path / "halves"), "gztar", halves)
     cut = tmp_path / "cut.tar.gz"
@@ -183,6 +192,13 @@ def test_broken_pipe(trained):
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, timeout=60
     )
     assert done.stderr == "" and done.returncode in (0, 141)
+
+
+def test_kernels_that_the_environment_misspells():
+    process = spawn("data", "list", env={"MINIDL_CPU_KERNELS": "numbra"})
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "Traceback" not in err
+    assert "no such kernel set" in err and "numba" in err
 
 
 def test_nobody_reads_the_progress(halves, tmp_path):
