@@ -230,4 +230,5 @@ def fetch_data(
         from minidl.data import fetch
 
         folder = fetch(name, None if data_dir is None else Path(data_dir) / name)
-        print(f"{name} is in {folder}", flush=True)
+        where = f"is in {folder}" if folder.is_dir() else "needs no download"
+        print(f"{name} {where}", flush=True)

@@ -11,7 +11,7 @@ from PIL import Image
 import minidl as library
 import models
 from apps.classify import warm_up
-from apps.classify.data import open_data
+from apps.classify.data import evaluation_loader, open_data, training_loader
 from apps.classify.options import from_command_line
 from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn
 
@@ -181,6 +181,17 @@ def test_28x28_pictures_get_a_border_and_keep_their_pixels(tmp_path):
     assert abs(x).max() < 1e-6
 
 
+def test_only_training_pictures_are_augmented():
+    settings = from_command_line({"data": "digits", "batch_size": 50})
+    data = open_data(settings)
+    plain = {data.preprocessing(data.train[i][0]).tobytes() for i in range(len(data.train))}
+    x, _ = next(iter(training_loader(data, settings)))
+    moved = [picture for picture in x.numpy() if picture.tobytes() not in plain]
+    assert 30 < len(moved) < 50  # all but about one in 25, which is moved by 0 pixels
+    first, _ = next(iter(evaluation_loader(data.train, data.preprocessing)))
+    assert all(picture.tobytes() in plain for picture in first.numpy())
+
+
 def test_reference_kernels(halves, tmp_path):
     result = minidl("train", "lenet", "--data", halves, "--epochs", 1, "--cpu-kernels",
                     "reference", "--output", tmp_path / "run")  # fmt: skip
@@ -210,7 +221,7 @@ def test_names_that_the_terminal_cannot_show(tmp_path):
 
 
 def test_warming_up_changes_nothing(monkeypatch):
-    net, said = models.build("lenet"), []
+    net, said = library.nn.Sequential(models.build("lenet"), library.nn.Dropout(0.5)), []
     before = {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
     library.manual_seed(5)
     expected = library.rand(4).numpy()
@@ -235,6 +246,11 @@ def test_data_list():
     result = minidl("data", "list", "--json")
     names = [row["name"] for row in last_json(result.output)["datasets"]]
     assert set(names) >= {"digits", "mnist", "fashion-mnist", "cifar10"}
+
+
+def test_fetching_what_is_installed():
+    result = minidl("data", "fetch", "digits")
+    assert result.exit_code == 0 and result.output == "digits needs no download\n"
 
 
 def test_colour_pictures_get_three_channels(tmp_path):
