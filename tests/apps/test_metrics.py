@@ -1,5 +1,7 @@
 """Precision, recall and the rest against scikit-learn, which computes them independently."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,17 @@ def test_ticks_enclose_the_values(low, high):
 def test_chart_of_odd_histories(values):
     svg = str(line_chart("Loss", list(range(1, len(values) + 1)), [Series("a<b", values)], str))
     assert "nan" not in svg.replace("training", "") and "a<b" not in svg and "a&lt;b" in svg
+
+
+def test_curves_rise_with_their_values_to_the_right():
+    svg = str(line_chart("Loss", [1, 2, 3], [Series("x", [1.0, 3.0, 2.0])], str))
+    path = re.search(r'class="line s0" d="M(\S+) (\S+) L(\S+) (\S+) L(\S+) (\S+)"', svg)
+    x1, y1, x2, y2, x3, y3 = map(float, path.groups())
+    assert x1 < x2 < x3 and x2 - x1 == pytest.approx(x3 - x2, abs=0.02)
+    assert y2 < y3 < y1 and y3 - y2 == pytest.approx(y1 - y3, abs=0.02)  # y points down
+    ticks = re.findall(r'class="tick" x="40" y="(\S+)" dy="4" text-anchor="end">([\d.]+)<', svg)
+    at = {float(text): float(y) for y, text in ticks}
+    assert at[1.0] == y1 and at[3.0] == y2
 
 
 def test_chart_without_values_says_so():
