@@ -2,7 +2,9 @@
 
 import pytest
 
-from apps.classify.options import from_command_line
+import models
+from apps.classify.learning import make_optimizer
+from apps.classify.options import MOMENTUM, OPTIMIZERS, from_command_line
 from tests.apps.conftest import last_json, minidl
 
 
@@ -21,6 +23,16 @@ def test_default_run_reaches_its_accuracy(tmp_path, seed):
     result = minidl("train", "lenet", "--seed", seed, "--json", "--output", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert last_json(result.output)["test_accuracy"] >= 0.98
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_options_reach_the_optimizer(name):
+    given = {"optimizer": name, "lr": 0.25, "weight_decay": 0.125}
+    if name in MOMENTUM:
+        given["momentum"] = 0.5
+    group = make_optimizer(models.build("lenet"), from_command_line(given)).param_groups[0]
+    del given["optimizer"]
+    assert {option: group[option] for option in given} == given
 
 
 def test_defaults_follow_the_data():
