@@ -7,6 +7,7 @@ format works in a folder and in any archive alike.
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from minidl.errors import DataError
@@ -113,9 +114,11 @@ def read_file(path: Path, op: str) -> bytes:
     """The content of a file on disk.
 
     Raises:
-        DataError: missing, a folder, or not readable.
+        DataError: missing, a folder, a pipe or device (which may never end), or not readable.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise DataError(op, "expects a file, this is a pipe or device", {"path": str(path)})
         return path.read_bytes()
     except OSError as error:
         raise unreadable(error, op, str(path)) from None

@@ -126,11 +126,16 @@ def available(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
     Returns:
         For each {"name", "what", "size" (bytes to download), "found" (path, or None)}.
 
+    Raises:
+        DataError: data_dir is no folder.
+
     >>> minidl.data.available()[0]["name"]
     'digits'
     """
     if data_dir is not None:
         data_dir = as_path("available", "data_dir", data_dir)
+        if not data_dir.is_dir():
+            raise DataError("available", "no such folder", {"data_dir": str(data_dir)})
     rows = []
     for source in SOURCES.values():
         found = locate(source, data_dir)

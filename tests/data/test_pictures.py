@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zlib
 
@@ -139,6 +140,13 @@ def test_damage_is_named(content, says, tmp_path):
         read_picture(path)
     assert says in str(caught.value) or "not a picture" in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_what_never_ends_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(DataError, match="pipe or device"):
+            read_picture(path)
 
 
 def test_missing_and_folder(tmp_path):

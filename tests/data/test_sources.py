@@ -221,6 +221,11 @@ def test_available(mnist, tmp_path):
     assert "scikit-learn" in rows["digits"]["found"]
 
 
+def test_available_names_a_missing_folder(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        available(tmp_path / "nowhere")
+
+
 def test_published_hashes_are_complete():
     for source in SOURCES.values():
         assert bool(source.files) == bool(source.mirrors) == bool(source.size)
