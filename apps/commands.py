@@ -29,7 +29,7 @@ Json = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 DataDir = Annotated[str | None, typer.Option(help="Folder in which to look for data first.")]
-Workers = Annotated[int | None, typer.Option(help="Threads that prepare batches.")]
+Workers = Annotated[int | None, typer.Option(help="Threads that prepare batches; 0: none.")]
 RUN_HELP = "Run folder, or a .safetensors file in one."
 
 

@@ -70,7 +70,7 @@ class Settings:
         schedule: one of SCHEDULES, see learning.make_schedule.
         cpu_kernels: "numba" or "reference".
         early_stopping: stop after so many epochs without a better validation loss, or None.
-        workers: threads that prepare batches; the result does not depend on it.
+        workers: threads that prepare batches, 0 for none; the result does not depend on it.
     """
 
     model: str
@@ -149,7 +149,7 @@ def check(settings: Settings) -> None:
     choose("cpu-kernels", settings.cpu_kernels, CPU_SETS)
     at_least("epochs", settings.epochs, 1)
     at_least("batch-size", settings.batch_size, 1)
-    at_least("workers", settings.workers, 1)
+    at_least("workers", settings.workers, 0)
     at_least("seed", settings.seed, 0)
     at_least("weight-decay", settings.weight_decay, 0)
     at_least("momentum", settings.momentum, 0)

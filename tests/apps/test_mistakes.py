@@ -42,7 +42,7 @@ def refused(result, *says, code=2):
         (["lenet", "--weight-decay", "-0.1"], ["weight-decay must be at least 0"]),
         (["lenet", "--seed", "-1"], ["seed must be at least 0"]),
         (["lenet", "--early-stopping", "0"], ["early-stopping must be at least 1"]),
-        (["lenet", "--workers", "-2"], ["workers must be at least 1"]),
+        (["lenet", "--workers", "-2"], ["workers must be at least 0"]),
         (["lenet", "--data-dir", "/nowhere"], ["the data folder is not there"]),
         (["--resume", "/nowhere/run"], ["no such run"]),
         ([], ["say which network", "minidl train lenet"]),
