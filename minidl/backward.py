@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minidl.device import array_module
-from minidl.errors import GraphError
+from minidl.errors import GraphError, ShapeError
 from minidl.function import Function
 from minidl.tensor import Tensor
 
@@ -88,17 +88,24 @@ def propagate(node: Function, gradients: dict, pending: dict) -> None:
         look_in(node, gradients)
     gys = [gradients.get(index) for index in range(node.n_outputs)]
     gxs = node.backward(*gys)
-    if not isinstance(gxs, tuple):
+    if not isinstance(gxs, tuple | list):
         gxs = (gxs,)
+    if len(gxs) < len(node.inputs):
+        raise GraphError(
+            type(node).__name__,
+            f"backward returned {len(gxs)} gradients for {len(node.inputs)} inputs",
+            hint="return one for each input, None for one that needs none",
+        )
     for i, (x, gx, needed) in enumerate(zip(node.inputs, gxs, node.needs_grad)):
         if not needed or gx is None:
             continue
         if isinstance(gx, np.generic):
             gx = np.asarray(gx)  # NumPy makes scalars of 0-d results
         if gx.shape != x.data.shape:
-            raise AssertionError(
-                f"{type(node).__name__}.backward returned shape {gx.shape} for an input of "
-                f"shape {x.data.shape}"
+            raise ShapeError(
+                type(node).__name__,
+                f"backward returned a gradient of another shape than input {i}",
+                {"input": x, "gradient": gx},
             )
         slot = pending.setdefault(x.grad_fn or x, {})
         if x.output_index in slot:

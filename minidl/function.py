@@ -14,7 +14,9 @@ minidl/backward.py walks it in the other direction.
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -52,7 +54,7 @@ class Function:
     """
 
     inputs: tuple = ()
-    needs_grad: tuple = ()
+    needs_grad: Sequence[bool] = ()
     n_outputs: int = 1
     output_hooks: dict | None = None  # output index -> hooks, see Tensor.register_hook
     retained: dict | None = None  # output index -> weak reference, see Tensor.retain_grad
@@ -60,13 +62,13 @@ class Function:
 
     def apply(self, *inputs):
         """Compute the output Tensor (or a tuple of them) and record self if a gradient flows."""
+        if self.inputs or self.freed:
+            raise GraphError(type(self).__name__, "a Function records one call", hint=REUSED)
         recording = grad_mode.enabled
         self.needs_grad = [*map(requires_grad_of, inputs)] if recording else [False] * len(inputs)
         y = self.forward(*map(array_of, inputs))
         any_grad = True in self.needs_grad
         if any_grad:
-            if self.inputs or self.freed:
-                raise GraphError(type(self).__name__, "a Function records one call", hint=REUSED)
             self.inputs = inputs
         if not isinstance(y, tuple):
             return Tensor(y, any_grad, self if any_grad else None)
@@ -125,7 +127,18 @@ class set_grad_enabled:
 
 
 class no_grad:
-    """`with minidl.no_grad():` nothing inside is recorded, and leaves may change in place."""
+    """`with minidl.no_grad():` nothing inside is recorded, and leaves may change in place.
+
+    `@minidl.no_grad()` above a function does the same for its calls.
+    """
+
+    def __call__(self, function: Callable) -> Callable:
+        @functools.wraps(function)
+        def without_recording(*arguments, **options):
+            with no_grad():
+                return function(*arguments, **options)
+
+        return without_recording
 
     def __enter__(self):
         self.previous = grad_mode.enabled

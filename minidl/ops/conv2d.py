@@ -64,7 +64,7 @@ def conv2d(
         bias: (K,) or None.
         stride: pixels from one window to the next, >= 1; an int or (height, width).
         padding: rows and columns of zeros added on each side, >= 0; "valid" for none, "same" for
-            as many as keep the size (stride 1 only).
+            as many as keep the size (stride 1 and an odd window only; PyTorch pads unevenly).
         dilation: pixels from one kernel tap to the next, >= 1.
         groups: into how many separate convolutions the channels are split.
 

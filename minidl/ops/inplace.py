@@ -1,8 +1,11 @@
 """Changes of a tensor's memory: x += y, x[i] = y, x.fill_(0), ...
 
-They are not part of the graph, so they are allowed only where no gradient can get lost: inside
-`with minidl.no_grad():`, or when neither side requires a gradient. A computed tensor never
-changes in place while it is part of a graph, because backward may need its value.
+They are not part of the graph, so they are allowed only inside `with minidl.no_grad():`, or when
+neither side requires a gradient; and never for a computed tensor that is part of a graph.
+
+What is not noticed, other than in PyTorch: a leaf that an operation kept for its backward, and
+that changes between the two. In y = w * x; x.mul_(10); y.backward() the gradient of w is computed
+with the new x.
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@ Then
 
     y[n, k, oh, ow] = b[k] + sum over c, r, s:  w[k, c, r, s] seen[n, c, oh, ow, r, s]
 
-is one tensor product that sums over c, r and s (np.tensordot), and the gradient of w one that
-sums over n, oh and ow instead. The gradient of x goes the other way through the same view: tap
-(r, s) of every window adds to the pixel it saw.
+is one tensor product that sums over c, r and s, and the gradient of w one that sums over n, oh
+and ow instead. np.tensordot lays what it sums over out as a matrix, R S times as large as x, and
+multiplies: the compiled kernel's im2col, all at once. The gradient of x goes the other way through
+the view: tap (r, s) of every window adds to the pixel it saw.
 
 Shapes: x (N, C, H, W), w (K, C/groups, R, S), b (K,) or None, y (N, K, OH, OW). stride, padding
 and dilation are pairs (height, width). Group g of the channels sees group g of the kernels only.

@@ -1,0 +1,64 @@
+"""Functions of a user's own, and what is noticed when one is wrong."""
+
+import pytest
+
+import minidl
+from minidl import Function
+from minidl.errors import GraphError, ShapeError
+
+
+def leaf(*values):
+    return minidl.tensor(list(values), requires_grad=True)
+
+
+def test_a_wrong_backward_is_caught():
+    class Wrong(Function):
+        def forward(self, x):
+            return x * 2
+
+        def backward(self, gy):
+            return gy.sum()
+
+    with pytest.raises(ShapeError, match="Wrong: backward returned a gradient of another shape"):
+        Wrong().apply(leaf(1.0, 2.0)).sum().backward()
+
+
+def test_a_gradient_for_each_input():
+    class OneOfTwo(Function):
+        def forward(self, x, w):
+            return x * w
+
+        def backward(self, gy):
+            return [gy]
+
+    with pytest.raises(GraphError, match="OneOfTwo: backward returned 1 gradients for 2 inputs"):
+        OneOfTwo().apply(leaf(1.0), leaf(2.0)).sum().backward()
+
+
+def test_a_recorded_function_is_not_run_again_under_no_grad():
+    class Square(Function):
+        def forward(self, x):
+            self.x = x
+            return x * x
+
+        def backward(self, gy):
+            return 2 * gy * self.x
+
+    x, square = leaf(3.0), Square()
+    y = square.apply(x)
+    with pytest.raises(GraphError, match="records one call"), minidl.no_grad():
+        square.apply(leaf(5.0))
+    y.sum().backward()
+    assert x.grad.item() == 6
+
+
+def test_no_grad_as_a_decorator():
+    x = leaf(2.0)
+
+    @minidl.no_grad()
+    def double(tensor):
+        """Twice."""
+        return double(tensor * 2) if tensor.item() < 8 else tensor * 2
+
+    assert not double(x).requires_grad and double.__doc__ == "Twice."
+    assert minidl.is_grad_enabled() and (x * 2).requires_grad
