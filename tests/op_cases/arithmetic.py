@@ -11,6 +11,8 @@ row, column = normal(4, seed=2), normal(3, 1, seed=3)
 positive = np.abs(normal(2, 3)) + 0.5
 away_from_zero = distinct(3, 4) + 0.02
 
+TENSOR_INT64, TENSOR_BOOL = 7, 9  # numbers of the element types in ONNX's TensorProto
+
 CASES = [
     twin("add", "same", lambda lib, x, y: x + y, a, b, oracle=onnx("Add")),
     twin("add", "row", lambda lib, x, y: lib.add(x, y), a, row, oracle=onnx("Add")),
@@ -30,6 +32,8 @@ CASES = [
     twin("div", "number-left", lambda lib, x: 2 / x, away_from_zero),
     twin("remainder", "same", lambda lib, x, y: x % y, a, away_from_zero),
     twin("remainder", "number", lambda lib, x: lib.remainder(x, 0.7), a),
+    twin("remainder", "integers", lambda lib, x, y: x % y, np.arange(-4, 4),
+         np.array([3, -3, 5, -5, 3, -3, 5, -5]), gradient=False, oracle=onnx("Mod")),
     twin("floor_divide", "row", lambda lib, x, y: x // y, a, positive[0, :1], gradient=False),
     twin("neg", "2d", lambda lib, x: -x, a, oracle=onnx("Neg")),
     twin("pow", "square", lambda lib, x: x**2, a),
@@ -39,6 +43,12 @@ CASES = [
     twin("pow", "reciprocal", lambda lib, x: x**-1, away_from_zero),
     twin("pow", "number-base", lambda lib, x: 2.5**x, a),
     twin("pow", "tensors", lambda lib, x, y: x**y, positive, normal(3), oracle=onnx("Pow")),
+    twin("copy_", "stretches", lambda lib, x, y: x.clone().copy_(y), a, row, gradient=False,
+         oracle=lambda x, y: onnx("Expand", constants=(x.shape,))(y)),
+    twin("to", "integers", lambda lib, x: (3 * x).to(lib.int64), a, gradient=False,
+         oracle=lambda x: onnx("Cast", to=TENSOR_INT64)(3 * x)),
+    twin("to", "bools", lambda lib, x: x.bool(), np.array([0.0, -0.0, 0.3, -2]),
+         gradient=False, oracle=onnx("Cast", to=TENSOR_BOOL)),
     # Powers at 0: PyTorch's gradients there are 0 where the limit is, not NaN.
     twin("pow", "zeros", lambda lib, x, y: x**y, np.zeros(3), np.array([0.0, 2.0, 3.0]),
          smooth=False),
@@ -56,6 +66,8 @@ BAD_CASES = [
     BadCase("neg", "array", lambda: minidl.ops.neg(a), DtypeError, ["must be a Tensor"]),
     BadCase("pow", "negative-integers", lambda: arange(3) ** -1, ArgumentError, [".float()"]),
     BadCase("add", "overflow", lambda: ones(2, dtype="uint8") + 300, ArgumentError, ["uint8"]),
+    BadCase("remainder", "shapes", lambda: matrix % ones(2), ShapeError, ["3 and 2"]),
+    BadCase("floor_divide", "text", lambda: matrix // "2", DtypeError, ["str '2'"]),
     BadCase("remainder", "zero", lambda: arange(3) % 0, ArgumentError, ["divided by 0"]),
     BadCase("floor_divide", "zero", lambda: 5 // arange(3), ArgumentError, ["divided by 0"]),
     BadCase("add_", "recorded", lambda: weight.add_(1), GraphError, ["minidl.no_grad()"]),
@@ -65,6 +77,8 @@ BAD_CASES = [
     BadCase("add_", "stretches-ones", lambda: ones(3, 1).add_(ones(3, 2)), ShapeError, ["(3, 2)"]),
     BadCase("add_", "floats-into-integers", lambda: arange(3).add_(0.5), DtypeError, ["int64"]),
     BadCase("div_", "integers", lambda: arange(3).div_(2), DtypeError, ["quotient"]),
+    BadCase("copy_", "stretches", lambda: ones(3).copy_(matrix), ShapeError, ["input's shape"]),
+    BadCase("copy_", "recorded", lambda: weight.copy_(ones(3)), GraphError, ["no_grad"]),
     BadCase("fill_", "text", lambda: ones(3).fill_("x"), DtypeError, ["numbers"]),
     BadCase("zero_", "expanded", lambda: ones(1).expand(3).zero_(), GraphError, ["clone()"]),
     BadCase("to", "dtype", lambda: matrix.to("flaot32"), DtypeError, ["did you mean float32?"]),

@@ -46,7 +46,17 @@ CASES = [
 ]  # fmt: skip
 
 BAD_CASES = [
-    BadCase("exp", "array", lambda: minidl.exp(x), DtypeError, ["must be a Tensor", "ndarray"]),
+    *(
+        BadCase(name, "array", lambda name=name: getattr(minidl, name)(x), DtypeError,
+                ["must be a Tensor", "ndarray"])
+        for name in ("exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "sin", "cos", "square",
+                     "sign", "floor", "ceil", "round")
+    ),
+    *(
+        BadCase(name, "bools", lambda name=name: getattr(minidl, name)(tensor([True])),
+                DtypeError, ["not bools"])
+        for name in ("floor", "ceil", "round")
+    ),
     BadCase("abs", "number", lambda: minidl.abs(-2), DtypeError, ["minidl.tensor(input)"]),
     BadCase("sign", "bools", lambda: tensor([True]).sign(), DtypeError, ["no sign"]),
-]
+]  # fmt: skip

@@ -32,6 +32,13 @@ def dims(name, inputs, operator=None, **options):
     ]  # fmt: skip
 
 
+def with_place(name, dim):
+    """Values and their places: ONNX has them as two operators."""
+    values = onnx(f"Reduce{name}", axes=[dim], keepdims=0)
+    places = onnx(f"Arg{name}", axis=dim, keepdims=0)
+    return lambda x: values(x) + places(x)
+
+
 CASES = [
     *dims("sum", x),
     twin("sum", "middle", lambda lib, x: lib.sum(x, 1), x,
@@ -59,15 +66,19 @@ CASES = [
     twin("var", "one-value-biased", lambda lib, x: x.var(dim=0, unbiased=False), x[:1]),
     twin("std", "correction", lambda lib, x: lib.std(x, dim=0, correction=0, keepdim=True), x),
     twin("std", "constant", lambda lib, x: x.std(dim=1), np.ones((2, 3)), smooth=False),
-    twin("max", "all", lambda lib, x: lib.max(x), distinct(3, 4)),
-    twin("max", "dim", lambda lib, x: lib.max(x, dim=1), distinct(2, 3, 4)),
+    twin("max", "all", lambda lib, x: lib.max(x), distinct(3, 4),
+         oracle=onnx("ReduceMax", keepdims=0)),
+    twin("max", "dim", lambda lib, x: lib.max(x, dim=1), distinct(2, 3, 4),
+         oracle=with_place("Max", 1)),
     twin("max", "keepdim", lambda lib, x: x.max(-1, keepdim=True), distinct(2, 3, 4)),
-    twin("max", "two-tensors", lambda lib, x, y: lib.max(x, y), x, normal(3, 1, seed=4)),
+    twin("max", "two-tensors", lambda lib, x, y: lib.max(x, y), x, normal(3, 1, seed=4),
+         oracle=onnx("Max")),
     twin("max", "ties-share", lambda lib, x: x.max(), ties, smooth=False),
     twin("max", "ties-first", lambda lib, x: x.max(1), ties, smooth=False),
     twin("max", "0d", lambda lib, x: x.max(0), np.array(2.0)),
-    twin("min", "all", lambda lib, x: lib.min(x), distinct(3, 4)),
-    twin("min", "dim", lambda lib, x: x.min(0), distinct(2, 3, 4)),
+    twin("min", "all", lambda lib, x: lib.min(x), distinct(3, 4),
+         oracle=onnx("ReduceMin", keepdims=0)),
+    twin("min", "dim", lambda lib, x: x.min(0), distinct(2, 3, 4), oracle=with_place("Min", 0)),
     twin("min", "ties-share", lambda lib, x: x.min(), -ties, smooth=False),
     twin("amax", "ties-share", lambda lib, x: x.amax(1), ties, smooth=False),
     twin("amin", "ties-share", lambda lib, x: x.amin((0, 1)), -ties, smooth=False),

@@ -1,5 +1,6 @@
 from minidl.creation import ones
-from minidl.errors import ArgumentError, ShapeError
+from minidl.errors import ArgumentError, DtypeError, ShapeError
+from minidl.ops import broadcast_to, clone, tile
 from tests.op_cases.case import BadCase, normal, twin
 from tests.oracles import onnx
 
@@ -26,18 +27,23 @@ CASES = [
     twin("permute", "cycle", lambda lib, x: x.permute(2, 0, 1), x,
          oracle=onnx("Transpose", perm=[2, 0, 1])),
     twin("permute", "tuple", lambda lib, x: lib.permute(x, (1, -1, 0)), x),
-    twin("transpose", "ends", lambda lib, x: x.transpose(0, -1), x),
-    twin("transpose", "T", lambda lib, x: x.T, x[0]),
+    twin("transpose", "ends", lambda lib, x: x.transpose(0, -1), x,
+         oracle=onnx("Transpose", perm=[2, 1, 0])),
+    twin("transpose", "T", lambda lib, x: x.T, x[0], oracle=onnx("Transpose", perm=[1, 0])),
     twin("transpose", "t", lambda lib, x: x.t(), x[0, 0]),
     twin("expand", "keep", lambda lib, x: x.expand(-1, 4), normal(3, 1)),
     twin("expand", "new-axes", lambda lib, x: x.expand(2, 3, 4), normal(3, 1),
          oracle=onnx("Expand", constants=([2, 3, 4],))),
     twin("expand", "as", lambda lib, x, y: x.expand_as(y) * y, normal(3, 1), x),
-    twin("expand", "broadcast_to", lambda lib, x: lib.broadcast_to(x, (2, 3)), normal(3)),
+    twin("broadcast_to", "new-axis", lambda lib, x: lib.broadcast_to(x, (2, 3)), normal(3),
+         oracle=onnx("Expand", constants=([2, 3],))),
     twin("repeat", "same-ndim", lambda lib, x: x.repeat(2, 1, 3), x,
          oracle=onnx("Tile", constants=([2, 1, 3],))),
     twin("repeat", "new-axes", lambda lib, x: x.repeat(2, 2), normal(3)),
-    twin("tile", "fewer", lambda lib, x: lib.tile(x, (2,)), normal(2, 3)),
+    twin("tile", "fewer", lambda lib, x: lib.tile(x, (2,)), normal(2, 3),
+         oracle=onnx("Tile", constants=([1, 2],))),
+    twin("tile", "both", lambda lib, x: x.tile((3, 2)), normal(2, 3),
+         oracle=onnx("Tile", constants=([3, 2],))),
     twin("flip", "one", lambda lib, x: x.flip(1), x),
     twin("flip", "two", lambda lib, x: lib.flip(x, (0, -1)), x),
     twin("roll", "one", lambda lib, x: x.roll(2, 1), x),
@@ -65,6 +71,12 @@ BAD_CASES = [
     BadCase("expand", "fewer", lambda: m.expand(3), ShapeError, ["(2, 3)"]),
     BadCase("expand", "new-keep", lambda: m.expand(-1, 2, 3), ShapeError, ["(-1, 2, 3)"]),
     BadCase("repeat", "fewer", lambda: m.repeat(2), ArgumentError, ["one number >= 0"]),
+    BadCase("broadcast_to", "size", lambda: m.broadcast_to((2, 4)), ShapeError, ["size 1"]),
+    BadCase("broadcast_to", "array", lambda: broadcast_to(m.data, (2, 3)), DtypeError,
+            ["must be a Tensor"]),
+    BadCase("tile", "negative", lambda: m.tile(-1), ArgumentError, ["one number >= 0"]),
+    BadCase("tile", "array", lambda: tile(m.data, 2), DtypeError, ["must be a Tensor", "ndarray"]),
+    BadCase("clone", "array", lambda: clone(m.data), DtypeError, ["must be a Tensor"]),
     BadCase("flip", "dim", lambda: m.flip(2), ArgumentError, ["from -2 to 1"]),
     BadCase("roll", "no-dims", lambda: m.roll((1, 2)), ArgumentError, ["one shift"]),
     BadCase("roll", "counts", lambda: m.roll((1, 2), (0,)), ArgumentError, ["one shift"]),

@@ -45,5 +45,11 @@ BAD_CASES = [
     BadCase("clamp", "nothing", lambda: clamp(m), ArgumentError, ["min, max or both"]),
     BadCase("clamp", "text", lambda: clamp(m, "0"), DtypeError, ["min is a number"]),
     BadCase("masked_fill", "shape", lambda: masked_fill(m, truth[:2], 0), ShapeError, ["2 and 3"]),
+    *(
+        BadCase(name, "text", lambda name=name: getattr(minidl, name)(m, "2"), DtypeError,
+                ["Tensors and numbers", "str '2'"])
+        for name in ("maximum", "minimum")
+    ),
+    BadCase("minimum", "shapes", lambda: minidl.minimum(m, ones(4)), ShapeError, ["3 and 4"]),
     BadCase("maximum", "shapes", lambda: minidl.maximum(m, ones(4)), ShapeError, ["3 and 4"]),
 ]  # fmt: skip
