@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 import minidl
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
 
 # NumPy's side of the operators: array + x calls np.add(array, x).
 UFUNCS = {
@@ -26,131 +32,171 @@ class TensorOperators:
 
     # --- arithmetic -------------------------------------------------------------------------------
 
-    def __add__(self, other):
+    def __add__(self, other) -> Tensor:
+        """x + other."""
         return minidl.ops.add(self, other)
 
-    def __radd__(self, other):
+    def __radd__(self, other) -> Tensor:
+        """other + x."""
         return minidl.ops.add(other, self)
 
-    def __sub__(self, other):
+    def __sub__(self, other) -> Tensor:
+        """x - other."""
         return minidl.ops.sub(self, other)
 
-    def __rsub__(self, other):
+    def __rsub__(self, other) -> Tensor:
+        """other - x."""
         return minidl.ops.sub(other, self)
 
-    def __mul__(self, other):
+    def __mul__(self, other) -> Tensor:
+        """x * other."""
         return minidl.ops.mul(self, other)
 
-    def __rmul__(self, other):
+    def __rmul__(self, other) -> Tensor:
+        """other * x."""
         return minidl.ops.mul(other, self)
 
-    def __truediv__(self, other):
+    def __truediv__(self, other) -> Tensor:
+        """x / other."""
         return minidl.ops.div(self, other)
 
-    def __rtruediv__(self, other):
+    def __rtruediv__(self, other) -> Tensor:
+        """other / x."""
         return minidl.ops.div(other, self)
 
-    def __floordiv__(self, other):
+    def __floordiv__(self, other) -> Tensor:
+        """x // other."""
         return minidl.ops.floor_divide(self, other)
 
-    def __rfloordiv__(self, other):
+    def __rfloordiv__(self, other) -> Tensor:
+        """other // x."""
         return minidl.ops.floor_divide(other, self)
 
-    def __mod__(self, other):
+    def __mod__(self, other) -> Tensor:
+        """x % other."""
         return minidl.ops.remainder(self, other)
 
-    def __rmod__(self, other):
+    def __rmod__(self, other) -> Tensor:
+        """other % x."""
         return minidl.ops.remainder(other, self)
 
-    def __pow__(self, other):
+    def __pow__(self, other) -> Tensor:
+        """x ** other."""
         return minidl.ops.pow(self, other)
 
-    def __rpow__(self, other):
+    def __rpow__(self, other) -> Tensor:
+        """other ** x."""
         return minidl.ops.pow(other, self)
 
-    def __matmul__(self, other):
+    def __matmul__(self, other) -> Tensor:
+        """x @ other."""
         return minidl.ops.matmul(self, other)
 
-    def __rmatmul__(self, other):
+    def __rmatmul__(self, other) -> Tensor:
+        """other @ x."""
         return minidl.ops.matmul(other, self)
 
-    def __neg__(self):
+    def __neg__(self) -> Tensor:
+        """-x."""
         return minidl.ops.neg(self)
 
-    def __pos__(self):
+    def __pos__(self) -> Tensor:
+        """+x: x itself."""
         return self
 
-    def __abs__(self):
+    def __abs__(self) -> Tensor:
+        """|x|."""
         return minidl.ops.abs(self)
 
     # --- in place: minidl/ops/inplace.py says when ------------------------------------------------
 
-    def __iadd__(self, other):
+    def __iadd__(self, other) -> Tensor:
+        """x += other, in place."""
         return minidl.ops.add_(self, other)
 
-    def __isub__(self, other):
+    def __isub__(self, other) -> Tensor:
+        """x -= other, in place."""
         return minidl.ops.sub_(self, other)
 
-    def __imul__(self, other):
+    def __imul__(self, other) -> Tensor:
+        """x *= other, in place."""
         return minidl.ops.mul_(self, other)
 
-    def __itruediv__(self, other):
+    def __itruediv__(self, other) -> Tensor:
+        """x /= other, in place."""
         return minidl.ops.div_(self, other)
 
-    def __setitem__(self, index, value):
+    def __setitem__(self, index, value) -> None:
+        """x[index] = value, in place."""
         minidl.ops.setitem(self, index, value)
 
     # --- comparison and logic ---------------------------------------------------------------------
 
     # == and != with something that is no number, None say, are left to Python: identity.
-    def __eq__(self, other):
+    def __eq__(self, other) -> Tensor:
+        """x == other."""
         return minidl.ops.eq(self, other) if minidl.ops.is_operand(other) else NotImplemented
 
-    def __ne__(self, other):
+    def __ne__(self, other) -> Tensor:
+        """x != other."""
         return minidl.ops.ne(self, other) if minidl.ops.is_operand(other) else NotImplemented
 
-    def __lt__(self, other):
+    def __lt__(self, other) -> Tensor:
+        """x < other."""
         return minidl.ops.lt(self, other)
 
-    def __le__(self, other):
+    def __le__(self, other) -> Tensor:
+        """x <= other."""
         return minidl.ops.le(self, other)
 
-    def __gt__(self, other):
+    def __gt__(self, other) -> Tensor:
+        """x > other."""
         return minidl.ops.gt(self, other)
 
-    def __ge__(self, other):
+    def __ge__(self, other) -> Tensor:
+        """x >= other."""
         return minidl.ops.ge(self, other)
 
-    def __invert__(self):
+    def __invert__(self) -> Tensor:
+        """~x: not, for bools and for each bit of integers."""
         return minidl.ops.bitwise_not(self)
 
-    def __and__(self, other):
+    def __and__(self, other) -> Tensor:
+        """x & other."""
         return minidl.ops.bitwise_and(self, other)
 
-    def __rand__(self, other):
+    def __rand__(self, other) -> Tensor:
+        """other & x."""
         return minidl.ops.bitwise_and(other, self)
 
-    def __or__(self, other):
+    def __or__(self, other) -> Tensor:
+        """x | other."""
         return minidl.ops.bitwise_or(self, other)
 
-    def __ror__(self, other):
+    def __ror__(self, other) -> Tensor:
+        """other | x."""
         return minidl.ops.bitwise_or(other, self)
 
-    def __xor__(self, other):
+    def __xor__(self, other) -> Tensor:
+        """x ^ other."""
         return minidl.ops.bitwise_xor(self, other)
 
-    def __rxor__(self, other):
+    def __rxor__(self, other) -> Tensor:
+        """other ^ x."""
         return minidl.ops.bitwise_xor(other, self)
 
     # --- elements ---------------------------------------------------------------------------------
 
-    def __getitem__(self, index):
+    def __getitem__(self, index) -> Tensor:
+        """x[index]."""
         return minidl.ops.getitem(self, index)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Tensor]:
+        """The slices along the first dimension."""
         return iter(minidl.ops.unbind(self))
 
-    def __contains__(self, value):
+    def __contains__(self, value) -> bool:
+        """Whether an element equals the value."""
         return bool(minidl.ops.eq(self, value).any())
 
     # --- meeting NumPy --------------------------------------------------------------------------
