@@ -37,9 +37,12 @@ class LeNet5(nn.Module):
     Args:
         num_classes: how many scores it gives.
         in_channels: 1 for grey pictures, 3 for colour.
-        padding: rows and columns of zeros that C1 adds on each side.
+        padding: rows and columns of zeros that C1 adds on each side, 0 to 15.
         activation: "relu" or "tanh".
         pool: "max" or "average".
+
+    Raises:
+        ArgumentError: an argument is not one of these.
 
     Shapes: (N, in_channels, 32, 32) -> (N, num_classes), scores before softmax.
 
@@ -59,6 +62,12 @@ class LeNet5(nn.Module):
         super().__init__()
         make_activation = choose("activation", activation, ACTIVATIONS)
         make_pool = choose("pool", pool, POOLS)
+        is_int = isinstance(padding, int) and not isinstance(padding, bool)
+        if not is_int or not 0 <= padding < SIDE // 2:
+            raise ArgumentError(
+                "LeNet5", f"padding is an int from 0 to {SIDE // 2 - 1}", {"padding": padding},
+                "0 for pictures of 32x32, 2 for 28x28",
+            )  # fmt: skip
         self.in_channels, self.padding = in_channels, padding
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 6, 5, padding=padding),  # C1

@@ -55,6 +55,11 @@ def test_wrong_pictures(shape, says):
         ({"pool": "averge"}, "did you mean average?"),
         ({"in_channels": 0}, "in_channels"),
         ({"num_classes": 0}, "0"),
+        ({"padding": "a"}, "padding is an int from 0 to 15"),
+        ({"padding": (2, 2)}, "padding"),
+        ({"padding": -1}, "padding"),
+        ({"padding": 16}, "padding"),
+        ({"padding": True}, "padding"),
     ],
 )
 def test_wrong_arguments(arguments, says):
