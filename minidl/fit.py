@@ -43,6 +43,9 @@ def fit(
                 value.backward()
                 optimizer.step()
 
+    Training goes on after a loss of NaN, which soon makes all weights NaN, unless
+    callbacks.StopOnNaN() is among the callbacks.
+
     Args:
         model: the Module to train; left in training mode.
         loader: gives batches (x, labels) each time it is iterated: a minidl.data.DataLoader, or
@@ -57,7 +60,8 @@ def fit(
 
     Returns:
         The history: for each epoch a dict with epoch, step, loss, accuracy (where labels are
-        class numbers), val_loss, val_accuracy, lr, seconds, images_per_second.
+        class numbers), val_loss, val_accuracy, lr (of its last step), seconds,
+            images_per_second.
 
     Raises:
         ArgumentError: an argument is not what it should be, a loader is empty or gives something

@@ -32,6 +32,7 @@ class Run:
         x, labels: the current batch.
         y: the model's output for it.
         loss: the loss Tensor of the batch; loss_value: the same as a float, after the step.
+        lr: learning rate of the last step, which a schedule may have changed since.
         totals: sums over this epoch so far, see Totals.
         metrics: of the last finished epoch; history: of all of them.
         stop: set it to end the run after this epoch.
@@ -44,6 +45,7 @@ class Run:
         self.callbacks = sorted(check_callbacks(callbacks), key=lambda callback: callback.order)
         self.epoch = self.step = self.batch = 0
         self.x = self.labels = self.y = self.loss = self.loss_value = None
+        self.lr = optimizer.param_groups[0]["lr"]
         self.totals, self.validation_totals = Totals(), Totals()
         self.metrics: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
@@ -84,6 +86,7 @@ class Run:
     def finish_step(self) -> None:
         """Count the step that was just taken. From here to the next step the run can be saved."""
         self.loss_value = self.loss.item()
+        self.lr = self.optimizer.param_groups[0]["lr"]
         self.totals.add(self.loss_value, self.y, self.labels)
         self.totals.seconds = time.perf_counter() - self.started
         self.step += 1
@@ -106,7 +109,7 @@ class Run:
         if self.validation is not None:
             validation = self.validation_totals.metrics()
             metrics |= {f"val_{name}": value for name, value in validation.items()}
-        metrics["lr"] = self.optimizer.param_groups[0]["lr"]
+        metrics["lr"] = self.lr
         metrics["seconds"] = round(totals.seconds, 3)
         metrics["images_per_second"] = round(totals.count / max(totals.seconds, 1e-9), 1)
         self.metrics = metrics
@@ -130,6 +133,7 @@ class Run:
             "epochs_finished": len(self.history),
             "step": self.step,
             "batch": self.batch,
+            "lr": self.lr,
             "totals": vars(self.totals).copy(),
             "history": self.history,
             "stop": self.stop,
@@ -180,6 +184,7 @@ class Run:
         for name, saved in state["callbacks"].items():
             callbacks[name].load_state_dict(saved)
         self.step, self.batch = int(state["step"]), int(state["batch"])
+        self.lr = float(state.get("lr", self.optimizer.param_groups[0]["lr"]))
         self.history = [dict(metrics) for metrics in state["history"]]
         self.stop = bool(state["stop"])
         self.metrics = self.history[-1] if self.history else {}

@@ -182,6 +182,24 @@ def test_resume_of_a_finished_run_changes_nothing(tmp_path, whole):
     assert metrics(tmp_path) == metrics(whole)
 
 
+def test_resume_knows_the_rate_of_the_last_step(tmp_path):
+    """Cut after the last step of an epoch, when the schedule has set the next rate already."""
+
+    def rates(folder, *more, resume=False):
+        model, loader, loss, optimizer = parts()
+        schedule = callbacks.Schedule(optim.StepLR(optimizer, 1, gamma=0.5), every="step")
+        checkpoint = callbacks.Checkpoint(folder, every_steps=1)
+        history = minidl.fit(model, loader, loss, optimizer, 2, make_loader(shuffle=False),
+                             [schedule, checkpoint, *more],
+                             resume=checkpoint.path if resume else None)  # fmt: skip
+        return [entry["lr"] for entry in history]
+
+    expected = rates(tmp_path / "whole")
+    with pytest.raises(MemoryError):
+        rates(tmp_path / "cut", Crash("on_validation_step_end", 5))
+    assert rates(tmp_path / "cut", resume=True) == expected
+
+
 def test_resume_from_a_plain_list(tmp_path):
     """A loader without a position: batches that were done are skipped."""
     batches = list(make_loader(shuffle=False))
@@ -386,7 +404,9 @@ def test_checkpoint_missing(tmp_path):
     assert "no such file" in resume_error(tmp_path / "none")
 
 
-@pytest.mark.parametrize("key", ["step", "batch", "totals", "history", "position", "callbacks"])
+@pytest.mark.parametrize(
+    "key", ["step", "batch", "lr", "totals", "history", "position", "callbacks"]
+)
 def test_checkpoint_with_a_damaged_run(saved, key):
     content = load_checkpoint(saved)
     model = Net()

@@ -10,11 +10,12 @@ from tests.training import Scripted, assert_same_weights, fit_with, make, weight
 
 
 def test_schedule_per_epoch_and_per_step():
-    for every, expected in (("epoch", [0.1, 0.05, 0.025]), ("step", [0.1 / 16, 0.1 / 2**9])):
+    in_epochs = [0.1, 0.05, 0.025]
+    in_steps = [0.1 / 2 ** (5 * n - 1) for n in (1, 2, 3)]  # at the last of each epoch's 5 steps
+    for every, expected in (("epoch", in_epochs), ("step", in_steps)):
         parts = make()
         schedule = callbacks.Schedule(optim.StepLR(parts[3], 1, gamma=0.5), every=every)
         history = fit_with(schedule, epochs=3, model=parts)
-        expected = expected if every == "epoch" else [0.1 / 2 ** (5 * n) for n in (1, 2, 3)]
         assert [entry["lr"] for entry in history] == pytest.approx(expected)
 
 
