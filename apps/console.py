@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -24,6 +25,13 @@ from minidl.errors import MinidlError
 def note(text: str) -> None:
     """A line about what is going on."""
     print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """The answer to --json, a line of strict JSON: NaN, which JSON has not, becomes null."""
+    from minidl.callbacks.metrics import to_json
+
+    print(to_json(value), flush=True)
 
 
 def print_anything() -> None:

@@ -10,7 +10,6 @@ report.html              the same to look at
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from datetime import datetime, timezone
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.classify.options import Settings
+from minidl.callbacks.metrics import to_json
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.io.atomic import write_atomically
 
@@ -132,7 +132,7 @@ def similar(path: Path) -> str:
 
 def write_run(folder: Path, content: dict[str, Any]) -> None:
     """run.json, whole or not at all. Bytes of file names that are no UTF-8 become JSON escapes."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    text = to_json(content, indent=2, ensure_ascii=False) + "\n"
     write_atomically(folder / RUN, text.encode(errors="backslashreplace"), "train")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import minidl
 import models
@@ -18,7 +21,7 @@ from apps.classify.options import Settings
 from apps.classify.report import write_report
 from apps.classify.run_folder import BEST, CHECKPOINT, REPORT
 from apps.classify.warm_up import warm_up
-from minidl.errors import DataError
+from minidl.errors import DataError, NonFiniteError
 from minidl.nn import Module
 
 
@@ -60,7 +63,13 @@ def train(
     if settings.early_stopping is not None:
         model.load_state_dict(minidl.io.load_checkpoint(folder / BEST).model)
     trained = Trained(model.eval(), settings.model, data.train.classes, data.preprocessing, meta)
-    evaluation = evaluate(trained, data.test, settings.workers)
+    with np.errstate(over="ignore", invalid="ignore"):  # the error explains it better
+        evaluation = evaluate(trained, data.test, settings.workers)
+    if not math.isfinite(evaluation.loss):
+        raise NonFiniteError(
+            "train", f"the test loss is {evaluation.loss}", {"lr": settings.lr},
+            "look at the test data, lower the learning rate",
+        )  # fmt: skip
     figures = {
         "test_accuracy": evaluation.accuracy,
         "test_loss": evaluation.loss,

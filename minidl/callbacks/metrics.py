@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 from minidl.callbacks.callback import Callback
 from minidl.io.atomic import as_path, write_atomically
@@ -42,10 +43,15 @@ class Metrics(Callback):
         write_atomically(self.path, text.encode(), "Metrics")
 
 
-def to_json(metrics: dict) -> str:
-    return json.dumps(
-        {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in metrics.items()
-        }
-    )
+def to_json(value: Any, **options: Any) -> str:
+    """Strict JSON; options are those of json.dumps."""
+    return json.dumps(without_nonfinite(value), allow_nan=False, **options)
+
+
+def without_nonfinite(value: Any) -> Any:
+    """The same lists and dicts, with None for each NaN and infinity."""
+    if isinstance(value, dict):
+        return {name: without_nonfinite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nonfinite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Stop when the loss or a gradient is no longer a number, and say where it came from."""
+"""Stop when a result of training is no longer a number, and say where it came from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class StopOnNaN(Callback):
     """Raise NonFiniteError for a NaN or infinite loss or gradient, before it reaches the weights.
 
     For a loss, the batch is run again with the same random numbers, watching each module, to name
-    the first one whose output is not finite although its inputs are.
+    the first one whose output is not finite although its inputs are. After an epoch, the weights,
+    the buffers and the validation loss are looked at: no batch follows the last step to show what
+    it did.
 
     >>> callback = minidl.callbacks.StopOnNaN()
     """
@@ -49,6 +51,16 @@ class StopOnNaN(Callback):
             rule = f"the loss is finite, but not its gradient by {first_of(bad)}"
             self.fail(run, rule, "look for a root, power or logarithm at 0")
 
+    def on_epoch_end(self, run) -> None:
+        cause = find_bad_state(run.model)
+        value = run.metrics.get("val_loss", 0.0)
+        if cause is None and not math.isfinite(value):
+            rule = f"the validation loss is {value}; training loss, weights and buffers are finite"
+            cause = rule, f"look at the validation data, {SMALLER_STEPS}"
+        if cause is not None:
+            details = {"epoch": run.epoch, "step": run.step, "lr": run.lr}
+            raise NonFiniteError("fit", cause[0], details, cause[1])
+
     def fail(self, run, rule: str, hint: str) -> None:
         lr = run.optimizer.param_groups[0]["lr"]
         raise NonFiniteError(
@@ -61,12 +73,9 @@ SMALLER_STEPS = "lower the learning rate, or clip gradients (callbacks.ClipGradi
 
 def find_cause(model: Module, x: Any, loss: Any, labels: Any) -> tuple[str, str]:
     """What made the loss non-finite, and what to do about it."""
-    bad = [name for name, p in model.named_parameters() if not is_finite(p)]
-    if bad:
-        return f"an earlier step left NaN or inf in {first_of(bad)}", SMALLER_STEPS
-    bad = [name for name, buffer in model.named_buffers() if not is_finite(buffer)]
-    if bad:
-        return f"NaN or inf is in the buffer {bad[0]}", "look at the data of the steps before"
+    cause = find_bad_state(model)
+    if cause is not None:
+        return cause
     if not is_finite(x):
         return "the input batch holds NaN or inf", "look at the data and their normalisation"
     if not is_finite(labels):
@@ -78,6 +87,17 @@ def find_cause(model: Module, x: Any, loss: Any, labels: Any) -> tuple[str, str]
         if not math.isfinite(loss(y, labels).item()):
             return f"the model's output is finite, {type_name(loss)} makes it so", SMALLER_STEPS
     return "it was finite when the batch was run again", "is something random in the model?"
+
+
+def find_bad_state(model: Module) -> tuple[str, str] | None:
+    """Which parameters or buffer are not finite, and what to do about it; None if all are."""
+    bad = [name for name, p in model.named_parameters() if not is_finite(p)]
+    if bad:
+        return f"a step left NaN or inf in {first_of(bad)}", SMALLER_STEPS
+    bad = [name for name, buffer in model.named_buffers() if not is_finite(buffer)]
+    if bad:
+        return f"NaN or inf is in the buffer {bad[0]}", "look at the data of the steps before"
+    return None
 
 
 def first_nonfinite_module(model: Module, x: Any) -> tuple[str | None, Any]:

@@ -12,7 +12,7 @@ import minidl as library
 import models
 from apps.classify import warm_up
 from apps.classify.data import evaluation_loader, open_data, training_loader
-from apps.classify.options import from_command_line
+from apps.classify.options import OTHER_DATA, RECIPES, from_command_line
 from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn
 
 
@@ -110,10 +110,12 @@ def test_schedules(halves, tmp_path, schedule):
     assert result.exit_code == 0, result.output
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     rates = [json.loads(line)["lr"] for line in lines]
+    last = np.array([json.loads(line)["step"] for line in lines])
+    last = (last - 1) / last[-1]  # part of the run that was over before the epoch's last step
     expected = {
         "none": [0.02] * 3, "plateau": [0.02] * 3, "step": [0.02, 0.002, 0.0002],
         "exponential": [0.02, 0.02 * 0.01 ** (1 / 3), 0.02 * 0.01 ** (2 / 3)],
-        "cosine": [0.015, 0.005, 0],  # after the last step of the epoch
+        "cosine": list(0.01 * (1 + np.cos(np.pi * last))),
     }  # fmt: skip
     assert rates == pytest.approx(expected[schedule])
 
@@ -240,6 +242,28 @@ def test_version_and_help():
     for command in ("train", "evaluate", "predict", "data"):
         result = minidl(command, "--help")
         assert result.exit_code == 0 and "Usage" in result.output
+
+
+def test_help_tells_the_defaults():
+    lines = [line.split() for line in minidl("train", "--help").output.splitlines()]
+    for name, recipe in (RECIPES | {"other": OTHER_DATA}).items():
+        assert [name, str(recipe.epochs), str(recipe.batch_size), str(recipe.lr)] in lines
+
+
+def test_evaluate_prints_strict_json(trained, halves, tmp_path):
+    """Also for a network that answers NaN."""
+    checkpoint = library.io.load_checkpoint(trained / "checkpoint.safetensors")
+    model = models.build("lenet", **checkpoint.meta["model_arguments"])
+    model.load_state_dict(checkpoint.model)
+    model.classifier[-1].bias.data[:] = np.nan
+    path = tmp_path / "spoiled.safetensors"
+    library.io.save_checkpoint(path, model, meta=checkpoint.meta)
+    result = minidl("evaluate", path, "--data", halves, "--json")
+    assert result.exit_code == 0, result.output
+    assert last_json(result.output)["test_loss"] is None
+    result = minidl("predict", path, next((halves / "test" / "top").iterdir()), "--json")
+    assert result.exit_code == 0, result.output
+    assert last_json(result.output)["predictions"][0]["top"][0]["probability"] is None
 
 
 def test_data_list():

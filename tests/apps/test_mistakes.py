@@ -7,11 +7,12 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import minidl as library
-from tests.apps.conftest import NAMES, minidl, spawn
+from tests.apps.conftest import NAMES, minidl, picture, spawn
 
 
 def refused(result, *says, code=2):
@@ -259,6 +260,20 @@ def test_diverging_loss_names_the_module(halves, tmp_path):
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
     assert "the loss is" in result.output and "LeNet5" in result.output
+
+
+@pytest.mark.parametrize("n, says", [(12, "the validation loss is nan"), (1, "the test loss is")])
+def test_divergence_in_the_last_step_is_no_success(tmp_path, n, says):
+    """The weights are finite, what they give is not; of 3 pictures none is held out."""
+    rng = np.random.default_rng(0)
+    for name in NAMES:
+        for split, count in (("train", n), ("test", 3)):
+            (tmp_path / "few" / split / name).mkdir(parents=True)
+            for i in range(count):
+                picture(name, rng).save(tmp_path / "few" / split / name / f"{i}.png")
+    result = minidl("train", "lenet", "--data", tmp_path / "few", "--epochs", 1, "--lr", "1e30",
+                    "--batch-size", 64, "--output", tmp_path / "run")  # fmt: skip
+    refused(result, says, "lower the learning rate")
 
 
 def test_unknown_data_to_fetch():

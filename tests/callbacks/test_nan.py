@@ -97,7 +97,7 @@ def test_nan_in_parameters():
         model.classifier.bias.data[1] = np.nan
 
     message = nan_error(Net(), before=spoil)
-    assert "an earlier step left NaN or inf in features.0.weight, classifier.bias" in message
+    assert "a step left NaN or inf in features.0.weight, classifier.bias" in message
 
 
 def test_nan_in_a_buffer():
@@ -141,6 +141,43 @@ def test_diverging_run_stops_with_the_weights_named():
     with pytest.raises(NonFiniteError, match="lower the learning rate"):
         minidl.fit(model, regression_batches(), nn.MSELoss(), optimizer, 20,
                    callbacks=[callbacks.StopOnNaN()])  # fmt: skip
+
+
+def fit_one_step(model, *chosen, validation=None):
+    """What the error says when the only step, after which no loss is computed, did the damage."""
+    x, labels = next(iter(make_loader()))
+    optimizer = optim.SGD(model.parameters(), lr=0.5)
+    with pytest.raises(NonFiniteError) as caught:
+        minidl.fit(model, [(x, labels)], nn.CrossEntropyLoss(), optimizer, 1, validation,
+                   callbacks=[*chosen, callbacks.StopOnNaN()])  # fmt: skip
+    return str(caught.value)
+
+
+def test_nan_from_the_last_step(tmp_path):
+    class Spoil(callbacks.Callback):
+        def on_step_end(self, run):
+            run.model.classifier.bias.data[1] = np.nan
+
+    message = fit_one_step(Net(), Spoil(), callbacks.Checkpoint(tmp_path))
+    assert "a step left NaN or inf in classifier.bias" in message
+    assert "step   1" in message and "lr     0.5" in message
+    assert not list(tmp_path.iterdir())  # such weights are not saved
+
+
+def test_nan_in_a_buffer_from_the_last_step():
+    class Spoil(callbacks.Callback):
+        def on_step_end(self, run):
+            run.model[1].running_var.data[0] = np.inf
+
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Linear(12, 3))
+    assert "in the buffer 1.running_var" in fit_one_step(model, Spoil())
+
+
+def test_nan_in_the_validation_loss():
+    x = minidl.ones(2, 1, 3, 4)
+    x.data[1, 0, 2, 3] = np.nan
+    message = fit_one_step(Net(), validation=[(x, minidl.tensor([0, 1]))])
+    assert "the validation loss is nan" in message and "look at the validation data" in message
 
 
 def test_tensor_inputs_in_containers():
