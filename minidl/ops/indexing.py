@@ -163,13 +163,13 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     Args:
         input: any shape.
         dim: the dimension that index looks into.
-        index: ints; as many dimensions as input, and no larger except along dim.
+        index: ints >= 0; as many dimensions as input, and no larger except along dim.
 
     Returns:
         index's shape.
 
     Raises:
-        BoundsError: an index is outside of the dimension.
+        BoundsError: an index is negative (PyTorch's rule) or outside of the dimension.
         ShapeError, DtypeError: index does not fit.
 
     >>> minidl.gather(minidl.tensor([[1, 2], [3, 4]]), 1, minidl.tensor([[1], [0]]))
@@ -186,7 +186,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             "gather", "index has input's dimensions and is no larger, except along dim",
             {"input": input, "index": index, "dim": dim},
         )  # fmt: skip
-    check_bounds("gather", index.data, sizes[axis])
+    check_bounds("gather", index.data, sizes[axis], lowest=0)
     places = list(array_module(input.data).ogrid[tuple(slice(size) for size in wanted)])
     places[axis] = index.data
     return Take(tuple(places)).apply(input)
@@ -303,13 +303,16 @@ def misfit(op: str, part: Any, shape: tuple, axis: int) -> MinidlError | None:
     return None
 
 
-def check_bounds(op: str, index: Any, size: int, where: str = "") -> None:
-    """Every index is from -size to size - 1."""
-    outside = index[(index < -size) | (index >= size)]
+def check_bounds(
+    op: str, index: Any, size: int, where: str = " of the dimension", lowest: int | None = None
+) -> None:
+    """Every index is from `lowest` (by default -size) to size - 1."""
+    lowest = -size if lowest is None else lowest
+    outside = index[(index < lowest) | (index >= size)]
     if outside.size:
         raise BoundsError(
             op, f"index {outside.flat[0]} is outside{where}, which has size {size}",
-            hint=f"indices run from {-size} to {size - 1}" if size else "the tensor is empty",
+            hint=f"indices run from {lowest} to {size - 1}" if size else "the tensor is empty",
         )  # fmt: skip
 
 

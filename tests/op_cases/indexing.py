@@ -66,5 +66,7 @@ BAD_CASES = [
     BadCase("index_select", "2d", lambda: index_select(m, 1, m), ShapeError, ["1 dimension"]),
     BadCase("gather", "floats", lambda: gather(m, 0, ones(1, 1)), DtypeError, ["ints"]),
     BadCase("gather", "shape", lambda: gather(m, 0, tensor([0])), ShapeError, ["(1,)"]),
-    BadCase("gather", "bounds", lambda: gather(m, 0, tensor([[3]])), BoundsError, ["index 3"]),
+    BadCase("gather", "bounds", lambda: gather(m, 0, tensor([[3]])), BoundsError,
+            ["index 3 is outside of the dimension, which has size 3", "from 0 to 2"]),
+    BadCase("gather", "negative", lambda: gather(m, 0, tensor([[-1]])), BoundsError, ["index -1"]),
 ]  # fmt: skip
