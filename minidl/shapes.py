@@ -180,6 +180,12 @@ def reduced_dims(op: str, dim: Any, ndim: int) -> tuple[int, ...]:
     return normalize_dims(op, None if nothing_named else dim, ndim)
 
 
+def check_flag(op: str, name: str, value: Any) -> None:
+    """A switch is a bool: the text "False" would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(op, f"{name} is a bool", {name: value})
+
+
 def check_keepdim(op: str, keepdim: Any) -> None:
     """keepdim is a bool: x.sum(0, 1) says that two dimensions are one tuple."""
     if not isinstance(keepdim, bool | np.bool_):

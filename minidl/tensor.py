@@ -20,7 +20,7 @@ import numpy as np
 
 from minidl.device import array_module, device_of, to_device
 from minidl.errors import DtypeError, GraphError, ShapeError
-from minidl.shapes import normalize_dim
+from minidl.shapes import check_flag, normalize_dim
 from minidl.tensor_methods import TensorMethods
 from minidl.tensor_operators import TensorOperators
 
@@ -31,7 +31,8 @@ class Tensor(TensorOperators, TensorMethods):
     Args:
         data: NumPy or CuPy array, kept without a copy.
         requires_grad: compute a gradient for this tensor in backward.
-        grad_fn: the Function it is output number `output_index` of, None for a leaf.
+        grad_fn: the Function that made it, None for a leaf.
+        output_index: which of that Function's outputs it is.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Tensor(TensorOperators, TensorMethods):
 
     def set_requires_grad(self, requires_grad: bool) -> None:
         """Set requires_grad; `x.requires_grad = True` comes here."""
+        check_flag("requires_grad", "requires_grad", requires_grad)
         if self.grad_fn is not None and not requires_grad:
             raise GraphError(
                 "requires_grad",
@@ -137,6 +139,7 @@ class Tensor(TensorOperators, TensorMethods):
         Raises:
             GraphError: nothing was recorded, or the graph was freed by an earlier backward.
             ShapeError: `gradient` is missing or has another shape.
+            ArgumentError: retain_graph is not a bool.
 
         >>> w = minidl.tensor([2.0, 3.0], requires_grad=True)
         >>> (w * w).sum().backward()
@@ -145,6 +148,7 @@ class Tensor(TensorOperators, TensorMethods):
         """
         from minidl.backward import backward
 
+        check_flag("backward", "retain_graph", retain_graph)
         if not self.requires_grad:
             raise GraphError(
                 "backward",

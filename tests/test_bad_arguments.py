@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl.errors import MinidlError
+from minidl.errors import ArgumentError, MinidlError
+from minidl.nn import functional as F
 
 MODULES = [
     "arithmetic", "casting", "comparison", "elementary", "extremes", "flip", "indexing", "inplace",
@@ -59,3 +60,32 @@ def test_nonsense_gets_an_error_of_minidl(name):
                 operation(*arguments)
             except MinidlError as error:
                 assert str(error).count(": ") >= 1
+
+
+picture, ones = minidl.ones(2, 3, 4, 4), minidl.ones(3)
+FLAGS = {
+    "max_pool2d: ceil_mode": lambda flag: F.max_pool2d(picture, 2, ceil_mode=flag),
+    "max_pool2d: return_indices": lambda flag: F.max_pool2d(picture, 2, return_indices=flag),
+    "avg_pool2d: ceil_mode": lambda flag: F.avg_pool2d(picture, 2, ceil_mode=flag),
+    "avg_pool2d: count_include_pad": lambda flag: F.avg_pool2d(picture, 2, count_include_pad=flag),
+    "dropout: training": lambda flag: F.dropout(picture, training=flag),
+    "dropout2d: training": lambda flag: F.dropout2d(picture, training=flag),
+    "batch_norm: training": lambda flag: F.batch_norm(picture, ones, ones, training=flag),
+    "instance_norm: use_input_stats": lambda flag: F.instance_norm(
+        picture, ones, ones, use_input_stats=flag
+    ),
+    "requires_grad: requires_grad": lambda flag: minidl.ones(3).requires_grad_(flag),
+    "backward: retain_graph": lambda flag: minidl.ones(1, requires_grad=True).backward(
+        retain_graph=flag
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_a_flag_is_a_bool(name):
+    """The text "False" is true for Python, and an int is a slip of position."""
+    for flag in ("False", 2, None):
+        with pytest.raises(ArgumentError, match=f"^{name} is a bool"):
+            FLAGS[name](flag)
+    for flag in (True, np.bool_(False)):
+        FLAGS[name](flag)

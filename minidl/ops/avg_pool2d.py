@@ -20,6 +20,7 @@ from minidl import kernels
 from minidl.errors import ArgumentError
 from minidl.function import Function
 from minidl.ops.pooling import check_pooling, pooled_size
+from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 
 
@@ -67,7 +68,8 @@ def avg_pool2d(
 
     Raises:
         ShapeError: the input is not 4-d, or the window does not fit.
-        ArgumentError: kernel_size, stride, padding or divisor_override is out of range.
+        ArgumentError: kernel_size, stride, padding or divisor_override is out of range, or a flag
+            is not a bool.
         DtypeError: not floating point.
 
     >>> x = minidl.tensor([[[[1.0, 5.0, 2.0, 0.0], [3.0, 3.0, 8.0, 6.0]]]])
@@ -77,6 +79,7 @@ def avg_pool2d(
     op = "avg_pool2d"
     kernel, stride, padding = check_pooling(op, input, kernel_size, stride, padding)
     output_size = pooled_size(op, input, kernel, stride, padding, (1, 1), ceil_mode)
+    check_flag(op, "count_include_pad", count_include_pad)
     axes = []
     for i in (0, 1):
         size = input.data.shape[2 + i]

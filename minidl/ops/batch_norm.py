@@ -29,7 +29,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.inplace import check_writeable
-from minidl.shapes import check_floating, check_tensor
+from minidl.shapes import check_flag, check_floating, check_tensor
 from minidl.tensor import Tensor
 
 
@@ -109,7 +109,8 @@ def batch_norm(
 
     Raises:
         ShapeError: a vector is not (C,), or training on a single value per channel.
-        ArgumentError: evaluation without running statistics, momentum or eps out of range.
+        ArgumentError: evaluation without running statistics, momentum or eps out of range, or
+            training is not a bool.
         DtypeError: not floating point, or of different dtypes.
 
     >>> x = minidl.tensor([[1.0], [3.0]])
@@ -119,6 +120,7 @@ def batch_norm(
     """
     check_arguments("batch_norm", input, running_mean, running_var, weight, bias, eps)
     check_momentum("batch_norm", momentum)
+    check_flag("batch_norm", "training", training)
     if training and math.prod(input.data.shape[2:]) * input.data.shape[0] < 2:
         raise ShapeError(
             "batch_norm",

@@ -25,7 +25,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.random import next_counters
-from minidl.shapes import check_floating, check_tensor
+from minidl.shapes import check_flag, check_floating, check_tensor
 from minidl.tensor import Tensor
 
 
@@ -63,14 +63,14 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         The shape of input.
 
     Raises:
-        ArgumentError: p is not a number from 0 to 1.
+        ArgumentError: p is not a number from 0 to 1, or training not a bool.
         DtypeError: input is not floating point.
 
     >>> y = minidl.nn.functional.dropout(minidl.ones(10000), p=0.2)
     >>> sorted(set(y.tolist())), 0.95 < float(y.sum()) / 10000 < 1.05
     ([0.0, 1.25], True)
     """
-    check_arguments("dropout", input, p)
+    check_arguments("dropout", input, p, training)
     if not training or p == 0:
         return input
     return Dropout(p).apply(input)
@@ -97,7 +97,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     >>> float(y.sum())
     0.0
     """
-    check_arguments("dropout2d", input, p)
+    check_arguments("dropout2d", input, p, training)
     if input.data.ndim != 4:
         raise ShapeError("dropout2d", "input has 4 dimensions (N, C, H, W)", {"input": input})
     if not training or p == 0:
@@ -107,8 +107,9 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     return input * Dropout(p).apply(ones)
 
 
-def check_arguments(op: str, input: Any, p: Any) -> None:
+def check_arguments(op: str, input: Any, p: Any, training: Any) -> None:
     check_tensor(op, input=input)
+    check_flag(op, "training", training)
     check_floating(op, input=input)
     if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
         raise ArgumentError(op, "p is a probability, from 0 to 1", {"p": p})

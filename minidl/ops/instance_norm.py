@@ -25,6 +25,7 @@ from minidl.ops.batch_norm import (
     check_running,
     fill_affine,
 )
+from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 
 
@@ -68,6 +69,7 @@ def instance_norm(
     """
     check_arguments("instance_norm", input, running_mean, running_var, weight, bias, eps)
     check_momentum("instance_norm", momentum)
+    check_flag("instance_norm", "use_input_stats", use_input_stats)
     if use_input_stats and math.prod(input.data.shape[2:]) < 2:
         raise ShapeError(
             "instance_norm",

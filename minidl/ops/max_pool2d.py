@@ -17,7 +17,7 @@ from minidl import kernels
 from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.ops.pooling import check_pooling, pooled_size
-from minidl.shapes import pair
+from minidl.shapes import check_flag, pair
 from minidl.tensor import Tensor
 
 
@@ -70,7 +70,8 @@ def max_pool2d(
 
     Raises:
         ShapeError: the input is not 4-d, or a window does not fit or sees nothing but padding.
-        ArgumentError: kernel_size, stride, padding or dilation is out of range.
+        ArgumentError: kernel_size, stride, padding or dilation is out of range, or a flag is not
+            a bool.
         DtypeError: not floating point.
 
     >>> x = minidl.tensor([[[[1.0, 5.0, 2.0, 0.0], [3.0, 4.0, 8.0, 7.0]]]])
@@ -81,6 +82,7 @@ def max_pool2d(
     kernel, stride, padding = check_pooling(op, input, kernel_size, stride, padding)
     dilation = pair(op, "dilation", dilation, minimum=1)
     output_size = pooled_size(op, input, kernel, stride, padding, dilation, ceil_mode)
+    check_flag(op, "return_indices", return_indices)
     if padding != (0, 0) and dilation != (1, 1):
         check_sees_picture(input, stride, padding, dilation, output_size)
     return MaxPool2d(kernel, stride, padding, dilation, output_size, return_indices).apply(input)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.errors import ArgumentError, ShapeError
-from minidl.shapes import check_floating, check_ndim, check_tensor, pair, window_output
+from minidl.shapes import check_flag, check_floating, check_ndim, check_tensor, pair, window_output
 from minidl.tensor import Tensor
 
 
@@ -37,8 +37,10 @@ def pooled_size(
     """(OH, OW) of a pooling.
 
     Raises:
+        ArgumentError: ceil_mode is not a bool.
         ShapeError: the window does not fit into the padded picture.
     """
+    check_flag(op, "ceil_mode", ceil)
     sizes = []
     for i, axis in ((0, "height"), (1, "width")):
         size = input.data.shape[2 + i]
