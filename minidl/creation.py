@@ -10,7 +10,7 @@ from minidl.device import array_module, import_cupy, to_device
 from minidl.dtypes import resolve_dtype
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.random import generator
-from minidl.shapes import check_size
+from minidl.shapes import check_size, is_int
 from minidl.tensor import Tensor, check_differentiable
 
 
@@ -225,6 +225,38 @@ def arange(*bounds: float, dtype: Any = None) -> Tensor:
     return Tensor(np.arange(*bounds).astype(resolve_dtype("arange", dtype)))
 
 
+def linspace(start: float, end: float, steps: int, dtype: Any = np.float32) -> Tensor:
+    """`steps` evenly spaced values from start up to, and including, end.
+
+    Raises:
+        ArgumentError: steps is not an int >= 0, or start or end not a finite number.
+
+    >>> minidl.linspace(0, 1, 5)
+    tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    if not all(isinstance(b, int | float | np.number) and abs(b) < np.inf for b in (start, end)):
+        raise ArgumentError(
+            "linspace", "start and end are finite numbers", {"start": start, "end": end}
+        )
+    (steps,) = check_shape("linspace", (steps,), np.float64)
+    return Tensor(np.linspace(start, end, steps).astype(resolve_dtype("linspace", dtype)))
+
+
+def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
+    """The identity matrix (n, n), or (n, m) with ones where row and column are equal.
+
+    Raises:
+        ArgumentError: n or m is not an int >= 0.
+
+    >>> minidl.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    dtype = resolve_dtype("eye", dtype)
+    n, m = check_shape("eye", (n, n if m is None else m), dtype)
+    return Tensor(np.eye(n, m, dtype=dtype))
+
+
 def randn(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Normal values of mean 0 and standard deviation 1 from minidl's generator.
 
@@ -253,6 +285,41 @@ def rand(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> T
     """
     array = generator().random(check_shape("rand", shape, np.float64))
     return leaf(np.asarray(array, resolve_dtype("rand", dtype)), requires_grad)
+
+
+def randint(low: int, high: int, size: tuple, dtype: Any = np.int64) -> Tensor:
+    """Whole numbers uniform in [low, high) from minidl's generator.
+
+    Raises:
+        ArgumentError: low or high is not an int of 64 bits, or low is not below high.
+
+    >>> minidl.randint(3, 4, (2,))
+    tensor([3, 3])
+    """
+    if not is_int(low) or not is_int(high) or not -(2**63) <= low < high <= 2**63 - 1:
+        raise ArgumentError("randint", "expects ints low < high", {"low": low, "high": high})
+    array = generator().integers(low, high, check_shape("randint", (size,), np.int64))
+    return Tensor(np.asarray(array, resolve_dtype("randint", dtype)))
+
+
+def randperm(n: int) -> Tensor:
+    """The numbers 0 to n - 1 (int64) in random order, from minidl's generator.
+
+    Raises:
+        ArgumentError: n is not an int >= 0.
+
+    >>> sorted(minidl.randperm(4).tolist())
+    [0, 1, 2, 3]
+    """
+    (n,) = check_shape("randperm", (n,), np.int64)
+    return Tensor(generator().permutation(n))
+
+
+def full_like(x: Tensor, fill_value: float) -> Tensor:
+    """One number in x's shape, dtype, device and memory layout."""
+    y = empty_like(x)
+    y.fill_(fill_value)
+    return y
 
 
 def empty_like(x: Tensor) -> Tensor:
