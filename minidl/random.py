@@ -35,7 +35,13 @@ state = RandomState(0)
 
 
 def manual_seed(seed: int) -> None:
-    """Start all random numbers afresh from a seed (an int from 0 to 2^63 - 1).
+    """Start all random numbers afresh.
+
+    Args:
+        seed: an int from 0 to 2^63 - 1.
+
+    Raises:
+        ArgumentError: anything else.
 
     >>> minidl.manual_seed(1); a = minidl.randn(3); minidl.manual_seed(1)
     >>> bool((a == minidl.randn(3)).all())

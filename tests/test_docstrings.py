@@ -54,14 +54,20 @@ def test_docstring_matches_signature(name, thing):
     assert summary.rstrip().endswith((".", ":")) or "->" in summary, f"{name}: no summary sentence"
     described = documented_arguments(text)
     if described:
-        missing = described - set(parameters(thing))
-        assert not missing, f"{name}: describes {missing}, which the signature lacks"
+        taken = parameters(thing)
+        extra = described - set(taken)
+        assert not extra, f"{name}: describes {extra}, which the signature lacks"
+        missing = {p for p, kind in taken.items() if kind not in COLLECTING} - described
+        assert not missing, f"{name}: does not describe {missing}"
+
+
+COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # *sizes, **options
 
 
 def parameters(thing):
-    """Argument names; of a class, those of __init__ (Functions and exceptions have their own)."""
+    """Argument names and their kinds; of a class, those of __init__ (exceptions have their own)."""
     signature = inspect.signature(thing.__init__ if inspect.isclass(thing) else thing)
-    return [parameter for parameter in signature.parameters if parameter != "self"]
+    return {name: p.kind for name, p in signature.parameters.items() if name != "self"}
 
 
 def documented_arguments(text):

@@ -20,6 +20,15 @@ WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # letters and digits; "it's" is
 def tokenize(text: str) -> list[str]:
     """The words of a text in lower case; punctuation is left out.
 
+    Args:
+        text: any text.
+
+    Returns:
+        Its words, in order.
+
+    Raises:
+        ArgumentError: not a str.
+
     >>> minidl.data.tokenize("It's a flower, with 5 petals.")
     ["it's", 'a', 'flower', 'with', '5', 'petals']
     """

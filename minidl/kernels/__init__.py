@@ -57,10 +57,16 @@ def load(folder: str, op: str, dtype: Any) -> ModuleType:
 
 
 class use_cpu_kernels:
-    """Choose the CPU kernel set: "numba" (the default) or "reference".
+    """Choose the CPU kernel set.
 
     Works as a statement and as a context manager; the environment variable MINIDL_CPU_KERNELS
     chooses at the start. The choice holds for the whole process.
+
+    Args:
+        name: "numba" (the default) or "reference", plain NumPy.
+
+    Raises:
+        ArgumentError: no such kernel set.
 
     >>> with minidl.use_cpu_kernels("reference"):
     ...     y = minidl.ones(1, 1, 4, 4).relu()

@@ -64,7 +64,17 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight with at least 2 dimensions."""
+    """(fan_in, fan_out) of a weight with at least 2 dimensions.
+
+    Args:
+        tensor: (out, in, *kernel).
+
+    Returns:
+        Two ints.
+
+    Raises:
+        ShapeError: tensor has fewer than 2 dimensions.
+    """
     check_weight("fans", tensor)
     if tensor.data.ndim < 2:
         raise ShapeError("fans", "a weight has at least 2 dimensions", {"tensor": tensor})
@@ -76,7 +86,18 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Values uniform in [a, b)."""
+    """Values uniform in [a, b).
+
+    Args:
+        tensor: floating point, any shape.
+        a, b: the ends of the interval, a <= b.
+
+    Returns:
+        tensor.
+
+    Raises:
+        ArgumentError: b is less than a, or b - a is not finite.
+    """
     check_weight("uniform_", tensor)
     check_numbers("uniform_", a=a, b=b)
     if not (a <= b and b - a < math.inf):
@@ -85,7 +106,19 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Normal values of the given mean and standard deviation."""
+    """Normal values of the given mean and standard deviation.
+
+    Args:
+        tensor: floating point, any shape.
+        mean: of the distribution.
+        std: its standard deviation, at least 0.
+
+    Returns:
+        tensor.
+
+    Raises:
+        ArgumentError: std is negative or not finite.
+    """
     check_weight("normal_", tensor)
     check_normal("normal_", mean, std)
     return write(tensor, generator().normal(mean, std, tensor.data.shape))
@@ -97,6 +130,18 @@ def trunc_normal_(
     """Normal values, those outside of [a, b] drawn again; a and b are not multiples of std.
 
     [a, b] must hold at least a thousandth of the distribution.
+
+    Args:
+        tensor: floating point, any shape.
+        mean: of the normal distribution.
+        std: its standard deviation, above 0.
+        a, b: the smallest and largest value.
+
+    Returns:
+        tensor.
+
+    Raises:
+        ArgumentError: [a, b] holds less of the distribution.
     """
     check_weight("trunc_normal_", tensor)
     check_normal("trunc_normal_", mean, std)
@@ -120,7 +165,15 @@ def inside_probability(a: float, b: float) -> float:
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """One value everywhere."""
+    """One value everywhere.
+
+    Args:
+        tensor: floating point, any shape.
+        val: the value.
+
+    Returns:
+        tensor.
+    """
     check_weight("constant_", tensor)
     check_numbers("constant_", val=val)
     tensor.data[...] = val
@@ -128,12 +181,26 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """1 everywhere."""
+    """1 everywhere.
+
+    Args:
+        tensor: floating point, any shape.
+
+    Returns:
+        tensor.
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """0 everywhere."""
+    """0 everywhere.
+
+    Args:
+        tensor: floating point, any shape.
+
+    Returns:
+        tensor.
+    """
     return constant_(tensor, 0.0)
 
 
@@ -141,14 +208,36 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Uniform in +-gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16)."""
+    """Uniform in +-gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16).
+
+    Args:
+        tensor: the weight, of at least 2 dimensions.
+        gain: of the nonlinearity that follows; see calculate_gain.
+
+    Returns:
+        tensor.
+
+    Raises:
+        ShapeError: tensor has fewer than 2 dimensions.
+    """
     check_numbers("xavier_uniform_", gain=gain)
     bound = gain * math.sqrt(6 / max(1, sum(fans(tensor))))
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Normal of standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """Normal of standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    Args:
+        tensor: the weight, of at least 2 dimensions.
+        gain: of the nonlinearity that follows; see calculate_gain.
+
+    Returns:
+        tensor.
+
+    Raises:
+        ShapeError: tensor has fewer than 2 dimensions.
+    """
     check_numbers("xavier_normal_", gain=gain)
     return normal_(tensor, 0.0, gain * math.sqrt(2 / max(1, sum(fans(tensor)))))
 
@@ -180,7 +269,18 @@ def kaiming_normal_(
 ) -> Tensor:
     """Normal of standard deviation gain / sqrt(fan) (He et al. 2015, equations 10 and 14).
 
-    Arguments as kaiming_uniform_.
+    Args:
+        tensor: the weight, of at least 2 dimensions.
+        a: the negative slope of the leaky_relu that follows; 0 is relu.
+        mode: "fan_in" keeps the size of activations, "fan_out" that of gradients.
+        nonlinearity: what follows; see calculate_gain.
+
+    Returns:
+        tensor.
+
+    Raises:
+        ArgumentError: no such mode or nonlinearity.
+        ShapeError: tensor has fewer than 2 dimensions.
     """
     return normal_(tensor, 0.0, kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
 
@@ -196,7 +296,17 @@ def kaiming_std(op: str, tensor: Tensor, a: float, mode: str, nonlinearity: str)
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity matrix: a linear layer starts by passing its input through."""
+    """The identity matrix: a linear layer starts by passing its input through.
+
+    Args:
+        tensor: a matrix; it need not be square.
+
+    Returns:
+        tensor.
+
+    Raises:
+        ShapeError: tensor does not have 2 dimensions.
+    """
     check_matrix("eye_", tensor)
     return write(tensor, np.eye(*tensor.data.shape))
 
@@ -237,6 +347,16 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
 
     Dimensions after the first count as one. Q of the QR decomposition of a normal matrix, columns
     signed like the diagonal of R, is uniform among such matrices (Saxe et al. 2014; Mezzadri 2007).
+
+    Args:
+        tensor: the weight, of at least 2 dimensions.
+        gain: the length of the rows (or columns).
+
+    Returns:
+        tensor.
+
+    Raises:
+        ShapeError: tensor has fewer than 2 dimensions.
     """
     check_weight("orthogonal_", tensor)
     check_numbers("orthogonal_", gain=gain)
@@ -255,6 +375,18 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01) -> Tensor:
     """Normal values of standard deviation std, a share `sparsity` of each column zero.
 
     Martens 2010, "Deep learning via Hessian-free optimization", section 5.
+
+    Args:
+        tensor: a matrix.
+        sparsity: the share of zeros, from 0 to 1.
+        std: standard deviation of the other values.
+
+    Returns:
+        tensor.
+
+    Raises:
+        ArgumentError: sparsity is not from 0 to 1.
+        ShapeError: tensor does not have 2 dimensions.
     """
     check_matrix("sparse_", tensor)
     check_normal("sparse_", 0.0, std)

@@ -78,7 +78,14 @@ def promote(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
 
 def is_operand(value: Any) -> bool:
-    """Whether a value can stand beside a Tensor in an expression."""
+    """Whether a value can stand beside a Tensor in an expression.
+
+    Args:
+        value: anything.
+
+    Returns:
+        True for Tensors, numbers, lists, and whatever has a dtype and a shape.
+    """
     if isinstance(value, Tensor | int | float | list | tuple):
         return True
     return hasattr(value, "dtype") and hasattr(value, "shape")
