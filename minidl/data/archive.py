@@ -235,6 +235,8 @@ class BoundedReader:
 
 def regular_members(tar: tarfile.TarFile, archive: ArchiveFiles) -> Iterator[tarfile.TarInfo]:
     """Files and folders of a tar. Links, devices and sparse files are refused."""
+    if tar.firstmember is None:
+        return  # empty: next() of Python 3.10 would try to seek back in a stream
     end = 0
     while (info := tar.next()) is not None:
         tar.members = []  # tarfile would keep every header in memory
