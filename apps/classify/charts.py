@@ -37,7 +37,8 @@ def line_chart(title: str, epochs: list[int], series: list[Series], form: Callab
     Returns:
         An <svg> element.
     """
-    values = [v for line in series for v in line.values if is_number(v)]
+    # Not "line": Python 3.12.1 then takes the function line() below for the variable.
+    values = [v for s in series for v in s.values if is_number(v)]
     if not values:
         return Markup('<p class="note">No values.</p>')
     ticks = nice_ticks(min(values), max(values))
