@@ -39,6 +39,22 @@ def test_a_leak_would_show():
     assert growth(held) > 1500
 
 
+def test_a_step_leaves_nothing_behind():
+    """Neither the graph nor a gradient outlives its step: one matrix here is 40,000 bytes."""
+    w = minidl.randn(100, 100, requires_grad=True)
+    held = []
+    tracemalloc.start()
+    try:
+        for _ in range(25):
+            w.grad = None
+            ((w @ w).exp() * 0).sum().backward()
+            gc.collect()  # also empties Python's lists of tuples to use again
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert growth(held[4:]) < 1000
+
+
 def test_training_and_saving_stay_flat(tmp_path):
     """30 epochs add their entries in the history: one batch kept per epoch would be twice that."""
     watch = Watch()
