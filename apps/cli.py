@@ -1,4 +1,4 @@
-"""Where the command `minidl` starts. The commands themselves are in commands.py.
+"""Where the command `minidl` starts. The commands themselves are in apps/commands.
 
 Importing them takes a few tenths of a second, so that happens here, where Ctrl-C is answered.
 """

@@ -1,0 +1,10 @@
+"""The commands of `minidl`, a file for each group. Each checks its options, calls one function of
+apps, prints.
+
+Imports that take long are inside the commands, so that `minidl --help` answers at once.
+"""
+
+from apps.commands import data, evaluate, train
+from apps.commands.app import app
+
+__all__ = ["app", "data", "evaluate", "train"]

@@ -1,0 +1,1 @@
+"""ONNX: networks as files that other runtimes execute, and theirs as Modules."""
