@@ -23,7 +23,8 @@ from minidl.errors import DataError
 
 VALIDATION_SHARE = 0.1  # of the training set, but not more than
 VALIDATION_MOST = 5000  # pictures
-EVALUATION_BATCH = 256
+EVALUATION_BATCH = 256  # pictures in a batch that is only evaluated, but not more than
+EVALUATION_VALUES = 8 * 3 * 224 * 224  # numbers: VGG's first maps of 8 pictures take 100 MB
 
 
 @dataclass
@@ -122,5 +123,11 @@ def training_loader(data: Data, settings: Settings) -> DataLoader:
 
 
 def evaluation_loader(dataset: Dataset, preprocessing: Any, workers: int = 1) -> DataLoader:
-    """The pictures in order, as they are."""
-    return DataLoader(dataset, EVALUATION_BATCH, preprocessing, num_workers=workers)
+    """The pictures in order, as they are. Large pictures come in small batches."""
+    batch = evaluation_batch(preprocessing(dataset[0][0])) if len(dataset) else 1
+    return DataLoader(dataset, batch, preprocessing, num_workers=workers)
+
+
+def evaluation_batch(picture: Any) -> int:
+    """How many pictures of this shape go through a network at once."""
+    return max(1, min(EVALUATION_BATCH, EVALUATION_VALUES // picture.size))
