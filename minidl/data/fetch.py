@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from minidl.data.cache import cache_folder
+from minidl.data.download import DownloadError, download
 from minidl.errors import DataError, nearest
-
-CONNECT_TIMEOUT, READ_TIMEOUT = 5, 30  # seconds; without a network the answer comes at once
 
 
 @dataclass(frozen=True)
@@ -139,89 +137,23 @@ def fetch(name: str, folder: str | Path | None = None, progress: bool = True) ->
     target = Path(folder) if folder is not None else cache_folder() / name
     for file, sha256 in source.files.items():
         if not (target / file).is_file():
-            download(source, file, sha256, target, progress)
+            download_one(source, file, sha256, target, progress)
     return target
 
 
-def download(source: Source, file: str, sha256: str, target: Path, progress: bool) -> None:
+def download_one(source: Source, file: str, sha256: str, target: Path, progress: bool) -> None:
     """Get one file from the first mirror that has it."""
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("WARNING")
-    failures = {}
-    for mirror in source.mirrors:
-        bar = ProgressBar(f"{source.name}: {file}") if progress else None
-        try:
-            get = pooch.HTTPDownloader(
-                progressbar=bar or False, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
-            )
-            # Writes to another name, checks, and renames: the file is never there in part.
-            pooch.retrieve(mirror + file, f"sha256:{sha256}", file, target, downloader=get)
-            return
-        except requests.RequestException as error:
-            failures[mirror] = reason(error)
-        except ValueError:
-            failures[mirror] = "the content does not match its SHA-256"
-        except OSError as error:
-            raise DataError(
-                "fetch", f"cannot write ({error.strerror or error})", {"folder": str(target)}
-            ) from None
-        finally:
-            if bar is not None:
-                bar.close()
-    tried = "; ".join(f"{mirror}{file}: {why}" for mirror, why in failures.items())
-    raise DataError(
-        "fetch", f"{source.name} is not on this machine and could not be downloaded",
-        {"tried": tried, "sha256": sha256},
-        f"get {file} elsewhere and put it into {target}, or into a folder of your own: "
-        "--data-dir DIR, data_dir=, or $MINIDL_DATA",
-    )  # fmt: skip
-
-
-def reason(error: Exception) -> str:
-    """Why a download failed, in a few words."""
-    import requests
-
-    if isinstance(error, requests.HTTPError):
-        return f"HTTP status {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke off"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return type(error).__name__
-
-
-class ProgressBar:
-    """A rich progress bar with the methods that pooch calls (those of tqdm)."""
-
-    def __init__(self, text: str):
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self.progress = Progress(
-            "[progress.description]{task.description}", BarColumn(), DownloadColumn(),
-            TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
-        self.task = self.progress.add_task(text, total=None)
-        self.progress.start()
-
-    @property
-    def total(self) -> Any:
-        return self.progress.tasks[0].total
-
-    @total.setter
-    def total(self, total: int) -> None:
-        self.progress.update(self.task, total=total or None)
-
-    def update(self, count: int) -> None:
-        self.progress.advance(self.task, count)
-
-    def reset(self) -> None:
-        self.progress.update(self.task, completed=0)
-
-    def close(self) -> None:
-        self.progress.stop()
+    mirrors = [mirror + file for mirror in source.mirrors]
+    try:
+        download(mirrors, target / file, sha256, f"{source.name}: {file}", progress)
+    except DownloadError as error:
+        raise DataError(
+            "fetch", f"{source.name} is not on this machine and could not be downloaded",
+            {"tried": str(error), "sha256": sha256},
+            f"get {file} elsewhere and put it into {target}, or into a folder of your own: "
+            "--data-dir DIR, data_dir=, or $MINIDL_DATA",
+        ) from None  # fmt: skip
+    except OSError as error:
+        raise DataError(
+            "fetch", f"cannot write ({error.strerror or error})", {"folder": str(target)}
+        ) from None
