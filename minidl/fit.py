@@ -30,6 +30,7 @@ def fit(
     validation: Iterable | None = None,
     callbacks: Iterable[Callback] = (),
     resume: str | Path | None = None,
+    accumulate: int = 1,
 ) -> list[dict[str, Any]]:
     """Train a model: epochs passes over the loader's batches.
 
@@ -43,6 +44,10 @@ def fit(
                 value.backward()
                 optimizer.step()
 
+    accumulate=k takes a step after every k batches, with the gradient of all their examples
+    together: that of one batch k times as large, which may not fit into memory. Only batch norm
+    sees the difference.
+
     Training goes on after a loss of NaN, which soon makes all weights NaN, unless
     callbacks.StopOnNaN() is among the callbacks.
 
@@ -50,13 +55,15 @@ def fit(
         model: the Module to train; left in training mode.
         loader: gives batches (x, labels) each time it is iterated: a minidl.data.DataLoader, or
             a list of such pairs.
-        loss: (model(x), labels) -> scalar Tensor, the mean over the batch.
+        loss: (model(x), labels) -> scalar Tensor, the mean over the batch. Where the model returns
+            a tuple, as networks with auxiliary heads do, accuracy is that of its first element.
         optimizer: a minidl.optim.Optimizer that holds the model's parameters.
         epochs: how many passes in all, >= 0; a resumed run does what is left of them.
         validation: loader of held-out batches, evaluated after each epoch.
         callbacks: minidl.callbacks, see Callback for when they are called.
         resume: a checkpoint that callbacks.Checkpoint saved. The run goes on after the step at
             which it was saved and ends with the same weights, bit for bit, as if never stopped.
+        accumulate: batches per step, an int >= 1; the last step of an epoch may have fewer.
 
     Returns:
         The history: for each epoch a dict with epoch, step, loss, accuracy (where labels are
@@ -75,7 +82,8 @@ def fit(
     True
     """
     check_arguments(model, loader, loss, optimizer, epochs, validation)
-    run = Run(model, loader, loss, optimizer, epochs, validation, callbacks)
+    check_accumulate(accumulate, loader)
+    run = Run(model, loader, loss, optimizer, epochs, validation, callbacks, accumulate)
     if resume is not None:
         run.resume(resume)
     try:
@@ -87,11 +95,14 @@ def fit(
             for x, labels in run.batches():
                 run.x, run.labels = x, labels
                 run.notify("on_step_start")
-                optimizer.zero_grad()
+                if run.starts_step():
+                    optimizer.zero_grad()
                 run.y = model(x)
                 run.loss = check_loss("fit", loss(run.y, labels))
                 run.notify("on_loss")
-                run.loss.backward()
+                run.backward()
+                if not run.step_is_due():
+                    continue  # gradients of the next batch add to these
                 run.notify("on_gradients")
                 optimizer.step()
                 run.finish_step()
@@ -224,3 +235,13 @@ def check_arguments(model, loader, loss, optimizer, epochs, validation) -> None:
         )  # fmt: skip
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 0:
         raise ArgumentError("fit", "epochs is an int >= 0", {"epochs": epochs})
+
+
+def check_accumulate(accumulate: Any, loader: Any) -> None:
+    if not isinstance(accumulate, int) or isinstance(accumulate, bool) or accumulate < 1:
+        raise ArgumentError("fit", "accumulate is an int >= 1", {"accumulate": accumulate})
+    if accumulate > 1 and not hasattr(loader, "__len__"):
+        raise ArgumentError(
+            "fit", "to accumulate, the loader must say how many batches it has",
+            {"accumulate": accumulate, "loader": type(loader).__name__}, "define its __len__",
+        )  # fmt: skip

@@ -28,10 +28,10 @@ class Run:
         model, loader, loss_function, optimizer, epochs, validation: the arguments of fit.
         epoch: number of the epoch in progress (or just finished), counted from 1.
         step: steps taken in all epochs together.
-        batch: steps taken in this epoch.
+        batch: batches used in this epoch; of accumulate batches each step is made.
         x, labels: the current batch.
         y: the model's output for it.
-        loss: the loss Tensor of the batch; loss_value: the same as a float, after the step.
+        loss: the loss Tensor of the batch; loss_value: after the step, the mean over its examples.
         lr: learning rate of the last step, which a schedule may have changed since.
         totals: sums over this epoch so far, see Totals.
         metrics: of the last finished epoch; history: of all of them.
@@ -39,14 +39,16 @@ class Run:
         error: the exception that ended the run, for on_fit_end.
     """
 
-    def __init__(self, model, loader, loss, optimizer, epochs, validation, callbacks):
+    def __init__(self, model, loader, loss, optimizer, epochs, validation, callbacks, accumulate=1):
         self.model, self.loader, self.optimizer = model, loader, optimizer
         self.loss_function, self.epochs, self.validation = loss, epochs, validation
+        self.accumulate = accumulate
         self.callbacks = sorted(check_callbacks(callbacks), key=lambda callback: callback.order)
         self.epoch = self.step = self.batch = 0
         self.x = self.labels = self.y = self.loss = self.loss_value = None
         self.lr = optimizer.param_groups[0]["lr"]
         self.totals, self.validation_totals = Totals(), Totals()
+        self.step_totals, self.step_batches = Totals(), 0  # of the step in progress
         self.metrics: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
         self.stop = False
@@ -83,14 +85,41 @@ class Run:
         for batch in batches:
             yield check_batch("fit", batch)
 
+    def starts_step(self) -> bool:
+        """Whether the current batch is the first one of its step."""
+        return self.step_batches == 0
+
+    def backward(self) -> None:
+        """Compute the batch's gradients, and count it.
+
+        Where a step has several batches, p.grad becomes the sum over their examples.
+        """
+        loss = self.loss if self.accumulate == 1 else self.loss * len(self.labels)
+        loss.backward()
+        for totals in (self.totals, self.step_totals):
+            totals.add(self.loss.item(), self.y, self.labels)
+        self.batch += 1
+        self.step_batches += 1
+
+    def step_is_due(self) -> bool:
+        """Whether the batches so far make a step. If so, p.grad becomes the mean over examples."""
+        if self.accumulate == 1:
+            return True
+        if self.step_batches < self.accumulate and self.batch < len(self.loader):
+            return False
+        for group in self.optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.grad.data /= self.step_totals.count
+        return True
+
     def finish_step(self) -> None:
         """Count the step that was just taken. From here to the next step the run can be saved."""
-        self.loss_value = self.loss.item()
+        self.loss_value = self.step_totals.metrics()["loss"]
         self.lr = self.optimizer.param_groups[0]["lr"]
-        self.totals.add(self.loss_value, self.y, self.labels)
         self.totals.seconds = time.perf_counter() - self.started
+        self.step_totals, self.step_batches = Totals(), 0
         self.step += 1
-        self.batch += 1
         self.remember_position()
 
     def start_validation(self) -> Totals:
@@ -104,6 +133,11 @@ class Run:
         """Put the epoch's metrics together and get ready for the next."""
         if self.batch == 0:
             raise ArgumentError("fit", "loader gave no batch", {"loader": self.loader})
+        if self.step_batches:
+            raise ArgumentError(
+                "fit", "loader gave fewer batches than its length",
+                {"loader": self.loader, "len(loader)": len(self.loader), "batches": self.batch},
+            )  # fmt: skip
         totals = self.totals
         metrics = {"epoch": self.epoch, "step": self.step, **totals.metrics()}
         if self.validation is not None:
@@ -212,7 +246,12 @@ class Totals:
         self.loss, self.correct, self.count, self.seconds = loss, correct, count, seconds
 
     def add(self, loss: float | None, y: Tensor, labels: Tensor) -> None:
-        """Add one batch, whose mean loss is `loss` (None where there is no loss)."""
+        """Add one batch, whose mean loss is `loss` (None where there is no loss).
+
+        Of a tuple y, which networks with auxiliary heads give in training, the first counts.
+        """
+        if isinstance(y, tuple) and y:
+            y = y[0]
         n = len(labels)
         self.count += n
         self.loss = None if loss is None else self.loss + loss * n

@@ -17,12 +17,13 @@ class Callback:
           on_epoch_start           model is in training mode
             on_step_start          run.x and run.labels hold the batch
             on_loss                run.y and run.loss are computed, nothing was changed yet
-            on_gradients           backward is done: the place to clip
+            on_gradients           p.grad holds the gradients of the step: the place to clip
             on_step_end            parameters are updated, run.step counts this step
           on_validation_step_end   after each batch of the validation set
           on_epoch_end             run.metrics is complete and is the last entry of run.history
         on_fit_end                 always, also after an error, which is then in run.error
 
+    With fit(accumulate=k), k batches come by (on_step_start, on_loss) before each on_gradients.
     Setting run.stop = True ends the run after this epoch.
 
     A callback whose behaviour depends on the past returns that past from `state_dict` (JSON values

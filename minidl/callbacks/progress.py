@@ -51,6 +51,7 @@ class Progress(Callback):
 
     def on_epoch_start(self, run) -> None:
         self.pace.start()
+        self.shown = run.totals.count
         if self.bar:
             total = len(run.loader) if hasattr(run.loader, "__len__") else None
             self.bar.reset(
@@ -61,7 +62,8 @@ class Progress(Callback):
     def on_step_end(self, run) -> None:
         if self.waiter is not None:
             self.waiter.cancel()
-        self.pace.step(len(run.labels))
+        images, self.shown = run.totals.count - self.shown, run.totals.count
+        self.pace.step(images)
         if self.bar:
             self.bar.update(self.task, completed=run.batch, text=self.describe(run))
 
@@ -72,6 +74,7 @@ class Progress(Callback):
             parts.append(f"{self.pace.rate:,.0f} images/s")
             if hasattr(run.loader, "__len__"):
                 left = len(run.loader) * (run.epochs - run.epoch + 1) - run.batch
+                left = -(-left // run.accumulate)
                 parts.append(f"{clock(left * self.pace.seconds_per_step)} left")
         return "  ".join(parts)
 
