@@ -5,8 +5,8 @@
     flowers/test/tulip/...
 
 Classes are the folders' names in alphabetical order. Pictures may lie deeper inside of a class;
-other files are left alone. Without a folder for testing, a fifth of each class is for testing,
-chosen by the hash of the file name (split_dataset).
+other files are left alone. Without a folder for testing, a fifth of each class (or another share)
+is for testing, chosen by the hash of the file name (split_dataset).
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ SPLITS = {
     "train": ("train", "training"),
     "test": ("test", "testing", "val", "valid", "validation"),
 }
-TEST_FRACTION = 0.2
+TEST_SHARE = 0.2
 
 
-def load_folder(files: FileTree, split: str) -> Dataset:
+def load_folder(files: FileTree, split: str, test_share: float | None = None) -> Dataset:
     """One split of a tree with a folder per class.
 
     Args:
         files: the tree.
         split: "train" or "test".
+        test_share: part of the pictures to test on where none are set apart; None for 0.2.
 
     Raises:
-        DataError: no pictures, an empty class, a class only in the test part.
+        DataError: no pictures, an empty class, a class only in the test part, or a test_share
+            although there is a test part.
     """
     train_folder, test_folder = find_part(files, "train"), find_part(files, "test")
     if not test_folder:
-        return take_part(files.inside(train_folder or ""), split)
+        return take_part(files.inside(train_folder or ""), split, test_share)
+    refuse_share(test_share, files.describe(test_folder))
     test = files.inside(test_folder)
     if not train_folder:
         if split == "train":
@@ -90,20 +93,36 @@ def list_classes(files: FileTree) -> tuple[list[str], np.ndarray, list[str]]:
     return pictures, labels, classes
 
 
-def take_part(files: FileTree, split: str) -> Subset:
+def take_part(files: FileTree, split: str, test_share: float | None) -> Subset:
     """One side of the stable split of pictures that come without one."""
     pictures, labels, classes = list_classes(files)
     whole = PictureDataset(files, pictures, labels, classes, common_channels(files, pictures))
-    return stable_part(whole, split, files.location)
+    return stable_part(whole, split, files.location, test_share)
 
 
-def stable_part(whole: Dataset, split: str, location: str) -> Subset:
+def refuse_share(test_share: float | None, test_part: str) -> None:
+    """A share to test on can only be chosen where the data have no test part of their own.
+
+    Raises:
+        DataError
+    """
+    if test_share is not None:
+        raise DataError(
+            "open_dataset", "the data come with pictures to test on, the share is fixed",
+            {"test_share": test_share, "test part": test_part}, "leave test_share out",
+        )  # fmt: skip
+
+
+def stable_part(
+    whole: Dataset, split: str, location: str, test_share: float | None = None
+) -> Subset:
     """The part of a data set to train or to test on, by the hash of the names.
 
     Raises:
         DataError: nothing is in that part.
     """
-    second = choose_by_hash(whole.names, whole.labels, TEST_FRACTION)
+    share = TEST_SHARE if test_share is None else test_share
+    second = choose_by_hash(whole.names, whole.labels, share)
     chosen = np.flatnonzero(second == (split == "test"))
     if not chosen.size:
         raise DataError(

@@ -22,7 +22,7 @@ import numpy as np
 
 from minidl.data.dataset import Dataset
 from minidl.data.files import FileTree, read_file
-from minidl.data.folder import stable_part
+from minidl.data.folder import refuse_share, stable_part
 from minidl.data.pictures import PictureDataset, common_channels
 from minidl.errors import DataError
 
@@ -54,13 +54,16 @@ def find_list(files: FileTree) -> str | None:
     return next((name for name in NAMES if name in files.names), None)
 
 
-def load_list(files: FileTree, list_name: str, split: str) -> Dataset:
+def load_list(
+    files: FileTree, list_name: str, split: str, test_share: float | None = None
+) -> Dataset:
     """One split of the pictures in a list.
 
     Args:
         files: has the list and its pictures; a ListedFiles or any other tree.
         list_name: name of the list in `files`.
         split: "train" or "test".
+        test_share: as in load_folder.
 
     Raises:
         DataError: a line that is no `path label`, a missing picture, a label out of range, a
@@ -69,7 +72,8 @@ def load_list(files: FileTree, list_name: str, split: str) -> Dataset:
     train_list, test_list = pair_of_lists(files, list_name)
     if train_list is None:
         whole = read_list(files, list_name)
-        return stable_part(whole, split, files.describe(list_name))
+        return stable_part(whole, split, files.describe(list_name), test_share)
+    refuse_share(test_share, files.describe(test_list))
     train = read_list(files, train_list)
     if split == "train":
         return train

@@ -13,7 +13,7 @@ from minidl.data.dataset import ArrayDataset, Dataset
 from minidl.data.digits import check_split, load_digits
 from minidl.data.fetch import SOURCES, Source, fetch
 from minidl.data.files import FileTree, FolderFiles
-from minidl.data.folder import SPLITS, load_folder
+from minidl.data.folder import SPLITS, load_folder, refuse_share
 from minidl.data.list_file import ListedFiles, find_list, load_list
 from minidl.data.mnist import FASHION_CLASSES, is_mnist, load_mnist
 from minidl.data.pictures import decode_all
@@ -27,7 +27,10 @@ ARCHIVES = (".zip", ".tar.gz", ".tar.xz")
 
 
 def open_dataset(
-    name_or_path: str | Path, split: str = "train", data_dir: str | Path | None = None
+    name_or_path: str | Path,
+    split: str = "train",
+    data_dir: str | Path | None = None,
+    test_share: float | None = None,
 ) -> Dataset:
     """Open a data set.
 
@@ -44,9 +47,12 @@ def open_dataset(
         name_or_path: name, or path ("./mnist" for a folder that has the name of a data set).
         split: "train" or "test".
         data_dir: first place to look for the files of a name.
+        test_share: part of the pictures to test on, between 0 and 1, where none are set apart
+            (they are chosen by the hash of their names); None for 0.2.
 
     Raises:
-        DataError: not found (names the nearest), damaged, or without pictures.
+        DataError: not found (names the nearest), damaged, without pictures, or with pictures to
+            test on although test_share asks for others.
         ArgumentError: an argument is something else.
 
     >>> minidl.data.open_dataset("digits", "train")
@@ -59,19 +65,29 @@ def open_dataset(
         )
     if data_dir is not None and not as_path("open_dataset", "data_dir", data_dir).is_dir():
         raise DataError("open_dataset", "the data folder is not there", {"data_dir": str(data_dir)})
+    if test_share is not None and not (is_share(test_share) and 0 < test_share < 1):
+        raise ArgumentError(
+            "open_dataset", "test_share lies between 0 and 1", {"test_share": test_share}
+        )
+    if name_or_path in SOURCES:
+        refuse_share(test_share, str(name_or_path))
     if name_or_path == "digits":
         return load_digits(split)
     if name_or_path in SOURCES:
         return open_source(SOURCES[name_or_path], split, data_dir)
     path = Path(name_or_path).expanduser()
     if os.path.exists(path):  # unlike path.exists(), False for a name that is too long
-        return open_path(path, split)
+        return open_path(path, split, test_share=test_share)
     if os.sep in str(name_or_path) or path.suffix:
         raise DataError("open_dataset", "no such file or folder", {"path": str(name_or_path)})
     raise DataError(
         "open_dataset", "no such data set, file or folder", {"name": str(name_or_path)},
         nearest(str(name_or_path), SOURCES),
     )  # fmt: skip
+
+
+def is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # --- names ------------------------------------------------------------------------------------
@@ -148,30 +164,36 @@ def available(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
 # --- paths ------------------------------------------------------------------------------------
 
 
-def open_path(path: Path, split: str, classes: list[str] | None = None) -> Dataset:
+def open_path(
+    path: Path, split: str, classes: list[str] | None = None, test_share: float | None = None
+) -> Dataset:
     """One split of what lies in a folder, list file or archive."""
     if path.is_dir():
-        return open_tree(FolderFiles(path), split, classes)
+        return open_tree(FolderFiles(path), split, classes, test_share)
     if not path.is_file():
         raise DataError("open_dataset", "neither a file nor a folder", {"path": str(path)})
     if is_archive(path, "open_dataset"):
-        return open_archived(path, split)
-    return load_list(ListedFiles(path.parent), path.name, split)
+        return open_archived(path, split, test_share)
+    return load_list(ListedFiles(path.parent), path.name, split, test_share)
 
 
-def open_tree(files: FileTree, split: str, classes: list[str] | None = None) -> Dataset:
+def open_tree(
+    files: FileTree, split: str, classes: list[str] | None = None, test_share: float | None = None
+) -> Dataset:
     """One split of a tree whose format is recognised by the names in it."""
     files = without_wrapper(files)
     if not files.names:
         raise DataError("open_dataset", "there are no files", {"path": files.location})
+    if is_mnist(files) or cifar_suffix(files) is not None:
+        refuse_share(test_share, files.location)
     if is_mnist(files):
         return load_mnist(files, split, classes)
     if cifar_suffix(files) is not None:
         return load_cifar(files, split)
     list_name = find_list(files)
     if list_name:
-        return load_list(files, list_name, split)
-    return load_folder(files, split)
+        return load_list(files, list_name, split, test_share)
+    return load_folder(files, split, test_share)
 
 
 def without_wrapper(files: FileTree) -> FileTree:
@@ -196,15 +218,16 @@ def recognised(files: FileTree) -> bool:
     return is_mnist(files) or cifar_suffix(files) is not None or find_list(files) is not None
 
 
-def open_archived(path: Path, split: str) -> Dataset:
+def open_archived(path: Path, split: str, test_share: float | None = None) -> Dataset:
     """One split of an archive. Pictures of one size are decoded once and kept in the cache."""
     cacheable = path.stat().st_size <= MAX_CACHED_ARCHIVE
     digest = file_hash(path) if cacheable else ""
-    dataset = load_decoded(digest, split) if cacheable else None
+    part = split if test_share is None else f"{split}-{test_share}"
+    dataset = load_decoded(digest, part) if cacheable else None
     if dataset is None:
-        dataset = open_tree(open_archive(path), split)
+        dataset = open_tree(open_archive(path), split, test_share=test_share)
         if cacheable:
             dataset = decode_all(dataset, MAX_DECODED)
             if isinstance(dataset, ArrayDataset):
-                save_decoded(digest, split, dataset)
+                save_decoded(digest, part, dataset)
     return dataset
