@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import models
 from apps.classify.data import evaluation_loader
 from apps.classify.metrics import Evaluation
 from apps.classify.run_folder import BEST, find_checkpoint
+from apps.classify.views import make_views
 from minidl.data import Dataset, open_dataset, transforms
-from minidl.errors import CheckpointError, DataError, MinidlError
+from minidl.errors import ArgumentError, CheckpointError, DataError, MinidlError
 from minidl.nn import Module
 from minidl.nn.functional import softmax
+from minidl.tensor import Tensor
 
 
 @dataclass
@@ -39,25 +42,43 @@ class Trained:
     meta: dict[str, Any]
 
 
-def load_trained(run: str, op: str) -> Trained:
+def load_trained(run: str, op: str, best: bool | None = None) -> Trained:
     """The network of a run folder, or of a checkpoint file.
-
-    A folder's network is that of the last step; with early stopping, that of the best epoch.
 
     Args:
         run: path of either.
         op: who asks, for errors.
+        best: of a folder, the network of the best epoch (True) or of the last step (False); None
+            for the one that training reported: the last, with early stopping the best.
 
     Raises:
+        ArgumentError: best is given for a file.
         CheckpointError: none there, damaged, or not of a classifier.
     """
+    folder = Path(run)
+    if best is not None and folder.is_file():
+        option = "--best" if best else "--last"
+        raise ArgumentError(
+            op, f"{option} chooses in a run folder, and this is a file", {"run": run},
+            f"leave out {option}, or name the folder {folder.parent}",
+        )  # fmt: skip
     path = find_checkpoint(run, op)
+    if best:
+        return load_best(path.with_name(BEST), op)
     checkpoint = minidl.io.load_checkpoint(path)
-    best = path.with_name(BEST)
     stops_early = (checkpoint.meta.get("settings") or {}).get("early_stopping") is not None
-    if stops_early and Path(run).is_dir() and best.exists():
-        path, checkpoint = best, minidl.io.load_checkpoint(best)
+    if best is None and stops_early and folder.is_dir() and path.with_name(BEST).exists():
+        return load_best(path.with_name(BEST), op)
     return build_trained(checkpoint, path, op)
+
+
+def load_best(path: Path, op: str) -> Trained:
+    """The network of the best epoch."""
+    if not path.exists():
+        raise CheckpointError(
+            op, f"the run has no {BEST}", {"run": str(path.parent)}, "--last takes the last step"
+        )
+    return build_trained(minidl.io.load_checkpoint(path), path, op)
 
 
 def build_trained(checkpoint: Any, path: Path, op: str) -> Trained:
@@ -82,14 +103,27 @@ def build_trained(checkpoint: Any, path: Path, op: str) -> Trained:
     return Trained(model.eval(), name, classes, preprocessing, meta)
 
 
-def evaluate(trained: Trained, dataset: Dataset, workers: int = 1) -> Evaluation:
-    """Ask the network about every picture of a labelled set."""
+def evaluate(trained: Trained, dataset: Dataset, workers: int = 1, tta: str = "none") -> Evaluation:
+    """Ask the network about every picture of a labelled set.
+
+    Args:
+        trained: the network.
+        dataset: its classes are the network's, or some of them in any order.
+        workers: threads that prepare batches.
+        tta: test-time augmentation, one of views.CHOICES.
+
+    Raises:
+        DataError: the data have classes that the network has not.
+    """
+    places = class_places(trained, dataset)
+    views = make_views(trained.preprocessing, tta)
+    # A single view is the preprocessing itself, which the loader computes faster.
+    steps = trained.preprocessing if len(views) == 1 else views
     parts, labels = [], []
     started = time.perf_counter()
-    with minidl.no_grad():
-        for x, truth in evaluation_loader(dataset, trained.preprocessing, workers):
-            parts.append(softmax(trained.model(x), dim=1).numpy())
-            labels.append(truth.numpy())
+    for x, truth in evaluation_loader(dataset, steps, workers):
+        parts.append(class_probabilities(trained.model, x, len(views)))
+        labels.append(places[truth.numpy()])
     probabilities, labels = np.concatenate(parts), np.concatenate(labels)
     given = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     tiny = np.finfo(np.float32).tiny  # a probability that was rounded to 0 still has a loss
@@ -98,9 +132,33 @@ def evaluate(trained: Trained, dataset: Dataset, workers: int = 1) -> Evaluation
     return Evaluation(trained.classes, labels, probabilities, loss, seconds)
 
 
+def class_probabilities(model: Module, x: Tensor, views: int = 1) -> np.ndarray:
+    """The softmax of a network's scores, averaged over the views of each picture.
+
+    Args:
+        model: in evaluation mode.
+        x: (N, views C, H, W).
+        views: how many there are of each picture, see views.Views.
+
+    Returns:
+        (N, classes), rows summing to 1.
+    """
+    N, C, H, W = x.shape
+    with minidl.no_grad():
+        y = model(x.reshape(N * views, C // views, H, W))
+        return softmax(y, dim=1).numpy().reshape(N, views, -1).mean(axis=1)
+
+
 def evaluate_run(
-    run: str, data: str | None, data_dir: str | None, split: str, workers: int = 1
-) -> Evaluation:
+    run: str,
+    data: str | None,
+    data_dir: str | None,
+    split: str,
+    workers: int = 1,
+    tta: str = "none",
+    best: bool | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> tuple[Evaluation, Dataset]:
     """Evaluate a run on a data set, by default the one it was trained on.
 
     Args:
@@ -108,28 +166,46 @@ def evaluate_run(
         data, data_dir: as for training.
         split: "train" or "test".
         workers: threads that prepare batches.
+        tta: test-time augmentation, one of views.CHOICES.
+        best: see load_trained.
+        say: called with a line of text, if the classes had to be matched by name.
+
+    Returns:
+        what was found, and the data set.
 
     Raises:
-        DataError: the data are missing or damaged, or their classes are not the network's.
+        ArgumentError: no such way of test-time augmentation.
+        DataError: the data are missing or damaged, or have classes that the network has not.
         CheckpointError: the run is.
     """
-    trained = load_trained(run, "evaluate")
+    trained = load_trained(run, "evaluate", best)
     settings = trained.meta.get("settings", {})
     if data is None:
         data, data_dir = settings.get("data", "digits"), data_dir or settings.get("data_dir")
     dataset = open_dataset(data, split, data_dir)
-    check_classes(trained, dataset, data)
-    return evaluate(trained, dataset, workers)
+    class_places(trained, dataset, data)
+    if dataset.classes != trained.classes:
+        say(
+            f"classes matched by name: the data have {len(dataset.classes)} of the network's "
+            f"{len(trained.classes)}"
+        )
+    return evaluate(trained, dataset, workers, tta), dataset
 
 
-def check_classes(trained: Trained, dataset: Dataset, data: str) -> None:
-    """The data's classes are the network's, in the same order.
+def class_places(trained: Trained, dataset: Dataset, data: str = "") -> np.ndarray:
+    """Where each class of the data is among the network's: int (len(dataset.classes),).
+
+    They are matched by name unless they are the same, in the same order.
 
     Raises:
-        DataError
+        DataError: a name is not among the network's, or there twice.
     """
     if dataset.classes == trained.classes:
-        return
+        return np.arange(len(trained.classes))
+    place = {name: i for i, name in enumerate(trained.classes)}
+    unknown = [name for name in dataset.classes if name not in place]
+    if not unknown and len(place) == len(trained.classes):
+        return np.array([place[name] for name in dataset.classes])
     rule = "the data have other classes than the network was trained on"
     if len(dataset.classes) != len(trained.classes):
         rule = f"the data have {len(dataset.classes)} classes, the network {len(trained.classes)}"
@@ -137,6 +213,7 @@ def check_classes(trained: Trained, dataset: Dataset, data: str) -> None:
         "evaluate", rule,
         {"data": data, "its classes": shorten(dataset.classes),
          "the network's": shorten(trained.classes)},
+        f"the network does not know {shorten(unknown)}" if unknown else "",
     )  # fmt: skip
 
 

@@ -1,5 +1,9 @@
 """What a classifier got right: accuracy, confusion matrix, precision and recall, worst mistakes.
 
+Top-k accuracy is the share of pictures whose true class is among the k most probable (top-1 is
+accuracy). Where the true class shares its probability with others, those listed before it count
+as more probable, as they do for the prediction.
+
 A positive for class c is a picture predicted as c:
 
     precision[c] = true positives / all predicted as c      "how often is a c really one"
@@ -44,6 +48,19 @@ class Evaluation:
         """The share of pictures whose most probable class is the true one."""
         return float((self.predicted == self.labels).mean())
 
+    def top(self, k: int) -> float:
+        """The share of pictures whose true class is among the k most probable."""
+        given = self.probabilities[np.arange(len(self.labels)), self.labels][:, None]
+        before = np.arange(len(self.classes)) < self.labels[:, None]
+        ahead = (self.probabilities > given) | ((self.probabilities == given) & before)
+        known = np.isfinite(given[:, 0])  # a network that answers NaN names no class
+        return float(((ahead.sum(axis=1) < k) & known).mean())
+
+    @property
+    def top5(self) -> float | None:
+        """Top-5 accuracy; None where there are so few classes that it says nothing."""
+        return self.top(5) if len(self.classes) > 5 else None
+
     def confusion(self) -> np.ndarray:
         """(true, predicted) counts."""
         n = len(self.classes)
@@ -65,6 +82,19 @@ class Evaluation:
         keys = ("name", "precision", "recall", "f1", "count")
         return [dict(zip(keys, row)) for row in columns]
 
+    def macro(self) -> dict[str, float]:
+        """Means of precision, recall and f1 over the classes that have pictures, each alike."""
+        rows = [row for row in self.per_class() if row["count"]]
+        return {
+            name: float(np.mean([row[name] for row in rows]))
+            for name in ("precision", "recall", "f1")
+        }
+
+    def hardest(self, n: int) -> list[dict]:
+        """The rows of per_class for the n classes with the lowest F1 that have pictures."""
+        rows = [row for row in self.per_class() if row["count"]]
+        return sorted(rows, key=lambda row: row["f1"])[:n]
+
     def mistakes(self) -> np.ndarray:
         """Indices of the pictures that were taken for another class, the worst first.
 
@@ -74,14 +104,22 @@ class Evaluation:
         given = self.probabilities[wrong, self.labels[wrong]]
         return wrong[np.argsort(given, kind="stable")]
 
-    def confused_pairs(self, n: int) -> list[dict]:
-        """The n most frequent mistakes: true and predicted class name, count."""
+    def confused(self, n: int) -> list[tuple[int, int, int]]:
+        """(true class, predicted class, count) of the n most frequent mistakes."""
         confusion = self.confusion()
         np.fill_diagonal(confusion, 0)
         order = np.argsort(-confusion, axis=None, kind="stable")[:n]
         pairs = [divmod(int(at), len(self.classes)) for at in order]
+        return [(t, p, int(confusion[t, p])) for t, p in pairs if confusion[t, p]]
+
+    def confused_pairs(self, n: int) -> list[dict]:
+        """The same by name: true and predicted class name, count."""
         return [
-            {"true": self.classes[t], "predicted": self.classes[p], "count": int(confusion[t, p])}
-            for t, p in pairs
-            if confusion[t, p]
+            {"true": self.classes[t], "predicted": self.classes[p], "count": count}
+            for t, p, count in self.confused(n)
         ]
+
+    def examples(self, true: int, predicted: int, n: int) -> np.ndarray:
+        """Indices of up to n pictures of one class that were called another, the surest first."""
+        chosen = np.flatnonzero((self.labels == true) & (self.predicted == predicted))
+        return chosen[np.argsort(-self.probabilities[chosen, predicted], kind="stable")][:n]

@@ -1,38 +1,92 @@
-"""Ask a trained network what is on a picture."""
+"""Ask a trained network what is on pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import minidl
-from apps.classify.evaluate import Trained
+from apps.classify.data import evaluation_batch
+from apps.classify.evaluate import Trained, class_probabilities
+from apps.classify.views import make_views
 from minidl.data import read_picture
-from minidl.errors import ArgumentError
-from minidl.nn.functional import softmax
+from minidl.data.pictures import is_picture
+from minidl.errors import ArgumentError, DataError
 from minidl.tensor import Tensor
 
 
-def predict(trained: Trained, path: str, top: int) -> list[dict[str, Any]]:
-    """The most probable classes of a picture file.
+def predict(
+    trained: Trained, paths: list[str], top: int, tta: str = "none"
+) -> Iterator[tuple[str, list[dict[str, Any]] | DataError]]:
+    """The most probable classes of picture files, in their order.
 
     Args:
         trained: from evaluate.load_trained.
-        path: of the file; any format that Pillow reads.
+        paths: of the files; any format that Pillow reads.
         top: how many classes, at most as many as there are.
+        tta: test-time augmentation, one of views.CHOICES.
 
     Returns:
-        list of {"class": name, "probability": float}, the most probable first.
+        for each path, as soon as it is known, (path, answer). An answer is a list of
+        {"class": name, "probability": float}, the most probable first, or the DataError that says
+        why there is none.
 
     Raises:
-        DataError: the file is missing or no picture.
-        ArgumentError: top is below 1.
+        ArgumentError: top is below 1, or no such way of test-time augmentation.
     """
     if top < 1:
         raise ArgumentError("predict", "top must be at least 1", {"--top": top})
-    x = trained.preprocessing(read_picture(path))
-    with minidl.no_grad():
-        probabilities = softmax(trained.model(Tensor(x[None])), dim=1).numpy()[0]
+    return answers(trained, paths, top, make_views(trained.preprocessing, tta))
+
+
+def answers(trained: Trained, paths: list[str], top: int, views: Any) -> Iterator[tuple[str, Any]]:
+    """What predict returns. Pictures go through the network together, as many as fit."""
+    waiting: list[tuple[str, Any]] = []  # path, and its views or an error
+    for path in paths:
+        try:
+            waiting.append((path, views(read_picture(path))))
+        except DataError as error:
+            waiting.append((path, error))
+        first = next((x for _, x in waiting if isinstance(x, np.ndarray)), None)
+        if first is None or len(waiting) >= evaluation_batch(first):
+            yield from answer_together(trained, waiting, top, len(views))
+            waiting = []
+    yield from answer_together(trained, waiting, top, len(views))
+
+
+def answer_together(trained: Trained, waiting: list, top: int, views: int) -> Iterator:
+    """(path, answer) of some pictures, from one call of the network."""
+    known = [x for _, x in waiting if isinstance(x, np.ndarray)]
+    rows = iter(class_probabilities(trained.model, Tensor(np.stack(known)), views) if known else ())
+    for path, x in waiting:
+        if isinstance(x, np.ndarray):
+            x = most_probable(trained.classes, next(rows), top)
+        yield path, x
+
+
+def most_probable(classes: list[str], probabilities: np.ndarray, top: int) -> list[dict[str, Any]]:
+    """{"class", "probability"} of the first `top` classes."""
     order = np.argsort(-probabilities, kind="stable")[:top]
-    return [{"class": trained.classes[i], "probability": float(probabilities[i])} for i in order]
+    return [{"class": classes[i], "probability": float(probabilities[i])} for i in order]
+
+
+def picture_files(arguments: list[str]) -> list[str]:
+    """The files that are meant: a folder stands for the pictures in it and below, by name.
+
+    Raises:
+        DataError: there is none in a folder.
+    """
+    found: list[str] = []
+    for argument in arguments:
+        folder = Path(argument)
+        if not folder.is_dir():
+            found.append(argument)
+            continue
+        below = (path for path in folder.rglob("*") if path.is_file())
+        inside = [str(path) for path in below if is_picture(path.name)]
+        if not inside:
+            raise DataError("predict", "there are no pictures in the folder", {"folder": argument})
+        found += sorted(inside)
+    return found

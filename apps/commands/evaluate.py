@@ -9,6 +9,24 @@ import typer
 from apps.commands.app import RUN_HELP, DataDir, Debug, Json, Workers, app
 from apps.console import answering_errors, note, print_json
 
+Tta = Annotated[
+    str,
+    typer.Option(
+        "--tta",
+        help="Test-time augmentation, the mean over views of each picture: none, flip (it and its "
+        "mirror image) or 10-crop (corners and middle, each also mirrored).",
+    ),
+]
+Best = Annotated[
+    bool | None,
+    typer.Option(
+        "--best/--last",
+        help="Of a run folder, the network of the epoch with the best validation, or of the last "
+        "step. By default the one that training reported.",
+        show_default=False,
+    ),
+]
+
 
 @app.command()
 def evaluate(
@@ -18,43 +36,42 @@ def evaluate(
     ] = None,
     data_dir: DataDir = None,
     split: Annotated[str, typer.Option(help="test or train.")] = "test",
+    tta: Tta = "none",
+    best: Best = None,
     workers: Workers = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Measure a trained network on a labelled set of pictures."""
+    """Measure a trained network on a labelled set of pictures.
+
+    Prints precision, recall and F1 of each class, the confusion matrix, the
+    most confused pairs, top-1 and top-5 accuracy.
+
+    Other data than those of the training may have their classes in another
+    order, or only some of them: they are matched by name.
+    """
     with answering_errors(debug):
         from apps.classify.evaluate import evaluate_run
+        from apps.classify.text_report import evaluation_json, show_evaluation
+        from apps.tables import Out
 
-        found = evaluate_run(run, data, data_dir, split, 1 if workers is None else workers)
-        say = note if as_json else print
-        for row in found.per_class():
-            say(
-                f"{row['name']:>16}  precision {100 * row['precision']:6.2f} %  recall "
-                f"{100 * row['recall']:6.2f} %  F1 {100 * row['f1']:6.2f} %  of {row['count']:,}"
-            )
-        wrong = len(found.mistakes())
-        say(
-            f"{split} accuracy {100 * found.accuracy:.2f} % ({wrong:,} mistakes in "
-            f"{len(found.labels):,}), loss {found.loss:.4f}"
-        )
+        threads = 1 if workers is None else workers
+        found, dataset = evaluate_run(run, data, data_dir, split, threads, tta, best, note)
+        show_evaluation(Out(as_json), found, split)
         if as_json:
-            figures = {
-                f"{split}_accuracy": found.accuracy,
-                f"{split}_loss": found.loss,
-                "images": len(found.labels),
-                "seconds": round(found.seconds, 3),
-                "images_per_second": round(len(found.labels) / found.seconds, 1),
-                "run": run,
-            }
-            print_json(figures)
+            figures = evaluation_json(found, split, dataset.names)
+            print_json({"run": run, "tta": tta} | figures)
 
 
 @app.command()
 def predict(
     run: Annotated[str, typer.Argument(help=RUN_HELP)],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Picture files.")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Picture files, and folders of them.")
+    ],
     top: Annotated[int, typer.Option(help="How many classes to show.")] = 5,
+    tta: Tta = "none",
+    best: Best = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -68,26 +85,28 @@ def predict(
     and the exit code is 2.
     """
     with answering_errors(debug):
+        from apps.classify import predict as prediction
         from apps.classify.evaluate import load_trained
-        from apps.classify.predict import predict as predict_one
-        from minidl.errors import DataError
+        from apps.classify.text_report import show_answer
+        from apps.tables import Out
 
-        trained = load_trained(run, "predict")
+        trained = load_trained(run, "predict", best)
+        paths = prediction.picture_files(images)
+        answers = prediction.predict(trained, paths, top, tta)
         steps = ", ".join(str(step) for step in trained.preprocessing.transforms)
         note(f"preprocessing, as in training: {steps}")
-        answers: list[dict[str, Any]] = []
-        failed = False
-        for path in images:
-            try:
-                answer = predict_one(trained, path, top)
-            except DataError as error:
-                note(f"error: {error}")
-                failed = True
+        widths = max(map(len, paths)), max(map(len, trained.classes))
+        out = Out(as_json)
+        predictions: list[dict[str, Any]] = []
+        failed: list[dict[str, str]] = []
+        for path, answer in answers:
+            if isinstance(answer, Exception):
+                note(f"error: {answer}")
+                failed.append({"image": path, "error": answer.rule})
                 continue
-            answers.append({"image": path, "top": answer})
-            shown = "  ".join(f"{a['class']} {100 * a['probability']:.1f} %" for a in answer)
-            (note if as_json else print)(f"{path}: {shown}")
+            predictions.append({"image": path, "top": answer})
+            show_answer(out, path, answer, widths)
         if as_json:
-            print_json({"run": run, "predictions": answers})
+            print_json({"run": run, "tta": tta, "predictions": predictions, "failed": failed})
         if failed:
             raise typer.Exit(2)
