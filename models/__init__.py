@@ -1,12 +1,41 @@
 """Networks, each in a file of its own, written with minidl.nn.
 
-    from models import lenet5
-    net = lenet5(num_classes=10)
+    from models import lenet5, vgg16, resnet50
+    net = vgg16(num_classes=17)
 
-`models.build("lenet", ...)` makes one by name.
+`models.build("vgg16", ...)` makes one by name.
 """
 
+from models.alexnet import AlexNet, alexnet, alexnet_one_tower, alexnet_torchvision
 from models.lenet import LeNet5, lenet5
 from models.registry import Entry, build, entry, names
+from models.resnet import ResNet, resnet18, resnet34, resnet50, resnet101, resnet152
+from models.resnet_cifar import (
+    ResNetCifar,
+    plain20_cifar,
+    resnet20_cifar,
+    resnet32_cifar,
+    resnet44_cifar,
+    resnet56_cifar,
+    resnet110_cifar,
+)
+from models.vgg import (
+    VGG,
+    vgg11,
+    vgg11_bn,
+    vgg13,
+    vgg13_bn,
+    vgg16,
+    vgg16_bn,
+    vgg16c,
+    vgg19,
+    vgg19_bn,
+)
 
-__all__ = ["Entry", "LeNet5", "build", "entry", "lenet5", "names"]
+__all__ = [
+    "AlexNet", "Entry", "LeNet5", "ResNet", "ResNetCifar", "VGG", "alexnet", "alexnet_one_tower",
+    "alexnet_torchvision", "build", "entry", "lenet5", "names", "plain20_cifar", "resnet101",
+    "resnet110_cifar", "resnet152", "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34",
+    "resnet44_cifar", "resnet50", "resnet56_cifar", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn",
+    "vgg16", "vgg16_bn", "vgg16c", "vgg19", "vgg19_bn",
+]  # fmt: skip

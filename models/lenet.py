@@ -20,8 +20,10 @@ is a distance to a fixed picture of each digit (an RBF), not a linear layer with
 from __future__ import annotations
 
 from minidl import nn
-from minidl.errors import ArgumentError, ShapeError, nearest
+from minidl.errors import ArgumentError
+from minidl.shapes import is_int
 from minidl.tensor import Tensor
+from models.checks import check_pictures, choose
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 POOLS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
@@ -60,10 +62,9 @@ class LeNet5(nn.Module):
         pool: str = "max",
     ):
         super().__init__()
-        make_activation = choose("activation", activation, ACTIVATIONS)
-        make_pool = choose("pool", pool, POOLS)
-        is_int = isinstance(padding, int) and not isinstance(padding, bool)
-        if not is_int or not 0 <= padding < SIDE // 2:
+        make_activation = choose("LeNet5", "activation", activation, ACTIVATIONS)
+        make_pool = choose("LeNet5", "pool", pool, POOLS)
+        if not is_int(padding) or not 0 <= padding < SIDE // 2:
             raise ArgumentError(
                 "LeNet5", f"padding is an int from 0 to {SIDE // 2 - 1}", {"padding": padding},
                 "0 for pictures of 32x32, 2 for 28x28",
@@ -94,17 +95,10 @@ class LeNet5(nn.Module):
     def check_input(self, x: Tensor) -> None:
         """x fits, or the error says which pictures would."""
         side = SIDE - 2 * self.padding
-        if x.ndim == 4 and x.shape[1:] == (self.in_channels, side, side):
-            return
-        hint = "resize the pictures in preprocessing"
-        if x.ndim == 4 and x.shape[1] != self.in_channels:
-            hint = f"did you mean in_channels={x.shape[1]}?"
-        elif x.ndim == 4 and x.shape[2:] == (28, 28):
+        hint = ""
+        if x.shape[2:] == (28, 28):
             hint = "28x28 pictures need padding=2, or 2 pixels of padding in preprocessing"
-        elif x.ndim == 3:
-            hint = "a single picture is a batch of one: x.reshape(1, *x.shape)"
-        expected = f"(N, {self.in_channels}, {side}, {side})"
-        raise ShapeError("LeNet5", f"expects pictures as {expected}", {"x": x}, hint)
+        check_pictures("LeNet5", x, self.in_channels, side, side, hint)
 
 
 def lenet5(**arguments) -> LeNet5:
@@ -115,10 +109,3 @@ def lenet5(**arguments) -> LeNet5:
     61706
     """
     return LeNet5(**arguments)
-
-
-def choose(name: str, value: str, choices: dict):
-    """The class that an option names, or an error with the nearest one."""
-    if value not in choices:
-        raise ArgumentError("LeNet5", f"no such {name}", {name: value}, nearest(value, choices))
-    return choices[value]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from minidl.errors import ArgumentError, nearest
 from minidl.nn import Module
+from models.alexnet import ONE_TOWER, TORCHVISION, AlexNet
 from models.lenet import LeNet5
+from models.resnet import ResNet
+from models.resnet_cifar import ResNetCifar
+from models.vgg import VGG
 
 
 @dataclass(frozen=True)
@@ -16,29 +21,104 @@ class Entry:
     """What one has to know of a network to train it.
 
     Args:
-        make: the class or function that makes it; its arguments are what a checkpoint stores.
+        make: the class that makes it; its arguments are what a checkpoint stores.
         size: height and width in pixels of the pictures that it is usually given.
         summary: one line for lists of networks.
+        head: dotted name of the last layer, the one that has num_classes outputs.
+        aux_heads: dotted names of further layers that have num_classes outputs.
+        parameters: how many it has, made with no arguments.
+        macs: multiply-accumulates for one picture of `size` pixels.
+        fixed: arguments of the class that the name stands for.
+        defaults: arguments of the class that are others for this name, unless they are given.
     """
 
     make: Callable[..., Module]
     size: int
     summary: str
+    head: str
+    parameters: int
+    macs: int
+    aux_heads: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
+def vgg(configuration: str, summary: str, parameters: int, macs: int, **defaults) -> Entry:
+    fixed = {"configuration": configuration}
+    head = "classifier.fc8"
+    return Entry(VGG, 224, summary, head, parameters, macs, fixed=fixed, defaults=defaults)
+
+
+def resnet(depth: int, parameters: int, macs: int) -> Entry:
+    summary = f"ResNet-{depth}, He et al. 2016; strides in the 3x3, as torchvision's"
+    return Entry(ResNet, 224, summary, "fc", parameters, macs, fixed={"depth": depth})
+
+
+def resnet_cifar(depth: int, parameters: int, macs: int) -> Entry:
+    summary = f"ResNet-{depth} for 32x32 pixels, He et al. 2016, section 4.2"
+    return Entry(ResNetCifar, 32, summary, "fc", parameters, macs, fixed={"depth": depth})
+
+
+# In the order of the papers, of which the first is what `minidl train` proposes.
 MODELS = {
-    "lenet": Entry(LeNet5, 32, "LeNet-5, LeCun et al. 1998: 61,706 parameters, 32x32 pixels"),
-}
+    "lenet": Entry(
+        LeNet5, 32, "LeNet-5, LeCun et al. 1998, as it is taught",
+        "classifier.5", 61_706, 416_520,
+    ),
+    "alexnet": Entry(
+        AlexNet, 227, "AlexNet, Krizhevsky et al. 2012, in two groups",
+        "classifier.fc8", 60_965_224, 724_406_816,
+    ),
+    "alexnet_one_tower": Entry(
+        AlexNet, 227, "AlexNet without groups",
+        "classifier.fc8", 62_378_344, 1_135_256_096, defaults=ONE_TOWER,
+    ),
+    "alexnet_torchvision": Entry(
+        AlexNet, 224, "AlexNet with torchvision's widths, without LRN",
+        "classifier.fc8", 61_100_840, 714_188_480, defaults={**TORCHVISION, "size": 224},
+    ),
+    "vgg11": vgg("A", "VGG, Simonyan and Zisserman 2015, A", 132_863_336, 7_609_090_048),
+    "vgg13": vgg("B", "VGG, configuration B", 133_047_848, 11_308_466_176),
+    "vgg16": vgg("D", "VGG, configuration D", 138_357_544, 15_470_264_320),
+    "vgg16c": vgg("C", "VGG, configuration C: D with 1x1 kernels", 133_638_952, 11_770_888_192),
+    "vgg19": vgg("E", "VGG, configuration E", 143_667_240, 19_632_062_464),
+    "vgg11_bn": vgg(
+        "A", "VGG-11 with batch norm", 132_868_840, 7_609_090_048, batch_norm=True
+    ),
+    "vgg13_bn": vgg(
+        "B", "VGG-13 with batch norm", 133_053_736, 11_308_466_176, batch_norm=True
+    ),
+    "vgg16_bn": vgg(
+        "D", "VGG-16 with batch norm", 138_365_992, 15_470_264_320, batch_norm=True
+    ),
+    "vgg19_bn": vgg(
+        "E", "VGG-19 with batch norm", 143_678_248, 19_632_062_464, batch_norm=True
+    ),
+    "resnet18": resnet(18, 11_689_512, 1_814_073_344),
+    "resnet34": resnet(34, 21_797_672, 3_663_761_408),
+    "resnet50": resnet(50, 25_557_032, 4_089_184_256),
+    "resnet101": resnet(101, 44_549_160, 7_801_405_440),
+    "resnet152": resnet(152, 60_192_808, 11_513_626_624),
+    "resnet20_cifar": resnet_cifar(20, 269_722, 40_551_040),
+    "resnet32_cifar": resnet_cifar(32, 464_154, 68_862_592),
+    "resnet44_cifar": resnet_cifar(44, 658_586, 97_174_144),
+    "resnet56_cifar": resnet_cifar(56, 853_018, 125_485_696),
+    "resnet110_cifar": resnet_cifar(110, 1_727_962, 252_887_680),
+    "plain20_cifar": Entry(
+        ResNetCifar, 32, "the plain net of 20 layers, ResNet-20 without its shortcuts",
+        "fc", 269_722, 40_551_040, fixed={"depth": 20}, defaults={"shortcut": None},
+    ),
+}  # fmt: skip
 
 
 def names() -> list[str]:
-    """The names that build and the command line know.
+    """The names that build and the command line know, in the order of the papers.
 
     >>> import models
-    >>> "lenet" in models.names()
-    True
+    >>> models.names()[0]
+    'lenet'
     """
-    return sorted(MODELS)
+    return list(MODELS)
 
 
 def entry(name: str) -> Entry:
@@ -73,12 +153,25 @@ def build(name: str, **arguments) -> Module:
     >>> models.build("lenet", num_classes=3)(minidl.ones(1, 1, 32, 32)).shape
     (1, 3)
     """
-    make = entry(name).make
-    known = inspect.signature(make).parameters
+    known = entry(name)
     for argument in arguments:
-        if argument not in known:
+        if argument not in arguments_of(name):
             raise ArgumentError(
                 "models.build", f"{name} has no such argument", {"argument": argument},
-                nearest(argument, known),
+                nearest(argument, arguments_of(name)),
             )  # fmt: skip
-    return make(**arguments)
+    return known.make(**{**known.fixed, **known.defaults, **arguments})
+
+
+def arguments_of(name: str) -> list[str]:
+    """The names of the arguments that build takes for a network.
+
+    Args:
+        name: one of names().
+
+    >>> from models.registry import arguments_of
+    >>> "depth" in arguments_of("resnet50"), "stride_in" in arguments_of("resnet50")
+    (False, True)
+    """
+    known = entry(name)
+    return [name for name in inspect.signature(known.make).parameters if name not in known.fixed]

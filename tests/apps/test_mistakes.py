@@ -27,7 +27,7 @@ def refused(result, *says, code=2):
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        (["alexnet"], ["no such model", "did you mean lenet?"]),
+        (["lennet"], ["no such model", "did you mean lenet?"]),
         (["lenet", "--data", "digit"], ["no such data set", "did you mean digits?"]),
         (["lenet", "--data", "./nowhere/at/all"], ["no such file or folder"]),
         (["lenet", "--optimizer", "adm"], ["no such optimizer", "did you mean adam?"]),

@@ -1,12 +1,9 @@
 """LeNet-5: the numbers everyone can recompute, its errors, and its twin in PyTorch."""
 
-import doctest
-
 import numpy as np
 import pytest
 
 import minidl
-import models
 from minidl.errors import ArgumentError, ShapeError
 from models import lenet5
 
@@ -66,21 +63,6 @@ def test_wrong_arguments(arguments, says):
     with pytest.raises(ArgumentError) as caught:
         lenet5(**arguments)
     assert says in str(caught.value)
-
-
-def test_registry_names_the_nearest():
-    with pytest.raises(ArgumentError, match="did you mean lenet?"):
-        models.build("lenett")
-    with pytest.raises(ArgumentError, match="did you mean num_classes?"):
-        models.build("lenet", num_clases=3)
-    for name in models.names():
-        assert isinstance(models.build(name), minidl.nn.Module)
-
-
-@pytest.mark.parametrize("module", [models.lenet, models.registry], ids=lambda m: m.__name__)
-def test_examples_run(module):
-    result = doctest.testmod(module, extraglobs={"minidl": minidl})
-    assert result.attempted and not result.failed
 
 
 @pytest.mark.torch
