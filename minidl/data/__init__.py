@@ -11,13 +11,14 @@ from minidl.data.digits import load_digits
 from minidl.data.fetch import fetch
 from minidl.data.idx import read_idx
 from minidl.data.loader import DataLoader
+from minidl.data.mixup import Mixup
 from minidl.data.pictures import PictureDataset, read_picture
 from minidl.data.sources import available, open_dataset
 from minidl.data.statistics import channel_statistics
 from minidl.data.text import Vocabulary, pad_sequences, tokenize
 
 __all__ = [
-    "ArrayDataset", "DataLoader", "Dataset", "PictureDataset", "Subset", "Vocabulary", "available",
-    "channel_statistics", "fetch", "load_digits", "open_dataset", "pad_sequences", "read_idx",
-    "read_picture", "split_dataset", "tokenize", "transforms",
+    "ArrayDataset", "DataLoader", "Dataset", "Mixup", "PictureDataset", "Subset", "Vocabulary",
+    "available", "channel_statistics", "fetch", "load_digits", "open_dataset", "pad_sequences",
+    "read_idx", "read_picture", "split_dataset", "tokenize", "transforms",
 ]  # fmt: skip
