@@ -12,78 +12,118 @@ import numpy as np
 
 from apps.classify.charts import Series, line_chart
 from apps.classify.metrics import Evaluation
-from apps.classify.pictures import filter_images, png_uri
+from apps.classify.report_pictures import (
+    first_layer,
+    maps_of_one_picture,
+    mistake_pictures,
+    pair_pictures,
+)
+from apps.classify.report_weights import trained_count, weights_section
 from minidl.io.atomic import write_atomically
 
 BESIDE = 10  # classes; a larger matrix gets the whole width of the page
 MATRIX_CLASSES = 40  # with more the matrix is unreadable; the page lists confused pairs instead
-MISTAKES = 24
+LISTED_CLASSES = 40  # with more the hardest are listed, all of them folded away
+HARDEST = 20
+PAIRS = 20
 STRONG = {"hit": 0.825, "miss": 0.71}  # from this depth on text needs the other colour to be read
-PIXELATED = 40  # pixels: up to this size a picture is enlarged with sharp pixel edges
 
 
-def write_report(path, run: dict, history: list[dict], evaluation: Evaluation, dataset, model):
+def write_report(
+    path, run: dict, history: list[dict], evaluation: Evaluation, dataset, model, preprocessing=None
+):
     """Write the page.
 
     Args:
         path: of the file.
-        run: what run.json holds: model, data, settings, command, versions, figures.
+        run: what run.json holds: model, data, settings, command, versions, figures, and weights
+            where the network began with those of a file.
         history: one dict per epoch: epoch, loss, accuracy, lr and, where there was a validation,
             val_loss and val_accuracy.
         evaluation: of the test set.
         dataset: the test set, for the pictures.
-        model: the trained network, for its first layer.
+        model: the trained network, for its first layer and feature maps, in evaluation mode.
+        preprocessing: what a picture goes through before the network; without it the page shows
+            no feature maps.
     """
-    text = render(run, history, evaluation, dataset, model)
+    text = render(run, history, evaluation, dataset, model, preprocessing)
     # Names of files and classes may hold bytes that are no UTF-8: they are shown as escapes.
     write_atomically(path, text.encode(errors="backslashreplace"), "train")
 
 
-def render(run: dict, history: list[dict], evaluation: Evaluation, dataset, model) -> str:
+def render(
+    run: dict, history: list[dict], evaluation: Evaluation, dataset, model, preprocessing=None
+) -> str:
     """The page as text; arguments as in write_report."""
+    matrix = None
+    if len(evaluation.classes) <= MATRIX_CLASSES:
+        matrix = confusion_rows(evaluation)
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            evaluation=evaluation,
+            figures=headline(run, evaluation, model),
+            charts=charts(history),
+            history=history,
+            weights=weights_section(run, model),
+            matrix=matrix,
+            wide=matrix is not None and len(matrix) > BESIDE,
+            long_names=max(len(name) for name in evaluation.classes) > 3,
+            pairs=evaluation.confused_pairs(PAIRS),
+            pair_pictures=pair_pictures(evaluation, dataset),
+            per_class=evaluation.per_class(),
+            hardest=hardest(evaluation),
+            macro=evaluation.macro(),
+            mistakes=mistake_pictures(evaluation, dataset),
+            n_mistakes=len(evaluation.mistakes()),
+            filters=first_layer(model),
+            maps=maps_of_one_picture(model, preprocessing, evaluation, dataset),
+            settings=settings_table(run),
+        )
+    )
+
+
+def environment():
+    """The template engine: everything is escaped, and a name that is not there is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    found = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["percent"] = percent
-    environment.filters["number"] = lambda value: f"{value:,}"
-    matrix = None
-    if len(evaluation.classes) <= MATRIX_CLASSES:
-        matrix = confusion_rows(evaluation)
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        evaluation=evaluation,
-        figures=headline(run, evaluation),
-        charts=charts(history),
-        history=history,
-        matrix=matrix,
-        wide=matrix is not None and len(matrix) > BESIDE,
-        long_names=max(len(name) for name in evaluation.classes) > 3,
-        pairs=evaluation.confused_pairs(20),
-        per_class=evaluation.per_class(),
-        mistakes=mistake_pictures(evaluation, dataset),
-        n_mistakes=len(evaluation.mistakes()),
-        filters=first_layer(model),
-        settings=settings_table(run),
-    )
+    found.filters["percent"] = percent
+    found.filters["number"] = lambda value: f"{value:,}"
+    return found
 
 
-def headline(run: dict, evaluation: Evaluation) -> list[tuple[str, str, str]]:
+def hardest(evaluation: Evaluation) -> list[dict] | None:
+    """The classes with the lowest F1, where there are too many to list."""
+    if len(evaluation.classes) <= LISTED_CLASSES:
+        return None
+    return evaluation.hardest(HARDEST)
+
+
+def headline(run: dict, evaluation: Evaluation, model) -> list[tuple[str, str, str]]:
     """(what, figure, note) of the large numbers on top."""
     wrong, n = len(evaluation.mistakes()), len(evaluation.labels)
     minutes, seconds = divmod(round(run["seconds"]), 60)
-    plural = "mistake" if wrong == 1 else "mistakes"
+    said = f"{wrong:,} mistake{'' if wrong == 1 else 's'} in {n:,} pictures"
+    rows = [("Test accuracy", percent(evaluation.accuracy), said)]
+    if evaluation.top5 is not None:
+        rows.append(("Top-5 accuracy", percent(evaluation.top5), "among the 5 most probable"))
+    trained = trained_count(model)
+    part = f"{trained:,} trained" if trained < run["parameters"] else run["model"]
     return [
-        ("Test accuracy", percent(evaluation.accuracy), f"{wrong:,} {plural} in {n:,} pictures"),
+        *rows,
         ("Test loss", f"{evaluation.loss:.4f}", "mean cross entropy"),
         ("Epochs", f"{run['epochs']}", f"{run['images_per_second']:,.0f} pictures per second"),
         ("Time", f"{minutes}:{seconds:02} min" if minutes else f"{seconds} s", "with evaluation"),
-        ("Parameters", f"{run['parameters']:,}", run["model"]),
+        ("Parameters", f"{run['parameters']:,}", part),
     ]
 
 
@@ -152,45 +192,6 @@ def confusion_rows(evaluation: Evaluation) -> list[dict]:
             )
         rows.append({"name": name, "cells": cells})
     return rows
-
-
-def mistake_pictures(evaluation: Evaluation, dataset) -> list[dict]:
-    """The worst mistakes with picture, true and predicted class and their probabilities."""
-    names = getattr(dataset, "names", None)
-    pictures = []
-    for index in evaluation.mistakes()[:MISTAKES].tolist():
-        image = np.asarray(dataset[index][0])
-        true, predicted = int(evaluation.labels[index]), int(evaluation.predicted[index])
-        given = evaluation.probabilities[index]
-        pictures.append(
-            {
-                "uri": png_uri(image),
-                "pixelated": max(image.shape[:2]) <= PIXELATED,
-                "true": evaluation.classes[true],
-                "predicted": evaluation.classes[predicted],
-                "p_true": f"{100 * given[true]:.1f}\u00a0%",
-                "p_predicted": f"{100 * given[predicted]:.1f}\u00a0%",
-                "name": names[index] if names else f"picture {index}",
-            }
-        )
-    return pictures
-
-
-def first_layer(model) -> dict | None:
-    """Name, shape and pictures of the kernels of the network's first convolution, if any."""
-    from minidl.nn import Conv2d
-
-    for name, module in model.named_modules():
-        if isinstance(module, Conv2d):
-            weight = module.weight.detach().numpy()
-            K, C, R, S = weight.shape
-            return {
-                "name": name,
-                "shape": f"{K} kernels, {C} x {R} x {S}",
-                "colour": C == 3,
-                "uris": [png_uri(image) for image in filter_images(weight)],
-            }
-    return None
 
 
 def settings_table(run: dict) -> list[tuple[str, str]]:

@@ -157,7 +157,7 @@ def finish(
         "versions": run_folder.versions(),
         "curves_note": curves_note(data),
     }
-    write_report(folder / REPORT, run, history, evaluation, data.test, model)
+    write_report(folder / REPORT, run, history, evaluation, data.test, model, data.preprocessing)
     del run["curves_note"]
     run_folder.write_run(folder, run)
 

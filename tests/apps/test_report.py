@@ -87,8 +87,8 @@ def test_pictures_are_those_of_the_mistakes():
 
 def test_large_pictures_become_thumbnails():
     html, _ = page(["a", "b", "c"], image_shape=(300, 500, 3))
-    uris = re.findall(r'src="data:image/png;base64,([^"]+)" alt="\w, taken', html)
-    assert Image.open(io.BytesIO(base64.b64decode(uris[0]))).size == (128, 77)
+    uris = re.findall(r'src="data:image/jpeg;base64,([^"]+)" alt="\w, taken', html)
+    assert Image.open(io.BytesIO(base64.b64decode(uris[0]))).size == (160, 96)
 
 
 def test_many_classes_are_a_list_of_pairs():
