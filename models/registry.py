@@ -10,6 +10,8 @@ from typing import Any
 from minidl.errors import ArgumentError, nearest
 from minidl.nn import Module
 from models.alexnet import ONE_TOWER, TORCHVISION, AlexNet
+from models.googlenet import GoogLeNet
+from models.googlenet_torchvision import GoogLeNetTorchvision
 from models.lenet import LeNet5
 from models.resnet import ResNet
 from models.resnet_cifar import ResNetCifar
@@ -41,6 +43,11 @@ class Entry:
     aux_heads: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def googlenet(make: type, summary: str, parameters: int, macs: int, **defaults) -> Entry:
+    aux_heads = ("aux1.fc2", "aux2.fc2")
+    return Entry(make, 224, summary, "fc", parameters, macs, aux_heads, defaults=defaults)
 
 
 def vgg(configuration: str, summary: str, parameters: int, macs: int, **defaults) -> Entry:
@@ -76,6 +83,18 @@ MODELS = {
     "alexnet_torchvision": Entry(
         AlexNet, 224, "AlexNet with torchvision's widths, without LRN",
         "classifier.fc8", 61_100_840, 714_188_480, defaults={**TORCHVISION, "size": 224},
+    ),
+    "googlenet": googlenet(
+        GoogLeNet, "GoogLeNet, Szegedy et al. 2015, with auxiliary heads",
+        13_378_280, 1_582_671_872,
+    ),
+    "googlenet_naive": googlenet(
+        GoogLeNet, "GoogLeNet of modules without reductions",
+        104_274_376, 12_568_061_056, naive=True,
+    ),
+    "googlenet_torchvision": googlenet(
+        GoogLeNetTorchvision, "GoogLeNet with batch norm, for torchvision's weights",
+        13_004_888, 1_498_376_192,
     ),
     "vgg11": vgg("A", "VGG, Simonyan and Zisserman 2015, A", 132_863_336, 7_609_090_048),
     "vgg13": vgg("B", "VGG, configuration B", 133_047_848, 11_308_466_176),
