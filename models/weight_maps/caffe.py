@@ -1,0 +1,120 @@
+"""Caffe's model zoo: bvlc_alexnet, bvlc_googlenet, the VGG group's, He et al.'s ResNets, LeNet.
+
+Pictures are blue, green, red from 0 to 255 minus a mean. A batch norm is two layers: BatchNorm
+with the sums of mean and variance and, third, what they have to be divided by; and Scale with
+weight and bias.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from minidl import nn
+from models.weight_maps.preprocessing import CAFFE_MEAN, RESNET_MEAN, VGG_MEAN
+from models.weight_maps.source import Facts, Layer, Source, Value, family_of, renamed
+from models.weight_maps.torchvision import add_stride_note
+
+GOOGLENET = {
+    "conv1": "conv1/7x7_s2", "conv2_reduce": "conv2/3x3_reduce", "conv2": "conv2/3x3",
+    "aux1.conv": "loss1/conv", "aux1.fc1": "loss1/fc", "aux1.fc2": "loss1/classifier",
+    "aux2.conv": "loss2/conv", "aux2.fc1": "loss2/fc", "aux2.fc2": "loss2/classifier",
+    "fc": "loss3/classifier",
+}  # fmt: skip
+INCEPTION = {
+    "conv1x1": "1x1", "reduce3x3": "3x3_reduce", "conv3x3": "3x3", "reduce5x5": "5x5_reduce",
+    "conv5x5": "5x5", "pool_proj": "pool_proj",
+}  # fmt: skip
+
+
+class Caffe(Source):
+    name = "Caffe"
+    channel_order = "BGR"
+
+    def split(self, name: str, meta: dict[str, Any]) -> tuple[str, str] | None:
+        layer, slash, number = name.rpartition("/")
+        return (layer, number) if slash and number.isdigit() else None
+
+    def names(self, layer: Layer) -> list[str]:
+        if layer.family == "googlenet":
+            inception = re.fullmatch(r"inception(\d\w)\.(\w+)", layer.path)
+            if inception:
+                return [f"inception_{inception[1]}/{INCEPTION.get(inception[2])}"]
+            return [GOOGLENET.get(layer.path, "")]
+        if layer.family == "resnet":
+            return resnet_names(layer)
+        return [layer.name] if layer.family in ("alexnet", "vgg") else []
+
+    def find(self, index: dict[str, dict[str, Value]], layer: Layer) -> dict[str, Value]:
+        if not layer.is_norm:
+            return super().find(index, layer)
+        for name in self.names(layer):
+            if f"bn{name}" in index:
+                statistics = index[f"bn{name}"]
+                scale = renamed(index.get(f"scale{name}", {}), {"0": "weight", "1": "bias"})
+                return {**scale, **statistics}
+        return {}
+
+    def parts(self, layer: Layer, found: dict[str, Value]) -> dict[str, Value]:
+        if not layer.is_norm:
+            return renamed(found, {"0": "weight", "1": "bias"})
+        sums = {"0": "running_mean", "1": "running_var"}
+        return {
+            **{part: value for part, value in found.items() if not part.isdigit()},
+            **{ours: average(found[number], found.get("2")) for number, ours in sums.items()
+               if number in found},
+        }  # fmt: skip
+
+    def facts(self, model: nn.Module) -> Facts:
+        family = family_of(model)
+        facts = Facts({"vgg": VGG_MEAN, "resnet": RESNET_MEAN}.get(family, CAFFE_MEAN))
+        add_stride_note(facts, model, "1x1")
+        if family == "resnet":
+            facts.notes.append(
+                "Caffe's first pooling has no padding in front, ours has (as torchvision's): "
+                "maps are shifted by a pixel there, and scores differ a little"
+            )
+        if family == "alexnet":
+            add_lrn_note(facts, model)
+        return facts
+
+
+def average(sums: Value, count: Value | None) -> Value:
+    """Caffe keeps decaying sums, and what to divide them by; 0 before the first step."""
+    if count is None:
+        return sums
+    divisor = float(count.array.reshape(-1)[0]) if count.array.size else 0.0
+    scale = np.asarray(1 / divisor if divisor else 0.0, sums.array.dtype)
+    return Value(sums.array * scale, sums.names + count.names)
+
+
+def resnet_names(layer: Layer) -> list[str]:
+    """res4b_branch2a or, in the deeper nets, res4b1_branch2a; without "res" for a batch norm.
+
+    A batch norm is called bn4b_branch2a, its other half scale4b_branch2a.
+    """
+    if layer.path in ("conv1", "fc"):
+        return [{"conv1": "conv1", "fc": "fc1000"}[layer.path]]
+    if layer.path == "bn1":
+        return ["_conv1"]
+    place = re.fullmatch(r"layer(\d)\.(\d+)\.(?:(?:conv|bn)(\d)|downsample\.[01])", layer.path)
+    if not place:
+        return []
+    stage, block = int(place[1]) + 1, int(place[2])
+    branch = f"branch2{'abc'[int(place[3]) - 1]}" if place[3] else "branch1"
+    blocks = [chr(ord("a") + block)] if block < 26 else []
+    blocks += [f"b{block}"] if block else []
+    prefix = "" if layer.is_norm else "res"
+    return [f"{prefix}{stage}{name}_{branch}" for name in blocks]
+
+
+def add_lrn_note(facts: Facts, model: nn.Module) -> None:
+    """The constants of local response normalization differ between the paper and Caffe."""
+    norm = getattr(model.features, "norm1", None) if "norm1" in dir(model.features) else None
+    if norm is not None and (norm.k, norm.alpha) != (1.0, 1e-4):
+        facts.notes.append(
+            f"Caffe's AlexNet was trained with k=1, alpha=0.0001 in local response "
+            f"normalization, the model has k={norm.k:g}, alpha={norm.alpha:g}: lrn='caffe'"
+        )

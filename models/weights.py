@@ -1,0 +1,329 @@
+"""Weights that others have trained, in our networks.
+
+    file (minidl.io.read_weights)   names and arrays as the file has them, in PyTorch's layout
+    names (models/weight_maps)      whose names these are: the map that places most of them
+    values                          what differs beside names and layout: below, `converted`
+    fitting                         each tensor of the model: loaded, or initialised afresh
+    report                          all of it, said
+
+Nothing is guessed from order or shape unless asked for, and an error leaves the model as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl import nn
+from minidl.errors import ArgumentError, CheckpointError, nearest
+from minidl.nn.state import Plain, shorten
+from models.registry import MODELS
+from models.weight_maps import SOURCES, Layer, Preprocessing, Value, layers_of
+from models.weight_maps.source import Facts
+from models.weights_report import Report, Row
+
+if TYPE_CHECKING:
+    from minidl.io.weights.file import WeightsFile
+
+__all__ = ["Preprocessing", "Report", "load_weights"]
+
+OP = "load_weights"
+COUNTER = "num_batches_tracked"  # of batch norms; most libraries have none
+
+
+def load_weights(
+    model: nn.Module,
+    path_or_name: str | Path,
+    *,
+    by: str = "name",
+    fresh: Sequence[str] = (),
+    strict: bool = False,
+    channel_order: str | None = None,
+) -> Report:
+    """Load a weight file of another library, or of minidl, into a network.
+
+    The names of torchvision, Caffe, MatConvNet, Keras and TensorFlow slim are known for AlexNet,
+    VGG, GoogLeNet and ResNet; names that are the model's own need no map. Kernels, the order of
+    colours, the order of flattened maps and batch norms are converted; pictures are red, green,
+    blue and the report says what else they have to go through.
+
+    The last layer (and those of auxiliary heads) keeps its initial values where the file was made
+    for another number of classes. So do layers that the file does not have. Any other difference
+    of shape is an error, unless the layer is in `fresh`.
+
+    Args:
+        model: the network. Its values change in place.
+        path_or_name: a .safetensors, .npz, .pth, .h5, .caffemodel, .mat, .onnx or .pb file; or the
+            name of published weights (models.published), which are downloaded once.
+        by: "name"; "order" places the file's tensors one after the other, whatever their names.
+        fresh: layers, or groups of them ("classifier"), that keep their initial values.
+        strict: refuse if a tensor of the model is not in the file, or the other way round; the
+            last layer and those in `fresh` may differ.
+        channel_order: "RGB" or "BGR", what the first convolution of the file expects; None for
+            what the library is known for.
+
+    Returns:
+        A Report: what was loaded, initialised afresh, unused.
+
+    Raises:
+        ArgumentError: no such layer, name, or option.
+        CheckpointError: no such file, a damaged one, one of another architecture, or shapes that
+            differ. The model is as it was.
+
+    >>> import tempfile, models
+    >>> path = tempfile.mkdtemp() + "/lenet.safetensors"
+    >>> minidl.io.save_checkpoint(path, models.lenet5())
+    >>> len(models.load_weights(models.lenet5(num_classes=3), path).loaded)
+    8
+    """
+    from minidl.io import read_weights
+    from models.published import find
+
+    check_arguments(model, by, channel_order)
+    path, published = find(path_or_name)
+    report = place(model, read_weights(path), str(path), by, fresh, strict, channel_order)
+    if published is not None and published.preprocessing is not None:
+        report.preprocessing = published.preprocessing
+    return report
+
+
+def place(
+    model: nn.Module,
+    file: WeightsFile,
+    path: str,
+    by: str = "name",
+    fresh: Sequence[str] = (),
+    strict: bool = False,
+    channel_order: str | None = None,
+) -> Report:
+    """load_weights of a file that has been read; `path` is for the report and for errors."""
+    layers = layers_of(model)
+    kept = named_layers(model, fresh)
+    source, matched, facts, order = match(model, file, layers, by)
+    values = converted(matched, layers, file.flatten_order, channel_order or order)
+    loaded, rows = fit(model, values, kept, path)
+    used = {name for value in loaded.values() for name in value.names}
+    unused = [Row(name, a.shape) for name, a in file.tensors.items() if name not in used]
+    if not loaded:
+        raise nothing_fits(model, file, path)
+    if strict:
+        refuse_leftovers(model, rows, unused, kept)
+    model.load_state_dict({name: value.array for name, value in loaded.items()}, strict=False)
+    parameters = {name for name, _ in model.named_parameters()}
+    return Report(
+        path, file.format, source, type(model).__name__,
+        [Row(name, v.array.shape, ", ".join(v.names)) for name, v in loaded.items()],
+        rows, unused, sum(v.array.size for name, v in loaded.items() if name in parameters),
+        facts.preprocessing, facts.notes,
+    )  # fmt: skip
+
+
+def check_arguments(model: Any, by: Any, channel_order: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(OP, "model is a minidl Module", {"model": model})
+    if by not in ("name", "order"):
+        raise ArgumentError(OP, 'by is "name" or "order"', {"by": by})
+    if channel_order not in (None, "RGB", "BGR"):
+        raise ArgumentError(OP, 'channel_order is "RGB" or "BGR"', {"channel_order": channel_order})
+
+
+def named_layers(model: nn.Module, fresh: Sequence[str]) -> set[str]:
+    """The tensors below the layers in `fresh`."""
+    if isinstance(fresh, str):
+        fresh = [fresh]
+    paths = [path for path, _ in model.named_modules() if path]
+    for path in fresh:
+        if path not in paths:
+            raise ArgumentError(OP, "no such layer", {"fresh": path}, nearest(path, paths))
+    own = model.state_dict()
+    return {name for name in own for path in fresh if name.startswith(f"{path}.")}
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def match(
+    model: nn.Module, file: WeightsFile, layers: list[Layer], by: str
+) -> tuple[str, dict[str, Value], Facts, str]:
+    """Whose names the file has, our name -> value, what goes with it, and its order of colours."""
+    if by == "order":
+        return "none, by order", by_order(model, file.tensors), own_facts(file.meta), "RGB"
+    candidates = SOURCES
+    if file.format == "safetensors" and own_facts(file.meta).preprocessing:
+        candidates = [source for source in SOURCES if source.name == "minidl"]
+    found = [source.match(file, layers) for source in candidates]
+    best = max(range(len(found)), key=lambda i: len(found[i]))  # the first of equals
+    source = candidates[best]
+    facts = own_facts(file.meta) if source.name == "minidl" else source.facts(model)
+    return source.name, found[best], facts, source.channel_order
+
+
+def by_order(model: nn.Module, tensors: dict[str, np.ndarray]) -> dict[str, Value]:
+    """The file's arrays one after the other for the model's, counters left out of both."""
+    ours = [name for name in model.state_dict() if not name.endswith(COUNTER)]
+    theirs = [name for name, array in tensors.items() if array.ndim and array.dtype.kind == "f"]
+    return {name: Value(tensors[other], (other,)) for name, other in zip(ours, theirs)}
+
+
+def own_facts(meta: dict[str, Any]) -> Facts:
+    """The preprocessing that a file of ours says its weights had in training.
+
+    A checkpoint has the steps as a list, `minidl weights convert` writes the list as text.
+    """
+    steps = meta.get("preprocessing")
+    try:
+        steps = json.loads(steps) if isinstance(steps, str) else steps
+        (step,) = [step for step in steps or () if step["name"] == "Normalize"]
+        numbers = [tuple(float(x) for x in np.atleast_1d(step[key])) for key in ("mean", "std")]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Facts()  # none, or several
+    return Facts(Preprocessing(*numbers))
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def converted(
+    matched: dict[str, Value], layers: list[Layer], flatten_order: str, channel_order: str
+) -> dict[str, Value]:
+    """The values as our network needs them: colours, flattened maps, biases before batch norms."""
+    values = dict(matched)
+    first = next((layer for layer in layers if isinstance(layer.module, nn.Conv2d)), None)
+    for i, layer in enumerate(layers):
+        name = f"{layer.path}.weight"
+        if layer is first and channel_order == "BGR" and name in values:
+            values[name] = red_first(values[name])
+        if isinstance(layer.module, nn.Linear) and name in values:
+            values[name] = as_matrix(values[name], layer, flatten_order)
+        if isinstance(layer.module, nn.Conv2d) and layer.module.bias is None:
+            fold_bias(values, layer, layers[i + 1 : i + 2])
+    return values
+
+
+def red_first(value: Value) -> Value:
+    """A first convolution that takes blue, green, red, for red, green, blue."""
+    array = value.array
+    return Value(array[:, ::-1], value.names) if array.ndim == 4 and len(array[0]) == 3 else value
+
+
+def as_matrix(value: Value, layer: Layer, flatten_order: str) -> Value:
+    """The matrix of a linear layer from a convolution over the whole map, or from rows of pixels.
+
+    A library with channels last flattens maps (H, W, C), ours (C, H, W): the columns are permuted.
+    """
+    array = value.array
+    if array.ndim == 4:  # a convolution has its channels first, whatever the library
+        return Value(array.reshape(len(array), -1), value.names)
+    maps = layer.flattened_maps
+    if array.ndim != 2 or flatten_order != "HWC" or not maps or array.shape[1] % maps:
+        return value
+    side = math.isqrt(array.shape[1] // maps)
+    if side * side * maps != array.shape[1]:
+        return value
+    pixels = array.reshape(len(array), side, side, maps)
+    return Value(pixels.transpose(0, 3, 1, 2).reshape(len(array), -1), value.names)
+
+
+def fold_bias(values: dict[str, Value], layer: Layer, following: list[Layer]) -> None:
+    """A bias before a batch norm moves the mean that is subtracted: mean(x + b) = mean(x) + b."""
+    bias = values.pop(f"{layer.path}.bias", None)
+    if bias is None or not following or not following[0].is_norm:
+        return
+    name = f"{following[0].path}.running_mean"
+    mean = values.get(name)
+    if mean is not None and mean.array.shape == bias.array.shape:
+        values[name] = Value(mean.array - bias.array, mean.names + bias.names)
+
+
+# --- fitting ------------------------------------------------------------------------------------
+
+
+def heads_of(model: nn.Module) -> tuple[str, ...]:
+    """The layers that have a score for each class: of networks of your own the last linear one."""
+    for entry in MODELS.values():
+        if type(model) is entry.make:
+            return (entry.head, *entry.aux_heads)
+    linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return tuple(linear[-1:])
+
+
+def fit(
+    model: nn.Module, values: dict[str, Value], kept: set[str], path: str
+) -> tuple[dict[str, Value], list[Row]]:
+    """Which tensors get the file's values, and the rows of those that do not.
+
+    Raises:
+        CheckpointError: a shape differs, and it is not the number of classes.
+    """
+    loaded: dict[str, Value] = {}
+    rows, wrong = [], {}
+    heads = heads_of(model)
+    for name, own in model.state_dict().items():
+        value = values.get(name)
+        theirs = None if value is None else value.array.shape
+        if name in kept:
+            rows.append(Row(name, own.shape, "as asked"))
+        elif theirs == own.shape:
+            loaded[name] = value
+        elif theirs is None:
+            if not name.endswith(COUNTER):
+                rows.append(Row(name, own.shape, "not in the file"))
+        elif name.rpartition(".")[0] in heads and theirs[1:] == own.shape[1:]:
+            rows.append(Row(name, own.shape, f"the file has {theirs[0]:,} classes"))
+        else:
+            wrong[name] = Plain(f"the file has {theirs}, the model {own.shape}")
+    if wrong:
+        raise wrong_shapes(model, wrong, values, path)
+    return loaded, rows
+
+
+def wrong_shapes(
+    model: nn.Module, wrong: dict[str, Any], values: dict[str, Value], path: str
+) -> CheckpointError:
+    name = next(iter(wrong))
+    layer = name.rpartition(".")[0]
+    theirs, ours = values[name].array.shape, model.state_dict()[name].shape
+    hint = f"weights of another architecture? To leave the layer out: fresh=[{layer!r}]"
+    if len(theirs) == len(ours) == 4 and theirs[0] == ours[0] and theirs[2:] == ours[2:]:
+        hint = (
+            f"these weights see {theirs[1]} channels, the model {ours[1]}: make it with "
+            f"in_channels={theirs[1]}, or leave the layer out with fresh=[{layer!r}]"
+        )
+    elif len(theirs) == len(ours) == 2 and theirs[0] == ours[0]:
+        hint = (
+            "the file's classifier is made for pictures of another size: make the model with "
+            f"that size, or leave the layer out with fresh=[{layer!r}]"
+        )
+    first = dict(list(wrong.items())[:5])
+    rule = f"the shapes of {len(wrong)} tensors differ"
+    return CheckpointError(OP, rule, {"file": path, **first}, hint)
+
+
+def nothing_fits(model: nn.Module, file: WeightsFile, path: str) -> CheckpointError:
+    return CheckpointError(
+        OP, f"no tensor of the file has a place in {type(model).__name__}",
+        {
+            "file": path, "format": file.format, "its names": shorten(list(file.tensors)),
+            "the model's": shorten(list(model.state_dict())),
+        },
+        "weights of another architecture, or unknown names; by='order' goes by order and shape",
+    )  # fmt: skip
+
+
+def refuse_leftovers(model: nn.Module, rows: list[Row], unused: list[Row], kept: set[str]) -> None:
+    """What strict=True refuses."""
+    heads = heads_of(model)
+    missing = [row.name for row in rows
+               if row.name not in kept and row.name.rpartition(".")[0] not in heads]  # fmt: skip
+    left = [row.name for row in unused]
+    if missing or left:
+        raise CheckpointError(
+            OP, f"{len(missing)} names are missing in the file and {len(left)} left over",
+            {"missing": shorten(missing), "left over": shorten(left)},
+            "strict=False loads the others",
+        )  # fmt: skip
