@@ -13,6 +13,7 @@ from models.alexnet import ONE_TOWER, TORCHVISION, AlexNet
 from models.googlenet import GoogLeNet
 from models.googlenet_torchvision import GoogLeNetTorchvision
 from models.lenet import LeNet5
+from models.preact_resnet import PreactBottleneckCifar, PreactResNetCifar
 from models.resnet import ResNet
 from models.resnet_cifar import ResNetCifar
 from models.vgg import VGG
@@ -64,6 +65,14 @@ def resnet(depth: int, parameters: int, macs: int) -> Entry:
 def resnet_cifar(depth: int, parameters: int, macs: int) -> Entry:
     summary = f"ResNet-{depth} for 32x32 pixels, He et al. 2016, section 4.2"
     return Entry(ResNetCifar, 32, summary, "fc", parameters, macs, fixed={"depth": depth})
+
+
+def preact(make: type, depth: int, parameters: int, macs: int) -> Entry:
+    blocks = "of bottlenecks, " if make is PreactBottleneckCifar else ""
+    summary = f"pre-activation ResNet-{depth} {blocks}for 32x32 pixels"
+    if depth == 20:
+        summary += ", He et al. 2016b"
+    return Entry(make, 32, summary, "fc", parameters, macs, fixed={"depth": depth})
 
 
 # In the order of the papers, of which the first is what `minidl train` proposes.
@@ -127,6 +136,13 @@ MODELS = {
         ResNetCifar, 32, "the plain net of 20 layers, ResNet-20 without its shortcuts",
         "fc", 269_722, 40_551_040, fixed={"depth": 20}, defaults={"shortcut": None},
     ),
+    "preact_resnet20_cifar": preact(PreactResNetCifar, 20, 269_722, 40_551_040),
+    "preact_resnet32_cifar": preact(PreactResNetCifar, 32, 464_154, 68_862_592),
+    "preact_resnet44_cifar": preact(PreactResNetCifar, 44, 658_586, 97_174_144),
+    "preact_resnet56_cifar": preact(PreactResNetCifar, 56, 853_018, 125_485_696),
+    "preact_resnet110_cifar": preact(PreactResNetCifar, 110, 1_727_962, 252_887_680),
+    "preact_resnet164_cifar": preact(PreactBottleneckCifar, 164, 1_703_258, 247_646_720),
+    "preact_resnet1001_cifar": preact(PreactBottleneckCifar, 1001, 10_327_706, 1_490_995_712),
 }  # fmt: skip
 
 
