@@ -1,5 +1,7 @@
-"""Files: checkpoints that survive a crash and run no code when loaded."""
+"""Files: checkpoints that survive a crash, and weights of other libraries; none runs code."""
 
 from minidl.io.checkpoint import CheckpointContent, load_checkpoint, save_checkpoint
+from minidl.io.weights.file import WeightsFile
+from minidl.io.weights.read import read_weights
 
-__all__ = ["CheckpointContent", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CheckpointContent", "WeightsFile", "load_checkpoint", "read_weights", "save_checkpoint"]

@@ -1,1 +1,1 @@
-"""Weight files of other libraries."""
+"""Weight files of other libraries; read.py tells which reader each format has."""

@@ -1,0 +1,137 @@
+"""Caffe's .caffemodel: a NetParameter message whose layers hold blobs (caffe_schema.py).
+
+Names are the layer's with ".weight" and ".bias" for the layers whose blobs mean that, for batch
+norm ".running_mean" and ".running_var", and the blob's number otherwise ("mylayer.0"). Caffe splits
+batch norm into two layers: BatchNorm has the statistics, Scale the weight and bias; they keep their
+own names.
+
+BatchNorm stores sums and, in a third blob, what to divide them by (batch_norm_layer.cpp): done
+here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.io.weights.caffe_schema import V0_TYPES, V1_TYPES, message_class
+from minidl.io.weights.file import Refused, WeightsFile, add, count, from_bytes, parsing, short
+
+WEIGHT_AND_BIAS = ("Convolution", "Deconvolution", "InnerProduct", "Scale")
+
+
+def parse_caffe(data: bytes) -> Any:
+    """The NetParameter message, or None if the data is none with weights in it."""
+    from google.protobuf.message import DecodeError
+
+    net = message_class("NetParameter")()
+    try:
+        net.ParseFromString(data)
+    except (DecodeError, ValueError):
+        return None
+    layers = [*net.layers, *net.layer]
+    return net if any((layer.layer if is_v0(layer) else layer).blobs for layer in layers) else None
+
+
+def read_caffe(net: Any, path: Path, nbytes: int) -> WeightsFile:
+    """The weights of a net."""
+    tensors: dict[str, np.ndarray] = {}
+    for layer in [*net.layers, *net.layer]:
+        name, kind, blobs = describe_layer(layer)
+        arrays = [to_array(blob, f"{name}.{index}") for index, blob in enumerate(blobs)]
+        if kind == "InnerProduct" and arrays:
+            arrays[0] = as_matrix(arrays[0], name)
+            if layer.DESCRIPTOR.name == "LayerParameter" and layer.inner_product_param.transpose:
+                arrays[0] = arrays[0].T
+        if kind == "BatchNorm" and len(arrays) == 3:
+            arrays = statistics(arrays, name)
+        for index, array in enumerate(arrays):
+            if index or kind not in ("Convolution", "Deconvolution", "InnerProduct"):
+                array = without_ones(array)
+            add(tensors, f"{name}.{blob_name(kind, index)}", array)
+    meta = {"net": net.name.decode("utf-8", "replace")} if net.name else {}
+    return WeightsFile("caffe", tensors, meta=meta)
+
+
+def is_v0(layer: Any) -> bool:
+    return layer.DESCRIPTOR.name == "V1LayerParameter" and layer.HasField("layer")
+
+
+def describe_layer(layer: Any) -> tuple[str, str, Any]:
+    """Name, type and blobs of a layer of any of the three generations of the format."""
+    if is_v0(layer):  # 2013: the layer is in a field of the layer
+        layer, types = layer.layer, V0_TYPES
+        kind = types.get(text(layer.type), text(layer.type))
+    elif layer.DESCRIPTOR.name == "V1LayerParameter":
+        kind = V1_TYPES.get(layer.type, str(layer.type))
+    else:
+        kind = text(layer.type)
+    return text(layer.name), kind, layer.blobs
+
+
+def text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused("damaged: a name is no text", {"name": short(repr(value))}) from None
+
+
+def blob_name(kind: str, index: int) -> str:
+    """What the blob of a number is called."""
+    if kind in WEIGHT_AND_BIAS and index < 2:
+        return ("weight", "bias")[index]
+    if kind == "BatchNorm" and index < 2:
+        return ("running_mean", "running_var")[index]
+    return "weight" if kind == "PReLU" and index == 0 else str(index)
+
+
+# --- blobs ------------------------------------------------------------------------------------
+
+
+def to_array(blob: Any, name: str) -> np.ndarray:
+    """A blob's numbers in its shape: `shape`, or the four dimensions of old files."""
+    shape = list(blob.shape.dim)
+    if not blob.HasField("shape"):
+        shape = [blob.num, blob.channels, blob.height, blob.width]
+    dtype, data = ("<f8", b"".join(blob.double_data)) if blob.double_data else (
+        "<f4", b"".join(blob.data))  # fmt: skip
+    if not data and count(shape, name):
+        return unpacked(blob, shape, name)
+    return from_bytes(data, dtype, shape, name)
+
+
+def unpacked(blob: Any, shape: list[int], name: str) -> np.ndarray:
+    """A blob whose numbers are single fields on the wire."""
+    floats = message_class("BlobOfFloats")()
+    with parsing(short(name)):
+        floats.ParseFromString(blob.SerializeToString())
+    numbers = floats.double_data or floats.data
+    dtype = np.float64 if floats.double_data else np.float32
+    return from_bytes(np.fromiter(numbers, dtype, len(numbers)).tobytes(), dtype, shape, name)
+
+
+def without_ones(array: np.ndarray) -> np.ndarray:
+    """A vector of old files, (1, 1, 1, n), as (n,)."""
+    return array.reshape(-1) if array.ndim == 4 and array.size == max(array.shape) else array
+
+
+def as_matrix(array: np.ndarray, name: str) -> np.ndarray:
+    """The weights of an InnerProduct, (1, 1, out, in) in old files."""
+    if array.ndim == 4 and array.shape[:2] == (1, 1):
+        return array.reshape(array.shape[2:])
+    if array.ndim != 2:
+        raise Refused("the weights of an InnerProduct are no matrix", {short(name): array.shape})
+    return array
+
+
+def statistics(arrays: list[np.ndarray], name: str) -> list[np.ndarray]:
+    """Mean and variance of a BatchNorm, from their sums and the factor."""
+    mean, variance, factor = arrays
+    if factor.size != 1:
+        raise Refused("the factor of a BatchNorm is no number", {short(name): factor.shape})
+    scale = float(factor.reshape(-1)[0])
+    scale = 0.0 if scale == 0 else 1 / scale  # as Caffe: nothing was seen, nothing divided
+    with np.errstate(all="ignore"):  # numbers of a damaged file
+        return [(mean * scale).astype(mean.dtype), (variance * scale).astype(variance.dtype)]

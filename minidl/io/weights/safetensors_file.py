@@ -1,0 +1,68 @@
+"""safetensors (github.com/huggingface/safetensors): JSON with places of tensors, then their bytes.
+
+The safetensors package checks the header against the rest of the file. A checkpoint of minidl is
+such a file too: of it, the model's tensors are taken, under the names they have in the model.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from minidl.io.checkpoint import FORMAT
+from minidl.io.weights.file import (
+    Refused,
+    WeightsFile,
+    add,
+    from_bfloat16,
+    from_bytes,
+    parsing,
+    short,
+)
+
+PREFIX = "model."
+CODES = {
+    "BOOL": "?", "U8": "<u1", "I8": "<i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
+    "U64": "<u8", "I64": "<i8", "F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8",
+    "C64": "<c8",
+}  # fmt: skip
+
+
+def read_safetensors(data: bytes) -> WeightsFile:
+    """The tensors of a .safetensors file; of a minidl checkpoint, those of its model."""
+    from safetensors import deserialize
+
+    with parsing("safetensors"):
+        entries = deserialize(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    meta: dict[str, Any] = dict(header.get("__metadata__") or {})
+    is_checkpoint = meta.get("format") == FORMAT
+    tensors: dict[str, np.ndarray] = {}
+    for name, entry in sorted(entries, key=lambda item: order_of(item, header)):
+        if is_checkpoint and not name.startswith(PREFIX):
+            continue  # the optimizer's, and the run's
+        code = entry["dtype"]
+        if code not in CODES:
+            raise Refused("a tensor has a type that is not known here", {short(name): code})
+        array = from_bytes(entry["data"], CODES[code], entry["shape"], name)
+        array = from_bfloat16(array) if code == "BF16" else array
+        add(tensors, name[len(PREFIX) :] if is_checkpoint else name, array)
+    return WeightsFile(
+        "safetensors", tensors, meta=checkpoint_meta(meta) if is_checkpoint else meta
+    )
+
+
+def order_of(item: tuple[str, dict], header: dict) -> int:
+    """Where a tensor's bytes begin: the order in which they were written."""
+    return header[item[0]]["data_offsets"][0]
+
+
+def checkpoint_meta(metadata: dict[str, str]) -> dict[str, Any]:
+    """What save_checkpoint was given as meta: the model's name and arguments, its classes."""
+    try:
+        meta = json.loads(metadata.get("content", ""))["meta"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise Refused("the metadata of this minidl checkpoint is damaged") from None
+    return meta if isinstance(meta, dict) else {}

@@ -1,0 +1,144 @@
+"""TensorFlow's frozen graphs (.pb): the weights are the Const nodes of a GraphDef message.
+
+What a constant is, the operation says that takes it, directly or through Identity ("conv1/read"):
+
+    Conv2D, Conv3D                 (R, S, C, K)      -> (K, C, R, S)
+    Conv2DBackpropInput            (R, S, K, C)      -> (C, K, R, S), as PyTorch's ConvTranspose2d
+    DepthwiseConv2dNative          (R, S, C, M)      -> (C M, 1, R, S)
+    MatMul without transpose_b     (in, out)         -> (out, in)
+
+The message's definition comes with the tensorboard package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.io.weights.file import (
+    Budget,
+    Refused,
+    WeightsFile,
+    add,
+    count,
+    from_bfloat16,
+    from_bytes,
+    short,
+)
+
+# DataType of types.proto -> the NumPy type, and the field for single values.
+TYPES = {
+    1: ("<f4", "float_val"), 2: ("<f8", "double_val"), 14: ("<u2", "half_val"),
+    19: ("<f2", "half_val"),
+}  # fmt: skip
+BFLOAT16, HALF = 14, 19
+PASSING = ("Identity", "StopGradient", "Snapshot")
+TAKERS = {
+    "Conv2D": 1, "Conv3D": 1, "Conv2DBackpropInput": 1, "DepthwiseConv2dNative": 1, "MatMul": 1,
+    "_FusedConv2D": 1, "_FusedMatMul": 1, "_FusedDepthwiseConv2dNative": 1,
+}  # fmt: skip
+
+
+def parse_graph(data: bytes) -> Any:
+    """The GraphDef message, or None if the data is none."""
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    graph = GraphDef()
+    try:
+        graph.ParseFromString(data)
+    except (DecodeError, ValueError):
+        return None
+    is_graph = graph.node and all(node.op and node.name for node in graph.node)
+    return graph if is_graph else parse_saved_model(data)
+
+
+def parse_saved_model(data: bytes) -> Any:
+    """None, after a look whether this is a SavedModel, whose weights are in other files.
+
+    Raises:
+        Refused: it is.
+    """
+    if data.startswith(b"\x08\x01\x12") and b"serve" in data:
+        raise Refused("this is a SavedModel, whose weights are in the folder variables beside it",
+                      hint="freeze the graph, or save the weights as .h5")  # fmt: skip
+    return None
+
+
+def read_graph(graph: Any, path: Path, nbytes: int) -> WeightsFile:
+    """The floating-point constants of a graph; others are shapes and axes."""
+    budget = Budget(nbytes)
+    takers = find_takers(graph)
+    tensors: dict[str, np.ndarray] = {}
+    for node in graph.node:
+        if node.op != "Const":
+            continue
+        tensor = node.attr["value"].tensor
+        if tensor.dtype in TYPES:
+            array = to_array(tensor, node.name, budget)
+            add(tensors, node.name, to_pytorch(array, takers.get(node.name)))
+    channels_first = any(node.attr["data_format"].s == b"NCHW" for node in graph.node
+                         if node.op == "Conv2D" and "data_format" in node.attr)  # fmt: skip
+    return WeightsFile("tensorflow", tensors, "HWIO", "CHW" if channels_first else "HWC")
+
+
+def find_takers(graph: Any) -> dict[str, Any]:
+    """Constant -> the node that takes it as its kernel or matrix; the first, if there are more."""
+    nodes = {node.name: node for node in graph.node}
+    takers: dict[str, Any] = {}
+    for node in graph.node:
+        place = TAKERS.get(node.op)
+        if place is None or len(node.input) <= place:
+            continue
+        name = node.input[place]
+        for _ in range(len(nodes)):  # a damaged graph can go in circles
+            name = name.split(":")[0].lstrip("^")
+            source = nodes.get(name)
+            if source is None or source.op not in PASSING or not source.input:
+                break
+            name = source.input[0]
+        takers.setdefault(name, node)
+    return takers
+
+
+def to_array(tensor: Any, name: str, budget: Budget) -> np.ndarray:
+    """The numbers of a TensorProto: raw bytes, one by one, or fewer than the shape needs.
+
+    If there are fewer, the last one is repeated: ones(1000) is one number in the file.
+    """
+    dtype, field = TYPES[tensor.dtype]
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    size = count(shape, name)
+    budget.take(size * np.dtype(dtype).itemsize, name)
+    if tensor.tensor_content:
+        array = from_bytes(tensor.tensor_content, dtype, shape, name)
+    else:
+        values = getattr(tensor, field)
+        if len(values) > size or (not values and size):
+            raise Refused(f"a constant has {len(values)} values, its shape needs {size}",
+                          {short(name): short(str(shape))})  # fmt: skip
+        given = np.fromiter(values, np.uint16 if field == "half_val" else dtype, len(values))
+        given = given.view(np.float16) if tensor.dtype == HALF else given
+        array = np.empty(size, given.dtype)
+        array[: len(given)] = given
+        array[len(given) :] = given[-1:] if size else 0
+        array = array.reshape(shape)
+    return from_bfloat16(array) if tensor.dtype == BFLOAT16 else array
+
+
+def to_pytorch(array: np.ndarray, taker: Any) -> np.ndarray:
+    """A constant as PyTorch has it for the operation that takes it."""
+    if taker is None:
+        return array
+    op = taker.op.replace("_Fused", "")
+    if op == "MatMul" and array.ndim == 2:
+        return array if taker.attr["transpose_b"].b else array.T
+    if op == "DepthwiseConv2dNative" and array.ndim == 4:
+        r, s, c, m = array.shape
+        return array.transpose(2, 3, 0, 1).reshape(c * m, 1, r, s)
+    if "Conv" in op and array.ndim in (4, 5):
+        n = array.ndim
+        return array.transpose(n - 1, n - 2, *range(n - 2))
+    return array
