@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import models
-from apps.classify.options import Settings, recipe_for
+from apps.classify.augmentation import augmented
+from apps.classify.options import Settings
 from minidl.data import (
     DataLoader,
     Dataset,
@@ -28,38 +28,71 @@ EVALUATION_VALUES = 8 * 3 * 224 * 224  # numbers: VGG's first maps of 8 pictures
 
 
 @dataclass
-class Data:
-    """The parts of a data set and how their pictures become Tensors.
+class Parts:
+    """The parts of a data set.
 
     Args:
-        train, validation, test: the parts; validation is None where there are too few pictures.
-        channels: of the pictures as the network gets them, 1 or 3.
-        preprocessing: what every picture goes through; a checkpoint stores its config().
-        augmentation: what training pictures go through on top, before ToFloat.
+        train, validation, test: validation is None where there are too few pictures.
+        channels: of the pictures on disk, 1 or 3.
     """
 
     train: Dataset
     validation: Dataset | None
     test: Dataset
     channels: int
+
+    @property
+    def classes(self) -> list[str]:
+        return self.train.classes
+
+
+@dataclass
+class Data(Parts):
+    """The parts of a data set and how their pictures become Tensors.
+
+    Args:
+        channels: of the pictures as the network gets them, 1 or 3.
+        preprocessing: what every picture goes through; a checkpoint stores its config().
+        training: what training pictures go through instead.
+        augmentation: the random steps in it.
+    """
+
     preprocessing: transforms.Compose
+    training: transforms.Compose
     augmentation: list[Any]
 
 
-def open_data(settings: Settings) -> Data:
+def open_data(
+    settings: Settings, channels: int | None = None, normalize: Any | None = None
+) -> Data:
     """Everything about the data of a run.
+
+    Args:
+        settings: which data, pictures of which size, which augmentation.
+        channels: that the network takes; None for those on disk.
+        normalize: the Normalize step that the network's weights need; None for the mean and
+            standard deviation of the training pictures.
 
     Raises:
         DataError: the data are missing or damaged, or all of one class.
     """
-    whole = open_dataset(settings.data, "train", settings.data_dir)
+    return prepare(open_parts(settings), settings, channels, normalize)
+
+
+def open_parts(settings: Settings) -> Parts:
+    """The parts to train on, to validate with and to test on.
+
+    Raises:
+        DataError: the data are missing or damaged, or all of one class.
+    """
+    where = settings.data, settings.data_dir, settings.test_share
+    whole, test = open_split(*where, "train"), open_split(*where, "test")
     if len(whole.classes) < 2:
         raise DataError(
             "train", "there is one class, and nothing to tell it from",
             {"data": settings.data, "class": whole.classes[0]},
             "expects a folder with a folder per class",
         )  # fmt: skip
-    test = open_dataset(settings.data, "test", settings.data_dir)
     if test.classes != whole.classes:
         raise DataError(
             "train", "the test set has other classes than the training set",
@@ -69,19 +102,37 @@ def open_data(settings: Settings) -> Data:
     # Salted: where the test pictures were chosen by the same hash, none is left below the share.
     train, validation = split_dataset(whole, share, salt="validation")
     channels = train[0][0].shape[2]
-    size = models.entry(settings.model).size
-    geometry = standard_geometry(channels, size, train)
+    return Parts(train, validation if len(validation) else None, test, channels)
+
+
+def open_split(data: str, data_dir: str | None, test_share: float | None, split: str) -> Dataset:
+    return open_dataset(data, split, data_dir, test_share)
+
+
+def prepare(
+    parts: Parts, settings: Settings, channels: int | None = None, normalize: Any | None = None
+) -> Data:
+    """What pictures go through on their way to the network; arguments as of open_data."""
+    channels = channels or parts.channels
+    size = settings.pixels
+    if normalize is None:
+        normalize = own_normalization(parts.train, channels)
+    steps = [*standard_geometry(channels, size, parts.train), transforms.ToFloat(), normalize]
+    preprocessing = transforms.Compose(steps)
+    training, changes = augmented(preprocessing, settings.augment, settings.recipe, size, channels)
+    return Data(
+        parts.train, parts.validation, parts.test, channels, preprocessing, training, changes
+    )
+
+
+def own_normalization(train: Dataset, channels: int) -> transforms.Normalize:
+    """Mean 0 and standard deviation 1 of the training pictures."""
     mean, std = channel_statistics(train)
+    if len(mean) > channels:  # colours that become grey
+        mean, std = [sum(mean) / len(mean)], [sum(std) / len(std)]
     mean = [round(value, 4) for value in mean]  # so that the numbers can be read and typed
     std = [max(round(value, 4), 1e-4) for value in std]
-    return Data(
-        train,
-        validation if len(validation) else None,
-        test,
-        channels,
-        transforms.Compose([*geometry, transforms.ToFloat(), transforms.Normalize(mean, std)]),
-        augmentation(settings, size),
-    )
+    return transforms.Normalize(mean, std)
 
 
 def standard_geometry(channels: int, size: int, dataset: Dataset) -> list[Any]:
@@ -95,31 +146,6 @@ def standard_geometry(channels: int, size: int, dataset: Dataset) -> list[Any]:
     if size == 32 and dataset.image_shape is not None and dataset.image_shape[:2] == (28, 28):
         inner, border = 28, [transforms.Pad(2)]
     return [colour, transforms.Resize(inner), transforms.CenterCrop(inner), *border]
-
-
-def augmentation(settings: Settings, size: int) -> list[Any]:
-    """The random steps of the data set's recipe."""
-    recipe = recipe_for(settings.data)
-    steps: list[Any] = []
-    if recipe.shift:
-        steps.append(transforms.RandomCrop(size, padding=recipe.shift))
-    if recipe.flip:
-        steps.append(transforms.RandomHorizontalFlip())
-    return steps
-
-
-def training_loader(data: Data, settings: Settings) -> DataLoader:
-    """Shuffled and augmented batches; what is in them depends on the seed alone."""
-    steps = data.preprocessing.transforms
-    to_float = next(i for i, step in enumerate(steps) if isinstance(step, transforms.ToFloat))
-    return DataLoader(
-        data.train,
-        settings.batch_size,
-        transforms.Compose([*steps[:to_float], *data.augmentation, *steps[to_float:]]),
-        shuffle=True,
-        seed=settings.seed,
-        num_workers=settings.workers,
-    )
 
 
 def evaluation_loader(dataset: Dataset, preprocessing: Any, workers: int = 1) -> DataLoader:

@@ -1,96 +1,221 @@
-"""The learning itself: optimizer, schedule, callbacks, and the call of minidl.fit."""
+"""The learning itself: optimizer, loss, schedule, callbacks, and the call of minidl.fit."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import minidl
-from apps.classify.data import Data, evaluation_loader, training_loader
+import models
+from apps.classify.data import Data, evaluation_loader
+from apps.classify.feature_cache import FeatureCache, FeatureLoader, NotCached
+from apps.classify.freezing import Freezing, Plan, gives_scores_only
 from apps.classify.options import Settings
 from apps.classify.run_folder import CHECKPOINT, METRICS
+from apps.classify.schedules import make_schedule
+from apps.classify.warm_up import batch
 from minidl import callbacks, optim
+from minidl.data import Mixup
 from minidl.nn import CrossEntropyLoss, Module
 
 
+@dataclass
+class Learning:
+    """What learn needs beside the network and the data.
+
+    Args:
+        settings: how.
+        plan: which parameters learn, and when.
+        weights: a factor for each class in the loss, or None.
+        folder: where checkpoints and metrics go.
+        meta: what the checkpoints say beside the numbers.
+        epochs_done: of an interrupted run to go on with; None for a new run.
+    """
+
+    settings: Settings
+    plan: Plan
+    weights: list[float] | None
+    folder: Path
+    meta: dict[str, Any]
+    epochs_done: int | None = None
+
+
 def learn(
-    model: Module, data: Data, settings: Settings, folder: Path, meta: dict[str, Any], resume: bool
-) -> list[dict[str, Any]]:
+    model: Module, data: Data, how: Learning, say: Callable[[str], None]
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Train the model on the data; the run folder follows.
 
     Args:
-        model: with fresh weights; learns in place.
+        model: with the weights it starts from; learns in place.
         data: what to learn from.
-        settings: how.
-        folder: where checkpoints and metrics go.
-        meta: what the checkpoints say beside the numbers.
-        resume: go on with the checkpoint in the folder.
+        how: everything else.
+        say: called with a line for the user, about features that are cached or not.
 
     Returns:
-        the history of minidl.fit, one dict per epoch.
+        the history of minidl.fit, one dict per epoch; and where features were cached and how many
+        bytes they took, or why none were; None where nothing is frozen.
 
     Raises:
         MinidlError, KeyboardInterrupt: as minidl.fit.
     """
-    validation = None
-    if data.validation is not None:
-        validation = evaluation_loader(data.validation, data.preprocessing, settings.workers)
-    optimizer = make_optimizer(model, settings)
-    loader = training_loader(data, settings)
-    schedule = make_schedule(optimizer, settings, len(loader))
-    look_on = make_callbacks(settings, folder, schedule, meta, validation is not None)
-    with np.errstate(over="ignore", invalid="ignore"):  # StopOnNaN explains it better
-        return minidl.fit(
-            model,
-            loader,
-            CrossEntropyLoss(),
-            optimizer,
-            settings.epochs,
-            validation,
-            look_on,
-            resume=folder / CHECKPOINT if resume else None,
-        )
+    settings = how.settings
+    how.plan.apply(model, (how.epochs_done or 0) + 1)
+    loader, validation = make_loaders(data, settings)
+    cache, cached = make_cache(model, data, how, say)
+    optimizer = make_optimizer(model, settings, how.plan.factors)
+    steps = -(-len(loader) // settings.accumulate)
+    schedule = make_schedule(optimizer, settings, steps)
+    look_on = make_callbacks(settings, how.folder, schedule, how.meta, validation is not None)
+    if how.plan.frozen or 0 in how.plan.factors.values():
+        look_on.append(Freezing(how.plan, sample(data), models.entry(settings.model), cache))
+    mixed = Mixup(loader, settings.mixup, len(data.classes)) if settings.mixup else loader
+    try:
+        if cache is not None:
+            cache.enter(loader, validation)
+        with np.errstate(over="ignore", invalid="ignore"):  # StopOnNaN explains it better
+            history = minidl.fit(
+                model,
+                mixed,
+                make_loss(model, settings, how.weights),
+                optimizer,
+                settings.epochs,
+                validation,
+                look_on,
+                resume=None if how.epochs_done is None else how.folder / CHECKPOINT,
+                accumulate=settings.accumulate,
+            )
+    finally:
+        if cache is not None:
+            cache.leave()
+    if cache is not None:
+        cache.remove()
+    return history, cached
 
 
-def make_optimizer(model: Module, settings: Settings) -> optim.Optimizer:
-    parameters, lr, decay = list(model.parameters()), settings.lr, settings.weight_decay
-    if settings.optimizer == "sgd":
-        return optim.SGD(parameters, lr, momentum=settings.momentum, weight_decay=decay)
-    if settings.optimizer == "rmsprop":
-        return optim.RMSprop(parameters, lr, momentum=settings.momentum, weight_decay=decay)
-    if settings.optimizer == "adagrad":
-        return optim.Adagrad(parameters, lr, weight_decay=decay)
-    make = {"adam": optim.Adam, "adamw": optim.AdamW}[settings.optimizer]
-    return make(parameters, lr, weight_decay=decay)
+def make_loaders(data: Data, settings: Settings) -> tuple[FeatureLoader, FeatureLoader | None]:
+    """Batches to train on, shuffled and augmented, and to validate with.
+
+    What is in them depends on the seed alone.
+    """
+    workers = settings.workers
+    loader = FeatureLoader(
+        data.train, settings.batch_size, data.training,
+        shuffle=True, seed=settings.seed, num_workers=workers,
+    )  # fmt: skip
+    if data.validation is None:
+        return loader, None
+    plain = evaluation_loader(data.validation, data.preprocessing, workers)
+    validation = FeatureLoader(
+        data.validation, plain.batch_size, data.preprocessing, num_workers=workers
+    )
+    return loader, validation
 
 
-def make_schedule(optimizer: optim.Optimizer, settings: Settings, steps: int):
-    """The callback that changes the learning rate, or None for a constant one.
+def sample(data: Data) -> minidl.Tensor:
+    """A black picture as the network gets it: to see which way pictures take through it."""
+    shape = data.preprocessing(data.train[0][0]).shape
+    return batch(shape, 1)
 
-    step: a tenth after each third of the epochs; exponential: to a hundredth over all of them;
-    cosine: half a cosine from the full rate to 0, after each step; plateau: a fifth after three
-    epochs in which the validation loss did not fall.
+
+def make_cache(
+    model: Module, data: Data, how: Learning, say: Callable[[str], None]
+) -> tuple[FeatureCache | None, dict[str, Any] | None]:
+    """The features of the frozen part, computed; or None, and why.
+
+    Returns:
+        the cache, and for the report {"behind", "bytes"} or {"reason"}; None where nothing is
+        frozen.
+    """
+    settings, after = how.settings, how.plan.unfreeze_after
+    if settings.mode != "frozen":
+        return None, None
+    if after is not None and (how.epochs_done or 0) >= after:
+        return None, {"reason": "all layers learn"}
+    try:
+        if not settings.cache:
+            raise NotCached(why_not(settings))
+        cache = FeatureCache(model, data, sample(data), how.folder)
+        cache.compute(settings.workers, say)
+        return cache, {"behind": cache.place, "bytes": cache.bytes}
+    except NotCached as reason:
+        say(f"features are not cached: {reason}")
+        return None, {"reason": str(reason)}
+
+
+def why_not(settings: Settings) -> str:
+    """Why the settings rule out that features are computed once."""
+    if settings.mixup:
+        return "mixup blends other pictures in each epoch"
+    if settings.augment != "none":
+        return f"the pictures are others in each epoch (augmentation: {settings.augment})"
+    return "as asked"
+
+
+# --- what fit needs -----------------------------------------------------------------------------
+
+
+def make_loss(
+    model: Module, settings: Settings, weights: list[float] | None = None
+) -> Callable[..., Any]:
+    """Cross entropy; with that of the auxiliary heads, if they learn.
 
     Args:
-        optimizer: whose rate it is.
-        settings: schedule and epochs.
-        steps: in an epoch.
+        model: the network, which may have a loss of its own (loss_function()).
+        settings: label_smoothing, model.
+        weights: a factor for each class, or None.
     """
-    epochs = settings.epochs
-    if settings.schedule == "step":
-        scheduler = optim.StepLR(optimizer, step_size=max(1, -(-epochs // 3)), gamma=0.1)
-    elif settings.schedule == "exponential":
-        scheduler = optim.ExponentialLR(optimizer, gamma=0.01 ** (1 / epochs))
-    elif settings.schedule == "cosine":
-        scheduler = optim.CosineAnnealingLR(optimizer, T_max=epochs * steps)
-        return callbacks.Schedule(scheduler, every="step")
-    elif settings.schedule == "plateau":
-        scheduler = optim.ReduceLROnPlateau(optimizer, factor=0.2, patience=2)
-    else:
-        return None
-    return callbacks.Schedule(scheduler)
+    factors = None if weights is None else minidl.tensor(weights, dtype="float32")
+    loss = CrossEntropyLoss(factors, label_smoothing=settings.label_smoothing)
+    entry = models.entry(settings.model)
+    if entry.aux_heads and not gives_scores_only(model, entry):
+        from models.googlenet import AuxiliaryLoss
+
+        return AuxiliaryLoss(loss)
+    return loss
+
+
+def make_optimizer(
+    model: Module, settings: Settings, factors: dict[str, float] | None = None
+) -> optim.Optimizer:
+    """The optimizer of all parameters, in groups of one learning rate and weight decay.
+
+    Args:
+        model: whose parameters; frozen ones are among them, and are skipped while they are.
+        settings: optimizer, lr, momentum, weight_decay, bias_decay.
+        factors: on the learning rate, by name of the parameter; None for 1.
+    """
+    lr, decay = settings.lr, settings.weight_decay
+    groups = parameter_groups(model, settings, factors or {})
+    if settings.optimizer == "sgd":
+        return optim.SGD(groups, lr, momentum=settings.momentum, weight_decay=decay)
+    if settings.optimizer == "rmsprop":
+        return optim.RMSprop(groups, lr, momentum=settings.momentum, weight_decay=decay)
+    if settings.optimizer == "adagrad":
+        return optim.Adagrad(groups, lr, weight_decay=decay)
+    make = {"adam": optim.Adam, "adamw": optim.AdamW}[settings.optimizer]
+    return make(groups, lr, weight_decay=decay)
+
+
+def parameter_groups(
+    model: Module, settings: Settings, factors: dict[str, float]
+) -> list[dict[str, Any]]:
+    """Groups of parameters with the same factor and weight decay, in order of appearance.
+
+    Without weight decay for vectors, which are biases and what norms multiply by and add, if the
+    settings say so: shrinking them does not make the network simpler.
+    """
+    groups: dict[tuple, dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        decays = settings.bias_decay or parameter.ndim > 1
+        decay = settings.weight_decay if decays else 0.0
+        factor = factors.get(name, 1.0)
+        group = {"params": [], "lr_mult": factor, "weight_decay": decay}
+        groups.setdefault((factor, decay), group)["params"].append(parameter)
+    return list(groups.values())
 
 
 def make_callbacks(
@@ -99,7 +224,7 @@ def make_callbacks(
     """What looks on while the network learns."""
     monitor = "val_loss" if validated else "loss"
     checkpoint = callbacks.Checkpoint(folder, monitor=monitor, meta=meta)
-    chosen = [
+    chosen: list[callbacks.Callback] = [
         callbacks.StopOnNaN(),
         callbacks.Metrics(folder / METRICS),
         callbacks.TensorBoard(folder),
@@ -109,6 +234,8 @@ def make_callbacks(
     ]
     if schedule is not None:
         chosen.append(schedule)
+    if settings.clip_grad is not None:
+        chosen.append(callbacks.ClipGradients(settings.clip_grad))
     if settings.early_stopping is not None:
         # patience counts the epochs that are forgiven, the option the one that ends the run, too.
         chosen.append(callbacks.EarlyStopping(monitor, patience=settings.early_stopping - 1))

@@ -2,59 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import models
-from minidl.errors import ArgumentError, CheckpointError, nearest
-from minidl.kernels import CPU_SETS, cpu_kernels
-
-OPTIMIZERS = {  # name -> (learning rate, weight decay), where a recipe has nothing better
-    "sgd": (0.02, 5e-4),
-    "adam": (1e-3, 0.0),
-    "adamw": (1e-3, 1e-2),
-    "rmsprop": (3e-4, 0.0),
-    "adagrad": (1e-2, 0.0),
-}
-MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # the optimizers that have one, and its default
-SCHEDULES = ("none", "step", "exponential", "cosine", "plateau")
+from apps.classify import parse
+from apps.classify.option_checks import check, choose
+from apps.classify.recipes import MOMENTUM, OPTIMIZERS, RECIPES, Recipe, recipe_for
+from minidl.errors import ArgumentError, CheckpointError
+from minidl.kernels import cpu_kernels
 
 # Options that do not change what a run computes: a resumed run may have other ones.
 FREE = ("data_dir", "workers")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Defaults for one data set, found by trying.
-
-    Args:
-        epochs, batch_size: as the options of these names.
-        lr: learning rate of SGD.
-        shift: each training picture moves by up to so many pixels in both directions.
-        flip: each training picture is mirrored or not; only where left and right mean nothing.
-    """
-
-    epochs: int
-    batch_size: int
-    lr: float
-    shift: int
-    flip: bool = False
-
-
-RECIPES = {
-    "digits": Recipe(epochs=30, batch_size=32, lr=0.03, shift=2),
-    "mnist": Recipe(epochs=12, batch_size=64, lr=0.03, shift=1),
-    "fashion-mnist": Recipe(epochs=12, batch_size=64, lr=0.03, shift=2, flip=True),
-    "cifar10": Recipe(epochs=20, batch_size=64, lr=0.03, shift=4, flip=True),
-}
-OTHER_DATA = Recipe(epochs=20, batch_size=32, lr=0.02, shift=2)
-
-
-def recipe_for(data: str) -> Recipe:
-    """The recipe of a data set by name; folders and archives share one."""
-    return RECIPES.get(data, OTHER_DATA)
 
 
 @dataclass
@@ -66,11 +28,33 @@ class Settings:
         data: name of a data set, or path of a folder, list file or archive.
         data_dir: where to look for it first.
         epochs, batch_size, lr, momentum, weight_decay, seed: as everywhere.
-        optimizer: a key of OPTIMIZERS.
-        schedule: one of SCHEDULES, see learning.make_schedule.
+        optimizer: a key of recipes.OPTIMIZERS.
+        schedule: see schedules.CHOICES.
         cpu_kernels: "numba" or "reference".
         early_stopping: stop after so many epochs without a better validation loss, or None.
         workers: threads that prepare batches, 0 for none; the result does not depend on it.
+        mode: "scratch", "finetune" (all weights of a file go on learning) or "frozen" (most stay).
+        weights: file, run folder or published name that the network starts from, or None.
+        fresh: layers that are initialised afresh although the weights have them.
+        model_args: further arguments of the network.
+        size: pixels per side of the network's pictures, None for the usual ones.
+        freeze, train_from: which layers are frozen, see freezing.py.
+        unfreeze_after: epochs after which the frozen layers learn, too, or None.
+        unfreeze_lr_mult: factor on their learning rate then.
+        lr_mult: names of layers or parameters -> factor on their learning rate, 0 for frozen.
+        fresh_lr_mult: factor on the learning rate of layers that are initialised afresh.
+        cache: compute the features of the frozen layers once.
+        augment: a key of augmentation.CHOICES.
+        test_share: part of the data to test on, where none is set apart, or None.
+        label_smoothing: share of each target that is spread over all classes.
+        mixup: its alpha, 0 for none.
+        class_weights: ["balanced"], [path of a file], or ["name=weight", ...].
+        accumulate: batches in a step.
+        milestones: epochs after which the schedule "multistep" lowers the rate.
+        warmup: epochs in which the rate rises to what the schedule says.
+        bias_decay: whether weight decay also holds for biases and norms.
+        clip_grad: largest norm of the gradients, or None.
+        keep: "best" or "last", the epoch whose network is evaluated.
     """
 
     model: str
@@ -87,95 +71,130 @@ class Settings:
     cpu_kernels: str
     early_stopping: int | None
     workers: int
+    mode: str = "scratch"
+    weights: str | None = None
+    fresh: list[str] = field(default_factory=list)
+    model_args: dict[str, Any] = field(default_factory=dict)
+    size: int | None = None
+    freeze: list[str] = field(default_factory=list)
+    train_from: str | None = None
+    unfreeze_after: int | None = None
+    unfreeze_lr_mult: float = 0.1
+    lr_mult: dict[str, float] = field(default_factory=dict)
+    fresh_lr_mult: float = 1.0
+    cache: bool = False
+    augment: str = "standard"
+    test_share: float | None = None
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    class_weights: list[str] = field(default_factory=list)
+    accumulate: int = 1
+    milestones: list[int] = field(default_factory=list)
+    warmup: float = 0.0
+    bias_decay: bool = True
+    clip_grad: float | None = None
+    keep: str = "last"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def pixels(self) -> int:
+        """Height and width of the pictures as the network gets them."""
+        return self.size or models.entry(self.model).size
+
+    @property
+    def recipe(self) -> Recipe:
+        return recipe_for(self.data, self.pixels)
 
 
 def from_command_line(given: dict[str, Any]) -> Settings:
     """Settings from the options that were given (None: not given), the rest by the recipe.
 
     Raises:
-        ArgumentError: an unknown name (the hint has the nearest) or a number out of range.
+        ArgumentError: an unknown name (the hint has the nearest), a number out of range, or
+            options that contradict each other.
     """
     given = clean(given)
-    data = given.get("data", "digits")
-    recipe = recipe_for(data)
+    name, data = given.get("model", models.names()[0]), given.get("data", "digits")
+    recipe = recipe_for(data, given.get("size") or models.entry(name).size)
     optimizer = choose("optimizer", given.get("optimizer", "sgd"), OPTIMIZERS)
-    lr, weight_decay = OPTIMIZERS[optimizer]
     if "momentum" in given and optimizer not in MOMENTUM:
         raise ArgumentError(
             "train", f"{optimizer} has no momentum", {"--momentum": given["momentum"]},
             f"leave it out, or --optimizer {' or '.join(MOMENTUM)}",
         )  # fmt: skip
+    early = given.get("early_stopping")
     defaults = {
-        "model": "lenet",
+        "model": name,
         "data": data,
         "data_dir": None,
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
         "optimizer": optimizer,
-        "lr": recipe.lr if optimizer == "sgd" else lr,
         "momentum": MOMENTUM.get(optimizer, 0.0),
-        "weight_decay": weight_decay,
-        "schedule": "cosine",
+        "weight_decay": OPTIMIZERS[optimizer][1],
+        "schedule": "multistep" if "milestones" in given else "cosine",
         "seed": 0,
         "cpu_kernels": cpu_kernels(),  # numba, unless MINIDL_CPU_KERNELS says otherwise
         "early_stopping": None,
         "workers": 1,
-    }
+        "keep": "last" if early is None else "best",
+    } | by_mode(given, recipe.lr if optimizer == "sgd" else OPTIMIZERS[optimizer][0])
     settings = Settings(**(defaults | given))
-    check(settings)
+    check(settings, given)
     return settings
 
 
+def by_mode(given: dict[str, Any], lr: float) -> dict[str, Any]:
+    """Defaults that depend on the way of training.
+
+    Weights that know something already take a tenth of the rate, and layers that know nothing ten
+    times as much, as in Caffe's example of fine-tuning (finetune_flickr_style). Frozen layers give
+    the same features as long as the pictures stay the same: then they are computed once.
+
+    Args:
+        given: the options that were given.
+        lr: the learning rate for training from scratch.
+    """
+    mode = given.get("mode", "scratch")
+    if mode == "finetune":
+        return {"lr": lr / 10, "fresh_lr_mult": 10.0}
+    if mode == "frozen":
+        unchanged = given.get("augment", "none") == "none" and not given.get("mixup")
+        later = "standard" if "unfreeze_after" in given else "none"  # for the time after
+        return {"lr": lr, "cache": unchanged, "augment": later}
+    return {"lr": lr}
+
+
+# Options with several values -> what makes one value of the texts that were typed.
+READERS: dict[str, Callable[[Any], Any]] = {
+    "lr_mult": lambda texts: parse.factors("--lr-mult", texts),
+    "model_args": lambda texts: parse.literals("--model-arg", texts),
+    "fresh": parse.names,
+    "freeze": parse.names,
+    "milestones": lambda text: parse.counts("--milestones", text),
+    "class_weights": list,
+}
+
+
 def clean(given: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, with absolute paths: a run can be resumed from anywhere."""
+    """The options that were given, read, with absolute paths: runs are resumed from anywhere."""
     given = {name: value for name, value in given.items() if value is not None}
-    for name in ("data", "data_dir"):
+    for name, read in READERS.items():
+        if name in given and not given[name]:
+            del given[name]
+        elif name in given and not isinstance(given[name], dict):
+            given[name] = read(given[name])
+    for name in ("data", "data_dir", "weights"):
         if name in given and given[name] not in RECIPES and os.path.exists(given[name]):
             given[name] = os.path.abspath(given[name])
+    if "class_weights" in given:
+        given["class_weights"] = [
+            os.path.abspath(text) if Path(text).is_file() else text
+            for text in given["class_weights"]
+        ]
     return given
-
-
-def check(settings: Settings) -> None:
-    """Every setting is in its range.
-
-    Raises:
-        ArgumentError
-    """
-    models.entry(settings.model)
-    choose("schedule", settings.schedule, SCHEDULES)
-    choose("cpu-kernels", settings.cpu_kernels, CPU_SETS)
-    at_least("epochs", settings.epochs, 1)
-    at_least("batch-size", settings.batch_size, 1)
-    at_least("workers", settings.workers, 0)
-    at_least("seed", settings.seed, 0)
-    at_least("weight-decay", settings.weight_decay, 0)
-    at_least("momentum", settings.momentum, 0)
-    if settings.early_stopping is not None:
-        at_least("early-stopping", settings.early_stopping, 1)
-    if not settings.lr > 0 or not math.isfinite(settings.lr):
-        raise ArgumentError("train", "lr must be above 0", {"--lr": settings.lr})
-    if not settings.momentum < 1:
-        raise ArgumentError("train", "momentum must be below 1", {"--momentum": settings.momentum})
-    if settings.seed >= 2**63:
-        raise ArgumentError("train", "seed must be below 2^63", {"--seed": settings.seed})
-
-
-def choose(name: str, value: str, choices) -> str:
-    """value, if it is among the choices; else an error that names the nearest."""
-    if value not in choices:
-        raise ArgumentError(
-            "train", f"no such {name}", {f"--{name}": value}, nearest(value, choices)
-        )
-    return value
-
-
-def at_least(name: str, value: float, minimum: float) -> None:
-    """value is a finite number >= minimum (NaN is not)."""
-    if not value >= minimum or not math.isfinite(value):
-        raise ArgumentError("train", f"{name} must be at least {minimum}", {f"--{name}": value})
 
 
 def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
@@ -188,12 +207,7 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
         ArgumentError: an option contradicts the run.
         CheckpointError: the checkpoint is not one of a training run.
     """
-    stored = meta.get("settings")
-    names = {field.name for field in fields(Settings)}
-    if not isinstance(stored, dict) or set(stored) != names:
-        raise CheckpointError(
-            "train", "the checkpoint does not say how the run was set up", {}, "start a new run"
-        )
+    stored = complete(meta.get("settings"))
     given = clean(given)
     for name, value in given.items():
         more_epochs = name == "epochs" and value > stored[name]
@@ -208,3 +222,25 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
     settings = Settings(**(stored | given))
     check(settings)
     return settings
+
+
+def complete(stored: Any) -> dict[str, Any]:
+    """Stored settings; those of an older version lack options, which then had no effect.
+
+    Raises:
+        CheckpointError
+    """
+    known = {f.name: f for f in fields(Settings)}
+    needed = {name for name, f in known.items() if f.default is f.default_factory is MISSING}
+    if not isinstance(stored, dict) or not needed <= set(stored) <= set(known):
+        raise CheckpointError(
+            "train", "the checkpoint does not say how the run was set up", {}, "start a new run"
+        )
+    if "keep" not in stored:
+        stored = stored | {"keep": "last" if stored["early_stopping"] is None else "best"}
+    others = {
+        name: f.default if f.default is not MISSING else f.default_factory()
+        for name, f in known.items()
+        if name not in needed
+    }
+    return others | stored

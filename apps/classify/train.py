@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 
 import minidl
-import models
 from apps.classify import run_folder
-from apps.classify.data import Data, open_data
+from apps.classify.class_weights import class_weights
+from apps.classify.data import Data, open_parts, prepare
 from apps.classify.evaluate import Trained, evaluate
-from apps.classify.learning import learn
+from apps.classify.freezing import make_plan
+from apps.classify.learning import Learning, learn
 from apps.classify.metrics import Evaluation
 from apps.classify.options import Settings
 from apps.classify.report import write_report
 from apps.classify.run_folder import BEST, CHECKPOINT, REPORT
+from apps.classify.start import Start, begin, resumed
 from apps.classify.warm_up import warm_up
 from minidl.errors import DataError, NonFiniteError
 from minidl.nn import Module
@@ -48,21 +50,27 @@ def train(
     started = time.perf_counter()
     minidl.use_cpu_kernels(settings.cpu_kernels)
     minidl.manual_seed(settings.seed)
-    data = open_data(settings)
-    meta = describe(settings, data)
-    if resume:
-        before = minidl.io.load_checkpoint(folder / CHECKPOINT)
+    parts = open_parts(settings)
+    before = minidl.io.load_checkpoint(folder / CHECKPOINT) if resume else None
+    start = resumed(settings, parts, before.meta) if before else begin(settings, parts, say)
+    model = start.model
+    data = prepare(parts, settings, start.channels, start.normalize)
+    weights = class_weights(settings.class_weights, data.classes, data.train.labels)
+    meta = describe(settings, data, start, weights)
+    how = Learning(settings, make_plan(model, settings, start.fresh), weights, folder, meta)
+    if before:
         check_same_data(meta, before.meta)
         started -= seconds_spent(before.run)
-    model = models.build(settings.model, **meta["model_arguments"])
+        how.epochs_done = before.run.get("epochs_finished", 0)
+        model.load_state_dict(before.model)
+    how.plan.apply(model, (how.epochs_done or 0) + 1)
     say(introduction(settings, data, model))
-    size = models.entry(settings.model).size
-    warm_up(model, (data.channels, size, size), say)
-    history = learn(model, data, settings, folder, meta, resume)
+    warm_up(model, (data.channels, settings.pixels, settings.pixels), say)
+    history, cached = learn(model, data, how, say)
 
-    if settings.early_stopping is not None:
+    if settings.keep == "best":
         model.load_state_dict(minidl.io.load_checkpoint(folder / BEST).model)
-    trained = Trained(model.eval(), settings.model, data.train.classes, data.preprocessing, meta)
+    trained = Trained(model.eval(), settings.model, data.classes, data.preprocessing, meta)
     with np.errstate(over="ignore", invalid="ignore"):  # the error explains it better
         evaluation = evaluate(trained, data.test, settings.workers)
     if not math.isfinite(evaluation.loss):
@@ -78,18 +86,22 @@ def train(
         "images_per_second": images_per_second(history),
         "run": str(folder),
     }
-    finish(folder, figures, meta, data, evaluation, history, model, command)
+    finish(folder, figures, meta | {"features": cached}, data, evaluation, history, model, command)
     return figures
 
 
-def describe(settings: Settings, data: Data) -> dict[str, Any]:
+def describe(
+    settings: Settings, data: Data, start: Start, weights: list[float] | None
+) -> dict[str, Any]:
     """What a checkpoint says beside the numbers: enough to use the network, and to go on."""
     return {
         "model": settings.model,
-        "model_arguments": {"num_classes": len(data.train.classes), "in_channels": data.channels},
-        "classes": data.train.classes,
+        "model_arguments": start.arguments,
+        "classes": data.classes,
         "preprocessing": data.preprocessing.config(),
         "pictures": [len(data.train), len(data.validation or ())],
+        "class_weights": weights,
+        "weights": start.weights,
         "settings": settings.to_json(),
     }
 
@@ -100,7 +112,7 @@ def check_same_data(now: dict[str, Any], before: dict[str, Any]) -> None:
     Raises:
         DataError
     """
-    for key in ("classes", "pictures", "preprocessing", "model_arguments"):
+    for key in ("classes", "pictures", "preprocessing", "model_arguments", "class_weights"):
         if now[key] != before.get(key):
             raise DataError(
                 "train", f"the data have changed since the run began: other {key}",
@@ -118,11 +130,13 @@ def seconds_spent(run: dict[str, Any]) -> float:
 
 def introduction(settings: Settings, data: Data, model: Module) -> str:
     """What is about to happen, in one line."""
-    n = sum(parameter.numel() for parameter in model.parameters())
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    n, learning = sum(size for size, _ in sizes), sum(size for size, learns in sizes if learns)
+    frozen = "" if n == learning else f", of which {learning:,} learn"
     held_out = f" + {len(data.validation):,} to validate" if data.validation else ""
     return (
-        f"{settings.model} ({n:,} parameters) on {settings.data}: {len(data.train):,} pictures "
-        f"to train{held_out} + {len(data.test):,} to test, {len(data.train.classes)} classes"
+        f"{settings.model} ({n:,} parameters{frozen}) on {settings.data}: {len(data.train):,} "
+        f"pictures to train{held_out} + {len(data.test):,} to test, {len(data.classes)} classes"
     )
 
 
@@ -152,6 +166,9 @@ def finish(
         "command": command,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "classes": meta["classes"],
+        "weights": meta["weights"],
+        "features": meta["features"],
+        "class_weights": meta["class_weights"],
         "settings": meta["settings"]
         | {"preprocessing": meta["preprocessing"], "augmentation": augmentation},
         "versions": run_folder.versions(),

@@ -56,7 +56,9 @@ def warm_up(model: Module, picture_shape: tuple, say: Callable[[str], None]) -> 
 def one_step(model: Module, picture_shape: tuple) -> None:
     """Forward and backward, on pictures laid out in memory as a DataLoader does."""
     y = model(batch(picture_shape))
-    CrossEntropyLoss()(y, minidl.zeros(len(y), dtype="int64")).backward()
+    scores = y if isinstance(y, tuple) else (y,)  # of auxiliary heads, too
+    losses = [CrossEntropyLoss()(s, minidl.zeros(len(s), dtype="int64")) for s in scores]
+    sum(losses[1:], losses[0]).backward()
 
 
 def batch(picture_shape: tuple, n: int = 2) -> Tensor:

@@ -4,58 +4,65 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Annotated
 
-import typer
-
-from apps.commands.app import DataDir, Debug, Json, Workers, app
+from apps.commands import train_options as o
+from apps.commands.app import Debug, Json, app
 from apps.console import answering_errors, note, print_json
 
 
 @app.command()
 def train(
-    model: Annotated[str | None, typer.Argument(help="Network: lenet.")] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="digits, mnist, fashion-mnist, cifar10, or the path of a folder with a folder "
-            "per class, a list file of `path label` lines, or an archive of these. Default: digits."
-        ),
-    ] = None,
-    data_dir: DataDir = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures per step.")] = None,
-    optimizer: Annotated[
-        str | None, typer.Option(help="sgd (the default), adam, adamw, rmsprop or adagrad.")
-    ] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
-    momentum: Annotated[float | None, typer.Option(help="Of sgd and rmsprop.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
-    schedule: Annotated[
-        str | None, typer.Option(help="none, step, exponential, cosine (the default) or plateau.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all random numbers; 0 if left out.")] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(help="Run folder; by default a new one, runs/<model>-<data>-<time>."),
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with the run in this folder.")
-    ] = None,
-    cpu_kernels: Annotated[
-        str | None, typer.Option(help="numba (the default) or reference.")
-    ] = None,
-    early_stopping: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Stop after N epochs without a better validation loss."),
-    ] = None,
-    workers: Workers = None,
+    model: o.Model = None,
+    data: o.Data = None,
+    data_dir: o.DataDir = None,
+    test_share: o.TestShare = None,
+    size: o.Size = None,
+    workers: o.Workers = None,
+    mode: o.Mode = None,
+    weights: o.Weights = None,
+    fresh: o.Fresh = None,
+    model_args: o.ModelArg = None,
+    freeze: o.Freeze = None,
+    train_from: o.TrainFrom = None,
+    unfreeze_after: o.UnfreezeAfter = None,
+    unfreeze_lr_mult: o.UnfreezeLrMult = None,
+    lr_mult: o.LrMult = None,
+    fresh_lr_mult: o.FreshLrMult = None,
+    cache: o.Cache = None,
+    augment: o.Augment = None,
+    mixup: o.Mixup = None,
+    label_smoothing: o.LabelSmoothing = None,
+    class_weights: o.ClassWeights = None,
+    epochs: o.Epochs = None,
+    batch_size: o.BatchSize = None,
+    accumulate: o.Accumulate = None,
+    optimizer: o.OptimizerName = None,
+    lr: o.Lr = None,
+    momentum: o.Momentum = None,
+    weight_decay: o.WeightDecay = None,
+    bias_decay: o.BiasDecay = None,
+    clip_grad: o.ClipGrad = None,
+    schedule: o.Schedule = None,
+    milestones: o.Milestones = None,
+    warmup: o.Warmup = None,
+    seed: o.Seed = None,
+    output: o.Output = None,
+    resume: o.Resume = None,
+    cpu_kernels: o.CpuKernels = None,
+    early_stopping: o.EarlyStopping = None,
+    keep: o.Keep = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Train a network on pictures. Without options: LeNet-5 on handwritten digits.
 
-    Defaults by data set (the learning rate is that of sgd):
+    Three ways: from scratch; --mode finetune --weights FILE, which trains all
+    weights of a file further; --mode frozen --weights FILE, which trains the last
+    layer alone (or what --freeze, --train-from leave). A last layer for another
+    number of classes is initialised afresh.
+
+    Defaults by data set (the learning rate is that of sgd; finetune has a tenth
+    of it):
 
     \b
                      epochs  batch size    lr
@@ -64,13 +71,9 @@ def train(
     fashion-mnist        12          64  0.03
     cifar10              20          64  0.03
     other                20          32  0.02
+    above 64 pixels      30          32  0.01
     """
-    given = {
-        "model": model, "data": data, "data_dir": data_dir, "epochs": epochs,
-        "batch_size": batch_size, "optimizer": optimizer, "lr": lr, "momentum": momentum,
-        "weight_decay": weight_decay, "schedule": schedule, "seed": seed,
-        "cpu_kernels": cpu_kernels, "early_stopping": early_stopping, "workers": workers,
-    }  # fmt: skip
+    given = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}
     with answering_errors(debug):
         from apps.classify.run import resume_run, start_run
 
@@ -85,3 +88,6 @@ def train(
         say(f"run folder: {figures['run']} (report.html in it shows the run)")
         if as_json:
             print_json(figures)
+
+
+NOT_SETTINGS = ("output", "resume", "as_json", "debug")  # options that are no part of Settings

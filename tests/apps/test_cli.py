@@ -11,8 +11,10 @@ from PIL import Image
 import minidl as library
 import models
 from apps.classify import warm_up
-from apps.classify.data import evaluation_loader, open_data, training_loader
-from apps.classify.options import OTHER_DATA, RECIPES, from_command_line
+from apps.classify.data import evaluation_loader, open_data
+from apps.classify.learning import make_loaders
+from apps.classify.options import from_command_line
+from apps.classify.recipes import OTHER_DATA, RECIPES
 from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn
 
 
@@ -187,7 +189,7 @@ def test_only_training_pictures_are_augmented():
     settings = from_command_line({"data": "digits", "batch_size": 50})
     data = open_data(settings)
     plain = {data.preprocessing(data.train[i][0]).tobytes() for i in range(len(data.train))}
-    x, _ = next(iter(training_loader(data, settings)))
+    x, _ = next(iter(make_loaders(data, settings)[0]))
     moved = [picture for picture in x.numpy() if picture.tobytes() not in plain]
     assert 30 < len(moved) < 50  # all but about one in 25, which is moved by 0 pixels
     first, _ = next(iter(evaluation_loader(data.train, data.preprocessing)))

@@ -4,7 +4,8 @@ import pytest
 
 import models
 from apps.classify.learning import make_optimizer
-from apps.classify.options import MOMENTUM, OPTIMIZERS, from_command_line
+from apps.classify.options import from_command_line
+from apps.classify.recipes import MOMENTUM, OPTIMIZERS
 from tests.apps.conftest import last_json, minidl
 
 

@@ -1,0 +1,101 @@
+"""Which end of a network is a plain chain of layers, so that it can be run from its middle.
+
+A network is a Module whose forward may do anything. Run once with hooks, it shows for each module
+which Tensor went in and which came out. From the network's output backwards, the module that made
+this Tensor, then the one that made what that one took, and so on, are links of a chain:
+
+    VGG     x -> conv1_1 -> relu1_1 -> ... -> pool5 -> fit -> flatten -> fc6 -> ... -> fc8
+    ResNet  x -> conv1 -> bn1 -> relu -> maxpool -> layer1.0 -> ... -> layer4.2 -> avgpool -> fc
+
+Where two paths meet inside of a module (a residual block), the module as a whole is the link.
+The chain ends, looked at from the output, where something that is no module made the Tensor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import minidl
+from minidl.nn import Module
+from minidl.tensor import Tensor
+
+
+@dataclass
+class Call:
+    """One call of a module with one Tensor. In the chain that ends with it, `before` comes first.
+
+    Args:
+        name, module: of the module.
+        x, y: what went in and what came out.
+        start: the position, in order of appearance, of the Tensor that the chain begins with.
+        before: the call whose output is x, in that chain; None at its beginning.
+    """
+
+    name: str
+    module: Module
+    x: Tensor
+    y: Tensor
+    start: int = 0
+    before: Call | None = None
+
+
+def trace(model: Module, x: Tensor) -> tuple[list[Call], Tensor]:
+    """The calls of all modules in the order in which they end, and the model's output.
+
+    The model runs as in evaluation: dropout hands on what it gets.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    calls: list[Call] = []
+
+    def note(module: Module, inputs: tuple, y: Any) -> None:
+        if len(inputs) == 1 and isinstance(inputs[0], Tensor) and isinstance(y, Tensor):
+            calls.append(Call(names[module], module, inputs[0], y))
+
+    training = [(module, module.training) for module in names]
+    handles = [module.register_forward_hook(note) for module in names if names[module]]
+    model.eval()
+    try:
+        with minidl.no_grad():
+            y = model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in training:
+            module.training = mode
+    return calls, y
+
+
+def tail(model: Module, x: Tensor) -> list[Call]:
+    """The longest chain of modules that ends with the model's output.
+
+    Args:
+        model: the network.
+        x: a batch that it takes, one picture is enough.
+
+    Returns:
+        the calls in order: running their modules one after the other from the first one's x
+        gives the model's output in evaluation. [] if the output is not that of a module.
+    """
+    calls, y = trace(model, x)
+    appeared: dict[int, int] = {id(x): 0}  # the Tensors are in `calls`, so ids stay theirs
+    chains: dict[int, Call] = {}  # id of a Tensor -> the best chain that ends with it
+    for call in calls:
+        call.before = chains.get(id(call.x))
+        own = appeared.setdefault(id(call.x), len(appeared))
+        call.start = own if call.before is None else call.before.start
+        known = chains.get(id(call.y))
+        # One that begins earlier is better, and of two the one in smaller pieces, seen first. A
+        # module that hands on what it gets (dropout in evaluation) is a link of its own.
+        if known is None or call.start < known.start or call.x is call.y:
+            chains[id(call.y)] = call
+        appeared.setdefault(id(call.y), len(appeared))
+    chain: list[Call] = []
+    last = chains.get(id(y))
+    while last is not None:
+        # A layer that hands on what it gets, inside of a module that is a link as a whole, is not
+        # before that module.
+        if not any(last.name.startswith(f"{after.name}.") for after in chain):
+            chain.append(last)
+        last = last.before
+    return chain[::-1]

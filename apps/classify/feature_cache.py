@@ -1,0 +1,264 @@
+"""The features that the frozen part of a network makes of each picture, computed once.
+
+    picture -> [ frozen layers ] -> features -> [ layers that learn ] -> scores
+               once for each        a file in     every epoch
+               picture              the run folder
+
+With a frozen VGG-16 all but a hundredth of the arithmetic is in the first part. The file is read
+as it is needed (np.memmap), so it may be larger than memory. It stays in the run folder until the
+run has finished: a resumed run uses it again, if weights, pictures and preprocessing are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minidl
+from apps.classify.chain import Call, tail
+from apps.classify.data import Data, evaluation_loader
+from apps.classify.freezing import droppers
+from minidl.data import DataLoader, Dataset
+from minidl.io.atomic import write_atomically
+from minidl.nn import Module
+from minidl.tensor import Tensor
+
+FOLDER = "features"  # in the run folder
+INDEX = "index.json"
+SPARE = 1 << 30  # bytes of the disk that are left free for checkpoints and everything else
+
+
+class NotCached(Exception):
+    """Why features cannot be cached, in words for the user."""
+
+
+class FeatureLoader(DataLoader):
+    """A DataLoader that hands out features of the pictures instead of pictures, while it has them.
+
+    Args:
+        features: float32 (N, ...) in the order of the data set, channels last as in all batches;
+            None for the pictures. The other arguments are those of DataLoader.
+    """
+
+    def __init__(self, *arguments: Any, features: np.ndarray | None = None, **options: Any):
+        super().__init__(*arguments, **options)
+        self.features, self.all_labels = features, self.dataset.labels
+
+    def prepare(self, indices: np.ndarray, epoch: int) -> tuple[Tensor, Tensor]:
+        if self.features is None:
+            return super().prepare(indices, epoch)
+        x = np.array(self.features[indices])
+        return Tensor(x.transpose(0, 3, 1, 2) if x.ndim == 4 else x), Tensor(
+            self.all_labels[indices]
+        )
+
+
+class Piece:
+    """Some links of a chain: layers that run one after the other.
+
+    The Tensors that once went through them are not kept.
+    """
+
+    def __init__(self, calls: list[Call]):
+        self.layers = [(call.name, call.module) for call in calls]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for _, module in self.layers:
+            x = module(x)
+        return x
+
+
+class FeatureCache:
+    """Features of the training and validation pictures, and a model that begins behind them.
+
+    Args:
+        model: parameters that do not learn now have requires_grad False.
+        data: the pictures and their preprocessing.
+        x: a batch of such pictures, one is enough.
+        folder: of the run.
+
+    Attributes:
+        place: the layer behind which the network is cut.
+        front, rest: the layers before and behind the cut.
+        shape: of the features of one picture, channels last.
+        bytes: of all files together.
+
+    Raises:
+        NotCached: the network cannot be cut, or the disk is too small.
+    """
+
+    def __init__(self, model: Module, data: Data, x: Tensor, folder: Path):
+        self.model, self.data, self.folder = model, data, folder / FOLDER
+        chain = tail(model, x)
+        cut = find_cut(chain, model, x)
+        self.front, self.rest = Piece(chain[:cut]), Piece(chain[cut:])
+        self.place = chain[cut - 1].name
+        self.shape = stored(chain[cut].x.data).shape[1:]
+        self.parts = {"train": data.train}
+        if data.validation is not None:
+            self.parts["validation"] = data.validation
+        self.count = sum(len(dataset) for dataset in self.parts.values())
+        self.bytes = 4 * self.count * int(np.prod(self.shape))
+        self.loaders: list[FeatureLoader] = []
+        self.in_use = False
+        free = shutil.disk_usage(folder).free - SPARE
+        if self.bytes > free:
+            raise NotCached(
+                f"the features would take {in_words(self.bytes)}, the disk has room for "
+                f"{in_words(max(free, 0))}"
+            )
+
+    def compute(self, workers: int, say: Callable[[str], None]) -> None:
+        """Fill the files, unless they are there.
+
+        Args:
+            workers: threads that prepare pictures.
+            say: called with a line for the user before and after.
+        """
+        key = self.key()
+        what = f"features behind {self.place} ({in_words(self.bytes)})"
+        if self.load(key):
+            say(f"{what}: there already")
+            return
+        say(f"computing the {what} of {self.count:,} pictures, this once")
+        started = time.perf_counter()
+        try:
+            self.folder.mkdir(exist_ok=True)
+            for name, dataset in self.parts.items():
+                self.write(self.folder / f"{name}.npy", dataset, workers)
+            content = json.dumps({"key": key, "behind": self.place}) + "\n"
+            write_atomically(self.folder / INDEX, content.encode(), "train")
+        except BaseException:
+            self.remove()
+            raise
+        say(f"computed in {time.perf_counter() - started:.0f} s")
+
+    def write(self, path: Path, dataset: Dataset, workers: int) -> None:
+        """Write the features of a data set, batch by batch, as .npy."""
+        (self.folder / INDEX).unlink(missing_ok=True)
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(dataset), *self.shape)}
+        self.model.eval()
+        with open(path, "wb") as file, minidl.no_grad():
+            np.lib.format.write_array_header_1_0(file, header)
+            loader = evaluation_loader(dataset, self.data.preprocessing, workers)
+            for x, _ in with_progress(loader):
+                file.write(np.ascontiguousarray(stored(self.front(x).data)).tobytes())
+
+    def key(self) -> str:
+        """What the features depend on, in one number: weights, pictures, preprocessing, place."""
+        digest = hashlib.sha256()
+        for layer, module in self.front.layers:
+            for name, tensor in module.state_dict().items():
+                digest.update(f"{layer}.{name} {tensor.shape}".encode())
+                digest.update(np.ascontiguousarray(tensor.data).data)
+        facts = {
+            "pictures": {name: fingerprint(part) for name, part in self.parts.items()},
+            "preprocessing": self.data.preprocessing.config(),
+            "behind": self.place,
+            "kernels": minidl.cpu_kernels(),
+        }
+        digest.update(json.dumps(facts).encode())
+        return digest.hexdigest()
+
+    def load(self, key: str) -> bool:
+        """Whether the files are there, whole, and of this key."""
+        try:
+            index = json.loads((self.folder / INDEX).read_bytes())
+            arrays = {name: self.array(name) for name in self.parts}
+        except (OSError, ValueError):
+            return False
+        shapes = [(len(part), *self.shape) for part in self.parts.values()]
+        whole = [array.shape for array in arrays.values()] == shapes
+        return whole and isinstance(index, dict) and index.get("key") == key
+
+    def array(self, name: str) -> np.ndarray:
+        """The features of a part, on disk until used."""
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+    # --- using them -----------------------------------------------------------------------------
+
+    def enter(self, loader: FeatureLoader, validation: FeatureLoader | None) -> None:
+        """From here on the loaders give features, and the model begins with them."""
+        loader.features = self.array("train")
+        if validation is not None:
+            validation.features = self.array("validation")
+        self.loaders = [part for part in (loader, validation) if part is not None]
+        # An attribute of this one module, found before the forward of its class.
+        self.model.__dict__["forward"] = self.rest
+        self.in_use = True
+
+    def leave(self) -> None:
+        """From here on the loaders give pictures again, and the model takes them."""
+        self.model.__dict__.pop("forward", None)
+        for loader in self.loaders:
+            loader.features = None
+        self.loaders, self.in_use = [], False
+
+    def remove(self) -> None:
+        """Delete the files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def find_cut(chain: list[Call], model: Module, x: Tensor) -> int:
+    """The position in the chain of the first layer that has to run in every epoch.
+
+    That is the first one that learns; or before it the first one that drops at random, behind the
+    last one with frozen weights.
+
+    Raises:
+        NotCached: layers that learn are not behind one cut, or nothing is before it.
+    """
+    if not chain or chain[0].x is not x:
+        raise NotCached("the network is no chain of layers that begins with the picture")
+    learns = [any(p.requires_grad for p in call.module.parameters()) for call in chain]
+    first = learns.index(True) if True in learns else len(chain)
+    behind = {id(p) for call in chain[first:] for p in call.module.parameters()}
+    for name, p in model.named_parameters():
+        if p.requires_grad and id(p) not in behind:
+            raise NotCached(f"{name} learns and is not behind the frozen layers")
+    weighted = [i for i in range(first) if next(chain[i].module.parameters(), None) is not None]
+    if not weighted:
+        raise NotCached("the first layer learns")
+    for i in range(weighted[-1] + 1, first):
+        if droppers(chain[i].module):
+            return i
+    return first
+
+
+def stored(features: Any) -> Any:
+    """Maps (N, C, H, W) with channels last, as the network computes them; vectors as they are."""
+    return features.transpose(0, 2, 3, 1) if features.ndim == 4 else features
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """The names of the pictures, or how many there are of those without names, and their labels."""
+    names = dataset.names or [str(len(dataset))]
+    digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape"))
+    digest.update(dataset.labels.tobytes())
+    return digest.hexdigest()
+
+
+def in_words(count: int) -> str:
+    """Bytes in GB, MB or kB."""
+    unit, name = next(
+        ((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB")) if count >= unit), (1e3, "kB")
+    )
+    return f"{count / unit:.1f} {name}"
+
+
+def with_progress(loader: DataLoader) -> Any:
+    """The batches, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return loader
+    return track(loader, "features", total=len(loader), console=console, transient=True)

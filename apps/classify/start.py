@@ -1,0 +1,122 @@
+"""Where a run starts from: a network with fresh weights, or with those of a file.
+
+What was loaded, initialised afresh and left unused is said, and kept in run.json and in the
+checkpoint: a resumed run needs the weight file no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import models
+from apps.classify import run_folder
+from apps.classify.data import Parts
+from apps.classify.options import Settings
+from minidl.data import transforms
+from minidl.errors import CheckpointError
+from minidl.nn import Module
+
+
+@dataclass
+class Start:
+    """A network at the start of its run.
+
+    Args:
+        model: the network.
+        arguments: with which it was built, for the checkpoint.
+        weights: what became of the tensors of the weight file, in JSON's types; None without one.
+    """
+
+    model: Module
+    arguments: dict[str, Any]
+    weights: dict[str, Any] | None = None
+
+    @property
+    def channels(self) -> int:
+        """Of the pictures that the network takes."""
+        return self.arguments["in_channels"]
+
+    @property
+    def fresh(self) -> set[str]:
+        """Names of the parameters that the weight file did not have; none without a file."""
+        return {row["name"] for row in self.weights["initialised"]} if self.weights else set()
+
+    @property
+    def normalize(self) -> transforms.Normalize | None:
+        """The step that the weights need pictures to go through, None where it is not known."""
+        chosen = (self.weights or {}).get("preprocessing")
+        if chosen is None or len(chosen["mean"]) not in (1, self.channels):
+            return None
+        return transforms.Normalize(chosen["mean"], chosen["std"])
+
+
+def begin(settings: Settings, parts: Parts, say: Callable[[str], None]) -> Start:
+    """The network of a new run.
+
+    Weights decide how many colours the network sees: grey pictures are repeated in three channels
+    where they were learned from colour pictures, and the other way round.
+
+    Args:
+        settings: model, weights, size, ...
+        parts: the data, for the number of classes and of colours.
+        say: called with what became of the weights.
+
+    Raises:
+        ArgumentError, CheckpointError: the weights cannot be used.
+    """
+    if settings.weights is None:
+        return build(settings, len(parts.classes), parts.channels)
+    try:
+        start, report = with_weights(settings, len(parts.classes), parts.channels)
+    except CheckpointError as error:
+        other = 4 - parts.channels  # 3 for 1, 1 for 3
+        try:
+            start, report = with_weights(settings, len(parts.classes), other)
+        except CheckpointError:
+            raise error from None
+        kind = "colour" if other == 3 else "grey"
+        say(f"the weights were learned from {kind} pictures, to which these are converted")
+    say(str(report))
+    if start.normalize is not None:
+        say("pictures are normalized as the weights need it, not by their own mean and deviation")
+    else:
+        say("how pictures were normalized for the weights is not known: by their own mean, here")
+    return start
+
+
+def resumed(settings: Settings, parts: Parts, meta: dict[str, Any]) -> Start:
+    """The network of a run to go on with, as its checkpoint says; its weights come from there."""
+    arguments = meta.get("model_arguments") or {}
+    channels = arguments.get("in_channels", parts.channels)
+    start = build(settings, len(parts.classes), channels)
+    start.weights = meta.get("weights")
+    return start
+
+
+def build(settings: Settings, num_classes: int, channels: int) -> Start:
+    """The network with fresh weights."""
+    arguments = {"num_classes": num_classes, "in_channels": channels, **settings.model_args}
+    if "size" in models.registry.arguments_of(settings.model):
+        arguments["size"] = settings.pixels
+    return Start(models.build(settings.model, **arguments), arguments)
+
+
+def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[Start, Any]:
+    """The network with the weights of a file, of a run folder, or published under a name.
+
+    Returns:
+        also the Report of models.weights.
+    """
+    from models.weights import load_weights
+
+    start = build(settings, num_classes, channels)
+    source: str | Path = settings.weights
+    if Path(source).is_dir():
+        source = run_folder.find_checkpoint(str(source), "train")
+    report = load_weights(start.model, source, fresh=settings.fresh)
+    found = report.as_json()
+    start.weights = {"source": settings.weights, "initialised": found.pop("fresh"), **found}
+    return start, report
