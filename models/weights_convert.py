@@ -14,7 +14,8 @@ from minidl.errors import ArgumentError, CheckpointError
 from minidl.io.atomic import as_path, write_atomically
 from models.registry import build
 from models.weight_maps import layers_of
-from models.weights import heads_of, match, place
+from models.weights import match, place
+from models.weights_fit import heads_of
 from models.weights_report import Report
 
 ENDINGS = (".safetensors", ".npz")

@@ -1,8 +1,9 @@
 """Caffe's model zoo: bvlc_alexnet, bvlc_googlenet, the VGG group's, He et al.'s ResNets, LeNet.
 
+    conv1_1.weight, inception_3a/3x3.bias, bn2a_branch2a.running_mean, scale2a_branch2a.weight
+
 Pictures are blue, green, red from 0 to 255 minus a mean. A batch norm is two layers: BatchNorm
-with the sums of mean and variance and, third, what they have to be divided by; and Scale with
-weight and bias.
+has the statistics, Scale the weight and bias.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
-
 from minidl import nn
 from models.weight_maps.preprocessing import CAFFE_MEAN, RESNET_MEAN, VGG_MEAN
-from models.weight_maps.source import Facts, Layer, Source, Value, family_of, renamed
+from models.weight_maps.source import Facts, Layer, Source, Value, family_of
 from models.weight_maps.torchvision import add_stride_note
 
 GOOGLENET = {
@@ -34,8 +33,8 @@ class Caffe(Source):
     channel_order = "BGR"
 
     def split(self, name: str, meta: dict[str, Any]) -> tuple[str, str] | None:
-        layer, slash, number = name.rpartition("/")
-        return (layer, number) if slash and number.isdigit() else None
+        layer, dot, part = name.rpartition(".")
+        return (layer, part) if dot else None
 
     def names(self, layer: Layer) -> list[str]:
         if layer.family == "googlenet":
@@ -52,22 +51,10 @@ class Caffe(Source):
             return super().find(index, layer)
         for name in self.names(layer):
             if f"bn{name}" in index:
-                statistics = index[f"bn{name}"]
-                scale = renamed(index.get(f"scale{name}", {}), {"0": "weight", "1": "bias"})
-                return {**scale, **statistics}
+                return {**index.get(f"scale{name}", {}), **index[f"bn{name}"]}
         return {}
 
-    def parts(self, layer: Layer, found: dict[str, Value]) -> dict[str, Value]:
-        if not layer.is_norm:
-            return renamed(found, {"0": "weight", "1": "bias"})
-        sums = {"0": "running_mean", "1": "running_var"}
-        return {
-            **{part: value for part, value in found.items() if not part.isdigit()},
-            **{ours: average(found[number], found.get("2")) for number, ours in sums.items()
-               if number in found},
-        }  # fmt: skip
-
-    def facts(self, model: nn.Module) -> Facts:
+    def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         family = family_of(model)
         facts = Facts({"vgg": VGG_MEAN, "resnet": RESNET_MEAN}.get(family, CAFFE_MEAN))
         add_stride_note(facts, model, "1x1")
@@ -78,16 +65,11 @@ class Caffe(Source):
             )
         if family == "alexnet":
             add_lrn_note(facts, model)
+        if family == "alexnet" and meta.get("net") == "CaffeNet":
+            facts.notes.append(
+                "CaffeNet pools before it normalizes, the model after: the scores are not the same"
+            )
         return facts
-
-
-def average(sums: Value, count: Value | None) -> Value:
-    """Caffe keeps decaying sums, and what to divide them by; 0 before the first step."""
-    if count is None:
-        return sums
-    divisor = float(count.array.reshape(-1)[0]) if count.array.size else 0.0
-    scale = np.asarray(1 / divisor if divisor else 0.0, sums.array.dtype)
-    return Value(sums.array * scale, sums.names + count.names)
 
 
 def resnet_names(layer: Layer) -> list[str]:

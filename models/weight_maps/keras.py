@@ -62,7 +62,7 @@ class Keras(Source):
             return renamed(found, CONV)
         return other_eps(renamed(found, NORM), EPS, layer.module.eps)
 
-    def facts(self, model: nn.Module) -> Facts:
+    def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         facts = Facts(VGG_MEAN)
         add_stride_note(facts, model, "1x1")
         return facts

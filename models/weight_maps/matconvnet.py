@@ -16,7 +16,7 @@ import numpy as np
 
 from minidl import nn
 from models.weight_maps.caffe import add_lrn_note, resnet_names
-from models.weight_maps.preprocessing import CAFFE_MEAN, RESNET_MEAN, VGG_MEAN
+from models.weight_maps.preprocessing import CAFFE_MEAN, RESNET_MEAN, VGG_MEAN, Preprocessing
 from models.weight_maps.source import Facts, Layer, Source, Value, family_of
 from models.weight_maps.torchvision import add_stride_note
 
@@ -54,9 +54,11 @@ class MatConvNet(Source):
         rest["running_var"] = Value(variance.astype(np.float32), moments.names)
         return rest
 
-    def facts(self, model: nn.Module) -> Facts:
+    def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         family = family_of(model)
-        facts = Facts({"vgg": VGG_MEAN, "resnet": RESNET_MEAN}.get(family, CAFFE_MEAN))
+        usual = {"vgg": VGG_MEAN, "resnet": RESNET_MEAN}.get(family, CAFFE_MEAN)
+        mean = meta.get("mean", ())  # most files have their mean picture with them
+        facts = Facts(Preprocessing.of_bytes(*mean) if len(mean) == 3 else usual)
         add_stride_note(facts, model, "1x1")
         if family == "alexnet":
             add_lrn_note(facts, model)

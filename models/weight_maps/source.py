@@ -82,7 +82,7 @@ class Source:
         """Parameters and buffers (weight, running_mean, ...) of a layer from the file's parts."""
         return found
 
-    def facts(self, model: nn.Module) -> Facts:
+    def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         """Preprocessing and differences, for the library's weights of a network."""
         return Facts()
 

@@ -44,7 +44,7 @@ class Slim(Source):
     def parts(self, layer: Layer, found: dict[str, Value]) -> dict[str, Value]:
         return renamed(found, NORM if layer.is_norm else CONV)
 
-    def facts(self, model: nn.Module) -> Facts:
+    def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         facts = Facts(VGG_MEAN)
         if family_of(model) == "resnet":
             facts.notes.append(
@@ -77,5 +77,5 @@ class Frossard(Source):
     def parts(self, layer: Layer, found: dict[str, Value]) -> dict[str, Value]:
         return renamed(found, {"W": "weight", "b": "bias"})
 
-    def facts(self, model: nn.Module) -> Facts:
+    def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         return Facts(VGG_MEAN)

@@ -36,7 +36,7 @@ class Torchvision(Source):
             return [f"classifier.{CLASSIFIERS[layer.family].get(layer.name)}"]
         return []
 
-    def facts(self, model: nn.Module) -> Facts:
+    def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         if family_of(model) == "googlenet_torchvision":
             # The published weights come from TensorFlow; torchvision's transform_input makes
             # -1 to 1 of pictures that were normalized as for its other networks.

@@ -118,8 +118,8 @@ def caffe_plain(model):
         if isinstance(layer, nn.Conv2d | nn.Linear):
             name = path.split(".")[-1]
             weight = layer.weight.detach().numpy().copy()
-            out[f"{name}/0"] = bgr(weight) if name in ("conv1", "conv1_1") else weight
-            out[f"{name}/1"] = layer.bias.detach().numpy().copy()
+            out[f"{name}.weight"] = bgr(weight) if name in ("conv1", "conv1_1") else weight
+            out[f"{name}.bias"] = layer.bias.detach().numpy().copy()
     return WeightsFile("caffe", out)
 
 
@@ -137,8 +137,8 @@ def caffe_googlenet(model):
     out = {}
     for ours, theirs in names.items():
         weight = own[f"{ours}.weight"]
-        out[f"{theirs}/0"] = bgr(weight) if ours == "conv1" else weight
-        out[f"{theirs}/1"] = own[f"{ours}.bias"]
+        out[f"{theirs}.weight"] = bgr(weight) if ours == "conv1" else weight
+        out[f"{theirs}.bias"] = own[f"{ours}.bias"]
     return WeightsFile("caffe", out)
 
 
@@ -158,22 +158,20 @@ def residual_names(counts, letters=True):
     return names
 
 
-def caffe_resnet(model, counts, letters=True, divisor=999.98):
+def caffe_resnet(model, counts, letters=True):
     own = arrays(model)
     bias = np.linspace(-0.5, 0.5, len(own["conv1.weight"])).astype(np.float32)
-    out = {"conv1/0": bgr(own["conv1.weight"]), "conv1/1": bias}
-    out |= {"fc1000/0": own["fc.weight"], "fc1000/1": own["fc.bias"]}
+    out = {"conv1.weight": bgr(own["conv1.weight"]), "conv1.bias": bias}
+    out |= {"fc1000.weight": own["fc.weight"], "fc1000.bias": own["fc.bias"]}
     names = {("conv1", "bn1"): "_conv1", **residual_names(counts, letters)}
     for (conv, norm), name in names.items():
         if conv != "conv1":
-            out[f"res{name}/0"] = own[f"{conv}.weight"]
+            out[f"res{name}.weight"] = own[f"{conv}.weight"]
         mean = own[f"{norm}.running_mean"]
-        mean = mean + bias if conv == "conv1" else mean  # what it was before the bias
-        out[f"bn{name}/0"] = (mean * np.float32(divisor)).astype(np.float32)
-        out[f"bn{name}/1"] = own[f"{norm}.running_var"] * np.float32(divisor)
-        out[f"bn{name}/2"] = np.array([divisor], np.float32)
-        out[f"scale{name}/0"] = own[f"{norm}.weight"]
-        out[f"scale{name}/1"] = own[f"{norm}.bias"]
+        out[f"bn{name}.running_mean"] = mean + bias if conv == "conv1" else mean
+        out[f"bn{name}.running_var"] = own[f"{norm}.running_var"]
+        out[f"scale{name}.weight"] = own[f"{norm}.weight"]
+        out[f"scale{name}.bias"] = own[f"{norm}.bias"]
     return WeightsFile("caffe", out)
 
 

@@ -1,0 +1,291 @@
+"""load_weights: class-count surgery, reports, and files that do not fit."""
+
+import doctest
+import json
+
+import numpy as np
+import pytest
+
+import minidl
+import models
+import models.published
+import models.weight_maps.preprocessing
+import models.weights_convert
+from minidl import nn
+from minidl.errors import ArgumentError, CheckpointError
+from minidl.io import save_checkpoint
+from minidl.io.weights.file import WeightsFile
+from models import load_weights
+from models.weights import place
+from models.weights_fit import heads_of
+from tests.models import others
+
+
+def vgg(**arguments):
+    return models.vgg16(**{"num_classes": 7, "size": 64, "width": 0.05, **arguments})
+
+
+def vgg_file(**arguments):
+    return others.torchvision_vgg16(others.randomised(vgg(**arguments)))
+
+
+def refused(model, file, *says, kind=CheckpointError, **options):
+    """place raises an error with these texts, and the model is as it was."""
+    before = others.arrays(model)
+    with pytest.raises(kind) as caught:
+        place(model, file, "some/file.pth", **options)
+    for text in says:
+        assert text in str(caught.value)
+    for name, array in others.arrays(model).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+    return str(caught.value)
+
+
+# --- the number of classes ----------------------------------------------------------------------
+
+
+def test_another_number_of_classes():
+    net = vgg(num_classes=17)
+    initial = others.arrays(net)
+    report = place(net, vgg_file(num_classes=1000), "file")
+    assert [(row.name, row.shape) for row in report.fresh] == [
+        ("classifier.fc8.weight", (17, 205)), ("classifier.fc8.bias", (17,)),
+    ]  # fmt: skip
+    assert all(row.why == "the file has 1,000 classes" for row in report.fresh)
+    assert [row.name for row in report.unused] == ["classifier.6.weight", "classifier.6.bias"]
+    found = others.arrays(net)
+    for name in ("classifier.fc8.weight", "classifier.fc8.bias"):
+        np.testing.assert_array_equal(found[name], initial[name])
+    assert len(report.loaded) == 30
+    assert report.parameters == sum(found[row.name].size for row in report.loaded)
+
+
+def test_auxiliary_heads_are_made_anew_too():
+    theirs = models.googlenet(num_classes=12, width=0.1)
+    net = models.googlenet(num_classes=7, width=0.1)
+    report = place(net, others.caffe_googlenet(others.randomised(theirs)), "file")
+    assert {row.name for row in report.fresh} == {
+        f"{layer}.{part}" for layer in ("fc", "aux1.fc2", "aux2.fc2") for part in ("weight", "bias")
+    }
+    headless = models.googlenet(num_classes=12, width=0.1, aux_logits=False)
+    report = place(headless, others.caffe_googlenet(others.randomised(theirs)), "file")
+    assert report.fresh == [] and len(report.unused) == 12
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if "1001" not in name])
+def test_heads_are_the_layers_with_a_score_for_each_class(name):
+    small = {} if name.startswith("lenet") or "cifar" in name else {"width": 0.1}
+    few, many = (models.build(name, num_classes=n, **small).state_dict() for n in (5, 6))
+    differ = {key.rpartition(".")[0] for key in few if few[key].shape != many[key].shape}
+    assert differ <= set(heads_of(models.build(name, num_classes=5, **small)))
+
+
+def test_the_last_layer_of_a_network_of_your_own():
+    def net(classes):
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(36, classes))
+
+    file = WeightsFile("npz", others.arrays(others.randomised(net(5))))
+    report = place(net(3), file, "file")
+    assert [row.name for row in report.fresh] == ["2.weight", "2.bias"]
+    assert report.names == "minidl" and report.preprocessing is None
+
+
+# --- other differences --------------------------------------------------------------------------
+
+
+def test_pictures_of_another_size():
+    file = vgg_file(size=64)
+    text = refused(
+        vgg(size=128), file, "the shapes of 1 tensors differ", "some/file.pth",
+        "classifier.fc6.weight", "the file has (205, 104), the model (205, 416)",
+        "pictures of another size", "fresh=['classifier.fc6']",
+    )  # fmt: skip
+    assert "Traceback" not in text
+    report = place(vgg(size=128), file, "file", fresh=["classifier.fc6"])
+    assert [(row.name, row.why) for row in report.fresh] == [
+        ("classifier.fc6.weight", "as asked"), ("classifier.fc6.bias", "as asked"),
+    ]  # fmt: skip
+
+
+def test_groups_of_layers_can_be_fresh():
+    net = vgg()
+    initial = others.arrays(net)
+    report = place(net, vgg_file(), "file", fresh="classifier")
+    assert len(report.fresh) == 6 and len(report.loaded) == 26
+    for name, array in others.arrays(net).items():
+        assert np.array_equal(array, initial[name]) == name.startswith("classifier.")
+
+
+def test_colour_weights_in_a_grey_network():
+    refused(
+        vgg(in_channels=1), vgg_file(), "(3, 3, 3, 3), the model (3, 1, 3, 3)",
+        "these weights see 3 channels, the model 1: make it with in_channels=3",
+    )  # fmt: skip
+
+
+def test_another_architecture():
+    refused(
+        models.resnet18(num_classes=7, width=0.05), vgg_file(),
+        "no tensor of the file has a place in ResNet",
+        "'features.0.weight'", "'conv1.weight'", "and 27 more",
+        "weights of another architecture, or unknown names",
+    )  # fmt: skip
+    refused(vgg(), others.torchvision_vgg11_bn(models.vgg11_bn(num_classes=7, size=64, width=0.05)),
+            "the shapes of", "weights of another architecture?")  # fmt: skip
+    refused(models.vgg19(num_classes=7, size=64, width=0.05), vgg_file(),
+            "the shapes of", "weights of another architecture?")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"fresh": ["classifier.fc9"]}, ["no such layer", "did you mean classifier.fc"]),
+        ({"by": "shape"}, ['by is "name" or "order"']),
+        ({"channel_order": "rgb"}, ['channel_order is "RGB" or "BGR"']),
+    ],
+)
+def test_wrong_options(options, says):
+    with pytest.raises(ArgumentError) as caught:
+        load_weights(vgg(), "vgg16-hed", **options) if "fresh" not in options else place(
+            vgg(), vgg_file(), "file", **options
+        )
+    for text in says:
+        assert text in str(caught.value)
+    with pytest.raises(ArgumentError, match="model is a minidl Module"):
+        load_weights("vgg16", "vgg16-hed")
+
+
+def test_strict():
+    file = vgg_file()
+    place(vgg(num_classes=3), file, "file", strict=True)  # the last layer may differ
+    file.tensors["extra"] = np.zeros(3, np.float32)
+    del file.tensors["features.5.bias"]
+    refused(vgg(), file, "1 names are missing in the file and 1 left over",
+            "features.conv2_1.bias", "extra", strict=True)  # fmt: skip
+    report = place(vgg(), file, "file")
+    assert [row.name for row in report.fresh] == ["features.conv2_1.bias"]
+    assert [row.name for row in report.unused] == ["extra"]
+
+
+def test_by_order():
+    original, net = others.randomised(vgg()), vgg()
+    file = others.torchvision_vgg16(original)
+    unknown = {f"w{i}": array for i, array in enumerate(file.tensors.values())}
+    refused(vgg(), WeightsFile("npz", unknown), "no tensor of the file", "by='order'")
+    report = place(net, WeightsFile("npz", unknown), "file", by="order")
+    assert report.names == "none, by order" and len(report.loaded) == 32
+    for name, array in others.arrays(original).items():
+        np.testing.assert_array_equal(others.arrays(net)[name], array, err_msg=name)
+    del unknown["w3"]
+    refused(vgg(), WeightsFile("npz", unknown), "the shapes of", by="order")
+
+
+# --- the report ---------------------------------------------------------------------------------
+
+
+def test_report():
+    file = vgg_file(num_classes=1000)
+    file.tensors |= {f"other.{i}": np.zeros((2, 2), np.float32) for i in range(20)}
+    report = place(vgg(), file, "weights.pth")
+    lines = str(report).splitlines()
+    assert lines[0] == "weights of VGG from weights.pth (pytorch, names: torchvision)"
+    assert lines[1] == f"  loaded              30 tensors ({report.parameters:,} parameters)"
+    assert lines[2] == "  initialised afresh  2"
+    assert lines[3] == "    classifier.fc8.weight  (7, 205)  the file has 1,000 classes"
+    assert lines[5] == "  unused in the file  22"
+    assert "    and 14 more" in lines and len(lines) < 20
+    content = json.loads(json.dumps(report.as_json()))
+    assert content["loaded"][0] == {
+        "name": "features.conv1_1.weight", "shape": [3, 3, 3, 3], "from": "features.0.weight",
+    }  # fmt: skip
+    assert content["fresh"][1]["why"] == "the file has 1,000 classes"
+    assert len(content["unused"]) == 22 and content["parameters"] == report.parameters
+    assert content["preprocessing"]["mean"] == [0.485, 0.456, 0.406]
+    assert content["names"] == "torchvision" and content["notes"] == []
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def test_our_own_checkpoint(tmp_path):
+    original = others.randomised(models.resnet18(num_classes=7, width=0.05))
+    steps = [{"name": "ToFloat"}, {"name": "Normalize", "mean": [0.1, 0.2, 0.3], "std": [1, 2, 3]}]
+    save_checkpoint(tmp_path / "a.safetensors", original, meta={"preprocessing": steps})
+    net = models.resnet18(num_classes=3, width=0.05).eval()
+    report = load_weights(net, tmp_path / "a.safetensors")
+    assert report.names == "minidl" and [row.name for row in report.fresh] == [
+        "fc.weight", "fc.bias",
+    ]  # fmt: skip
+    assert report.preprocessing.mean == (0.1, 0.2, 0.3) and report.preprocessing.std == (1, 2, 3)
+    for name, array in others.arrays(original).items():
+        if not name.startswith("fc."):
+            np.testing.assert_array_equal(others.arrays(net)[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        7, "oops", "[", [{"name": "Normalize"}], [{"name": "Normalize", "mean": "x", "std": 1}],
+        [3], {"name": 1}, "[" * 10_000,
+    ],
+)  # fmt: skip
+def test_strange_preprocessing_is_none(tmp_path, steps):
+    save_checkpoint(tmp_path / "a.safetensors", models.lenet5(), meta={"preprocessing": steps})
+    assert load_weights(models.lenet5(), tmp_path / "a.safetensors").preprocessing is None
+
+
+def test_float64_networks(tmp_path):
+    original = others.randomised(models.lenet5())
+    save_checkpoint(tmp_path / "a.safetensors", original)
+    net = models.lenet5().to("float64")
+    load_weights(net, tmp_path / "a.safetensors")
+    assert net.classifier[5].weight.dtype == np.float64
+    np.testing.assert_array_equal(
+        net.classifier[5].weight.detach().numpy(), original.classifier[5].weight.detach().numpy()
+    )
+
+
+@pytest.mark.parametrize(
+    "where, says",
+    [
+        ("nothing.pth", ["no such file"]),
+        ("nowhere/at/all", ["no such file"]),
+        ("vgg16-head", ["no published weights of that name", "did you mean vgg16-hed?"]),
+        ("resnet50-torchvison", ["did you mean resnet50-torchvision?"]),
+        ("folder", ["expects a file, this is a folder", "in it: a.npz"]),
+        ("broken.npz", ["broken.npz"]),
+        ("broken.pth", ["broken.pth"]),
+    ],
+)
+def test_wrong_files(where, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    np.savez(tmp_path / "folder" / "a.npz", a=np.zeros(3))
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04" + bytes(50))
+    (tmp_path / "broken.pth").write_bytes(b"oops")
+    net = models.lenet5()
+    before = others.arrays(net)
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(net, where)
+    for text in says:
+        assert text in str(caught.value)
+    for name, array in others.arrays(net).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("path", [None, 3, "", "a\0b"])
+def test_no_paths(path):
+    with pytest.raises(ArgumentError, match="path_or_name is a path"):
+        load_weights(models.lenet5(), path)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        models.weights, models.weights_fit, models.weights_report, models.weights_convert,
+        models.published, models.weight_maps.preprocessing,
+    ],
+    ids=lambda m: m.__name__,
+)  # fmt: skip
+def test_examples_run(module):
+    assert not doctest.testmod(module, extraglobs={"minidl": minidl}).failed
