@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def load_trained(run: str, op: str, best: bool | None = None) -> Trained:
         run: path of either.
         op: who asks, for errors.
         best: of a folder, the network of the best epoch (True) or of the last step (False); None
-            for the one that training reported: the last, with early stopping the best.
+            for the one that training kept and reported.
 
     Raises:
         ArgumentError: best is given for a file.
@@ -66,10 +67,17 @@ def load_trained(run: str, op: str, best: bool | None = None) -> Trained:
     if best:
         return load_best(path.with_name(BEST), op)
     checkpoint = minidl.io.load_checkpoint(path)
-    stops_early = (checkpoint.meta.get("settings") or {}).get("early_stopping") is not None
-    if best is None and stops_early and folder.is_dir() and path.with_name(BEST).exists():
+    kept_best = keeps_best(checkpoint.meta.get("settings") or {})
+    if best is None and kept_best and folder.is_dir() and path.with_name(BEST).exists():
         return load_best(path.with_name(BEST), op)
     return build_trained(checkpoint, path, op)
+
+
+def keeps_best(settings: dict[str, Any]) -> bool:
+    """Whether a run reports the network of its best epoch; older runs do with early stopping."""
+    if "keep" in settings:
+        return settings["keep"] == "best"
+    return settings.get("early_stopping") is not None
 
 
 def load_best(path: Path, op: str) -> Trained:
@@ -182,7 +190,9 @@ def evaluate_run(
     settings = trained.meta.get("settings", {})
     if data is None:
         data, data_dir = settings.get("data", "digits"), data_dir or settings.get("data_dir")
-    dataset = open_dataset(data, split, data_dir)
+    # Where no pictures are set apart, another share would test on some that the run has learned.
+    own = data == settings.get("data") or os.path.abspath(data) == settings.get("data")
+    dataset = open_dataset(data, split, data_dir, settings.get("test_share") if own else None)
     class_places(trained, dataset, data)
     if dataset.classes != trained.classes:
         say(

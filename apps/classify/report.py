@@ -199,7 +199,9 @@ def settings_table(run: dict) -> list[tuple[str, str]]:
     rows = []
     for group in ("settings", "versions"):
         for name, value in run[group].items():
-            if isinstance(value, dict | list):
+            if isinstance(value, dict):
+                value = [f"{key}={v}" for key, v in value.items()]
+            if isinstance(value, list):
                 value = ", ".join(describe_step(v) for v in value) if value else "none"
             rows.append((name.replace("_", " "), "-" if value is None else str(value)))
     return rows

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from minidl.nn import Module
 
 MODES = {
-    "scratch": "All weights began as random numbers, and all were trained.",
-    "finetune": "Training began with the weights of a file, and changed all of them.",
-    "frozen": "Training began with the weights of a file. Some layers kept theirs; the others were "
+    "scratch": "All weights began as random numbers.",
+    "finetune": "Training began with the weights of a file, and changed them.",
+    "frozen": "Training began with the weights of a file. Some layers keep theirs, the others are "
     "trained.",
 }
+FEW = 4  # rows that are shown without being unfolded
 
 
 def trained_count(model: Module) -> int:
@@ -24,51 +26,64 @@ def weights_section(run: dict[str, Any], model: Module) -> dict[str, Any] | None
 
     Args:
         run: as of report.render; run["weights"] is what loading reported, where something was.
-        model: the trained network.
+        model: the trained network; its parameters are frozen as they were in the last epoch.
 
     Returns:
         None for a network that was trained as a whole from random numbers.
     """
-    weights, mode = run.get("weights"), run["settings"].get("mode")
-    frozen = frozen_layers(model)
-    if not weights and not frozen and mode in (None, "scratch"):
+    weights, settings = run.get("weights") or {}, run["settings"]
+    mode, frozen = settings.get("mode"), frozen_layers(model)
+    if not weights and not frozen:
         return None
-    weights = weights or {}
-    parts = [
-        ("loaded", "from the file", rows(weights.get("loaded"))),
-        ("initialised afresh", "random numbers", rows(weights.get("initialised"))),
-        ("unused", "in the file, not in the network", rows(weights.get("unused"))),
-    ]
+    parts = [part("Frozen", "layers that keep their weights", frozen, ("layer", "parameters"))]
+    if weights:
+        columns = ("tensor", "shape")
+        parts = [
+            part("Loaded", "from the file", rows(weights["loaded"]), (*columns, "from")),
+            part("Initialised afresh", "random", rows(weights["initialised"]), (*columns, "why")),
+            part("Unused", "in the file only", rows(weights["unused"]), columns),
+            *parts,
+        ]
     return {
         "mode": mode,
-        "says": MODES.get(mode, ""),
-        "source": weights.get("source"),
-        "parts": [{"what": what, "note": note, "rows": r} for what, note, r in parts],
-        "frozen": frozen,
-        "frozen_count": sum(layer["count"] for layer in frozen),
+        "says": " ".join(sentences(settings, weights)),
+        "source": Path(weights["source"]).name if weights else "",
+        "parts": parts,
     }
 
 
-def rows(entries: Any) -> list[tuple[str, str]]:
-    """(name, shape) of the tensors in a list of names, of (name, shape), or a dict of these."""
-    if isinstance(entries, dict):
-        entries = list(entries.items())
-    found = []
-    for entry in entries or ():
-        if isinstance(entry, dict):
-            entry = (entry.get("name", ""), entry.get("shape", ""))
-        name, shape = (entry, "") if isinstance(entry, str) else entry
-        if isinstance(shape, list | tuple):
-            shape = " × ".join(str(n) for n in shape)
-        found.append((str(name), str(shape)))
+def sentences(settings: dict[str, Any], weights: dict[str, Any]) -> list[str]:
+    """What the section begins with."""
+    found = [MODES[settings["mode"]]] if settings.get("mode") in MODES else []
+    if settings.get("unfreeze_after") is not None:
+        found.append(f"After {settings['unfreeze_after']} epochs all layers are trained.")
+    if weights:
+        found.append(
+            f"The file: {weights['source']} ({weights['format']}, names: {weights['names']})."
+        )
+        found += [f"{note[:1].upper()}{note[1:]}." for note in weights.get("notes", ())]
     return found
 
 
-def frozen_layers(model: Module) -> list[dict[str, Any]]:
-    """Name and parameters of each module whose own parameters are all frozen."""
+def part(what: str, note: str, rows: list[tuple], columns: tuple) -> dict[str, Any]:
+    return {"what": what, "note": note, "rows": rows, "columns": columns, "open": len(rows) <= FEW}
+
+
+def rows(entries: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """(name, shape, where from or why) of the tensors in a list of the report of load_weights."""
+    found = []
+    for entry in entries:
+        shape = " × ".join(str(n) for n in entry["shape"])
+        more = [entry[key] for key in ("from", "why") if key in entry]
+        found.append((entry["name"], shape, *more))
+    return found
+
+
+def frozen_layers(model: Module) -> list[tuple[str, str]]:
+    """Name and number of parameters of each module whose own parameters are all frozen."""
     found = []
     for name, module in model.named_modules():
         own = list(module.parameters(recurse=False))
         if own and not any(p.requires_grad for p in own):
-            found.append({"name": name, "count": sum(p.numel() for p in own)})
+            found.append((name, f"{sum(p.numel() for p in own):,}"))
     return found
