@@ -12,6 +12,7 @@ import numpy as np
 
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.io.atomic import as_path, write_atomically
+from minidl.nn.checks import check_sizes
 from models.registry import build
 from models.weight_maps import layers_of
 from models.weights import match, place
@@ -63,12 +64,16 @@ def convert(
     if not output.absolute().parent.is_dir():
         raise CheckpointError("convert", "the output's folder is missing", {"output": str(output)})
     chosen = dict(arguments or {})
-    network = build(model, **chosen, **({"num_classes": num_classes} if num_classes else {}))
+    given = {}
+    if num_classes is not None:
+        check_sizes("convert", num_classes=num_classes)
+        given["num_classes"] = num_classes
+    network = build(model, **{**chosen, **given})
     path, published = find(path_or_name, "convert")
     file = read_weights(path)
     classes = classes_in(file, network, by)
     if num_classes is None and classes is not None:
-        network = build(model, **chosen, num_classes=classes)
+        network = build(model, **{**chosen, "num_classes": classes})
     report = place(network, file, str(path), by, fresh, False, channel_order)
     if published is not None and published.preprocessing is not None:
         report.preprocessing = published.preprocessing

@@ -1,0 +1,118 @@
+"""`minidl weights`: published weights, fetching them, converting files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from apps.commands.app import Debug, Json, app
+from apps.console import answering_errors, note, print_json
+
+weights_app = typer.Typer(
+    help="Weights that others have trained: which there are, fetching, converting.",
+    no_args_is_help=True,
+)
+app.add_typer(weights_app, name="weights")
+
+
+@weights_app.command("list")
+def list_weights(as_json: Json = False, debug: Debug = False) -> None:
+    """Show the published weights that have a name, and where they are on this machine."""
+    with answering_errors(debug):
+        from models.published import available
+
+        rows = available()
+        say = note if as_json else print
+        for row in rows:
+            place = row["found"] or f"not here, {row['megabytes']} MB to fetch"
+            say(f"{row['name']:<24} for {row['model']:<22} {row['what']}: {place}")
+        if as_json:
+            print_json({"weights": rows})
+        sys.stdout.flush()
+
+
+@weights_app.command("fetch")
+def fetch_weights(
+    name: Annotated[str, typer.Argument(help="One of `minidl weights list`.")],
+    output: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder to put the file into.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Download published weights, unless they are there: to the cache folder, or to --output."""
+    with answering_errors(debug):
+        from models.published import fetch
+
+        print(f"{name} is in {fetch(name, output)}", flush=True)
+
+
+@weights_app.command("convert")
+def convert_weights(
+    file: Annotated[str, typer.Argument(help="Weight file, or a name of `minidl weights list`.")],
+    model: Annotated[str, typer.Option(help="Network that the weights are for.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="New file, *.safetensors or *.npz.")
+    ],
+    num_classes: Annotated[
+        int | None, typer.Option(help="Of the network; by default as many as the file has.")
+    ] = None,
+    argument: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Of the network, such as size=128; repeatable."),
+    ] = None,
+    fresh: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LAYER", help="Leave a layer out, such as classifier.fc6."),
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="name; order: place the tensors one after the other.")
+    ] = "name",
+    channel_order: Annotated[
+        str | None,
+        typer.Option(help="RGB or BGR, what the file expects, if not its library's usual order."),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Convert a weight file of another library into one with minidl's names.
+
+    The answer says which tensors were converted, which layers of the network are
+    not in the file, and what was not used. The new file holds what was converted.
+    """
+    with answering_errors(debug):
+        from models.weights_convert import convert
+
+        report = convert(
+            file, model, output, num_classes, parse_arguments(argument or []), by, fresh or (),
+            channel_order,
+        )  # fmt: skip
+        say = note if as_json else print
+        say(str(report))
+        say(f"written to {output}: what was loaded, under our names")
+        if as_json:
+            print_json({"output": output, **report.as_json()})
+        sys.stdout.flush()
+
+
+def parse_arguments(pairs: list[str]) -> dict[str, Any]:
+    """{"size": 128} from ["size=128"]; what is no JSON is text.
+
+    Raises:
+        ArgumentError: there is no name.
+    """
+    from minidl.errors import ArgumentError
+
+    found = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            rule = "an argument is given as NAME=VALUE"
+            raise ArgumentError("convert", rule, {"--argument": pair}, "--argument size=128")
+        try:
+            found[name] = json.loads(text)
+        except ValueError:
+            found[name] = text
+    return found
