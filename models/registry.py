@@ -13,6 +13,7 @@ from models.alexnet import ONE_TOWER, TORCHVISION, AlexNet
 from models.googlenet import GoogLeNet
 from models.googlenet_torchvision import GoogLeNetTorchvision
 from models.lenet import LeNet5
+from models.lenet_1998 import LeNet5of1998
 from models.preact_resnet import PreactBottleneckCifar, PreactResNetCifar
 from models.resnet import ResNet
 from models.resnet_cifar import ResNetCifar
@@ -80,6 +81,10 @@ MODELS = {
     "lenet": Entry(
         LeNet5, 32, "LeNet-5, LeCun et al. 1998, as it is taught",
         "classifier.5", 61_706, 416_520,
+    ),
+    "lenet5_1998": Entry(
+        LeNet5of1998, 32, "LeNet-5 as it was published, with RBF output",
+        "output", 60_000, 325_680,
     ),
     "alexnet": Entry(
         AlexNet, 227, "AlexNet, Krizhevsky et al. 2012, in two groups",
