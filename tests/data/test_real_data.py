@@ -1,7 +1,6 @@
 """The readers on real data sets. These lie beside a checkout, and are never part of it."""
 
 import hashlib
-import time
 
 import numpy as np
 import pytest
@@ -47,18 +46,6 @@ def test_mnist_read_and_written_again_is_the_original(name, md5):
     assert hashlib.md5(idx(array)).hexdigest() == md5
 
 
-def test_mnist_at_full_speed():
-    train = open_dataset("mnist", "train", real("mnist"))
-    loader = DataLoader(train, 64, T.Compose([T.ToFloat(), T.Normalize([0.1307], [0.3081])]), True)
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        for _ in loader:
-            pass
-        seconds.append(time.perf_counter() - start)
-    assert len(train) / min(seconds) > 100_000
-
-
 def test_flowers():
     train, test = (open_dataset(real("flowers17.tar"), split) for split in ("train", "test"))
     assert len(train) + len(test) == 1360 and len(train.classes) == 17
@@ -69,12 +56,11 @@ def test_flowers():
 
 
 @pytest.mark.slow
-def test_cifar_as_jpeg_is_decoded_once():
+def test_cifar_as_jpeg_is_decoded_once(monkeypatch):
     path = real("cifar10-jpeg.tar.xz")
     test = open_dataset(path, "test")
-    start = time.perf_counter()
+    monkeypatch.delattr("PIL.Image.open")
     again = open_dataset("cifar10", "test", SHARED)
-    assert time.perf_counter() - start < 2
     assert np.bincount(again.labels).tolist() == [1000] * 10
     assert again.classes[6] == "frog" and again.names[0] == "airplane/0000.jpg"
     np.testing.assert_array_equal(again.images, test.images)

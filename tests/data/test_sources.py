@@ -72,7 +72,7 @@ def refused(private_cache):
     start = time.monotonic()
     with pytest.raises(DataError) as caught:
         open_dataset("mnist", "train")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
     left = private_cache / "mnist"
     assert not left.exists() or not list(left.iterdir())  # nothing half-done stays
     message = str(caught.value)
