@@ -1,0 +1,48 @@
+"""Benchmarks that train: runs are begun, gone on with, and not run twice; curves are drawn."""
+
+import xml.etree.ElementTree as xml
+
+import pytest
+
+from benchmarks.curves import Series, write_curves
+from benchmarks.training import Training, commands, percent, provenances, run, run_all
+
+TINY = ("lenet", "--data", "digits", "--epochs", "1", "--seed", "3")
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_found_and_an_interrupted_one_goes_on(tmp_path, capfd):
+    training = Training("tiny", TINY)
+    first = run(training, tmp_path)
+    assert first.accuracy > 0.2 and len(first.history) == 1
+    assert "Python" in first.provenance
+    capfd.readouterr()
+    again = run_all([training], tmp_path)
+    assert [again[0].figures, again[0].history] == [first.figures, first.history]
+    assert "minidl train" not in capfd.readouterr().out
+    (tmp_path / "tiny" / "provenance.txt").unlink()  # as if it had been stopped before its end
+    run(training, tmp_path)
+    assert f"minidl train --resume {tmp_path / 'tiny'}" in capfd.readouterr().out
+    assert provenances([first, again[0]]) == first.provenance
+    with pytest.raises(SystemExit, match="exit code 2"):
+        run(Training("wrong", ("lenet", "--epochs", "0")), tmp_path)
+
+
+def test_commands_hide_paths_and_quote():
+    class Done:
+        training = Training("a", ("lenet", "--data", "/some/where x/data"))
+
+    text = commands([Done], {"/some/where x/data": "DATA"})
+    assert text == "```sh\nminidl train lenet --data 'DATA'\n```"
+    assert percent(0.91234) == "91.23 %"
+
+
+def test_curves_are_a_picture_with_a_line_for_each_run(tmp_path):
+    series = [Series("a & b", [1.0, 2.0, 3.0]), Series("short", [2.5])]
+    write_curves(tmp_path / "curves" / "c.svg", "Loss < 4", series, lambda v: f"{v:g}")
+    tree = xml.parse(tmp_path / "curves" / "c.svg")
+    space = "{http://www.w3.org/2000/svg}"
+    texts = [element.text for element in tree.iter(f"{space}text")]
+    assert {"a & b", "short", "Loss < 4", "3"} <= set(texts)
+    first, second = tree.findall(f"{space}path")
+    assert first.get("d").count("L") == 2 and second.get("d").count("L") == 0
