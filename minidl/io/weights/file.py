@@ -155,7 +155,8 @@ def from_bfloat16(array: np.ndarray) -> np.ndarray:
 
 def add(tensors: dict[str, np.ndarray], name: str, array: np.ndarray) -> None:
     """Put a tensor under its name, which must be new and text that can be printed."""
-    if not name or len(name) > MAX_NAME or not name.isprintable():
+    is_text = isinstance(name, str) and name.isprintable()  # protobuf gives bytes if it is none
+    if not is_text or not 0 < len(name) <= MAX_NAME:
         raise Refused("a tensor has no name, or one that is no text", {"name": short(name)})
     if name in tensors:
         raise Refused("two tensors have the same name", {"name": short(name)})

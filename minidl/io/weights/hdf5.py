@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 
 from minidl.io.weights.file import Refused, from_bytes, parsing, short
-from minidl.io.weights.hdf5_child import REFUSED
+from minidl.io.weights.hdf5_child import REFUSED, cpu_seconds
 from minidl.io.weights.safetensors_file import CODES
 
-SECONDS = 20  # and one more
-BYTES_PER_SECOND = 10 << 20  # for each of these
+PATIENCE = 10  # times the time that the process may compute: the machine may be busy
 COMMAND = "from minidl.io.weights.hdf5_child import main; main()"
 
 
@@ -88,7 +87,7 @@ def run_child(data: bytes) -> bytes:
         done = subprocess.run(
             [sys.executable, "-c", COMMAND],
             input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-            cwd=Path(minidl.__file__).parents[1], timeout=SECONDS + len(data) / BYTES_PER_SECOND,
+            cwd=Path(minidl.__file__).parents[1], timeout=PATIENCE * cpu_seconds(len(data)),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Refused("damaged: the HDF5 library did not come to an end with it") from None
@@ -98,5 +97,6 @@ def run_child(data: bytes) -> bytes:
         rule, received, hint = json.loads(done.stdout)
         raise Refused(rule, received, hint)
     if done.returncode:
-        raise Refused("damaged: the HDF5 library crashed on it", {"status": done.returncode})
+        raise Refused("damaged: the HDF5 library crashed on it, or did not come to an end",
+                      {"status": done.returncode})  # fmt: skip
     return done.stdout

@@ -25,13 +25,15 @@ MAX_ATTRIBUTE = 1 << 20  # elements
 MAX_REFERENCES = 1 << 20
 BUILT_IN_FILTERS = {1, 2, 3, 4, 5, 6, 32000}  # deflate, shuffle, checksum, szip, ..., lzf
 SPARE_MEMORY = 1 << 30
+CPU_SECONDS = 20  # and one more
+BYTES_PER_SECOND = 10 << 20  # for each of these
 REFUSED = 3  # exit status: the output says why, as JSON
 
 
 def main() -> None:
     """Decode standard input, and exit."""
     data = sys.stdin.buffer.read()
-    limit_memory(SPARE_MEMORY + 8 * len(data))
+    limit(SPARE_MEMORY + 8 * len(data), cpu_seconds(len(data)))
     try:
         output, status = decode(data), 0
     except Refused as error:
@@ -41,15 +43,21 @@ def main() -> None:
     sys.exit(status)
 
 
-def limit_memory(nbytes: int) -> None:
-    """Let this process take so much more memory, where the operating system offers that."""
+def cpu_seconds(nbytes: int) -> int:
+    """How long reading a file of this size may take; a real one takes a hundredth of that."""
+    return CPU_SECONDS + nbytes // BYTES_PER_SECOND
+
+
+def limit(nbytes: int, seconds: int) -> None:
+    """Let this process take so much more memory and time, where the system offers that."""
     try:
         import resource
 
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         with open("/proc/self/statm") as file:
             now = int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (now + nbytes, now + nbytes))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, OSError, ValueError):
         pass  # not Linux, or a lower limit is set already
 

@@ -50,7 +50,8 @@ def read_onnx(model: Any, path: Path, nbytes: int) -> WeightsFile:
         if array is None:
             continue
         add(tensors, name, array.T if name in transposed and array.ndim == 2 else array)
-    meta = {"producer": model.producer_name} if model.producer_name else {}
+    producer = model.producer_name
+    meta = {"producer": producer} if producer and isinstance(producer, str) else {}
     return WeightsFile("onnx", tensors, meta=meta)
 
 

@@ -15,7 +15,7 @@ import pickletools
 import struct
 from typing import Any, BinaryIO
 
-from minidl.io.weights.file import MAX_DIMS, Refused, short
+from minidl.io.weights.file import MAX_DIMS, MAX_NAME, Refused, short
 from minidl.io.weights.pickle_words import (
     DICT_MAKERS,
     DTYPES,
@@ -30,7 +30,7 @@ from minidl.io.weights.pickle_words import (
 )
 
 MAX_PICKLE = 16 << 20  # bytes, without those of the tensors; ResNet-152 needs 0.15 MiB,
-MAX_STEPS = 2_000_000  # and 0.05 million instructions. One of them can make a dict of 64 bytes.
+MAX_STEPS = 1_000_000  # and 0.05 million instructions. One of them can make a dict of 64 bytes.
 
 
 # Instructions whose argument is the value that they push, and those that push always the same.
@@ -86,8 +86,7 @@ class Machine:
                     raise Refused("the pickle is cut short or damaged: no such instruction",
                                   {"byte": repr(code)})  # fmt: skip
                 check_instruction(instruction.name)
-                reader = instruction.arg
-                argument = None if reader is None else reader.reader(self.stream)
+                argument = self.argument(instruction)
                 if instruction.name == "STOP":
                     return self.stack.pop()
                 self.step(instruction.name, argument)
@@ -99,6 +98,13 @@ class Machine:
             f"the pickle has more than {MAX_PICKLE:,} bytes or {MAX_STEPS:,} instructions",
             hint=SAVE_STATE,
         )
+
+    def argument(self, instruction: pickletools.OpcodeInfo) -> Any:
+        """What follows an instruction in the stream."""
+        if instruction.name == "GLOBAL":  # two lines; pickletools would interpret backslashes
+            lines = [self.stream.readline(MAX_NAME) for _ in range(2)]
+            return [line.removesuffix(b"\n").decode("utf-8") for line in lines]
+        return None if instruction.arg is None else instruction.arg.reader(self.stream)
 
     def step(self, name: str, argument: Any) -> None:
         """One instruction."""
@@ -124,8 +130,7 @@ class Machine:
         elif name in ("BINGET", "LONG_BINGET"):
             push(self.memo[argument])
         elif name == "GLOBAL":
-            module, _, word = argument.partition(" ")
-            push(known_word(module, word))
+            push(known_word(*argument))
         elif name == "STACK_GLOBAL":
             word, module = self.stack.pop(), self.stack.pop()
             push(known_word(module, word))

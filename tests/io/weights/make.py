@@ -112,7 +112,8 @@ def zip_of_pickle(data, storages=(), order="<", method=zipfile.ZIP_STORED, extra
         file.writestr("archive/data.pkl", data)
         file.writestr("archive/byteorder", b"little" if order == "<" else b"big")
         for key, array in dict(storages).items():
-            file.writestr(f"archive/data/{key}", array.astype(array.dtype.newbyteorder(order)).tobytes())
+            ordered = array.astype(array.dtype.newbyteorder(order))
+            file.writestr(f"archive/data/{key}", ordered.tobytes())
         file.writestr("archive/version", b"3\n")
         for name, content in dict(extra).items():
             file.writestr(name, content)
@@ -299,7 +300,8 @@ def simplenn():
         {"name": "conv1", "type": "conv", "weights": cell(CONV.transpose(HWIO), BIAS[None]),
          "pad": np.zeros((1, 4))},
         {"name": "relu1", "type": "relu"},
-        {"name": "bn1", "type": "bnorm", "weights": cell(BIAS[:, None], BIAS[:, None] + 1, MOMENTS)},
+        {"name": "bn1", "type": "bnorm",
+         "weights": cell(BIAS[:, None], BIAS[:, None] + 1, MOMENTS)},
         {"name": "fc6", "type": "conv", "filters": fc.transpose(HWIO), "biases": DENSE_BIAS[None]},
     ), "meta": META}  # fmt: skip
 
@@ -346,8 +348,15 @@ def onnx_model(nodes=(), tensors=(), inputs=(), sparse=()):
 def onnx_sample():
     from onnx import helper, numpy_helper
 
-    tensors = [numpy_helper.from_array(array, name) for name, array in
-               {"conv.weight": CONV, "fc.weight": DENSE, "mm": DENSE.T, "gemm": DENSE.T}.items()]
+    tensors = [
+        numpy_helper.from_array(array, name)
+        for name, array in {
+            "conv.weight": CONV,
+            "fc.weight": DENSE,
+            "mm": DENSE.T,
+            "gemm": DENSE.T,
+        }.items()
+    ]
     constant = helper.make_node("Constant", [], ["bias"], value=numpy_helper.from_array(BIAS))
     return onnx_model([
         constant, helper.make_node("Conv", ["x", "conv.weight", "bias"], ["a"]),

@@ -20,7 +20,7 @@ def format_of(sample):
 def test_every_format_is_read_whatever_its_name(sample, named, tmp_path):
     ending, make, expected = SAMPLES[sample]
     other = ".npz" if ending != ".npz" else ".onnx"
-    path = tmp_path / f"weights{dict(right=ending, wrong=other, bare='')[named]}"
+    path = tmp_path / f"weights{ {'right': ending, 'wrong': other, 'bare': ''}[named] }"
     path.write_bytes(make())
     weights = read_weights(path)
     assert weights.format == format_of(sample)
