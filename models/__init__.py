@@ -11,6 +11,7 @@ from models.googlenet import AuxiliaryLoss, GoogLeNet, googlenet, googlenet_naiv
 from models.googlenet_torchvision import GoogLeNetTorchvision, googlenet_torchvision
 from models.lenet import LeNet5, lenet5
 from models.lenet_1998 import LeNet5of1998, MapLoss, lenet5_1998
+from models.lenet_caffe import LeNetCaffe, lenet_caffe
 from models.preact_resnet import (
     PreactBottleneckCifar,
     PreactResNetCifar,
@@ -49,9 +50,9 @@ from models.weights import load_weights
 
 __all__ = [
     "AlexNet", "AuxiliaryLoss", "Entry", "GoogLeNet", "GoogLeNetTorchvision", "LeNet5",
-    "LeNet5of1998", "MapLoss", "PreactBottleneckCifar", "PreactResNetCifar", "ResNet",
+    "LeNet5of1998", "LeNetCaffe", "MapLoss", "PreactBottleneckCifar", "PreactResNetCifar", "ResNet",
     "ResNetCifar", "VGG", "alexnet", "alexnet_one_tower", "alexnet_torchvision", "build", "entry",
-    "googlenet", "googlenet_naive", "googlenet_torchvision", "lenet5", "lenet5_1998",
+    "googlenet", "googlenet_naive", "googlenet_torchvision", "lenet5", "lenet5_1998", "lenet_caffe",
     "load_weights", "names", "plain20_cifar", "preact_resnet1001_cifar", "preact_resnet110_cifar",
     "preact_resnet164_cifar", "preact_resnet20_cifar", "preact_resnet32_cifar",
     "preact_resnet44_cifar", "preact_resnet56_cifar", "resnet101", "resnet110_cifar", "resnet152",

@@ -14,6 +14,7 @@ from models.googlenet import GoogLeNet
 from models.googlenet_torchvision import GoogLeNetTorchvision
 from models.lenet import LeNet5
 from models.lenet_1998 import LeNet5of1998
+from models.lenet_caffe import LeNetCaffe
 from models.preact_resnet import PreactBottleneckCifar, PreactResNetCifar
 from models.resnet import ResNet
 from models.resnet_cifar import ResNetCifar
@@ -85,6 +86,10 @@ MODELS = {
     "lenet5_1998": Entry(
         LeNet5of1998, 32, "LeNet-5 as it was published, with RBF output",
         "output", 60_000, 325_680,
+    ),
+    "lenet_caffe": Entry(
+        LeNetCaffe, 28, "LeNet of Caffe's MNIST example",
+        "classifier.ip2", 431_080, 2_293_000,
     ),
     "alexnet": Entry(
         AlexNet, 227, "AlexNet, Krizhevsky et al. 2012, in two groups",

@@ -35,6 +35,7 @@ from typing import Any
 
 from minidl import nn
 from minidl.nn import init
+from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 from models.checks import check_pictures, choose, scaled
 
@@ -168,6 +169,7 @@ class ResNet(nn.Module):
         super().__init__()
         block, counts = choose("ResNet", "depth", depth, DEPTHS)
         choose("ResNet", "stride_in", stride_in, STRIDE_IN)
+        check_flag("ResNet", "zero_init", zero_init)
         stem, *widths = scaled("ResNet", width, 64, 64, 128, 256, 512)
         self.in_channels = in_channels
         self.conv1 = nn.Conv2d(in_channels, stem, 7, stride=2, padding=3, bias=False)

@@ -42,6 +42,7 @@ from __future__ import annotations
 
 from minidl import nn
 from minidl.nn import init
+from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 from models.checks import check_pictures, check_size, choose, scaled
 
@@ -92,6 +93,7 @@ class VGG(nn.Module):
     ):
         super().__init__()
         blocks = choose("VGG", "configuration", configuration, CONFIGURATIONS)
+        check_flag("VGG", "batch_norm", batch_norm)
         check_size("VGG", size, SMALLEST)
         *widths, hidden = scaled("VGG", width, *WIDTHS, 4096)
         self.in_channels = in_channels

@@ -1,0 +1,178 @@
+"""Parameters and multiply-accumulates, to the digit: the tables of the papers and of the files."""
+
+import pytest
+
+import models
+from minidl.debug import summary
+from models.inception import AuxiliaryHead, Inception, NaiveInception
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+# name, arguments -> parameters, multiply-accumulates, or how many million of them.
+TABLE = [
+    ("lenet", {}, 61_706, 416_520),
+    ("lenet5_1998", {}, 60_000, 325_680),
+    ("lenet_caffe", {}, 431_080, 2_293_000),
+    ("alexnet", {}, 60_965_224, 724_406_816),
+    ("alexnet_one_tower", {}, 62_378_344, 1_135_256_096),
+    ("alexnet_torchvision", {}, 61_100_840, 714_188_480),
+    ("googlenet", {}, 13_378_280, 1_582_671_872),
+    ("googlenet", {"aux_logits": False}, 6_998_552, 1_582_671_872),
+    ("googlenet_torchvision", {}, 13_004_888, 1_498_376_192),
+    ("googlenet_torchvision", {"aux_logits": False}, 6_624_904, 1_498_376_192),
+    ("googlenet_naive", {}, 104_274_376, 12_568_061_056),
+    ("vgg11", {}, 132_863_336, 7_609_090_048),
+    ("vgg13", {}, 133_047_848, 11_308_466_176),
+    ("vgg16", {}, 138_357_544, 15_470_264_320),
+    ("vgg16", {"num_classes": 17}, 134_330_193, 15_470_264_320 - 983 * 4096),
+    ("vgg16c", {}, 133_638_952, 11_770_888_192),
+    ("vgg19", {}, 143_667_240, 19_632_062_464),
+    ("vgg11_bn", {}, 132_868_840, 7_609_090_048),
+    ("vgg13_bn", {}, 133_053_736, 11_308_466_176),
+    ("vgg16_bn", {}, 138_365_992, 15_470_264_320),
+    ("vgg19_bn", {}, 143_678_248, 19_632_062_464),
+    ("resnet18", {}, 11_689_512, 1_814_073_344),
+    ("resnet34", {}, 21_797_672, 3_663_761_408),
+    ("resnet50", {}, 25_557_032, 4_089_184_256),
+    ("resnet101", {}, 44_549_160, 7_801_405_440),
+    ("resnet152", {}, 60_192_808, 11_513_626_624),
+    ("resnet50", {"stride_in": "1x1"}, 25_557_032, 3_857_973_248),
+    ("resnet101", {"stride_in": "1x1"}, 44_549_160, 7_570_194_432),
+    ("resnet152", {"stride_in": "1x1"}, 60_192_808, 11_282_415_616),
+    ("resnet20_cifar", {}, 269_722, 40_551_040),
+    ("resnet32_cifar", {}, 464_154, 68_862_592),
+    ("resnet44_cifar", {}, 658_586, 97_174_144),
+    ("resnet56_cifar", {}, 853_018, 125_485_696),
+    ("resnet110_cifar", {}, 1_727_962, 252_887_680),
+    ("resnet20_cifar", {"shortcut": "B"}, 272_474, 40_551_040 + 2 * 131_072),
+    ("resnet110_cifar", {"shortcut": "B"}, 1_730_714, 252_887_680 + 2 * 131_072),
+    ("plain20_cifar", {}, 269_722, 40_551_040),
+    ("preact_resnet20_cifar", {}, 269_722, 40_551_040),
+    ("preact_resnet32_cifar", {}, 464_154, 68_862_592),
+    ("preact_resnet44_cifar", {}, 658_586, 97_174_144),
+    ("preact_resnet56_cifar", {}, 853_018, 125_485_696),
+    ("preact_resnet110_cifar", {}, 1_727_962, 252_887_680),
+    ("preact_resnet20_cifar", {"bias": True}, 270_410, 40_551_040),
+    ("preact_resnet32_cifar", {"bias": True}, 465_290, 68_862_592),
+    ("preact_resnet44_cifar", {"bias": True}, 660_170, 97_174_144),
+    ("preact_resnet56_cifar", {"bias": True}, 855_050, 125_485_696),
+    ("preact_resnet110_cifar", {"bias": True}, 1_732_010, 252_887_680),
+    ("preact_resnet20_cifar", {"bias": True, "shortcut": "avg"}, 270_410, 40_551_040),
+    ("preact_resnet164_cifar", {}, 1_703_258, 247_646_720),
+    ("preact_resnet1001_cifar", {}, 10_327_706, 1_490_995_712),
+]
+QUICK = 2e9  # multiply-accumulates up to which a forward pass is in the quick tests
+
+
+@pytest.mark.parametrize("name, arguments, parameters, macs", TABLE)
+def test_parameters(name, arguments, parameters, macs):
+    net = models.build(name, **arguments)
+    assert sum(parameter.numel() for parameter in net.parameters()) == parameters
+    if not arguments:
+        known = models.entry(name)
+        assert (known.parameters, known.macs) == (parameters, macs)
+
+
+def test_every_network_is_in_the_table():
+    assert {name for name, *_ in TABLE} == set(models.names())
+
+
+def passes(name, arguments, macs):
+    size = models.entry(name).size
+    net = models.build(name, **arguments)
+    channels = net.in_channels
+    assert summary(net, (1, channels, size, size)).macs == macs
+
+
+@pytest.mark.parametrize("name, arguments, _, macs", [row for row in TABLE if row[3] <= QUICK])
+def test_multiply_accumulates(name, arguments, _, macs):
+    passes(name, arguments, macs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, arguments, _, macs", [row for row in TABLE if row[3] > QUICK])
+def test_multiply_accumulates_of_large_networks(name, arguments, _, macs):
+    passes(name, arguments, macs)
+
+
+def rows(net, shape):
+    """path -> (parameters, multiply-accumulates) of the layers that have weights."""
+    layers = summary(net, shape).layers
+    return {layer.path: (layer.parameters, layer.macs) for layer in layers if layer.parameters}
+
+
+def test_layers_of_alexnet():
+    assert rows(models.alexnet(), (1, 3, 227, 227)) == {
+        "features.conv1": (34_944, 105_415_200),
+        "features.conv2": (307_456, 223_948_800),
+        "features.conv3": (885_120, 149_520_384),
+        "features.conv4": (663_936, 112_140_288),
+        "features.conv5": (442_624, 74_760_192),
+        "classifier.fc6": (37_752_832, 37_748_736),
+        "classifier.fc7": (16_781_312, 16_777_216),
+        "classifier.fc8": (4_097_000, 4_096_000),
+    }
+
+
+def test_layers_of_lenet_1998():
+    found = rows(models.lenet5_1998(), (1, 1, 32, 32))
+    c3 = [found.pop(path) for path in list(found) if path.startswith("c3.")]
+    assert [sum(column) for column in zip(*c3)] == [1_516, 150_000]
+    assert found == {
+        "c1": (156, 117_600), "s2": (12, 0), "s4": (32, 0), "c5": (48_120, 48_000),
+        "f6": (10_164, 10_080),
+    }  # fmt: skip
+
+
+BLOCKS = {  # of GoogLeNet: parameters, multiply-accumulates, and those of the naive module
+    "inception3a": (163_696, 128_049_152, 303_464_448),
+    "inception3b": (388_736, 304_267_264, 854_196_224),
+    "inception4a": (376_176, 73_608_192, 307_077_120),
+    "inception4b": (449_160, 87_908_352, 378_929_152),
+    "inception4c": (510_104, 99_850_240, 404_619_264),
+    "inception4d": (605_376, 118_515_712, 431_915_008),
+    "inception4e": (868_352, 169_996_288, 655_699_968),
+    "inception5a": (1_043_456, 51_079_168, 258_306_048),
+    "inception5b": (1_444_080, 70_697_984, 287_006_720),
+}
+
+
+def test_blocks_of_googlenet():
+    found = {}
+    for path, (parameters, macs) in rows(models.googlenet(), (1, 3, 224, 224)).items():
+        block = path.split(".")[0]
+        before = found.get(block, (0, 0))
+        found[block] = (before[0] + parameters, before[1] + macs)
+    assert {name: found[name] for name in BLOCKS} == {n: row[:2] for n, row in BLOCKS.items()}
+    assert found["conv1"] == (9_472, 118_013_952)
+    assert found["conv2_reduce"] == (4_160, 12_845_056)
+    assert found["conv2"] == (110_784, 346_816_512)
+    assert found["fc"] == (1_025_000, 1_024_000)
+    assert found["aux1"][0] == 3_188_840 and found["aux2"][0] == 3_190_888
+
+
+@pytest.mark.parametrize("in_channels, macs", [(512, 4_169_728), (528, 4_202_496)])
+def test_auxiliary_heads(in_channels, macs):
+    assert summary(AuxiliaryHead(in_channels, 1000), (1, in_channels, 14, 14)).macs == macs
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_naive_module_beside_the_reduced_one(name):
+    """Both see what the reduced module sees in GoogLeNet."""
+    reduced = models.googlenet(aux_logits=False).get_submodule(name)
+    assert isinstance(reduced, Inception)
+    entering = reduced.conv1x1.in_channels
+    side = {"3": 28, "4": 14, "5": 7}[name[9]]
+    kernels = (getattr(reduced, layer).out_channels for layer in ("conv1x1", "conv3x3", "conv5x5"))
+    shape = (1, entering, side, side)
+    assert summary(reduced, shape).macs == BLOCKS[name][1]
+    assert summary(NaiveInception(entering, *kernels), shape).macs == BLOCKS[name][2]
+
+
+@pytest.mark.parametrize("name, macs", [("vgg16", 15_346_630_656), ("vgg19", 19_508_428_800)])
+def test_convolutions_of_vgg(name, macs):
+    net = models.build(name)
+    count = sum(parameter.numel() for parameter in net.features.parameters())
+    assert count == {"vgg16": 14_714_688, "vgg19": 20_024_384}[name]
+    linear = sum(layer.weight.numel() for layer in net.classifier if hasattr(layer, "in_features"))
+    assert models.entry(name).macs - linear == macs
