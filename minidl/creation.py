@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl.device import array_module, import_cupy, to_device
 from minidl.dtypes import resolve_dtype
-from minidl.errors import ArgumentError, DtypeError, ShapeError
+from minidl.errors import ArgumentError, DtypeError, MinidlError, ShapeError
 from minidl.random import generator
 from minidl.shapes import check_size, is_int
 from minidl.tensor import Tensor, check_differentiable
@@ -68,12 +68,14 @@ def from_dlpack(source: Any) -> Tensor:
             "from_dlpack", "expects an array with __dlpack__", {"source": type(source).__name__},
             "minidl.tensor(source) copies anything that looks like an array",
         )  # fmt: skip
-    kind, _ = source.__dlpack_device__()
     try:
+        kind, _ = source.__dlpack_device__()
         if kind == 1:  # kDLCPU
             return Tensor(check_numbers("from_dlpack", np.from_dlpack(source)))
         return Tensor(import_cupy().from_dlpack(source))
-    except (BufferError, RuntimeError) as error:
+    except (BufferError, RuntimeError, ValueError) as error:
+        if isinstance(error, MinidlError):
+            raise
         raise DtypeError(
             "from_dlpack", "the other library does not share this array",
             {"source": type(source).__name__, "it says": str(error).splitlines()[0]},

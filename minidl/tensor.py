@@ -238,6 +238,11 @@ class Tensor(TensorOperators, TensorMethods):
                 "__dlpack__", "a tensor that requires a gradient cannot be exported",
                 {"tensor": self}, "export .detach()",
             )  # fmt: skip
+        if any(stride < 0 for stride in self.data.strides):  # PyTorch would end the process
+            raise ShapeError(
+                "__dlpack__", "a tensor that runs backwards in memory cannot be exported",
+                {"tensor": self, "strides": self.data.strides}, "export .contiguous()",
+            )  # fmt: skip
         return self.data.__dlpack__(**options)
 
     def __dlpack_device__(self):
