@@ -49,13 +49,16 @@ def promoted_dtype(a: Any, b: Any) -> np.dtype:
     return np.promote_types(a.dtype, b.dtype)
 
 
-def number_dtype(number: Any, dtype: np.dtype) -> np.dtype:
+def number_dtype(number: Any, dtype: np.dtype, floating: bool = False) -> np.dtype:
     """The dtype of a result of a Python number and a tensor of `dtype`, as in PyTorch.
 
-    The tensor's, unless the number is of a higher kind: then int64 or float32.
+    The tensor's, unless the number is of a higher kind, or the result is to be `floating` in any
+    case: then int64 or float32.
     """
-    if dtype.kind == "f" or isinstance(number, bool):
+    if dtype.kind == "f" or (isinstance(number, bool) and not floating):
         return dtype
+    if floating:
+        return np.dtype(np.float32)
     if isinstance(number, int):
         return dtype if dtype.kind in "iu" else np.dtype(np.int64)
     return np.dtype(np.float32)

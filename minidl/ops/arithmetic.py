@@ -198,7 +198,7 @@ def div(input: Any, other: Any) -> Tensor:
     >>> minidl.tensor([1, 2]) / 2
     tensor([0.5, 1. ])
     """
-    a, b = operands("div", input, other)
+    a, b = operands("div", input, other, floating=True)
     if a.data.dtype.kind != "f":
         a, b = cast(a, np.dtype(np.float32)), cast(b, np.dtype(np.float32))
     return Div().apply(a, b)

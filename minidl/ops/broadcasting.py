@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minidl.creation import as_array
 from minidl.device import array_module
 from minidl.dtypes import number_dtype, promoted_dtype
@@ -25,8 +27,11 @@ from minidl.tensor import Tensor
 NUMBER = (int, float)  # a union would be built anew in every isinstance
 
 
-def operands(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
+def operands(op: str, a: Any, b: Any, floating: bool = False) -> tuple[Tensor, Tensor]:
     """a and b as Tensors of one dtype whose shapes broadcast.
+
+    With `floating`, integers of two types, or with a number, become float32: their common type
+    may be too small for one of them (uint8 / 1000).
 
     Raises:
         ShapeError: the shapes do not broadcast.
@@ -37,19 +42,19 @@ def operands(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
         if x.shape == y.shape and x.dtype == y.dtype and type(x) is type(y):
             return a, b  # the usual case pays for nothing else
     elif isinstance(b, NUMBER):
-        return with_number(op, a, b)
+        return with_number(op, a, b, floating)
     elif isinstance(a, NUMBER):
-        return with_number(op, b, a)[::-1]
-    return promote(op, a, b)
+        return with_number(op, b, a, floating)[::-1]
+    return promote(op, a, b, floating)
 
 
-def with_number(op: str, x: Any, number: Any) -> tuple[Tensor, Tensor]:
+def with_number(op: str, x: Any, number: Any, floating: bool) -> tuple[Tensor, Tensor]:
     """x and a Python number, which becomes a 0-d Tensor of the result's dtype."""
     if not isinstance(x, Tensor):
         check_operand(op, x)
         x = Tensor(as_array(x))
     array = x.data
-    dtype = array.dtype if array.dtype.kind == "f" else number_dtype(number, array.dtype)
+    dtype = array.dtype if array.dtype.kind == "f" else number_dtype(number, array.dtype, floating)
     try:
         b = Tensor(array_module(array).asarray(number, dtype))
     except OverflowError:
@@ -59,7 +64,7 @@ def with_number(op: str, x: Any, number: Any) -> tuple[Tensor, Tensor]:
     return x if dtype == array.dtype else cast(x, dtype), b
 
 
-def promote(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
+def promote(op: str, a: Any, b: Any, floating: bool) -> tuple[Tensor, Tensor]:
     """Both as Tensors of the dtype that PyTorch's promotion gives, on one device."""
     check_operand(op, a)
     check_operand(op, b)
@@ -74,6 +79,8 @@ def promote(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
     if a.data.dtype == b.data.dtype:
         return a, b
     dtype = promoted_dtype(a.data, b.data)
+    if floating and dtype.kind != "f":
+        dtype = np.dtype(np.float32)
     return cast(a, dtype), cast(b, dtype)
 
 
