@@ -8,7 +8,8 @@ import minidl
 X = np.array([[10, 200, 0]], np.uint8)
 DIVISORS = [
     1000, -2, 300.5, True, minidl.tensor(1000), minidl.tensor(-1),
-    minidl.tensor(300, dtype="int16"), minidl.tensor([[-5], [1000]]), minidl.tensor(True), np.int64(70000), np.array([[4], [-4]]),
+    minidl.tensor(300, dtype="int16"), minidl.tensor([[-5], [1000]]),
+    minidl.tensor(True), np.int64(70000), np.array([[4], [-4]]),
 ]  # fmt: skip
 
 
