@@ -12,7 +12,7 @@ import minidl
 
 PUBLIC = [
     "minidl", "minidl.nn", "minidl.nn.functional", "minidl.nn.init", "minidl.ops", "minidl.optim",
-    "minidl.data", "minidl.io", "minidl.callbacks", "minidl.debug",
+    "minidl.data", "minidl.io", "minidl.io.onnx", "minidl.callbacks", "minidl.debug",
 ]  # fmt: skip
 
 

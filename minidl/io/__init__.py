@@ -1,7 +1,11 @@
 """Files: checkpoints that survive a crash, and weights of other libraries; none runs code."""
 
+from minidl.io import onnx
 from minidl.io.checkpoint import CheckpointContent, load_checkpoint, save_checkpoint
 from minidl.io.weights.file import WeightsFile
 from minidl.io.weights.read import read_weights
 
-__all__ = ["CheckpointContent", "WeightsFile", "load_checkpoint", "read_weights", "save_checkpoint"]
+__all__ = [
+    "CheckpointContent", "WeightsFile", "load_checkpoint", "onnx", "read_weights",
+    "save_checkpoint",
+]  # fmt: skip

@@ -1,0 +1,232 @@
+"""Writing a network as an ONNX file.
+
+One forward pass in evaluation mode is recorded, and each recorded operation becomes ONNX nodes.
+What is not recorded - numbers computed with NumPy, comparisons, shapes, integers - enters the file
+as constants, which would be wrong if they depended on the input. So the pass is recorded twice,
+with other values and, for a dynamic batch, another batch size, and the two graphs are compared
+(see merge.py): a constant that differs is either a size of the batch, which is written as such, or
+an error.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.errors import ArgumentError, DtypeError
+from minidl.io.atomic import as_path, write_atomically
+from minidl.io.onnx.merge import merge
+from minidl.io.onnx.recording import Recording, record
+from minidl.io.onnx.writer import Writer
+from minidl.nn.module import Module
+from minidl.shapes import is_int
+from minidl.tensor import Tensor
+
+OPSETS = range(17, 24)
+BATCH = "batch"  # how the file calls the size that is left open
+
+
+def save(
+    model: Module,
+    path: str | Path,
+    inputs: Any,
+    opset: int = 18,
+    dynamic_batch: bool = True,
+    metadata: dict[str, Any] | None = None,
+    input_names: list[str] | None = None,
+    output_names: list[str] | None = None,
+) -> None:
+    """Write a network as an ONNX file, for other runtimes to run.
+
+    The file computes what the model does in evaluation mode: no dropout, batch normalization with
+    its running averages. Parameters keep their dotted names. The file is checked with
+    onnx.checker before it is written, all of it or nothing.
+
+    Args:
+        model: any Module whose forward takes and returns tensors.
+        path: the file, by convention *.onnx; its folder must exist.
+        inputs: shape of the input, the batch included, say (1, 3, 224, 224); or, for integers or
+            several inputs, an example: a Tensor or a tuple of Tensors.
+        opset: version of ONNX's operator set, from 17 to 23.
+        dynamic_batch: the first dimension of every input is the batch, and may have any size when
+            the file is run. False: all sizes are those of `inputs`.
+        metadata: what else to keep in the file (classes, preprocessing, ...): text is stored as it
+            is, everything else as JSON.
+        input_names: of the file's inputs; "input", or "input_1", "input_2", ...
+        output_names: of its outputs, likewise.
+
+    Raises:
+        ArgumentError: an argument is not as above; an operation has no ONNX equivalent; or
+            something that is computed outside of the recorded operations depends on the input.
+        CheckpointError: the file cannot be written.
+
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "layer.onnx")
+    >>> minidl.io.onnx.save(minidl.nn.Linear(3, 2), path, (1, 3), metadata={"classes": ["a", "b"]})
+    >>> minidl.io.onnx.load(path).graph.metadata
+    {'classes': '["a", "b"]'}
+    """
+    path = as_path("onnx.save", "path", path)
+    proto = to_proto(model, inputs, opset, dynamic_batch, metadata, input_names, output_names)
+    write_atomically(path, serialized(proto), "onnx.save")
+
+
+def to_proto(
+    model: Module,
+    inputs: Any,
+    opset: int = 18,
+    dynamic_batch: bool = True,
+    metadata: dict[str, Any] | None = None,
+    input_names: list[str] | None = None,
+    output_names: list[str] | None = None,
+) -> Any:
+    """The onnx.ModelProto that save writes; the arguments are those of save."""
+    if not isinstance(model, Module):
+        raise DtypeError("onnx.save", "model is a Module", {"model": type(model).__name__})
+    if not is_int(opset) or opset not in OPSETS:
+        raise ArgumentError(
+            "onnx.save", f"opset is from {OPSETS[0]} to {OPSETS[-1]}", {"opset": opset}
+        )
+    examples = make_examples(model, inputs)
+    first = record(model, with_batch(examples, 2) if dynamic_batch else examples)
+    second = record(model, other_values(examples, 3 if dynamic_batch else None))
+    names = names_for("input_names", "input", input_names, len(examples))
+    graphs = [graph_of(model, recording, opset, names) for recording in (first, second)]
+    writer = merge(*graphs, first, names[0] if dynamic_batch else None)
+    return assemble(writer, first, second, names, output_names, metadata)
+
+
+def make_examples(model: Module, inputs: Any) -> list[Tensor]:
+    """Tensors to call the model with, from a shape or from example tensors."""
+    parts = [inputs] if isinstance(inputs, Tensor) else inputs
+    if isinstance(parts, list | tuple) and parts:
+        if all(isinstance(part, Tensor) for part in parts):
+            return list(parts)
+        if all(is_int(size) and size > 0 for size in parts):
+            dtype = next((p.dtype for p in model.parameters()), np.float32)
+            return [Tensor(np.random.default_rng(0).standard_normal(parts).astype(dtype))]
+    raise ArgumentError(
+        "onnx.save", "inputs is a shape with its batch, a Tensor or a tuple of Tensors",
+        {"inputs": inputs}, "for one colour picture of 32x32 pixels: (1, 3, 32, 32)",
+    )  # fmt: skip
+
+
+def with_batch(examples: list[Tensor], size: int) -> list[Tensor]:
+    """The examples with their rows repeated, or cut, to another batch size."""
+    for x in examples:
+        if x.ndim == 0 or len(x.data) == 0:
+            raise ArgumentError(
+                "onnx.save", "an input with a dynamic batch has a first dimension", {"input": x},
+                "dynamic_batch=False keeps all sizes",
+            )  # fmt: skip
+    return [Tensor(np.resize(x.data, (size, *x.shape[1:]))) for x in examples]
+
+
+def other_values(examples: list[Tensor], size: int | None) -> list[Tensor]:
+    """Inputs of the same kind with other values: floats drawn anew, integers in another order."""
+    rng = np.random.default_rng(1)
+    changed = []
+    for x in examples:
+        if x.dtype.kind == "f":
+            spread = x.data.std() if x.numel() > 1 else 1.0
+            values = x.data.mean() + (spread or 1.0) * rng.standard_normal(x.shape)
+            changed.append(Tensor(values.astype(x.dtype)))
+        else:
+            changed.append(Tensor(rng.permutation(x.data.reshape(-1)).reshape(x.shape)))
+    return changed if size is None else with_batch(changed, size)
+
+
+def names_for(argument: str, word: str, given: list[str] | None, count: int) -> list[str]:
+    """The given names, or a word with numbers behind it."""
+    if given is None:
+        return [word] if count == 1 else [f"{word}_{i + 1}" for i in range(count)]
+    names = list(given)
+    if len(names) != count or len(set(names)) != count or not all(map(is_name, names)):
+        raise ArgumentError(
+            "onnx.save", f"{argument} are {count} different names", {argument: given}
+        )
+    return names
+
+
+def is_name(name: Any) -> bool:
+    return isinstance(name, str) and name != ""
+
+
+def graph_of(model: Module, recording: Recording, opset: int, names: list[str]) -> Writer:
+    """The nodes of a recorded pass."""
+    from minidl.io.onnx.converters import CONVERTERS
+
+    stored = {tensor: name for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    writer = Writer(opset, dict(zip(recording.inputs, names)), stored)
+    for function in recording.functions:
+        writer.scope = recording.paths.get(function, "")
+        writer.convert(function, CONVERTERS)
+    return writer
+
+
+def assemble(
+    writer: Writer, first: Recording, second: Recording, names: list[str],
+    output_names: list[str] | None, metadata: dict[str, Any] | None,
+) -> Any:  # fmt: skip
+    """Inputs, nodes, weights and outputs as one checked ModelProto."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    from minidl import __version__
+
+    writer.scope = ""
+    outputs = names_for("output_names", "output", output_names, len(first.outputs))
+    clash = set(outputs) & {*names, *writer.stored.values()}
+    if clash:
+        raise ArgumentError("onnx.save", "a name stands for two tensors", {"names": sorted(clash)})
+    rename = {}
+    for name, x in zip(outputs, first.outputs):
+        made = writer.name_of(x)
+        if made in rename or x.grad_fn is None:  # twice an output, or an input or weight itself
+            made = writer.add("Identity", rename.get(made, made))
+        rename[made] = name
+    for node in writer.nodes:
+        node.input[:] = [rename.get(name, name) for name in node.input]
+        node.output[:] = [rename.get(name, name) for name in node.output]
+    graph = helper.make_graph(
+        writer.nodes, "minidl",
+        [value_info(name, *pair) for name, *pair in zip(names, first.inputs, second.inputs)],
+        [value_info(name, *pair) for name, *pair in zip(outputs, first.outputs, second.outputs)],
+        [numpy_helper.from_array(np.asarray(array, order="C"), name)
+         for name, array in writer.initializers.items()],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", writer.opset)]
+    proto = helper.make_model(
+        graph, opset_imports=opsets, producer_name="minidl", producer_version=__version__,
+        ir_version=helper.find_min_ir_version_for(opsets),
+    )  # fmt: skip
+    helper.set_model_props(proto, {key: as_text(key, v) for key, v in (metadata or {}).items()})
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def value_info(name: str, a: Tensor, b: Tensor) -> Any:
+    """An input or output of the file; sizes that differ between the recordings are left open."""
+    from onnx import helper
+
+    shape = [m if m == n else BATCH for m, n in zip(a.shape, b.shape)]
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), shape)
+
+
+def as_text(key: Any, value: Any) -> str:
+    """A value of the metadata: text as it is, everything else as JSON."""
+    try:
+        return value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError("onnx.save", f"metadata holds what JSON cannot: {error}",
+                            {"key": key}) from None  # fmt: skip
+
+
+def serialized(proto: Any) -> bytes:
+    """The bytes of the file; one of 2 GB and more is not a protobuf any more."""
+    if proto.ByteSize() >= 2**31 - 1:
+        raise ArgumentError("onnx.save", "the network is too large for one file", {"limit": "2 GB"})
+    return proto.SerializeToString()

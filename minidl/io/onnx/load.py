@@ -1,0 +1,173 @@
+"""Reading an ONNX file: its bytes, its graph, and what is wrong with them.
+
+Nothing in such a file is a program, but it may be damaged, or made to do harm: no other file is
+opened (external data), sizes are checked before memory is taken, and whatever does not fit is an
+error that names the node.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any, NoReturn
+
+from minidl.errors import CheckpointError, nearest
+from minidl.io.atomic import as_path, reason
+from minidl.io.onnx.graph import Graph, OnnxModule, Value
+from minidl.io.onnx.node import DTYPES, Node, array_of
+from minidl.io.onnx.operators import OPERATORS
+
+HERE = ("", "ai.onnx")  # both mean ONNX's own operators
+
+
+def load(path: str | Path) -> OnnxModule:
+    """A network from an ONNX file, as a Module that computes, differentiates and can be trained.
+
+    Weights become Parameters under the names in the file ("features.conv1.weight"). Control flow
+    (If, Loop, Scan), sequences and other operator domains are not supported; models whose weights
+    are in a second file are not, either.
+
+    Args:
+        path: the file, by convention *.onnx.
+
+    Returns:
+        An OnnxModule, in evaluation mode. Its forward takes the graph's inputs in order.
+
+    Raises:
+        CheckpointError: no such file, damaged, or with something that is not supported; the
+            message names the node and the operator.
+
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "conv.onnx")
+    >>> minidl.io.onnx.save(minidl.nn.Conv2d(1, 2, 3), path, (1, 1, 8, 8))
+    >>> minidl.io.onnx.load(path)(minidl.ones(5, 1, 8, 8)).shape
+    (5, 2, 6, 6)
+    """
+    path = as_path("onnx.load", "path", path)
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EISDIR, "")
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            "onnx.load", f"cannot read the file: {reason(error)}", {"path": str(path)}
+        ) from error
+    try:
+        return OnnxModule(read_graph(parse(data)))
+    except CheckpointError as error:
+        error.received["path"] = repr(str(path))
+        raise
+
+
+def parse(data: bytes) -> Any:
+    """The ModelProto in a file's bytes."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(data)
+    except (DecodeError, ValueError) as error:
+        hint = "the file is empty" if not data else "export it again"
+        raise CheckpointError("onnx.load", f"not an ONNX file: {error}", hint=hint) from None
+    return proto
+
+
+def read_graph(proto: Any) -> Graph:
+    """The graph of a ModelProto, checked: every node is known and reads what was made before it.
+
+    Raises:
+        CheckpointError
+    """
+    opset = opset_of(proto)
+    if len(proto.functions):
+        proto = inlined(proto)
+    graph = proto.graph
+    if not graph.output:
+        refuse("the file has no graph with an output", hint="is it an ONNX model?")
+    if len(graph.sparse_initializer):
+        refuse("sparse tensors are not supported")
+    initializers = {t.name: array_of("the graph", t) for t in graph.initializer}
+    inputs = [value_of(v) for v in graph.input if v.name not in initializers]
+    known = {"", *initializers, *(value.name for value in inputs)}
+    nodes = []
+    for node_proto in graph.node:
+        check_operator(node_proto)
+        node = Node(node_proto, opset)
+        for name in node.inputs:
+            if name not in known:
+                node.refuse(f"reads {name!r}, which nothing before it makes")
+        known.update(node.outputs)
+        nodes.append(node)
+    outputs = [value_of(v) for v in graph.output]
+    for value in outputs:
+        if value.name not in known or not value.name:
+            refuse(f"nothing makes the output {value.name!r}")
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    producer = f"{proto.producer_name} {proto.producer_version}".strip()
+    return Graph(nodes, inputs, outputs, initializers, metadata, opset, producer)
+
+
+def opset_of(proto: Any) -> int:
+    """The version of ONNX's own operator set."""
+    from onnx.defs import onnx_opset_version
+
+    versions = [entry.version for entry in proto.opset_import if entry.domain in HERE]
+    if not versions:
+        refuse("the file does not say which operator set it uses", hint="is it an ONNX model?")
+    newest = onnx_opset_version()
+    if not 1 <= versions[0] <= newest:
+        refuse(
+            f"operator set {versions[0]} is not known",
+            {"known": f"1 to {newest}"},
+            "export with an older operator set, or install a newer onnx",
+        )
+    return versions[0]
+
+
+def inlined(proto: Any) -> Any:
+    """The model with the functions that it defines itself written out."""
+    from onnx.inliner import inline_local_functions
+
+    try:
+        return inline_local_functions(proto)
+    except Exception as error:  # it is C++: any error of the file arrives as one of several
+        refuse(f"the functions that it defines cannot be resolved: {error}")
+
+
+def check_operator(proto: Any) -> None:
+    """The operator is one of the table."""
+    if proto.op_type in OPERATORS and proto.domain in HERE:
+        return
+    node = f"{proto.op_type} {(proto.name or next(iter(proto.output), ''))!r}"
+    if proto.domain not in HERE:
+        refuse(f"{node}: operators of the domain {proto.domain!r} are not supported")
+    hint = nearest(proto.op_type, OPERATORS)
+    refuse(
+        f"{node}: the operator {proto.op_type} is not supported",
+        hint=hint if hint.startswith("did you mean") else "",
+    )
+
+
+def value_of(proto: Any) -> Value:
+    """Name, element type and shape of an input or output."""
+    kind = proto.type.WhichOneof("value")
+    tensor = proto.type.tensor_type
+    if kind is None:
+        return Value(proto.name, "float32", None)
+    if kind != "tensor_type":
+        refuse(f"{proto.name!r} is a {kind.replace('_type', '')}, only tensors are supported")
+    if tensor.elem_type not in DTYPES:
+        refuse(f"{proto.name!r} has elements that arrays here do not have", {
+            "type": tensor.elem_type})  # fmt: skip
+    shape = None
+    if tensor.HasField("shape"):
+        shape = tuple(
+            d.dim_value if d.HasField("dim_value") else d.dim_param or None
+            for d in tensor.shape.dim
+        )
+    return Value(proto.name, DTYPES[tensor.elem_type], shape)
+
+
+def refuse(rule: str, received: dict | None = None, hint: str = "") -> NoReturn:
+    raise CheckpointError("onnx.load", rule, received, hint)

@@ -1,0 +1,22 @@
+"""Slices of one axis moved to other places."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl import ops
+from minidl.tensor import Tensor
+
+
+def spread(x: Tensor, axis: int, stride: int, first: int, size: int) -> Tensor:
+    """x's slices at first, first + stride, ... of an axis of `size`; zeros between them.
+
+    Those that would lie outside are left out.
+    """
+    n = x.shape[axis]
+    position = first + stride * np.arange(n)
+    inside = (position >= 0) & (position < size)
+    source = np.full(size, n)  # the slice of zeros that pad adds
+    source[position[inside]] = np.flatnonzero(inside)
+    behind = [0] * (2 * (x.ndim - 1 - axis))
+    return ops.index_select(ops.pad(x, [*behind, 0, 1]), axis, Tensor(source))

@@ -1,0 +1,93 @@
+"""Operators that write values into places of a tensor.
+
+Nothing is changed in place. A result without reduction picks each element either from the tensor
+or from the updates, by one array of indices, so the gradient of both is that of indexing. With a
+reduction the places that come several times are combined in rounds, each place once in a round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minidl import ops
+from minidl.io.onnx.node import Node
+from minidl.tensor import Tensor
+
+REDUCTIONS = {"add": ops.add, "mul": ops.mul, "max": ops.maximum, "min": ops.minimum}
+
+
+def scatter_elements(node: Node, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:
+    """y[i][index[i, j]] = updates[i, j] along an axis, and so on for each element of index."""
+    axis = node.get("axis", 0)
+    fits = index.shape == updates.shape and index.ndim == x.ndim and index.dtype.kind in "iu"
+    if not fits or not -x.ndim <= axis < x.ndim:
+        node.refuse("indices and updates have one shape", {"x": x, "indices": index})
+    axis %= x.ndim
+    places = list(np.indices(index.shape))
+    places[axis] = index.data
+    return scatter(node, x, places, updates)
+
+
+def scatter_nd(node: Node, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:
+    """The last axis of index holds tuples of indices, each of which names a slice of x."""
+    depth = index.shape[-1] if index.ndim else 0
+    rest = x.shape[depth:]
+    if index.dtype.kind not in "iu" or depth > x.ndim or updates.shape != index.shape[:-1] + rest:
+        node.refuse(
+            "updates have a slice for each index",
+            {"x": x, "indices": index, "updates": updates},
+        )
+    more = len(rest)
+    parts = [index.data[..., i].reshape(*index.shape[:-1], *(1,) * more) for i in range(depth)]
+    inner = [g.reshape((1,) * (index.ndim - 1) + g.shape) for g in np.indices(rest)]
+    places = [np.broadcast_to(part, updates.shape) for part in [*parts, *inner]]
+    return scatter(node, x, places, updates)
+
+
+def scatter(node: Node, x: Tensor, places: list, updates: Tensor) -> Tensor:
+    """x with the updates at places, one array of indices for each dimension of x."""
+    flat = np.zeros(updates.shape, np.int64)
+    for size, part in zip(x.shape, places):
+        if part.size and (part.min() < -size or part.max() >= size):
+            node.refuse(f"an index is outside of the dimension, which has size {size}", {"x": x})
+        flat = flat * size + np.where(part < 0, part + size, part)
+    flat, values = flat.reshape(-1), updates.reshape(-1)
+    name = node.choice("reduction", "none", ("none", *REDUCTIONS))
+    y = x.reshape(-1)
+    if name == "none":
+        return write(y, flat, values).reshape(x.shape)
+    for turn in rounds(flat):
+        chosen, at = Tensor(turn), Tensor(flat[turn])
+        new = combine(REDUCTIONS[name], ops.index_select(y, 0, at),
+                      ops.index_select(values, 0, chosen))  # fmt: skip
+        y = write(y, flat[turn], new)
+    return y.reshape(x.shape)
+
+
+def combine(function: Callable, old: Tensor, new: Tensor) -> Tensor:
+    return function(old, new).to(old.dtype)
+
+
+def write(x: Tensor, places: np.ndarray, values: Tensor) -> Tensor:
+    """x (n,) with the values at places; of several at one place the last."""
+    source = np.arange(x.numel())
+    source[places] = x.numel() + np.arange(places.size)
+    return ops.index_select(ops.cat([x, values]), 0, Tensor(source))
+
+
+def rounds(places: np.ndarray) -> list[np.ndarray]:
+    """The positions in `places` in groups, none of which names a place twice."""
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if places.size else []
+    lengths = np.diff(np.r_[starts, places.size]).astype(np.int64)
+    turn = np.empty(places.size, np.int64)
+    turn[order] = np.arange(places.size) - np.repeat(starts, lengths)  # how often it came before
+    return [np.flatnonzero(turn == t) for t in range(int(turn.max()) + 1 if turn.size else 0)]
+
+
+OPERATORS = {
+    "Scatter": scatter_elements, "ScatterElements": scatter_elements, "ScatterND": scatter_nd,
+}  # fmt: skip

@@ -1,0 +1,62 @@
+"""One forward pass in evaluation mode, recorded: the operations in order and where they ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from minidl import random
+from minidl.debug.summary import new_functions, tensors_in
+from minidl.function import Function, enable_grad
+from minidl.nn.module import Module
+from minidl.tensor import Tensor
+
+
+@dataclass
+class Recording:
+    """What a pass left behind.
+
+    Attributes:
+        inputs: the tensors it started from.
+        outputs: the tensors it returned, of nested tuples and dicts too, in order.
+        functions: the recorded operations, each after those that made its inputs.
+        paths: operation -> dotted name of the module that ran it.
+    """
+
+    inputs: list[Tensor]
+    outputs: list[Tensor] = field(default_factory=list)
+    functions: list[Function] = field(default_factory=list)
+    paths: dict[Function, str] = field(default_factory=dict)
+
+
+def record(model: Module, inputs: list[Tensor]) -> Recording:
+    """Run the model; its mode, frozen parameters and the random numbers are left as they were."""
+    leaves = [Tensor(x.data, requires_grad=x.data.dtype.kind == "f") for x in inputs]
+    recording, seen = Recording(leaves), set()
+    modes = [(module, module.training) for module in model.modules()]
+    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
+    random_state = random.get_state()
+    handles = []
+    for path, module in model.named_modules():
+
+        def after(_: Module, __: tuple, output: Any, path: str = path) -> None:
+            found = new_functions(list(tensors_in(output)), seen)
+            recording.paths.update((function, path) for function, _ in found)
+
+        handles.append(module.register_forward_hook(after))
+    try:
+        model.eval()
+        for parameter in frozen:
+            parameter.requires_grad = True  # else what depends on it alone is not recorded
+        with enable_grad():
+            recording.outputs = list(tensors_in(model(*leaves)))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for parameter in frozen:
+            parameter.requires_grad = False
+        for module, training in modes:
+            module.training = training
+        random.set_state(random_state)
+    recording.functions = [f for f, _ in new_functions(recording.outputs, set())]
+    return recording
