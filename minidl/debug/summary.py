@@ -131,7 +131,9 @@ def summary(model: Module, input_shape: Any) -> Summary:
         model.eval()
         for parameter in frozen:
             parameter.requires_grad = True  # else what depends on it alone is not recorded
-        with enable_grad():
+        # The values mean nothing, and may overflow: in evaluation a deep net that has not been
+        # trained has batch norms that do not normalize yet.
+        with enable_grad(), np.errstate(all="ignore"):
             model(*inputs)
     finally:
         recorder.remove()

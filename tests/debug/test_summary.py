@@ -1,6 +1,7 @@
 """summary: figures against hand counts and published ones, and a model left as it was."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -254,3 +255,13 @@ def test_output_shapes_equal_pytorch(stride, kernel):
     theirs = torch.nn.ConvTranspose2d(2, 3, kernel, stride)(torch.ones(1, 2, 5, 6)).shape
     assert ours == tuple(theirs)
     assert math.prod(ours) > 0
+
+
+def test_no_warning_where_values_overflow():
+    """As in a deep residual net that has not been trained, whose sums grow from block to block."""
+    net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(4)))
+    for layer in net:
+        layer.weight.data[:] = 1e30
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert summary(net, (2, 8)).macs == 4 * 2 * 64
