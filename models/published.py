@@ -55,7 +55,10 @@ class Published:
     preprocessing: Preprocessing | None = None
 
 
-def torchvision(model: str, file: str, megabytes: int, what: str = "", version: str = ""):
+def torchvision(
+    model: str, file: str, megabytes: int, what: str = "", version: str = ""
+) -> Published:
+    """A file of torchvision's; the first digits of its SHA-256 are in its name."""
     digits = file.rpartition("-")[2].partition(".")[0]
     text = what or "trained by torchvision on ImageNet, 1000 classes"
     name = f"{model.removesuffix('_torchvision')}-torchvision{version}"
@@ -120,12 +123,14 @@ def find(path_or_name: str | Path, op: str = "load_weights") -> tuple[Path, Publ
     if isinstance(path_or_name, str) and path_or_name in PUBLISHED:
         return fetch(path_or_name), PUBLISHED[path_or_name]
     path = path.expanduser()
-    if path.is_file():
+    if os.path.isfile(path):  # unlike path.is_file(), False for a name that is too long
         known = (p for p in PUBLISHED.values() if p.file == path.name)
         return path, next(known, None)
     received = {"weights": str(path_or_name)}
-    if path.is_dir():
+    if os.path.isdir(path):
         raise CheckpointError(op, "expects a file, this is a folder", received, inside(path))
+    if os.path.exists(path):
+        raise CheckpointError(op, "expects a file, this is a device", received)
     if os.sep in str(path_or_name) or path.suffix:
         raise CheckpointError(op, "no such file", received)
     hint = nearest(str(path_or_name), PUBLISHED)
@@ -135,7 +140,7 @@ def find(path_or_name: str | Path, op: str = "load_weights") -> tuple[Path, Publ
 def inside(folder: Path) -> str:
     """A hint that names weight files in a folder."""
     endings = (".safetensors", ".npz", ".pth", ".pt", ".h5", ".caffemodel", ".mat", ".onnx", ".pb")
-    found = sorted(p.name for p in folder.iterdir() if p.name.endswith(endings))
+    found = sorted(name for name in os.listdir(folder) if name.endswith(endings))
     return f"in it: {', '.join(found[:5])}" if found else ""
 
 

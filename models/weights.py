@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Preprocessing", "Report", "load_weights"]
 
 OP = "load_weights"
+IDENTITY = "none: 1 or 0, as the file goes without"  # of a batch norm without scale or shift
 
 
 def load_weights(
@@ -116,7 +117,7 @@ def place(
     parameters = {name for name, _ in model.named_parameters()}
     return Report(
         path, file.format, source, type(model).__name__,
-        [Row(name, v.array.shape, ", ".join(v.names)) for name, v in loaded.items()],
+        [Row(name, v.array.shape, ", ".join(v.names) or IDENTITY) for name, v in loaded.items()],
         rows, unused, sum(v.array.size for name, v in loaded.items() if name in parameters),
         facts.preprocessing, facts.notes,
     )  # fmt: skip
@@ -133,8 +134,7 @@ def check_arguments(model: Any, by: Any, channel_order: Any) -> None:
 
 def named_layers(model: nn.Module, fresh: Sequence[str]) -> set[str]:
     """The tensors below the layers in `fresh`."""
-    if isinstance(fresh, str):
-        fresh = [fresh]
+    fresh = [fresh] if isinstance(fresh, str) else list(fresh or ())
     paths = [path for path, _ in model.named_modules() if path]
     for path in fresh:
         if path not in paths:

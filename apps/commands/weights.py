@@ -28,7 +28,7 @@ def list_weights(as_json: Json = False, debug: Debug = False) -> None:
         say = note if as_json else print
         for row in rows:
             place = row["found"] or f"not here, {row['megabytes']} MB to fetch"
-            say(f"{row['name']:<24} for {row['model']:<22} {row['what']}: {place}")
+            say(f"{row['name']:<28} for {row['model']:<22} {row['what']}: {place}")
         if as_json:
             print_json({"weights": rows})
         sys.stdout.flush()

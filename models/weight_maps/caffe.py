@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from minidl import nn
-from models.weight_maps.preprocessing import CAFFE_MEAN, RESNET_MEAN, VGG_MEAN
+from models.weight_maps.preprocessing import BY_256, CAFFE_MEAN, RESNET_MEAN, VGG_MEAN
 from models.weight_maps.source import Facts, Layer, Source, Value, family_of
 from models.weight_maps.torchvision import add_stride_note
 
@@ -26,6 +26,11 @@ INCEPTION = {
     "conv1x1": "1x1", "reduce3x3": "3x3_reduce", "conv3x3": "3x3", "reduce5x5": "5x5_reduce",
     "conv5x5": "5x5", "pool_proj": "pool_proj",
 }  # fmt: skip
+MEANS = {"vgg": VGG_MEAN, "resnet": RESNET_MEAN, "lenet_caffe": BY_256}
+POOLING = (
+    "their first pooling has no padding in front, ours has (as torchvision's): the maps are a "
+    "pixel off from there on, and scores differ a little"
+)
 
 
 class Caffe(Source):
@@ -44,7 +49,7 @@ class Caffe(Source):
             return [GOOGLENET.get(layer.path, "")]
         if layer.family == "resnet":
             return resnet_names(layer)
-        return [layer.name] if layer.family in ("alexnet", "vgg") else []
+        return [layer.name] if layer.family in ("alexnet", "vgg", "lenet_caffe") else []
 
     def find(self, index: dict[str, dict[str, Value]], layer: Layer) -> dict[str, Value]:
         if not layer.is_norm:
@@ -56,13 +61,10 @@ class Caffe(Source):
 
     def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         family = family_of(model)
-        facts = Facts({"vgg": VGG_MEAN, "resnet": RESNET_MEAN}.get(family, CAFFE_MEAN))
+        facts = Facts(MEANS.get(family, CAFFE_MEAN))
         add_stride_note(facts, model, "1x1")
         if family == "resnet":
-            facts.notes.append(
-                "Caffe's first pooling has no padding in front, ours has (as torchvision's): "
-                "maps are shifted by a pixel there, and scores differ a little"
-            )
+            facts.notes.append(POOLING)
         if family == "alexnet":
             add_lrn_note(facts, model)
         if family == "alexnet" and meta.get("net") == "CaffeNet":

@@ -2,8 +2,11 @@
 
 Pictures are blue, green, red from 0 to 255 minus a mean: these weights come from Caffe.
 
-    .h5            block1_conv1/block1_conv1_W_1:0, conv1_bn/conv1_bn/moving_mean:0
-    .weights.h5    block1/layers/conv2d_1/vars/0: numbers instead of names, in Keras 3
+    .h5            block1_conv1/block1_conv1_W_1, conv1_bn/moving_mean
+    .weights.h5    layers/conv2d_1/vars/0 in Keras 3, and what the layers are called beside it
+
+Until 2018 its ResNet50 had Caffe's names (bn2a_branch2a), Keras' usual eps of 0.001, and a first
+pooling without padding.
 """
 
 from __future__ import annotations
@@ -27,10 +30,11 @@ from models.weight_maps.torchvision import add_stride_note
 CONV = {"kernel": "weight", "W": "weight", "bias": "bias", "b": "bias", "0": "weight", "1": "bias"}
 NORM = {
     "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
-    "moving_variance": "running_var", "running_std": "running_var",
+    "moving_variance": "running_var", "running_mean": "running_mean",
+    "running_std": "running_var",  # what Keras 1 calls the variance
     "0": "weight", "1": "bias", "2": "running_mean", "3": "running_var",
 }  # fmt: skip
-EPS = 1.001e-5  # of the batch norms in keras.applications' ResNets
+EPS, OLDER_EPS = 1.001e-5, 1e-3  # of the batch norms in keras.applications' ResNets
 
 
 class Keras(Source):
@@ -38,7 +42,6 @@ class Keras(Source):
     channel_order = "BGR"
 
     def split(self, name: str, meta: dict[str, Any]) -> tuple[str, str] | None:
-        name = name.removesuffix(":0").removeprefix("model_weights/")
         layer, slash, part = name.rpartition("/")
         if not slash:
             return None
@@ -60,7 +63,8 @@ class Keras(Source):
     def parts(self, layer: Layer, found: dict[str, Value]) -> dict[str, Value]:
         if not layer.is_norm:
             return renamed(found, CONV)
-        return other_eps(renamed(found, NORM), EPS, layer.module.eps)
+        older = any(name.startswith("bn") for value in found.values() for name in value.names)
+        return other_eps(renamed(found, NORM), OLDER_EPS if older else EPS, layer.module.eps)
 
     def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         facts = Facts(VGG_MEAN)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from minidl import nn
-from models.weight_maps.caffe import add_lrn_note, resnet_names
-from models.weight_maps.preprocessing import CAFFE_MEAN, RESNET_MEAN, VGG_MEAN, Preprocessing
+from models.weight_maps.caffe import MEANS, POOLING, add_lrn_note, resnet_names
+from models.weight_maps.preprocessing import CAFFE_MEAN, Preprocessing
 from models.weight_maps.source import Facts, Layer, Source, Value, family_of
 from models.weight_maps.torchvision import add_stride_note
 
@@ -56,10 +56,12 @@ class MatConvNet(Source):
 
     def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         family = family_of(model)
-        usual = {"vgg": VGG_MEAN, "resnet": RESNET_MEAN}.get(family, CAFFE_MEAN)
+        usual = MEANS.get(family, CAFFE_MEAN)
         mean = meta.get("mean", ())  # most files have their mean picture with them
         facts = Facts(Preprocessing.of_bytes(*mean) if len(mean) == 3 else usual)
         add_stride_note(facts, model, "1x1")
+        if family == "resnet":
+            facts.notes.append(POOLING)
         if family == "alexnet":
             add_lrn_note(facts, model)
         return facts

@@ -56,3 +56,5 @@ VGG_MEAN = Preprocessing.of_bytes(123.68, 116.779, 103.939)
 CAFFE_MEAN = Preprocessing.of_bytes(122.67892, 116.66877, 104.00699)
 # The mean image of He et al.'s ResNets averaged.
 RESNET_MEAN = Preprocessing.of_bytes(123.151630838, 115.902882574, 103.062623801)
+# Grey pixels divided by 256: Caffe's examples/mnist.
+BY_256 = Preprocessing((0.0,), (256 / 255,))

@@ -138,7 +138,8 @@ def other_eps(found: dict[str, Value], theirs: float, ours: float) -> dict[str, 
 # A layer that only networks of the family have.
 FAMILIES = {
     "features.conv1_1": "vgg",
-    "features.conv1": "alexnet",
+    "features.conv5": "alexnet",
+    "classifier.ip1": "lenet_caffe",
     "inception3a.conv1x1": "googlenet",
     "inception3a.branch1.conv": "googlenet_torchvision",
     "layer4.0.conv1": "resnet",
@@ -146,7 +147,7 @@ FAMILIES = {
 
 
 def family_of(model: nn.Module) -> str:
-    """ "vgg", "alexnet", "googlenet", "googlenet_torchvision", "resnet"; "" for all others."""
+    """One of the names in FAMILIES; "" for all other networks."""
     paths = {path for path, _ in model.named_modules()}
     return next((family for path, family in FAMILIES.items() if path in paths), "")
 
@@ -159,7 +160,7 @@ def layers_of(model: nn.Module) -> list[Layer]:
             continue
         layer = Layer(path, module, family)
         parent = model.get_submodule(path.rpartition(".")[0])
-        if isinstance(parent, nn.Sequential):
+        if path and isinstance(parent, nn.Sequential):
             layer.place = [name for name, _ in parent.named_children()].index(layer.name)
         if isinstance(module, nn.Conv2d):
             maps = module.out_channels

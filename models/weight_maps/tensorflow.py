@@ -14,6 +14,7 @@ import re
 from typing import Any
 
 from minidl import nn
+from models.weight_maps.caffe import POOLING
 from models.weight_maps.preprocessing import VGG_MEAN
 from models.weight_maps.source import Facts, Layer, Source, Value, family_of, renamed
 
@@ -22,6 +23,10 @@ NORM = {
     "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }  # fmt: skip
+STRIDES = (
+    "slim's ResNets have the stride in the last unit of a block, ours in the first: the "
+    "parameters are the same, the scores are not before fine-tuning"
+)
 
 
 class Slim(Source):
@@ -47,10 +52,7 @@ class Slim(Source):
     def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         facts = Facts(VGG_MEAN)
         if family_of(model) == "resnet":
-            facts.notes.append(
-                "slim's ResNets have the stride in the last unit of a block, ours in the first: "
-                "the parameters are the same, the scores are not before fine-tuning"
-            )
+            facts.notes += [STRIDES, POOLING]
         return facts
 
 

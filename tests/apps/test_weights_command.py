@@ -41,7 +41,7 @@ NARROW = ["--argument", "size=64", "--argument", "width=0.05"]
 def test_list(private_cache):
     result = minidl("weights", "list")
     assert result.exit_code == 0 and "vgg16-hed" in result.stdout
-    assert "resnet50-torchvision-v2  for resnet50" in result.stdout
+    assert "resnet50-torchvision-v2      for resnet50" in result.stdout
     assert "not here, 244 MB to fetch" in result.stdout
     private_cache.mkdir(parents=True)
     (private_cache / "resnet34-b627a593.pth").write_bytes(b"")

@@ -253,6 +253,23 @@ def keras_resnet(model, counts, eps):
     return WeightsFile("keras", out, "HWIO", "HWC")
 
 
+def older_keras_resnet(model, counts):
+    """keras.applications' ResNet50 until 2018: Caffe's names, and an eps of 0.001."""
+    file = keras_resnet(model, counts, 1e-3)
+    names = {"conv1": "conv1", "bn1": "bn_conv1"}
+    for (conv, norm), place in residual_names(counts).items():
+        names |= {conv: f"res{place}", norm: f"bn{place}"}
+    out = {"fc1000/kernel": file.tensors["predictions/kernel"]}
+    out["fc1000/bias"] = file.tensors["predictions/bias"]
+    theirs = [name for name in file.tensors if not name.startswith("predictions")]
+    for conv, norm in (("conv1", "bn1"), *residual_names(counts)):
+        for layer, count in ((conv, 2), (norm, 4)):
+            for _ in range(count):
+                name = theirs.pop(0)
+                out[f"{names[layer]}/{name.split('/')[1]}"] = file.tensors[name]
+    return WeightsFile("keras", out, "HWIO", "HWC")
+
+
 # --- TensorFlow -----------------------------------------------------------------------------------
 
 

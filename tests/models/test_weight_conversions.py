@@ -133,6 +133,7 @@ def test_the_stride_of_bottlenecks():
 
     theirs = others.caffe_resnet(resnet("1x1"), (3, 4, 6, 3))
     assert "stride_in='1x1'" not in notes(resnet("1x1"), theirs)
+    assert "first pooling has no padding in front" in notes(resnet("1x1"), theirs)
     assert "for stride_in='1x1', the model has stride_in='3x3'" in notes(resnet("3x3"), theirs)
     torch_file = others.same_names(resnet("3x3"))
     assert notes(resnet("3x3"), torch_file) == ""

@@ -53,6 +53,9 @@ CASES = {
     "torchvision googlenet": (googlenet_torchvision, others.same_names, "torchvision", 64),
     "Caffe vgg16": (vgg, others.caffe_plain, "Caffe", 96),
     "Caffe alexnet": (lambda: alexnet(lrn="caffe"), others.caffe_plain, "Caffe", 131),
+    "Caffe lenet": (
+        lambda: models.lenet_caffe(num_classes=7, in_channels=3), others.caffe_plain, "Caffe", 28,
+    ),
     "Caffe googlenet": (googlenet, others.caffe_googlenet, "Caffe", 80),
     "Caffe resnet50": (resnet, lambda m: others.caffe_resnet(m, COUNTS), "Caffe", 64),
     "Caffe resnet101": (
@@ -72,6 +75,9 @@ CASES = {
         "Keras", 96,
     ),
     "Keras resnet50": (resnet, lambda m: others.keras_resnet(m, COUNTS, 1.001e-5), "Keras", 64),
+    "Keras resnet50 before 2.3": (
+        resnet, lambda m: others.older_keras_resnet(m, COUNTS), "Keras", 64,
+    ),
     "slim vgg16": (vgg, lambda m: others.slim_vgg16(m, maps(m), 3), "TensorFlow slim", 96),
     "slim resnet50": (resnet, lambda m: others.slim_resnet(m, COUNTS), "TensorFlow slim", 64),
     "Frossard vgg16": (

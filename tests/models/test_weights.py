@@ -252,6 +252,8 @@ def test_float64_networks(tmp_path):
         ("nowhere/at/all", ["no such file"]),
         ("vgg16-head", ["no published weights of that name", "did you mean vgg16-hed?"]),
         ("resnet50-torchvison", ["did you mean resnet50-torchvision?"]),
+        (300 * "a", ["no published weights of that name"]),
+        ("/dev/zero", ["expects a file, this is a device"]),
         ("folder", ["expects a file, this is a folder", "in it: a.npz"]),
         ("broken.npz", ["broken.npz"]),
         ("broken.pth", ["broken.pth"]),
