@@ -4,7 +4,7 @@ apps, prints.
 Imports that take long are inside the commands, so that `minidl --help` answers at once.
 """
 
-from apps.commands import data, evaluate, models, train, weights
+from apps.commands import data, evaluate, lr_find, models, onnx, train, weights
 from apps.commands.app import app
 
-__all__ = ["app", "data", "evaluate", "models", "train", "weights"]
+__all__ = ["app", "data", "evaluate", "lr_find", "models", "onnx", "train", "weights"]
