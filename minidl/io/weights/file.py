@@ -80,7 +80,7 @@ def parsing(what: str) -> Iterator[None]:
         raise Refused(f"{what}: it declares more data than there is memory") from None
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise Refused(f"cut short or damaged ({what}: {reason[:200]})") from None
+        raise Refused(f"cut short or damaged ({what}: {short(reason, 200)})") from None
 
 
 class Budget:
@@ -163,8 +163,8 @@ def add(tensors: dict[str, np.ndarray], name: str, array: np.ndarray) -> None:
     tensors[name] = plain(array, name)
 
 
-def short(value: Any) -> str:
+def short(value: Any, length: int = 80) -> str:
     """A text or number of the file for an error: printable, and not the whole of it."""
     text = value if isinstance(value, str) else repr(value)
-    text = "".join(c if c.isprintable() else "?" for c in text[:200])
-    return text if len(text) <= 80 else text[:80] + "..."
+    printable = "".join(c if c.isprintable() else "?" for c in text[:length])
+    return printable if len(text) <= length else printable + "..."

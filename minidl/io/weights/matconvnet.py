@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.io.weights.file import Refused, WeightsFile, add, short
+from minidl.io.weights.file import Budget, Refused, WeightsFile, add, short
 from minidl.io.weights.hdf5 import read_hdf5
 from minidl.io.weights.matlab import Cell, Struct, read_mat
 from minidl.io.weights.matlab73 import read_mat73
@@ -33,7 +33,7 @@ BATCH_NORMS = ("bnorm", "dagnn.BatchNorm")
 def read_matconvnet(data: bytes) -> WeightsFile:
     """The weights of a net in a MAT-file, level 5 or 7.3."""
     is_hdf5 = data[124:126] in (b"\x00\x02", b"\x02\x00")
-    variables = read_mat73(read_hdf5(data)) if is_hdf5 else read_mat(data)
+    variables = read_mat73(read_hdf5(data), Budget(len(data))) if is_hdf5 else read_mat(data)
     net = as_struct(variables.get("net")) or variables
     meta = as_struct(net.get("meta")) or net
     tensors: dict[str, np.ndarray] = {}
@@ -115,7 +115,8 @@ def describe(meta: dict[str, Any]) -> dict[str, Any]:
     """The classes, the mean of the pictures (RGB, 0 to 255) and their size."""
     found: dict[str, Any] = {}
     classes = as_struct(meta.get("classes")) or {}
-    names = classes.get("description") or classes.get("name")
+    names = classes.get("description")
+    names = names if isinstance(names, Cell) else classes.get("name")
     if isinstance(names, Cell) and all(isinstance(name, str) for name in names):
         found["classes"] = list(names)
     normalization = as_struct(meta.get("normalization")) or {}

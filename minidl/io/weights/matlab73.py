@@ -12,25 +12,28 @@ from typing import Any
 
 import numpy as np
 
-from minidl.io.weights.file import Refused
+from minidl.io.weights.file import Budget, Refused
 from minidl.io.weights.hdf5 import Hdf5
 from minidl.io.weights.matlab import MAX_DEPTH, Cell, Struct
 
 MAX_VALUES = 1_000_000
 
 
-def read_mat73(file: Hdf5) -> dict[str, Any]:
+def read_mat73(file: Hdf5, budget: Budget) -> dict[str, Any]:
     """The variables, as matlab.read_mat gives them."""
-    reader = Reader73(file)
+    reader = Reader73(file, budget)
     top = [path for path in file.attributes if path and "/" not in path and path[0] != "#"]
     return {path: reader.value(path, 0) for path in top}
 
 
 class Reader73:
-    """Follows the references of a file. They can lead in circles: only so deep, and so many."""
+    """Follows the references of a file.
 
-    def __init__(self, file: Hdf5):
-        self.file = file
+    They can lead in circles, and many to one array: only so deep, so many, and so much.
+    """
+
+    def __init__(self, file: Hdf5, budget: Budget):
+        self.file, self.budget = file, budget
         self.children: dict[str, list[str]] = {}
         self.count = 0
         for path in file.attributes:
@@ -49,6 +52,7 @@ class Reader73:
         if path not in self.file.arrays:
             return Struct(self.struct(path, depth))
         array = self.file.arrays[path]
+        self.budget.take(array.nbytes, path)
         if attributes.get("MATLAB_empty"):  # then the numbers are the dimensions
             return Cell() if kind == "cell" else np.zeros((0, 0))
         if kind == "char":

@@ -42,29 +42,23 @@ TAKERS = {
 
 
 def parse_graph(data: bytes) -> Any:
-    """The GraphDef message, or None if the data is none."""
+    """The GraphDef message, or None if the data is none.
+
+    Raises:
+        Refused: it is a SavedModel, whose weights are in other files.
+    """
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
+    if data.startswith(b"\x08\x01\x12") and b"serve" in data[:10_000_000]:
+        raise Refused("this is a SavedModel, whose weights are in the folder variables beside it",
+                      hint="freeze the graph, or save the weights as .h5")  # fmt: skip
     graph = GraphDef()
     try:
         graph.ParseFromString(data)
     except (DecodeError, ValueError):
         return None
-    is_graph = graph.node and all(node.op and node.name for node in graph.node)
-    return graph if is_graph else parse_saved_model(data)
-
-
-def parse_saved_model(data: bytes) -> Any:
-    """None, after a look whether this is a SavedModel, whose weights are in other files.
-
-    Raises:
-        Refused: it is.
-    """
-    if data.startswith(b"\x08\x01\x12") and b"serve" in data:
-        raise Refused("this is a SavedModel, whose weights are in the folder variables beside it",
-                      hint="freeze the graph, or save the weights as .h5")  # fmt: skip
-    return None
+    return graph if graph.node and all(node.op and node.name for node in graph.node) else None
 
 
 def read_graph(graph: Any, path: Path, nbytes: int) -> WeightsFile:

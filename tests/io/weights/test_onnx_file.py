@@ -1,0 +1,147 @@
+"""ONNX initializers, and data files beside a model."""
+
+import os
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from minidl.errors import CheckpointError
+from minidl.io import read_weights
+from tests.io.weights.make import BIAS, CONV, assert_same, onnx_model
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_bytes(data):
+        (tmp_path / "x.onnx").write_bytes(data)
+        return read_weights(tmp_path / "x.onnx")
+
+    return read_bytes
+
+
+KINDS = {
+    TensorProto.FLOAT: np.float32, TensorProto.DOUBLE: np.float64, TensorProto.INT64: np.int64,
+    TensorProto.INT32: np.int32, TensorProto.UINT8: np.uint8, TensorProto.INT8: np.int8,
+    TensorProto.BOOL: np.bool_, TensorProto.UINT64: np.uint64, TensorProto.FLOAT16: np.float32,
+    TensorProto.BFLOAT16: np.float32, TensorProto.INT16: np.int16, TensorProto.UINT16: np.uint16,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_type_in_fields_and_as_bytes(kind, raw, read):
+    values = np.array([[1, 0, 2], [3, 1, 5]])
+    as_type = helper.tensor_dtype_to_np_dtype(kind)
+    data = values.astype(as_type)
+    tensor = helper.make_tensor("x", kind, (2, 3), data.tobytes() if raw else data.ravel(), raw)
+    assert_same(read(onnx_model(tensors=[tensor])).tensors, {"x": values.astype(KINDS[kind])})
+
+
+def test_texts_are_left_out(read):
+    texts = helper.make_tensor("t", TensorProto.STRING, (1,), [b"abc"])
+    tensors = [texts, numpy_helper.from_array(BIAS, "b")]
+    weights = read(onnx_model(tensors=tensors))
+    assert_same(weights.tensors, {"b": BIAS})
+    assert weights.meta == {"producer": "test"}
+
+
+@pytest.mark.parametrize(
+    "dims, text",
+    [
+        ([5], "cut short or damaged"), ([-1], "impossible shape"), ([1 << 50], "impossible shape"),
+        ([1 << 35], "unpacks to more than"), ([2] * 60, "impossible shape"),
+        ([0, 1 << 60], "impossible shape"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("raw", [False, True])
+def test_dims_that_do_not_fit(dims, text, raw, read):
+    tensor = numpy_helper.from_array(BIAS, "x")
+    if not raw:
+        tensor = helper.make_tensor("x", TensorProto.FLOAT, (4,), BIAS)
+    del tensor.dims[:]
+    tensor.dims.extend(dims)
+    with pytest.raises(CheckpointError, match=text):
+        read(onnx_model(tensors=[tensor]))
+
+
+def test_circles_of_identities(read):
+    nodes = [helper.make_node("Identity", ["a"], ["b"]), helper.make_node("Identity", ["b"], ["a"]),
+             helper.make_node("MatMul", ["x", "a"], ["y"])]  # fmt: skip
+    assert_same(read(onnx_model(nodes, [numpy_helper.from_array(BIAS, "w")])).tensors, {"w": BIAS})
+
+
+def test_sparse_tensors_are_refused(read):
+    sparse = helper.make_sparse_tensor(
+        helper.make_tensor("v", TensorProto.FLOAT, (1,), [1.0]),
+        helper.make_tensor("i", TensorProto.INT64, (1,), [3]), [1 << 60],
+    )  # fmt: skip
+    with pytest.raises(CheckpointError, match="sparse"):
+        read(onnx_model(sparse=[sparse], tensors=[numpy_helper.from_array(BIAS, "w")]))
+
+
+# --- data beside the model --------------------------------------------------------------------
+
+
+def external(location, offset=0, length=None, array=CONV):
+    tensor = TensorProto(name="x", data_type=TensorProto.FLOAT, dims=array.shape)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
+        if value is not None:
+            tensor.external_data.add(key=key, value=str(value))
+    return onnx_model(tensors=[tensor])
+
+
+def test_data_beside_the_model(read, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.bin").write_bytes(b"12345678" + CONV.tobytes() + b"rest")
+    for length in (None, CONV.nbytes):
+        assert_same(read(external("data/x.bin", 8, length)).tensors, {"x": CONV})
+
+
+def test_data_files_of_onnx(tmp_path):
+    model = onnx.load_from_string(onnx_model(tensors=[numpy_helper.from_array(CONV, "x")]))
+    onnx.save(model, tmp_path / "x.onnx", save_as_external_data=True, size_threshold=0)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert_same(read_weights(tmp_path / "x.onnx").tensors, {"x": CONV})
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """A folder with a file that a model in a folder below it wants."""
+    (tmp_path / "secret").write_bytes(CONV.tobytes())
+    folder = tmp_path / "model"
+    folder.mkdir()
+    os.symlink("../secret", folder / "link")
+    os.symlink("..", folder / "up")
+    (folder / "fine").write_bytes(CONV.tobytes())
+    (folder / "x.onnx").write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "location, text",
+    [
+        ("../secret", "outside"), ("link", "outside"), ("up/secret", "outside"),
+        ("fine/../../secret", "outside"), ("{}/secret", "outside"), ("..\\secret", "outside"),
+        ("", "outside"), (".", "outside"), ("/dev/zero", "outside"), ("a\0b", "outside"),
+        ("missing", "is not there"), ("/proc/self/environ", "outside"),
+    ],
+)  # fmt: skip
+def test_no_path_leads_out_of_the_folder(location, text, secret):
+    (secret / "x.onnx").write_bytes(external(location.format(secret.parent)))
+    with pytest.raises(CheckpointError, match=text):
+        read_weights(secret / "x.onnx")
+    (secret / "x.onnx").write_bytes(external("fine"))
+    assert_same(read_weights(secret / "x.onnx").tensors, {"x": CONV})
+
+
+@pytest.mark.parametrize(
+    "offset, length",
+    [(1, None), (-8, None), (1 << 62, None), (0, 4), (0, CONV.nbytes + 1), ("x", None)],
+)
+def test_data_files_that_are_too_short(offset, length, secret):
+    (secret / "x.onnx").write_bytes(external("fine", offset, length))
+    with pytest.raises(CheckpointError, match="too short|cut short or damaged"):
+        read_weights(secret / "x.onnx")
