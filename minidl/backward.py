@@ -101,6 +101,13 @@ def propagate(node: Function, gradients: dict, pending: dict) -> None:
             continue
         if isinstance(gx, np.generic):
             gx = np.asarray(gx)  # NumPy makes scalars of 0-d results
+        if not hasattr(gx, "strides"):
+            raise GraphError(
+                type(node).__name__,
+                f"backward returned no array for input {i}",
+                {"returned": type(gx).__name__},
+                "forward and backward work on arrays, not on Tensors",
+            )
         if gx.shape != x.data.shape:
             raise ShapeError(
                 type(node).__name__,

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from minidl.errors import GraphError
+from minidl.errors import DtypeError, GraphError
 from minidl.tensor import Tensor
 
 # attrgetter is C: one step in a debugger for all inputs.
@@ -64,11 +64,13 @@ class Function:
         """Compute the output Tensor (or a tuple of them) and record self if a gradient flows."""
         if self.inputs or self.freed:
             raise GraphError(type(self).__name__, "a Function records one call", hint=REUSED)
-        recording = grad_mode.enabled
-        self.needs_grad = [*map(requires_grad_of, inputs)] if recording else [False] * len(inputs)
+        try:
+            needs_grad = [*map(requires_grad_of, inputs)]
+        except AttributeError:
+            raise not_tensors(self, inputs) from None
+        self.needs_grad = needs_grad if grad_mode.enabled else [False] * len(inputs)
         y = self.forward(*map(array_of, inputs))
-        any_grad = True in self.needs_grad
-        if any_grad:
+        if any_grad := True in self.needs_grad:
             self.inputs = inputs
         if not isinstance(y, tuple):
             return Tensor(y, any_grad, self if any_grad else None)
@@ -93,6 +95,17 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}{' (freed)' if self.freed else ''}>"
+
+
+def not_tensors(function: Function, inputs: tuple) -> DtypeError:
+    """Says which inputs are numbers or arrays."""
+    wrong = {
+        f"input {i}": type(x).__name__ for i, x in enumerate(inputs) if not isinstance(x, Tensor)
+    }
+    return DtypeError(
+        type(function).__name__, "apply takes Tensors", wrong,
+        "wrap arrays with minidl.tensor(x); parameters belong in __init__",
+    )  # fmt: skip
 
 
 class GradMode(threading.local):

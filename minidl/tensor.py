@@ -40,8 +40,7 @@ class Tensor(TensorOperators, TensorMethods):
     )  # fmt: skip
 
     def __init__(self, data: Any, requires_grad=False, grad_fn=None, output_index: int = 0):
-        # NumPy makes scalars of 0-d results; a Tensor always holds an array.
-        self.data = np.asarray(data) if isinstance(data, np.generic) else data
+        self.data = data if isinstance(data, np.ndarray) else held_array(data)
         self._requires_grad = requires_grad
         self.grad = None
         self.grad_fn = grad_fn
@@ -269,6 +268,22 @@ class Tensor(TensorOperators, TensorMethods):
 
     def __reduce__(self):
         return rebuild, (to_device(self.data, "cpu"), self.requires_grad)
+
+
+def held_array(data: Any) -> Any:
+    """What a Tensor holds of data that is no NumPy array: of a 0-d result NumPy makes a scalar.
+
+    Raises:
+        DtypeError: it is no CuPy array either.
+    """
+    if isinstance(data, np.generic):
+        return np.asarray(data)
+    if hasattr(data, "__cuda_array_interface__"):
+        return data
+    raise DtypeError(
+        "Tensor", "holds a NumPy or CuPy array", {"data": type(data).__name__},
+        "minidl.tensor(...) makes a Tensor of numbers and lists",
+    )  # fmt: skip
 
 
 class HookHandle:

@@ -1,10 +1,11 @@
 """Functions of a user's own, and what is noticed when one is wrong."""
 
+import numpy as np
 import pytest
 
 import minidl
 from minidl import Function
-from minidl.errors import GraphError, ShapeError
+from minidl.errors import DtypeError, GraphError, ShapeError
 
 
 def leaf(*values):
@@ -62,3 +63,45 @@ def test_no_grad_as_a_decorator():
 
     assert not double(x).requires_grad and double.__doc__ == "Twice."
     assert minidl.is_grad_enabled() and (x * 2).requires_grad
+
+
+class Double(Function):
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, gy):
+        return 2 * gy
+
+
+@pytest.mark.parametrize("x", [3.0, np.ones(2), [1.0], None])
+def test_apply_takes_tensors(x):
+    for mode in (minidl.enable_grad(), minidl.no_grad()):
+        with mode, pytest.raises(DtypeError, match=f"input 0  '{type(x).__name__}'"):
+            Double().apply(x)
+
+
+@pytest.mark.parametrize("gradient", [2.0, [2.0, 2.0], minidl.ones(2)])
+def test_backward_returns_arrays(gradient):
+    class Wrong(Double):
+        def backward(self, gy):
+            return (gradient,)
+
+    y = Wrong().apply(leaf(1.0, 2.0)).sum()
+    with pytest.raises(GraphError, match="Wrong: backward returned no array for input 0"):
+        y.backward()
+
+
+@pytest.mark.parametrize("result", [3.0, [1.0, 2.0], None, "text"])
+def test_forward_returns_arrays(result):
+    class Wrong(Double):
+        def forward(self, x):
+            return result
+
+    with pytest.raises(DtypeError, match="Tensor: holds a NumPy or CuPy array"):
+        Wrong().apply(leaf(1.0))
+
+
+@pytest.mark.parametrize("data", [3.0, [1.0, 2.0], (1, 2), None])
+def test_a_tensor_holds_an_array(data):
+    with pytest.raises(DtypeError, match=r"holds a NumPy or CuPy array(.|\n)*minidl.tensor"):
+        minidl.Tensor(data)
