@@ -51,7 +51,8 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise DtypeError("from_numpy", "expects a NumPy array", {"array": type(array).__name__})
-    return Tensor(check_numbers("from_numpy", array))
+    # A subclass may compute otherwise: the * of a np.matrix is a matrix product.
+    return Tensor(check_numbers("from_numpy", np.asarray(array)))
 
 
 def from_dlpack(source: Any) -> Tensor:

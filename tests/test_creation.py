@@ -40,3 +40,11 @@ def test_random_numbers_follow_the_seed():
 def test_wrong_arguments(call, says):
     with pytest.raises(ArgumentError, match=says):
         call()
+
+
+def test_a_matrix_of_numpy_becomes_an_ordinary_array():
+    matrix = np.array([[1.0, 2.0], [3.0, 4.0]]).view(np.matrix)
+    x = minidl.from_numpy(matrix)
+    assert (x * x).tolist() == [[1.0, 4.0], [9.0, 16.0]]  # np.matrix would make a matrix product
+    matrix[0, 0] = 5
+    assert x[0, 0].item() == 5
