@@ -68,13 +68,13 @@ def make_plan(model: Module, settings: Settings, fresh: Iterable[str] = ()) -> P
     Args:
         model: the network.
         settings: mode, freeze, train_from, unfreeze_after, lr_mult, ...
-        fresh: names of the parameters that were initialised afresh.
+        fresh: names of the tensors that were initialised afresh.
 
     Raises:
         ArgumentError: no such layer; nothing learns; or a layer that knows nothing is frozen.
     """
     names = [name for name, _ in model.named_parameters()]
-    fresh = set(fresh)
+    fresh = set(fresh) & set(names)  # without buffers
     factors = dict.fromkeys(names, 1.0)
     for pattern, factor in settings.lr_mult.items():
         for name in matching(model, pattern, "--lr-mult"):
@@ -105,8 +105,7 @@ def frozen_names(model: Module, settings: Settings, fresh: set[str]) -> set[str]
         found = set(names[: names.index(first)])
     else:
         entry = models.entry(settings.model)
-        head = set(matching(model, entry.head, "the last layer"))
-        heads = unused_heads(model, entry)
+        head, heads = set(last_layer(model, entry)), unused_heads(model, entry)
         return {name for name in names if name in heads or name not in head | fresh}
     useless = sorted(found & fresh)
     if useless:
@@ -115,6 +114,13 @@ def frozen_names(model: Module, settings: Settings, fresh: set[str]) -> set[str]
             {"frozen": useless[0], "and more": len(useless) - 1}, "let it learn",
         )  # fmt: skip
     return found
+
+
+def last_layer(model: Module, entry: Any) -> list[str]:
+    """Parameters of the last layer that has any: the output of lenet5_1998 has none."""
+    names = [name for name, _ in model.named_parameters()]
+    found = [name for name in names if name.startswith(f"{entry.head}.")]
+    return found or [name for name in names if name.startswith(names[-1].rpartition(".")[0])]
 
 
 def unused_heads(model: Module, entry: Any) -> set[str]:

@@ -13,7 +13,7 @@ import minidl
 import models
 from apps.classify.data import Data, evaluation_loader
 from apps.classify.feature_cache import FeatureCache, FeatureLoader, NotCached
-from apps.classify.freezing import Freezing, Plan, gives_scores_only
+from apps.classify.freezing import Freezing, Plan, unused_heads
 from apps.classify.options import Settings
 from apps.classify.run_folder import CHECKPOINT, METRICS
 from apps.classify.schedules import make_schedule
@@ -21,6 +21,8 @@ from apps.classify.warm_up import batch
 from minidl import callbacks, optim
 from minidl.data import Mixup
 from minidl.nn import CrossEntropyLoss, Module
+from models.inception import AuxiliaryLoss
+from models.lenet_1998 import MapLoss
 
 
 @dataclass
@@ -161,21 +163,19 @@ def why_not(settings: Settings) -> str:
 def make_loss(
     model: Module, settings: Settings, weights: list[float] | None = None
 ) -> Callable[..., Any]:
-    """Cross entropy; with that of the auxiliary heads, if they learn.
+    """What is to become small: of scores, and of those of auxiliary heads where there are any.
 
     Args:
-        model: the network, which may have a loss of its own (loss_function()).
-        settings: label_smoothing, model.
+        model: the network.
+        settings: loss, label_smoothing.
         weights: a factor for each class, or None.
     """
+    if settings.loss == "map":
+        return MapLoss()
     factors = None if weights is None else minidl.tensor(weights, dtype="float32")
     loss = CrossEntropyLoss(factors, label_smoothing=settings.label_smoothing)
-    entry = models.entry(settings.model)
-    if entry.aux_heads and not gives_scores_only(model, entry):
-        from models.googlenet import AuxiliaryLoss
-
-        return AuxiliaryLoss(loss)
-    return loss
+    has_heads = unused_heads(model, models.entry(settings.model))
+    return AuxiliaryLoss(loss) if has_heads else loss
 
 
 def make_optimizer(

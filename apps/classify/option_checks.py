@@ -14,6 +14,7 @@ from minidl.kernels import CPU_SETS
 if TYPE_CHECKING:
     from apps.classify.options import Settings
 
+LOSSES = ("cross-entropy", "map")
 MODES = ("scratch", "finetune", "frozen")
 FROM_DATA = {  # arguments of networks that are not the user's to choose -> what decides them
     "num_classes": "the number of classes is that of the data",
@@ -37,6 +38,7 @@ def check(settings: Settings, given: dict[str, Any] | None = None) -> None:
     check_model_args(settings)
     check_mode(settings)
     check_training(settings)
+    check_loss(settings)
     check_cache(settings, given or {})
 
 
@@ -47,6 +49,7 @@ def check_numbers(settings: Settings) -> None:
     choose("mode", settings.mode, MODES)
     choose("augment", settings.augment, AUGMENTATIONS)
     choose("keep", settings.keep, ("best", "last"))
+    choose("loss", settings.loss, LOSSES)
     at_least("epochs", settings.epochs, 1)
     at_least("batch-size", settings.batch_size, 1)
     at_least("accumulate", settings.accumulate, 1)
@@ -137,6 +140,20 @@ def check_training(settings: Settings) -> None:
             "train", "the warm-up is longer than the run",
             {"--warmup": settings.warmup, "--epochs": settings.epochs},
         )  # fmt: skip
+
+
+def check_loss(settings: Settings) -> None:
+    """What the loss of lenet5_1998 cannot do."""
+    if settings.loss != "map":
+        return
+    if settings.model != "lenet5_1998":
+        raise belongs("loss", "map", "lenet5_1998, whose scores are distances")
+    for name in ("mixup", "label_smoothing", "class_weights"):
+        if getattr(settings, name):
+            raise ArgumentError(
+                "train", "the loss of lenet5_1998 as published knows labels alone",
+                {f"--{name.replace('_', '-')}": getattr(settings, name)}, "--loss cross-entropy",
+            )  # fmt: skip
 
 
 def check_cache(settings: Settings, given: dict[str, Any]) -> None:

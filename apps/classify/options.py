@@ -17,6 +17,7 @@ from minidl.kernels import cpu_kernels
 
 # Options that do not change what a run computes: a resumed run may have other ones.
 FREE = ("data_dir", "workers")
+ORIGINAL = "lenet5_1998"  # the network that has a loss of its own
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Settings:
         bias_decay: whether weight decay also holds for biases and norms.
         clip_grad: largest norm of the gradients, or None.
         keep: "best" or "last", the epoch whose network is evaluated.
+        loss: "cross-entropy", or "map" for the one that lenet5_1998 was published with.
     """
 
     model: str
@@ -94,6 +96,7 @@ class Settings:
     bias_decay: bool = True
     clip_grad: float | None = None
     keep: str = "last"
+    loss: str = "cross-entropy"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -140,6 +143,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         "early_stopping": None,
         "workers": 1,
         "keep": "last" if early is None else "best",
+        "loss": "map" if name == ORIGINAL else "cross-entropy",
     } | by_mode(given, recipe.lr if optimizer == "sgd" else OPTIMIZERS[optimizer][0])
     settings = Settings(**(defaults | given))
     check(settings, given)

@@ -73,15 +73,10 @@ def run_in(
             raise KeyboardInterrupt(
                 f"interrupted; the state is saved. Go on with: minidl train --resume {folder}"
             ) from None
-        remove_if_empty(folder)
+        run_folder.remove_if_empty(folder)
         raise KeyboardInterrupt("interrupted before the first step; nothing was saved") from None
     except BaseException:
-        remove_if_empty(folder)  # a mistake in an option should not leave a folder behind
+        run_folder.remove_if_empty(
+            folder
+        )  # a mistake in an option should not leave a folder behind
         raise
-
-
-def remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        pass  # something is in it

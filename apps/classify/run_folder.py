@@ -2,6 +2,7 @@
 
 checkpoint.safetensors   the latest state: weights, optimizer, position; what --resume reads
 best.safetensors         the weights of the epoch with the lowest validation loss
+features/                what frozen layers make of each picture, until the run has finished
 run.json                 the settings, versions and figures, for people and scripts
 metrics.jsonl            one line per epoch
 events.out.tfevents...   the same for TensorBoard
@@ -29,14 +30,15 @@ METRICS = "metrics.jsonl"
 REPORT = "report.html"
 
 
-def make_folder(output: str | None, settings: Settings) -> Path:
-    """The folder for a new run: `output`, or runs/<model>-<data>-<time>.
+def make_folder(output: str | None, settings: Settings, prefix: str = "") -> Path:
+    """The folder for a new run: `output`, or runs/<prefix><model>-<data>-<time>.
 
     Raises:
         ArgumentError: the folder is in use, or cannot be made or written to.
     """
     if output is None:
-        return make_new(Path("runs"), f"{settings.model}-{short_name(settings.data)}-{now_name()}")
+        name = f"{prefix}{settings.model}-{short_name(settings.data)}-{now_name()}"
+        return make_new(Path("runs"), name)
     folder = Path(output)
     if folder.is_dir() and any(folder.iterdir()):
         is_run = (folder / CHECKPOINT).exists()
@@ -51,6 +53,14 @@ def make_folder(output: str | None, settings: Settings) -> Path:
     except OSError as error:
         raise cannot_write(output, error) from None
     return folder
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Take back a folder that nothing was written into."""
+    try:
+        folder.rmdir()
+    except OSError:
+        pass  # something is in it
 
 
 def make_new(parent: Path, name: str) -> Path:

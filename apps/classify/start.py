@@ -6,6 +6,7 @@ checkpoint: a resumed run needs the weight file no more.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Start:
 
     @property
     def fresh(self) -> set[str]:
-        """Names of the parameters that the weight file did not have; none without a file."""
+        """Names of the tensors that the weight file did not have; none without a file."""
         return {row["name"] for row in self.weights["initialised"]} if self.weights else set()
 
     @property
@@ -76,6 +77,8 @@ def begin(settings: Settings, parts: Parts, say: Callable[[str], None]) -> Start
         try:
             start, report = with_weights(settings, len(parts.classes), other)
         except CheckpointError:
+            # The hint names an argument of load_weights; here it is an option.
+            error.hint = re.sub(r"fresh=\['([^']*)'\]", r"--fresh \1", error.hint)
             raise error from None
         kind = "colour" if other == 3 else "grey"
         say(f"the weights were learned from {kind} pictures, to which these are converted")

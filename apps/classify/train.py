@@ -12,17 +12,14 @@ import numpy as np
 
 import minidl
 from apps.classify import run_folder
-from apps.classify.class_weights import class_weights
-from apps.classify.data import Data, open_parts, prepare
+from apps.classify.data import Data
 from apps.classify.evaluate import Trained, evaluate
-from apps.classify.freezing import make_plan
 from apps.classify.learning import Learning, learn
 from apps.classify.metrics import Evaluation
 from apps.classify.options import Settings
 from apps.classify.report import write_report
 from apps.classify.run_folder import BEST, CHECKPOINT, REPORT
-from apps.classify.start import Start, begin, resumed
-from apps.classify.warm_up import warm_up
+from apps.classify.setup import Setup, make_ready, set_up
 from minidl.errors import DataError, NonFiniteError
 from minidl.nn import Module
 
@@ -48,24 +45,17 @@ def train(
         KeyboardInterrupt: after the state was saved.
     """
     started = time.perf_counter()
-    minidl.use_cpu_kernels(settings.cpu_kernels)
-    minidl.manual_seed(settings.seed)
-    parts = open_parts(settings)
     before = minidl.io.load_checkpoint(folder / CHECKPOINT) if resume else None
-    start = resumed(settings, parts, before.meta) if before else begin(settings, parts, say)
-    model = start.model
-    data = prepare(parts, settings, start.channels, start.normalize)
-    weights = class_weights(settings.class_weights, data.classes, data.train.labels)
-    meta = describe(settings, data, start, weights)
-    how = Learning(settings, make_plan(model, settings, start.fresh), weights, folder, meta)
+    setup = set_up(settings, say, before)
+    model, data = setup.model, setup.data
+    meta = describe(settings, setup)
+    how = Learning(settings, setup.plan, setup.class_weights, folder, meta)
     if before:
         check_same_data(meta, before.meta)
         started -= seconds_spent(before.run)
         how.epochs_done = before.run.get("epochs_finished", 0)
         model.load_state_dict(before.model)
-    how.plan.apply(model, (how.epochs_done or 0) + 1)
-    say(introduction(settings, data, model))
-    warm_up(model, (data.channels, settings.pixels, settings.pixels), say)
+    make_ready(settings, setup, (how.epochs_done or 0) + 1, say)
     history, cached = learn(model, data, how, say)
 
     if settings.keep == "best":
@@ -90,18 +80,17 @@ def train(
     return figures
 
 
-def describe(
-    settings: Settings, data: Data, start: Start, weights: list[float] | None
-) -> dict[str, Any]:
+def describe(settings: Settings, setup: Setup) -> dict[str, Any]:
     """What a checkpoint says beside the numbers: enough to use the network, and to go on."""
+    data = setup.data
     return {
         "model": settings.model,
-        "model_arguments": start.arguments,
+        "model_arguments": setup.start.arguments,
         "classes": data.classes,
         "preprocessing": data.preprocessing.config(),
         "pictures": [len(data.train), len(data.validation or ())],
-        "class_weights": weights,
-        "weights": start.weights,
+        "class_weights": setup.class_weights,
+        "weights": setup.start.weights,
         "settings": settings.to_json(),
     }
 
@@ -126,18 +115,6 @@ def seconds_spent(run: dict[str, Any]) -> float:
         return sum(epoch["seconds"] for epoch in run["history"]) + run["totals"]["seconds"]
     except (LookupError, TypeError):
         return 0.0  # damaged: going on with it will say so
-
-
-def introduction(settings: Settings, data: Data, model: Module) -> str:
-    """What is about to happen, in one line."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    n, learning = sum(size for size, _ in sizes), sum(size for size, learns in sizes if learns)
-    frozen = "" if n == learning else f", of which {learning:,} learn"
-    held_out = f" + {len(data.validation):,} to validate" if data.validation else ""
-    return (
-        f"{settings.model} ({n:,} parameters{frozen}) on {settings.data}: {len(data.train):,} "
-        f"pictures to train{held_out} + {len(data.test):,} to test, {len(data.classes)} classes"
-    )
 
 
 def images_per_second(history: list[dict[str, Any]]) -> float:

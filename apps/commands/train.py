@@ -33,6 +33,7 @@ def train(
     mixup: o.Mixup = None,
     label_smoothing: o.LabelSmoothing = None,
     class_weights: o.ClassWeights = None,
+    loss: o.Loss = None,
     epochs: o.Epochs = None,
     batch_size: o.BatchSize = None,
     accumulate: o.Accumulate = None,

@@ -138,6 +138,12 @@ ClassWeights = Annotated[
     ),
 ]
 
+Loss = Annotated[
+    str | None,
+    option(PICTURES, "cross-entropy (the default), or map: that of LeCun et al. 1998, for "
+           "lenet5_1998, whose default it is."),
+]  # fmt: skip
+
 # --- steps --------------------------------------------------------------------------------------
 
 Epochs = Annotated[int | None, option(STEPS, "Passes over the data.")]

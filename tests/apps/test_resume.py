@@ -195,7 +195,7 @@ def test_ctrl_c_while_kernels_compile(halves, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("apps.classify.train.warm_up", interrupted)
+    monkeypatch.setattr("apps.classify.setup.warm_up", interrupted)
     result = minidl(*arguments(halves, tmp_path / "run"))
     assert result.exit_code == 130
     assert "nothing was saved" in result.output
