@@ -213,7 +213,9 @@ def converted(
 def red_first(value: Value) -> Value:
     """A first convolution that takes blue, green, red, for red, green, blue."""
     array = value.array
-    return Value(array[:, ::-1], value.names) if array.ndim == 4 and len(array[0]) == 3 else value
+    if array.ndim != 4 or array.shape[1] != 3:
+        return value  # grey, or no kernel: fit will say so
+    return Value(array[:, ::-1], value.names)
 
 
 def as_matrix(value: Value, layer: Layer, flatten_order: str) -> Value:
@@ -223,7 +225,7 @@ def as_matrix(value: Value, layer: Layer, flatten_order: str) -> Value:
     """
     array = value.array
     if array.ndim == 4:  # a convolution has its channels first, whatever the library
-        return Value(array.reshape(len(array), -1), value.names)
+        return Value(array.reshape(len(array), math.prod(array.shape[1:])), value.names)
     maps = layer.flattened_maps
     if array.ndim != 2 or flatten_order != "HWC" or not maps or array.shape[1] % maps:
         return value
@@ -231,7 +233,7 @@ def as_matrix(value: Value, layer: Layer, flatten_order: str) -> Value:
     if side * side * maps != array.shape[1]:
         return value
     pixels = array.reshape(len(array), side, side, maps)
-    return Value(pixels.transpose(0, 3, 1, 2).reshape(len(array), -1), value.names)
+    return Value(pixels.transpose(0, 3, 1, 2).reshape(array.shape), value.names)
 
 
 def fold_bias(values: dict[str, Value], layer: Layer, following: list[Layer]) -> None:

@@ -180,6 +180,45 @@ def test_by_order():
     refused(vgg(), WeightsFile("npz", unknown), "the shapes of", by="order")
 
 
+ODD = [
+    np.zeros(()), np.zeros(0), np.zeros((0, 3, 3, 3)), np.zeros((2, 0, 3, 3)), np.zeros((3, 2)),
+    np.zeros((1, 1, 1, 1)), np.zeros((4, 7), np.int64), np.zeros((5, 5), np.complex64),
+    np.zeros((0, 416)), np.zeros((1, 2, 3, 4, 5)), np.zeros(3, bool),
+]  # fmt: skip
+COUNTS = (3, 4, 6, 3)
+
+
+@pytest.mark.parametrize(
+    "make, export",
+    [
+        (vgg, others.torchvision_vgg16),
+        (vgg, others.matconvnet_plain),
+        (vgg, lambda m: others.keras_vgg16(m, m.features.conv5_3.out_channels, 2)),
+        (lambda: models.resnet50(num_classes=7, width=0.05),
+         lambda m: others.caffe_resnet(m, COUNTS)),
+        (lambda: models.resnet50(num_classes=7, width=0.05),
+         lambda m: others.matconvnet_resnet(m, COUNTS, 1e-5)),
+        (lambda: models.resnet50(num_classes=7, width=0.05),
+         lambda m: others.keras_resnet(m, COUNTS, 1e-5)),
+    ],
+)  # fmt: skip
+def test_tensors_of_odd_shapes(make, export):
+    """Whatever a file has under the right names: it is loaded, or an error says what is wrong."""
+    net, rng, refusals = make(), np.random.default_rng(0), 0
+    whole = export(net).tensors
+    for name in list(whole)[::7] + list(whole)[-4:]:
+        tensors = {**whole, name: ODD[rng.integers(len(ODD))]}
+        before = others.arrays(net)
+        try:
+            place(net, WeightsFile("npz", tensors, "HWIO", "HWC"), "file")
+        except CheckpointError as error:
+            refusals += 1
+            assert "differ" in str(error) or "no array of numbers" in str(error)
+            for key, array in others.arrays(net).items():
+                np.testing.assert_array_equal(array, before[key])
+    assert refusals > 2
+
+
 # --- the report ---------------------------------------------------------------------------------
 
 
