@@ -17,6 +17,7 @@ from minidl.io.weights.file import Budget, Refused, WeightsFile
 from minidl.io.weights.zips import Zip
 
 MAX_FILE = 4 << 30  # bytes
+MAX_JSON = 100_000_000  # bytes of the header of safetensors, the format's own limit
 ENDINGS = (
     ".safetensors", ".npz", ".pth", ".pt", ".bin", ".ckpt", ".h5", ".hdf5", ".keras", ".caffemodel",
     ".mat", ".onnx", ".pb",
@@ -103,6 +104,9 @@ def recognise(data: bytes, path: Path) -> tuple[str, Callable[[], WeightsFile]]:
     from minidl.io.weights import keras, matconvnet, pytorch, safetensors_file
 
     ending = path.suffix.lower()
+    # The first of all: the length in front of its JSON can be any number, and look like a pickle.
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= MAX_JSON:
+        return "safetensors", partial(safetensors_file.read_safetensors, data)
     if data.startswith(b"PK\x03\x04"):
         return recognise_zip(data)
     if data.startswith(b"\x80"):
@@ -111,8 +115,6 @@ def recognise(data: bytes, path: Path) -> tuple[str, Callable[[], WeightsFile]]:
         return "MATLAB", partial(matconvnet.read_matconvnet, data)
     if is_hdf5(data):
         return "Keras HDF5", partial(keras.read_keras_file, data)
-    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data):
-        return "safetensors", partial(safetensors_file.read_safetensors, data)
     if data.startswith(b"\x93NUMPY"):
         raise Refused("this is a single NumPy array without a name", hint="save it by numpy.savez")
     check_text(data)

@@ -162,6 +162,17 @@ def test_types_of_safetensors(read):
     })  # fmt: skip
 
 
+@pytest.mark.parametrize("low", [0x80, 0x89, 0x93])
+def test_a_length_that_looks_like_another_format(low, read):
+    """The file begins with the length of its header: 0x80 is how pickles begin, too."""
+    header = {"a": entry("F32", [4], 0, 16), "__metadata__": {"pad": ""}}
+    missing = (low - len(json.dumps(header))) % 256
+    header["__metadata__"]["pad"] = " " * missing
+    data = safetensors(header, BIAS.tobytes())
+    assert data[0] == low
+    assert_same(read(data).tensors, {"a": BIAS})
+
+
 @pytest.mark.parametrize(
     "header, text",
     [
