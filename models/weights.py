@@ -119,7 +119,7 @@ def place(
         path, file.format, source, type(model).__name__,
         [Row(name, v.array.shape, ", ".join(v.names) or IDENTITY) for name, v in loaded.items()],
         rows, unused, sum(v.array.size for name, v in loaded.items() if name in parameters),
-        facts.preprocessing, facts.notes,
+        facts.preprocessing, facts.notes + not_square(matched, layers, file.flatten_order),
     )  # fmt: skip
 
 
@@ -231,9 +231,25 @@ def as_matrix(value: Value, layer: Layer, flatten_order: str) -> Value:
         return value
     side = math.isqrt(array.shape[1] // maps)
     if side * side * maps != array.shape[1]:
-        return value
+        return value  # not_square says so
     pixels = array.reshape(len(array), side, side, maps)
     return Value(pixels.transpose(0, 3, 1, 2).reshape(array.shape), value.names)
+
+
+def not_square(matched: dict[str, Value], layers: list[Layer], flatten_order: str) -> list[str]:
+    """A note on each linear layer whose columns as_matrix cannot put into our order."""
+    notes = []
+    for layer in layers:
+        value = matched.get(f"{layer.path}.weight")
+        if not layer.flattened_maps or flatten_order != "HWC" or value is None:
+            continue
+        pixels = value.array.shape[-1] / layer.flattened_maps
+        if value.array.ndim == 2 and pixels != math.isqrt(int(pixels)) ** 2:
+            notes.append(
+                f"{layer.path} was taken as it is: the library flattens maps in another order, and "
+                f"its columns are not those of {layer.flattened_maps} square maps"
+            )
+    return notes
 
 
 def fold_bias(values: dict[str, Value], layer: Layer, following: list[Layer]) -> None:

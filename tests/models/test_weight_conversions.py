@@ -120,6 +120,16 @@ def test_heads_of_googlenet_are_flattened_too():
         np.testing.assert_array_equal(others.arrays(net)[name], array, err_msg=name)
 
 
+def test_maps_that_are_not_square_are_left_and_said():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 2 * 3, 5))
+    file = WeightsFile("npz", others.arrays(others.randomised(net)), "HWIO", "HWC")
+    copy = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 2 * 3, 5))
+    report = place(copy, file, "file")
+    assert "2 was taken as it is" in report.notes[0] and "4 square maps" in report.notes[0]
+    np.testing.assert_array_equal(copy[2].weight.detach().numpy(), file.tensors["2.weight"])
+    assert place(copy, WeightsFile("npz", file.tensors), "file").notes == []
+
+
 # --- what cannot be converted is said -----------------------------------------------------------
 
 
