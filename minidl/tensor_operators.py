@@ -203,7 +203,7 @@ class TensorOperators:
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
         """array + x is a Tensor; array += x and np.exp(x) work on x's memory, as NumPy does."""
-        if out is None and method == "__call__" and ufunc in UFUNCS:
+        if out is None and method == "__call__" and ufunc in UFUNCS and not options:
             return getattr(minidl.ops, UFUNCS[ufunc])(*inputs)
         arrays = [np.asarray(x) for x in inputs]
         return getattr(ufunc, method)(*arrays, out=out, **options)
