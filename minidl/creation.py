@@ -10,7 +10,7 @@ from minidl.device import array_module, import_cupy, to_device
 from minidl.dtypes import resolve_dtype
 from minidl.errors import ArgumentError, DtypeError, MinidlError, ShapeError
 from minidl.random import generator
-from minidl.shapes import check_size, is_int
+from minidl.shapes import check_flag, check_size, check_tensor, is_int
 from minidl.tensor import Tensor, check_differentiable
 
 
@@ -131,6 +131,7 @@ def contains_float64(data: Any) -> bool:
 
 def leaf(array: Any, requires_grad: bool) -> Tensor:
     """A Tensor of a new array, after a check that it can have a gradient."""
+    check_flag("requires_grad", "requires_grad", requires_grad)
     if requires_grad:
         check_differentiable(array)
     return Tensor(array, bool(requires_grad))
@@ -320,6 +321,7 @@ def randperm(n: int) -> Tensor:
 
 def full_like(x: Tensor, fill_value: float) -> Tensor:
     """One number in x's shape, dtype, device and memory layout."""
+    check_tensor("full_like", input=x)
     y = empty_like(x)
     y.fill_(fill_value)
     return y
@@ -327,16 +329,19 @@ def full_like(x: Tensor, fill_value: float) -> Tensor:
 
 def empty_like(x: Tensor) -> Tensor:
     """A tensor of x's shape, dtype, device and memory layout with undefined values."""
+    check_tensor("empty_like", input=x)
     return Tensor(array_module(x.data).empty_like(x.data))
 
 
 def zeros_like(x: Tensor) -> Tensor:
     """Zeros of x's shape, dtype, device and memory layout."""
+    check_tensor("zeros_like", input=x)
     return Tensor(array_module(x.data).zeros_like(x.data))
 
 
 def ones_like(x: Tensor) -> Tensor:
     """Ones of x's shape, dtype, device and memory layout."""
+    check_tensor("ones_like", input=x)
     return Tensor(array_module(x.data).ones_like(x.data))
 
 
@@ -347,7 +352,7 @@ def check_shape(op: str, shape: Any, dtype: Any) -> tuple:
     elif len(shape) == 1 and isinstance(shape[0], list | tuple):
         shape = shape[0]
     shape = tuple(shape)
-    if any(not isinstance(size, int | np.integer) or size < 0 for size in shape):
+    if any(not is_int(size) or size < 0 for size in shape):
         raise ArgumentError(op, "a shape is a tuple of sizes >= 0", {"shape": shape})
     check_size(op, shape, dtype, {})
     return shape

@@ -21,6 +21,7 @@ from operator import attrgetter
 from typing import Any
 
 from minidl.errors import DtypeError, GraphError
+from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 
 # attrgetter is C: one step in a debugger for all inputs.
@@ -129,6 +130,7 @@ class set_grad_enabled:
     """
 
     def __init__(self, enabled: bool):
+        check_flag("set_grad_enabled", "enabled", enabled)
         self.previous = grad_mode.enabled
         grad_mode.enabled = bool(enabled)
 

@@ -74,6 +74,7 @@ FLAGS = {
     "instance_norm: use_input_stats": lambda flag: F.instance_norm(
         picture, ones, ones, use_input_stats=flag
     ),
+    "set_grad_enabled: enabled": lambda flag: minidl.set_grad_enabled(flag).__exit__(),
     "requires_grad: requires_grad": lambda flag: minidl.ones(3).requires_grad_(flag),
     "backward: retain_graph": lambda flag: minidl.ones(1, requires_grad=True).backward(
         retain_graph=flag

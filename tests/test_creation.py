@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl.errors import ArgumentError
+from minidl.errors import ArgumentError, DtypeError
 
 
 def test_values():
@@ -35,6 +35,9 @@ def test_random_numbers_follow_the_seed():
         (lambda: minidl.eye(2.5), "2.5"),
         (lambda: minidl.randint(3, 3, (2,)), "low < high"),
         (lambda: minidl.randperm(-1), "sizes >= 0"),
+        (lambda: minidl.zeros(True), "sizes >= 0"),
+        (lambda: minidl.ones(2, requires_grad="False"), "requires_grad is a bool"),
+        (lambda: minidl.tensor(1.0, requires_grad=2), "requires_grad is a bool"),
     ],
 )
 def test_wrong_arguments(call, says):
@@ -48,3 +51,12 @@ def test_a_matrix_of_numpy_becomes_an_ordinary_array():
     assert (x * x).tolist() == [[1.0, 4.0], [9.0, 16.0]]  # np.matrix would make a matrix product
     matrix[0, 0] = 5
     assert x[0, 0].item() == 5
+
+
+@pytest.mark.parametrize("name", ["zeros_like", "ones_like", "empty_like"])
+def test_like_functions_take_a_tensor(name):
+    for wrong in ([1.0], np.ones(2), None):
+        with pytest.raises(DtypeError, match=f"{name}: input must be a Tensor"):
+            getattr(minidl, name)(wrong)
+    with pytest.raises(DtypeError, match="full_like: input must be a Tensor"):
+        minidl.full_like([1.0], 2.0)
