@@ -15,12 +15,13 @@ minidl/backward.py walks it in the other direction.
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from minidl.errors import DtypeError, GraphError
+from minidl.errors import ArgumentError, DtypeError, GraphError
 from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 
@@ -148,6 +149,12 @@ class no_grad:
     """
 
     def __call__(self, function: Callable) -> Callable:
+        if inspect.isgeneratorfunction(function):
+            raise ArgumentError(
+                "no_grad", "the call of a generator function runs nothing of it yet",
+                {"function": function.__name__}, "put the loop that uses it into no_grad()",
+            )  # fmt: skip
+
         @functools.wraps(function)
         def without_recording(*arguments, **options):
             with no_grad():

@@ -5,7 +5,7 @@ import pytest
 
 import minidl
 from minidl import Function
-from minidl.errors import DtypeError, GraphError, ShapeError
+from minidl.errors import ArgumentError, DtypeError, GraphError, ShapeError
 
 
 def leaf(*values):
@@ -105,3 +105,11 @@ def test_forward_returns_arrays(result):
 def test_a_tensor_holds_an_array(data):
     with pytest.raises(DtypeError, match=r"holds a NumPy or CuPy array(.|\n)*minidl.tensor"):
         minidl.Tensor(data)
+
+
+def test_no_grad_refuses_a_generator_function():
+    def numbers():  # its body would run outside of the block, and record
+        yield leaf(1.0) * 2
+
+    with pytest.raises(ArgumentError, match="no_grad: the call of a generator function"):
+        minidl.no_grad()(numbers)
