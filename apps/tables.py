@@ -47,7 +47,7 @@ class Out:
         """Show something that rich draws, on a terminal."""
         from rich.console import Console
 
-        Console(file=self.stream, highlight=False).print(thing, soft_wrap=False)
+        Console(file=self.stream, highlight=False).print(thing)
 
 
 def aligned(columns: list[Column], rows: list[list[str]]) -> list[str]:

@@ -1,8 +1,9 @@
 """What a picture becomes on its way through a network: the outputs of layers spread through it.
 
 A network for pictures works at a few resolutions, each smaller than the one before: 224, 112, 56,
-28, 14, 7 pixels in VGG. The last layer at each resolution is shown, of each layer the channels
-that answer most strongly.
+28, 14, 7 pixels in VGG. At each resolution the last of the layers with the most channels is shown
+(the end of a stage, where the next stage begins with fewer), of each layer the channels that answer
+most strongly.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ class Recorder:
                 return
             self.latest = y
             if y.ndim == 4 and y.shape[2] * y.shape[3] > 1:
-                self.layers.append(describe(name, y.numpy()[0]))
+                layer = describe(name, y.numpy()[0])
+                if not self.layers or not same(layer, self.layers[-1]):  # a pool of 1 pixel
+                    self.layers.append(layer)
 
         return hook
 
@@ -103,10 +106,19 @@ def describe(name: str, y: np.ndarray) -> Layer:
     return Layer(name, y.shape, order.tolist(), maps, bool(y.min() < 0))
 
 
+def same(a: Layer, b: Layer) -> bool:
+    """Whether two layers give the same."""
+    return a.shape == b.shape and a.channels == b.channels and np.array_equal(a.maps, b.maps)
+
+
 def choose(layers: list[Layer]) -> list[int]:
-    """Indices of the layers to show: the last one at each resolution, from FEWEST to MOST."""
-    last = {layer.shape[1:]: i for i, layer in enumerate(layers)}
-    chosen = sorted(last.values())
+    """Indices of the layers to show, one at each resolution, from FEWEST to MOST."""
+    best: dict[tuple, int] = {}
+    for i, layer in enumerate(layers):
+        size = layer.shape[1:]
+        if size not in best or layer.shape[0] >= layers[best[size]].shape[0]:
+            best[size] = i
+    chosen = sorted(best.values())
     if len(chosen) > MOST:
         at = np.linspace(0, len(chosen) - 1, MOST).round().astype(int)
         return [chosen[i] for i in at]

@@ -69,7 +69,7 @@ def render(
             history=history,
             weights=weights_section(run, model),
             matrix=matrix,
-            wide=matrix is not None and len(matrix) > BESIDE,
+            wide=matrix is None or len(matrix) > BESIDE,
             long_names=max(len(name) for name in evaluation.classes) > 3,
             pairs=evaluation.confused_pairs(PAIRS),
             pair_pictures=pair_pictures(evaluation, dataset),
@@ -115,7 +115,9 @@ def headline(run: dict, evaluation: Evaluation, model) -> list[tuple[str, str, s
     said = f"{wrong:,} mistake{'' if wrong == 1 else 's'} in {n:,} pictures"
     rows = [("Test accuracy", percent(evaluation.accuracy), said)]
     if evaluation.top5 is not None:
-        rows.append(("Top-5 accuracy", percent(evaluation.top5), "among the 5 most probable"))
+        note = "right class among the 5 most probable"
+        rows = [("Test accuracy, top-1", percent(evaluation.accuracy), said),
+                ("Test accuracy, top-5", percent(evaluation.top5), note)]  # fmt: skip
     trained = trained_count(model)
     part = f"{trained:,} trained" if trained < run["parameters"] else run["model"]
     return [

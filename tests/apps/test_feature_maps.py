@@ -57,6 +57,17 @@ def test_last_layer_of_each_resolution():
     assert [name.split(".")[0] for name in names[-3:]] == ["layer1", "layer2", "layer3"]
 
 
+def test_the_end_of_a_stage_and_not_the_narrow_start_of_the_next():
+    """ResNet-50 makes 256 maps of a resolution into 128, and then halves it; a pool of 1 pixel
+    gives what it gets."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 1), nn.ReLU(), nn.Conv2d(8, 4, 1), nn.ReLU(), nn.Conv2d(4, 8, 3, stride=2),
+        nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(),
+    ).eval()  # fmt: skip
+    found = {layer.name: layer.shape for layer in feature_maps(net, picture(1, 9, 9))}
+    assert found.get("1") == (8, 9, 9) and found.get("5") == (8, 4, 4) and "6" not in found
+
+
 def test_at_most_six_of_many_resolutions():
     blocks = [nn.Sequential(nn.Conv2d(2 if i else 1, 2, 1), nn.ReLU(), nn.MaxPool2d(2))
               for i in range(8)]  # fmt: skip

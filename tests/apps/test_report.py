@@ -120,8 +120,8 @@ def test_a_thousand_classes():
 
 def test_top_5_is_shown_where_it_says_something():
     html, evaluation = page(DIGITS)
-    assert f"{100 * evaluation.top(5):.2f}\u00a0%" in html and "Top-5" in html
-    assert "Top-5" not in page(["a", "b", "c"])[0]
+    assert f"{100 * evaluation.top(5):.2f}\u00a0%" in html and "top-5" in html
+    assert "top-5" not in page(["a", "b", "c"])[0]
 
 
 def test_what_became_of_the_weights():
