@@ -3,9 +3,9 @@
 One forward pass in evaluation mode is recorded, and each recorded operation becomes ONNX nodes.
 What is not recorded - numbers computed with NumPy, comparisons, shapes, integers - enters the file
 as constants, which would be wrong if they depended on the input. So the pass is recorded twice,
-with other values and, for a dynamic batch, another batch size, and the two graphs are compared
-(see merge.py): a constant that differs is either a size of the batch, which is written as such, or
-an error.
+with other values, other random numbers and, for a dynamic batch, another batch size, and the two
+graphs are compared (see merge.py): a constant that differs is either a size of the batch, which is
+written as such, or an error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from minidl.errors import ArgumentError, DtypeError
 from minidl.io.atomic import as_path, write_atomically
-from minidl.io.onnx.merge import merge
+from minidl.io.onnx.merge import BATCHES, merge
 from minidl.io.onnx.recording import Recording, record
 from minidl.io.onnx.writer import Writer
 from minidl.nn.module import Module
@@ -91,8 +91,8 @@ def to_proto(
             "onnx.save", f"opset is from {OPSETS[0]} to {OPSETS[-1]}", {"opset": opset}
         )
     examples = make_examples(model, inputs)
-    first = record(model, with_batch(examples, 2) if dynamic_batch else examples)
-    second = record(model, other_values(examples, 3 if dynamic_batch else None))
+    first = record(model, with_batch(examples, BATCHES[0]) if dynamic_batch else examples)
+    second = record(model, other_values(examples, BATCHES[1] if dynamic_batch else None), seed=1)
     names = names_for("input_names", "input", input_names, len(examples))
     graphs = [graph_of(model, recording, opset, names) for recording in (first, second)]
     writer = merge(*graphs, first, names[0] if dynamic_batch else None)
@@ -131,8 +131,9 @@ def other_values(examples: list[Tensor], size: int | None) -> list[Tensor]:
     changed = []
     for x in examples:
         if x.dtype.kind == "f":
-            spread = x.data.std() if x.numel() > 1 else 1.0
-            values = x.data.mean() + (spread or 1.0) * rng.standard_normal(x.shape)
+            finite = x.data[np.isfinite(x.data)]
+            mean, spread = (finite.mean(), finite.std()) if finite.size else (0, 1)
+            values = mean + (spread or 1) * rng.standard_normal(x.shape)
             changed.append(Tensor(values.astype(x.dtype)))
         else:
             changed.append(Tensor(rng.permutation(x.data.reshape(-1)).reshape(x.shape)))

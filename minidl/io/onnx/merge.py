@@ -1,6 +1,6 @@
 """Two recordings of one network as one graph that holds for both, or an error.
 
-The passes had other values and, with a dynamic batch, other batch sizes (2 and 3). Whatever differs
+The passes had other values and, with a dynamic batch, other batch sizes (BATCHES). Whatever differs
 between the two graphs depends on one or the other:
 
     a shape that one size differs in      that size is left to the runtime (-1)
@@ -17,6 +17,10 @@ import numpy as np
 from minidl.errors import ArgumentError
 from minidl.io.onnx.recording import Recording
 from minidl.io.onnx.writer import Writer
+
+# Of the two recordings. Neither is 1, which would be stretched, and what is computed from the batch
+# size, such as N // 2 + 1, differs in another way than the batch sizes do.
+BATCHES = 2, 5
 
 
 def merge(a: Writer, b: Writer, recording: Recording, batch_of: str | None) -> Writer:
@@ -65,7 +69,7 @@ def constant_for_both(node: Any, other: Any, users: list, batch_of: str | None) 
         refuse(depends(users), batch_of)
     if x.shape == y.shape and x.dtype == np.int64 and x.ndim == 1:
         return open_size(node, x, y, users, batch_of)
-    rows_alike = x.ndim > 0 and x.shape == (2, *y.shape[1:]) and len(y) == 3
+    rows_alike = x.ndim > 0 and x.shape[1:] == y.shape[1:] and (len(x), len(y)) == BATCHES
     if rows_alike and all(np.array_equal(row, x[0]) for row in (*x, *y)):
         return expanded_row(node, x[:1], batch_of)
     refuse(depends(users), batch_of)
@@ -74,7 +78,7 @@ def constant_for_both(node: Any, other: Any, users: list, batch_of: str | None) 
 def depends(users: list[tuple[str, int]]) -> str:
     """What is wrong with a constant that differs."""
     what = ", ".join(sorted({operator for operator, _ in users})) or "an output"
-    return f"a constant of {what} depends on the input"
+    return f"a constant of {what} depends on the input or on random numbers"
 
 
 def open_size(node: Any, x: np.ndarray, y: np.ndarray, users: list, batch_of: str) -> list:
@@ -87,7 +91,7 @@ def open_size(node: Any, x: np.ndarray, y: np.ndarray, users: list, batch_of: st
         x = np.where(x != y, -1, x)
         value = numpy_helper.from_array(x)
         return [helper.make_node("Constant", [], list(node.output), name=node.name, value=value)]
-    if list(x[differs]) != [2] * len(differs) or list(y[differs]) != [3] * len(differs):
+    if not all(pair == BATCHES for pair in zip(x[differs], y[differs])):
         what = ", ".join(sorted(operators))
         refuse(f"a size in {what} depends on the batch size in a way of its own", batch_of)
     parts, nodes = [], [batch_size(node, batch_of)]

@@ -29,8 +29,15 @@ class Recording:
     paths: dict[Function, str] = field(default_factory=dict)
 
 
-def record(model: Module, inputs: list[Tensor]) -> Recording:
-    """Run the model; its mode, frozen parameters and the random numbers are left as they were."""
+def record(model: Module, inputs: list[Tensor], seed: int = 0) -> Recording:
+    """Run the model; its mode, frozen parameters and the random numbers are left as they were.
+
+    Args:
+        model: any Module.
+        inputs: what to call it with.
+        seed: of the random numbers during the pass. Two recordings with different seeds show what
+            is random in them.
+    """
     leaves = [Tensor(x.data, requires_grad=x.data.dtype.kind == "f") for x in inputs]
     recording, seen = Recording(leaves), set()
     modes = [(module, module.training) for module in model.modules()]
@@ -45,6 +52,7 @@ def record(model: Module, inputs: list[Tensor]) -> Recording:
 
         handles.append(module.register_forward_hook(after))
     try:
+        random.manual_seed(seed)
         model.eval()
         for parameter in frozen:
             parameter.requires_grad = True  # else what depends on it alone is not recorded

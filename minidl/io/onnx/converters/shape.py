@@ -129,8 +129,8 @@ def parts_of(index: tuple, shape: tuple) -> tuple[dict, list[int], list[int]]:
                 slices[axis] = bounds
             axis, result = axis + 1, result + 1
         else:
-            at = int(part) % shape[axis]
-            slices[axis] = (at, at + 1, 1)
+            at = int(part)  # a negative one stays so: the last of a batch of any size
+            slices[axis] = (at, np.iinfo(np.int64).max if at == -1 else at + 1, 1)
             dropped.append(axis)
             axis += 1
     return slices, dropped, added

@@ -1,0 +1,275 @@
+"""What save writes, what it leaves alone, and what it refuses."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+import minidl
+from minidl import Function, nn
+from minidl.errors import ArgumentError, CheckpointError, DtypeError
+from minidl.io.onnx.export import to_proto
+from minidl.nn import functional as F
+from tests.io.onnx.runtime import Call, assert_equal, evaluate, run_exported, run_file
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def small_net():
+    minidl.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Dropout(0.5), nn.Flatten(), nn.Linear(4 * 4 * 4, 5),
+    )  # fmt: skip
+    net[1].running_mean.data[...] = [0.1, -0.2, 0.3, 0.5]
+    net[1].running_var.data[...] = [0.5, 1.5, 2.0, 0.1]
+    return net
+
+
+# --- the file -----------------------------------------------------------------------------------
+
+
+def test_file_runs_with_any_batch(tmp_path):
+    net, path = small_net(), tmp_path / "net.onnx"
+    minidl.io.onnx.save(net, path, (1, 3, 8, 8))
+    for batch in (1, 4, 7):
+        x = normal(batch, 3, 8, 8, seed=batch)
+        assert_equal(run_file(path.read_bytes(), [x]), evaluate(net, [x]))
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def test_parameters_and_statistics_keep_their_names():
+    proto = to_proto(small_net(), (1, 3, 8, 8))
+    assert {tensor.name for tensor in proto.graph.initializer} == {
+        "0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "6.weight",
+        "6.bias",
+    }  # fmt: skip
+    assert [node.op_type for node in proto.graph.node] == [
+        "Conv", "BatchNormalization", "Relu", "MaxPool", "Constant", "Reshape", "Gemm",
+    ]  # dropout is gone  # fmt: skip
+    assert proto.graph.node[0].name == "0/Conv"
+
+
+def test_the_model_is_left_as_it_was(tmp_path):
+    net = small_net()
+    net[0].freeze()
+    net[3].eval()
+    modes = [module.training for module in net.modules()]
+    state = {name: tensor.numpy().copy() for name, tensor in detached(net).items()}
+    minidl.manual_seed(7)
+    expected = minidl.rand(3).numpy()
+    minidl.manual_seed(7)
+    minidl.io.onnx.save(net, tmp_path / "net.onnx", (1, 3, 8, 8))
+    np.testing.assert_array_equal(minidl.rand(3).numpy(), expected)
+    assert [module.training for module in net.modules()] == modes
+    assert [p.requires_grad for p in net.parameters()] == [False] * 2 + [True] * 4
+    assert all(p.grad is None for p in net.parameters())
+    for name, tensor in detached(net).items():
+        np.testing.assert_array_equal(tensor.numpy(), state[name])
+
+
+def detached(net):
+    return {name: tensor.detach() for name, tensor in net.state_dict().items()}
+
+
+def test_metadata_is_text_or_json(tmp_path):
+    path = tmp_path / "net.onnx"
+    meta = {"model": "small", "classes": ["cat", "dog"], "mean": {"r": 0.5}}
+    minidl.io.onnx.save(nn.Linear(2, 2), path, (1, 2), metadata=meta)
+    found = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert found["model"] == "small"
+    assert json.loads(found["classes"]) == ["cat", "dog"] and json.loads(found["mean"]) == {
+        "r": 0.5
+    }
+
+
+def test_names_of_inputs_and_outputs():
+    def call(a, b):
+        return a + b, a * b
+
+    arrays = [normal(2, 3), normal(2, 3, seed=1)]
+    options = {"input_names": ["a", "b"], "output_names": ["sum", "product"]}
+    proto = to_proto(Call(call), tuple(map(minidl.tensor, arrays)), **options)
+    assert [value.name for value in proto.graph.input] == ["a", "b"]
+    assert [value.name for value in proto.graph.output] == ["sum", "product"]
+    assert_equal(run_file(proto.SerializeToString(), arrays), [arrays[0] + arrays[1],
+                                                               arrays[0] * arrays[1]])  # fmt: skip
+    batch = proto.graph.output[0].type.tensor_type.shape.dim[0]
+    assert batch.dim_param == "batch"
+
+
+def test_outputs_that_are_inputs_or_weights_or_come_twice():
+    class Several(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(normal(2))
+
+        def forward(self, x):
+            y = 2 * x
+            return x, y, y, y + 1, self.w
+
+    x, model = normal(3, 2), Several()
+    expected = [x, 2 * x, 2 * x, 2 * x + 1, model.w.detach().numpy()]
+    assert_equal(run_exported(model, [x]), expected)
+
+
+def test_shared_parameters_are_stored_once():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(5, 3)
+            self.head = nn.Linear(3, 5, bias=False)
+            self.head.weight = self.table.weight
+
+        def forward(self, words):
+            return self.head(self.table(words))
+
+    words = np.array([[0, 4], [2, 2], [1, 3]])
+    net = Tied()
+    proto = to_proto(net, minidl.tensor(words))
+    assert [tensor.name for tensor in proto.graph.initializer] == ["table.weight"]
+    assert_equal(run_file(proto.SerializeToString(), [words]), evaluate(net, [words]))
+
+
+def test_float64():
+    net, x = nn.Linear(3, 2).to("float64"), normal(4, 3).astype(np.float64)
+    assert_equal(run_exported(net, [x]), evaluate(net, [x]), 1e-12)
+
+
+# --- sizes that depend on the batch -------------------------------------------------------------
+
+DYNAMIC = {
+    "reshape": lambda x: x.reshape(x.shape[0], -1),
+    "rows-merged": lambda x: x.reshape(x.shape[0] * 3, 4),
+    "reshaped-twice": lambda x: x.reshape(-1, 4).reshape(x.shape[0], 12),
+    "expanded": lambda x: x[:1].expand(x.shape[0], 3, 4) + x,
+    "zeros-beside": lambda x: minidl.cat([x, minidl.zeros(x.shape[0], 2, 4)], 1),
+    "reversed": lambda x: x.flip(0),
+    "slices": lambda x: x[1:, ::2] * x[:-1, ::2],
+    "last": lambda x: x[-1],
+    "indices": lambda x: x[:, minidl.tensor([2, 0])],
+    "two-index-arrays": lambda x: x[:, minidl.tensor([2, 0]), minidl.tensor([1, 3])],
+    "mean-over-batch": lambda x: x - x.mean(0),
+    "transposed": lambda x: x.transpose(0, 1).reshape(3, -1),
+    "broadcast-row": lambda x: x * minidl.ones(x.shape[0], 1, 1),
+}
+
+
+@pytest.mark.parametrize("name", DYNAMIC)
+@pytest.mark.parametrize("batch", [2, 5])
+def test_dynamic_batch(name, batch):
+    model, x = Call(DYNAMIC[name]), normal(batch, 3, 4)
+    exported = run_exported(model, [x], (minidl.tensor(normal(2, 3, 4, seed=9)),))
+    assert_equal(exported, [y.detach().numpy() for y in model(leaf(x))])
+
+
+def leaf(x):
+    return minidl.tensor(x, requires_grad=True)
+
+
+def test_a_fixed_batch_is_stored():
+    proto = to_proto(Call(DYNAMIC["reshape"]), (4, 3, 4), dynamic_batch=False)
+    assert [d.dim_value for d in proto.graph.input[0].type.tensor_type.shape.dim] == [4, 3, 4]
+
+
+def test_lstm_with_any_batch():
+    net = nn.LSTM(3, 4, num_layers=2, bidirectional=True, batch_first=True)
+
+    def call(x):
+        y, (h, c) = net(x)
+        return y, h, c
+
+    model = Call(call)
+    model.net = net
+    x = normal(5, 6, 3)
+    assert_equal(run_exported(model, [x], (minidl.tensor(normal(2, 6, 3)),)), evaluate(model, [x]))
+
+
+# --- refused ------------------------------------------------------------------------------------
+
+UNSUITABLE = {
+    "mask": (lambda x: minidl.where(x > 0, x, -x), "a constant of Where depends on the input"),
+    "numpy": (lambda x: x * float(x.data.sum()), "a constant of Mul depends on the input"),
+    "argmax": (lambda x: x.argmax(1), "output 0 is not computed by recorded operations"),
+    "branch": (lambda x: x.exp() if len(x) == 2 else x.abs(), "operations that run depend"),
+    "drawn": (lambda x: F.dropout2d(x.reshape(-1, 3, 2, 2)), "depends on the input or on random"),
+    "pooled-batch": (lambda x: x.reshape(1, 1, -1, 4).mean() * x.shape[0], "depends on the input"),
+    "size-of-its-own": (lambda x: x[: x.shape[0] // 2 + 1], "batch size in a way of its own"),
+}
+
+
+@pytest.mark.parametrize("name", UNSUITABLE)
+def test_what_would_be_wrong_for_other_inputs_is_refused(name):
+    call, rule = UNSUITABLE[name]
+    examples = (minidl.tensor(normal(2, 3, 4) + 1),)
+    with pytest.raises(ArgumentError, match=rule) as caught:
+        to_proto(Call(call), examples)
+    assert "dynamic_batch=False" in caught.value.hint
+
+
+class Cube(Function):
+    def forward(self, x):
+        return x**3
+
+    def backward(self, gy):
+        return gy
+
+
+def test_an_operation_without_converter_is_named():
+    class Inner(nn.Module):
+        def forward(self, x):
+            return Cube().apply(x)
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Inner()
+
+        def forward(self, x):
+            return self.inner(x + 1)
+
+    with pytest.raises(ArgumentError) as caught:
+        to_proto(Outer(), (2, 3))
+    message = str(caught.value)
+    assert "Cube has no ONNX equivalent" in message and "'inner'" in message and "(2, 3)" in message
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"inputs": 3}, "inputs is a shape"),
+        ({"inputs": (1, 0)}, "inputs is a shape"),
+        ({"inputs": (1, 3), "opset": 16}, "opset is from 17 to 23"),
+        ({"inputs": (1, 3), "opset": True}, "opset is from 17 to 23"),
+        ({"inputs": (1, 3), "input_names": ["a", "b"]}, "input_names are 1 different names"),
+        ({"inputs": (1, 3), "output_names": [""]}, "output_names are 1 different names"),
+        ({"inputs": (1, 3), "output_names": ["input"]}, "a name stands for two tensors"),
+        ({"inputs": (1, 3), "output_names": ["weight"]}, "a name stands for two tensors"),
+        ({"inputs": (1, 3), "metadata": {"x": {1, 2}}}, "metadata holds what JSON cannot"),
+        ({"inputs": minidl.tensor(1.0)}, "dynamic batch has a first dimension"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_wrong_arguments(options, says, tmp_path):
+    with pytest.raises(ArgumentError, match=says):
+        minidl.io.onnx.save(nn.Linear(3, 2), tmp_path / "net.onnx", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_function_is_no_model(tmp_path):
+    with pytest.raises(DtypeError, match="model is a Module"):
+        minidl.io.onnx.save(F.relu, tmp_path / "net.onnx", (1, 3))
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    with pytest.raises(CheckpointError, match="no such file or folder"):
+        minidl.io.onnx.save(nn.Linear(3, 2), tmp_path / "missing" / "net.onnx", (1, 3))
+    path = tmp_path / "net.onnx"
+    minidl.io.onnx.save(nn.Linear(3, 2), path, (1, 3))
+    before = path.read_bytes()
+    with pytest.raises(ArgumentError):
+        minidl.io.onnx.save(Call(lambda x: x.argmax(1)), path, (1, 3))
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
