@@ -58,30 +58,27 @@ def render(
     matrix = None
     if len(evaluation.classes) <= MATRIX_CLASSES:
         matrix = confusion_rows(evaluation)
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            run=run,
-            evaluation=evaluation,
-            figures=headline(run, evaluation, model),
-            charts=charts(history),
-            history=history,
-            weights=weights_section(run, model),
-            matrix=matrix,
-            wide=matrix is None or len(matrix) > BESIDE,
-            long_names=max(len(name) for name in evaluation.classes) > 3,
-            pairs=evaluation.confused_pairs(PAIRS),
-            pair_pictures=pair_pictures(evaluation, dataset),
-            per_class=evaluation.per_class(),
-            hardest=hardest(evaluation),
-            macro=evaluation.macro(),
-            mistakes=mistake_pictures(evaluation, dataset),
-            n_mistakes=len(evaluation.mistakes()),
-            filters=first_layer(model),
-            maps=maps_of_one_picture(model, preprocessing, evaluation, dataset),
-            settings=settings_table(run),
-        )
+    template = environment().get_template("report.html.j2")
+    return template.render(
+        run=run,
+        evaluation=evaluation,
+        figures=headline(run, evaluation, model),
+        charts=charts(history),
+        history=history,
+        weights=weights_section(run, model),
+        matrix=matrix,
+        wide=matrix is None or len(matrix) > BESIDE,
+        long_names=max(len(name) for name in evaluation.classes) > 3,
+        pairs=evaluation.confused_pairs(PAIRS),
+        pair_pictures=pair_pictures(evaluation, dataset),
+        per_class=evaluation.per_class(),
+        hardest=hardest(evaluation),
+        macro=evaluation.macro(),
+        mistakes=mistake_pictures(evaluation, dataset),
+        n_mistakes=len(evaluation.mistakes()),
+        filters=first_layer(model),
+        maps=maps_of_one_picture(model, preprocessing, evaluation, dataset),
+        settings=settings_table(run),
     )
 
 
