@@ -62,8 +62,8 @@ def is_v0(layer: Any) -> bool:
 def describe_layer(layer: Any) -> tuple[str, str, Any]:
     """Name, type and blobs of a layer of any of the three generations of the format."""
     if is_v0(layer):  # 2013: the layer is in a field of the layer
-        layer, types = layer.layer, V0_TYPES
-        kind = types.get(text(layer.type), text(layer.type))
+        layer = layer.layer
+        kind = V0_TYPES.get(text(layer.type), text(layer.type))
     elif layer.DESCRIPTOR.name == "V1LayerParameter":
         kind = V1_TYPES.get(layer.type, str(layer.type))
     else:

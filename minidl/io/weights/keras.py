@@ -85,19 +85,27 @@ def read_keras3(file: Hdf5) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     tensors: dict[str, np.ndarray] = {}
     layers: dict[str, str] = {}
     for path in file.arrays:
-        owner, _, index = path.rpartition("/vars/")
-        if not index.isdigit() or owner.split("/")[0] == "optimizer":
+        group, _, index = path.rpartition("/")
+        owner = group.removesuffix("/vars")
+        if owner == group or not index.isdigit() or owner.split("/")[0] == "optimizer":
             continue
-        cls = re.sub(r"_\d+$", "", owner.rsplit("/", 1)[-1])
-        kind = ("depthwise_" if "depthwise" in cls or (cls.startswith("separable") and index == "0")
-                else "")  # fmt: skip
-        is_kernel = cls not in ("embedding", "p_re_lu", "einsum_dense", "batch_normalization")
-        word = kind + "kernel" if is_kernel else index
-        add(tensors, path, to_pytorch(file.array(path), cls, word))
-        layer = file.attributes[owner + "/vars"].get("name")
+        cls = re.sub(r"_\d+$", "", owner.rpartition("/")[2])
+        add(tensors, path, to_pytorch(file.array(path), cls, weight_name(cls, index)))
+        layer = file.attributes[group].get("name")
         if isinstance(layer, str):
             layers[owner] = layer
     return tensors, {"layer_names": layers}
+
+
+def weight_name(cls: str, index: str) -> str:
+    """What Keras 2 would call the weight of a number in a layer of a class, if it is a kernel.
+
+    Biases, of one dimension, may be called kernels: only more dimensions are turned round.
+    """
+    if "depthwise" in cls or (cls.startswith("separable") and index == "0"):
+        return "depthwise_kernel"
+    others = "embedding" in cls or cls in ("p_re_lu", "einsum_dense")
+    return index if others else "kernel"
 
 
 # --- layout -----------------------------------------------------------------------------------

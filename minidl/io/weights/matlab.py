@@ -21,33 +21,16 @@ from minidl.io.weights.file import Budget, Refused, count, short
 
 HEADER = 128
 MAX_DEPTH = 64
+MAX_INTEGERS = 64
 COMPRESSED, MATRIX = 15, 14
 NUMBERS = {
-    1: "i1",
-    2: "u1",
-    3: "i2",
-    4: "u2",
-    5: "i4",
-    6: "u4",
-    7: "f4",
-    9: "f8",
-    12: "i8",
-    13: "u8",
-}
+    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
+}  # fmt: skip
 TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 CELL, STRUCT, OBJECT, CHAR = 1, 2, 3, 4
 CLASSES = {
-    6: "f8",
-    7: "f4",
-    8: "i1",
-    9: "u1",
-    10: "i2",
-    11: "u2",
-    12: "i4",
-    13: "u4",
-    14: "i8",
-    15: "u8",
-}
+    6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8",
+}  # fmt: skip
 COMPLEX = 0x0800
 
 
@@ -70,7 +53,7 @@ def read_mat(data: bytes) -> dict[str, Any]:
     variables: dict[str, Any] = {}
     block = Block(memoryview(data), HEADER, order)
     while block.left():
-        kind, content = block.element(padded=False)
+        kind, content = block.element()
         if kind == COMPRESSED:
             content = reader.inflate(content)
             kind, content = Block(content, 0, order).element()
@@ -91,12 +74,8 @@ class Block:
     def left(self) -> int:
         return len(self.data) - self.place
 
-    def element(self, padded: bool = True) -> tuple[int, memoryview]:
-        """Type and content of the next element.
-
-        Args:
-            padded: whether the next one begins at a multiple of 8; compressed ones do not.
-        """
+    def element(self) -> tuple[int, memoryview]:
+        """Type and content of the next element."""
         if self.left() < 8:
             raise Refused("cut short: an element is missing")
         kind, size = struct.unpack_from(self.order + "II", self.data, self.place)
@@ -110,9 +89,8 @@ class Block:
             if size > self.left() - 8:
                 raise Refused("cut short: an element ends behind the end",
                               {"bytes": size, "left": self.left() - 8})  # fmt: skip
-            self.place = begin + size
-            if kind != COMPRESSED and padded | (kind == MATRIX):
-                self.place = min(len(self.data), begin + -(-size // 8) * 8)
+            padding = 0 if kind == COMPRESSED else -size % 8
+            self.place = min(len(self.data), begin + size + padding)
         return kind, self.data[begin : begin + size]
 
 
@@ -146,13 +124,13 @@ class Reader:
         if not content:
             return "", np.zeros((0, 0))  # how an empty cell is kept
         block = Block(content, 0, self.order)
-        flags = self.numbers(block)
-        if len(flags) < 1:
+        flags = self.integers(block)
+        if not flags:
             raise Refused("damaged: a matrix without flags")
-        kind, is_complex = int(flags[0]) & 0xFF, bool(int(flags[0]) & COMPLEX)
+        kind, is_complex = flags[0] & 0xFF, bool(flags[0] & COMPLEX)
         if kind > 15:  # functions and objects of classes have another form
             return "", None
-        shape = [int(n) for n in self.numbers(block)]
+        shape = self.integers(block)
         name = bytes(block.element()[1]).decode("latin-1")
         size = count(shape, name)
         if kind in (CELL, STRUCT, OBJECT):
@@ -190,8 +168,7 @@ class Reader:
         """The names of a struct's fields: texts of equal length, filled up with zeros."""
         if kind == OBJECT:
             block.element()  # the name of the class
-        lengths = self.numbers(block)
-        length = int(lengths[0]) if len(lengths) else 0
+        length = sum(self.integers(block)[:1])
         content = bytes(block.element()[1])
         if length < 1 or len(content) % length:
             raise Refused("damaged: the field names of a struct")
@@ -208,7 +185,7 @@ class Reader:
             coding += "-le" if self.order == "<" else "-be"
         text = bytes(content).decode(coding, "replace")
         rows = shape[0] if len(shape) == 2 else 1
-        if rows <= 1 or len(text) != math.prod(shape):
+        if rows <= 1 or not text or len(text) != math.prod(shape):
             return text
         return [text[row::rows].rstrip() for row in range(rows)]
 
@@ -217,15 +194,23 @@ class Reader:
     ) -> np.ndarray:
         """Numbers, column-major. They may be kept in a smaller type than they have."""
         self.budget.take(math.prod(shape) * np.dtype(dtype).itemsize * (1 + is_complex), name)
+        parts = [self.numbers(block) for _ in range(1 + is_complex)]
+        for part in parts:
+            if len(part) != math.prod(shape):
+                raise Refused(f"damaged: {len(part):,} numbers for a matrix of another size",
+                              {short(name) or "matrix": short(str(shape))})  # fmt: skip
+        with np.errstate(all="ignore"):  # numbers of a damaged file need not fit their type
+            numbers = parts[0].astype(dtype)
+            if is_complex:
+                numbers = (numbers + 1j * parts[1]).astype("c16" if dtype == "f8" else "c8")
+            return numbers.reshape(shape, order="F")
+
+    def integers(self, block: Block) -> list[int]:
+        """The next element, which is a short row of integers: dimensions, flags."""
         numbers = self.numbers(block)
-        if is_complex:
-            numbers = numbers + 1j * self.numbers(block)
-            dtype = "c16" if dtype == "f8" else "c8"
-        if len(numbers) != math.prod(shape):
-            raise Refused(f"damaged: {len(numbers):,} numbers for a matrix of another size",
-                          {short(name) or "matrix": short(str(shape))})  # fmt: skip
-        with np.errstate(all="ignore"):
-            return numbers.astype(dtype).reshape(shape, order="F")
+        if numbers.dtype.kind not in "iu" or len(numbers) > MAX_INTEGERS:
+            raise Refused("damaged: flags or dimensions that are no short row of integers")
+        return numbers.tolist()
 
     def numbers(self, block: Block) -> np.ndarray:
         """The next element, which is a row of numbers."""

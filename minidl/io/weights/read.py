@@ -51,19 +51,15 @@ def read_weights(path: str | Path) -> WeightsFile:
     """
     path = as_path("read_weights", "path", path)
     data = read_bytes(path)
-    name = "weights"
+    name = ""
     try:
         name, reader = recognise(data, path)
         weights = reader()
         if not weights.tensors:
             raise Refused("there are no tensors in it")
     except Refused as error:
-        raise CheckpointError(
-            "read_weights",
-            error.rule,
-            {"file": str(path), "format": name} | error.received,
-            error.hint,
-        ) from None
+        received = {"file": str(path)} | ({"format": name} if name else {}) | error.received
+        raise CheckpointError("read_weights", error.rule, received, error.hint) from None
     return weights
 
 
@@ -77,19 +73,12 @@ def read_bytes(path: Path) -> bytes:
         if path.exists() and not path.is_file():
             raise OSError(errno.EISDIR, "")  # a folder or device: do not start to read it
         size = path.stat().st_size
-        if size > MAX_FILE:
-            raise CheckpointError(
-                "read_weights", f"the file has {size:,} bytes, more than {MAX_FILE:,}",
-                {"file": str(path)},
-            )  # fmt: skip
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        why = reason(error) if isinstance(error, OSError) else str(error)
-        raise CheckpointError(
-            "read_weights", f"cannot read the file: {why}", {"file": str(path)}
-        ) from error
+        if size <= MAX_FILE:
+            return path.read_bytes()
+        why = f"it has {size:,} bytes, more than {MAX_FILE:,}"
+    except OSError as error:
+        why = reason(error)
+    raise CheckpointError("read_weights", f"cannot read the file: {why}", {"file": str(path)})
 
 
 # --- which format -----------------------------------------------------------------------------

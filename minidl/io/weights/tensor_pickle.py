@@ -32,7 +32,6 @@ from minidl.io.weights.pickle_words import (
 MAX_PICKLE = 16 << 20  # bytes, without those of the tensors; ResNet-152 needs 0.15 MiB,
 MAX_STEPS = 1_000_000  # and 0.05 million instructions. One of them can make a dict of 64 bytes.
 
-
 # Instructions whose argument is the value that they push, and those that push always the same.
 ARGUMENT = {
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE",
@@ -42,7 +41,6 @@ CONSTANT = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": list}
 FIXED_TUPLE = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 TO_MARK = {"TUPLE", "LIST", "DICT", "SETITEMS", "APPENDS", "ADDITEMS"}
-
 
 SAVE_STATE = "this is no file of tensors; save torch.save(model.state_dict(), path) instead"
 KNOWN = {
@@ -183,7 +181,7 @@ class Machine:
             return make_tensor(word, arguments)
         if word in PARAMETER_MAKERS and arguments and type(arguments[0]) is PickledTensor:
             return arguments[0]  # requires_grad and hooks are of no interest
-        if word == WITH_ATTRIBUTES and len(arguments) == 4 and arguments[0] in TENSOR_MAKERS:
+        if word == WITH_ATTRIBUTES and len(arguments) == 4 and is_tensor_maker(arguments[0]):
             return self.make(arguments[0], arguments[2])  # (function, type, its arguments, state)
         if word == Global("torch", "Size") and len(arguments) == 1:
             return arguments[0]
@@ -247,6 +245,14 @@ def known_word(module: Any, name: Any) -> Global:
         "nothing was run",
         hint=SAVE_STATE,
     )
+
+
+def is_tensor_maker(value: Any) -> bool:
+    """Whether this is one of PyTorch's functions that make tensors.
+
+    The type is looked at first: to hash a tuple in a tuple in a tuple ... can crash Python.
+    """
+    return type(value) is Global and value in TENSOR_MAKERS
 
 
 def set_items(target: Any, items: list[Any]) -> None:

@@ -143,6 +143,11 @@ NUMBER = element(9, struct.pack("<d", 1))
         (struct.pack("<II", 14, 1 << 31), "ends behind the end"),
         (struct.pack("<II", 15, 1 << 31), "ends behind the end"),
         (element(15, b"abc"), "damaged"), (element(3, b"abcdefgh"), "no matrix"),
+        (matrix(4, (1 << 30, 0), element(4, b"")), "neither layers nor net"),
+        (element(14, element(7, struct.pack("<f", float("nan")))), "no short row of integers"),
+        (element(14, element(6, bytes(8)) + element(5, bytes(400))), "no short row of integers"),
+        (element(14, element(6, struct.pack("<II", 0x0806, 0)) + element(5, b"\1\0\0\0" * 2)
+                 + element(1, b"x") + NUMBER + element(9, bytes(16))), "2 numbers for a matrix"),
         (element(14, element(99, b"")), "unknown type"), (b"\0" * 4, "cut short"),
         (element(15, zlib.compress(NUMBER * 9)[:20]), "ends early"),
     ],

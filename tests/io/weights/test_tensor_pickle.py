@@ -144,6 +144,7 @@ BROKEN = {
     b"ctorch._utils\n_rebuild_tensor_v2\n)R.", "storage of nothing": b")Q.",
     "sizes of a storage": b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("")
     + b"NtQ.",
+    "type of a list": b"ctorch._tensor\n_rebuild_from_type_v2\n(]NNNtR.",
     "pairs": b"ccollections\nOrderedDict\n](K\x01K\x02e\x85R.",
     "dict of text": b"ccollections\nOrderedDict\n" + text("abc") + b"\x85R.",
 }  # fmt: skip
@@ -166,6 +167,8 @@ BOMBS = {
     "many marks": PROTO + b"(" * 300_000 + b".",
     "deep lists": PROTO + b"]" * 100_000 + b"a" * 99_999 + b".",
     "deep tuples": PROTO + b")" + b"\x85" * 300_000 + b".",
+    "hash of a deep tuple": PROTO + b"ctorch._tensor\n_rebuild_from_type_v2\n()" +
+                            b"\x85" * 90_000 + b"NNNtR.",
     "own list": PROTO + b"]q\x00h\x00a.",
     "laughs": PROTO + b"]q\x00" + b"".join(
         b"](" + b"h" + bytes([i]) + b"h" + bytes([i]) + b"eq" + bytes([i + 1]) for i in range(200)
