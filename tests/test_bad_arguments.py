@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl.errors import ArgumentError, MinidlError
+from minidl import nn, optim
+from minidl.errors import ArgumentError, DtypeError, MinidlError
 from minidl.nn import functional as F
 
 MODULES = [
@@ -63,6 +64,8 @@ def test_nonsense_gets_an_error_of_minidl(name):
 
 
 picture, ones = minidl.ones(2, 3, 4, 4), minidl.ones(3)
+leaf = minidl.ones(1, requires_grad=True)
+digits = minidl.data.open_dataset("digits", "test")
 FLAGS = {
     "max_pool2d: ceil_mode": lambda flag: F.max_pool2d(picture, 2, ceil_mode=flag),
     "max_pool2d: return_indices": lambda flag: F.max_pool2d(picture, 2, return_indices=flag),
@@ -75,6 +78,29 @@ FLAGS = {
         picture, ones, ones, use_input_stats=flag
     ),
     "set_grad_enabled: enabled": lambda flag: minidl.set_grad_enabled(flag).__exit__(),
+    "Linear: bias": lambda flag: nn.Linear(1, 1, flag),
+    "Conv2d: bias": lambda flag: nn.Conv2d(1, 1, 1, bias=flag),
+    "ConvTranspose2d: bias": lambda flag: nn.ConvTranspose2d(1, 1, 1, bias=flag),
+    "LSTM: bias": lambda flag: nn.LSTM(1, 1, bias=flag),
+    "LSTM: batch_first": lambda flag: nn.LSTM(1, 1, batch_first=flag),
+    "LSTM: bidirectional": lambda flag: nn.LSTM(1, 1, bidirectional=flag),
+    "LSTMCell: bias": lambda flag: nn.LSTMCell(1, 1, flag),
+    "BatchNorm2d: affine": lambda flag: nn.BatchNorm2d(1, affine=flag),
+    "InstanceNorm2d: track_running_stats": lambda flag: nn.InstanceNorm2d(
+        1, track_running_stats=flag
+    ),
+    "train: mode": lambda flag: nn.ReLU().train(flag),
+    "requires_grad_: requires_grad": lambda flag: nn.ReLU().requires_grad_(flag),
+    "load_state_dict: strict": lambda flag: nn.ReLU().load_state_dict({}, flag),
+    "SGD: nesterov": lambda flag: optim.SGD([leaf], momentum=0.9, nesterov=flag),
+    "SGD: maximize": lambda flag: optim.SGD([leaf], maximize=flag),
+    "Adam: amsgrad": lambda flag: optim.Adam([leaf], amsgrad=flag),
+    "RMSprop: centered": lambda flag: optim.RMSprop([leaf], centered=flag),
+    "clip_grad_norm_: error_if_nonfinite": lambda flag: optim.clip_grad_norm_(
+        [leaf], 1.0, error_if_nonfinite=flag
+    ),
+    "DataLoader: shuffle": lambda flag: minidl.data.DataLoader(digits, 8, shuffle=flag),
+    "DataLoader: drop_last": lambda flag: minidl.data.DataLoader(digits, 8, drop_last=flag),
     "requires_grad: requires_grad": lambda flag: minidl.ones(3).requires_grad_(flag),
     "backward: retain_graph": lambda flag: minidl.ones(1, requires_grad=True).backward(
         retain_graph=flag
@@ -90,3 +116,14 @@ def test_a_flag_is_a_bool(name):
             FLAGS[name](flag)
     for flag in (True, np.bool_(False)):
         FLAGS[name](flag)
+
+
+def test_a_module_hook_is_a_function():
+    for register in (nn.ReLU().register_forward_hook, nn.ReLU().register_forward_pre_hook):
+        with pytest.raises(DtypeError, match="a hook is a function"):
+            register(3)
+
+
+def test_true_is_no_number_of_channels():
+    with pytest.raises(ArgumentError, match="Conv2d: in_channels, out_channels"):
+        nn.Conv2d(1, True, 1)

@@ -20,6 +20,7 @@ import numpy as np
 from minidl.data.dataset import ArrayDataset, Dataset, Subset, check_dataset
 from minidl.data.transform import Compose, ToFloat, Transform, check_bytes
 from minidl.errors import ArgumentError, DataError
+from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 
 # First word of a seed: what the numbers are for. NumPy gives [s, e] and [s, e, 0] one stream.
@@ -66,6 +67,8 @@ class DataLoader:
         check_int("batch_size", batch_size, 1)
         check_int("seed", seed, 0)
         check_int("num_workers", num_workers, 0)
+        check_flag("DataLoader", "shuffle", shuffle)
+        check_flag("DataLoader", "drop_last", drop_last)
         if transform is not None and not isinstance(transform, Transform):
             raise ArgumentError(
                 "DataLoader", "transform is a Transform", {"transform": transform},

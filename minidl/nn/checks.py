@@ -1,4 +1,4 @@
-"""A check that layers share."""
+"""Checks that layers share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError
+from minidl.shapes import check_flag
 
 
 def check_sizes(op: str, **sizes: Any) -> None:
@@ -19,3 +20,13 @@ def check_sizes(op: str, **sizes: Any) -> None:
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             are = "is an int" if len(sizes) == 1 else "are ints"
             raise ArgumentError(op, f"{' and '.join(sizes)} {are} >= 1", sizes)
+
+
+def check_flags(op: str, **flags: Any) -> None:
+    """Each is a bool: the text "False" would count as true, a number is a slip of position.
+
+    Raises:
+        ArgumentError
+    """
+    for name, value in flags.items():
+        check_flag(op, name, value)

@@ -8,10 +8,11 @@ import numpy as np
 
 from minidl.errors import ArgumentError
 from minidl.nn import init
+from minidl.nn.checks import check_flags
 from minidl.nn.module import Module, Parameter
 from minidl.ops.conv2d import conv2d
 from minidl.ops.conv_transpose2d import conv_transpose2d
-from minidl.shapes import pair
+from minidl.shapes import is_int, pair
 from minidl.tensor import Tensor
 
 
@@ -48,6 +49,7 @@ class Conv2d(Module):
         super().__init__()
         R, S = pair("Conv2d", "kernel_size", kernel_size, minimum=1)
         check_channels("Conv2d", in_channels, out_channels, groups)
+        check_flags("Conv2d", bias=bias)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = (R, S), stride, padding
         self.dilation, self.groups = dilation, groups
@@ -102,6 +104,7 @@ class ConvTranspose2d(Module):
         super().__init__()
         R, S = pair("ConvTranspose2d", "kernel_size", kernel_size, minimum=1)
         check_channels("ConvTranspose2d", in_channels, out_channels, groups)
+        check_flags("ConvTranspose2d", bias=bias)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = (R, S), stride, padding
         self.output_padding, self.groups, self.dilation = output_padding, groups, dilation
@@ -144,7 +147,7 @@ def describe_convolution(layer: Module) -> str:
 
 def check_channels(op: str, in_channels: int, out_channels: int, groups: int) -> None:
     """Channels are positive and groups divides both."""
-    ints = all(isinstance(n, int | np.integer) for n in (in_channels, out_channels, groups))
+    ints = all(is_int(n) for n in (in_channels, out_channels, groups))
     if not ints or min(in_channels, out_channels, groups) < 1:
         raise ArgumentError(
             op,

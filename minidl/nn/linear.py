@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from minidl.nn import init
-from minidl.nn.checks import check_sizes
+from minidl.nn.checks import check_flags, check_sizes
 from minidl.nn.module import Module, Parameter
 from minidl.ops.linear import linear
 from minidl.ops.shape import flatten
@@ -34,6 +34,7 @@ class Linear(Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
         check_sizes("Linear", in_features=in_features, out_features=out_features)
+        check_flags("Linear", bias=bias)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(np.empty((out_features, in_features), np.float32))
         self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None

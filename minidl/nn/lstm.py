@@ -10,7 +10,7 @@ import numpy as np
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.nn import init
-from minidl.nn.checks import check_sizes
+from minidl.nn.checks import check_flags, check_sizes
 from minidl.nn.dropout import check_probability
 from minidl.nn.module import Module, Parameter
 from minidl.ops.dropout import dropout
@@ -64,6 +64,7 @@ class LSTM(Module):
             "LSTM", input_size=input_size, hidden_size=hidden_size, num_layers=num_layers
         )  # fmt: skip
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        check_flags("LSTM", bias=bias, batch_first=batch_first, bidirectional=bidirectional)
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.dropout = check_probability("LSTM", dropout)
         for layer in range(num_layers):
@@ -188,6 +189,7 @@ class LSTMCell(Module):
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True):
         super().__init__()
         check_sizes("LSTMCell", input_size=input_size, hidden_size=hidden_size)
+        check_flags("LSTMCell", bias=bias)
         self.input_size, self.hidden_size = input_size, hidden_size
         rows = 4 * hidden_size
         self.weight_ih = Parameter(np.empty((rows, input_size), np.float32))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from minidl.dtypes import resolve_dtype
 from minidl.errors import ArgumentError, DtypeError, MinidlError, ModuleError, nearest
 from minidl.nn import state
+from minidl.shapes import check_flag
 from minidl.tensor import HookHandle, Tensor
 
 
@@ -197,10 +198,12 @@ class Module:
 
     def register_forward_hook(self, hook: Callable) -> HookHandle:
         """Call hook(module, inputs, output) after forward; a returned value replaces the output."""
+        check_hook("register_forward_hook", hook)
         return HookHandle(self.hooks_after, hook)
 
     def register_forward_pre_hook(self, hook: Callable) -> HookHandle:
         """Call hook(module, inputs) before forward; a returned value replaces the inputs."""
+        check_hook("register_forward_pre_hook", hook)
         return HookHandle(self.hooks_before, hook)
 
     def __getstate__(self) -> dict:
@@ -294,6 +297,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all below to training (or evaluation), and return self."""
+        check_flag("train", "mode", mode)
         for module in self.modules():
             module.training = bool(mode)
         return self
@@ -313,6 +317,7 @@ class Module:
     def requires_grad_(self, requires_grad: bool = True) -> Module:
         """Freeze or unfreeze. Frozen parameters forget their gradient, so that an optimizer that
         still has them leaves them alone."""
+        check_flag("requires_grad_", "requires_grad", requires_grad)
         for parameter in self.parameters():
             parameter.requires_grad = bool(requires_grad)
             if not requires_grad:
@@ -370,6 +375,7 @@ class Module:
         Raises:
             CheckpointError: a shape differs, or names differ under strict. Nothing was changed.
         """
+        check_flag("load_state_dict", "strict", strict)
         return state.load_state_dict(self, state_dict, strict)
 
     # --- display --------------------------------------------------------------------------------
@@ -386,6 +392,11 @@ class Module:
         lines += [f"({key}): {child!r}" for key, child in self.named_children()]
         body = "\n".join(lines).replace("\n", "\n  ")
         return f"{name}(\n  {body}\n)"
+
+
+def check_hook(op: str, hook: Any) -> None:
+    if not callable(hook):
+        raise DtypeError(op, "a hook is a function", {"hook": hook})
 
 
 def run_hooks_before(module: Module, inputs: tuple) -> tuple:

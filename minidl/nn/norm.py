@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError, ShapeError
-from minidl.nn.checks import check_sizes
+from minidl.nn.checks import check_flags, check_sizes
 from minidl.nn.module import Module, Parameter
 from minidl.ops.batch_norm import batch_norm
 from minidl.ops.instance_norm import instance_norm
@@ -38,6 +38,7 @@ class Normalization(Module):
     ):
         super().__init__()
         check_settings(type(self).__name__, num_features, eps, momentum)
+        check_flags(type(self).__name__, affine=affine, track_running_stats=track_running_stats)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         for name in ("weight", "bias"):

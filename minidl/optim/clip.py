@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from minidl.device import array_module
 from minidl.errors import ArgumentError, NonFiniteError
 from minidl.optim.optimizer import is_number
+from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 
 
@@ -50,6 +51,7 @@ def clip_grad_norm_(
         raise ArgumentError("clip_grad_norm_", "max_norm is a number >= 0", {"max_norm": max_norm})
     if not is_number(norm_type) or not norm_type > 0:
         raise ArgumentError("clip_grad_norm_", "norm_type is > 0", {"norm_type": norm_type})
+    check_flag("clip_grad_norm_", "error_if_nonfinite", error_if_nonfinite)
     gradients = gradients_of("clip_grad_norm_", parameters)
     norm = total_norm(gradients, norm_type)
     if error_if_nonfinite and not math.isfinite(norm):

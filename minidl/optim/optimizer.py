@@ -14,6 +14,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, CheckpointError, ShapeError, nearest
 from minidl.function import enable_grad
 from minidl.nn.module import Module, Parameter
+from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 
 
@@ -38,6 +39,8 @@ class Optimizer:
         "weight_decay": (0.0, np.inf),
         "eps": (0.0, np.inf),
     }
+
+    flags = ("maximize", "nesterov", "amsgrad", "centered")  # options that are bools
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]):
         self.defaults = {**defaults, "lr_mult": 1.0}
@@ -88,6 +91,9 @@ class Optimizer:
 
     def check_options(self, options: dict[str, Any]) -> None:
         """Every number of a group is in its range. Subclasses check what depends on two."""
+        for name in self.flags:
+            if name in options:
+                check_flag(self.name, name, options[name])
         for name, (lowest, below) in self.limits.items():
             if name not in options:
                 continue
