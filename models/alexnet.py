@@ -38,7 +38,7 @@ from collections.abc import Sequence
 from minidl import nn
 from minidl.errors import ArgumentError
 from minidl.nn import init as initialize
-from minidl.shapes import window_output
+from minidl.shapes import is_int, window_output
 from minidl.tensor import Tensor
 from models.checks import check_pictures, check_size, choose, scaled
 
@@ -68,7 +68,7 @@ class AlexNet(nn.Module):
         init: how weights start. "paper": normal of deviation 0.01, and 1 as the bias of conv2,
             conv4, conv5, fc6 and fc7. "caffe": 0.005 in fc6 and fc7, and 0.1. "he": He et al.
             2015, which also trains where there are few pictures.
-        padding: zeros that conv1 adds on each side; 2 makes 224 pixels do.
+        padding: zeros that conv1 adds on each side, 0 to 5; 2 makes 224 pixels do.
         widths: kernels of conv1 to conv5.
         dropout: the part of fc6 and fc7 that is dropped in training.
         width: factor on all numbers of kernels and units, for a narrower net.
@@ -99,8 +99,7 @@ class AlexNet(nn.Module):
         super().__init__()
         norm = choose("AlexNet", "lrn", lrn, NORMS)
         choose("AlexNet", "init", init, STARTS)
-        if not isinstance(widths, list | tuple) or len(widths) != 5:
-            raise ArgumentError("AlexNet", "widths are five numbers", {"widths": widths})
+        check_layers(widths, padding)
         *kernels, hidden = scaled("AlexNet", width, *widths, 4096)
         self.in_channels, self.padding = in_channels, padding
         self.features = make_features(in_channels, kernels, groups, norm, padding)
@@ -133,6 +132,19 @@ class AlexNet(nn.Module):
         for _ in ("pool1", "pool2", "pool5"):
             side = window_output(side, 3, 2, 0, 1)
         return side
+
+
+def check_layers(widths: Sequence[int], padding: int) -> None:
+    """Five numbers of kernels, and a padding that is less than half a window.
+
+    Raises:
+        ArgumentError
+    """
+    five = isinstance(widths, list | tuple) and len(widths) == 5
+    if not five or not all(is_int(n) and n > 0 for n in widths):
+        raise ArgumentError("AlexNet", "widths are five ints >= 1", {"widths": widths})
+    if not is_int(padding) or not 0 <= padding <= 5:
+        raise ArgumentError("AlexNet", "padding is an int from 0 to 5", {"padding": padding})
 
 
 def make_features(in_channels, kernels, groups, norm, padding) -> nn.Sequential:
