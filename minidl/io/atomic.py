@@ -26,10 +26,12 @@ def write_atomically(path: str | Path, data: bytes, op: str = "write_atomically"
         CheckpointError: the disk is full, or the folder is missing or cannot be written to. The
             old file is intact.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # a link stays: what it leads to is replaced
     # One name for all saves: what a killed process left behind is overwritten by the next save.
     temporary = path.with_name(path.name + ".tmp")
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EISDIR, "")  # root could rename over /dev/null
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
