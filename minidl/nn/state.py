@@ -65,6 +65,11 @@ def as_numbers(name: str, value: Any) -> Any:
         array = value.data if isinstance(value, Tensor) else np.asarray(value)
     except ValueError:  # a ragged list
         array = np.empty((), object)
+    except (TypeError, RuntimeError) as error:  # of PyTorch: bfloat16, a parameter not detached
+        raise CheckpointError(
+            "load_state_dict", f"{name} cannot be read: {str(error).splitlines()[0]}",
+            {name: type(value).__name__},
+        ) from None  # fmt: skip
     if array.dtype.kind not in "biuf":
         raise CheckpointError(
             "load_state_dict", f"{name} is no array of numbers", {name: type(value).__name__}
