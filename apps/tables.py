@@ -46,8 +46,10 @@ class Out:
     def rich(self, thing: Any) -> None:
         """Show something that rich draws, on a terminal."""
         from rich.console import Console
+        from rich.text import Text
 
-        Console(file=self.stream, highlight=False).print(thing)
+        is_line = isinstance(thing, Text)  # which the terminal wraps, if it has to
+        Console(file=self.stream, highlight=False).print(thing, soft_wrap=is_line)
 
 
 def aligned(columns: list[Column], rows: list[list[str]]) -> list[str]:

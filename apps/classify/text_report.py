@@ -69,7 +69,8 @@ def show_matrix(out: Out, found: Evaluation) -> None:
     names, heads = found.classes, found.classes
     if max(map(len, names)) > SHORT:  # too long to stand above a column: numbers do
         names, heads = [f"{name} {i:>2}" for i, name in enumerate(names)], range(n)
-    width = max(len(str(text)) for text in (confusion.max(), *heads)) + 2
+    gap = 2 if n <= 10 else 1
+    width = max(len(str(text)) for text in (confusion.max(), *heads)) + gap
     label = max(map(len, names))
     out.line()
     out.line("confusion matrix: a row per true class, a column per predicted class", "bold")
