@@ -20,6 +20,7 @@ from minidl.errors import ArgumentError, DtypeError
 from minidl.io.atomic import as_path, write_atomically
 from minidl.io.onnx.merge import BATCHES, merge
 from minidl.io.onnx.recording import Recording, record
+from minidl.io.onnx.weights import PARAMETER
 from minidl.io.onnx.writer import Writer
 from minidl.nn.module import Module
 from minidl.shapes import is_int
@@ -162,6 +163,7 @@ def graph_of(model: Module, recording: Recording, opset: int, names: list[str]) 
 
     stored = {tensor: name for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
     writer = Writer(opset, dict(zip(recording.inputs, names)), stored)
+    writer.parameters = {name for name, _ in model.named_parameters()}
     for function in recording.functions:
         writer.scope = recording.paths.get(function, "")
         writer.convert(function, CONVERTERS)
@@ -174,7 +176,7 @@ def assemble(
 ) -> Any:  # fmt: skip
     """Inputs, nodes, weights and outputs as one checked ModelProto."""
     import onnx
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
     from minidl import __version__
 
@@ -196,8 +198,7 @@ def assemble(
         writer.nodes, "minidl",
         [value_info(name, *pair) for name, *pair in zip(names, first.inputs, second.inputs)],
         [value_info(name, *pair) for name, *pair in zip(outputs, first.outputs, second.outputs)],
-        [numpy_helper.from_array(np.asarray(array, order="C"), name)
-         for name, array in writer.initializers.items()],
+        [stored_tensor(name, array, writer) for name, array in writer.initializers.items()],
     )  # fmt: skip
     opsets = [helper.make_opsetid("", writer.opset)]
     proto = helper.make_model(
@@ -207,6 +208,15 @@ def assemble(
     helper.set_model_props(proto, {key: as_text(key, v) for key, v in (metadata or {}).items()})
     onnx.checker.check_model(proto, full_check=True)
     return proto
+
+
+def stored_tensor(name: str, array: np.ndarray, writer: Writer) -> Any:
+    """A weight or buffer as a TensorProto, which says which of the two it is."""
+    from onnx import numpy_helper
+
+    tensor = numpy_helper.from_array(np.asarray(array, order="C"), name)
+    tensor.doc_string = PARAMETER if name in writer.parameters else ""
+    return tensor
 
 
 def value_info(name: str, a: Tensor, b: Tensor) -> Any:

@@ -43,6 +43,7 @@ class Graph:
         inputs: what forward takes.
         outputs: what it returns.
         initializers: name -> array of the tensors in the file.
+        parameters: names of those that the file itself says are learned.
         metadata: name -> text that the writer of the file added.
         opset: version of the operator set.
         producer: the program that wrote it.
@@ -52,6 +53,7 @@ class Graph:
     inputs: list[Value]
     outputs: list[Value]
     initializers: dict[str, np.ndarray] = field(default_factory=dict)
+    parameters: set[str] = field(default_factory=set)
     metadata: dict[str, str] = field(default_factory=dict)
     opset: int = 0
     producer: str = ""
@@ -75,7 +77,7 @@ class OnnxModule(Module):
         self.graph = graph
         self.constants: dict[str, Tensor] = {}  # integers: shapes, axes, indices
         self.places: dict[str, tuple[Module, str]] = {}  # name in the file -> where it is here
-        weights = learned(graph.nodes, graph.initializers)
+        weights = graph.parameters or learned(graph.nodes, graph.initializers)
         for name, array in graph.initializers.items():
             if array.dtype.kind != "f":
                 self.constants[name] = Tensor(array)

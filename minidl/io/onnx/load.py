@@ -8,14 +8,17 @@ error that names the node.
 from __future__ import annotations
 
 import errno
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from minidl.errors import CheckpointError, nearest
+from minidl.errors import CheckpointError
 from minidl.io.atomic import as_path, reason
 from minidl.io.onnx.graph import Graph, OnnxModule, Value
 from minidl.io.onnx.node import DTYPES, Node, array_of
 from minidl.io.onnx.operators import OPERATORS
+from minidl.io.onnx.scope import REASONS
+from minidl.io.onnx.weights import PARAMETER
 
 HERE = ("", "ai.onnx")  # both mean ONNX's own operators
 
@@ -64,12 +67,13 @@ def parse(data: bytes) -> Any:
     import onnx
     from google.protobuf.message import DecodeError
 
+    if not data:
+        refuse("the file is empty")
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(data)
     except (DecodeError, ValueError) as error:
-        hint = "the file is empty" if not data else "export it again"
-        raise CheckpointError("onnx.load", f"not an ONNX file: {error}", hint=hint) from None
+        refuse(f"not an ONNX file, or a damaged one: {error}")
     return proto
 
 
@@ -105,7 +109,8 @@ def read_graph(proto: Any) -> Graph:
             refuse(f"nothing makes the output {value.name!r}")
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     producer = f"{proto.producer_name} {proto.producer_version}".strip()
-    return Graph(nodes, inputs, outputs, initializers, metadata, opset, producer)
+    parameters = {t.name for t in graph.initializer if t.doc_string == PARAMETER}
+    return Graph(nodes, inputs, outputs, initializers, parameters, metadata, opset, producer)
 
 
 def opset_of(proto: Any) -> int:
@@ -142,10 +147,10 @@ def check_operator(proto: Any) -> None:
     node = f"{proto.op_type} {(proto.name or next(iter(proto.output), ''))!r}"
     if proto.domain not in HERE:
         refuse(f"{node}: operators of the domain {proto.domain!r} are not supported")
-    hint = nearest(proto.op_type, OPERATORS)
+    close = get_close_matches(proto.op_type, OPERATORS, n=1)
     refuse(
         f"{node}: the operator {proto.op_type} is not supported",
-        hint=hint if hint.startswith("did you mean") else "",
+        hint=f"did you mean {close[0]}?" if close and proto.op_type not in REASONS else "",
     )
 
 

@@ -32,7 +32,7 @@ OPERATORS = {
     ),
     "recurrent layers other than LSTM: no such layer": "GRU RNN",
     "sampling at computed places, detection: no such layer": (
-        "AffineGrid DeformConv GridSample NonMaxSuppression RoiAlign"
+        "AffineGrid DeformConv GridSample MaxRoiPool NonMaxSuppression RoiAlign"
     ),
     "functions that no operation computes (erf, inverse trigonometry, determinant)": (
         "Acos Asin Atan Det Erf Gelu"

@@ -1,9 +1,10 @@
 """Which of a file's tensors are learned, and the names they get in a Module.
 
-ONNX does not say what is a weight. An initializer counts as one if it is floating point and an
-operator takes it at a place where networks have weights, be it through operators that only
-rearrange (Transpose, Reshape, Split, ...). The running averages of batch normalization, and other
-floating-point tensors, are buffers; integers (shapes, axes) are constants.
+ONNX does not say what is a weight; files of minidl do, in the tensors' doc_string. In others an
+initializer counts as one if it is floating point and an operator takes it at a place where networks
+have weights, be it through operators that only rearrange (Transpose, Reshape, Split, ...). The
+running averages of batch normalization, and other floating-point tensors, are buffers; integers
+(shapes, axes) are constants.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import numpy as np
 
 from minidl.io.onnx.node import Node
 from minidl.nn.module import Module
+
+PARAMETER = "parameter"
+"""The doc_string of tensors that minidl's own export knows to be learned."""
 
 WEIGHTS = {
     "Add": (0, 1), "BatchNormalization": (1, 2), "Conv": (1, 2), "ConvTranspose": (1, 2),

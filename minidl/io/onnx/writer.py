@@ -27,6 +27,7 @@ class Writer:
         self.stored = stored
         self.nodes: list[Any] = []
         self.initializers: dict[str, np.ndarray] = {}
+        self.parameters: set[str] = set()  # names of those that are learned
         self.results: dict[tuple[Function, int], str] = {}
         self.taken = {*names.values(), *stored.values()}
         self.scope = ""  # dotted path of the module whose operation is being converted
