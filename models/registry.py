@@ -60,7 +60,7 @@ def vgg(configuration: str, summary: str, parameters: int, macs: int, **defaults
 
 
 def resnet(depth: int, parameters: int, macs: int) -> Entry:
-    summary = f"ResNet-{depth}, He et al. 2016; strides in the 3x3, as torchvision's"
+    summary = f"ResNet-{depth}, He et al. 2016"
     return Entry(ResNet, 224, summary, "fc", parameters, macs, fixed={"depth": depth})
 
 
@@ -115,11 +115,13 @@ MODELS = {
         GoogLeNetTorchvision, "GoogLeNet with batch norm, for torchvision's weights",
         13_004_888, 1_498_376_192,
     ),
-    "vgg11": vgg("A", "VGG, Simonyan and Zisserman 2015, A", 132_863_336, 7_609_090_048),
-    "vgg13": vgg("B", "VGG, configuration B", 133_047_848, 11_308_466_176),
-    "vgg16": vgg("D", "VGG, configuration D", 138_357_544, 15_470_264_320),
-    "vgg16c": vgg("C", "VGG, configuration C: D with 1x1 kernels", 133_638_952, 11_770_888_192),
-    "vgg19": vgg("E", "VGG, configuration E", 143_667_240, 19_632_062_464),
+    "vgg11": vgg(
+        "A", "VGG-11, Simonyan and Zisserman 2015, configuration A", 132_863_336, 7_609_090_048
+    ),
+    "vgg13": vgg("B", "VGG-13, configuration B", 133_047_848, 11_308_466_176),
+    "vgg16": vgg("D", "VGG-16, configuration D", 138_357_544, 15_470_264_320),
+    "vgg16c": vgg("C", "VGG-16, configuration C: with 1x1 kernels", 133_638_952, 11_770_888_192),
+    "vgg19": vgg("E", "VGG-19, configuration E", 143_667_240, 19_632_062_464),
     "vgg11_bn": vgg(
         "A", "VGG-11 with batch norm", 132_868_840, 7_609_090_048, batch_norm=True
     ),
@@ -143,7 +145,7 @@ MODELS = {
     "resnet56_cifar": resnet_cifar(56, 853_018, 125_485_696),
     "resnet110_cifar": resnet_cifar(110, 1_727_962, 252_887_680),
     "plain20_cifar": Entry(
-        ResNetCifar, 32, "the plain net of 20 layers, ResNet-20 without its shortcuts",
+        ResNetCifar, 32, "ResNet-20 without its shortcuts, a plain net",
         "fc", 269_722, 40_551_040, fixed={"depth": 20}, defaults={"shortcut": None},
     ),
     "preact_resnet20_cifar": preact(PreactResNetCifar, 20, 269_722, 40_551_040),

@@ -87,6 +87,19 @@ def test_lenet_1998():
             assert np.abs(layer.weight.detach().numpy()).max() <= 0.6
 
 
+def test_connection_table():
+    """Table I of the paper: 3 neighbours, 4 neighbours, 4 in two pairs, and all, as rings of 6."""
+    seen = [{0, 1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4, 5}, {4, 5, 0}, {5, 0, 1}]
+    seen += [{0, 1, 2, 3}, {1, 2, 3, 4}, {2, 3, 4, 5}, {3, 4, 5, 0}, {4, 5, 0, 1}, {5, 0, 1, 2}]
+    seen += [{0, 1, 3, 4}, {1, 2, 4, 5}, {0, 2, 3, 5}, {0, 1, 2, 3, 4, 5}]
+    net = models.lenet5_1998()
+    for i in range(6):
+        x = minidl.zeros(1, 6, 14, 14)
+        x.data[0, i] = np.random.default_rng(i).standard_normal((14, 14))
+        change = (net.c3(x) - net.c3(minidl.zeros(1, 6, 14, 14))).detach().numpy()[0]
+        assert [j for j in range(16) if change[j].any()] == [j for j in range(16) if i in seen[j]]
+
+
 def test_codes():
     """840 fixed numbers of +1 and -1; digits are far apart, and so are codes drawn for others."""
     codes = models.lenet5_1998().output.codes
