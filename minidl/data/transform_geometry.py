@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl.data.transform import Transform, check_bytes, check_probability, need_rng
 from minidl.errors import ArgumentError, ShapeError, nearest
-from minidl.shapes import pair
+from minidl.shapes import check_size, pair
 
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 
@@ -215,6 +215,7 @@ def resample(image: np.ndarray, size: tuple, filter: str, window: tuple | None =
         image = image[top : top + h, left : left + w]
     if image.shape[:2] == size:
         return image
+    check_size("Resize", (*size, image.shape[2]), image.dtype, {"image": image})
     grey = image.shape[2] == 1
     picture = Image.fromarray(np.ascontiguousarray(image[:, :, 0] if grey else image))
     scaled = np.asarray(picture.resize(size[::-1], Image.Resampling[filter.upper()]))
@@ -233,7 +234,9 @@ def pad_with(image: np.ndarray, rows: tuple, columns: tuple, fill: int) -> np.nd
     if above == below == left == right == 0:
         return image
     H, W, C = image.shape
-    padded = np.full((above + H + below, left + W + right, C), fill, np.uint8)
+    shape = above + H + below, left + W + right, C
+    check_size("Pad", shape, image.dtype, {"image": image})
+    padded = np.full(shape, fill, np.uint8)
     padded[above : above + H, left : left + W] = image  # np.pad is ten times slower
     return padded
 
