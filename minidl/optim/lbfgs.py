@@ -182,7 +182,7 @@ class LBFGS(Optimizer):
         for p in self.param_groups[0]["params"]:
             xp = array_module(p.data)
             known = p.grad is not None and p.requires_grad
-            parts.append(p.grad.data.ravel() if known else xp.zeros(p.data.size, p.data.dtype))
+            parts.append(self.gradient(p).ravel() if known else xp.zeros(p.data.size, p.data.dtype))
         g = xp.concatenate(parts)
         memory, size = self.memory(), largest(g)
         if memory["scale"] is None and 0 < size < math.inf:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import minidl
 from minidl import Tensor, optim
+from minidl.errors import ShapeError
 from minidl.optim.line_search import Point, strong_wolfe
 
 WOLFE = "strong_wolfe"
@@ -189,3 +191,11 @@ def test_strong_wolfe_survives_infinite_losses():
     for first_step in (2.0, 10.0):
         point, _ = strong_wolfe(evaluate, evaluate(0.0), first_step, 30)
         assert 0 < point.t <= 1 and point.f < 0.64
+
+
+def test_a_gradient_assigned_by_hand_has_the_shape_of_its_parameter():
+    p, other = (minidl.ones(2, requires_grad=True) for _ in range(2))
+    p.grad, other.grad = minidl.ones(3), minidl.ones(1)  # together as many as there should be
+    with pytest.raises(ShapeError, match="LBFGS: p.grad is a Tensor of p's shape"):
+        optim.LBFGS([p, other]).step(lambda: (p * other).sum())
+    assert p.tolist() == other.tolist() == [1, 1]
