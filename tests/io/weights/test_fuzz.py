@@ -113,5 +113,13 @@ def test_some_damage_to_hdf5(name, contents, tmp_path):
 @pytest.mark.parametrize("name", KERAS)
 def test_much_damage_to_hdf5(name, contents, tmp_path):
     rng = random.Random(2)
-    for _ in range(120):
+    for _ in range(50):
         check(damaged_hdf5(contents[name], rng), place(name, tmp_path))
+
+
+@pytest.mark.slow
+def test_a_file_that_keeps_the_hdf5_library_busy(contents, tmp_path):
+    """One byte in the heap with the names of the layers, and HDF5 1.14 does not come to an end."""
+    data = bytearray(contents["keras 2"])
+    data[data.index(b"GCOL") + 136] = 0x65
+    assert check(bytes(data), tmp_path / "weights.h5")

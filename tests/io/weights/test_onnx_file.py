@@ -1,6 +1,7 @@
 """ONNX initializers, and data files beside a model."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -79,6 +80,17 @@ def test_sparse_tensors_are_refused(read):
     )  # fmt: skip
     with pytest.raises(CheckpointError, match="sparse"):
         read(onnx_model(sparse=[sparse], tensors=[numpy_helper.from_array(BIAS, "w")]))
+
+
+@pytest.mark.parametrize("name, count", [("bvlc_alexnet", 17), ("squeezenet", 52)])
+def test_models_of_the_onnx_package(name, count):
+    """Real graphs of 2017; Gemm with transB, so that nothing is turned round."""
+    path = Path(onnx.__file__).parent / f"backend/test/data/light/light_{name}.onnx"
+    tensors = read_weights(path).tensors
+    graph = onnx.load(path).graph
+    assert len(tensors) >= count
+    for tensor in graph.initializer:
+        np.testing.assert_array_equal(tensors[tensor.name], numpy_helper.to_array(tensor))
 
 
 # --- data beside the model --------------------------------------------------------------------
