@@ -124,7 +124,7 @@ def describe(meta: dict[str, Any]) -> dict[str, Any]:
     if isinstance(average, np.ndarray) and average.size and average.dtype.kind in "fiu":
         # (H, W, 3), (1, 1, 3), or a row or column of three
         channels = average if average.ndim == 3 else average.reshape(1, 1, -1)
-        if channels.shape[2] in (1, 3):
+        if channels.shape[2] in (1, 3) and np.isfinite(channels).all():
             found["mean"] = [float(m) for m in channels.mean(axis=(0, 1), dtype=np.float64)]
     size = normalization.get("imageSize")
     if isinstance(size, np.ndarray) and size.dtype.kind in "fiu" and np.isfinite(size).all():
