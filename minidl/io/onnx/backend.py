@@ -40,7 +40,7 @@ class MinidlRep(BackendRep):
         with no_grad():
             outputs = self.module(*given)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        return tuple(y.numpy() for y in outputs)
+        return tuple(y.detach().numpy() for y in outputs)
 
 
 def as_array(x: Any) -> np.ndarray:

@@ -74,7 +74,7 @@ class OnnxModule(Module):
 
     def __init__(self, graph: Graph):
         super().__init__()
-        self.graph = graph
+        self.graph, self.last_uses = graph, last_uses(graph)
         self.constants: dict[str, Tensor] = {}  # integers: shapes, axes, indices
         self.places: dict[str, tuple[Module, str]] = {}  # name in the file -> where it is here
         weights = graph.parameters or learned(graph.nodes, graph.initializers)
@@ -89,7 +89,6 @@ class OnnxModule(Module):
                 owner.register_buffer(attribute, Tensor(array))
             self.places[name] = owner, attribute
         graph.initializers = {}
-        self.last_uses = last_uses(graph)
         self.eval()
 
     def forward(self, *inputs: Tensor) -> Any:

@@ -46,6 +46,11 @@ OPERATORS = {
 }
 """Reason -> operators, in words separated by spaces."""
 
+ELEMENT_TYPES = (
+    "element types that arrays here do not have: bfloat16, floats of 8 and 4 bits, integers of 4"
+    " and 2 bits, text"
+)
+
 REASONS = {name: reason for reason, names in OPERATORS.items() for name in names.split()}
 
 
@@ -73,7 +78,7 @@ def out_of_scope(model: Any) -> str | None:
             return REASONS["SequenceAt"]
     for number in element_types(model.graph):
         if number not in DTYPES:
-            return "element types that arrays here do not have (bfloat16, 8 bits and less, text)"
+            return ELEMENT_TYPES
     return next(filter(None, map(feature_out_of_scope, model.graph.node)), None)
 
 

@@ -154,7 +154,7 @@ def test_weights_behind_rearranging_operators_are_learned(tmp_path):
 
 
 def test_names_become_attributes(tmp_path):
-    names = ["gpu_0/conv w", "a", "a.b", "forward", "training", "graph", "1.2", "x/y", "x_y"]
+    names = ["gpu_0/conv w", "a", "a.b", "forward", "training", "last_uses", "1.2", "x/y", "x_y"]
     nodes, last = [], "x"
     for i, name in enumerate(names):
         nodes.append(helper.make_node("Add", [last, name], [f"s{i}"]))
@@ -162,7 +162,7 @@ def test_names_become_attributes(tmp_path):
     weights = [tensor(name, np.full(2, i, np.float32)) for i, name in enumerate(names)]
     net = load(make_model(nodes, [info("x", [2])], [info(last, [2])], weights), tmp_path)
     assert [name for name, _ in net.named_parameters()] == [
-        "gpu_0_conv_w", "a", "forward_", "training_", "graph_", "x_y", "x_y_", "a_.b", "1.2",
+        "gpu_0_conv_w", "a", "forward_", "training_", "last_uses_", "x_y", "x_y_", "a_.b", "1.2",
     ]  # fmt: skip
     assert net(minidl.zeros(2)).tolist() == [36, 36]
 

@@ -18,9 +18,10 @@ SMALL = {
     "preact_resnet20_cifar": {},
 }  # fmt: skip
 LARGE = {
-    "alexnet": {"size": 227}, "alexnet_one_tower": {"size": 67}, "googlenet_naive": {"pixels": 40},
-    "googlenet_torchvision": {"pixels": 40}, "vgg16": {"size": 128}, "vgg19": {"size": 32},
-    "resnet50": {"pixels": 64}, "resnet56_cifar": {}, "preact_resnet164_cifar": {},
+    "alexnet": {"size": 227}, "alexnet_one_tower": {"size": 67, "width": 0.25},
+    "googlenet_naive": {"pixels": 32}, "googlenet_torchvision": {"pixels": 40},
+    "vgg19": {"size": 96, "width": 0.5}, "resnet50": {"pixels": 64}, "resnet56_cifar": {},
+    "preact_resnet164_cifar": {},
 }  # fmt: skip
 
 
