@@ -120,7 +120,8 @@ def last_layer(model: Module, entry: Any) -> list[str]:
     """Parameters of the last layer that has any: the output of lenet5_1998 has none."""
     names = [name for name, _ in model.named_parameters()]
     found = [name for name in names if name.startswith(f"{entry.head}.")]
-    return found or [name for name in names if name.startswith(names[-1].rpartition(".")[0])]
+    last = names[-1].rpartition(".")[0]
+    return found or [name for name in names if name.rpartition(".")[0] == last]
 
 
 def unused_heads(model: Module, entry: Any) -> set[str]:

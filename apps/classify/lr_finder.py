@@ -25,7 +25,7 @@ import models
 from apps.classify import run_folder
 from apps.classify.freezing import frozen_part, gives_scores_only
 from apps.classify.learning import make_loaders, make_loss, make_optimizer, sample
-from apps.classify.options import Settings
+from apps.classify.options import Settings, from_command_line
 from apps.classify.setup import make_ready, set_up
 from minidl.callbacks.metrics import to_json
 from minidl.data import Mixup
@@ -106,8 +106,6 @@ def find_lr(
     Raises:
         MinidlError: as of train.
     """
-    from apps.classify.options import from_command_line
-
     check_range(lowest, highest, steps)
     if given.get("model") is None:
         raise ArgumentError("lr-find", "say which network", {}, "minidl lr-find lenet")

@@ -17,7 +17,9 @@ from minidl.kernels import cpu_kernels
 
 # Options that do not change what a run computes: a resumed run may have other ones.
 FREE = ("data_dir", "workers")
-ORIGINAL = "lenet5_1998"  # the network that has a loss of its own
+# The network that has a loss of its own: squared distances in 84 dimensions, hundreds at first,
+# and so are its gradients. With the rates of the recipes it explodes.
+ORIGINAL, ORIGINAL_LR = "lenet5_1998", 1e-3
 
 
 @dataclass
@@ -127,6 +129,9 @@ def from_command_line(given: dict[str, Any]) -> Settings:
             "train", f"{optimizer} has no momentum", {"--momentum": given["momentum"]},
             f"leave it out, or --optimizer {' or '.join(MOMENTUM)}",
         )  # fmt: skip
+    lr = OPTIMIZERS[optimizer][0]
+    if optimizer == "sgd":
+        lr = ORIGINAL_LR if name == ORIGINAL else recipe.lr
     early = given.get("early_stopping")
     defaults = {
         "model": name,
@@ -144,7 +149,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         "workers": 1,
         "keep": "last" if early is None else "best",
         "loss": "map" if name == ORIGINAL else "cross-entropy",
-    } | by_mode(given, recipe.lr if optimizer == "sgd" else OPTIMIZERS[optimizer][0])
+    } | by_mode(given, lr)
     settings = Settings(**(defaults | given))
     check(settings, given)
     return settings

@@ -286,3 +286,38 @@ def test_size_and_arguments_of_the_network(colours, tmp_path):
         {"name": "CenterCrop", "size": [16, 16]},
     ]
     assert minidl("evaluate", tmp_path / "run").exit_code == 0
+
+
+def test_auxiliary_heads_help_again_after_unfreezing(colours, tmp_path):
+    library.manual_seed(1)
+    net = models.build("googlenet", num_classes=4, in_channels=3, width=0.1)
+    library.io.save_checkpoint(tmp_path / "start.safetensors", net)
+    start = {n: t.data for n, t in net.state_dict().items()}
+    run(tmp_path / "run", "googlenet", "--data", colours, "--size", 80, "--model-arg", "width=0.1",
+        "--mode", "frozen", "--weights", tmp_path / "start.safetensors", "--epochs", 2,
+        "--unfreeze-after", 1, "--batch-size", 16)  # fmt: skip
+    assert changed(start, weights_of(tmp_path / "run")) == set(start)
+    first, second = (entry["loss"] for entry in history_of(tmp_path / "run"))
+    assert second > first + 0.3 * np.log(4)  # the loss of the heads is in it again
+
+
+def test_accumulating_is_a_larger_batch(halves, tmp_path):
+    for name, options in (
+        ("a", ["--batch-size", 4, "--accumulate", 4]),
+        ("b", ["--batch-size", 16]),
+    ):
+        run(tmp_path / name, "lenet", "--data", halves, "--epochs", 2, *options)
+    a, b = weights_of(tmp_path / "a"), weights_of(tmp_path / "b")
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    for one, other in zip(history_of(tmp_path / "a"), history_of(tmp_path / "b"), strict=True):
+        assert one["step"] == other["step"] and one["lr"] == pytest.approx(other["lr"])
+
+
+def test_the_network_of_1998_learns_with_its_own_loss(tmp_path):
+    run(tmp_path / "run", "lenet5_1998", "--epochs", 3, "--batch-size", 16)
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["settings"]["loss"] == "map" and facts["test_accuracy"] > 0.8
+    again = run(tmp_path / "frozen", "lenet5_1998", "--mode", "frozen", "--weights",
+                tmp_path / "run", "--epochs", 1, "--loss", "cross-entropy")  # fmt: skip
+    assert "of which 10,164 learn" in again.output  # F6: the output has nothing to learn
