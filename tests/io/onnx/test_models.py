@@ -19,7 +19,7 @@ SMALL = {
 }  # fmt: skip
 LARGE = {
     "alexnet": {"size": 227}, "alexnet_one_tower": {"size": 67, "width": 0.25},
-    "googlenet_naive": {"pixels": 32}, "googlenet_torchvision": {"pixels": 40},
+    "googlenet_naive": {"pixels": 32, "width": 0.25}, "googlenet_torchvision": {"pixels": 40},
     "vgg19": {"size": 96, "width": 0.5}, "resnet50": {"pixels": 64}, "resnet56_cifar": {},
     "preact_resnet164_cifar": {},
 }  # fmt: skip

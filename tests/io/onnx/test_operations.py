@@ -51,9 +51,6 @@ GRADIENT_DIFFERS = {
     "embedding-padding": "ONNX has no padding_idx",
     "embedding-padding-from-the-end": "ONNX has no padding_idx",
     "var-more-correction-than-values": "0 / 0 in both, NaN here and inf there",
-    "normalize-zero-row": "a length at its bound: maximum shares the gradient",
-    "pairwise_distance-equal-no-eps": "a kink",
-    "cosine_similarity-zero-row": "a kink",
 }
 
 
