@@ -16,6 +16,7 @@ import models
 from apps.classify import run_folder
 from apps.classify.data import Parts
 from apps.classify.options import Settings
+from apps.classify.pixel_range import to_unit_variance
 from minidl.data import transforms
 from minidl.errors import CheckpointError
 from minidl.nn import Module
@@ -120,6 +121,7 @@ def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[S
     if Path(source).is_dir():
         source = run_folder.find_checkpoint(str(source), "train")
     report = load_weights(start.model, source, fresh=settings.fresh)
+    to_unit_variance(start.model, report)
     found = report.as_json()
     start.weights = {"source": settings.weights, "initialised": found.pop("fresh"), **found}
     return start, report
