@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError
-from minidl.shapes import check_flag
+from minidl.shapes import check_flag, check_size
 
 
 def check_sizes(op: str, **sizes: Any) -> None:
@@ -30,3 +30,13 @@ def check_flags(op: str, **flags: Any) -> None:
     """
     for name, value in flags.items():
         check_flag(op, name, value)
+
+
+def new_weight(op: str, *shape: int) -> np.ndarray:
+    """Memory for a float32 parameter or buffer, whose values are still to be drawn.
+
+    Raises:
+        ShapeError: it would not fit into this machine.
+    """
+    check_size(op, shape, np.float32, {})
+    return np.empty(shape, np.float32)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from minidl.errors import ArgumentError
 from minidl.nn import init
-from minidl.nn.checks import check_flags
+from minidl.nn.checks import check_flags, new_weight
 from minidl.nn.module import Module, Parameter
 from minidl.ops.conv2d import conv2d
 from minidl.ops.conv_transpose2d import conv_transpose2d
@@ -53,9 +51,9 @@ class Conv2d(Module):
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = (R, S), stride, padding
         self.dilation, self.groups = dilation, groups
-        memory = np.empty((R, S, in_channels // groups, out_channels), np.float32)
+        memory = new_weight("Conv2d", R, S, in_channels // groups, out_channels)
         self.weight = Parameter(memory.transpose(3, 2, 0, 1))
-        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        self.bias = Parameter(new_weight("Conv2d", out_channels)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -108,9 +106,9 @@ class ConvTranspose2d(Module):
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = (R, S), stride, padding
         self.output_padding, self.groups, self.dilation = output_padding, groups, dilation
-        memory = np.empty((R, S, out_channels // groups, in_channels), np.float32)
+        memory = new_weight("ConvTranspose2d", R, S, out_channels // groups, in_channels)
         self.weight = Parameter(memory.transpose(3, 2, 0, 1))
-        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        self.bias = Parameter(new_weight("ConvTranspose2d", out_channels)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

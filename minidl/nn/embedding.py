@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minidl.nn import init
-from minidl.nn.checks import check_sizes
+from minidl.nn.checks import check_sizes, new_weight
 from minidl.nn.module import Module, Parameter
 from minidl.ops.embedding import check_padding_idx, embedding
 from minidl.tensor import Tensor
@@ -33,7 +31,7 @@ class Embedding(Module):
         check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = check_padding_idx("Embedding", padding_idx, num_embeddings)
-        self.weight = Parameter(np.empty((num_embeddings, embedding_dim), np.float32))
+        self.weight = Parameter(new_weight("Embedding", num_embeddings, embedding_dim))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from minidl.nn import init
-from minidl.nn.checks import check_flags, check_sizes
+from minidl.nn.checks import check_flags, check_sizes, new_weight
 from minidl.nn.module import Module, Parameter
 from minidl.ops.linear import linear
 from minidl.ops.shape import flatten
@@ -36,8 +34,8 @@ class Linear(Module):
         check_sizes("Linear", in_features=in_features, out_features=out_features)
         check_flags("Linear", bias=bias)
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(np.empty((out_features, in_features), np.float32))
-        self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
+        self.weight = Parameter(new_weight("Linear", out_features, in_features))
+        self.bias = Parameter(new_weight("Linear", out_features)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.nn import init
-from minidl.nn.checks import check_flags, check_sizes
+from minidl.nn.checks import check_flags, check_sizes, new_weight
 from minidl.nn.dropout import check_probability
 from minidl.nn.module import Module, Parameter
 from minidl.ops.dropout import dropout
@@ -87,7 +85,7 @@ class LSTM(Module):
         if self.bias:
             shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
         for name, shape in shapes.items():
-            self.register_parameter(f"{name}_{suffix}", Parameter(np.empty(shape, np.float32)))
+            self.register_parameter(f"{name}_{suffix}", Parameter(new_weight("LSTM", *shape)))
 
     def reset_parameters(self) -> None:
         """Draw all weights and biases afresh."""
@@ -192,10 +190,10 @@ class LSTMCell(Module):
         check_flags("LSTMCell", bias=bias)
         self.input_size, self.hidden_size = input_size, hidden_size
         rows = 4 * hidden_size
-        self.weight_ih = Parameter(np.empty((rows, input_size), np.float32))
-        self.weight_hh = Parameter(np.empty((rows, hidden_size), np.float32))
-        self.bias_ih = Parameter(np.empty(rows, np.float32)) if bias else None
-        self.bias_hh = Parameter(np.empty(rows, np.float32)) if bias else None
+        self.weight_ih = Parameter(new_weight("LSTMCell", rows, input_size))
+        self.weight_hh = Parameter(new_weight("LSTMCell", rows, hidden_size))
+        self.bias_ih = Parameter(new_weight("LSTMCell", rows)) if bias else None
+        self.bias_hh = Parameter(new_weight("LSTMCell", rows)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError, ShapeError
-from minidl.nn.checks import check_flags, check_sizes
+from minidl.nn.checks import check_flags, check_sizes, new_weight
 from minidl.nn.module import Module, Parameter
 from minidl.ops.batch_norm import batch_norm
 from minidl.ops.instance_norm import instance_norm
@@ -37,15 +37,16 @@ class Normalization(Module):
         track_running_stats: bool = True,
     ):
         super().__init__()
-        check_settings(type(self).__name__, num_features, eps, momentum)
-        check_flags(type(self).__name__, affine=affine, track_running_stats=track_running_stats)
+        op = type(self).__name__
+        check_settings(op, num_features, eps, momentum)
+        check_flags(op, affine=affine, track_running_stats=track_running_stats)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         for name in ("weight", "bias"):
-            empty = Parameter(np.empty(num_features, np.float32)) if affine else None
+            empty = Parameter(new_weight(op, num_features)) if affine else None
             self.register_parameter(name, empty)
         for name in ("running_mean", "running_var"):
-            empty = Tensor(np.empty(num_features, np.float32)) if track_running_stats else None
+            empty = Tensor(new_weight(op, num_features)) if track_running_stats else None
             self.register_buffer(name, empty)
         counter = Tensor(np.zeros((), np.int64)) if track_running_stats else None
         self.register_buffer("num_batches_tracked", counter)

@@ -5,7 +5,7 @@ import pytest
 
 import minidl
 from minidl import nn
-from minidl.errors import ArgumentError
+from minidl.errors import ArgumentError, ShapeError
 from minidl.nn import functional
 
 x, t = minidl.randn(4, 3), minidl.randn(4, 3)
@@ -116,3 +116,21 @@ def test_flatten_dims():
 
 def test_identity_passes_on():
     assert nn.Identity()(x) is x
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: nn.Linear(n, n),
+        lambda n: nn.Linear(1, n * n),
+        lambda n: nn.Conv2d(n, n, 3),
+        lambda n: nn.ConvTranspose2d(n, n, 3),
+        lambda n: nn.Embedding(n, n),
+        lambda n: nn.LSTM(n, n),
+        lambda n: nn.LSTMCell(n, n),
+        lambda n: nn.BatchNorm1d(n * n),
+    ],
+)
+def test_a_layer_larger_than_memory_is_refused(make):
+    with pytest.raises(ShapeError, match="memory"):
+        make(10**9)
