@@ -133,6 +133,7 @@ def similar(path: Path) -> str:
 
     places = [folder for folder in (path.parent, Path("runs")) if folder.is_dir()]
     runs = {str(child) for place in places for child in place.iterdir() if (child / RUN).exists()}
+    runs.discard(str(path))
     close = get_close_matches(str(path), runs, n=1)
     if close:
         return f"did you mean {close[0]}?"
