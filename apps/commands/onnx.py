@@ -83,17 +83,22 @@ def info(
 def write_onnx(
     run: str, output: str, size: int | None, opset: int, dynamic_batch: bool
 ) -> dict[str, Any]:
-    """Write the file, compare it with the network, and say what was done."""
-    from minidl.io.onnx import load, save
+    """Compare the file with the network before it replaces an older one; say what was done."""
+    from minidl.io.atomic import as_path, write_atomically
+    from minidl.io.onnx.export import serialized, to_proto
 
+    path = as_path("export", "output", output)
     model, shape, metadata = find_network(run, size)
-    save(model, output, shape, opset=opset, dynamic_batch=dynamic_batch, metadata=metadata)
+    proto = to_proto(model, shape, opset=opset, dynamic_batch=dynamic_batch, metadata=metadata)
+    data = serialized(proto)
+    difference = compare(model, data, shape)
+    write_atomically(path, data, "export")
     return {
         "file": output,
         "input_shape": ["batch" if dynamic_batch else 1, *shape[1:]],
         "opset": opset,
-        "nodes": len(load(output).graph.nodes),
-        "difference": compare(model, output, shape),
+        "nodes": len(proto.graph.node),
+        "difference": difference,
         "metadata": metadata,
     }
 
@@ -126,7 +131,7 @@ def find_network(run: str, size: int | None) -> tuple[Any, tuple[int, ...], dict
     return trained.model, (1, trained.model.in_channels, side, side), metadata
 
 
-def compare(model: Any, path: str, shape: tuple[int, ...]) -> float | None:
+def compare(model: Any, data: bytes, shape: tuple[int, ...]) -> float | None:
     """The largest difference of the file in ONNX Runtime from the network; None without it.
 
     Raises:
@@ -144,16 +149,15 @@ def compare(model: Any, path: str, shape: tuple[int, ...]) -> float | None:
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     found = session.run(None, {session.get_inputs()[0].name: x})[0]
     with minidl.no_grad():
         wanted = model.eval()(minidl.tensor(x)).numpy()
     difference = float(np.abs(found - wanted).max())
     if not difference <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
-        Path(path).unlink(missing_ok=True)  # nobody should use it
         raise CheckpointError(
             "export", "ONNX Runtime gives other scores for the file than the network",
-            {"file": path, "largest difference": difference},
+            {"largest difference": difference}, "nothing was written",
         )  # fmt: skip
     return difference
 

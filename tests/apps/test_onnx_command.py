@@ -65,6 +65,20 @@ def test_export_of_a_fresh_network_by_name(tmp_path):
     assert graph.inputs[0].shape == (1, 3, 40, 40) and graph.opset == 17
 
 
+def test_a_file_that_computes_something_else_replaces_no_older_one(tmp_path, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    path = tmp_path / "net.onnx"
+    assert minidl("onnx", "export", "lenet", path).exit_code == 0
+    before = path.read_bytes()
+    run = onnxruntime.InferenceSession.run
+    monkeypatch.setattr(
+        onnxruntime.InferenceSession, "run", lambda *args: [y + 1 for y in run(*args)]
+    )
+    result = minidl("onnx", "export", "lenet", path)
+    assert result.exit_code == 2 and "ONNX Runtime gives other scores" in result.output
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(
     "arguments, says",
     [
