@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from minidl import ops
 from minidl.device import array_module
 from minidl.io.onnx.node import Node
+from minidl.io.onnx.operators.precision import in_float32
 from minidl.tensor import Tensor
 
 
@@ -60,15 +62,11 @@ def pow_(node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 def mod(node: Node, a: Tensor, b: Tensor) -> Tensor:
     """With fmod the sign of a, else the sign of b."""
-    if node.get("fmod", 0):
-        return (
-            a - b * toward_zero(a / b) if a.dtype.kind == "f" else Tensor(np.fmod(a.data, b.data))
-        )
-    return ops.remainder(a, b)
-
-
-def toward_zero(x: Tensor) -> Tensor:
-    return ops.sign(x) * ops.floor(ops.abs(x))
+    if not node.get("fmod", 0):
+        return ops.remainder(a, b)
+    if a.dtype.kind != "f":
+        return Tensor(np.fmod(a.data, b.data))
+    return ops.sign(a) * ops.remainder(ops.abs(a), ops.abs(b))  # exact, unlike a - b trunc(a / b)
 
 
 def mean(node: Node, *xs: Tensor) -> Tensor:
@@ -182,13 +180,18 @@ def softsign(node: Node, x: Tensor) -> Tensor:
 
 
 def thresholded_relu(node: Node, x: Tensor) -> Tensor:
-    return ops.where(x > node.get("alpha", 1.0), x, x * 0)
+    return ops.where(x > node.get("alpha", 1.0), x, zero_like(x))
 
 
 def shrink(node: Node, x: Tensor) -> Tensor:
     lambd, bias = node.get("lambd", 0.5), node.get("bias", 0.0)
-    inner = ops.where(x > lambd, x - bias, x * 0)
+    inner = ops.where(x > lambd, x - bias, zero_like(x))
     return ops.where(x < -lambd, x + bias, inner).to(x.dtype)
+
+
+def zero_like(x: Tensor) -> Tensor:
+    """A zero of x's type; x * 0 would be NaN where x is infinite."""
+    return Tensor(np.zeros((), x.dtype))
 
 
 def softplus(node: Node, x: Tensor) -> Tensor:
@@ -204,15 +207,28 @@ def sinh(node: Node, x: Tensor) -> Tensor:
     return (ops.expm1(x) - ops.expm1(-x)) / 2
 
 
+LARGE = 1e8
+"""From here on x^2 + 1 is x^2 in float64, too, and x^2 may be more than a float32 holds."""
+
+
 def asinh(node: Node, x: Tensor) -> Tensor:
     """log(|x| + sqrt(x^2 + 1)) with x's sign, and log1p for what is small."""
     size = ops.abs(x)
-    more = x * x / (1 + ops.sqrt(x * x + 1))  # sqrt(x^2 + 1) - 1 without cancellation
-    return ops.sign(x) * ops.log1p(size + more)
+    low = ops.minimum(size, LARGE)
+    more = low * low / (1 + ops.sqrt(low * low + 1))  # sqrt(x^2 + 1) - 1 without cancellation
+    return ops.sign(x) * ops.where(size < LARGE, ops.log1p(low + more), log_of_double(size))
 
 
 def acosh(node: Node, x: Tensor) -> Tensor:
-    return ops.log(x + ops.sqrt(x * x - 1))
+    """log(x + sqrt(x^2 - 1)); NaN below 1."""
+    low = ops.minimum(x, LARGE)
+    root = ops.sqrt(low - 1) * ops.sqrt(low + 1)
+    return ops.where(x < LARGE, ops.log(low + root), log_of_double(x))
+
+
+def log_of_double(x: Tensor) -> Tensor:
+    """log(2 x), where x >= LARGE; of smaller ones something finite."""
+    return ops.log(ops.maximum(x, LARGE)) + math.log(2)
 
 
 def atanh(node: Node, x: Tensor) -> Tensor:
@@ -236,7 +252,7 @@ def dropout(node: Node, x: Tensor, ratio: Tensor | None = None, mode: Tensor | N
 
 
 OPERATORS = {
-    "Acosh": acosh, "Asinh": asinh, "Atanh": atanh,
+    "Acosh": in_float32(acosh), "Asinh": in_float32(asinh), "Atanh": atanh,
     "Abs": unary(ops.abs), "Add": binary(ops.add), "And": logical(ops.logical_and),
     "BitCast": bit_cast, "BitShift": bit_shift, "BitwiseAnd": binary(ops.bitwise_and),
     "BitwiseNot": unary(ops.bitwise_not), "BitwiseOr": binary(ops.bitwise_or),

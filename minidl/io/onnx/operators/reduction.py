@@ -73,6 +73,11 @@ def log_sum(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
         return ops.log(ops.sum(x, dims, keepdim))
 
 
+def mean(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+    """The mean; of integers, rounded by the caller."""
+    return ops.mean(x if x.dtype.kind == "f" else x.to("float64"), dims, keepdim)
+
+
 def norm(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
     """The 2-norm, whose gradient at 0 is 0; of integers, rounded by the caller."""
     return ops.norm(x if x.dtype.kind == "f" else x.to("float64"), 2, dims, keepdim)
@@ -148,7 +153,7 @@ OPERATORS = {
     "ReduceL1": reduction(lambda x, dims, keep: ops.sum(ops.abs(x), dims, keep)),
     "ReduceL2": reduction(norm),
     "ReduceLogSum": reduction(log_sum), "ReduceLogSumExp": reduction(log_sum_exp),
-    "ReduceMax": reduction(extreme(ops.amax, -math.inf)), "ReduceMean": reduction(ops.mean),
+    "ReduceMax": reduction(extreme(ops.amax, -math.inf)), "ReduceMean": reduction(mean),
     "ReduceMin": reduction(extreme(ops.amin, math.inf)), "ReduceProd": reduction(prod),
     "ReduceSum": reduction(ops.sum),
     "ReduceSumSquare": reduction(lambda x, dims, keep: ops.sum(x * x, dims, keep)),

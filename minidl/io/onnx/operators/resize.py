@@ -104,8 +104,8 @@ def source_positions(transform: str, n: int, m: int, scale: float, span: tuple) 
     if transform == "tf_crop_and_resize":
         first, last = (edge * (n - 1) for edge in span)
         return first + ((last - first) / 2 if length == 1 else i * (last - first) / (length - 1))
-    if transform == "pytorch_half_pixel" and length == 1:
-        return i * 0 - 0.5
+    if transform == "pytorch_half_pixel" and m == 1:
+        return i * 0
     middle = 0.0
     if transform == "half_pixel_symmetric":  # a size that was rounded: share the rest
         middle = n / 2 * (1 - m / length)
