@@ -11,15 +11,20 @@ from typing import Any
 import models
 from apps.classify import parse
 from apps.classify.option_checks import check, choose
-from apps.classify.recipes import MOMENTUM, OPTIMIZERS, RECIPES, Recipe, recipe_for
+from apps.classify.recipes import (
+    HIGHEST_LR,
+    MOMENTUM,
+    OPTIMIZERS,
+    RECIPES,
+    Recipe,
+    recipe_for,
+)
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.kernels import cpu_kernels
 
 # Options that do not change what a run computes: a resumed run may have other ones.
 FREE = ("data_dir", "workers")
-# The network that has a loss of its own: squared distances in 84 dimensions, hundreds at first,
-# and so are its gradients. With the rates of the recipes it explodes.
-ORIGINAL, ORIGINAL_LR = "lenet5_1998", 1e-3
+ORIGINAL = "lenet5_1998"  # the network that has a loss of its own
 
 
 @dataclass
@@ -131,7 +136,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         )  # fmt: skip
     lr = OPTIMIZERS[optimizer][0]
     if optimizer == "sgd":
-        lr = ORIGINAL_LR if name == ORIGINAL else recipe.lr
+        lr = min(recipe.lr, HIGHEST_LR.get(name, recipe.lr))
     early = given.get("early_stopping")
     defaults = {
         "model": name,

@@ -74,7 +74,7 @@ def train(
     other                20          32  0.02
     above 64 pixels      30          32  0.01
 
-    lenet5_1998 has 0.001, whatever the data.
+    lenet5_1998 has 0.001 and lenet_caffe 0.01, whatever the data.
     """
     given = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}
     with answering_errors(debug):

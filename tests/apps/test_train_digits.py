@@ -18,6 +18,12 @@ def test_two_epochs_learn_something(tmp_path):
     assert figures["images_per_second"] > 0
 
 
+def test_the_network_of_caffe_stands_its_default_rate(tmp_path):
+    result = minidl("train", "lenet_caffe", "--epochs", 1, "--json", "--output", tmp_path / "run")
+    assert result.exit_code == 0, result.output  # with the rate of LeNet the loss becomes NaN
+    assert last_json(result.output)["test_accuracy"] > 0.5
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_default_run_reaches_its_accuracy(tmp_path, seed):
