@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import minidl
+import models
 from apps.classify.class_weights import class_weights
 from apps.classify.data import Data, open_parts, prepare
-from apps.classify.freezing import Plan, make_plan
+from apps.classify.freezing import Plan, gives_scores_only, make_plan
 from apps.classify.options import Settings
 from apps.classify.start import Start, begin, resumed
 from apps.classify.warm_up import warm_up
@@ -70,9 +71,12 @@ def make_ready(settings: Settings, setup: Setup, epoch: int, say: Callable[[str]
         epoch: the first one that is to come, which decides what learns.
         say: called with lines for the user.
     """
-    setup.plan.apply(setup.model, epoch)
-    say(introduction(settings, setup.data, setup.model))
-    warm_up(setup.model, (setup.data.channels, settings.pixels, settings.pixels), say)
+    model, entry = setup.model, models.entry(settings.model)
+    setup.plan.apply(model, epoch)
+    say(introduction(settings, setup.data, model))
+    later = setup.plan.unfreeze_after is not None  # all that learns at any time
+    heads = later or not entry.aux_heads or not gives_scores_only(model, entry)
+    warm_up(model, (setup.data.channels, settings.pixels, settings.pixels), say, heads)
 
 
 def introduction(settings: Settings, data: Data, model: Module) -> str:

@@ -21,7 +21,9 @@ from minidl.tensor import Tensor
 PATIENCE = 1.0  # seconds after which the user wants to know what is going on
 
 
-def warm_up(model: Module, picture_shape: tuple, say: Callable[[str], None]) -> float:
+def warm_up(
+    model: Module, picture_shape: tuple, say: Callable[[str], None], heads: bool = True
+) -> float:
     """Take one step of a copy of the model, so that every kernel is compiled.
 
     Weights, buffers and random numbers are as before afterwards.
@@ -30,6 +32,8 @@ def warm_up(model: Module, picture_shape: tuple, say: Callable[[str], None]) -> 
         model: the network.
         picture_shape: (C, H, W) of the pictures.
         say: called with a line of text when this takes long, and when it is done.
+        heads: whether auxiliary heads, if it has any, answer in training; where they do not
+            learn they are left out, and smaller pictures will do.
 
     Returns:
         seconds that it took.
@@ -41,7 +45,9 @@ def warm_up(model: Module, picture_shape: tuple, say: Callable[[str], None]) -> 
     started = time.perf_counter()
     timer.start()
     try:
-        one_step(copy.deepcopy(model).train(), picture_shape)
+        copied = copy.deepcopy(model).train()
+        copied.training = heads  # of the network itself: it leaves out the heads
+        one_step(copied, picture_shape)
         with minidl.no_grad():
             copy.deepcopy(model).eval()(batch(picture_shape))
     finally:

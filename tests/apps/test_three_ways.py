@@ -301,6 +301,19 @@ def test_auxiliary_heads_help_again_after_unfreezing(colours, tmp_path):
     assert second > first + 0.3 * np.log(4)  # the loss of the heads is in it again
 
 
+def test_auxiliary_heads_that_do_not_learn_ask_for_no_larger_pictures(colours, tmp_path):
+    net = models.build("googlenet", num_classes=4, in_channels=3, width=0.1)
+    library.io.save_checkpoint(tmp_path / "start.safetensors", net)
+    arguments = ("googlenet", "--data", colours, "--size", 48, "--model-arg", "width=0.1",
+                 "--mode", "frozen", "--weights", tmp_path / "start.safetensors",
+                 "--epochs", 2)  # fmt: skip
+    run(tmp_path / "run", *arguments)
+    run(tmp_path / "uncached", *arguments, "--no-cache")
+    later = minidl("train", *arguments, "--unfreeze-after", 1, "--output", tmp_path / "later")
+    assert later.exit_code == 2 and "at least 79" in later.output  # at once, not after an epoch
+    assert "epoch 1" not in later.output and not (tmp_path / "later").exists()
+
+
 def test_accumulating_is_a_larger_batch(halves, tmp_path):
     for name, options in (
         ("a", ["--batch-size", 4, "--accumulate", 4]),
