@@ -27,6 +27,7 @@ def info(name, shape, kind=TensorProto.FLOAT):
 
 def make_model(nodes, inputs, outputs, weights=(), opset=17, **options):
     graph = helper.make_graph(nodes, "net", inputs, outputs, list(weights))
+    options.setdefault("ir_version", 8)  # for older ONNX Runtimes: onnx writes its newest
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], **options)
 
 
