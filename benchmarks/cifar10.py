@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from benchmarks.curves import Series, write_curves
 from benchmarks.results import RESULTS, table, write_section
-from benchmarks.training import Training, commands, parser, percent, provenances, run_all
+from benchmarks.training import (
+    Training,
+    commands,
+    parser,
+    percent,
+    provenances,
+    run_all,
+    this_command,
+)
 
 NETWORKS = ("resnet20_cifar", "plain20_cifar")
 PAPER = {"resnet20_cifar": "8.75 %", "plain20_cifar": "-"}  # He et al. 2016, table 6
@@ -40,13 +48,14 @@ def main() -> None:
         for run in finished
     ]
     write_curves(CURVES, "Validation accuracy, %", series, lambda value: f"{value:g}")
+    hidden = {} if options.data == "cifar10" else {options.data: "CIFAR10"}
     body = (
         "Accuracy on the 10,000 test pictures after the last epoch. The paper trains for 164 "
         f"epochs; these runs have {options.epochs}, with one cosine.\n\n"
         + table(["network", "seed", "test accuracy", "test error", "paper's", "minutes"], rows)
         + "\n\n![validation accuracy over epochs](curves/cifar10.svg)\n\n"
-        + commands(finished, {options.data: "CIFAR10"})
-        + f"\n\nAll by `python -m benchmarks.cifar10 --data CIFAR10 --epochs {options.epochs}`. "
+        + commands(finished, hidden)
+        + f"\n\nAll by `{this_command('cifar10', hidden)}`. "
         + provenances(finished)
     )
     write_section("cifar10", "ResNet-20 on CIFAR-10", body)

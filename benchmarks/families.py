@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from benchmarks.curves import Series, write_curves
 from benchmarks.results import RESULTS, table, write_section
-from benchmarks.training import Training, commands, parser, percent, provenances, run_all
+from benchmarks.training import (
+    Training,
+    commands,
+    parser,
+    percent,
+    provenances,
+    run_all,
+    this_command,
+)
 
 # What differs from network to network; pictures of 96 or 128 pixels fit two cores in an hour.
 NETWORKS = {
@@ -49,13 +57,14 @@ def main() -> None:
     ]
     write_curves(CURVES, "Validation accuracy, %", series, lambda value: f"{value:g}")
     columns = ["network", "pixels", "test accuracy", "training loss, first and last epoch", "min."]
+    hidden = {options.data: "FLOWERS17"}
     body = (
         f"From scratch, {options.epochs} epochs, one seed; chance is 5.9 %. The loss of GoogLeNet "
         "with heads has 0.3 of each head's in it.\n\n"
         + table(columns, rows)
         + "\n\n![validation accuracy over epochs](curves/families.svg)\n\n"
-        + commands(finished, {options.data: "FLOWERS17"})
-        + "\n\nAll by `python -m benchmarks.families --data FLOWERS17`. "
+        + commands(finished, hidden)
+        + f"\n\nAll by `{this_command('families', hidden)}`. "
         + provenances(finished)
     )
     write_section("families", "Four architectures on 17 flowers", body)

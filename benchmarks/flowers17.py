@@ -13,7 +13,15 @@ import statistics
 
 from benchmarks.curves import Series, write_curves
 from benchmarks.results import RESULTS, table, write_section
-from benchmarks.training import Training, commands, parser, percent, provenances, run_all
+from benchmarks.training import (
+    Training,
+    commands,
+    parser,
+    percent,
+    provenances,
+    run_all,
+    this_command,
+)
 
 WEIGHTS = "vgg16-hed"
 WAYS = {
@@ -57,14 +65,16 @@ def main() -> None:
         finished += done
     write_curves(CURVES, "Validation loss", series, lambda value: f"{value:g}")
     columns = ["way", "", "test accuracy, median", "each seed", "epochs", "minutes"]
+    hidden = {options.data: "FLOWERS17"}
     body = (
         "Pictures of 128 pixels; a fifth of them, chosen by the hash of their names, are for "
         f"testing. {WEIGHTS}: the convolutions of a VGG-16 that learned ImageNet and then to find "
-        "edges; its fc6 to fc8 are drawn afresh.\n\n"
+        "edges; its fc6 to fc8 are drawn afresh. From scratch and fine-tuned a run takes hours, so "
+        "that these have one seed.\n\n"
         + table(columns, rows)
         + "\n\n![validation loss over epochs](curves/flowers17.svg)\n\n"
-        + commands(finished, {options.data: "FLOWERS17"})
-        + "\n\nAll by `python -m benchmarks.flowers17 --data FLOWERS17`. "
+        + commands(finished, hidden)
+        + f"\n\nAll by `{this_command('flowers17', hidden)}`. "
         + provenances(finished)
     )
     write_section("flowers17", "VGG-16 on 17 flowers, three ways", body)

@@ -10,7 +10,15 @@ from __future__ import annotations
 import statistics
 
 from benchmarks.results import table, write_section
-from benchmarks.training import Training, commands, parser, percent, provenances, run_all
+from benchmarks.training import (
+    Training,
+    commands,
+    parser,
+    percent,
+    provenances,
+    run_all,
+    this_command,
+)
 
 MODELS = ("lenet", "lenet5_1998")
 
@@ -35,6 +43,7 @@ def main() -> None:
                 f"{statistics.median(run.figures['seconds'] for run in done):.0f}",
             ])  # fmt: skip
             finished += done
+    hidden = {options.data_dir: "FOLDER"}
     body = (
         "Accuracy on the 10,000 test pictures after the last epoch; seconds of training with "
         "evaluation, on a machine that others use too. LeCun et al. (1998, figure 9) report an "
@@ -42,8 +51,8 @@ def main() -> None:
         "training pictures; here they are shifted by up to one pixel.\n\n"
         + table(["network", "epochs", "median", f"seeds {options.seeds}", "seconds"], rows)
         + "\n\n"
-        + commands(finished, {options.data_dir: "FOLDER"})
-        + "\n\nAll by `python -m benchmarks.mnist --data-dir FOLDER`. "
+        + commands(finished, hidden)
+        + f"\n\nAll by `{this_command('mnist', hidden)}`. "
         + provenances(finished)
     )
     write_section("mnist", "LeNet-5 on MNIST", body)

@@ -50,7 +50,8 @@ def commit() -> str:
     """
     root = RESULTS.parent.parent
     head = run_git(root, "rev-parse", "--short=10", "HEAD")
-    changed = run_git(root, "status", "--porcelain", "--", ".", ":!benchmarks/RESULTS.md")
+    results = [":!benchmarks/RESULTS.md", ":!benchmarks/curves"]
+    changed = run_git(root, "status", "--porcelain", "--", ".", *results)
     return (head or "unknown") + ("+changes" if changed else "")
 
 

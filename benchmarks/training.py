@@ -2,7 +2,9 @@
 
 A run that was finished is not run again, one that was interrupted is resumed; so a benchmark of
 many hours can be stopped and started at any time, and a table can be written anew from what is
-there. Beside each finished run lies what it ran on: commit, machine, versions, date.
+there. A run of that name with other arguments is refused, so that no table shows a command beside
+the figures of another. Beside each finished run lies what it ran on: commit, machine, versions,
+date.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,14 +78,13 @@ def run(training: Training, runs: Path) -> Finished:
     """Start a run, go on with it, or find it finished.
 
     Raises:
-        SystemExit: it failed; the command said why.
+        SystemExit: it failed; the command said why. Or the folder is one of other arguments.
     """
     folder = runs / training.name
     if not (folder / PROVENANCE).exists():
-        if (folder / "checkpoint.safetensors").exists():
-            arguments = ["--resume", str(folder)]
-        else:
-            arguments = [*training.arguments, "--output", str(folder)]
+        begun = (folder / "checkpoint.safetensors").exists()
+        # The arguments again where it goes on: `minidl train` refuses others than it began with.
+        arguments = [*training.arguments, "--resume" if begun else "--output", str(folder)]
         print(f"{training.name}: minidl train {shlex.join(arguments)}", flush=True)
         done = subprocess.run([minidl_command(), "train", *arguments])
         if done.returncode:
@@ -91,9 +93,29 @@ def run(training: Training, runs: Path) -> Finished:
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     figures = json.loads((folder / "run.json").read_text())
     history = [json.loads(line) for line in lines]
+    check_arguments(training, figures["command"], folder)
     finished = Finished(training, figures, history, (folder / PROVENANCE).read_text().strip())
     print(f"{training.name}: test accuracy {100 * finished.accuracy:.2f} %", flush=True)
     return finished
+
+
+def check_arguments(training: Training, command: str, folder: Path) -> None:
+    """The command that finished a run is that of the training; where the data lie may differ.
+
+    Raises:
+        SystemExit
+    """
+    wanted, found = ["minidl", "train", *training.arguments], shlex.split(command)[:-2]
+    if found != ["minidl", "train"] and without_paths(found) != without_paths(wanted):
+        raise SystemExit(
+            f"{folder} has a run of other arguments:\n  {shlex.join(found)}\n"
+            f"wanted:\n  {shlex.join(wanted)}\nremove the folder, or choose another with --runs"
+        )
+
+
+def without_paths(words: list[str]) -> list[str]:
+    """A command without the values of --data and --data-dir."""
+    return [w for w, before in zip(words, ["", *words]) if before not in ("--data", "--data-dir")]
 
 
 def minidl_command() -> str:
@@ -108,13 +130,27 @@ def percent(value: float) -> str:
 
 def commands(finished: list[Finished], hidden: dict[str, str]) -> str:
     """The commands of the runs as a code block; `hidden` replaces paths by what they stand for."""
-    lines = []
-    for done in finished:
-        line = "minidl train " + shlex.join(done.training.arguments)
-        for path, name in hidden.items():
-            line = line.replace(path, name)
-        lines.append(line)
+    lines = ["minidl train " + joined(done.training.arguments, hidden) for done in finished]
     return "```sh\n" + "\n".join(lines) + "\n```"
+
+
+def this_command(name: str, hidden: dict[str, str]) -> str:
+    """The command of a benchmark as it was typed, without --runs, which decides nothing."""
+    words = [word for word in sys.argv[1:] if not word.startswith("--runs=")]
+    if "--runs" in words:
+        del words[words.index("--runs") : words.index("--runs") + 2]
+    return f"python -m benchmarks.{name} {joined(words, hidden)}".strip()
+
+
+def joined(words: Sequence[str], hidden: dict[str, str]) -> str:
+    """Words as a line for the shell; whole words that are paths stand for something."""
+    shown = []
+    for word in words:
+        option, equals, value = word.partition("=")
+        shown.append(
+            f"{option}{equals}{hidden[value]}" if value in hidden else hidden.get(word, word)
+        )
+    return shlex.join(shown)
 
 
 def provenances(finished: list[Finished]) -> str:

@@ -5,7 +5,16 @@ import xml.etree.ElementTree as xml
 import pytest
 
 from benchmarks.curves import Series, write_curves
-from benchmarks.training import Training, commands, percent, provenances, run, run_all
+from benchmarks.training import (
+    Training,
+    check_arguments,
+    commands,
+    percent,
+    provenances,
+    run,
+    run_all,
+    this_command,
+)
 
 TINY = ("lenet", "--data", "digits", "--epochs", "1", "--seed", "3")
 
@@ -22,18 +31,38 @@ def test_a_finished_run_is_found_and_an_interrupted_one_goes_on(tmp_path, capfd)
     assert "minidl train" not in capfd.readouterr().out
     (tmp_path / "tiny" / "provenance.txt").unlink()  # as if it had been stopped before its end
     run(training, tmp_path)
-    assert f"minidl train --resume {tmp_path / 'tiny'}" in capfd.readouterr().out
+    assert f"--seed 3 --resume {tmp_path / 'tiny'}" in capfd.readouterr().out
     assert provenances([first, again[0]]) == first.provenance
     with pytest.raises(SystemExit, match="exit code 2"):
         run(Training("wrong", ("lenet", "--epochs", "0")), tmp_path)
 
 
+def test_a_run_of_other_arguments_is_not_taken_for_this_one(tmp_path):
+    command = "minidl train lenet --data /a/digits --lr 0.1 --output runs/tiny"
+    check_arguments(Training("t", ("lenet", "--data", "/b", "--lr", "0.1")), command, tmp_path)
+    other = Training("t", ("lenet", "--data", "/a/digits", "--lr", "0.2"))
+    with pytest.raises(SystemExit, match="other arguments(.|\n)*--lr 0.1(.|\n)*--lr 0.2"):
+        check_arguments(other, command, tmp_path)
+
+
 def test_commands_hide_paths_and_quote():
     class Done:
-        training = Training("a", ("lenet", "--data", "/some/where x/data"))
+        training = Training(
+            "a", ("lenet", "--data", "data", "--lr", "0.1", "--lr-mult", "*.bias=2")
+        )
 
-    text = commands([Done], {"/some/where x/data": "DATA"})
-    assert text == "```sh\nminidl train lenet --data 'DATA'\n```"
+    text = commands([Done], {"data": "DATA", ".": "FOLDER"})  # whole words, not parts of others
+    assert text == "```sh\nminidl train lenet --data DATA --lr 0.1 --lr-mult '*.bias=2'\n```"
+
+
+def test_results_name_the_command_that_was_typed(monkeypatch):
+    words = ["--data=/a b/c", "--runs", "/tmp/x", "--epochs", "3"]
+    monkeypatch.setattr("sys.argv", ["benchmarks/families.py", *words])
+    found = this_command("families", {"/a b/c": "FLOWERS17"})
+    assert found == "python -m benchmarks.families --data=FLOWERS17 --epochs 3"
+
+
+def test_percent():
     assert percent(0.91234) == "91.23 %"
 
 
