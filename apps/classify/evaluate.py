@@ -73,6 +73,20 @@ def load_trained(run: str, op: str, best: bool | None = None) -> Trained:
     return build_trained(checkpoint, path, op)
 
 
+def kept_checkpoint(run: str, op: str) -> Path:
+    """The file of the network that a run kept and reported: of its best epoch, or the last step.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    path = find_checkpoint(run, op)
+    best = path.with_name(BEST)
+    if not best.exists():
+        return path
+    settings = minidl.io.load_checkpoint(path).meta.get("settings") or {}
+    return best if keeps_best(settings) else path
+
+
 def keeps_best(settings: dict[str, Any]) -> bool:
     """Whether a run reports the network of its best epoch; older runs do with early stopping."""
     if "keep" in settings:

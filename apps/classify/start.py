@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import models
-from apps.classify import run_folder
 from apps.classify.data import Parts
+from apps.classify.evaluate import kept_checkpoint
 from apps.classify.options import Settings
 from apps.classify.pixel_range import to_unit_variance
 from minidl.data import transforms
@@ -119,7 +119,7 @@ def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[S
     start = build(settings, num_classes, channels)
     source: str | Path = settings.weights
     if Path(source).is_dir():
-        source = run_folder.find_checkpoint(str(source), "train")
+        source = kept_checkpoint(str(source), "train")
     report = load_weights(start.model, source, fresh=settings.fresh)
     to_unit_variance(start.model, report)
     found = report.as_json()

@@ -1,6 +1,7 @@
 """From scratch, all weights of a file, some layers frozen: what learns, and from what it starts."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -262,6 +263,20 @@ def test_auxiliary_heads_learn_and_are_left_out_of_the_accuracy(colours, tmp_pat
     assert entry["loss"] == pytest.approx(1.6 * np.log(4), rel=0.25)
     run(tmp_path / "one", *arguments, "--model-arg", "aux_logits=false")
     assert not any(name.startswith("aux") for name in weights_of(tmp_path / "one"))
+
+
+def test_weights_of_a_run_are_those_that_it_kept(lenet, halves, tmp_path):
+    """Its other commands take the best epoch of such a run, too."""
+    run(tmp_path / "run", "lenet", "--data", halves, "--epochs", 1, "--keep", "best")
+    # As if an earlier epoch had been better, with the weights of another run.
+    shutil.copy(lenet / "best.safetensors", tmp_path / "run" / "best.safetensors")
+    best, last = weights_of(tmp_path / "run", "best"), weights_of(tmp_path / "run")
+    assert changed(best, last) == set(best)
+    arguments = ("lenet", "--data", halves, "--mode", "frozen", "--epochs", 1, "--weights")
+    run(tmp_path / "a", *arguments, tmp_path / "run")
+    assert same(best, weights_of(tmp_path / "a"), "features")
+    run(tmp_path / "b", *arguments, tmp_path / "run" / "checkpoint.safetensors")
+    assert same(last, weights_of(tmp_path / "b"), "features")
 
 
 # --- data ---------------------------------------------------------------------------------------
