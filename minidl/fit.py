@@ -46,7 +46,7 @@ def fit(
 
     accumulate=k takes a step after every k batches, with the gradient of all their examples
     together: that of one batch k times as large, which may not fit into memory. Only batch norm
-    sees the difference.
+    sees the difference, and a loss that weighs classes: each batch has its own mean.
 
     Training goes on after a loss of NaN, which soon makes all weights NaN, unless
     callbacks.StopOnNaN() is among the callbacks.
