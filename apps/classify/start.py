@@ -78,8 +78,9 @@ def begin(settings: Settings, parts: Parts, say: Callable[[str], None]) -> Start
         try:
             start, report = with_weights(settings, len(parts.classes), other)
         except CheckpointError:
-            # The hint names an argument of load_weights; here it is an option.
-            error.hint = re.sub(r"fresh=\['([^']*)'\]", r"--fresh \1", error.hint)
+            # The hint names arguments of load_weights; here they are options.
+            hint = re.sub(r"fresh=\['([^']*)'\]", r"--fresh \1", error.hint)
+            error.hint = hint.replace("by='order'", "minidl weights convert --by order")
             raise error from None
         kind = "colour" if other == 3 else "grey"
         say(f"the weights were learned from {kind} pictures, to which these are converted")

@@ -98,7 +98,8 @@ def test_options_of_frozen_layers(halves, lenet, tmp_path, monkeypatch, options,
 
 def test_weights_of_another_network(lenet, colours, tmp_path):
     given = ("resnet20_cifar", "--data", colours, "--mode", "finetune", "--weights", lenet)
-    refused(minidl("train", *given, "--output", tmp_path / "run"), "no tensor of the file")
+    result = minidl("train", *given, "--output", tmp_path / "run")
+    refused(result, "no tensor of the file", "minidl weights convert --by order")
 
 
 def test_weights_of_another_size_name_the_option(colours, tmp_path):
