@@ -6,6 +6,7 @@ import pytest
 from onnx import helper
 
 from minidl import Tensor
+from minidl.errors import MinidlError
 from minidl.io.onnx.graph import OnnxModule
 from minidl.io.onnx.load import read_graph
 
@@ -78,3 +79,35 @@ def test_pytorch_half_pixel_reads_the_first_of_an_axis_that_becomes_one(mode):
     y = run("Resize", [x, None, None, ints(1, 1, 1, 3)], mode=mode,
             coordinate_transformation_mode="pytorch_half_pixel")  # fmt: skip
     np.testing.assert_allclose(y, x[:, :, :1], rtol=1e-6)
+
+
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+
+HUGE = 1 << 40
+HUGE_RESULTS = {
+    "depth": ("OneHot", [ints(1), ints(HUGE), ones(2)], {}),
+    "strides-unpooled": (
+        "MaxUnpool", [ones(1, 1, 2, 2), np.zeros((1, 1, 2, 2), np.int64)],
+        {"kernel_shape": [2, 2], "strides": [HUGE, 1]},
+    ),
+    "strides-transposed": (
+        "ConvTranspose", [ones(1, 1, 2, 2, 2), ones(1, 1, 2, 2, 2)], {"strides": [HUGE, 1, 1]},
+    ),
+    "picture-of-columns": (
+        "Col2Im", [ones(1, 4, 1), ints(HUGE, 2), ints(2, 2)], {"strides": [HUGE, 1]},
+    ),
+    "scale": (
+        "Resize", [ones(1, 1, 2, 2), None, floats(1, 1, 0.5, 1e-12)],
+        {"mode": "linear", "antialias": 1},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HUGE_RESULTS)
+def test_sizes_are_checked_before_memory_is_taken(name):
+    """An error of minidl's own, not the MemoryError of an attempt."""
+    operator, arrays, attributes = HUGE_RESULTS[name]
+    with pytest.raises(MinidlError, match=r"would take [\d,]+ GiB|larger than any memory"):
+        run(operator, arrays, **attributes)

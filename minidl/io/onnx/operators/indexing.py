@@ -10,6 +10,7 @@ import numpy as np
 from minidl import ops
 from minidl.io.onnx.node import Node, int_list, one_int
 from minidl.io.onnx.operators.rows import spread
+from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
 
@@ -173,6 +174,8 @@ def one_hot(node: Node, index: Tensor, depth: Tensor, values: Tensor) -> Tensor:
     if count < 1 or values.shape != (2,) or not -index.ndim - 1 <= axis <= index.ndim:
         node.refuse("expects a depth >= 1, two values and an axis of the result", {"depth": count})
     axis = axis % (index.ndim + 1)
+    sizes = (*index.shape[:axis], count, *index.shape[axis:])
+    check_size("onnx", sizes, np.int64, {"indices": index, "depth": count})
     places = np.expand_dims(index.data.astype(np.int64), axis)
     places = np.where(places < 0, places + count, places)
     classes = np.arange(count).reshape(-1, *(1,) * (index.ndim - axis))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from minidl import ops
 from minidl.io.onnx.node import Node, int_list
 from minidl.io.onnx.operators.precision import in_float32
 from minidl.io.onnx.operators.windows import Axis, axes_of, counts, padded, symmetric, taps
+from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
 
@@ -138,8 +140,9 @@ def max_unpool(node: Node, x: Tensor, places: Tensor, shape: Tensor | None = Non
     outer = inner if shape is None else tuple(int_list(node, shape, "output_shape"))
     if len(outer) != x.ndim or any(o < i for o, i in zip(outer, inner)):
         node.refuse("output_shape is as large as the pooled input", {"output_shape": outer})
+    check_size("onnx", inner, np.int64, {"x": x, "strides": strides})
     index = places.data.reshape(-1)
-    source = np.full(int(np.prod(inner)), x.numel(), np.int64)  # where nothing comes from: a zero
+    source = np.full(math.prod(inner), x.numel(), np.int64)  # where nothing comes from: a zero
     if index.size and (index.min() < 0 or index.max() >= source.size):
         node.refuse("an index is outside of the output", {"output": inner})
     source[index] = np.arange(index.size)

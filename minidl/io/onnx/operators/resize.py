@@ -152,7 +152,9 @@ def matrix(node: Node, s: np.ndarray, n: int, scale: float, mode: str) -> np.nda
     stretch = min(scale, 1.0) if node.get("antialias", 0) else 1.0
     reach = (2 if mode == "cubic" else 1) / stretch
     first = np.floor(s - reach).astype(np.int64) + 1
-    places = first[:, None] + np.arange(math.ceil(2 * reach) + 1)
+    taps = math.ceil(2 * reach) + 1
+    check_size("onnx", (len(s), max(taps, n)), np.float64, {"pixels": n, "scale": scale})
+    places = first[:, None] + np.arange(taps)
     distance = (places - s[:, None]) * stretch
     if mode == "cubic":
         weights = cubic(np.abs(distance), node.get("cubic_coeff_a", -0.75))

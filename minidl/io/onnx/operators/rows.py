@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl import ops
+from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
 
@@ -14,6 +15,8 @@ def spread(x: Tensor, axis: int, stride: int, first: int, size: int) -> Tensor:
     Those that would lie outside are left out.
     """
     n = x.shape[axis]
+    sizes = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+    check_size("onnx", sizes, np.int64, {"x": x})
     position = first + stride * np.arange(n)
     inside = (position >= 0) & (position < size)
     source = np.full(size, n)  # the slice of zeros that pad adds
