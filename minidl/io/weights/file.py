@@ -93,6 +93,14 @@ class Budget:
     def __init__(self, file_bytes: int):
         self.limit = FREE_BYTES + MAX_RATIO * file_bytes
         self.left = self.limit
+        self.parts: set[str] = set()
+
+    def grow(self, part: str, nbytes: int) -> None:
+        """Allow for a further file of the model; each counts once."""
+        if part not in self.parts:
+            self.parts.add(part)
+            self.limit += MAX_RATIO * nbytes
+            self.left += MAX_RATIO * nbytes
 
     def take(self, nbytes: int, name: str) -> None:
         """Count bytes before they are unpacked.

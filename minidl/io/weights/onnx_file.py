@@ -96,9 +96,10 @@ def to_array(tensor: Any, name: str, path: Path, budget: Budget) -> np.ndarray |
     size = count(tensor.dims, name)
     with parsing(f"tensor {short(name)}"):
         item = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-        budget.take(size * item, name)
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            tensor = with_data(tensor, external_data(tensor, name, path, size * item))
+            tensor = with_data(tensor, external_data(tensor, name, path, size * item, budget))
+        else:
+            budget.take(size * item, name)
         array = numpy_helper.to_array(tensor)
         if array.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
             array = array.astype(np.float32)
@@ -112,8 +113,8 @@ def with_data(tensor: Any, data: bytes) -> Any:
     return onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=data)
 
 
-def external_data(tensor: Any, name: str, path: Path, nbytes: int) -> bytes:
-    """The data of a tensor that is in a file beside the model.
+def external_data(tensor: Any, name: str, path: Path, nbytes: int, budget: Budget) -> bytes:
+    """The data of a tensor that is in a file beside the model, which counts as a part of it.
 
     Raises:
         Refused: the file is elsewhere, no plain file, or too short.
@@ -134,6 +135,8 @@ def external_data(tensor: Any, name: str, path: Path, nbytes: int) -> bytes:
         raise Refused("the file with the data of a tensor is too short",
                       {short(name): short(location), "offset": offset, "bytes": nbytes},
                       )  # fmt: skip
+    budget.grow(str(place), place.stat().st_size)
+    budget.take(nbytes, name)
     with open(place, "rb") as file:
         file.seek(offset)
         return file.read(length)

@@ -119,6 +119,29 @@ def test_data_files_of_onnx(tmp_path):
     assert_same(read_weights(tmp_path / "x.onnx").tensors, {"x": CONV})
 
 
+def test_data_files_larger_than_what_any_file_may_unpack_to(tmp_path):
+    """As PyTorch's exporter writes large networks: a small graph, and all weights beside it."""
+    w = np.arange(18_000_000, dtype=np.float32).reshape(4500, 4000)
+    model = onnx.load_from_string(onnx_model(tensors=[numpy_helper.from_array(w, "x")]))
+    onnx.save(model, tmp_path / "x.onnx", save_as_external_data=True, location="x.data")
+    assert (tmp_path / "x.onnx").stat().st_size < 1000
+    assert_same(read_weights(tmp_path / "x.onnx").tensors, {"x": w})
+
+
+def test_two_hundred_tensors_that_share_one_data_file(tmp_path):
+    size = 1 << 20
+    (tmp_path / "data").write_bytes(bytes(size))
+    tensors = []
+    for i in range(200):
+        tensor = TensorProto(name=f"x{i}", data_type=TensorProto.UINT8, dims=[size])
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="data")
+        tensors.append(tensor)
+    (tmp_path / "x.onnx").write_bytes(onnx_model(tensors=tensors))
+    with pytest.raises(CheckpointError, match="unpacks to more than"):
+        read_weights(tmp_path / "x.onnx")
+
+
 @pytest.fixture
 def secret(tmp_path):
     """A folder with a file that a model in a folder below it wants."""
