@@ -226,7 +226,8 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
     for name, value in given.items():
         more_epochs = name == "epochs" and value > stored[name]
         if name not in FREE and not more_epochs and value != stored[name]:
-            option = "--" + name.replace("_", "-")
+            others = {"model": "network", "model_args": "--model-arg"}
+            option = others.get(name, "--" + name.replace("_", "-"))
             raise ArgumentError(
                 "train",
                 f"the run to resume has another {option}",

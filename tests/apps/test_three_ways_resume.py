@@ -113,13 +113,13 @@ def test_the_weight_file_is_not_needed_any_more(halves, lenet, tmp_path):
 @pytest.mark.parametrize(
     "options, says",
     [
-        (["--mixup", 0.3], "another mixup"),
-        (["--lr-mult", "features=0.2"], "another lr-mult"),
-        (["--accumulate", 2], "another accumulate"),
-        (["--class-weights", "balanced"], "another class-weights"),
-        (["--mode", "scratch"], "another mode"),
-        (["--milestones", "1"], "another milestones"),
-        (["--no-cache"], "another cache"),
+        (["--mixup", 0.3], "another --mixup"),
+        (["--lr-mult", "features=0.2"], "another --lr-mult"),
+        (["--accumulate", 2], "another --accumulate"),
+        (["--class-weights", "balanced"], "another --class-weights"),
+        (["--mode", "scratch"], "another --mode"),
+        (["--milestones", "1"], "another --milestones"),
+        (["--no-cache"], "another --cache"),
     ],
 )
 def test_contradictions_are_refused(halves, lenet, options, says):
