@@ -121,9 +121,10 @@ def to_pytorch(array: np.ndarray, layer: str, weight: str) -> np.ndarray:
     """
     if not re.search(r"kernel$|_W(_\d+)?$", weight):
         return array
-    if weight == "depthwise_kernel" and array.ndim == 4:  # (R, S, C, M): output m of channel c
-        r, s, c, m = array.shape
-        return array.transpose(2, 3, 0, 1).reshape(c * m, 1, r, s)
+    if weight == "depthwise_kernel" and array.ndim in (3, 4):
+        *size, c, m = array.shape  # (*spatial, C, M): output m of channel c
+        n = len(size)
+        return array.transpose(n, n + 1, *range(n)).reshape(c * m, 1, *size)
     if array.ndim == 2:
         return array.T
     if array.ndim in (4, 5) or (array.ndim == 3 and "conv1d" in layer):

@@ -68,6 +68,12 @@ def test_kinds_of_layers_by_name(read):
             "depthwise_kernel": (DEPTHWISE.reshape(3, 2, r, s).transpose(2, 3, 0, 1), DEPTHWISE),
             "pointwise_kernel": (CONV.transpose(HWIO), CONV),
         },
+        "separable_conv1d": {  # depthwise (R, C, M)
+            "depthwise_kernel": (
+                numbers(4, 3, 2),
+                numbers(4, 3, 2).transpose(1, 2, 0).reshape(6, 1, 4),
+            ),
+        },
         "deconv": {"kernel": (CONV.transpose(HWIO), CONV)},  # (R, S, out, in) -> (in, out, R, S)
         "conv1d_3": {"kernel": (conv1d.transpose(2, 1, 0), conv1d)},
         "lstm": {"recurrent_kernel": (recurrent.T, recurrent), "bias": (BIAS, BIAS)},
