@@ -257,6 +257,8 @@ def fold_bias(values: dict[str, Value], layer: Layer, following: list[Layer]) ->
     bias = values.pop(f"{layer.path}.bias", None)
     if bias is None or not following or not following[0].is_norm:
         return
+    if following[0].path.rpartition(".")[0] != layer.path.rpartition(".")[0]:
+        return  # the next block's, behind an addition, whose other readers need the bias, too
     name = f"{following[0].path}.running_mean"
     mean = values.get(name)
     if mean is not None and mean.array.shape == bias.array.shape:

@@ -195,3 +195,21 @@ def test_onnx_without_names():
 )
 def test_preprocessing(export, mean):
     assert mean in str(place(vgg(), export(vgg()), "file"))
+
+
+def test_a_bias_in_front_of_an_addition_is_no_part_of_the_next_blocks_mean():
+    """Behind conv2 a block adds its input, and the sum goes on past the next batch norm, too."""
+    minidl.manual_seed(0)
+    theirs = models.preact_resnet20_cifar(bias=True)
+    state = {name: tensor.numpy().copy() for name, tensor in theirs.state_dict().items()}
+    for name in state:
+        if name.endswith("bias") and "conv" in name:
+            state[name] += 1
+    model = models.preact_resnet20_cifar()
+    report = place(model, WeightsFile("safetensors", state), "a.safetensors")
+    own = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    inner, behind = "layer1.0.bn2.running_mean", "layer1.1.bn1.running_mean"
+    np.testing.assert_array_equal(own[inner], state[inner] - state["layer1.0.conv1.bias"])
+    np.testing.assert_array_equal(own[behind], state[behind])
+    unused = {row.name for row in report.unused}
+    assert "layer1.0.conv2.bias" in unused and "layer1.0.conv1.bias" not in unused
