@@ -101,12 +101,14 @@ def learn(
 def make_loaders(data: Data, settings: Settings) -> tuple[FeatureLoader, FeatureLoader | None]:
     """Batches to train on, shuffled and augmented, and to validate with.
 
-    What is in them depends on the seed alone.
+    What is in them depends on the seed alone. A last batch of a single picture is left out, another
+    one in each epoch: batch norm has nothing to average where it sees one number of each map.
     """
-    workers = settings.workers
+    workers, n = settings.workers, len(data.train)
     loader = FeatureLoader(
         data.train, settings.batch_size, data.training,
         shuffle=True, seed=settings.seed, num_workers=workers,
+        drop_last=n > settings.batch_size > 1 and n % settings.batch_size == 1,
     )  # fmt: skip
     if data.validation is None:
         return loader, None
