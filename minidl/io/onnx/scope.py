@@ -26,9 +26,8 @@ OPERATORS = {
         "ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul"
         " QuantizeLinear"
     ),
-    "attention and its caches as one operator: no such layer": (
+    "attention as one operator: no such layer": (
         "Attention CausalConvWithState FlexAttention LinearAttention RotaryEmbedding SwiGLU"
-        " TensorScatter"
     ),
     "recurrent layers other than LSTM: no such layer": "GRU RNN",
     "sampling at computed places, detection: no such layer": (

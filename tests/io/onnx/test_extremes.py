@@ -111,3 +111,30 @@ def test_sizes_are_checked_before_memory_is_taken(name):
     operator, arrays, attributes = HUGE_RESULTS[name]
     with pytest.raises(MinidlError, match=r"would take [\d,]+ GiB|larger than any memory"):
         run(operator, arrays, **attributes)
+
+
+@pytest.mark.parametrize("axis, mode", [(-2, "linear"), (1, "circular"), (3, "linear")])
+def test_tensor_scatter_writes_from_each_start(axis, mode):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 4, 5, 6)).astype(np.float32)
+    shape = list(x.shape)
+    shape[axis] = 3
+    updates, starts = rng.normal(size=shape).astype(np.float32), ints(1, 0)
+    if mode == "circular":
+        starts = ints(3, 9)
+    expected = x.copy()
+    for item in range(2):
+        for t in range(3):
+            place = (starts[item] + t) % x.shape[axis]
+            np.moveaxis(expected[item], axis % 4 - 1, 0)[place] = np.take(
+                updates[item], t, axis % 4 - 1
+            )
+    y = run("TensorScatter", [x, updates, starts], opset=24, axis=axis, mode=mode)
+    np.testing.assert_array_equal(y, expected)
+    if mode == "linear":
+        with pytest.raises(MinidlError, match="start is below 0"):
+            run("TensorScatter", [x, updates, ints(-1, 0)], opset=24, axis=axis)
+        with pytest.raises(MinidlError, match="outside of the dimension"):
+            run("TensorScatter", [x, updates, ints(0, 5)], opset=24, axis=axis)
+    with pytest.raises(MinidlError, match="behind the batch"):
+        run("TensorScatter", [x, updates, starts], opset=24, axis=0)

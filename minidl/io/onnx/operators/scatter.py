@@ -46,6 +46,30 @@ def scatter_nd(node: Node, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:
     return scatter(node, x, places, updates)
 
 
+def tensor_scatter(node: Node, x: Tensor, updates: Tensor, starts: Tensor | None = None) -> Tensor:
+    """Write updates behind each other along an axis, for each item of the batch from its start."""
+    axis = node.get("axis", -2)
+    if not -x.ndim <= axis < x.ndim or axis % x.ndim == 0:
+        node.refuse("axis is a dimension behind the batch", {"x": x, "axis": axis})
+    axis %= x.ndim
+    starts = Tensor(np.zeros(x.shape[0], np.int64)) if starts is None else starts
+    others = [n for i, n in enumerate(x.shape) if i != axis]
+    fits = updates.ndim == x.ndim and updates.shape[axis] <= x.shape[axis]
+    fits = fits and others == [n for i, n in enumerate(updates.shape) if i != axis]
+    if not fits or starts.shape != x.shape[:1] or starts.dtype.kind not in "iu":
+        node.refuse(
+            "updates differ from the tensor along the axis alone, and each item has a start",
+            {"x": x, "updates": updates, "starts": starts},
+        )
+    places = list(np.indices(updates.shape))
+    places[axis] = places[axis] + starts.data.reshape(-1, *(1,) * (x.ndim - 1))
+    if node.choice("mode", "linear", ("linear", "circular")) == "circular":
+        places[axis] = places[axis] % x.shape[axis] if x.shape[axis] else places[axis]
+    elif places[axis].size and places[axis].min() < 0:
+        node.refuse("a start is below 0", {"starts": starts})
+    return scatter(node, x, places, updates)
+
+
 def scatter(node: Node, x: Tensor, places: list, updates: Tensor) -> Tensor:
     """x with the updates at places, one array of indices for each dimension of x."""
     flat = np.zeros(updates.shape, np.int64)
@@ -90,4 +114,5 @@ def rounds(places: np.ndarray) -> list[np.ndarray]:
 
 OPERATORS = {
     "Scatter": scatter_elements, "ScatterElements": scatter_elements, "ScatterND": scatter_nd,
+    "TensorScatter": tensor_scatter,
 }  # fmt: skip
