@@ -112,9 +112,14 @@ def module_path(modules: list) -> str:
 
 
 def nearest(word: str, choices) -> str:
-    """'did you mean sgd?' for the closest of `choices`, or the list of all of them."""
+    """'did you mean sgd?' for the closest of `choices`, or the list of all of them.
+
+    One that begins with the word is closer than one of the same length: resnet20_cifar, not
+    resnet50, for resnet20.
+    """
     from difflib import get_close_matches
 
-    choices = sorted(str(choice) for choice in choices)
-    close = get_close_matches(str(word).lower(), choices, n=1, cutoff=0.5)
+    choices, word = sorted(str(choice) for choice in choices), str(word).lower()
+    longer = [choice for choice in choices if len(word) > 2 and choice.startswith(word)]
+    close = longer or get_close_matches(word, choices, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"one of: {', '.join(choices)}"
