@@ -87,7 +87,8 @@ def train(
             figures = resume_run(resume, given, output, command, note)
         accuracy = f"test accuracy {100 * figures['test_accuracy']:.2f} %"
         say = note if as_json else print
-        say(f"{accuracy} after {figures['epochs']} epochs, {figures['seconds']:.0f} s")
+        epochs = f"{figures['epochs']} epoch{'s' if figures['epochs'] != 1 else ''}"
+        say(f"{accuracy} after {epochs}, {figures['seconds']:.0f} s")
         say(f"run folder: {figures['run']} (report.html in it shows the run)")
         if as_json:
             print_json(figures)
