@@ -9,6 +9,7 @@ load: the same product gives the same bits every time.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,30 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
     columns = b.shape[-1] if b.ndim > 1 else 1
     if rows * a.shape[-1] * columns >= SMALL:
         return np.matmul(a, b, out=out)
-    set_threads(1)
-    try:
+    with one_thread():
         return np.matmul(a, b, out=out)
-    finally:
-        set_threads(all_threads)
+
+
+class one_thread:
+    """`with one_thread():` each product runs in the thread that asks for it.
+
+    Several Python threads may be inside; the last one out gives the BLAS its threads back.
+    """
+
+    inside = 0
+    lock = threading.Lock()
+
+    def __enter__(self):
+        with self.lock:
+            if one_thread.inside == 0:
+                set_threads(1)
+            one_thread.inside += 1
+
+    def __exit__(self, *exception):
+        with self.lock:
+            one_thread.inside -= 1
+            if one_thread.inside == 0:
+                set_threads(all_threads)
 
 
 def set_threads(n: int) -> None:

@@ -10,6 +10,9 @@ nogil=True would change nothing. Two Python threads may be inside kernels at onc
 OpenMP or TBB. Where it has only its own thread pool ("workqueue": macOS without libomp, containers
 without libgomp), it ends the process then and says so; pip install tbb helps.
 
+The convolution, most of whose work is in NumPy's matrix products, shares it among Python threads
+instead (minidl/kernels/workers.py).
+
 Where NumPy computes faster than a compiled loop (cross_entropy.py, lstm.py), it does.
 """
 

@@ -10,7 +10,8 @@ arithmetic (Chellapilla et al. 2006). The gradients are products with the same m
     gw = columns^T @ gy            gx = col2im(gy @ w^T),  col2im being the adjoint of im2col
 
 columns is R S times as large as x, so it is made for a few rows of output pixels at a time, few
-enough to stay in the cache. For a 1x1 kernel with stride 1 it is x itself: nothing is copied.
+enough to stay in the cache; the threads of minidl/kernels/workers.py share these parts. For a 1x1
+kernel with stride 1 it is x itself: nothing is copied.
 
 Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
 (groups, pixels, R S C/groups). An image row is a row of output pixels of one image, number
@@ -20,12 +21,15 @@ n OH + oh.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from minidl.kernels.blas import matmul
 from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.workers import share
 
 COLUMNS_BYTES = 2 * 2**20  # how large the column matrix may get: it should stay in the cache
+SUMS = 4  # how many sums of weight gradients are made side by side
+IMAGE_GROUPS = 8  # into how many groups the images are divided for the gradient of x
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
@@ -34,13 +38,19 @@ def forward(x, w, b, stride, padding, dilation, groups):
     N, _, _, C = x.shape
     OH, OW = output_size(x.shape, R, S, stride, padding, dilation)
     y = np.empty((N * OH, OW * K), x.dtype)
-    w_matrix = weight_matrix(w, groups)
-    for rows in chunks(N * OH, OW * R * S * C * x.itemsize):
-        columns = im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups)
-        multiply_groups(columns, w_matrix, y[rows].reshape(-1, K))
-    if b is not None:
-        y += np.tile(b, OW)  # whole rows: K alone may be too short a loop to be fast
+    window = (R, S, OH, OW, stride, padding, dilation, groups)
+    rows = chunks(0, N * OH, OW * R * S * C * x.itemsize)
+    share(forward_rows, rows, x, weight_matrix(w, groups), b, y, window)
     return channels_first(y.reshape(N, OH, OW, K))
+
+
+def forward_rows(rows, x, w_matrix, b, y, window):
+    """Some image rows of y."""
+    columns = im2col(x, rows, *window)
+    K = len(w_matrix) * w_matrix.shape[2]
+    multiply_groups(columns, w_matrix, y[rows].reshape(-1, K))
+    if b is not None:
+        y[rows] += np.tile(b, y.shape[1] // K)  # whole rows: K alone may be too short to be fast
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
@@ -51,12 +61,30 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     gy = gy.reshape(N * OH, OW * K)
     w_matrix = weight_matrix(w, groups).transpose(0, 2, 1)
     if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-        return channels_first(matmul(gy.reshape(-1, K), w_matrix[0]).reshape(N, H, W, C))
+        gx = np.empty((N * H, W * C), gy.dtype)
+        rows = chunks(0, N * OH, OW * max(K, C) * gy.itemsize)
+        share(backward_pointwise, rows, gy, w_matrix[0], gx)
+        return channels_first(gx.reshape(N, H, W, C))
     gx = np.zeros((N, H, W, C), gy.dtype)
-    for rows in chunks(N * OH, OW * R * S * C * gy.itemsize):
-        g_columns = matmul(split_groups(gy[rows].reshape(-1, K), groups), w_matrix)
-        col2im(g_columns, gx, rows.start, R, S, OH, OW, *stride, *padding, *dilation)
+    window = (R, S, OH, OW, *stride, *padding, *dilation)
+    share(backward_images, divide(N, IMAGE_GROUPS), gy, w_matrix, gx, window)
     return channels_first(gx)
+
+
+def backward_pointwise(rows, gy, w_matrix, gx):
+    """Some image rows of gx, where each pixel was read by one window."""
+    K, C = w_matrix.shape
+    matmul(gy[rows].reshape(-1, K), w_matrix, out=gx[rows].reshape(-1, C))
+
+
+def backward_images(images, gy, w_matrix, gx, window):
+    """Some images of gx. Windows of neighbouring rows add to the same pixels: one thread each."""
+    groups, K_group, n_taps = w_matrix.shape
+    OH, OW = window[2:4]
+    bytes_per_row = OW * groups * n_taps * gx.itemsize
+    for rows in chunks(images.start * OH, images.stop * OH, bytes_per_row):
+        gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
+        col2im(matmul(gy_groups, w_matrix), gx, rows.start, *window)
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
@@ -64,12 +92,23 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     x, gy = channels_last(x), channels_last(gy)
     N, OH, OW, _ = gy.shape
     gy = gy.reshape(N * OH, OW * K)
-    gw = np.zeros((groups, R * S * C_group, K // groups), gy.dtype)
-    for rows in chunks(N * OH, OW * R * S * x.shape[3] * x.itemsize):
-        columns = im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups)
-        gw += matmul(columns.transpose(0, 2, 1), split_groups(gy[rows].reshape(-1, K), groups))
+    parts = divide(N * OH, SUMS)
+    sums = np.zeros((len(parts), groups, R * S * C_group, K // groups), gy.dtype)
+    window = (R, S, OH, OW, stride, padding, dilation, groups)
+    share(weight_sum, range(len(parts)), parts, gy, x, sums, window)
+    gw = sums.sum(axis=0)
     gw = gw.reshape(groups, R, S, C_group, K // groups).transpose(1, 2, 3, 0, 4)
     return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
+
+
+def weight_sum(number, parts, gy, x, sums, window):
+    """What some of the image rows add to gw."""
+    groups, n_taps, K_group = sums.shape[1:]
+    OW, part = window[3], parts[number]
+    for rows in chunks(part.start, part.stop, OW * groups * n_taps * x.itemsize):
+        columns = im2col(x, rows, *window)
+        gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
+        sums[number] += matmul(columns.transpose(0, 2, 1), gy_groups)
 
 
 def backward_bias(gy):
@@ -85,10 +124,16 @@ def output_size(x_shape, R, S, stride, padding, dilation):
     return OH, OW
 
 
-def chunks(n_rows, bytes_per_row):
+def chunks(first, end, bytes_per_row):
     """Slices of image rows whose columns fit into COLUMNS_BYTES (at least one row each)."""
     step = max(1, COLUMNS_BYTES // max(1, bytes_per_row))
-    return [slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
+    return [slice(start, min(start + step, end)) for start in range(first, end, step)]
+
+
+def divide(n, at_most):
+    """0 to n in slices of one length, at most so many."""
+    step = max(1, -(-n // at_most))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def is_pointwise(R, S, stride, padding, input_size, output_size):
@@ -133,7 +178,7 @@ def im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups):
 # else each tap is a run of C/groups. Of a run that sticks out of the picture, only a part is moved.
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def fill_columns(x, columns, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
     N, H, W, C = x.shape
     groups, n_pixels, _ = columns.shape
@@ -141,7 +186,7 @@ def fill_columns(x, columns, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
     taps, run = (1, S * C) if dw == 1 and groups == 1 else (S, C_group)
     x_rows = x.reshape(N * H, W * C)
     kernel_rows = columns.reshape(groups, n_pixels, R, S * C_group)
-    for i in prange(n_pixels // OW):
+    for i in range(n_pixels // OW):
         n, oh = (first_row + i) // OH, (first_row + i) % OH
         for r in range(R):
             h = oh * sh + r * dh - ph
@@ -161,12 +206,12 @@ def fill_columns(x, columns, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
                                 target[t * run + j] = source[start + j] if here else 0
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def col2im(columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
     """x[n, h, v] += the column entries that im2col read from there.
 
-    A thread has whole rows of x, so no two add to the same place, and each sum has one order:
-    tap (r, s) of output row oh read row h where oh sh = h + ph - r dh.
+    Row by row of x, so that each sum has one order: tap (r, s) of output row oh read row h where
+    oh sh = h + ph - r dh.
     """
     N, H, W, C = x.shape
     groups, n_pixels, _ = columns.shape
@@ -176,7 +221,7 @@ def col2im(columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
     kernel_rows = columns.reshape(groups, n_pixels, R, S * C_group)
     end_row = first_row + n_pixels // OW
     first_n, end_n = first_row // OH, (end_row + OH - 1) // OH
-    for x_row in prange(first_n * H, end_n * H):
+    for x_row in range(first_n * H, end_n * H):
         n, h = x_row // H, x_row % H
         target = x_rows[x_row]
         for r in range(R):

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.kernels.cpu.conv2d import col2im, fill_columns, output_size
+from minidl.kernels.cpu.conv2d import IMAGE_GROUPS, col2im, divide, fill_columns, output_size
 from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.workers import share
 
 
 def forward(x, kernel_size, dilation, padding, stride):
@@ -20,7 +21,8 @@ def forward(x, kernel_size, dilation, padding, stride):
     R, S = kernel_size
     OH, OW = output_size(x.shape, R, S, stride, padding, dilation)
     columns = np.empty((1, N * OH * OW, R * S * C), x.dtype)
-    fill_columns(x, columns, 0, R, S, OH, OW, *stride, *padding, *dilation)
+    window = (R, S, OH, OW, *stride, *padding, *dilation)
+    share(fill_images, divide(N, IMAGE_GROUPS), x, columns, window)
     y = columns.reshape(N, OH * OW, R * S, C).transpose(0, 3, 2, 1)
     return y.reshape(N, C * R * S, OH * OW)
 
@@ -32,5 +34,20 @@ def backward(gy, x_shape, kernel_size, dilation, padding, stride):
     OH, OW = output_size(gx.shape, R, S, stride, padding, dilation)
     columns = gy.reshape(N, C, R * S, OH * OW).transpose(0, 3, 2, 1)
     columns = np.ascontiguousarray(columns).reshape(1, N * OH * OW, R * S * C)
-    col2im(columns, gx, 0, R, S, OH, OW, *stride, *padding, *dilation)
+    window = (R, S, OH, OW, *stride, *padding, *dilation)
+    share(add_images, divide(N, IMAGE_GROUPS), columns, gx, window)
     return channels_first(gx)
+
+
+def fill_images(images, x, columns, window):
+    """The columns of some images."""
+    OH, OW = window[2:4]
+    part = columns[:, images.start * OH * OW : images.stop * OH * OW]
+    fill_columns(x, part, images.start * OH, *window)
+
+
+def add_images(images, columns, gx, window):
+    """Some images of gx."""
+    OH, OW = window[2:4]
+    part = columns[:, images.start * OH * OW : images.stop * OH * OW]
+    col2im(part, gx, images.start * OH, *window)
