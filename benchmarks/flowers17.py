@@ -32,7 +32,7 @@ WAYS = {
     ),
     "frozen": (
         "--mode", "frozen", "--weights", WEIGHTS, "--train-from", "features.conv5_1",
-        "--epochs", "20", "--lr", "0.01", "--warmup", "1",
+        "--epochs", "12", "--lr", "0.01", "--warmup", "1",
     ),
 }  # fmt: skip
 SAYS = {
