@@ -41,7 +41,7 @@ def line_chart(title: str, epochs: list[int], series: list[Series], form: Callab
     values = [v for s in series for v in s.values if is_number(v)]
     if not values:
         return Markup('<p class="note">No values.</p>')
-    ticks = nice_ticks(min(values), max(values))
+    ticks = nice_ticks(min(values), highest(values))
     x_of, y_of = scales(epochs, ticks)
     parts = [
         Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
@@ -70,6 +70,17 @@ def describe(title: str, epochs: list[int], series: list[Series], form: Callable
     return f"{title}: {'; '.join(texts)}"
 
 
+def highest(values: list[float]) -> float:
+    """The value that the axis reaches: the largest, unless it dwarfs nearly all of the others.
+
+    Such values, often of the first epoch, are drawn at the upper edge; the pointer and the table
+    beside the chart have them as they are.
+    """
+    ordered = sorted(values)
+    usual = ordered[int(0.9 * (len(ordered) - 1))]
+    return usual if len(ordered) >= 10 and ordered[-1] > 5 * usual > 0 else ordered[-1]
+
+
 def nice_ticks(low: float, high: float, about: int = 4) -> list[float]:
     """About `about` round numbers (1, 2 or 5 times a power of ten) that enclose low and high."""
     if high - low < 1e-12 * max(1.0, abs(high)):
@@ -91,7 +102,8 @@ def scales(epochs: list[int], ticks: list[float]) -> tuple[Callable, Callable]:
         return round(LEFT + 4 + at * (width - 8), 2)
 
     def y_of(value: float) -> float:
-        return round(TOP + (1 - (value - ticks[0]) / (ticks[-1] - ticks[0])) * height, 2)
+        share = min((value - ticks[0]) / (ticks[-1] - ticks[0]), 1)
+        return round(TOP + (1 - share) * height, 2)
 
     return x_of, y_of
 
