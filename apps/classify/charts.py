@@ -78,7 +78,9 @@ def highest(values: list[float]) -> float:
     """
     ordered = sorted(values)
     usual = ordered[int(0.9 * (len(ordered) - 1))]
-    return usual if len(ordered) >= 10 and ordered[-1] > 5 * usual > 0 else ordered[-1]
+    if len(ordered) < 10 or usual <= 0:
+        return ordered[-1]
+    return max(value for value in ordered if value <= 5 * usual)
 
 
 def nice_ticks(low: float, high: float, about: int = 4) -> list[float]:
