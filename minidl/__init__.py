@@ -36,6 +36,8 @@ from minidl.errors import MinidlError
 from minidl.fit import evaluate, fit
 from minidl.function import Function, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from minidl.kernels import cpu_kernels, use_cpu_kernels
+from minidl.kernels.memory import empty_cache
+from minidl.kernels.settings import use_exact_conv
 from minidl.ops import (
     abs,
     add,
@@ -150,8 +152,9 @@ __all__ = [
     "Function", "MinidlError", "Tensor", "abs", "add", "all", "allclose", "amax", "amin", "any",
     "arange", "argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
     "broadcast_to", "callbacks", "cat", "ceil", "chunk", "clamp", "clip", "clone", "cos",
-    "cpu_kernels", "cumsum", "data", "debug", "div", "empty", "empty_like", "enable_grad", "eq",
-    "equal", "errors", "evaluate", "exp", "expm1", "eye", "fit", "flatten", "flip", "float16",
+    "cpu_kernels", "cumsum", "data", "debug", "div", "empty", "empty_cache",
+    "empty_like", "enable_grad", "eq", "equal", "errors", "evaluate", "exp", "expm1", "eye",
+    "fit", "flatten", "flip", "float16",
     "float32", "float64", "floor", "floor_divide", "from_dlpack", "from_numpy", "full",
     "full_like", "gather", "ge", "gt", "index_select", "int32", "int64", "io",
     "is_grad_enabled", "isfinite", "isinf", "isnan", "kernels", "le", "linspace", "log",
@@ -161,6 +164,6 @@ __all__ = [
     "prod", "rand", "randint", "randn", "random", "randperm", "relu", "remainder", "reshape",
     "roll", "round", "rsqrt", "set_grad_enabled", "sigmoid", "sign", "sin", "softmax", "split",
     "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "tanh", "tensor", "tile",
-    "transpose", "uint8", "unbind", "unsqueeze", "use_cpu_kernels", "var", "where", "zeros",
-    "zeros_like",
+    "transpose", "uint8", "unbind", "unsqueeze", "use_cpu_kernels", "use_exact_conv", "var",
+    "where", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError, DtypeError, KernelError, nearest
+from minidl.kernels.memory import keep_freed_memory
 
 CPU_SETS = {"reference": "reference", "numba": "cpu"}  # public name -> folder
 
@@ -52,6 +53,8 @@ def load(folder: str, op: str, dtype: Any) -> ModuleType:
             hint=f"it belongs in minidl/kernels/{folder}/{op}.py, beside the reference kernel"
             f" minidl/kernels/reference/{op}.py",
         )
+    if not modules:
+        keep_freed_memory()
     modules[folder, op, dtype] = import_module(name)
     return modules[folder, op, dtype]
 

@@ -13,6 +13,8 @@ columns is R S times as large as x, so it is made for a few rows of output pixel
 enough to stay in the cache; the threads of minidl/kernels/workers.py share these parts. For a 1x1
 kernel with stride 1 it is x itself: nothing is copied.
 
+A 3x3 kernel with stride 1 and plenty of channels goes another way, algorithms/winograd.py.
+
 Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
 (groups, pixels, R S C/groups). An image row is a row of output pixels of one image, number
 n OH + oh.
@@ -24,6 +26,7 @@ import numpy as np
 from numba import njit
 
 from minidl.kernels.blas import matmul
+from minidl.kernels.cpu.algorithms import winograd
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.workers import share
 
@@ -33,6 +36,8 @@ IMAGE_GROUPS = 8  # into how many groups the images are divided for the gradient
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
+    if winograd.pays(x, w.shape, stride, padding, dilation, groups):
+        return winograd.forward(x, w, b, padding)
     K, _, R, S = w.shape
     x = channels_last(x)
     N, _, _, C = x.shape
@@ -54,6 +59,8 @@ def forward_rows(rows, x, w_matrix, b, y, window):
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
+    if winograd.pays(gy, w.shape, stride, padding, dilation, groups):
+        return winograd.backward_input(gy, w, x_shape, padding)
     N, C, H, W = x_shape
     K, _, R, S = w.shape
     gy = channels_last(gy)
@@ -88,6 +95,8 @@ def backward_images(images, gy, w_matrix, gx, window):
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
+    if winograd.pays(x, w_shape, stride, padding, dilation, groups):
+        return winograd.backward_weight(gy, x, w_shape, padding)
     K, C_group, R, S = w_shape
     x, gy = channels_last(x), channels_last(gy)
     N, OH, OW, _ = gy.shape

@@ -1,0 +1,34 @@
+"""What a user may choose about the kernels, beside which set of them."""
+
+from __future__ import annotations
+
+exact_conv = False
+
+
+class use_exact_conv:
+    """Compute convolutions by plain sums of products, or let fast algorithms do it.
+
+    A 3x3 convolution in float32 is computed with a quarter of the multiplications (Winograd 1980;
+    Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"); its error is up to
+    1e-4 of the largest output where a plain sum has 1e-6. Networks train as well with it. The other
+    kernel sizes, strides and dtypes are always plain sums. Works as a statement and as a context
+    manager; the choice holds for the whole process, on the CPU.
+
+    Args:
+        exact: True for plain sums only.
+
+    >>> with minidl.use_exact_conv(True):
+    ...     y = minidl.nn.Conv2d(16, 16, 3)(minidl.ones(1, 16, 8, 8))
+    """
+
+    def __init__(self, exact: bool):
+        global exact_conv
+        self.previous = exact_conv
+        exact_conv = bool(exact)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        global exact_conv
+        exact_conv = self.previous

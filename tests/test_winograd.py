@@ -1,0 +1,259 @@
+"""3x3 convolutions by Winograd's algorithm: the mathematics, the numbers, the memory around."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minidl
+from minidl.kernels import memory
+from minidl.kernels.cpu import conv2d
+from minidl.kernels.cpu.algorithms import winograd
+from minidl.kernels.layout import channels_first
+from minidl.kernels.reference import conv2d as reference
+
+WIDTH = winograd.WIDTH
+SENTINEL = np.float32(12345.0)
+
+
+def matrix(line, size):
+    """The matrix M of line(x) = M x."""
+    return np.array(line(*np.eye(size)), np.float64)
+
+
+def pictures(rng, *shape):
+    """Standard normal, logical (N, C, H, W), channels last in memory."""
+    N, C, H, W = shape
+    return channels_first(rng.standard_normal((N, H, W, C), dtype=np.float32))
+
+
+def problem(seed, N, C, K, H, W, padding):
+    rng = np.random.default_rng(seed)
+    x, w = pictures(rng, N, C, H, W), pictures(rng, K, C, 3, 3)
+    b = rng.standard_normal(K, dtype=np.float32)
+    gy = pictures(rng, N, K, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2)
+    return x, w, b, gy
+
+
+def all_three(x, w, b, gy, padding):
+    return (
+        winograd.forward(x, w, b, padding),
+        winograd.backward_input(gy, w, x.shape, padding),
+        winograd.backward_weight(gy, x, w.shape, padding),
+    )
+
+
+def assert_right(x, w, b, gy, padding):
+    """Within 1e-4 of the largest value, against plain sums in float64."""
+    exact = [array.astype(np.float64) for array in (x, w, b, gy)]
+    rest = ((1, 1), padding, (1, 1), 1)
+    expected = (
+        reference.forward(*exact[:3], *rest),
+        reference.backward_input(exact[3], exact[1], x.shape, *rest),
+        reference.backward_weight(exact[3], exact[0], w.shape, *rest),
+    )
+    for actual, right in zip(all_three(x, w, b, gy, padding), expected):
+        assert actual.shape == right.shape and actual.dtype == np.float32
+        largest = np.abs(right).max(initial=0)
+        np.testing.assert_allclose(actual, right, rtol=0, atol=1e-4 * largest)
+
+
+def test_six_products_give_four_outputs():
+    """A^T [(G g) o (B^T d)] is the correlation of d with g, for every d and g."""
+    A_T, G, B_T = (
+        matrix(winograd.outputs_line, 6), matrix(winograd.kernel_line, 3),
+        matrix(winograd.inputs_line, 6),
+    )  # fmt: skip
+    for d in np.eye(6):
+        for g in np.eye(3):
+            y = A_T @ ((G @ g) * (B_T @ d))
+            np.testing.assert_allclose(y, np.correlate(d, g, "valid"), atol=1e-14)
+
+
+def test_lines_of_the_gradients_are_transposes():
+    A_T, G = matrix(winograd.outputs_line, 6), matrix(winograd.kernel_line, 3)
+    np.testing.assert_allclose(matrix(winograd.output_gradient_line, 4), A_T.T, atol=1e-15)
+    np.testing.assert_allclose(matrix(winograd.kernel_gradient_line, 6), G.T, atol=1e-15)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**31), st.integers(0, 3), st.integers(1, 5), st.integers(1, 5),
+    st.integers(3, 14), st.integers(3, 14), st.tuples(st.integers(0, 2), st.integers(0, 2)),
+)  # fmt: skip
+def test_any_shape(seed, N, C, K, H, W, padding):
+    assert_right(*problem(seed, N, C * WIDTH, K * WIDTH, H, W, padding), padding)
+
+
+@pytest.mark.parametrize(
+    "shape", [(40, 64, 64, 20, 20), (2, 512, 512, 30, 30)], ids=["many-tiles", "many-channels"]
+)
+def test_several_blocks(shape):
+    """More tiles than one block, and sums for each thread (first) or for all (second)."""
+    assert_right(*problem(0, *shape, (1, 1)), (1, 1))
+
+
+def test_the_same_bits_every_time():
+    arrays = problem(1, 16, 32, 32, 24, 24, (1, 1))
+    first = all_three(*arrays, (1, 1))
+    for _ in range(5):
+        for again, before in zip(all_three(*arrays, (1, 1)), first):
+            assert np.array_equal(again, before)
+
+
+@pytest.fixture
+def guarded(monkeypatch):
+    """Working memory between sentinels, and NaN in it: nothing is read before it was written."""
+    buffers = []
+
+    def take(size):
+        buffer = np.full(size + 512, SENTINEL)
+        buffer[256:-256] = np.nan
+        buffers.append(buffer)
+        return buffer[256:-256]
+
+    monkeypatch.setattr(memory, "take", take)
+    monkeypatch.setattr(memory, "KEPT_BYTES", 0)
+    return buffers
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1, 3, 3), (2, 3, 1, 9, 5), (3, 1, 3, 4, 13), (1, 5, 2, 8, 8)]
+)
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1)])
+def test_stays_inside_its_memory(shape, padding, guarded):
+    N, C, K, H, W = shape
+    x, w, b, gy = problem(2, N, C * WIDTH, K * WIDTH, H, W, padding)
+    expected = all_three(x, w, b, gy, padding)
+    between = [between_nans(array) for array in (x, w, b, gy)]
+    for actual, before in zip(all_three(*between, padding), expected):
+        assert np.array_equal(actual, before)
+    assert len(guarded) >= 4
+    for buffer in guarded:
+        assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
+
+
+def between_nans(array):
+    """The same values in the middle of a buffer of NaN: a read outside shows in the result."""
+    last = array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
+    buffer = np.full(array.size + 512, np.nan, np.float32)
+    inside = buffer[256:-256].reshape(last.shape)
+    inside[...] = last
+    return inside.transpose(0, 3, 1, 2) if array.ndim == 4 else inside
+
+
+def test_outputs_lie_between_sentinels(monkeypatch):
+    """y, gx and gw are written inside only."""
+    arrays = problem(3, 2, 2 * WIDTH, 3 * WIDTH, 7, 10, (1, 0))
+    expected = all_three(*arrays, (1, 0))
+    buffers = []
+
+    class GuardedNumpy:
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def empty(self, shape, dtype):
+            size = int(np.prod(shape))
+            buffers.append(np.full(size + 512, SENTINEL))
+            return buffers[-1][256 : 256 + size].reshape(shape)
+
+        def zeros(self, shape, dtype):
+            array = self.empty(shape, dtype)
+            array[...] = 0
+            return array
+
+    monkeypatch.setattr(winograd, "np", GuardedNumpy())
+    for actual, before in zip(all_three(*arrays, (1, 0)), expected):
+        assert np.array_equal(actual, before)
+    assert len(buffers) >= 3
+    for buffer in buffers:
+        assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
+
+
+def convolutions(monkeypatch):
+    """Which convolutions were computed here, by name."""
+    called = []
+    for name in ("forward", "backward_input", "backward_weight"):
+        function = getattr(winograd, name)
+
+        def note(*arguments, name=name, function=function):
+            called.append(name)
+            return function(*arguments)
+
+        monkeypatch.setattr(winograd, name, note)
+    return called
+
+
+def step(layer, x):
+    x = minidl.tensor(x, requires_grad=True)
+    layer.weight.grad = None
+    (layer(x) ** 2).sum().backward()
+    return x.grad.numpy(), layer.weight.grad.numpy()
+
+
+def test_exact_convolution_is_a_choice(monkeypatch):
+    called = convolutions(monkeypatch)
+    layer = minidl.nn.Conv2d(2 * WIDTH, 2 * WIDTH, 3, padding=1)
+    x = np.random.default_rng(0).standard_normal((2, 2 * WIDTH, 12, 12), dtype=np.float32)
+    with minidl.use_cpu_kernels("numba"):
+        fast = step(layer, x)
+        assert called == ["forward", "backward_input", "backward_weight"]
+        with minidl.use_exact_conv(True):
+            exact = step(layer, x)
+        assert len(called) == 3
+        step(layer, x)
+        assert len(called) == 6
+    for a, e in zip(fast, exact):
+        assert not np.array_equal(a, e)
+        np.testing.assert_allclose(a, e, rtol=0, atol=1e-4 * np.abs(e).max())
+
+
+@pytest.mark.parametrize(
+    "shape, w_shape, rest",
+    [
+        ((4, 16, 16, 16), (16, 16, 5, 5), ((1, 1), (2, 2), (1, 1), 1)),
+        ((4, 16, 16, 16), (16, 16, 3, 3), ((2, 2), (1, 1), (1, 1), 1)),
+        ((4, 16, 16, 16), (16, 16, 3, 3), ((1, 1), (1, 1), (2, 2), 1)),
+        ((4, 16, 16, 16), (16, 8, 3, 3), ((1, 1), (1, 1), (1, 1), 2)),
+        ((4, 16, 16, 16), (16, 16, 3, 3), ((1, 1), (3, 1), (1, 1), 1)),
+        ((4, 3, 16, 16), (16, 3, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
+        ((1, 512, 7, 7), (512, 512, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
+    ],
+    ids=["5x5", "stride", "dilation", "groups", "padding", "few-channels", "few-tiles"],
+)
+def test_others_are_plain_sums(monkeypatch, shape, w_shape, rest):
+    called = convolutions(monkeypatch)
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(shape, dtype=np.float32), np.ones(w_shape, np.float32)
+    y = conv2d.forward(x, w, None, *rest)
+    conv2d.backward_input(y, w, shape, *rest)
+    conv2d.backward_weight(y, x, w_shape, *rest)
+    conv2d.forward(x.astype(np.float64), w.astype(np.float64), None, *rest)
+    assert not called
+
+
+def test_a_network_learns_as_with_plain_sums():
+    """Twenty steps of a small residual network: the losses agree to a thousandth."""
+    from models import build
+
+    rng = np.random.default_rng(0)
+    x = minidl.tensor(rng.standard_normal((16, 3, 16, 16), dtype=np.float32))
+    t = minidl.tensor(rng.integers(0, 10, 16))
+
+    def losses(exact):
+        minidl.manual_seed(0)
+        net = build("resnet20_cifar")
+        optimizer = minidl.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+        found = []
+        with minidl.use_cpu_kernels("numba"), minidl.use_exact_conv(exact):
+            for _ in range(20):
+                optimizer.zero_grad()
+                loss = minidl.nn.functional.cross_entropy(net(x), t)
+                loss.backward()
+                optimizer.step()
+                found.append(loss.item())
+        return found
+
+    exact = losses(True)
+    assert exact[-1] < 0.5 * exact[0]
+    np.testing.assert_allclose(losses(False), exact, rtol=1e-3, atol=1e-3)
