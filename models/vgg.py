@@ -33,6 +33,10 @@ conv3-64: 64 kernels 3x3, padding 1, then ReLU. The layers of block 3 are called
 and so on, as in Caffe. With batch norm (torchvision's vgg16_bn and its like; the paper is older
 than batch norm) bn3_1 stands between conv3_1 and relu3_1.
 
+head="average" puts one linear layer behind the averages of the last maps, as Zhou et al. 2016
+("Learning deep features for discriminative localization") did with this net: of 138 million
+parameters 120 are in fc6 to fc8, too many to draw afresh for some hundred pictures.
+
 Weights start as He et al. 2015 draw them, normal of variance 2 / fan_in. The paper drew 0.01
 everywhere, found that the deep nets did not learn so, and began with the trained layers of A;
 with He's variance, which came after, every ReLU layer hands on as much as it gets.
@@ -54,6 +58,7 @@ CONFIGURATIONS = {
     "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
     "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
 }
+HEADS = ("fc", "average")
 WIDTHS = (64, 128, 256, 512, 512)
 SMALLEST = 32  # pixels: five halvings leave one
 
@@ -70,6 +75,7 @@ class VGG(nn.Module):
         batch_norm: normalize behind each convolution.
         dropout: the part of fc6 and fc7 that is dropped in training.
         width: factor on all numbers of kernels and units, for a narrower net.
+        head: "fc", the table's three layers, or "average", one layer on the averages of the maps.
 
     Raises:
         ArgumentError: an argument is not one of these.
@@ -90,26 +96,31 @@ class VGG(nn.Module):
         batch_norm: bool = False,
         dropout: float = 0.5,
         width: float = 1.0,
+        head: str = "fc",
     ):
         super().__init__()
+        choose("VGG", "head", head, HEADS)
         blocks = choose("VGG", "configuration", configuration, CONFIGURATIONS)
         check_flag("VGG", "batch_norm", batch_norm)
         check_size("VGG", size, SMALLEST)
         *widths, hidden = scaled("VGG", width, *WIDTHS, 4096)
         self.in_channels = in_channels
         self.features = make_features(in_channels, blocks, widths, batch_norm)
-        side = size // 32  # the floor of each halving together
+        side = size // 32 if head == "fc" else 1  # the floor of each halving together
         self.fit = nn.AdaptiveAvgPool2d(side)
-        self.classifier = nn.Sequential({
-            "flatten": nn.Flatten(),
-            "fc6": nn.Linear(widths[-1] * side * side, hidden),
-            "relu6": nn.ReLU(),
-            "drop6": nn.Dropout(dropout),
-            "fc7": nn.Linear(hidden, hidden),
-            "relu7": nn.ReLU(),
-            "drop7": nn.Dropout(dropout),
-            "fc8": nn.Linear(hidden, num_classes),
-        })  # fmt: skip
+        layers = {"flatten": nn.Flatten()}
+        features = widths[-1] * side * side
+        if head == "fc":
+            layers |= {
+                "fc6": nn.Linear(features, hidden),
+                "relu6": nn.ReLU(),
+                "drop6": nn.Dropout(dropout),
+                "fc7": nn.Linear(hidden, hidden),
+                "relu7": nn.ReLU(),
+                "drop7": nn.Dropout(dropout),
+            }
+            features = hidden
+        self.classifier = nn.Sequential(layers | {"fc8": nn.Linear(features, num_classes)})
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 init.kaiming_normal_(layer.weight, nonlinearity="relu")

@@ -120,6 +120,7 @@ def test_no_pictures():
         ("vgg16", {"size": "224"}, "size is an int"),
         ("vgg16", {"batch_norm": "False"}, "batch_norm is a bool"),
         ("vgg16", {"width": 0}, "width is a number above 0"),
+        ("vgg16", {"head": "averages"}, "did you mean average?"),
         ("resnet50", {"stride_in": "3"}, "did you mean 3x3?"),
         ("resnet50", {"zero_init": 1}, "zero_init is a bool"),
         ("resnet50", {"depth": 18}, "no such argument"),

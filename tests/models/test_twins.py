@@ -81,6 +81,18 @@ def test_vgg(configuration, batch_norm):
     compare(net, twin, (3, 3, 64, 64))
 
 
+def test_vgg_with_averages():
+    """One linear layer behind the averages of the last maps."""
+    from torch import nn
+
+    net = models.vgg11(num_classes=5, head="average", width=1 / 16)
+    twin = twins.vgg(CONFIGURATIONS["A"], (4, 8, 16, 32, 32), 256, 5, batch_norm=False, side=1)
+    twin.classifier = nn.Sequential()
+    twin.classifier.add_module("flatten", nn.Flatten())
+    twin.classifier.add_module("fc8", nn.Linear(32, 5))
+    compare(net, twin, (3, 3, 96, 70))
+
+
 def test_googlenet():
     net = models.googlenet(num_classes=5, width=1 / 16, dropout=0.0, aux_dropout=0.0)
     compare(net, twins.GoogLeNet(STEM, NARROW, HEAD, 5), (2, 3, 97, 120))
