@@ -1,11 +1,11 @@
 """Rectified linear unit (Nair and Hinton 2010; Krizhevsky et al. 2012, section 3.1).
 
     y  = max(x, 0)
-    gx = gy where x > 0, else 0
+    gx = gy where x > 0 or x is NaN, else 0
 
-The derivative at the kink x = 0 is taken as 0, as in PyTorch. NaN passes through. gx is a product
-with a mask (a choice by np.where takes several times as long), so that an infinite gy shows as NaN
-where x <= 0; in PyTorch it becomes 0.
+The derivative at the kink x = 0 is taken as 0, as in PyTorch. NaN passes through in both
+directions, also as in PyTorch. gx is a product with a mask (a choice by np.where takes several
+times as long), so that an infinite gy shows as NaN where x <= 0; in PyTorch it becomes 0.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from minidl.tensor import Tensor
 class ReLU(Function):
     def forward(self, x):
         y = array_module(x).maximum(x, 0)
-        self.y = y if self.needs_grad[0] else None  # y > 0 where x > 0: x may be dropped
+        self.y = y if self.needs_grad[0] else None  # y is not 0 where gy passes: x may be dropped
         return y
 
     def backward(self, gy):
-        return gy * (self.y > 0)
+        return gy * (self.y != 0)
 
 
 def relu(input: Tensor) -> Tensor:

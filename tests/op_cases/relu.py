@@ -29,6 +29,15 @@ CASES = [
         torch=lambda torch, x: torch.nn.functional.relu(x),
         smooth=False,
     ),
+    Case(
+        "relu",
+        "nan",
+        relu,
+        [np.array([np.nan, -1.0, 2.0, np.nan])],
+        oracle=onnx("Relu"),
+        torch=lambda torch, x: torch.nn.functional.relu(x),
+        smooth=False,
+    ),
 ]
 
 BAD_CASES = [
