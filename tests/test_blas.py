@@ -1,5 +1,7 @@
 """Small matrix products run in one thread, and leave the BLAS as it was."""
 
+import threading
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -36,6 +38,30 @@ def test_a_small_product_uses_one_thread_and_puts_them_back(two_threads):
 def test_threads_are_put_back_after_an_error(two_threads):
     with pytest.raises(ValueError):
         blas.matmul(np.ones((3, 4)), np.ones((5, 6)))
+    assert two_threads == [{1}, {2}]
+
+
+def in_another_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+def test_every_thread_can_set_the_threads(two_threads):
+    a = np.ones((3, 4), np.float32)
+    blas.matmul(a, a.T)
+    in_another_thread(lambda: blas.matmul(a, a.T))
+    blas.matmul(a, a.T)
+    assert two_threads == [{1}, {2}] * 3
+
+
+def test_the_last_thread_out_puts_them_back(two_threads):
+    first, last = blas.one_thread(), blas.one_thread()
+    first.__enter__()
+    last.__enter__()
+    in_another_thread(first.__exit__)
+    assert two_threads == [{1}]
+    in_another_thread(last.__exit__)
     assert two_threads == [{1}, {2}]
 
 

@@ -18,6 +18,7 @@ SMALL = 2**24  # multiply-adds, about 0.2 ms on one core
 
 libraries: list | None = None  # threadpoolctl's handles on the BLAS libraries in this process
 all_threads = 1
+set_by: int | None = None  # the thread that last set how many they use
 
 
 def matmul(a: Any, b: Any, out: Any = None) -> Any:
@@ -57,11 +58,17 @@ class one_thread:
 
 
 def set_threads(n: int) -> None:
-    """Let the BLAS of NumPy use n threads."""
+    """Let the BLAS of NumPy use n threads, whichever thread asks for it."""
+    global set_by
     if libraries is None:
         find_libraries()
+    thread = threading.get_ident()
     for library in libraries:
+        # Newer versions of threadpoolctl do nothing, and say nothing, for any thread but the first.
+        if thread != set_by and hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
         library.set_num_threads(n)
+    set_by = thread
 
 
 def find_libraries() -> None:
