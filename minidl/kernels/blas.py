@@ -9,6 +9,7 @@ load: the same product gives the same bits every time.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -52,7 +53,7 @@ class one_thread:
 
     def __exit__(self, *exception):
         with self.lock:
-            one_thread.inside -= 1
+            one_thread.inside = max(0, one_thread.inside - 1)  # 0 already after a fork in here
             if one_thread.inside == 0:
                 set_threads(all_threads)
 
@@ -77,5 +78,18 @@ def find_libraries() -> None:
     from threadpoolctl import ThreadpoolController
 
     controllers = ThreadpoolController().lib_controllers
-    libraries = [library for library in controllers if library.user_api == "blas"]
-    all_threads = max((library.num_threads for library in libraries), default=1)
+    found = [library for library in controllers if library.user_api == "blas"]
+    all_threads = max((library.num_threads for library in found), default=1)
+    libraries = found  # last: where these are known (start_afresh), so is how many threads they had
+
+
+def start_afresh() -> None:
+    """In a forked process: the threads that were inside are not here, and will not leave."""
+    changed = one_thread.inside > 0 or one_thread.lock.locked()
+    one_thread.lock, one_thread.inside = threading.Lock(), 0
+    if changed and libraries is not None:
+        set_threads(all_threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=start_afresh)

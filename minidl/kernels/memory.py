@@ -85,3 +85,13 @@ def empty_cache() -> None:
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if malloc_trim is not None:
         malloc_trim(0)
+
+
+def new_lock() -> None:
+    """In a forked process: another thread may have held the lock, and is not here to let go."""
+    global lock
+    lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=new_lock)
