@@ -87,6 +87,16 @@ def kept_checkpoint(run: str, op: str) -> Path:
     return best if keeps_best(settings) else path
 
 
+def weight_file(source: str, op: str) -> str | Path:
+    """The file of the weights that a run kept; another file, or a published name, is itself.
+
+    Raises:
+        CheckpointError: as kept_checkpoint.
+    """
+    # Unlike Path.is_dir, False for a name that is too long.
+    return kept_checkpoint(source, op) if os.path.isdir(source) else source
+
+
 def keeps_best(settings: dict[str, Any]) -> bool:
     """Whether a run reports the network of its best epoch; older runs do with early stopping."""
     if "keep" in settings:

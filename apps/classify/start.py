@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import models
 from apps.classify.data import Parts
-from apps.classify.evaluate import kept_checkpoint
+from apps.classify.evaluate import weight_file
 from apps.classify.options import Settings
 from apps.classify.pixel_range import to_unit_variance
 from minidl.data import transforms
@@ -118,9 +117,7 @@ def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[S
     from models.weights import load_weights
 
     start = build(settings, num_classes, channels)
-    source: str | Path = settings.weights
-    if Path(source).is_dir():
-        source = kept_checkpoint(str(source), "train")
+    source = weight_file(settings.weights, "train")
     report = load_weights(start.model, source, fresh=settings.fresh)
     to_unit_variance(start.model, report)
     found = report.as_json()

@@ -51,7 +51,9 @@ def fetch_weights(
 
 @weights_app.command("convert")
 def convert_weights(
-    file: Annotated[str, typer.Argument(help="Weight file, or a name of `minidl weights list`.")],
+    file: Annotated[
+        str, typer.Argument(help="Weight file, run folder, or a name of `minidl weights list`.")
+    ],
     model: Annotated[str, typer.Option(help="Network that the weights are for.")],
     output: Annotated[
         str, typer.Option("--output", "-o", help="New file, *.safetensors or *.npz.")
@@ -83,11 +85,12 @@ def convert_weights(
     not in the file, and what was not used. The new file holds what was converted.
     """
     with answering_errors(debug):
+        from apps.classify.evaluate import weight_file
         from models.weights_convert import convert
 
         report = convert(
-            file, model, output, num_classes, parse_arguments(argument or []), by, fresh or (),
-            channel_order,
+            weight_file(file, "convert"), model, output, num_classes,
+            parse_arguments(argument or []), by, fresh or (), channel_order,
         )  # fmt: skip
         say = note if as_json else print
         say(str(report))

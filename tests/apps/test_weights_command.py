@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import models
-from minidl.io import read_weights
+from minidl.io import read_weights, save_checkpoint
 from models import load_weights
 from models.published import PUBLISHED, Published
 from tests.apps.conftest import last_json, minidl
@@ -115,7 +115,8 @@ def test_convert_with_another_number_of_classes(vgg_file, tmp_path):
     [
         (["fetch", "vgg16-hedd"], ["no such weights", "did you mean vgg16-hed?"]),
         (["convert", "no.pth", "--model", "vgg16", "-o", "a.npz"], ["no such file"]),
-        (["convert", ".", "--model", "lenet", "-o", "a.npz"], ["expects a file"]),
+        (["convert", ".", "--model", "lenet", "-o", "a.npz"], ["no checkpoint.safetensors"]),
+        (["convert", "n" * 300, "--model", "lenet", "-o", "a.npz"], ["no such file"]),
         (["convert", "a.pth", "--model", "resnet-50", "-o", "a.npz"], ["did you mean resnet50?"]),
         (["convert", "a.pth", "--model", "lenet", "-o", "a.pth"], [".safetensors or .npz"]),
         (["convert", "a.pth", "--model", "lenet", "-o", "no/a.npz"], ["folder is missing"]),
@@ -144,3 +145,30 @@ def test_weights_of_another_network(vgg_file, tmp_path):
     result = minidl("weights", "convert", path, "--model", "lenet", "-o", out)
     assert result.exit_code == 2 and "no tensor of the file has a place in LeNet5" in result.output
     assert not out.exists()
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_convert_a_run_folder(tmp_path, keep):
+    """The network that the run kept is taken, as `minidl train --weights` takes it."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    best, last = models.lenet5(num_classes=3), models.lenet5(num_classes=3)
+    meta = {"model": "lenet", "settings": {"keep": keep}}
+    save_checkpoint(folder / "best.safetensors", best, meta=meta)
+    save_checkpoint(folder / "checkpoint.safetensors", last, meta=meta)
+    out = tmp_path / "a.npz"
+    result = minidl("weights", "convert", folder, "--model", "lenet", "-o", out)
+    assert result.exit_code == 0, result.output
+    tensors, expected = read_weights(out).tensors, {"best": best, "last": last}[keep].state_dict()
+    assert tensors.keys() == expected.keys()
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(tensors[name], tensor.numpy(), err_msg=name)
+
+
+def test_a_damaged_run_folder_is_refused_as_in_training(tmp_path):
+    (tmp_path / "best.safetensors").write_bytes(b"")
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"no checkpoint")
+    out = tmp_path / "a.npz"
+    result = minidl("weights", "convert", tmp_path, "--model", "lenet", "-o", out)
+    assert result.exit_code == 2 and "Traceback" not in result.output
+    assert "load_checkpoint: not a whole safetensors file" in result.output and not out.exists()
