@@ -162,7 +162,7 @@ def look_in(node: Function, gradients: dict) -> None:
 
 def run_hooks(hooks: dict, gradient: Any) -> Any:
     """Call each hook with the gradient as a Tensor; one that returns a Tensor replaces it."""
-    gradient = gradient.copy()  # a hook may change it, and other tensors may have a share in it
+    gradient = gradient.copy(order="K")  # a hook may change it, and others may have a share in it
     for hook in list(hooks.values()):
         replaced = hook(Tensor(gradient))
         if replaced is None:

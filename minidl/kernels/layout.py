@@ -7,6 +7,9 @@ vector instructions and caches want. The same bytes carry both views; only the s
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
 
@@ -21,3 +24,15 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 def channels_first(x: np.ndarray) -> np.ndarray:
     """An (N, H, W, C) array seen as logical (N, C, H, W): a view, never a copy."""
     return x.transpose(0, 3, 1, 2)
+
+
+def zeros(xp: ModuleType, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Zeros of NumPy or CuPy, channels last in memory where there are four axes.
+
+    A gradient that is filled in part: in another order than the activations, the next kernels would
+    have to bring it into theirs, and that costs several times what they compute.
+    """
+    if len(shape) != 4:
+        return xp.zeros(shape, dtype)
+    N, C, H, W = shape
+    return channels_first(xp.zeros((N, H, W, C), dtype))

@@ -18,6 +18,7 @@ from minidl.creation import as_array
 from minidl.device import array_module
 from minidl.errors import ArgumentError, BoundsError, DtypeError, MinidlError, ShapeError
 from minidl.function import Function
+from minidl.kernels.layout import zeros
 from minidl.ops.broadcasting import check_operand
 from minidl.ops.inplace import check_in_place
 from minidl.shapes import check_tensor, normalize_dim
@@ -37,7 +38,7 @@ class GetItem(Function):
         return x[self.index]
 
     def backward(self, gy):
-        gx = array_module(gy).zeros(self.x_shape, gy.dtype)
+        gx = zeros(array_module(gy), self.x_shape, gy.dtype)
         gx[self.index] = gy
         return gx
 
@@ -47,7 +48,7 @@ class Take(GetItem):
 
     def backward(self, gy):
         xp = array_module(gy)
-        gx = xp.zeros(self.x_shape, gy.dtype)
+        gx = zeros(xp, self.x_shape, gy.dtype)
         xp.add.at(gx, self.index, gy)
         return gx
 

@@ -15,6 +15,7 @@ from minidl.device import array_module
 from minidl.dtypes import promoted_dtype
 from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from minidl.function import Function
+from minidl.kernels.layout import zeros
 from minidl.ops.casting import cast
 from minidl.shapes import check_tensor, normalize_dim
 from minidl.tensor import Tensor
@@ -54,7 +55,7 @@ class Split(Function):
 
     def backward(self, *gys):
         xp, dtype = common(gys)
-        gx = xp.zeros(self.x_shape, dtype)
+        gx = zeros(xp, self.x_shape, dtype)
         start = 0
         for gy, size in zip(gys, self.sizes):
             if gy is not None:  # None: nothing used that part
@@ -74,7 +75,7 @@ class Unbind(Function):
 
     def backward(self, *gys):
         xp, dtype = common(gys)
-        gx = xp.zeros(self.x_shape, dtype)
+        gx = zeros(xp, self.x_shape, dtype)
         parts = xp.moveaxis(gx, self.axis, 0)  # a view: writing here fills gx
         for i, gy in enumerate(gys):
             if gy is not None:
