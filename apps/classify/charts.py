@@ -91,7 +91,8 @@ def nice_ticks(low: float, high: float, about: int = 4) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
+    digits = max(12, 12 - math.floor(math.log10(step)))  # a tiny step has its digits further back
+    return [round(i * step, digits) for i in range(first, last + 1)]
 
 
 def scales(epochs: list[int], ticks: list[float]) -> tuple[Callable, Callable]:
