@@ -36,6 +36,7 @@ class Learning:
         folder: where checkpoints and metrics go.
         meta: what the checkpoints say beside the numbers.
         epochs_done: of an interrupted run to go on with; None for a new run.
+        finished: whether such a run has done all its epochs, or stopped early.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class Learning:
     folder: Path
     meta: dict[str, Any]
     epochs_done: int | None = None
+    finished: bool = False
 
 
 def learn(
@@ -131,8 +133,8 @@ def make_cache(
     """The features of the frozen part, computed; or None, and why.
 
     Returns:
-        the cache, and for the report {"behind", "bytes"} or {"reason"}; None where nothing is
-        frozen.
+        the cache, None where no epoch will use it; and for the report {"behind", "bytes"} or
+        {"reason"}, None where nothing is frozen.
     """
     settings, after = how.settings, how.plan.unfreeze_after
     if settings.mode != "frozen":
@@ -143,8 +145,12 @@ def make_cache(
         if not settings.cache:
             raise NotCached(why_not(settings))
         cache = FeatureCache(model, data, sample(data), how.folder)
+        facts = {"behind": cache.place, "bytes": cache.bytes}
+        if how.finished:
+            cache.remove()  # it was killed before it did so
+            return None, facts
         cache.compute(settings.workers, say)
-        return cache, {"behind": cache.place, "bytes": cache.bytes}
+        return cache, facts
     except NotCached as reason:
         say(f"features are not cached: {reason}")
         return None, {"reason": str(reason)}

@@ -54,6 +54,7 @@ def train(
         check_same_data(meta, before.meta)
         started -= seconds_spent(before.run)
         how.epochs_done = before.run.get("epochs_finished", 0)
+        how.finished = how.epochs_done >= settings.epochs or bool(before.run.get("stop"))
         model.load_state_dict(before.model)
     make_ready(settings, setup, (how.epochs_done or 0) + 1, say)
     history, cached = learn(model, data, how, say)

@@ -97,6 +97,26 @@ def test_features_are_used_again_or_computed_again(halves, lenet, tmp_path, monk
         assert same(weights_of(folder), weights_of(tmp_path / "whole"))
 
 
+@pytest.mark.parametrize(
+    "options, epochs",
+    [([], 3), (["--early-stopping", 1, "--lr", 1e-30], 2)],
+    ids=["all", "stopped"],
+)
+def test_no_features_are_computed_for_a_finished_run(halves, lenet, tmp_path, options, epochs):
+    folder = tmp_path / "run"
+    run(folder, *arguments(halves, lenet, "frozen"), *options)
+    before, weights = json.loads((folder / "run.json").read_text()), weights_of(folder)
+    assert before["epochs"] == epochs
+    (folder / "features").mkdir()  # left by a run killed behind its last epoch
+    again = minidl("train", "--resume", folder)
+    assert again.exit_code == 0, again.output
+    assert "features behind" not in again.output and not (folder / "features").exists()
+    after = json.loads((folder / "run.json").read_text())
+    for name in ("features", "epochs", "test_accuracy", "test_loss"):
+        assert after[name] == before[name]
+    assert same(weights_of(folder), weights)
+
+
 def test_the_weight_file_is_not_needed_any_more(halves, lenet, tmp_path):
     weights = tmp_path / "start.safetensors"
     weights.write_bytes((lenet / "checkpoint.safetensors").read_bytes())
