@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
 from minidl.errors import ArgumentError, DtypeError, GraphError
 from minidl.shapes import check_flag
 from minidl.tensor import Tensor
@@ -28,6 +30,7 @@ from minidl.tensor import Tensor
 # attrgetter is C: one step in a debugger for all inputs.
 requires_grad_of = attrgetter("requires_grad")
 array_of = attrgetter("data")
+FLOAT = np.dtype("float32")  # stands for the dtype of what is no array: Tensor refuses it
 REUSED = "make a new one for each: MyFunction().apply(x)"
 
 
@@ -72,14 +75,14 @@ class Function:
             raise not_tensors(self, inputs) from None
         self.needs_grad = needs_grad if grad_mode.enabled else [False] * len(inputs)
         y = self.forward(*map(array_of, inputs))
-        if any_grad := True in self.needs_grad:
-            self.inputs = inputs
+        self.inputs = inputs if (any_grad := True in self.needs_grad) else ()
+        # Outputs that are no floats (the indices of max_pool2d, say) are constants to the graph.
         if not isinstance(y, tuple):
-            return Tensor(y, any_grad, self if any_grad else None)
+            recorded = any_grad and getattr(y, "dtype", FLOAT).kind == "f"
+            return Tensor(y, recorded, self if recorded else None)
         self.n_outputs = len(y)
         outputs = []
         for index, array in enumerate(y):
-            # Integer outputs (the indices of max_pool2d, say) are constants to the graph.
             recorded = any_grad and array.dtype.kind == "f"
             outputs.append(Tensor(array, recorded, self if recorded else None, output_index=index))
         return tuple(outputs)

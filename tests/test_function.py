@@ -101,6 +101,32 @@ def test_forward_returns_arrays(result):
         Wrong().apply(leaf(1.0))
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
+def test_outputs_that_are_no_floats_require_no_gradient(dtype):
+    class Rounded(Function):
+        def __init__(self, pair):
+            self.pair = pair
+
+        def forward(self, x):
+            y = x.round().astype(dtype)
+            return (y, 2 * x) if self.pair else y
+
+        def backward(self, *gys):
+            return 2 * gys[-1]
+
+    x = leaf(0.2, 1.0)
+    one, (first, second) = Rounded(False).apply(x), Rounded(True).apply(x)
+    for y in (one, first):
+        assert y.dtype == dtype and y.data.tolist() == [0, 1]
+        assert not y.requires_grad and y.grad_fn is None
+        with pytest.raises(GraphError):
+            y.backward(np.ones(2))
+    assert not (one.to("float32") * 3).requires_grad
+    assert second.requires_grad
+    second.sum().backward()
+    assert x.grad.data.tolist() == [2, 2]
+
+
 @pytest.mark.parametrize("data", [3.0, [1.0, 2.0], (1, 2), None])
 def test_a_tensor_holds_an_array(data):
     with pytest.raises(DtypeError, match=r"holds a NumPy or CuPy array(.|\n)*minidl.tensor"):
