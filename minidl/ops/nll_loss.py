@@ -3,8 +3,9 @@
     loss[n] = -w[label n] x[n, label n]           0 where the label is ignored
     gx[n,c] = -g[n] w[c] [c = label n]            g the gradient of the sample's loss
 
-The mean divides by the sum of the weights w[label] of the samples not ignored, as in PyTorch; it
-is NaN when all are ignored. nll_loss(log_softmax(x)) is cross_entropy(x).
+The mean divides by the sum of the weights w[label] of the samples not ignored. Where that is 0
+(all are ignored, or their classes weigh nothing) it is NaN, and so is gx at their labels; ignored
+samples have gx = 0 in any case. All as in PyTorch. nll_loss(log_softmax(x)) is cross_entropy(x).
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ class NLLLoss(Function):
         if self.reduction == "mean":
             self.denominator = total_weight(self.labels, self.weight, self.ignore_index)
         if self.needs_grad[0]:
-            self.x_shape, self.label, self.factor = x.shape, label, xp.where(kept, factor, 0)
+            self.x_shape, self.label, self.factor, self.kept = x.shape, label, factor, kept
         return reduce(losses, self.reduction, self.denominator)
 
     def backward(self, gy):
         xp, axis = array_module(gy), min(1, len(self.x_shape) - 1)
         g = spread(gy, self.label.shape, self.reduction, self.denominator)
-        g = xp.where(self.factor == 0, 0, -g * self.factor)  # an ignored sample gets 0, not 0 * NaN
+        g = xp.where(self.kept, -g * self.factor, 0)  # an ignored sample gets 0, not 0 * NaN
         gx = xp.zeros(self.x_shape, gy.dtype)
         xp.put_along_axis(
             gx, xp.expand_dims(self.label, axis), xp.expand_dims(g, axis).astype(gy.dtype), axis
@@ -67,8 +68,8 @@ def nll_loss(
         reduction: "mean" (weighted by w[label]), "sum" or "none".
 
     Returns:
-        A 0-d tensor, or with "none" the shape of target. The mean is NaN when every label is
-        ignored.
+        A 0-d tensor, or with "none" the shape of target. The mean is NaN when the weights
+        of the labels not ignored add up to 0: all are ignored, or their classes weigh nothing.
 
     Raises:
         ArgumentError: a label is out of range, or there is no such reduction.

@@ -105,6 +105,35 @@ def test_all_labels_ignored(loss, kernels):
         np.testing.assert_array_equal(gx, np.zeros((2, 3)))
 
 
+@pytest.mark.torch
+@both_kernel_sets
+@pytest.mark.parametrize("loss", ["cross_entropy", "nll_loss"])
+@pytest.mark.parametrize(
+    "labels, weight",
+    [([0, 1, 2], [0, 0, 0]), ([0, -100, 0], [0, 1, 2]), ([-100] * 3, [1, 2, 3])],
+    ids=["no-weight", "labels-without-weight", "ignored"],
+)
+def test_weights_that_add_up_to_zero(loss, labels, weight, kernels):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    x = np.array([[0.2, 0.3, 0.5], [0.1, 0.6, 0.3], [0.4, 0.4, 0.2]])
+    for reduction in ("mean", "sum", "none"):
+
+        def ours(x, reduction=reduction):
+            w = minidl.tensor(weight, dtype="float64")
+            function = getattr(functional, loss)
+            return function(x, minidl.tensor(labels), weight=w, reduction=reduction)
+
+        y, gx = forward_and_gradient(ours, x, kernels)
+        t = torch.tensor(x, requires_grad=True)
+        their_loss = getattr(torch.nn.functional, loss)(
+            t, torch.tensor(labels), torch.tensor(weight, dtype=t.dtype), reduction=reduction
+        )
+        their_loss.sum().backward()
+        np.testing.assert_array_equal(y, their_loss.detach().numpy())
+        np.testing.assert_array_equal(gx, t.grad.numpy())
+        assert np.isnan(y).all() == (reduction == "mean")
+
+
 @both_kernel_sets
 @pytest.mark.parametrize(
     "function",
