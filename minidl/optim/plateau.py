@@ -4,7 +4,8 @@
 
 An epoch is good when its metric is better than the best so far by the threshold: with "rel" below
 best (1 - threshold), with "abs" below best - threshold (mode "min"; for "max" above, and plus).
-As in PyTorch.
+Before the first good epoch the best is the worst there is, infinity: so NaN is never good, and
+-inf is (mode "min"; for "max" inf). As in PyTorch.
 """
 
 from __future__ import annotations
@@ -102,10 +103,8 @@ class ReduceLROnPlateau(LRScheduler):
             self.cooling, self.bad_epochs = self.cooldown, 0
 
     def is_better(self, value: float) -> bool:
-        best = self.best
-        if best is None:
-            return math.isfinite(value)
         sign = 1 if self.mode == "max" else -1
+        best = -sign * math.inf if self.best is None else self.best
         if self.threshold_mode == "abs":
             return sign * value > sign * best + self.threshold
         return sign * value > sign * best * (1 + sign * self.threshold)

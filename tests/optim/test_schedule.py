@@ -1,5 +1,6 @@
 """Schedules: their formulas, PyTorch's values over 30 epochs, state, mistakes."""
 
+import itertools
 import math
 
 import numpy as np
@@ -103,6 +104,28 @@ def test_plateau_pytorch(name):
         np.testing.assert_allclose(ours.get_last_lr(), theirs.get_last_lr(), err_msg=str(epoch))
         seen.add(ours.get_last_lr()[0])
     assert len(seen) > 1  # it did something
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_plateau_with_infinite_metrics(mode, threshold_mode):
+    """All sequences of such metrics, the first ones above all, as in PyTorch."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    options = {"mode": mode, "threshold_mode": threshold_mode, "factor": 0.5, "patience": 0}
+    for metrics in itertools.product([math.inf, -math.inf, math.nan, 0.0, 1.0, -1.0], repeat=3):
+        ours = optim.ReduceLROnPlateau(make_optimizer(1.0), **options)
+        weights = [torch.ones(1, requires_grad=True)]
+        theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            torch.optim.SGD(weights, lr=1.0), **options
+        )
+        for metric in metrics:
+            ours.step(metric)
+            theirs.step(metric)
+            assert ours.get_last_lr() == theirs.get_last_lr(), metrics
+        resumed = optim.ReduceLROnPlateau(make_optimizer(1.0), **options)
+        resumed.load_state_dict(ours.state_dict())
+        assert resumed.is_better(2.0) == theirs._is_better(2.0, theirs.best), metrics
 
 
 def test_plateau():
