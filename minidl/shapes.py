@@ -38,6 +38,11 @@ def is_int(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def is_number(value: Any) -> bool:
+    """A real number, Python's or NumPy's, whole or not; True is none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
 def window_output(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
     """How many places a window has along one axis:
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from minidl.callbacks.callback import Best, Callback
 from minidl.errors import ArgumentError
-from minidl.optim.optimizer import is_number
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError, DataError
+from minidl.shapes import is_number
 
 
 class Dataset:
@@ -223,7 +224,7 @@ def split_dataset(
     >>> len(train) + len(validation) == len(digits)
     True
     """
-    if not isinstance(fraction, int | float) or not 0 < fraction < 1:
+    if not is_number(fraction) or not 0 < fraction < 1:
         raise ArgumentError(
             "split_dataset", "fraction lies between 0 and 1", {"fraction": fraction}
         )

@@ -15,6 +15,7 @@ import numpy as np
 
 from minidl.data.loader import DataLoader
 from minidl.errors import ArgumentError
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 MIXUP = 3  # first word of a seed, see ORDER and AUGMENTATION in loader.py
@@ -47,8 +48,7 @@ class Mixup:
     def __init__(self, loader: DataLoader, alpha: float, num_classes: int):
         if not isinstance(loader, DataLoader):
             raise ArgumentError("Mixup", "loader is a DataLoader", {"loader": loader})
-        is_number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
-        if not is_number or not 0 < alpha < float("inf"):
+        if not is_number(alpha) or not 0 < alpha < float("inf"):
             raise ArgumentError("Mixup", "alpha is a number > 0", {"alpha": alpha})
         is_int = isinstance(num_classes, int) and not isinstance(num_classes, bool)
         if not is_int or num_classes < 1:

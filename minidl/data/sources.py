@@ -19,6 +19,7 @@ from minidl.data.mnist import FASHION_CLASSES, is_mnist, load_mnist
 from minidl.data.pictures import decode_all
 from minidl.errors import ArgumentError, DataError, nearest
 from minidl.io.atomic import as_path
+from minidl.shapes import is_number
 
 SYSTEM_FOLDER = "/usr/share/datasets"  # Debian's dataset-fashion-mnist
 MAX_CACHED_ARCHIVE = 1 << 30  # bytes; hashing a larger one takes longer than it saves
@@ -65,7 +66,7 @@ def open_dataset(
         )
     if data_dir is not None and not as_path("open_dataset", "data_dir", data_dir).is_dir():
         raise DataError("open_dataset", "the data folder is not there", {"data_dir": str(data_dir)})
-    if test_share is not None and not (is_share(test_share) and 0 < test_share < 1):
+    if test_share is not None and not (is_number(test_share) and 0 < test_share < 1):
         raise ArgumentError(
             "open_dataset", "test_share lies between 0 and 1", {"test_share": test_share}
         )
@@ -84,10 +85,6 @@ def open_dataset(
         "open_dataset", "no such data set, file or folder", {"name": str(name_or_path)},
         nearest(str(name_or_path), SOURCES),
     )  # fmt: skip
-
-
-def is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # --- names ------------------------------------------------------------------------------------

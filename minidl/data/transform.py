@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError, DtypeError, ShapeError
+from minidl.shapes import is_number
 
 
 class Transform:
@@ -174,7 +175,7 @@ def check_probability(op: str, p: Any) -> float:
     Raises:
         ArgumentError
     """
-    if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
+    if not is_number(p) or not 0 <= p <= 1:
         raise ArgumentError(op, "p is a number from 0 to 1", {"p": p})
     return float(p)
 

@@ -16,6 +16,7 @@ import numpy as np
 from minidl.errors import ArgumentError, DtypeError, MinidlError
 from minidl.function import enable_grad, no_grad
 from minidl.ops.inplace import check_writeable
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 
@@ -65,7 +66,7 @@ def gradcheck(
             "expects at least one float64 input with requires_grad=True",
             {f"input {i}": f"{x.shape} {x.dtype}" for i, x in enumerate(checked)},
         )
-    if not isinstance(eps, int | float) or not eps > 0:
+    if not is_number(eps) or not eps > 0:
         raise ArgumentError("gradcheck", "eps is a number above 0", {"eps": eps})
     check_writeable("gradcheck", **{f"input {i}": x for i, x in enumerate(checked)})
     with enable_grad():

@@ -7,6 +7,7 @@ from typing import Any
 from minidl.errors import ArgumentError
 from minidl.nn.module import Module
 from minidl.ops.dropout import dropout, dropout2d
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 
@@ -57,6 +58,6 @@ class Dropout2d(Module):
 
 
 def check_probability(op: str, p: Any) -> float:
-    if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
+    if not is_number(p) or not 0 <= p <= 1:
         raise ArgumentError(op, "p is a probability, from 0 to 1", {"p": p})
     return p

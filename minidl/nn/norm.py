@@ -18,7 +18,7 @@ from minidl.nn.module import Module, Parameter
 from minidl.ops.batch_norm import batch_norm
 from minidl.ops.instance_norm import instance_norm
 from minidl.ops.lrn import check_parameters, local_response_norm
-from minidl.shapes import check_tensor
+from minidl.shapes import check_tensor, is_number
 from minidl.tensor import Tensor
 
 
@@ -219,8 +219,7 @@ class LocalResponseNorm(Module):
 
 def check_settings(op: str, num_features: Any, eps: Any, momentum: Any) -> None:
     check_sizes(op, num_features=num_features)
-    if not isinstance(eps, int | float) or not eps >= 0:
+    if not is_number(eps) or not eps >= 0:
         raise ArgumentError(op, "eps is a number >= 0", {"eps": eps})
-    is_number = isinstance(momentum, int | float)
-    if momentum is not None and not (is_number and 0 <= momentum <= 1):
+    if momentum is not None and not (is_number(momentum) and 0 <= momentum <= 1):
         raise ArgumentError(op, "momentum is None or a number from 0 to 1", {"momentum": momentum})

@@ -29,7 +29,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.inplace import check_writeable
-from minidl.shapes import check_flag, check_floating, check_tensor
+from minidl.shapes import check_flag, check_floating, check_tensor, is_number
 from minidl.tensor import Tensor
 
 
@@ -130,7 +130,7 @@ def batch_norm(
         )
     running = check_running("batch_norm", running_mean, running_var, required=not training)
     weight, bias = fill_affine(input, weight, bias)
-    return BatchNorm(running, training, momentum, eps).apply(input, weight, bias)
+    return BatchNorm(running, training, float(momentum), float(eps)).apply(input, weight, bias)
 
 
 def update_running(running: tuple, mean: Any, variance: Any, count: int, momentum: float) -> None:
@@ -167,12 +167,12 @@ def check_arguments(op: str, input: Any, running_mean, running_var, weight, bias
                 op, f"{name} has one value per channel, {C}", {"input": input, name: vector},
                 f"did you mean num_features={C}?",
             )  # fmt: skip
-    if isinstance(eps, bool) or not isinstance(eps, int | float) or not eps >= 0:
+    if not is_number(eps) or not eps >= 0:
         raise ArgumentError(op, "eps is a number >= 0", {"eps": eps})
 
 
 def check_momentum(op: str, momentum: Any) -> None:
-    if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
+    if not is_number(momentum) or not 0 <= momentum <= 1:
         raise ArgumentError(op, "momentum is a number from 0 to 1", {"momentum": momentum})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from minidl.device import array_module
 from minidl.errors import DtypeError
 from minidl.ops.broadcasting import operands
-from minidl.shapes import check_keepdim, check_tensor, normalize_dims
+from minidl.shapes import check_keepdim, check_tensor, is_number, normalize_dims
 from minidl.tensor import Tensor
 
 
@@ -323,10 +323,12 @@ def allclose(
     Returns:
         A Python bool.
     """
-    if not isinstance(rtol, int | float) or not isinstance(atol, int | float):
+    if not is_number(rtol) or not is_number(atol):
         raise DtypeError("allclose", "tolerances are numbers", {"rtol": rtol, "atol": atol})
     a, b = operands("allclose", input, other)
-    return bool(array_module(a.data).allclose(a.data, b.data, rtol, atol, bool(equal_nan)))
+    return bool(
+        array_module(a.data).allclose(a.data, b.data, float(rtol), float(atol), bool(equal_nan))
+    )
 
 
 def compare(op: str, function: Callable, input: Any, other: Any) -> Tensor:

@@ -33,7 +33,7 @@ from minidl.ops.class_targets import (
     total_weight,
 )
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
-from minidl.shapes import check_floating, check_tensor
+from minidl.shapes import check_floating, check_tensor, is_number
 from minidl.tensor import Tensor
 
 
@@ -140,7 +140,7 @@ def cross_entropy(
     """
     op = "cross_entropy"
     check_reduction(op, reduction)
-    if not isinstance(label_smoothing, int | float) or not 0 <= label_smoothing <= 1:
+    if not is_number(label_smoothing) or not 0 <= label_smoothing <= 1:
         raise ArgumentError(
             op, "label_smoothing is a number from 0 to 1", {"label_smoothing": label_smoothing}
         )

@@ -25,7 +25,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.random import next_counters
-from minidl.shapes import check_flag, check_floating, check_tensor
+from minidl.shapes import check_flag, check_floating, check_tensor, is_number
 from minidl.tensor import Tensor
 
 
@@ -73,7 +73,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     check_arguments("dropout", input, p, training)
     if not training or p == 0:
         return input
-    return Dropout(p).apply(input)
+    return Dropout(float(p)).apply(input)
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
@@ -104,12 +104,12 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         return input
     N, C, _, _ = input.data.shape
     ones = Tensor(array_module(input.data).ones((N, C, 1, 1), input.data.dtype))
-    return input * Dropout(p).apply(ones)
+    return input * Dropout(float(p)).apply(ones)
 
 
 def check_arguments(op: str, input: Any, p: Any, training: Any) -> None:
     check_tensor(op, input=input)
     check_flag(op, "training", training)
     check_floating(op, input=input)
-    if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
+    if not is_number(p) or not 0 <= p <= 1:
         raise ArgumentError(op, "p is a probability, from 0 to 1", {"p": p})

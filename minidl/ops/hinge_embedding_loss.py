@@ -15,7 +15,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
-from minidl.shapes import check_floating, check_tensor
+from minidl.shapes import check_floating, check_tensor, is_number
 from minidl.tensor import Tensor
 
 
@@ -73,7 +73,7 @@ def hinge_embedding_loss(
         raise ShapeError(
             op, "input and target must have the same shape", {"input": input, "target": target}
         )
-    if not isinstance(margin, int | float):
+    if not is_number(margin):
         raise DtypeError(op, "margin is a number", {"margin": margin})
     together = target.data == 1
     wrong = ~together & (target.data != -1)

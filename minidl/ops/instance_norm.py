@@ -82,5 +82,5 @@ def instance_norm(
     if not len(input.data):
         running = None if use_input_stats else running  # no picture moves no average
     weight, bias = fill_affine(input, weight, bias)
-    function = BatchNorm(running, use_input_stats, momentum, eps, per_image=True)
+    function = BatchNorm(running, use_input_stats, float(momentum), float(eps), per_image=True)
     return function.apply(input, weight, bias)

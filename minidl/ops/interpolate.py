@@ -27,7 +27,7 @@ import numpy as np
 from minidl import kernels
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_size, check_tensor, pair
+from minidl.shapes import check_floating, check_ndim, check_size, check_tensor, is_number, pair
 from minidl.tensor import Tensor
 
 MODES = ("nearest", "bilinear")
@@ -155,6 +155,7 @@ def output_size(input: Tensor, size: Any, scale_factor: Any) -> tuple[tuple, tup
             raise ArgumentError(
                 op, "scale_factor is a number > 0 or a pair (height, width) of them", given
             )
+        scales = [float(scale) for scale in scales]
         sizes = tuple(math.floor(n * scale) for n, scale in zip(input.data.shape[2:], scales))
     if min(input.data.shape[2:]) == 0 or min(sizes) == 0:
         raise ShapeError(
@@ -168,4 +169,4 @@ def output_size(input: Tensor, size: Any, scale_factor: Any) -> tuple[tuple, tup
 
 def is_positive(number: Any) -> bool:
     """A finite number above 0."""
-    return isinstance(number, int | float | np.number) and 0 < number < math.inf
+    return is_number(number) and 0 < number < math.inf

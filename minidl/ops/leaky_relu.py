@@ -11,7 +11,7 @@ from __future__ import annotations
 from minidl.device import array_module
 from minidl.errors import DtypeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_tensor
+from minidl.shapes import check_floating, check_tensor, is_number
 from minidl.tensor import Tensor
 
 
@@ -47,7 +47,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """
     check_tensor("leaky_relu", input=input)
     check_floating("leaky_relu", input=input)
-    if not isinstance(negative_slope, int | float):
+    if not is_number(negative_slope):
         raise DtypeError(
             "leaky_relu", "negative_slope is a number", {"negative_slope": negative_slope}
         )

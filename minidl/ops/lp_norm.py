@@ -11,6 +11,7 @@ from typing import Any
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError
+from minidl.shapes import is_number
 
 
 def lp_norm(x: Any, p: float, axis: int) -> Any:
@@ -35,7 +36,7 @@ def lp_norm_gradient(x: Any, norm: Any, p: float) -> Any:
 
 
 def check_norm(op: str, p: float, eps: float) -> None:
-    if not isinstance(p, int | float) or not 1 <= p < math.inf:
+    if not is_number(p) or not 1 <= p < math.inf:
         raise ArgumentError(op, "p is a finite number >= 1, the degree of the norm", {"p": p})
-    if not isinstance(eps, int | float) or not 0 <= eps < math.inf:
+    if not is_number(eps) or not 0 <= eps < math.inf:
         raise ArgumentError(op, "eps is a small number >= 0", {"eps": eps})

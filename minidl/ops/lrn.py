@@ -19,7 +19,7 @@ import numpy as np
 from minidl import kernels
 from minidl.errors import ArgumentError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_tensor
+from minidl.shapes import check_floating, check_ndim, check_tensor, is_number
 from minidl.tensor import Tensor
 
 
@@ -71,6 +71,7 @@ def local_response_norm(
     check_ndim("local_response_norm", "input", input, 4, "(N, C, H, W)")
     check_floating("local_response_norm", input=input)
     check_parameters("local_response_norm", size, alpha, beta, k)
+    alpha, beta, k = float(alpha), float(beta), float(k)
     widest = max(1, 2 * input.data.shape[1])  # from there on a window covers all channels
     if size > widest:
         size, alpha = widest, alpha * (widest / size)
@@ -81,5 +82,5 @@ def check_parameters(op: str, size: Any, alpha: Any, beta: Any, k: Any) -> None:
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise ArgumentError(op, "size is an int >= 1", {"size": size})
     for name, value in (("alpha", alpha), ("beta", beta), ("k", k)):
-        if not isinstance(value, int | float | np.number):
+        if not is_number(value):
             raise ArgumentError(op, f"{name} is a number", {name: value})

@@ -17,7 +17,7 @@ from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.ops.class_targets import check_labels
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
-from minidl.shapes import check_tensor
+from minidl.shapes import check_tensor, is_int, is_number
 from minidl.tensor import Tensor
 
 
@@ -92,9 +92,9 @@ def multi_margin_loss(
     if input.data.ndim > 2:
         raise ShapeError(op, "input is (N, C) or (C,)", {"input": input})
     check_labels(op, input, target, weight, ignore_index=None)
-    if not isinstance(p, int) or p not in (1, 2):
+    if not is_int(p) or p not in (1, 2):
         raise ArgumentError(op, "p is 1 or 2", {"p": p})
-    if not isinstance(margin, int | float):
+    if not is_number(margin):
         raise DtypeError(op, "margin is a number", {"margin": margin})
     weights = None if weight is None else weight.data
     return MultiMarginLoss(target.data, int(p), float(margin), weights, reduction).apply(input)

@@ -19,6 +19,7 @@ from minidl.ops.reductions import (
     check_reduction,
     divide_or_zero,
 )
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 
@@ -75,8 +76,8 @@ def norm(input: Tensor, p: float | str = 2, dim: Dims = None, keepdim: bool = Fa
     """
     axes = check_reduction("norm", input, dim, keepdim, floating=True)
     p = 2 if isinstance(p, str) and p == "fro" else p
-    if isinstance(p, bool) or not isinstance(p, int | float) or not p > 0:
+    if not is_number(p) or not p > 0:
         raise ArgumentError("norm", 'p is a number > 0 or "fro"', {"p": p})
     if p == np.inf:
         check_not_empty("norm", input, axes)
-    return Norm(axes, keepdim, p).apply(input)
+    return Norm(axes, keepdim, float(p)).apply(input)

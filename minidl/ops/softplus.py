@@ -17,7 +17,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
 from minidl.ops.sigmoid import stable_sigmoid
-from minidl.shapes import check_floating, check_tensor
+from minidl.shapes import check_floating, check_tensor, is_number
 from minidl.tensor import Tensor
 
 
@@ -63,7 +63,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     """
     check_tensor("softplus", input=input)
     check_floating("softplus", input=input)
-    numbers = isinstance(beta, int | float) and isinstance(threshold, int | float)
+    numbers = is_number(beta) and is_number(threshold)
     if not numbers or beta == 0:
         raise ArgumentError(
             "softplus",

@@ -19,7 +19,7 @@ from minidl.function import Function
 from minidl.ops.broadcasting import check_broadcast, operands, unbroadcast
 from minidl.ops.casting import cast
 from minidl.ops.extremes import maximum, minimum
-from minidl.shapes import check_tensor
+from minidl.shapes import check_tensor, is_int, is_number
 from minidl.tensor import Tensor
 
 
@@ -104,12 +104,20 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         input = input if min is None else maximum(input, min)
         return input if max is None else minimum(input, max)
+    bounds = [python_number(name, bound) for name, bound in (("min", min), ("max", max))]
     dtype = input.data.dtype
-    for name, bound in (("min", min), ("max", max)):
-        if bound is not None and not isinstance(bound, int | float):
-            raise DtypeError("clamp", f"{name} is a number or a Tensor", {name: bound})
+    for bound in bounds:
         dtype = dtype if bound is None else number_dtype(bound, dtype)
-    return Clamp(min, max).apply(cast(input, dtype))
+    return Clamp(*bounds).apply(cast(input, dtype))
+
+
+def python_number(name: str, bound: Any) -> Any:
+    """A bound of clamp as a number of Python's, which does not widen the result; None is none."""
+    if bound is None or isinstance(bound, bool):
+        return bound
+    if not is_number(bound):
+        raise DtypeError("clamp", f"{name} is a number or a Tensor", {name: bound})
+    return int(bound) if is_int(bound) else float(bound)
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: float) -> Tensor:

@@ -17,7 +17,8 @@ from typing import Any
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError
-from minidl.optim.optimizer import Optimizer, is_number
+from minidl.optim.optimizer import Optimizer
+from minidl.shapes import is_number
 
 
 class Adam(Optimizer):

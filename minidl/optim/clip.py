@@ -13,8 +13,7 @@ from collections.abc import Iterable
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError, NonFiniteError
-from minidl.optim.optimizer import is_number
-from minidl.shapes import check_flag
+from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
 
 

@@ -14,7 +14,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, CheckpointError, ShapeError, nearest
 from minidl.function import enable_grad
 from minidl.nn.module import Module, Parameter
-from minidl.shapes import check_flag
+from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
 
 
@@ -269,10 +269,6 @@ def wrap_arrays(value: Any) -> Any:
 def plain(value: Any) -> Any:
     """A NumPy number as a Python one: float64 times a float32 array would be float64."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 # --- checks -------------------------------------------------------------------------------------

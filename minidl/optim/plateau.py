@@ -14,8 +14,9 @@ import math
 from typing import Any
 
 from minidl.errors import ArgumentError
-from minidl.optim.optimizer import Optimizer, is_number
+from minidl.optim.optimizer import Optimizer
 from minidl.optim.schedule import LRScheduler, count, positive
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 

@@ -21,7 +21,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from minidl.errors import ArgumentError, CheckpointError
-from minidl.optim.optimizer import Optimizer, is_number
+from minidl.optim.optimizer import Optimizer
+from minidl.shapes import is_number
 
 
 class LRScheduler:
