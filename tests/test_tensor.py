@@ -266,6 +266,16 @@ def test_activations_stay_channels_last(operation):
     assert operation(x).data.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
+def test_no_parts():
+    """As many parts as sizes: none of nothing, as in PyTorch."""
+    empty = minidl.zeros(0, 3, requires_grad=True)
+    assert empty.split([]) == () and minidl.split(empty, ()) == ()
+    assert [part.shape for part in empty.split([0, 0])] == [(0, 3)] * 2
+    assert [part.shape for part in empty.split(2)] == [(0, 3)]
+    with pytest.raises(ArgumentError, match="sizes >= 0 that add up to 3"):
+        empty.split([], 1)
+
+
 def test_iteration_and_membership():
     x = minidl.tensor([[1.0, 2.0], [3.0, 4.0]])
     assert [row.tolist() for row in x] == [[1, 2], [3, 4]] and len(x) == 2

@@ -156,7 +156,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     Args:
         tensor: at least 1 dimension.
         split_size_or_sections: the size of each part (the last may be smaller), or a list of
-            sizes that add up to the whole.
+            sizes that add up to the whole ([] for a whole of size 0).
         dim: the dimension.
 
     Returns:
@@ -180,7 +180,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 "split", f"expects a size >= 1, or sizes >= 0 that add up to {total}",
                 {"tensor": tensor, "split_size_or_sections": size, "dim": dim},
             )  # fmt: skip
-    return Split(sizes, axis).apply(tensor)
+    return Split(sizes, axis).apply(tensor) if sizes else ()
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
