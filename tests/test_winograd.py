@@ -1,5 +1,10 @@
 """3x3 convolutions by Winograd's algorithm: the mathematics, the numbers, the memory around."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -168,6 +173,27 @@ def test_outputs_lie_between_sentinels(monkeypatch):
     assert len(buffers) >= 3
     for buffer in buffers:
         assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
+
+
+def test_in_python_the_same_with_checks():
+    """Without compilation each access is checked, and the numbers are the same."""
+    code = """
+import numpy as np
+from tests import test_winograd as t
+for shape, padding in [((2, 8, 16, 9, 5), (1, 1)), ((1, 24, 8, 3, 6), (0, 2))]:
+    t.assert_right(*t.problem(0, *shape, padding), padding)
+try:
+    t.winograd.copy_vector(np.zeros(20, np.float32), 13, np.zeros(20, np.float32), 0)
+except IndexError as error:
+    print(error)
+"""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "NUMBA_CPU_NAME": "haswell"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], env=environment,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "elements 13 to 21 of 20\n"
 
 
 def convolutions(monkeypatch):

@@ -12,8 +12,12 @@ compilation, and emits instructions. Here are the two that the fast convolutions
 and two that move one vector, copy_vector and clear_vector.
 
 All of them take flat float32 arrays and the number of the element where to begin. **Nothing checks
-that they stay inside**: the caller does the sums, and tests/test_kernel_bounds.py looks at the
-memory around the arrays.
+that they stay inside**: the caller does the sums, and tests/test_winograd.py looks at the memory
+around the arrays.
+
+Each stands here twice: under its name in Python, which says what it computes, and as the code that
+emits instructions. With NUMBA_DISABLE_JIT=1 in the environment the Python is what runs, checked and
+to be stepped through in a debugger, and the kernels that are built from it as well.
 """
 
 from __future__ import annotations
@@ -21,8 +25,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
@@ -56,6 +61,22 @@ class Lanes:
         return Lanes(self.builder, self.builder.fmul(constant, self.value, flags=FUSE))
 
 
+def python_or(compiled: Callable, python: Callable) -> Callable:
+    """What a kernel calls: compiled code, or Python where Numba does not compile."""
+    return python if config.DISABLE_JIT else compiled
+
+
+def part(array: np.ndarray, start: int, n: int = WIDTH) -> np.ndarray:
+    """array[start : start + n] in Python, with a check.
+
+    Raises:
+        IndexError: it is not all inside.
+    """
+    if start < 0 or start + n > len(array):
+        raise IndexError(f"elements {start} to {start + n} of {len(array)}")
+    return array[start : start + n]
+
+
 def transform_of(line: Callable, size: int) -> Any:
     """A compiled function that applies `line` to the columns of a grid, then to the rows.
 
@@ -69,6 +90,15 @@ def transform_of(line: Callable, size: int) -> Any:
         transform(source, start, row, column, target, start, row, column): `row` and `column` say
         how many elements lie from one row or column of the grid to the next.
     """
+
+    def in_python(source, s, s_row, s_column, target, t, t_row, t_column):
+        columns = [
+            line(*[part(source, s + i * s_row + j * s_column) for i in range(size)])
+            for j in range(size)
+        ]
+        for i in range(len(columns[0])):
+            for j, values in enumerate(line(*[column[i] for column in columns])):
+                part(target, t + i * t_row + j * t_column)[:] = values
 
     @intrinsic
     def transform(_, source, s, s_row, s_column, target, t, t_row, t_column):
@@ -91,7 +121,7 @@ def transform_of(line: Callable, size: int) -> Any:
 
         return signature, build
 
-    return transform
+    return python_or(transform, in_python)
 
 
 def product_of(rows: int, vectors: int) -> Any:
@@ -107,6 +137,15 @@ def product_of(rows: int, vectors: int) -> Any:
         product(K, a, start, row, step, b, start, step, c, start, row, add): `row` elements from
         one row to the next, `step` elements from one k to the next; add is 0 or 1.
     """
+
+    def in_python(K, a, a0, a_row, a_step, b, b0, b_step, c, c0, c_row, add):
+        for i in range(rows):
+            target = part(c, c0 + i * c_row, vectors * WIDTH)
+            total = target.copy() if add else np.zeros_like(target)
+            for k in range(K):
+                left = part(a, a0 + i * a_row + k * a_step, 1)
+                total += left * part(b, b0 + k * b_step, vectors * WIDTH)
+            target[:] = total
 
     @intrinsic
     def product(_, K, a, a0, a_row, a_step, b, b0, b_step, c, c0, c_row, add):
@@ -172,12 +211,15 @@ def product_of(rows: int, vectors: int) -> Any:
 
         return signature, build
 
-    return product
+    return python_or(product, in_python)
+
+
+def copy_in_python(source, s, target, t):
+    part(target, t)[:] = part(source, s)
 
 
 @intrinsic
-def copy_vector(_, source, s, target, t):
-    """target[t : t + WIDTH] = source[s : s + WIDTH]"""
+def compiled_copy(_, source, s, target, t):
     signature = types.void(source, INDEX, target, INDEX)
 
     def build(context, builder, signature, values):
@@ -190,9 +232,12 @@ def copy_vector(_, source, s, target, t):
     return signature, build
 
 
+def clear_in_python(target, t):
+    part(target, t)[:] = 0
+
+
 @intrinsic
-def clear_vector(_, target, t):
-    """target[t : t + WIDTH] = 0"""
+def compiled_clear(_, target, t):
     signature = types.void(target, INDEX)
 
     def build(context, builder, signature, values):
@@ -201,6 +246,10 @@ def clear_vector(_, target, t):
         return context.get_dummy_value()
 
     return signature, build
+
+
+copy_vector = python_or(compiled_copy, copy_in_python)  # (source, start, target, start)
+clear_vector = python_or(compiled_clear, clear_in_python)  # (target, start)
 
 
 def data_pointer(context, builder, array_type, array):

@@ -196,6 +196,9 @@ def convolve_block(
     rows = block_rows(end - first)
     columns = panels(K) * PANEL
     V_entry, M_entry, U_entry = spread(rows * C), spread(rows * columns), spread(C * columns)
+    check_room(len(V), V_entry)
+    check_room(len(M), M_entry)
+    check_room(len(U), U_entry)
     transform_picture(first, end, x, H, W, C, ph, pw, OH, OW, V, C, V_entry)
     for e in range(ENTRIES):
         # 7 is the value at t = 1 in both directions, and the columns of A^T for it are ones: what
@@ -211,6 +214,13 @@ def convolve_block(
                 M, e * M_entry + p * PANEL, columns, add,
             )  # fmt: skip
     write_outputs(first, end, M, columns, M_entry, y, OH, OW, K)
+
+
+@njit(nogil=True, cache=True)
+def check_room(size, entry):
+    """Numba's cache does not notice when a file changes that a compiled function was made of."""
+    if size < ENTRIES * entry:
+        raise ValueError("compiled for other block sizes: delete the __pycache__ folders of minidl")
 
 
 @njit(nogil=True, cache=True)
@@ -369,6 +379,8 @@ def both_transforms(
     V_row, D_row = spread(block_rows(C)), panels(K) * PANEL
     rows = block_end - block_start
     V_entry, D_entry = spread(rows * V_row), spread(rows * D_row)
+    check_room(len(V), V_entry)
+    check_room(len(D), D_entry)
     around = np.empty(ENTRIES * WIDTH, np.float32)
     transform_picture(
         block_start + first, block_start + end, x, H, W, C, ph, pw, OH, OW,
@@ -399,7 +411,10 @@ def add_entries(first, end, rows, V, D, sums, C, K):
     """sums[e] += V[e]^T D[e], (C, K) from (tiles, C) and (tiles, K)."""
     V_row, D_row = spread(block_rows(C)), panels(K) * PANEL
     V_entry, D_entry = spread(rows * V_row), spread(rows * D_row)
+    check_room(len(V), V_entry)
+    check_room(len(D), D_entry)
     sums_entry = spread(block_rows(C) * D_row)
+    check_room(len(sums), sums_entry)
     for e in range(first, end):
         for p in range(panels(K)):
             multiply_panel(
