@@ -138,6 +138,27 @@ def test_mean_that_is_large_against_the_spread(kernels):
 
 
 @KERNELS
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 181, 181), (2, 3, 75, 75), (1, 16, 55, 55), (8, 3, 64, 64)], ids=str
+)
+def test_first_pixel_far_from_the_mean(kernels, shape):
+    """A dark corner, in pictures with many pixels to a channel, costs no digits of the variance."""
+    x = (200 + normal(*shape)).astype(np.float32)
+    x[..., 0, 0] = 0
+    exact = x.astype(np.float64)
+    mean = exact.mean(axis=(0, 2, 3), keepdims=True)
+    variance = exact.var(axis=(0, 2, 3), keepdims=True)
+    running_mean, running_var = minidl.zeros(shape[1]), minidl.zeros(shape[1])
+    with minidl.use_cpu_kernels(kernels):
+        y = functional.batch_norm(
+            minidl.tensor(x), running_mean, running_var, training=True, momentum=1.0, eps=0.0
+        )
+    n = x.size // shape[1]
+    np.testing.assert_allclose(running_var.numpy(), variance.ravel() * n / (n - 1), rtol=1e-6)
+    np.testing.assert_allclose(y.numpy(), (exact - mean) / np.sqrt(variance), rtol=0, atol=2e-5)
+
+
+@KERNELS
 def test_more_rows_than_one_block(kernels):
     """The blocks' statistics combine to those of all rows, also where the blocks differ."""
     x = normal(3, 2, 120, 101) + np.linspace(-5, 5, 120)[:, None]
