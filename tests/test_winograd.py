@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minidl
@@ -84,9 +84,10 @@ def test_lines_of_the_gradients_are_transposes():
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 2**31), st.integers(0, 3), st.integers(1, 5), st.integers(1, 5),
-    st.integers(3, 14), st.integers(3, 14), st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    st.integers(1, 14), st.integers(1, 14), st.tuples(st.integers(0, 2), st.integers(0, 2)),
 )  # fmt: skip
 def test_any_shape(seed, N, C, K, H, W, padding):
+    assume(H + 2 * padding[0] >= 3 and W + 2 * padding[1] >= 3)
     assert_right(*problem(seed, N, C * WIDTH, K * WIDTH, H, W, padding), padding)
 
 
@@ -96,6 +97,51 @@ def test_any_shape(seed, N, C, K, H, W, padding):
 def test_several_blocks(shape):
     """More tiles than one block, and sums for each thread (first) or for all (second)."""
     assert_right(*problem(0, *shape, (1, 1)), (1, 1))
+
+
+def test_any_memory():
+    """Read-only, in another order, with gaps: the same bits."""
+    arrays = problem(4, 2, 2 * WIDTH, WIDTH, 9, 6, (1, 1))
+    expected = all_three(*arrays, (1, 1))
+    for change in (read_only, in_logical_order, with_gaps):
+        for actual, before in zip(all_three(*map(change, arrays), (1, 1)), expected):
+            assert np.array_equal(actual, before)
+
+
+def read_only(array):
+    array = array.copy(order="K")
+    array.flags.writeable = False
+    return array
+
+
+def in_logical_order(array):
+    return np.ascontiguousarray(array)
+
+
+def with_gaps(array):
+    wide = np.full([2 * size for size in array.shape], np.nan, array.dtype)
+    inside = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+    inside[...] = array
+    return inside
+
+
+def test_without_bias():
+    x, w, b, _ = problem(5, 2, WIDTH, WIDTH, 8, 8, (1, 1))
+    without = winograd.forward(x, w, None, (1, 1))
+    np.testing.assert_array_equal(without, winograd.forward(x, w, np.zeros_like(b), (1, 1)))
+    assert np.abs(without - winograd.forward(x, w, b, (1, 1))).max() > 0.1
+
+
+def test_what_is_not_finite_stays_in_its_tile():
+    """As the docstring says: NaN in each tile that reads the pixel, and in no other."""
+    x, w, b, _ = problem(6, 1, WIDTH, WIDTH, 16, 16, (1, 1))
+    clean = winograd.forward(x, w, b, (1, 1))
+    for value in (np.nan, np.inf):
+        x[0, 3, 5, 6] = value  # read by the tile of rows and columns 4 to 7 alone
+        y = winograd.forward(x, w, b, (1, 1))
+        assert np.isnan(y[:, :, 4:8, 4:8]).all()
+        y[:, :, 4:8, 4:8] = clean[:, :, 4:8, 4:8]
+        np.testing.assert_array_equal(y, clean)
 
 
 def test_the_same_bits_every_time():
@@ -175,25 +221,34 @@ def test_outputs_lie_between_sentinels(monkeypatch):
         assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
 
 
-def test_in_python_the_same_with_checks():
+@pytest.mark.parametrize(
+    "width, processor",
+    [
+        (8, {"NUMBA_CPU_NAME": "haswell"}),
+        (16, {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": "+avx512f"}),
+    ],
+    ids=["AVX2", "AVX-512"],
+)
+def test_in_python_the_same_with_checks(width, processor):
     """Without compilation each access is checked, and the numbers are the same."""
-    code = """
+    code = f"""
 import numpy as np
 from tests import test_winograd as t
-for shape, padding in [((2, 8, 16, 9, 5), (1, 1)), ((1, 24, 8, 3, 6), (0, 2))]:
+assert t.WIDTH == {width}
+for shape, padding in [((2, 16, 32, 9, 5), (1, 1)), ((1, 48, 16, 3, 6), (0, 2))]:
     t.assert_right(*t.problem(0, *shape, padding), padding)
 try:
     t.winograd.copy_vector(np.zeros(20, np.float32), 13, np.zeros(20, np.float32), 0)
 except IndexError as error:
     print(error)
 """
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "NUMBA_CPU_NAME": "haswell"}
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", **processor}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parents[1], env=environment,
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "elements 13 to 21 of 20\n"
+    assert done.stdout == f"elements 13 to {13 + width} of 20\n"
 
 
 def convolutions(monkeypatch):
@@ -244,8 +299,18 @@ def test_exact_convolution_is_a_choice(monkeypatch):
         ((4, 16, 16, 16), (16, 16, 3, 3), ((1, 1), (3, 1), (1, 1), 1)),
         ((4, 3, 16, 16), (16, 3, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
         ((1, 512, 7, 7), (512, 512, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
+        ((64, 16, 2, 2), (16, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
     ],
-    ids=["5x5", "stride", "dilation", "groups", "padding", "few-channels", "few-tiles"],
+    ids=[
+        "5x5",
+        "stride",
+        "dilation",
+        "groups",
+        "padding",
+        "few-channels",
+        "few-tiles",
+        "small-maps",
+    ],
 )
 def test_others_are_plain_sums(monkeypatch, shape, w_shape, rest):
     called = convolutions(monkeypatch)

@@ -29,7 +29,7 @@ pool_size = 0
 def share(function: Callable, parts: Sequence, *arguments: Any) -> None:
     """Call function(part, *arguments) for each part, on as many threads as Numba may use.
 
-    A single part runs here, and its products may have all threads of the BLAS.
+    A single part runs here.
 
     Args:
         function: writes its result somewhere.
@@ -38,7 +38,8 @@ def share(function: Callable, parts: Sequence, *arguments: Any) -> None:
     """
     threads = get_num_threads()
     if len(parts) == 1:
-        function(parts[0], *arguments)
+        with one_thread():
+            function(parts[0], *arguments)
         return
     todo = iter(parts)
     with one_thread():

@@ -13,7 +13,7 @@ columns is R S times as large as x, so it is made for a few rows of output pixel
 enough to stay in the cache; the threads of minidl/kernels/workers.py share these parts. For a 1x1
 kernel with stride 1 it is x itself: nothing is copied.
 
-A 3x3 kernel with stride 1 and plenty of channels goes another way, algorithms/winograd.py.
+A 3x3 kernel with stride 1 goes another way in most networks, algorithms/winograd.py.
 
 Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
 (groups, pixels, R S C/groups). An image row is a row of output pixels of one image, number
@@ -31,6 +31,7 @@ from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.workers import share
 
 COLUMNS_BYTES = 2 * 2**20  # how large the column matrix may get: it should stay in the cache
+SMALL_BYTES = 2**17  # fewer columns are not worth a second thread
 SUMS = 4  # how many sums of weight gradients are made side by side
 IMAGE_GROUPS = 8  # into how many groups the images are divided for the gradient of x
 
@@ -134,8 +135,13 @@ def output_size(x_shape, R, S, stride, padding, dilation):
 
 
 def chunks(first, end, bytes_per_row):
-    """Slices of image rows whose columns fit into COLUMNS_BYTES (at least one row each)."""
+    """Slices of image rows whose columns fit into COLUMNS_BYTES (at least one row each).
+
+    Two at least, where that is more than a few rows: a thread for each.
+    """
     step = max(1, COLUMNS_BYTES // max(1, bytes_per_row))
+    if (end - first) * bytes_per_row > SMALL_BYTES:
+        step = min(step, -(-(end - first) // 2))
     return [slice(start, min(start + step, end)) for start in range(first, end, step)]
 
 

@@ -33,6 +33,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 # What Numba compiles for: this processor, or the one in NUMBA_CPU_NAME and NUMBA_CPU_FEATURES.
+# Where only the name is given, Numba states this processor's features; Haswell has no AVX-512.
 _, CPU_NAME, CPU_FEATURES = cpu_target.target_context.codegen().magic_tuple()
 AVX512 = "+avx512f" in CPU_FEATURES and CPU_NAME != "haswell"
 

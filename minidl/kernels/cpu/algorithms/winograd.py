@@ -20,9 +20,11 @@ kernels turned by half a turn. The gradient of w is the transpose of the map fro
 
     gg = G^T [sum over tiles of (B^T d B) o (A gy A^T)] G
 
-The price is rounding: the matrices have entries up to 8 and sums that cancel, and the result is off
-by up to 1e-4 of the largest output where a plain sum is off by 1e-6. use_exact_conv(True) chooses
-the plain sum.
+The price is rounding: the matrices have entries up to 8 and sums that cancel. The result is off by
+up to 1e-4 of the largest output where a plain sum is off by 1e-6, and within a tile everything
+rounds as its largest value does: zeros beside large values come out as small numbers. Infinity
+subtracted from infinity makes NaN of a whole tile, and overflow begins a hundred times earlier.
+use_exact_conv(True) chooses the plain sum.
 
 The work is divided into blocks of tiles, small enough for V and M of a block to stay in the cache;
 a thread takes a block from pictures to outputs. V and M lie entry by entry, [e][tile][channel], and
@@ -121,8 +123,11 @@ def pays(x, w_shape, stride, padding, dilation, groups):
         return False
     if groups > 1 or max(padding) > 2 or C % WIDTH or K % WIDTH or settings.exact_conv:
         return False
-    # Transforming the weights must be worth it.
-    return count_tiles(len(x), *x.shape[2:]) * 2**12 >= C * K
+    # The tiles must not be mostly beside the picture (one of 2x2 costs 36 products as well), and
+    # transforming the weights must be worth it.
+    N, _, H, W = x.shape
+    tiles = count_tiles(N, H, W)
+    return tiles * ENTRIES * 3 <= N * H * W * 9 * 2 and tiles * 2**12 >= C * K
 
 
 def count_tiles(N, H, W):
