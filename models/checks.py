@@ -49,7 +49,8 @@ def check_pictures(
     if smallest == largest:
         expected = f"(N, {in_channels}, {smallest}, {smallest})"
     else:
-        expected = f"(N, {in_channels}, H, W) with H and W at least {smallest}"
+        sides = f"at least {smallest}" if largest is None else f"from {smallest} to {largest}"
+        expected = f"(N, {in_channels}, H, W) with H and W {sides}"
     raise ShapeError(op, f"expects pictures as {expected}", {"x": x}, hint)
 
 
