@@ -20,7 +20,7 @@ from benchmarks.training import (
     this_command,
 )
 
-# What differs from network to network; pictures of 96 or 128 pixels fit two cores in an hour.
+# What differs from network to network; pictures of 64 to 128 pixels fit two cores in an hour.
 NETWORKS = {
     "alexnet": ("alexnet", "--size", "128", "--model-arg", "init=he", "--lr", "0.01"),
     "googlenet": ("googlenet", "--size", "96", "--lr", "0.01"),
