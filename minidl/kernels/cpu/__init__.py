@@ -2,8 +2,10 @@
 
 A kernel takes arrays of any strides and of float32 or float64. It brings activations into
 channels-last memory first (minidl/kernels/layout.py; usually they are), so that the compiled loop
-sees contiguous arrays only and one compilation per dtype serves all calls. Compiled code is kept
-on disk beside the source (or in NUMBA_CACHE_DIR).
+sees contiguous arrays only and one compilation per dtype serves all calls. Arrays that cannot be
+written to (np.load(..., mmap_mode="r")) are other types to Numba, and the first call with one
+compiles anew, for a second or two. Compiled code is kept on disk beside the source (or in
+NUMBA_CACHE_DIR).
 
 A parallel kernel lets go of Python's lock (the GIL) while it computes, so a loader's threads go on;
 nogil=True would change nothing. Two Python threads may be inside kernels at once where Numba has
