@@ -31,6 +31,7 @@ FOOTNOTE = """\
 MACs: multiply-accumulates of convolutions (also transposed), linear layers, LSTMs and matrix
 products; all other operations count 0. receptive field: input pixels, "all" for the whole picture\
 """
+SHARED = "layers called several times: shape and field of the first call, MACs of all calls"
 
 
 @dataclass
@@ -40,11 +41,12 @@ class Layer:
     Attributes:
         path: dotted name, "" for the model itself.
         type: name of its class.
-        output_shape: of its last call; a list of them where it returned several tensors.
+        output_shape: of its first call; a list of them where it returned several tensors.
         parameters: elements of its own parameters, without those of modules inside it.
         macs: multiply-accumulates of its own operations in all calls, likewise.
-        receptive_field: input pixels an output pixel can depend on, as text: "14", "5x7", "all"
-            or "-" (not a picture, or not known).
+        receptive_field: input pixels an output pixel of the first call can depend on, as text:
+            "14", "5x7", "all" or "-" (not a picture, or not known).
+        calls: how often the forward pass calls it; a shared activation more than once.
     """
 
     path: str
@@ -53,6 +55,7 @@ class Layer:
     parameters: int = 0
     macs: int = 0
     receptive_field: str = UNKNOWN
+    calls: int = 0
 
 
 @dataclass
@@ -60,7 +63,7 @@ class Summary:
     """What summary() returns. Prints as a table.
 
     Attributes:
-        layers: in the order in which they were called.
+        layers: in the order in which they were first called.
         parameters: elements of all parameters; shared ones count once.
         trainable: of those, the ones that are not frozen.
         macs: multiply-accumulates of the forward pass.
@@ -74,8 +77,9 @@ class Summary:
     def __str__(self) -> str:
         rows = [HEADER]
         for layer in self.layers:
+            kind = f"{layer.type}, {layer.calls} calls" if layer.calls > 1 else layer.type
             rows.append((
-                layer.path or "(model)", layer.type, str(layer.output_shape or "not called"),
+                layer.path or "(model)", kind, str(layer.output_shape or "not called"),
                 f"{layer.parameters:,}", f"{layer.macs:,}", layer.receptive_field,
             ))  # fmt: skip
         rows.append(("total", "", "", f"{self.parameters:,}", f"{self.macs:,}", ""))
@@ -87,7 +91,8 @@ class Summary:
             right = [text.rjust(width) for text, width in zip(row[3:], widths[3:])]
             lines.append("  ".join(left + right).rstrip())
         rule = "-" * max(len(line) for line in lines)
-        return "\n".join([lines[0], rule, *lines[1:-2], rule, *lines[-2:], FOOTNOTE])
+        notes = [FOOTNOTE, SHARED] if any(layer.calls > 1 for layer in self.layers) else [FOOTNOTE]
+        return "\n".join([lines[0], rule, *lines[1:-2], rule, *lines[-2:], *notes])
 
 
 def summary(model: Module, input_shape: Any) -> Summary:
@@ -190,6 +195,7 @@ class Recorder:
         if module not in self.layers:
             self.layers[module] = self.make_layer(module)
             del self.uncalled[module]
+        self.layers[module].calls += 1
 
     def after(self, module: Module, inputs: tuple, output: Any) -> None:
         layer = self.layers[module]
@@ -198,6 +204,8 @@ class Recorder:
             layer.macs += multiply_accumulates(function, shape)
             below = [self.fields.get(x.grad_fn or x) for x in function.inputs]
             self.fields[function] = field_of(function, below)
+        if layer.output_shape is not None:
+            return  # it stands in the list where it was called first, with what it gave there
         shapes = [y.shape for y in outputs]
         layer.output_shape = shapes[0] if len(shapes) == 1 else shapes
         if outputs:

@@ -44,7 +44,7 @@ def test_summary_as_json():
     first, last = found["layers"][0], found["layers"][-1]
     assert first == {
         "path": "conv1", "type": "Conv2d", "output_shape": [1, 8, 16, 16], "parameters": 72,
-        "macs": 18_432, "receptive_field": "3",
+        "macs": 18_432, "receptive_field": "3", "calls": 1,
     }  # fmt: skip
     assert last["path"] == "fc" and last["output_shape"] == [1, 5]
     assert found["macs"] == sum(layer["macs"] for layer in found["layers"])

@@ -173,6 +173,27 @@ def test_a_layer_called_twice_counts_twice_but_its_parameters_once():
     assert found.layers[0].receptive_field == "-"  # no picture
 
 
+def test_a_shared_layer_is_listed_as_its_first_call_finds_it():
+    class Shared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.squash, self.unused = nn.Tanh(), nn.ReLU()
+            self.a, self.b = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 2, 3)
+
+        def forward(self, x):
+            return self.squash(self.b(self.squash(self.a(x))).mean((2, 3)))
+
+    found = summary(Shared(), (1, 1, 8, 8))
+    assert [layer.path for layer in found.layers] == ["a", "squash", "b", "unused"]
+    squash = row(found, "squash")
+    assert (squash.output_shape, squash.receptive_field) == ((1, 4, 6, 6), "3")
+    assert [layer.calls for layer in found.layers] == [1, 2, 1, 0]
+    lines = str(found).split("\n")
+    assert lines[3].split() == ["squash", "Tanh,", "2", "calls", *"(1, 4, 6, 6) 0 0 3".split()]
+    assert "calls" not in lines[2] + lines[4] + lines[5]
+    assert "of the first call" in lines[-1]
+
+
 def test_integers_and_several_inputs_are_given_as_tensors():
     class Lookup(nn.Module):
         def __init__(self):
