@@ -11,6 +11,7 @@ from __future__ import annotations
 from benchmarks.curves import Series, write_curves
 from benchmarks.results import RESULTS, table, write_section
 from benchmarks.training import (
+    BY_THE_CLOCK,
     Training,
     commands,
     parser,
@@ -60,7 +61,9 @@ def main() -> None:
     hidden = {options.data: "FLOWERS17"}
     body = (
         f"From scratch, {options.epochs} epochs, one seed; chance is 5.9 %. The loss of GoogLeNet "
-        "with heads has 0.3 of each head's in it.\n\n"
+        "with heads has 0.3 of each head's in it. "
+        + BY_THE_CLOCK
+        + "\n\n"
         + table(columns, rows)
         + "\n\n![validation accuracy over epochs](curves/families.svg)\n\n"
         + commands(finished, hidden)

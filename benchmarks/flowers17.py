@@ -4,7 +4,7 @@ The three ways at 128 pixels, and the cheapest of them once at 224.
 
     python -m benchmarks.flowers17 --data ARCHIVE [--seeds 0 1 2] [--ways frozen] [--runs FOLDER]
 
-writes the section "VGG-16 on 17 flowers, three ways" of RESULTS.md and
+writes the section "VGG-16 ... on 17 flowers: three ways" of RESULTS.md and
 benchmarks/curves/flowers17.svg. From scratch and fine-tuned a run takes long on two cores; the
 seeds are for the frozen way, the others get the first.
 """
@@ -16,6 +16,7 @@ import statistics
 from benchmarks.curves import Series, write_curves
 from benchmarks.results import RESULTS, table, write_section
 from benchmarks.training import (
+    BY_THE_CLOCK,
     Training,
     commands,
     parser,
@@ -72,18 +73,19 @@ def main() -> None:
     columns = ["way", "", "test accuracy, median", "each seed", "epochs", "minutes"]
     hidden = {options.data: "FLOWERS17"}
     body = (
-        "A fifth of the pictures, chosen by the hash of their names, are for testing. "
+        "A fifth of the 1,360 pictures, chosen by the hash of their names, are for testing. "
         f"{WEIGHTS}: the convolutions of a VGG-16 that learned ImageNet and then to find edges. In "
-        "place of fc6 to fc8, too many parameters to draw afresh for 992 pictures, one layer "
-        "stands behind the averages of the last maps (head=average). From scratch and fine-tuned a "
-        "run takes long, so that these have one seed.\n\n"
+        "place of fc6 to fc8, too many parameters to draw afresh for so few pictures, one layer "
+        f"stands behind the averages of the last maps (head=average). {BY_THE_CLOCK}\n\n"
         + table(columns, rows)
         + "\n\n![validation loss over epochs](curves/flowers17.svg)\n\n"
         + commands(finished, hidden)
         + f"\n\nAll by `{this_command('flowers17', hidden)}`. "
         + provenances(finished)
     )
-    write_section("flowers17", "VGG-16 on 17 flowers, three ways", body)
+    write_section(
+        "flowers17", "VGG-16, averages in place of fc6 to fc8, on 17 flowers: three ways", body
+    )
 
 
 def training(way: str, data: str, seed: int) -> Training:

@@ -2,9 +2,9 @@
 
 A run that was finished is not run again, one that was interrupted is resumed; so a benchmark of
 many hours can be stopped and started at any time, and a table can be written anew from what is
-there. A run of that name with other arguments is refused, so that no table shows a command beside
-the figures of another. Beside each finished run lies what it ran on: commit, machine, versions,
-date.
+there. Beside each run folder lies a file of its name (.json) with the arguments that it was begun
+with and what it ran on each time: date, commit, machine, versions. A run of that name with other
+arguments is refused, so that no table shows a command beside the figures of another.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import provenance
-
-PROVENANCE = "provenance.txt"
+from minidl.io.atomic import write_atomically
 
 
 @dataclass(frozen=True)
@@ -78,39 +77,62 @@ def run(training: Training, runs: Path) -> Finished:
     """Start a run, go on with it, or find it finished.
 
     Raises:
-        SystemExit: it failed; the command said why. Or the folder is one of other arguments.
+        SystemExit: it failed; the command said why. Or there is one of other arguments.
     """
     folder = runs / training.name
-    if not (folder / PROVENANCE).exists():
+    notes = read_notes(training, folder)
+    if not notes["finished"]:
         begun = (folder / "checkpoint.safetensors").exists()
+        ran_on = provenance("minidl", "numpy", "numba")
+        if not begun:
+            notes["ran_on"] = []
+        if ran_on not in notes["ran_on"]:
+            notes["ran_on"].append(ran_on)
+        write_notes(folder, notes)
         # The arguments again where it goes on: `minidl train` refuses others than it began with.
         arguments = [*training.arguments, "--resume" if begun else "--output", str(folder)]
         print(f"{training.name}: minidl train {shlex.join(arguments)}", flush=True)
         done = subprocess.run([minidl_command(), "train", *arguments])
         if done.returncode:
             raise SystemExit(f"{training.name} ended with exit code {done.returncode}")
-        (folder / PROVENANCE).write_text(provenance("minidl", "numpy", "numba") + "\n")
+        write_notes(folder, {**notes, "finished": True})
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     figures = json.loads((folder / "run.json").read_text())
     history = [json.loads(line) for line in lines]
-    check_arguments(training, figures["command"], folder)
-    finished = Finished(training, figures, history, (folder / PROVENANCE).read_text().strip())
+    finished = Finished(training, figures, history, " Then ".join(notes["ran_on"]))
     print(f"{training.name}: test accuracy {100 * finished.accuracy:.2f} %", flush=True)
     return finished
 
 
-def check_arguments(training: Training, command: str, folder: Path) -> None:
-    """The command that finished a run is that of the training; where the data lie may differ.
+def notes_file(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".json")
+
+
+def read_notes(training: Training, folder: Path) -> dict[str, Any]:
+    """What is known of a run; new notes where it was not begun yet.
 
     Raises:
-        SystemExit
+        SystemExit: it was begun with other arguments, or not by a benchmark.
     """
-    wanted, found = ["minidl", "train", *training.arguments], shlex.split(command)[:-2]
-    if found != ["minidl", "train"] and without_paths(found) != without_paths(wanted):
+    wanted, file = list(training.arguments), notes_file(folder)
+    if not file.exists():
+        if folder.exists():
+            raise SystemExit(
+                f"{folder} was not made by this benchmark: remove it, or choose another --runs"
+            )
+        return {"arguments": wanted, "ran_on": [], "finished": False}
+    notes = json.loads(file.read_text())
+    if without_paths(notes["arguments"]) != without_paths(wanted):
         raise SystemExit(
-            f"{folder} has a run of other arguments:\n  {shlex.join(found)}\n"
-            f"wanted:\n  {shlex.join(wanted)}\nremove the folder, or choose another with --runs"
+            f"{folder} has a run of other arguments:\n  {shlex.join(notes['arguments'])}\n"
+            f"wanted:\n  {shlex.join(wanted)}\nremove it and {file.name}, or choose another --runs"
         )
+    return notes
+
+
+def write_notes(folder: Path, notes: dict[str, Any]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(notes_file(folder), (json.dumps(notes, indent=1) + "\n").encode())
 
 
 def without_paths(words: list[str]) -> list[str]:
@@ -121,6 +143,9 @@ def without_paths(words: list[str]) -> list[str]:
 def minidl_command() -> str:
     """The command of the environment that this Python belongs to."""
     return shutil.which("minidl", path=str(Path(sys.executable).parent)) or "minidl"
+
+
+BY_THE_CLOCK = "Minutes are by the clock, on a machine where other programs ran as well."
 
 
 def percent(value: float) -> str:

@@ -1,5 +1,6 @@
 """Benchmarks that train: runs are begun, gone on with, and not run twice; curves are drawn."""
 
+import json
 import xml.etree.ElementTree as xml
 
 import pytest
@@ -7,10 +8,10 @@ import pytest
 from benchmarks.curves import Series, write_curves
 from benchmarks.training import (
     Training,
-    check_arguments,
     commands,
     percent,
     provenances,
+    read_notes,
     run,
     run_all,
     this_command,
@@ -29,8 +30,11 @@ def test_a_finished_run_is_found_and_an_interrupted_one_goes_on(tmp_path, capfd)
     again = run_all([training], tmp_path)
     assert [again[0].figures, again[0].history] == [first.figures, first.history]
     assert "minidl train" not in capfd.readouterr().out
-    (tmp_path / "tiny" / "provenance.txt").unlink()  # as if it had been stopped before its end
-    run(training, tmp_path)
+    notes = json.loads((tmp_path / "tiny.json").read_text())
+    notes |= {"finished": False, "ran_on": ["2020, another commit."]}  # as if it had been stopped
+    (tmp_path / "tiny.json").write_text(json.dumps(notes))
+    resumed = run(training, tmp_path)
+    assert resumed.provenance == f"2020, another commit. Then {first.provenance}"
     assert f"--seed 3 --resume {tmp_path / 'tiny'}" in capfd.readouterr().out
     assert provenances([first, again[0]]) == first.provenance
     with pytest.raises(SystemExit, match="exit code 2"):
@@ -38,11 +42,21 @@ def test_a_finished_run_is_found_and_an_interrupted_one_goes_on(tmp_path, capfd)
 
 
 def test_a_run_of_other_arguments_is_not_taken_for_this_one(tmp_path):
-    command = "minidl train lenet --data /a/digits --lr 0.1 --output runs/tiny"
-    check_arguments(Training("t", ("lenet", "--data", "/b", "--lr", "0.1")), command, tmp_path)
+    notes = {"arguments": ["lenet", "--data", "/a/digits", "--lr", "0.1"], "ran_on": ["here."],
+             "finished": True}  # fmt: skip
+    (tmp_path / "t.json").write_text(json.dumps(notes))
+    same = Training("t", ("lenet", "--data", "/b", "--lr", "0.1"))  # the data lie elsewhere
+    assert read_notes(same, tmp_path / "t") == notes
     other = Training("t", ("lenet", "--data", "/a/digits", "--lr", "0.2"))
     with pytest.raises(SystemExit, match="other arguments(.|\n)*--lr 0.1(.|\n)*--lr 0.2"):
-        check_arguments(other, command, tmp_path)
+        read_notes(other, tmp_path / "t")
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / "t").mkdir()
+    with pytest.raises(SystemExit, match="not made by this benchmark"):
+        read_notes(Training("t", TINY), tmp_path / "t")
+    assert list(tmp_path.iterdir()) == [tmp_path / "t"]
 
 
 def test_commands_hide_paths_and_quote():
