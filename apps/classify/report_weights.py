@@ -10,8 +10,7 @@ from minidl.nn import Module
 MODES = {
     "scratch": "All weights began as random numbers.",
     "finetune": "Training began with the weights of a file, and changed them.",
-    "frozen": "Training began with the weights of a file. Some layers keep theirs, the others are "
-    "trained.",
+    "frozen": "Training began with the weights of a file.",  # sentences() says more
 }
 FEW = 4  # rows that are shown without being unfolded
 
@@ -25,17 +24,26 @@ def weights_section(run: dict[str, Any], model: Module) -> dict[str, Any] | None
     """The mode, what was loaded, initialised afresh and left unused, and the frozen layers.
 
     Args:
-        run: as of report.render; run["weights"] is what loading reported, where something was.
+        run: as of report.render; run["weights"] is what loading reported, where something was, and
+            run["frozen"] names the parameters that were frozen in the first epoch.
         model: the trained network; its parameters are frozen as they were in the last epoch.
 
     Returns:
         None for a network that was trained as a whole from random numbers.
     """
     weights, settings = run.get("weights") or {}, run["settings"]
-    mode, frozen = settings.get("mode"), frozen_layers(model)
+    mode, columns = settings.get("mode"), ("layer", "parameters")
+    still = {name for name, p in model.named_parameters() if not p.requires_grad}
+    frozen = layers_of(model, still)
     if not weights and not frozen:
         return None
-    parts = [part("Frozen", "layers that keep their weights", frozen, ("layer", "parameters"))]
+    parts = [part("Frozen", "layers that keep their weights", frozen, columns)]
+    after = settings.get("unfreeze_after")
+    thawed = set(run["frozen"]) - still if after is not None and run["epochs"] > after else set()
+    if thawed:
+        note = f"layers that learn after {counted(after, 'epoch')}"
+        first = part("Frozen at first", note, layers_of(model, thawed), columns)
+        parts = [one for one in (first, *parts) if one["rows"]]
     if weights:
         columns = ("tensor", "shape")
         parts = [
@@ -46,17 +54,34 @@ def weights_section(run: dict[str, Any], model: Module) -> dict[str, Any] | None
         ]
     return {
         "mode": mode,
-        "says": " ".join(sentences(settings, weights)),
+        "says": " ".join(sentences(run, weights, bool(thawed))),
         "source": Path(weights["source"]).name if weights else "",
         "parts": parts,
     }
 
 
-def sentences(settings: dict[str, Any], weights: dict[str, Any]) -> list[str]:
-    """What the section begins with."""
-    found = [MODES[settings["mode"]]] if settings.get("mode") in MODES else []
-    if settings.get("unfreeze_after") is not None:
-        found.append(f"After {settings['unfreeze_after']} epochs all layers are trained.")
+def counted(n: int, what: str) -> str:
+    """1 epoch, 2 epochs."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def sentences(run: dict[str, Any], weights: dict[str, Any], thawed: bool) -> list[str]:
+    """What the section begins with; `thawed`: frozen layers came to learn."""
+    settings = run["settings"]
+    mode, after = settings.get("mode"), settings.get("unfreeze_after")
+    found = [MODES[mode]] if mode in MODES else []
+    if mode == "frozen" and thawed:
+        found.append(
+            f"Some layers kept theirs for {counted(after, 'epoch')}, while the others were "
+            "trained; then they were trained, too."
+        )
+    elif mode == "frozen":
+        found.append("Some layers keep theirs, the others are trained.")
+        if after is not None and run["epochs"] <= after:
+            found.append(
+                f"After {counted(after, 'epoch')} all would have been trained, but the run ended "
+                "before."
+            )
     if weights:
         found.append(
             f"The file: {weights['source']} ({weights['format']}, names: {weights['names']})."
@@ -79,11 +104,11 @@ def rows(entries: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return found
 
 
-def frozen_layers(model: Module) -> list[tuple[str, str]]:
-    """Name and number of parameters of each module whose own parameters are all frozen."""
+def layers_of(model: Module, names: set[str]) -> list[tuple[str, str]]:
+    """Name and number of parameters of each module whose own parameters all have these names."""
     found = []
-    for name, module in model.named_modules():
-        own = list(module.parameters(recurse=False))
-        if own and not any(p.requires_grad for p in own):
-            found.append((name, f"{sum(p.numel() for p in own):,}"))
+    for path, module in model.named_modules():
+        own = dict(module.named_parameters(path, recurse=False))
+        if own and names.issuperset(own):
+            found.append((path, f"{sum(p.numel() for p in own.values()):,}"))
     return found

@@ -77,7 +77,9 @@ def train(
         "images_per_second": images_per_second(history),
         "run": str(folder),
     }
-    finish(folder, figures, meta | {"features": cached}, data, evaluation, history, model, command)
+    frozen = [name for name, _ in model.named_parameters() if name in setup.plan.frozen]
+    meta = meta | {"features": cached, "frozen": frozen}
+    finish(folder, figures, meta, data, evaluation, history, model, command)
     return figures
 
 
@@ -145,6 +147,7 @@ def finish(
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "classes": meta["classes"],
         "weights": meta["weights"],
+        "frozen": meta["frozen"],
         "features": meta["features"],
         "class_weights": meta["class_weights"],
         "settings": meta["settings"]

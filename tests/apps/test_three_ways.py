@@ -1,6 +1,7 @@
 """From scratch, all weights of a file, some layers frozen: what learns, and from what it starts."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -314,6 +315,32 @@ def test_auxiliary_heads_help_again_after_unfreezing(colours, tmp_path):
     assert changed(start, weights_of(tmp_path / "run")) == set(start)
     first, second = (entry["loss"] for entry in history_of(tmp_path / "run"))
     assert second > first + 0.3 * np.log(4)  # the loss of the heads is in it again
+
+
+@pytest.mark.parametrize(
+    "options, says, cards",
+    [
+        (["--unfreeze-after", 1], "Some layers kept theirs for 1 epoch, while the others were "
+         "trained; then they were trained, too.", {"Frozen at first": "4"}),
+        (["--unfreeze-after", 2, "--lr-mult", "features.0=0"], "kept theirs for 2 epochs,",
+         {"Frozen at first": "3", "Frozen": "1"}),
+        (["--unfreeze-after", 2, "--early-stopping", 1, "--lr", 1e-30], "After 2 epochs all would "
+         "have been trained, but the run ended before.", {"Frozen": "4"}),
+        (["--unfreeze-after", 1, "--unfreeze-lr-mult", 0], "Some layers keep theirs",
+         {"Frozen": "4"}),
+    ],
+)  # fmt: skip
+def test_the_report_of_layers_that_learn_later(lenet, halves, tmp_path, options, says, cards):
+    folder = tmp_path / "run"
+    run(folder, "lenet", "--data", halves, "--mode", "frozen", "--weights", lenet, "--epochs", 3,
+        *options)  # fmt: skip
+    text = (folder / "report.html").read_text().split("<h2>Weights</h2>")[1].split("<h2>")[0]
+    assert says in text and ("keep theirs" in text) == ("kept theirs" not in text)
+    assert ("would have been" in text) == ("would have been" in says)
+    found = dict(re.findall(r"<dt>(Frozen[^<]*)</dt><dd>([^<]+)</dd>", text))
+    assert found == cards
+    names = json.loads((folder / "run.json").read_text())["frozen"]
+    assert len(names) == 8 and not any(name.startswith("classifier.5") for name in names)
 
 
 def test_auxiliary_heads_that_do_not_learn_ask_for_no_larger_pictures(colours, tmp_path):
