@@ -114,12 +114,41 @@ def module_path(modules: list) -> str:
 def nearest(word: str, choices) -> str:
     """'did you mean sgd?' for the closest of `choices`, or the list of all of them.
 
-    One that begins with the word is closer than one of the same length: resnet20_cifar, not
-    resnet50, for resnet20.
+    One that begins with the word is closest: resnet20_cifar, not resnet50, for resnet20; with a
+    word of one or two letters the only one that does. Otherwise a quarter of the letters may be
+    mistyped, or one of three; of equally near ones that with the word's own letters comes first:
+    vgg16, not vgg11, for vgg61.
     """
-    from difflib import get_close_matches
-
     choices, word = sorted(str(choice) for choice in choices), str(word).lower()
-    longer = [choice for choice in choices if len(word) > 2 and choice.startswith(word)]
-    close = longer or get_close_matches(word, choices, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"one of: {', '.join(choices)}"
+    near = [choice for choice in choices if choice.startswith(word)]
+    if len(word) <= 2 and (not word or len(near) > 1):
+        near = []
+    if not near:
+        ranked = []
+        for choice in choices:
+            longer, shorter = sorted((len(choice), len(word)), reverse=True)
+            allowed = max(1, longer // 4) if longer > 2 else 0
+            if longer - shorter > allowed:
+                continue  # so many letters are left out or added at least
+            typos = typing_errors(word, choice.lower())
+            if typos <= allowed:
+                ranked.append((typos, sorted(word) != sorted(choice.lower()), choice))
+        near = [choice for *_, choice in sorted(ranked)]
+    return f"did you mean {near[0]}?" if near else f"one of: {', '.join(choices)}"
+
+
+def typing_errors(a: str, b: str) -> int:
+    """How many letters left out, added, replaced, or swapped with the next make b of a.
+
+    The optimal string alignment distance, row by row: distance[i][j] is that of the first i
+    letters of a from the first j of b.
+    """
+    before, row = [], list(range(len(b) + 1))
+    for i in range(1, len(a) + 1):
+        before, above, row = row, before, [i]
+        for j in range(1, len(b) + 1):
+            replaced = before[j - 1] + (a[i - 1] != b[j - 1])
+            row.append(min(before[j] + 1, row[j - 1] + 1, replaced))
+            if i > 1 and j > 1 and a[i - 2 : i] == b[j - 1] + b[j - 2]:
+                row[j] = min(row[j], above[j - 2] + 1)
+    return row[-1]
