@@ -32,7 +32,9 @@ def test_all_where_none_is_near():
     assert nearest("momentum", ["b", "a"]) == "one of: a, b"
 
 
-@pytest.mark.parametrize("word", ["g1", "x", "ad", "", "mobilenet", "vit", "vgg16_hed_2015", "rmsprop"])
+@pytest.mark.parametrize(
+    "word", ["g1", "x", "ad", "", "mobilenet", "vit", "vgg16_hed_2015", "rmsprop"]
+)
 def test_none_is_proposed_that_is_not_near(word):
     assert nearest(word, NAMES) == f"one of: {', '.join(sorted(NAMES))}"
 
