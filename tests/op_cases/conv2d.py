@@ -33,6 +33,8 @@ CASES = [
     case("stride-above-kernel", (2, 2, 9, 8), (3, 2, 2, 2), stride=(4, 3)),
     case("dilation", (1, 2, 9, 8), (2, 2, 3, 3), dilation=(3, 2), padding=(2, 1)),
     case("groups", (2, 4, 6, 5), (6, 2, 3, 2), stride=(2, 1), padding=(1, 2), groups=2),
+    case("wide-groups", (2, 4, 6, 5), (12, 2, 3, 2), stride=(2, 1), padding=(1, 2), groups=2),
+    case("many-groups", (1, 17, 4, 3), (17, 1, 3, 2), padding=(1, 0), groups=17),
     case("depthwise", (1, 3, 5, 6), (6, 1, 3, 3), padding=(1, 1), groups=3),
     case("pointwise", (2, 5, 4, 3), (7, 5, 1, 1)),
     case("pointwise-groups", (2, 4, 4, 3), (6, 2, 1, 1), groups=2),

@@ -13,6 +13,9 @@ columns is R S times as large as x, so it is made for a few rows of output pixel
 enough to stay in the cache; the threads of minidl/kernels/workers.py share these parts. For a 1x1
 kernel with stride 1 it is x itself: nothing is copied.
 
+A few groups of a few channels, as table I of LeNet-5 has them, would be products too narrow to be
+fast; they are computed as one group, with zeros where a kernel does not see a channel.
+
 A 3x3 kernel with stride 1 goes another way in most networks, algorithms/winograd.py.
 
 Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
@@ -33,10 +36,13 @@ from minidl.kernels.workers import share
 COLUMNS_BYTES = 2 * 2**20  # how large the column matrix may get: it should stay in the cache
 SMALL_BYTES = 2**17  # fewer columns are not worth a second thread
 SUMS = 4  # how many sums of weight gradients are made side by side
+NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
 IMAGE_GROUPS = 8  # into how many groups the images are divided for the gradient of x
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
+    if are_narrow(w.shape, groups):
+        w, groups = with_zeros(w, groups), 1
     if winograd.pays(x, w.shape, stride, padding, dilation, groups):
         return winograd.forward(x, w, b, padding)
     K, _, R, S = w.shape
@@ -60,6 +66,8 @@ def forward_rows(rows, x, w_matrix, b, y, window):
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
+    if are_narrow(w.shape, groups):
+        w, groups = with_zeros(w, groups), 1
     if winograd.pays(gy, w.shape, stride, padding, dilation, groups):
         return winograd.backward_input(gy, w, x_shape, padding)
     N, C, H, W = x_shape
@@ -96,6 +104,10 @@ def backward_images(images, gy, w_matrix, gx, window):
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
+    if are_narrow(w_shape, groups):
+        whole = (w_shape[0], x.shape[1], *w_shape[2:])
+        gw = backward_weight(gy, x, whole, stride, padding, dilation, 1)
+        return diagonal(gw, groups).reshape(w_shape)
     if winograd.pays(x, w_shape, stride, padding, dilation, groups):
         return winograd.backward_weight(gy, x, w_shape, padding)
     K, C_group, R, S = w_shape
@@ -125,6 +137,25 @@ def backward_bias(gy):
     gy = channels_last(gy)
     N, OH, OW, K = gy.shape
     return gy.reshape(N * OH, OW * K).sum(axis=0).reshape(OW, K).sum(axis=0)
+
+
+def are_narrow(w_shape, groups):
+    """Few groups of few output channels."""
+    return 1 < groups <= NARROW_GROUPS[0] and w_shape[0] // groups <= NARROW_GROUPS[1]
+
+
+def with_zeros(w, groups):
+    """Weights of groups, (K, C/groups, R, S), as those of one group, (K, C, R, S)."""
+    K, C_group, R, S = w.shape
+    whole = np.zeros((R, S, C_group * groups, K), w.dtype).transpose(3, 2, 0, 1)
+    diagonal(whole, groups)[...] = w.reshape(groups, K // groups, C_group, R, S)
+    return whole
+
+
+def diagonal(whole, groups):
+    """A view of what groups have of (K, C, R, S) weights: (groups, K/groups, C/groups, R, S)."""
+    K, C, R, S = whole.shape
+    return np.einsum("gkgcrs->gkcrs", whole.reshape(groups, K // groups, groups, C // groups, R, S))
 
 
 def output_size(x_shape, R, S, stride, padding, dilation):
