@@ -59,7 +59,7 @@ def show_summary(
     with answering_errors(debug):
         given = {"num_classes": num_classes, "in_channels": in_channels}
         arguments = {name: value for name, value in given.items() if value is not None}
-        arguments |= parse_arguments(model_arg or [])
+        arguments |= parse_arguments("summary", model_arg or [])
         found, shape = summarize(model, size, arguments)
         (note if as_json else print)(str(found))
         if as_json:
@@ -104,7 +104,7 @@ def summarize(name: str, size: int | None, arguments: dict[str, Any]) -> tuple[A
     return summary(net, shape), shape
 
 
-def parse_arguments(texts: list[str]) -> dict[str, Any]:
+def parse_arguments(op: str, texts: list[str]) -> dict[str, Any]:
     """The arguments of a network from "shortcut=B" and "width=0.5"."""
     from apps.classify.parse import literal
     from minidl.errors import ArgumentError
@@ -113,6 +113,6 @@ def parse_arguments(texts: list[str]) -> dict[str, Any]:
     for text in texts:
         name, _, value = text.partition("=")
         if not name or not value:
-            raise ArgumentError("summary", "--model-arg is NAME=VALUE", {"--model-arg": text})
+            raise ArgumentError(op, "--model-arg is NAME=VALUE", {"--model-arg": text})
         arguments[name] = literal(value)
     return arguments

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -61,9 +60,11 @@ def convert_weights(
     num_classes: Annotated[
         int | None, typer.Option(help="Of the network; by default as many as the file has.")
     ] = None,
-    argument: Annotated[
+    model_arg: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Of the network, such as size=128; repeatable."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Argument of the network, as in size=128; repeatable."
+        ),
     ] = None,
     fresh: Annotated[
         list[str] | None,
@@ -86,11 +87,12 @@ def convert_weights(
     """
     with answering_errors(debug):
         from apps.classify.evaluate import weight_file
+        from apps.commands.models import parse_arguments
         from models.weights_convert import convert
 
         report = convert(
             weight_file(file, "convert"), model, output, num_classes,
-            parse_arguments(argument or []), by, fresh or (), channel_order,
+            parse_arguments("convert", model_arg or []), by, fresh or (), channel_order,
         )  # fmt: skip
         say = note if as_json else print
         say(str(report))
@@ -98,24 +100,3 @@ def convert_weights(
         if as_json:
             print_json({"output": output, **report.as_json()})
         sys.stdout.flush()
-
-
-def parse_arguments(pairs: list[str]) -> dict[str, Any]:
-    """{"size": 128} from ["size=128"]; what is no JSON is text.
-
-    Raises:
-        ArgumentError: there is no name.
-    """
-    from minidl.errors import ArgumentError
-
-    found = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not name or not equals:
-            rule = "an argument is given as NAME=VALUE"
-            raise ArgumentError("convert", rule, {"--argument": pair}, "--argument size=128")
-        try:
-            found[name] = json.loads(text)
-        except ValueError:
-            found[name] = text
-    return found

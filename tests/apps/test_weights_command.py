@@ -35,7 +35,7 @@ def vgg_file(tmp_path):
     return path, original
 
 
-NARROW = ["--argument", "size=64", "--argument", "width=0.05"]
+NARROW = ["--model-arg", "size=64", "--model-arg", "width=0.05"]
 
 
 def test_list(private_cache):
@@ -120,9 +120,9 @@ def test_convert_with_another_number_of_classes(vgg_file, tmp_path):
         (["convert", "a.pth", "--model", "resnet-50", "-o", "a.npz"], ["did you mean resnet50?"]),
         (["convert", "a.pth", "--model", "lenet", "-o", "a.pth"], [".safetensors or .npz"]),
         (["convert", "a.pth", "--model", "lenet", "-o", "no/a.npz"], ["folder is missing"]),
-        (["convert", "a.pth", "--model", "lenet", "-o", "a.npz", "--argument", "padding"],
-         ["NAME=VALUE"]),
-        (["convert", "a.pth", "--model", "lenet", "-o", "a.npz", "--argument", "paddin=2"],
+        (["convert", "a.pth", "--model", "lenet", "-o", "a.npz", "--model-arg", "padding"],
+         ["--model-arg is NAME=VALUE"]),
+        (["convert", "a.pth", "--model", "lenet", "-o", "a.npz", "--model-arg", "paddin=2"],
          ["did you mean padding?"]),
         (["convert", "a.pth", "--model", "lenet", "-o", "a.npz", "--num-classes", "0"],
          ["num_classes"]),
