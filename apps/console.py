@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -80,6 +81,17 @@ def explain(error: BaseException) -> tuple[int, str]:
         f"error: a fault in minidl, {type(error).__name__}: {error}\n"
         "  hint: --debug shows where; please report it"
     )
+
+
+def as_options(hint: str, by_order: str) -> str:
+    """A hint of load_weights in the words of the command line, where its arguments are options.
+
+    Args:
+        hint: fresh=['fc'], by='order'.
+        by_order: how the command that refused has the file's tensors placed by order.
+    """
+    hint = re.sub(r"fresh=\['([^']*)'\]", r"--fresh \1", hint)
+    return hint.replace("by='order'", by_order)
 
 
 def forget_output() -> None:

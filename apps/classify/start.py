@@ -6,7 +6,6 @@ checkpoint: a resumed run needs the weight file no more.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from apps.classify.data import Parts
 from apps.classify.evaluate import weight_file
 from apps.classify.options import Settings
 from apps.classify.pixel_range import to_unit_variance
+from apps.console import as_options
 from minidl.data import transforms
 from minidl.errors import CheckpointError
 from minidl.nn import Module
@@ -77,9 +77,7 @@ def begin(settings: Settings, parts: Parts, say: Callable[[str], None]) -> Start
         try:
             start, report = with_weights(settings, len(parts.classes), other)
         except CheckpointError:
-            # The hint names arguments of load_weights; here they are options.
-            hint = re.sub(r"fresh=\['([^']*)'\]", r"--fresh \1", error.hint)
-            error.hint = hint.replace("by='order'", "minidl weights convert --by order")
+            error.hint = as_options(error.hint, "minidl weights convert --by order")
             raise error from None
         kind = "colour" if other == 3 else "grey"
         say(f"the weights were learned from {kind} pictures, to which these are converted")

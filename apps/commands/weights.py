@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from apps.commands.app import Debug, Json, app
-from apps.console import answering_errors, note, print_json
+from apps.console import answering_errors, as_options, note, print_json
 
 weights_app = typer.Typer(
     help="Weights that others have trained: which there are, fetching, converting.",
@@ -88,12 +88,17 @@ def convert_weights(
     with answering_errors(debug):
         from apps.classify.evaluate import weight_file
         from apps.commands.models import parse_arguments
+        from minidl.errors import CheckpointError
         from models.weights_convert import convert
 
-        report = convert(
-            weight_file(file, "convert"), model, output, num_classes,
-            parse_arguments("convert", model_arg or []), by, fresh or (), channel_order,
-        )  # fmt: skip
+        try:
+            report = convert(
+                weight_file(file, "convert"), model, output, num_classes,
+                parse_arguments("convert", model_arg or []), by, fresh or (), channel_order,
+            )  # fmt: skip
+        except CheckpointError as error:
+            error.hint = as_options(error.hint, "--by order")
+            raise
         say = note if as_json else print
         say(str(report))
         say(f"written to {output}: what was loaded, under our names")

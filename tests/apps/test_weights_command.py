@@ -144,7 +144,19 @@ def test_weights_of_another_network(vgg_file, tmp_path):
     out = tmp_path / "a.npz"
     result = minidl("weights", "convert", path, "--model", "lenet", "-o", out)
     assert result.exit_code == 2 and "no tensor of the file has a place in LeNet5" in result.output
+    assert "--by order goes by order" in result.output and "by='order'" not in result.output
     assert not out.exists()
+
+
+def test_a_layer_of_another_shape_names_the_option(vgg_file, tmp_path):
+    path, _ = vgg_file
+    out, narrow = tmp_path / "a.npz", ["--model-arg", "size=96", "--model-arg", "width=0.05"]
+    convert = ["weights", "convert", path, "--model", "vgg16", "-o", out, *narrow]
+    result = minidl(*convert)
+    assert result.exit_code == 2 and "with --fresh classifier.fc6" in result.output
+    assert "fresh=[" not in result.output and not out.exists()
+    result = minidl(*convert, "--fresh", "classifier.fc6")
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
