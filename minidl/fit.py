@@ -31,6 +31,7 @@ def fit(
     callbacks: Iterable[Callback] = (),
     resume: str | Path | None = None,
     accumulate: int = 1,
+    validation_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> list[dict[str, Any]]:
     """Train a model: epochs passes over the loader's batches.
 
@@ -64,6 +65,8 @@ def fit(
         resume: a checkpoint that callbacks.Checkpoint saved. The run goes on after the step at
             which it was saved and ends with the same weights, bit for bit, as if never stopped.
         accumulate: batches per step, an int >= 1; the last step of an epoch may have fewer.
+        validation_loss: what val_loss is of, where `loss` contains more than one wants to compare
+            (label smoothing, class weights, auxiliary heads); None for `loss`.
 
     Returns:
         The history: for each epoch a dict with epoch, step, loss, accuracy (where labels are
@@ -83,6 +86,9 @@ def fit(
     """
     check_arguments(model, loader, loss, optimizer, epochs, validation)
     check_accumulate(accumulate, loader)
+    if validation_loss is None:
+        validation_loss = loss
+    check_loss_function("fit", validation_loss, "validation_loss")
     run = Run(model, loader, loss, optimizer, epochs, validation, callbacks, accumulate)
     if resume is not None:
         run.resume(resume)
@@ -109,7 +115,9 @@ def fit(
                 run.notify("on_step_end")
             if validation is not None:
                 totals = run.start_validation()
-                evaluate_into("fit", totals, model, validation, loss, run.finish_validation_step)
+                evaluate_into(
+                    "fit", totals, model, validation, validation_loss, run.finish_validation_step
+                )
             run.finish_epoch()
             run.notify("on_epoch_end")
     except BaseException as error:
@@ -186,10 +194,10 @@ def check_model(op: str, model: Any) -> None:
         raise ArgumentError(op, "model is a minidl.nn.Module", {"model": model}, hint)
 
 
-def check_loss_function(op: str, loss: Any) -> None:
+def check_loss_function(op: str, loss: Any, name: str = "loss") -> None:
     if not callable(loss) or isinstance(loss, type):
         hint = "make an instance of it: Loss()" if isinstance(loss, type) else ""
-        raise ArgumentError(op, "loss is called with (y, labels)", {"loss": loss}, hint)
+        raise ArgumentError(op, f"{name} is called with (y, labels)", {name: loss}, hint)
 
 
 def check_loss(op: str, value: Any) -> Tensor:

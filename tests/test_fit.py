@@ -71,6 +71,20 @@ def test_metrics_are_means_over_examples():
     assert entry["accuracy"] == entry["val_accuracy"] == accuracy
 
 
+def test_validation_may_have_a_loss_of_its_own():
+    """Training is the same, and the loss of the last epoch is that of the model as it is."""
+    plain, smooth = nn.CrossEntropyLoss(), nn.CrossEntropyLoss(label_smoothing=0.3)
+    held_out, found = make_loader(shuffle=False), {}
+    for other in (None, plain):
+        model, loader, _, optimizer = make()
+        minidl.manual_seed(5)
+        history = minidl.fit(model, loader, smooth, optimizer, 2, held_out, validation_loss=other)
+        found[other] = [entry["loss"] for entry in history]
+        expected = minidl.evaluate(model, held_out, other or smooth)["loss"]
+        assert history[-1]["val_loss"] == pytest.approx(expected, rel=1e-6)
+    assert found[None] == found[plain]
+
+
 def test_regression_has_no_accuracy():
     model = nn.Linear(2, 1)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
@@ -282,6 +296,10 @@ MISTAKES = {
     "evaluate nothing": (lambda: minidl.evaluate(model, []), "gave no batch"),
     "evaluate pairs": (lambda: minidl.evaluate(model, [(1, 2, 3)]), "evaluate: the loader gives"),
     "evaluate no loader": (lambda: minidl.evaluate(model, 3), "loader can be iterated"),
+    "validation loss": (
+        lambda: minidl.fit(model, loader, loss, optimizer, validation_loss=nn.MSELoss),
+        "validation_loss is called with",
+    ),
     "evaluate no loss": (lambda: minidl.evaluate(model, loader, 3), "loss is called with"),
     "evaluate a float": (
         lambda: minidl.evaluate(model, loader, returns(1.5)), "evaluate: loss returns a Tensor",
