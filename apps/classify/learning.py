@@ -13,7 +13,8 @@ import minidl
 import models
 from apps.classify.data import Data, evaluation_loader
 from apps.classify.feature_cache import FeatureCache, FeatureLoader, NotCached
-from apps.classify.freezing import Freezing, Plan, unused_heads
+from apps.classify.freezing import Freezing, Plan
+from apps.classify.losses import make_loss
 from apps.classify.options import Settings
 from apps.classify.run_folder import CHECKPOINT, METRICS
 from apps.classify.schedules import make_schedule
@@ -21,8 +22,6 @@ from apps.classify.warm_up import batch
 from minidl import callbacks, optim
 from minidl.data import Mixup
 from minidl.nn import CrossEntropyLoss, Module
-from models.inception import AuxiliaryLoss
-from models.lenet_1998 import MapLoss
 
 
 @dataclass
@@ -91,6 +90,7 @@ def learn(
                 look_on,
                 resume=None if how.epochs_done is None else how.folder / CHECKPOINT,
                 accumulate=settings.accumulate,
+                validation_loss=CrossEntropyLoss(),
             )
     finally:
         if cache is not None:
@@ -166,24 +166,6 @@ def why_not(settings: Settings) -> str:
 
 
 # --- what fit needs -----------------------------------------------------------------------------
-
-
-def make_loss(
-    model: Module, settings: Settings, weights: list[float] | None = None
-) -> Callable[..., Any]:
-    """What is to become small: of scores, and of those of auxiliary heads where there are any.
-
-    Args:
-        model: the network.
-        settings: loss, label_smoothing.
-        weights: a factor for each class, or None.
-    """
-    if settings.loss == "map":
-        return MapLoss()
-    factors = None if weights is None else minidl.tensor(weights, dtype="float32")
-    loss = CrossEntropyLoss(factors, label_smoothing=settings.label_smoothing)
-    has_heads = unused_heads(model, models.entry(settings.model))
-    return AuxiliaryLoss(loss) if has_heads else loss
 
 
 def make_optimizer(

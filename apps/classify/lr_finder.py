@@ -24,7 +24,8 @@ import numpy as np
 import models
 from apps.classify import run_folder
 from apps.classify.freezing import frozen_part, gives_scores_only
-from apps.classify.learning import make_loaders, make_loss, make_optimizer, sample
+from apps.classify.learning import make_loaders, make_optimizer, sample
+from apps.classify.losses import make_loss
 from apps.classify.options import Settings, from_command_line
 from apps.classify.setup import make_ready, set_up
 from minidl.callbacks.metrics import to_json

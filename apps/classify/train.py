@@ -12,16 +12,15 @@ import numpy as np
 
 import minidl
 from apps.classify import run_folder
-from apps.classify.data import Data
 from apps.classify.evaluate import Trained, evaluate
 from apps.classify.learning import Learning, learn
+from apps.classify.losses import loss_note
 from apps.classify.metrics import Evaluation
 from apps.classify.options import Settings
 from apps.classify.report import write_report
 from apps.classify.run_folder import BEST, CHECKPOINT, REPORT
 from apps.classify.setup import Setup, make_ready, set_up
 from minidl.errors import DataError, NonFiniteError
-from minidl.nn import Module
 
 
 def train(
@@ -58,6 +57,7 @@ def train(
         model.load_state_dict(before.model)
     make_ready(settings, setup, (how.epochs_done or 0) + 1, say)
     history, cached = learn(model, data, how, say)
+    setup.plan.apply(model, len(history))  # also where nothing was left to learn
 
     if settings.keep == "best":
         model.load_state_dict(minidl.io.load_checkpoint(folder / BEST).model)
@@ -77,9 +77,8 @@ def train(
         "images_per_second": images_per_second(history),
         "run": str(folder),
     }
-    frozen = [name for name, _ in model.named_parameters() if name in setup.plan.frozen]
-    meta = meta | {"features": cached, "frozen": frozen}
-    finish(folder, figures, meta, data, evaluation, history, model, command)
+    meta = meta | {"features": cached}
+    finish(folder, figures, meta, settings, setup, evaluation, history, command)
     return figures
 
 
@@ -131,13 +130,14 @@ def finish(
     folder: Path,
     figures: dict[str, Any],
     meta: dict[str, Any],
-    data: Data,
+    settings: Settings,
+    setup: Setup,
     evaluation: Evaluation,
     history: list[dict[str, Any]],
-    model: Module,
     command: str,
 ) -> None:
     """Write run.json and the report."""
+    model, data = setup.model, setup.data
     augmentation = [step.config() for step in data.augmentation]
     run = figures | {
         "model": meta["model"],
@@ -147,25 +147,31 @@ def finish(
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "classes": meta["classes"],
         "weights": meta["weights"],
-        "frozen": meta["frozen"],
+        "frozen": [n for n, _ in model.named_parameters() if n in setup.plan.frozen],
         "features": meta["features"],
         "class_weights": meta["class_weights"],
         "settings": meta["settings"]
         | {"preprocessing": meta["preprocessing"], "augmentation": augmentation},
         "versions": run_folder.versions(),
-        "curves_note": curves_note(data),
+        "curves_note": curves_note(settings, setup),
     }
     write_report(folder / REPORT, run, history, evaluation, data.test, model, data.preprocessing)
     del run["curves_note"]
     run_folder.write_run(folder, run)
 
 
-def curves_note(data: Data) -> str:
+def curves_note(settings: Settings, setup: Setup) -> str:
     """What the curves are of."""
-    if data.validation is None:
-        return "There were too few pictures to hold some out for validation."
-    return (
-        f"Validation: {len(data.validation):,} pictures held out from training. Training figures "
-        "are means over the epoch, while the weights change. The test pictures are looked at "
-        "once, at the end."
-    )
+    held_out = setup.data.validation
+    what = "the test" if held_out is None else "validation and test"
+    loss = loss_note(setup.model, settings, setup.class_weights, what)
+    if held_out is None:
+        said = ["There were too few pictures to hold some out for validation.", loss]
+    else:
+        said = [
+            f"Validation: {len(held_out):,} pictures held out from training.",
+            "Training figures are means over the epoch, while the weights change.",
+            loss,
+            "The test pictures are looked at once, at the end.",
+        ]
+    return " ".join(text for text in said if text)

@@ -13,7 +13,8 @@ from apps.classify.chain import tail
 from apps.classify.class_weights import class_weights
 from apps.classify.data import open_data
 from apps.classify.freezing import frozen_part, make_plan
-from apps.classify.learning import make_loaders, make_loss, parameter_groups
+from apps.classify.learning import make_loaders, parameter_groups
+from apps.classify.losses import loss_note, make_loss
 from apps.classify.options import from_command_line
 from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES
 from apps.classify.schedules import make_schedule
@@ -201,6 +202,22 @@ def test_losses_of_the_networks():
     assert type(make_loss(google, settings(model="googlenet"))).__name__ == "AuxiliaryLoss"
     without = models.build("googlenet", width=0.05, aux_logits=False)
     assert type(make_loss(without, settings(model="googlenet"))).__name__ == "CrossEntropyLoss"
+
+
+def test_the_report_says_what_the_training_loss_contains():
+    google = models.build("googlenet", width=0.05)
+    all_of_it = settings(model="googlenet", label_smoothing=0.1, mixup=0.2)
+    assert loss_note(google, all_of_it, [1.0, 2.0], "validation and test") == (
+        "The training loss contains label smoothing (0.1), mixup (0.2), class weights and 0.3 "
+        "times the loss of each auxiliary head, that of validation and test is the plain mean "
+        "cross-entropy."
+    )
+    heads = loss_note(google, settings(model="googlenet"), None, "the test")
+    assert "contains 0.3 times" in heads and "that of the test is" in heads
+    assert loss_note(google.freeze(), settings(model="googlenet"), None, "the test") == ""
+    assert loss_note(models.build("lenet"), settings(), None, "the test") == ""
+    old = models.build("lenet5_1998")
+    assert "none of these" in loss_note(old, settings(model="lenet5_1998"), None, "the test")
 
 
 # --- what learns --------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ import pytest
 
 import minidl as library
 import models
+from apps.classify.data import evaluation_loader
+from apps.classify.options import from_checkpoint
+from apps.classify.setup import set_up
 from minidl.data import open_dataset
 from tests.apps.conftest import minidl
 from tests.apps.three_ways import changed, colours, history_of, run, same, weights_of
@@ -354,6 +357,20 @@ def test_auxiliary_heads_that_do_not_learn_ask_for_no_larger_pictures(colours, t
     later = minidl("train", *arguments, "--unfreeze-after", 1, "--output", tmp_path / "later")
     assert later.exit_code == 2 and "at least 79" in later.output  # at once, not after an epoch
     assert "epoch 1" not in later.output and not (tmp_path / "later").exists()
+
+
+def test_validation_has_the_plain_loss(halves, tmp_path):
+    """As the test has: what training adds to its loss is not in it."""
+    run(tmp_path / "run", "lenet", "--data", halves, "--epochs", 2, "--label-smoothing", 0.3,
+        "--mixup", 0.2, "--class-weights", "top=5")  # fmt: skip
+    checkpoint = library.io.load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+    setup = set_up(from_checkpoint(checkpoint.meta, {}), print, checkpoint)
+    setup.model.load_state_dict(checkpoint.model)
+    loader = evaluation_loader(setup.data.validation, setup.data.preprocessing, 1)
+    expected = library.evaluate(setup.model, loader, library.nn.CrossEntropyLoss())["loss"]
+    assert checkpoint.run["history"][-1]["val_loss"] == pytest.approx(expected, rel=1e-5)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "contains label smoothing (0.3), mixup (0.2) and class weights, that of" in page
 
 
 def test_accumulating_is_a_larger_batch(halves, tmp_path):
