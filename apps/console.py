@@ -83,14 +83,16 @@ def explain(error: BaseException) -> tuple[int, str]:
     )
 
 
-def as_options(hint: str, by_order: str) -> str:
+def as_options(hint: str, by_order: str, arguments: str) -> str:
     """A hint of load_weights in the words of the command line, where its arguments are options.
 
     Args:
-        hint: fresh=['fc'], by='order'.
-        by_order: how the command that refused has the file's tensors placed by order.
+        hint: as load_weights gives it, with fresh=['fc'] and by='order'.
+        by_order: how one has the file's tensors placed by order.
+        arguments: the options of the command that are arguments of the network.
     """
     hint = re.sub(r"fresh=\['([^']*)'\]", r"--fresh \1", hint)
+    hint = hint.replace("as the file's", f"as the file's with {arguments}")
     return hint.replace("by='order'", by_order)
 
 

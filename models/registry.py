@@ -207,7 +207,26 @@ def build(name: str, **arguments) -> Module:
                 "models.build", f"{name} has no such argument", {"argument": argument},
                 nearest(argument, arguments_of(name)),
             )  # fmt: skip
-    return known.make(**{**known.fixed, **known.defaults, **arguments})
+    network = known.make(**{**known.fixed, **known.defaults, **arguments})
+    network.built_as = name, arguments  # for those who compare it with a checkpoint's network
+    return network
+
+
+def all_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that build passes on for some given ones, those by default included.
+
+    Args:
+        name: one of names().
+        arguments: as build takes them.
+
+    >>> from models.registry import all_arguments
+    >>> all_arguments("vgg16", {"width": 0.5})["size"]
+    224
+    """
+    known = entry(name)
+    parameters = inspect.signature(known.make).parameters
+    usual = {key: parameter.default for key, parameter in parameters.items()}
+    return {**usual, **known.fixed, **known.defaults, **arguments}
 
 
 def arguments_of(name: str) -> list[str]:

@@ -105,7 +105,7 @@ def place(
     kept = named_layers(model, fresh)
     source, matched, facts, order = match(model, file, layers, by)
     values = converted(matched, layers, file.flatten_order, channel_order or order)
-    loaded, rows = fit(model, values, kept, path)
+    loaded, rows = fit(model, values, kept, file, path)
     used = {name for value in loaded.values() for name in value.names}
     unused = [Row(name, a.shape) for name, a in file.tensors.items() if name not in used]
     if not loaded:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 from minidl import nn
 from minidl.errors import CheckpointError
-from minidl.nn.state import NAMES_SHOWN, Plain, shorten
-from models.registry import MODELS
-from models.weight_maps import Value
+from minidl.nn.state import NAMES_SHOWN, Plain, counted, shorten
+from models.registry import MODELS, all_arguments
+from models.weight_maps import Value, layers_of
 from models.weights_report import Row
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def heads_of(model: nn.Module) -> tuple[str, ...]:
 
 
 def fit(
-    model: nn.Module, values: dict[str, Value], kept: set[str], path: str
+    model: nn.Module, values: dict[str, Value], kept: set[str], file: WeightsFile, path: str
 ) -> tuple[dict[str, Value], list[Row]]:
     """Which tensors get the file's values, and the rows of those that do not.
 
@@ -53,7 +55,7 @@ def fit(
         else:
             wrong[name] = Plain(f"the file has {theirs}, the model {own.shape}")
     if wrong:
-        raise wrong_shapes(model, wrong, values, path)
+        raise wrong_shapes(model, wrong, values, file, path)
     return loaded, rows
 
 
@@ -63,26 +65,67 @@ def other_classes(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
 
 
 def wrong_shapes(
-    model: nn.Module, wrong: dict[str, Any], values: dict[str, Value], path: str
+    model: nn.Module, wrong: dict[str, Any], values: dict[str, Value], file: WeightsFile, path: str
 ) -> CheckpointError:
     name = next(iter(wrong))
     layer = name.rpartition(".")[0]
     theirs, ours = values[name].array.shape, model.state_dict()[name].shape
-    hint = f"weights of another architecture? To leave the layer out: fresh=[{layer!r}]"
+    leave_out = f"leave the layer out with fresh=[{layer!r}]"
     first = next((p for p, m in model.named_modules() if isinstance(m, nn.Conv2d)), "")
     if layer == first and len(theirs) == 4 and theirs[:1] + theirs[2:] == ours[:1] + ours[2:]:
         hint = (
             f"these weights see {theirs[1]} channels, the model {ours[1]}: make it with "
-            f"in_channels={theirs[1]}, or leave the layer out with fresh=[{layer!r}]"
+            f"in_channels={theirs[1]}, or {leave_out}"
         )
-    elif len(theirs) == len(ours) == 2 and theirs[0] == ours[0]:
+    elif known := other_network(model, file.meta):
+        hint = f"{known}: make it as the file's, or {leave_out}"
+    elif sides := other_maps(model, layer, theirs, ours):
         hint = (
-            "the file's classifier is made for pictures of another size: make the model with "
-            f"that size, or leave the layer out with fresh=[{layer!r}]"
+            f"the file's {layer} sees maps of {sides[0]}x{sides[0]}, the model's of "
+            f"{sides[1]}x{sides[1]}: if the file is for pictures of another size, make the model "
+            f"with that size, or {leave_out}"
         )
+    else:
+        hint = f"weights of another architecture? To leave the layer out: fresh=[{layer!r}]"
     shown = dict(list(wrong.items())[:NAMES_SHOWN])
-    rule = f"the shapes of {len(wrong)} tensors differ"
+    rule = f"the shapes differ in {counted(len(wrong), 'tensor', 'tensors')}"
     return CheckpointError(OP, rule, {"file": path, **shown}, hint)
+
+
+def other_network(model: nn.Module, meta: dict[str, Any]) -> str:
+    """What the network of a run of ours was made with and this one was not; "" if not known."""
+    name, arguments = meta.get("model"), meta.get("model_arguments")
+    built_as = getattr(model, "built_as", None)
+    is_run = isinstance(name, str) and name in MODELS and isinstance(arguments, dict)
+    if not is_run or built_as is None:
+        return ""
+    known = MODELS[name]
+    if known.make is not type(model) or known.fixed != MODELS[built_as[0]].fixed:
+        return f"the file's network is {name}, this one {built_as[0]}"
+    theirs, ours = all_arguments(name, arguments), all_arguments(*built_as)
+    # A last layer for other classes was no fault.
+    differ = [key for key in ours if key != "num_classes" and theirs[key] != ours[key]]
+    if not differ:
+        return ""
+    theirs, ours = (
+        ", ".join(f"{key}={reprlib.repr(given[key])}" for key in differ) for given in (theirs, ours)
+    )
+    return f"the file's network was made with {theirs}, this one with {ours}"
+
+
+def other_maps(
+    model: nn.Module, layer: str, theirs: tuple[int, ...], ours: tuple[int, ...]
+) -> tuple[int, int] | None:
+    """Sides of the square maps that a linear layer sees in the file and in the model, if it does.
+
+    Where only they differ, pictures of another size explain it.
+    """
+    maps = {known.path: known.flattened_maps for known in layers_of(model)}.get(layer, 0)
+    if not maps or len(theirs) != 2 or theirs[0] != ours[0]:
+        return None
+    sides = math.isqrt(theirs[1] // maps), math.isqrt(ours[1] // maps)
+    fits = (maps * sides[0] ** 2, maps * sides[1] ** 2) == (theirs[1], ours[1])
+    return sides if fits else None
 
 
 def nothing_fits(model: nn.Module, file: WeightsFile, path: str) -> CheckpointError:
@@ -103,8 +146,9 @@ def refuse_leftovers(model: nn.Module, rows: list[Row], unused: list[Row], kept:
                if row.name not in kept and row.name.rpartition(".")[0] not in heads]  # fmt: skip
     left = [row.name for row in unused]
     if missing or left:
+        lacks = counted(len(missing), "name is", "names are")
         raise CheckpointError(
-            OP, f"{len(missing)} names are missing in the file and {len(left)} left over",
+            OP, f"{lacks} missing in the file and {len(left)} left over",
             {"missing": shorten(missing), "left over": shorten(left)},
             "strict=False loads the others",
         )  # fmt: skip

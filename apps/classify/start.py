@@ -76,8 +76,11 @@ def begin(settings: Settings, parts: Parts, say: Callable[[str], None]) -> Start
         other = 4 - parts.channels  # 3 for 1, 1 for 3
         try:
             start, report = with_weights(settings, len(parts.classes), other)
-        except CheckpointError:
-            error.hint = as_options(error.hint, "minidl weights convert --by order")
+        except CheckpointError as second:
+            if "in_channels=" in error.hint:  # that much was right in the second
+                error = second
+            by_order = "minidl weights convert --by order"
+            error.hint = as_options(error.hint, by_order, "--model-arg or --size")
             raise error from None
         kind = "colour" if other == 3 else "grey"
         say(f"the weights were learned from {kind} pictures, to which these are converted")

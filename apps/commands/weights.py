@@ -97,7 +97,7 @@ def convert_weights(
                 parse_arguments("convert", model_arg or []), by, fresh or (), channel_order,
             )  # fmt: skip
         except CheckpointError as error:
-            error.hint = as_options(error.hint, "--by order")
+            error.hint = as_options(error.hint, "--by order", "--model-arg")
             raise
         say = note if as_json else print
         say(str(report))

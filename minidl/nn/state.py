@@ -47,9 +47,10 @@ def load_state_dict(module: Module, values: Any, strict: bool) -> IncompatibleKe
     arrays = {name: as_numbers(name, values[name]) for name in own if name in values}
     check_shapes(own, arrays)
     if strict and (missing or unexpected):
+        lacks = counted(len(missing), "name is", "names are")
         raise CheckpointError(
             "load_state_dict",
-            f"{len(missing)} names are missing and {len(unexpected)} unexpected",
+            f"{lacks} missing and {len(unexpected)} unexpected",
             {"missing": shorten(missing), "unexpected": shorten(unexpected)},
             "strict=False loads the names that match",
         )
@@ -87,10 +88,15 @@ def check_shapes(own: dict[str, Tensor], arrays: dict[str, Any]) -> None:
         first = dict(list(wrong.items())[:NAMES_SHOWN])
         raise CheckpointError(
             "load_state_dict",
-            f"the shapes of {len(wrong)} tensors differ",
+            f"the shapes differ in {counted(len(wrong), 'tensor', 'tensors')}",
             {name: Plain(text) for name, text in first.items()},
             "was the model built with the same arguments?",
         )
+
+
+def counted(count: int, one: str, more: str) -> str:
+    """A number and what it counts, in the singular or the plural: "1 name is", "2 names are"."""
+    return f"{count} {one if count == 1 else more}"
 
 
 def shorten(names: list[str]) -> Any:

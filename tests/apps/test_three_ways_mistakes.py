@@ -114,6 +114,26 @@ def test_weights_of_another_size_name_the_option(colours, tmp_path):
     assert "behind classifier.flatten" in again.output
 
 
+@pytest.mark.parametrize("channels", [3, 1])
+def test_weights_of_a_run_with_another_head_name_it(colours, tmp_path, channels):
+    """Grey weights, too: colour pictures would be converted to them."""
+    arguments = {"num_classes": 4, "width": 0.05, "size": 32, "head": "average"}
+    arguments["in_channels"] = channels
+    meta = {"model": "vgg11", "model_arguments": arguments}
+    net = models.build("vgg11", **arguments)
+    library.io.save_checkpoint(tmp_path / "start.safetensors", net, meta=meta)
+    given = ("vgg11", "--data", colours, "--size", 32, "--model-arg", "width=0.05", "--mode",
+             "finetune", "--weights", tmp_path / "start.safetensors", "--epochs", 1)  # fmt: skip
+    result = minidl("train", *given, "--output", tmp_path / "run")
+    refused(
+        result, "the shapes differ in 1 tensor\n",
+        "the file's network was made with head='average', this one with head='fc': make it as the "
+        "file's with --model-arg or --size, or leave the layer out with --fresh classifier.fc8",
+    )  # fmt: skip
+    again = minidl("train", *given, "--model-arg", "head=average", "--output", tmp_path / "run")
+    assert again.exit_code == 0, again.output
+
+
 def test_a_class_weights_file_that_is_none(halves, tmp_path):
     for content in (b"", b"\xff\xfe", b"[1, 2]", b'{"top": "many"}', b"top\n"):
         (tmp_path / "weights").write_bytes(content)

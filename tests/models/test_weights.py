@@ -96,7 +96,7 @@ def test_the_last_layer_of_a_network_of_your_own():
 def test_pictures_of_another_size():
     file = vgg_file(size=64)
     text = refused(
-        vgg(size=128), file, "the shapes of 1 tensors differ", "some/file.pth",
+        vgg(size=128), file, "the shapes differ in 1 tensor\n", "some/file.pth",
         "classifier.fc6.weight", "the file has (205, 104), the model (205, 416)",
         "pictures of another size", "fresh=['classifier.fc6']",
     )  # fmt: skip
@@ -105,6 +105,58 @@ def test_pictures_of_another_size():
     assert [(row.name, row.why) for row in report.fresh] == [
         ("classifier.fc6.weight", "as asked"), ("classifier.fc6.bias", "as asked"),
     ]  # fmt: skip
+
+
+def run_of(tmp_path, name, **arguments):
+    """The file of a run's network."""
+    net = models.build(name, **arguments)
+    path = tmp_path / f"{name}.safetensors"
+    save_checkpoint(path, net, meta={"model": name, "model_arguments": arguments})
+    return path
+
+
+@pytest.mark.parametrize(
+    "name, theirs, ours, says",
+    [
+        ("vgg16", {"head": "average"}, {}, "made with head='average', this one with head='fc'"),
+        ("vgg16", {"head": "average", "size": 96}, {"dropout": 0.5},
+         "made with size=96, head='average', this one with size=64, head='fc'"),
+        ("vgg16_bn", {"width": 0.1}, {"num_classes": 9},
+         "made with batch_norm=True, width=0.1, this one with batch_norm=False, width=0.05"),
+        ("vgg19", {"width": 0.1}, {}, "the file's network is vgg19, this one vgg16"),
+    ],
+)  # fmt: skip
+def test_what_a_run_was_made_with(tmp_path, name, theirs, ours, says):
+    small = {"num_classes": 7, "size": 64, "width": 0.05}
+    path = run_of(tmp_path, name, **{**small, **theirs})
+    net = models.build("vgg16", **{**small, **ours})
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(net, path)
+    assert says in caught.value.hint and "another size" not in caught.value.hint
+
+
+def test_no_size_is_claimed_where_the_head_is_another(tmp_path):
+    """Of a file that does not say what its network was made with."""
+    for theirs, ours in (({"head": "average"}, {}), ({}, {"head": "average"})):
+        file = WeightsFile("npz", others.arrays(vgg(**theirs)))
+        text = refused(vgg(**ours), file, "classifier.fc8.weight", "weights of another arch")
+        assert "another size" not in text
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"model": ["vgg16"]}, {"model": "no such"}, {"model": "vgg16", "model_arguments": 3},
+        {"model_arguments": {"head": "fc"}}, {"model": "vgg16"},
+        {"model": "vgg16", "model_arguments": {"head": "x" * 5000, "unknown": 1}},
+    ],
+)  # fmt: skip
+def test_what_a_damaged_run_says_of_itself(meta):
+    net = models.build("vgg16", num_classes=7, size=64, width=0.05)
+    text = refused(net, WeightsFile("safetensors", others.arrays(vgg(size=96)), meta=meta))
+    assert len(text) < 1500
+    if not isinstance(meta.get("model_arguments"), dict) or "model" not in meta:
+        assert "made with" not in text and "another size" in text
 
 
 def test_groups_of_layers_can_be_fresh():
@@ -131,9 +183,9 @@ def test_another_architecture():
         "weights of another architecture, or unknown names",
     )  # fmt: skip
     refused(vgg(), others.torchvision_vgg11_bn(models.vgg11_bn(num_classes=7, size=64, width=0.05)),
-            "the shapes of", "weights of another architecture?")  # fmt: skip
+            "the shapes differ in", "weights of another architecture?")  # fmt: skip
     refused(models.vgg19(num_classes=7, size=64, width=0.05), vgg_file(),
-            "the shapes of", "weights of another architecture?")  # fmt: skip
+            "the shapes differ in", "weights of another architecture?")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -160,7 +212,7 @@ def test_strict():
     place(vgg(num_classes=3), file, "file", strict=True)  # the last layer may differ
     file.tensors["extra"] = np.zeros(3, np.float32)
     del file.tensors["features.5.bias"]
-    refused(vgg(), file, "1 names are missing in the file and 1 left over",
+    refused(vgg(), file, "1 name is missing in the file and 1 left over",
             "features.conv2_1.bias", "extra", strict=True)  # fmt: skip
     report = place(vgg(), file, "file")
     assert [row.name for row in report.fresh] == ["features.conv2_1.bias"]
@@ -177,7 +229,7 @@ def test_by_order():
     for name, array in others.arrays(original).items():
         np.testing.assert_array_equal(others.arrays(net)[name], array, err_msg=name)
     del unknown["w3"]
-    refused(vgg(), WeightsFile("npz", unknown), "the shapes of", by="order")
+    refused(vgg(), WeightsFile("npz", unknown), "the shapes differ in", by="order")
 
 
 ODD = [

@@ -313,7 +313,7 @@ def test_load_copies_values_and_keeps_the_memory_layout():
 @pytest.mark.parametrize(
     "change, says",
     [
-        (lambda s: s.pop("head.weight"), "1 names are missing"),
+        (lambda s: s.pop("head.weight"), "1 name is missing"),
         (lambda s: s.update(other=minidl.ones(1)), "'other'"),
         (lambda s: s.update({"head.weight": minidl.ones(3, 5)}), r"expects \(3, 4\), received"),
         (lambda s: s.update({"head.weight": "text"}), "no array of numbers"),
