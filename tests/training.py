@@ -51,11 +51,11 @@ def make(seed=0, dropout=0.2):
     return model, make_loader(), nn.CrossEntropyLoss(), optimizer
 
 
-def fit_with(*chosen, epochs=4, validation=True, model=None):
+def fit_with(*chosen, epochs=4, validation=True, model=None, resume=None):
     """Train with these callbacks."""
     model, loader, loss, optimizer = model or make()
     held_out = make_loader(shuffle=False) if validation else None
-    return minidl.fit(model, loader, loss, optimizer, epochs, held_out, chosen)
+    return minidl.fit(model, loader, loss, optimizer, epochs, held_out, chosen, resume)
 
 
 class Scripted(callbacks.Callback):

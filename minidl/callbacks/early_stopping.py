@@ -15,6 +15,8 @@ class EarlyStopping(Callback):
 
     Prechelt 1998, "Early stopping - but when?".
 
+    A run that it stopped goes on where it is resumed with more patience.
+
     Args:
         monitor: name of the metric; lower is better if "loss" is in it, else higher.
         patience: how many epochs without improvement are allowed, >= 0.
@@ -42,8 +44,12 @@ class EarlyStopping(Callback):
             raise ArgumentError("EarlyStopping", rule, {"min_delta": min_delta})
         self.best = Best("EarlyStopping", monitor, min_delta)
         self.patience, self.restore_best = patience, restore_best
-        self.waited = 0
+        self.waited, self.stopped = 0, False
         self.best_weights: dict[str, Tensor] | None = None
+
+    def on_fit_start(self, run) -> None:
+        if self.stopped and self.waited <= self.patience:
+            self.stopped = run.stop = False
 
     def on_epoch_end(self, run) -> None:
         if self.best.improved(run.metrics):
@@ -54,15 +60,22 @@ class EarlyStopping(Callback):
             return
         self.waited += 1
         if self.waited > self.patience:
-            run.stop = True
+            self.stopped = run.stop = True
 
     def on_fit_end(self, run) -> None:
         if run.error is None and self.best_weights is not None:
             run.model.load_state_dict(self.best_weights)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best.value, "waited": self.waited, "best_weights": self.best_weights}
+        return {
+            "best": self.best.value,
+            "waited": self.waited,
+            "stopped": self.stopped,
+            "best_weights": self.best_weights,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best.value, self.waited = state["best"], state["waited"]
+        # Runs saved before this was said: others rarely stop a run.
+        self.stopped = state.get("stopped", self.waited > 0)
         self.best_weights = state["best_weights"]

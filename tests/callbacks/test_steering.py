@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from minidl import callbacks, optim
+from minidl import callbacks, io, optim
 from minidl.errors import ArgumentError
 from tests.training import Scripted, assert_same_weights, fit_with, make, weights
 
@@ -65,6 +65,42 @@ def test_early_stopping_restores_the_best_weights():
     stopping = callbacks.EarlyStopping("val_loss", patience=1, restore_best=True)
     fit_with(Scripted(3, 1, 2, 2), keep, stopping, model=parts)
     assert_same_weights(weights(parts[0]), keep.weights)
+
+
+@pytest.mark.parametrize("patience, epochs", [(0, 3), (1, 4), (2, 6)])
+@pytest.mark.parametrize("old", [False, True], ids=["", "saved by an older version"])
+def test_a_stopped_run_goes_on_with_more_patience(tmp_path, patience, epochs, old):
+    """And stops where it would have with that from the start."""
+    path, values = tmp_path / "checkpoint.safetensors", [3, 2, 2, 2, 1, 1]
+
+    def go_on(patience, **options):
+        stopping = callbacks.EarlyStopping("val_loss", patience=patience)
+        checkpoint = callbacks.Checkpoint(tmp_path, monitor=None)
+        return len(fit_with(Scripted(*values), stopping, checkpoint, epochs=6, **options))
+
+    assert go_on(0) == 3
+    if old:
+        saved = io.load_checkpoint(path)
+        del saved.run["callbacks"]["EarlyStopping"]["stopped"]
+        model, _, _, optimizer = make()
+        model.load_state_dict(saved.model)
+        optimizer.load_state_dict(saved.optimizer)
+        io.save_checkpoint(path, model, optimizer, saved.run)
+    assert go_on(patience, resume=path) == epochs == go_on(patience)
+
+
+def test_another_reason_to_stop_stays_one(tmp_path):
+    class Stop(callbacks.Callback):
+        def on_epoch_end(self, run):
+            run.stop = run.epoch == 3
+
+    def go_on(patience, **options):
+        stopping = callbacks.EarlyStopping("val_loss", patience=patience)
+        checkpoint = callbacks.Checkpoint(tmp_path, monitor=None)
+        return len(fit_with(Scripted(1, 2, 2, 2, 2), stopping, Stop(), checkpoint, **options))
+
+    assert go_on(3, epochs=5) == 3
+    assert go_on(9, epochs=5, resume=tmp_path / "checkpoint.safetensors") == 3
 
 
 def test_higher_accuracy_is_better():
