@@ -7,6 +7,9 @@
 With a frozen VGG-16 all but a hundredth of the arithmetic is in the first part. The file is read
 as it is needed (np.memmap), so it may be larger than memory. It stays in the run folder until the
 run has finished: a resumed run uses it again, if weights, pictures and preprocessing are the same.
+
+Features of a file equal those computed anew up to rounding, not bit for bit: they were computed in
+batches of another size, and the sums in a matrix product are rounded in another order then.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from apps.classify.data import Data, evaluation_loader
 from apps.classify.freezing import droppers
 from minidl.data import DataLoader, Dataset
 from minidl.io.atomic import write_atomically
+from minidl.kernels import settings
 from minidl.nn import Module
 from minidl.tensor import Tensor
 
@@ -152,7 +156,7 @@ class FeatureCache:
                 file.write(np.ascontiguousarray(stored(self.front(x).data)).tobytes())
 
     def key(self) -> str:
-        """What the features depend on, in one number: weights, pictures, preprocessing, place."""
+        """What the features depend on, in one number: weights, pictures, preprocessing, kernels."""
         digest = hashlib.sha256()
         for layer, module in self.front.layers:
             for name, tensor in module.state_dict().items():
@@ -163,6 +167,7 @@ class FeatureCache:
             "preprocessing": self.data.preprocessing.config(),
             "behind": self.place,
             "kernels": minidl.cpu_kernels(),
+            "exact convolutions": settings.exact_conv,
         }
         digest.update(json.dumps(facts).encode())
         return digest.hexdigest()
@@ -238,10 +243,12 @@ def stored(features: Any) -> Any:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """The names of the pictures, or how many there are of those without names, and their labels."""
+    """Names (or how many pictures without names there are), labels, and what stands for pixels."""
     names = dataset.names or [str(len(dataset))]
     digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape"))
     digest.update(dataset.labels.tobytes())
+    for i in range(len(dataset)):
+        digest.update(f"\n{dataset.stamp(i)}".encode())
     return digest.hexdigest()
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from minidl.data.files import FileTree, is_hidden, unreadable
+from minidl.data.files import FileTree, file_stamp, is_hidden, unreadable
 from minidl.errors import DataError
 
 MAX_MEMBER = 1 << 30  # bytes of one file inside an archive
@@ -149,6 +149,9 @@ class ZipFiles(ArchiveFiles):
         except DAMAGE as error:
             raise broken(self.op, self.describe(name), error) from None
 
+    def stamp(self, name: str) -> str:
+        return f"{self.members[name].file_size} {self.members[name].CRC}"
+
 
 class TarFiles(ArchiveFiles):
     """An uncompressed .tar; members are read from their places in the file."""
@@ -178,6 +181,9 @@ class TarFiles(ArchiveFiles):
         if len(content) < size:
             raise DataError(self.op, "cut short", {"archive": self.location, "in": name})
         return content
+
+    def stamp(self, name: str) -> str:
+        return f"{self.members[name]} of {file_stamp(self.path, self.op)}"
 
 
 class CompressedTarFiles(ArchiveFiles):

@@ -43,6 +43,17 @@ class Dataset:
         """All labels, int64 (N,). Subclasses know them without decoding pictures."""
         return np.array([self[i][1] for i in range(len(self))], np.int64)
 
+    def stamp(self, index: int) -> str:
+        """A text that is another one when the picture has changed.
+
+        The hash of its pixels; for files on disk, which are not read, size and time of change.
+
+        Args:
+            index: of the item.
+        """
+        image = np.ascontiguousarray(self[index][0])
+        return f"{image.shape} {hashlib.sha256(image).hexdigest()}"
+
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
         """(H, W, C) that all images have, or None where sizes may differ."""
@@ -149,6 +160,9 @@ class Subset(Dataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
         return self.dataset[int(self.indices[index])]
+
+    def stamp(self, index: int) -> str:
+        return self.dataset.stamp(int(self.indices[index]))
 
     @property
     def labels(self) -> np.ndarray:

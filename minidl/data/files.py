@@ -6,6 +6,7 @@ format works in a folder and in any archive alike.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -37,6 +38,10 @@ class FileTree:
         """The content of a file. Safe to call from several threads."""
         raise NotImplementedError(f"{type(self).__name__}.read")
 
+    def stamp(self, name: str) -> str:
+        """A text that is another one when the content of a file has changed, found quickly."""
+        return hashlib.sha256(self.read(name)).hexdigest()
+
     def describe(self, name: str) -> str:
         """A file's name for messages: the folder or archive it is in, and its name there."""
         return f"{self.location}/{name}"
@@ -57,6 +62,9 @@ class Below(FileTree):
 
     def read(self, name: str) -> bytes:
         return self.tree.read(self.prefix + name)
+
+    def stamp(self, name: str) -> str:
+        return self.tree.stamp(self.prefix + name)
 
     def describe(self, name: str) -> str:
         return self.tree.describe(self.prefix + name)
@@ -101,6 +109,9 @@ class FolderFiles(FileTree):
     def read(self, name: str) -> bytes:
         return read_file(self.root / name, self.op)
 
+    def stamp(self, name: str) -> str:
+        return file_stamp(self.root / name, self.op)
+
     def describe(self, name: str) -> str:
         return str(self.root / name)
 
@@ -122,6 +133,19 @@ def read_file(path: Path, op: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise unreadable(error, op, str(path)) from None
+
+
+def file_stamp(path: Path, op: str) -> str:
+    """Size and time of change of a file on disk.
+
+    Raises:
+        DataError: missing or not readable.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise unreadable(error, op, str(path)) from None
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def unreadable(error: OSError, op: str, path: str) -> DataError:

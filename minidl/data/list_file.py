@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from minidl.data.dataset import Dataset
-from minidl.data.files import FileTree, read_file
+from minidl.data.files import FileTree, file_stamp, read_file
 from minidl.data.folder import refuse_share, stable_part
 from minidl.data.pictures import PictureDataset, common_channels
 from minidl.errors import DataError
@@ -44,6 +44,9 @@ class ListedFiles(FileTree):
 
     def read(self, name: str) -> bytes:
         return read_file(self.folder / name, "open_dataset")
+
+    def stamp(self, name: str) -> str:
+        return file_stamp(self.folder / name, "open_dataset")
 
     def describe(self, name: str) -> str:
         return str(self.folder / name)

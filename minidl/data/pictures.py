@@ -131,6 +131,9 @@ class PictureDataset(Dataset):
         image = decode_picture(self.files.read(name), self.files.describe(name), self.channels)
         return image, int(self.all_labels[index])
 
+    def stamp(self, index: int) -> str:
+        return self.files.stamp(self.names[index])
+
     @property
     def labels(self) -> np.ndarray:
         return self.all_labels

@@ -4,14 +4,26 @@
 """
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 import minidl as library
 import models
+from minidl.kernels import settings
 from tests.apps.conftest import minidl
-from tests.apps.three_ways import history_of, interrupt_after, run, same, weights_of
+from tests.apps.three_ways import (
+    colours,
+    history_of,
+    interrupt_after,
+    run,
+    same,
+    weights_of,
+)
+
+__all__ = ["colours"]  # a fixture
 
 WAYS = {
     "scratch": [
@@ -95,6 +107,29 @@ def test_features_are_used_again_or_computed_again(halves, lenet, tmp_path, monk
         assert result.exit_code == 0, result.output
         assert ("there already" in result.output) == (damage is None)
         assert same(weights_of(folder), weights_of(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("change", ["pictures", "convolutions"])
+def test_features_of_other_pictures_or_kernels_are_computed_again(
+    colours, tmp_path, monkeypatch, change
+):
+    """Pictures overwritten under their names; another way to compute convolutions."""
+    data = tmp_path / "colours"
+    shutil.copytree(colours, data)
+    start = tmp_path / "start.safetensors"
+    library.io.save_checkpoint(start, models.lenet5(num_classes=4, in_channels=3))
+    given = ("lenet", "--data", data, "--size", 32, "--mode", "frozen", "--weights", start,
+             "--batch-size", 8, "--epochs", 2)  # fmt: skip
+    interrupt_after(monkeypatch, 3)
+    assert minidl("train", *given, "--output", tmp_path / "run").exit_code == 130
+    monkeypatch.undo()
+    if change == "pictures":
+        for path in data.glob("*/*.png"):
+            ImageOps.flip(Image.open(path)).save(path)  # keeps mean and deviation
+    with library.use_exact_conv(settings.exact_conv != (change == "convolutions")):
+        result = minidl("train", "--resume", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "this once" in result.output and "there already" not in result.output
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minidl.data import ArrayDataset, archive, open_dataset, sources
+from minidl.data import ArrayDataset, Subset, archive, open_dataset, sources
 from minidl.data.archive import open_archive
+from minidl.data.pictures import PictureDataset
 from minidl.errors import DataError
 from tests.data.make import cifar_binary, mnist_files, picture_tree, pixels, png, write
 
@@ -272,3 +273,38 @@ def test_damaged_bytes_only_raise_data_errors(tmp_path_factory, kind, data):
             files.read(name)
     except DataError as error:
         assert "fuzzed" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["folder", "list", *KINDS])
+def test_a_stamp_changes_with_the_picture(kind, tmp_path):
+    """Of pictures that differ in size, which nothing decodes in advance."""
+
+    def stamps(picture, moment):
+        files = {
+            "pets/cat/a.png": png(pixels(3, 4, 3)), "pets/cat/b.png": picture,
+            "pets/dog/c.png": png(pixels(9, 4, 3)), "pets/dog/d.png": png(pixels(4, 7, 3)),
+        }  # fmt: skip
+        if kind == "list":
+            lines = [f"{name[5:]} {name[5:8]}\n" for name in files]
+            files["pets/train.txt"] = "".join(lines).encode()
+        if kind in ("folder", "list"):
+            for name, content in files.items():
+                path = tmp_path / name
+                if not path.exists() or path.read_bytes() != content:
+                    os.utime(write(path, content), (moment, moment))
+            path = tmp_path / "pets"
+        else:
+            path = write(tmp_path / f"pets.{kind}", packed(kind, files))
+            os.utime(path, (moment, moment))
+        whole = open_dataset(path, "train", test_share=0.1)
+        assert isinstance(whole, Subset) and isinstance(whole.dataset, PictureDataset)
+        found = {whole.dataset.names[i]: whole.dataset.stamp(i) for i in range(4)}
+        assert [whole.stamp(i) for i in range(len(whole))] == [found[n] for n in whole.names]
+        return found
+
+    before = stamps(png(pixels(5, 4, 3)), 1)
+    assert stamps(png(pixels(5, 4, 3)), 1) == before
+    after = stamps(png(pixels(5, 4, 3, seed=7)), 2)
+    changed = [name for name in after if after[name] != before[name]]
+    # A tar has one time for all of its pictures.
+    assert changed == (sorted(before) if kind == "tar" else ["cat/b.png"])

@@ -105,3 +105,15 @@ def test_split_does_not_move_items_when_others_come(n, fraction):
 def test_split_refuses_fraction(fraction):
     with pytest.raises(ArgumentError, match="between 0 and 1"):
         split_dataset(load_digits("test"), fraction)
+
+
+def test_a_stamp_changes_with_the_pixels():
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 1)).astype(np.uint8)
+    whole = ArrayDataset(images, [0, 1, 0, 1], ["a", "b"])
+    before = [whole.stamp(i) for i in range(4)]
+    assert len(set(before)) == 4
+    assert [Subset(whole, [3, 1]).stamp(i) for i in (0, 1)] == [before[3], before[1]]
+    turned = ArrayDataset(images.reshape(4, 5, 3, 1), [0, 1, 0, 1], ["a", "b"])
+    assert turned.stamp(0) != before[0]  # the same bytes in another shape
+    images[2, 0, 0] ^= 1
+    assert [i for i in range(4) if whole.stamp(i) != before[i]] == [2]
