@@ -215,7 +215,8 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
     """The settings of a run to go on with. `given` may only repeat them, apart from FREE ones.
 
     More epochs than the run was to have are allowed, too: the schedule is then that of the new
-    number, so the result differs from a run that had it from the start.
+    number, so the result differs from a run that had it from the start. So is more patience of
+    early stopping, which changes nothing but when the run stops.
 
     Raises:
         ArgumentError: an option contradicts the run.
@@ -224,8 +225,8 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
     stored = complete(meta.get("settings"))
     given = clean(given)
     for name, value in given.items():
-        more_epochs = name == "epochs" and value > stored[name]
-        if name not in FREE and not more_epochs and value != stored[name]:
+        more = name in ("epochs", "early_stopping") and value > (stored[name] or value)
+        if name not in FREE and not more and value != stored[name]:
             others = {"model": "network", "model_args": "--model-arg"}
             option = others.get(name, "--" + name.replace("_", "-"))
             raise ArgumentError(

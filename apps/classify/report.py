@@ -115,13 +115,21 @@ def headline(run: dict, evaluation: Evaluation, model) -> list[tuple[str, str, s
         note = "right class among the 5 most probable"
         rows = [("Test accuracy, top-1", percent(evaluation.accuracy), said),
                 ("Test accuracy, top-5", percent(evaluation.top5), note)]  # fmt: skip
+    rate, note = f"{run['images_per_second']:,.0f} pictures per second", "with evaluation"
+    ending = []
+    if run["stopped_early"] is not None:
+        ending.append("stopped early")
+    if run["tested_epoch"] != run["epochs"]:
+        ending.append(f"tested: that of epoch {run['tested_epoch']}")
+    if ending:
+        rate, note = ", ".join(ending), f"{note}, {rate}"
     trained = trained_count(model)
     part = f"{trained:,} trained" if trained < run["parameters"] else run["model"]
     return [
         *rows,
         ("Test loss", f"{evaluation.loss:.4f}", "mean cross entropy"),
-        ("Epochs", f"{run['epochs']}", f"{run['images_per_second']:,.0f} pictures per second"),
-        ("Time", f"{minutes}:{seconds:02} min" if minutes else f"{seconds} s", "with evaluation"),
+        ("Epochs", f"{run['epochs']}", rate),
+        ("Time", f"{minutes}:{seconds:02} min" if minutes else f"{seconds} s", note),
         ("Parameters", f"{run['parameters']:,}", part),
     ]
 

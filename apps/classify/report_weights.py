@@ -75,6 +75,10 @@ def sentences(run: dict[str, Any], weights: dict[str, Any], thawed: bool) -> lis
             f"Some layers kept theirs for {counted(after, 'epoch')}, while the others were "
             "trained; then they were trained, too."
         )
+        if run["tested_epoch"] <= after:
+            found.append(
+                f"The tested network, that of epoch {run['tested_epoch']}, still has them."
+            )
     elif mode == "frozen":
         found.append("Some layers keep theirs, the others are trained.")
         if after is not None and run["epochs"] <= after:

@@ -17,6 +17,7 @@ from apps.classify.learning import Learning, learn
 from apps.classify.losses import loss_note
 from apps.classify.metrics import Evaluation
 from apps.classify.options import Settings
+from apps.classify.outcome import has_waited, outcome, sentences, why_no_further
 from apps.classify.report import write_report
 from apps.classify.run_folder import BEST, CHECKPOINT, REPORT
 from apps.classify.setup import Setup, make_ready, set_up
@@ -36,8 +37,8 @@ def train(
         resume: go on with the checkpoint in the folder.
 
     Returns:
-        the figures: test_accuracy, test_loss, epochs, seconds (with what an interrupted run took
-        before), images_per_second, run.
+        the figures: test_accuracy, test_loss, epochs, best_epoch, tested_epoch, stopped_early (see
+        outcome), seconds (with what an interrupted run took before), images_per_second, run.
 
     Raises:
         MinidlError: bad data, a full disk, a loss that became NaN, ...
@@ -53,7 +54,7 @@ def train(
         check_same_data(meta, before.meta)
         started -= seconds_spent(before.run)
         how.epochs_done = before.run.get("epochs_finished", 0)
-        how.finished = how.epochs_done >= settings.epochs or bool(before.run.get("stop"))
+        how.finished = trains_no_further(before.run, settings, say)
         model.load_state_dict(before.model)
     make_ready(settings, setup, (how.epochs_done or 0) + 1, say)
     history, cached = learn(model, data, how, say)
@@ -72,7 +73,7 @@ def train(
     figures = {
         "test_accuracy": evaluation.accuracy,
         "test_loss": evaluation.loss,
-        "epochs": len(history),
+        **outcome(history, settings),
         "seconds": round(time.perf_counter() - started, 2),
         "images_per_second": images_per_second(history),
         "run": str(folder),
@@ -109,6 +110,19 @@ def check_same_data(now: dict[str, Any], before: dict[str, Any]) -> None:
                 "train", f"the data have changed since the run began: other {key}",
                 {"data": now["settings"]["data"]}, "start a new run",
             )  # fmt: skip
+
+
+def trains_no_further(run: dict[str, Any], settings: Settings, say: Callable[[str], None]) -> bool:
+    """Whether a resumed run has done all its epochs or stopped early; if so, says it."""
+    try:
+        history = run["history"]
+        stopped = run["stop"] and has_waited(history, settings)
+        if len(history) < settings.epochs and not stopped:
+            return False
+    except (LookupError, TypeError):
+        return False  # damaged: going on with it will say so
+    say(why_no_further(history, settings))
+    return True
 
 
 def seconds_spent(run: dict[str, Any]) -> float:
@@ -153,15 +167,15 @@ def finish(
         "settings": meta["settings"]
         | {"preprocessing": meta["preprocessing"], "augmentation": augmentation},
         "versions": run_folder.versions(),
-        "curves_note": curves_note(settings, setup),
+        "curves_note": curves_note(settings, setup, figures),
     }
     write_report(folder / REPORT, run, history, evaluation, data.test, model, data.preprocessing)
     del run["curves_note"]
     run_folder.write_run(folder, run)
 
 
-def curves_note(settings: Settings, setup: Setup) -> str:
-    """What the curves are of."""
+def curves_note(settings: Settings, setup: Setup, figures: dict[str, Any]) -> str:
+    """How the run ended, and what the curves are of."""
     held_out = setup.data.validation
     what = "the test" if held_out is None else "validation and test"
     loss = loss_note(setup.model, settings, setup.class_weights, what)
@@ -174,4 +188,5 @@ def curves_note(settings: Settings, setup: Setup) -> str:
             loss,
             "The test pictures are looked at once, at the end.",
         ]
-    return " ".join(text for text in said if text)
+    ending = [f"{text[:1].upper()}{text[1:]}." for text in sentences(figures)]
+    return " ".join(text for text in (*ending, *said) if text)

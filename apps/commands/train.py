@@ -78,6 +78,7 @@ def train(
     """
     given = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}
     with answering_errors(debug):
+        from apps.classify.outcome import counted, sentences
         from apps.classify.run import resume_run, start_run
 
         command = shlex.join(["minidl", *sys.argv[1:]])
@@ -87,8 +88,9 @@ def train(
             figures = resume_run(resume, given, output, command, note)
         accuracy = f"test accuracy {100 * figures['test_accuracy']:.2f} %"
         say = note if as_json else print
-        epochs = f"{figures['epochs']} epoch{'s' if figures['epochs'] != 1 else ''}"
-        say(f"{accuracy} after {epochs}, {figures['seconds']:.0f} s")
+        say(f"{accuracy} after {counted(figures['epochs'])}, {figures['seconds']:.0f} s")
+        for sentence in sentences(figures):
+            say(sentence)
         say(f"run folder: {figures['run']} (report.html in it shows the run)")
         if as_json:
             print_json(figures)

@@ -189,7 +189,12 @@ Resume = Annotated[str | None, option(RUN, "Go on with the run in this folder.",
 CpuKernels = Annotated[str | None, option(RUN, "numba (the default) or reference.")]
 EarlyStopping = Annotated[
     int | None,
-    option(RUN, "Stop after N epochs without a better validation loss.", metavar="N"),
+    option(
+        RUN,
+        "Stop after N epochs without a better validation loss. A run that stopped goes on with "
+        "--resume and a larger N.",
+        metavar="N",
+    ),
 ]
 Keep = Annotated[
     str | None,

@@ -25,8 +25,12 @@ class Items(list):
     names = None
 
 
-def page(classes, n=60, history=12, names=None, image_shape=(8, 8, 1), weights=None, better=2):
-    """A report and the Evaluation in it; `better` is how much the right class is preferred."""
+def page(classes, n=60, history=12, names=None, image_shape=(8, 8, 1), weights=None, better=2,
+         **facts):  # fmt: skip
+    """A report and the Evaluation in it; `better` is how much the right class is preferred.
+
+    facts: of run.json, to replace those made up here.
+    """
     rng = np.random.default_rng(0)
     labels = np.arange(n) % len(classes)
     logits = rng.standard_normal((n, len(classes)))
@@ -42,11 +46,12 @@ def page(classes, n=60, history=12, names=None, image_shape=(8, 8, 1), weights=N
     ]  # fmt: skip
     run = {
         "model": "lenet", "data": EVIL, "date": "2026-01-01 00:00 UTC", "seconds": 71.2,
-        "epochs": history, "images_per_second": 5000.0, "parameters": 138_357_544,
+        "epochs": history, "tested_epoch": history, "stopped_early": None,
+        "images_per_second": 5000.0, "parameters": 138_357_544,
         "command": f"minidl train lenet --data '{EVIL}'", "curves_note": "Validation: some.",
         "settings": {"seed": 7, "data_dir": QUOTES, "preprocessing": [{"name": "Resize"}],
                      "lr_mult": {"features": 0.1}},
-        "versions": {"minidl": "0.1.0"}, "weights": weights,
+        "versions": {"minidl": "0.1.0"}, "weights": weights, **facts,
     }  # fmt: skip
     channels = image_shape[2]
     model = minidl.nn.Sequential(minidl.nn.Conv2d(channels, 6, 5), minidl.nn.ReLU())

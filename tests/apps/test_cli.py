@@ -146,7 +146,15 @@ def test_early_stopping_ends_before_its_epochs(tmp_path):
     losses = [json.loads(line)["val_loss"] for line in lines]
     assert len(losses) < 40 and len(losses) - 1 - int(np.argmin(losses)) == 2
     assert last_json(result.output)["epochs"] == len(losses)
-    reported = json.loads((tmp_path / "run" / "run.json").read_text())["test_loss"]
+    assert "\nstopped early: 2 epochs without a better validation loss\n" in result.output
+    best = f"ested: the network of epoch {len(losses) - 2}"
+    assert f"\nt{best}\n" in result.output
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["stopped_early"] == "2 epochs without a better validation loss"
+    assert facts["tested_epoch"] == facts["best_epoch"] == len(losses) - 2
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"Stopped early: {facts['stopped_early']}. T{best}. Validation:" in page
+    reported = facts["test_loss"]
 
     def loss_of(path):
         return last_json(minidl("evaluate", path, "--json").output)["test_loss"]

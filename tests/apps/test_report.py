@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apps.classify.report_weights import sentences
 from tests.apps.made_up_report import DIGITS, EVIL, QUOTES, WEIGHTS, page
 
 
@@ -124,6 +125,22 @@ def test_top_5_is_shown_where_it_says_something():
     assert "top-5" not in page(["a", "b", "c"])[0]
 
 
+@pytest.mark.parametrize(
+    "tested, stopped, epochs, time",
+    [
+        (12, None, "5,000 pictures per second", "with evaluation"),
+        (4, None, "tested: that of epoch 4", "with evaluation, 5,000 pictures per second"),
+        (4, "8 epochs without", "stopped early, tested: that of epoch 4", "with evaluation, 5,000"),
+        (12, "8 epochs without", "stopped early", "with evaluation, 5,000 pictures per second"),
+    ],
+)
+def test_the_number_of_epochs_says_which_was_tested(tested, stopped, epochs, time):
+    html, _ = page(DIGITS, tested_epoch=tested, stopped_early=stopped)
+    cards = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd><dd class=\"more\">([^<]+)</dd>", html)
+    notes = {what: note for what, _, note in cards}
+    assert notes["Epochs"] == epochs and notes["Time"].startswith(time)
+
+
 def test_what_became_of_the_weights():
     assert "<h2>Weights</h2>" not in page(DIGITS)[0]
     html, _ = page(DIGITS, weights=WEIGHTS)
@@ -136,6 +153,14 @@ def test_what_became_of_the_weights():
         assert row in text
     assert "0 trained" in html  # of the parameters: all are frozen here
     assert "features=0.1" in section(html, "Settings")
+
+
+def test_a_network_tested_as_it_was_before_unfreezing():
+    run = {"settings": {"mode": "frozen", "unfreeze_after": 2}, "epochs": 5}
+    for tested, said in ((2, True), (3, False)):
+        text = " ".join(sentences(run | {"tested_epoch": tested}, {}, thawed=True))
+        assert "kept theirs for 2 epochs" in text
+        assert ("The tested network, that of epoch 2, still has them." in text) == said
 
 
 @pytest.mark.parametrize("better, says", [(50, "every test picture was recognised"),

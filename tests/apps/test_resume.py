@@ -13,7 +13,7 @@ import pytest
 import minidl as library
 from apps import cli
 from apps.classify.train import seconds_spent
-from tests.apps.conftest import last_json, minidl, spawn
+from tests.apps.conftest import last_json, minidl, picture, spawn
 
 EPOCHS = 30
 
@@ -139,9 +139,44 @@ def test_finished_run_may_have_more_epochs(halves, tmp_path):
     assert first.exit_code == 0, first.output
     again = minidl("train", "--resume", folder)  # nothing is left to do
     assert "after 2 epochs" in again.output
+    assert "all 2 epochs are done; --epochs N with N above 2 trains further" in again.output
     more = minidl("train", "--resume", folder, "--epochs", 3)
     assert more.exit_code == 0, more.output
     assert "after 3 epochs" in more.output
+
+
+def test_a_run_that_stopped_early_says_why_it_trains_no_further(tmp_path):
+    """With more patience it goes on, and is what it would have been with that from the start."""
+    rng = np.random.default_rng(1)
+    for name in ("a", "b"):  # both the same, so that what is learned does not hold for others
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(30):
+            picture("top", rng).save(tmp_path / "data" / name / f"{i}.png")
+    arguments = ("train", "lenet", "--data", tmp_path / "data", "--epochs", 12, "--output")
+    for name, patience in (("run", 1), ("patient", 50)):
+        result = minidl(*arguments, tmp_path / name, "--early-stopping", patience)
+        assert result.exit_code == 0, result.output
+    folder, path = tmp_path / "run", tmp_path / "run" / "checkpoint.safetensors"
+    before = library.io.load_checkpoint(path)
+    done = before.run["epochs_finished"]
+    assert 1 < done < 12
+
+    again = minidl("train", "--resume", folder, "--epochs", 12)
+    assert again.exit_code == 0, again.output
+    says = f"stopped early, after epoch {done}: 1 epoch without a better validation loss. It trains"
+    assert says in again.output and "--early-stopping N with N above 1" in again.output
+    assert_same(library.io.load_checkpoint(path), before)
+
+    more = minidl("train", "--resume", folder, "--early-stopping", 50)
+    assert more.exit_code == 0, more.output
+    assert "after 12 epochs" in more.output and "stopped early" not in more.output
+    patient = library.io.load_checkpoint(tmp_path / "patient" / "checkpoint.safetensors")
+    assert_same(library.io.load_checkpoint(path), patient)
+    facts = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("run", "patient")]
+    for name in ("epochs", "best_epoch", "tested_epoch", "stopped_early", "test_loss"):
+        assert facts[0][name] == facts[1][name]
+    less = minidl("train", "--resume", folder, "--early-stopping", 2)
+    assert less.exit_code == 2 and "another --early-stopping" in less.output
 
 
 def test_seconds_are_those_of_the_whole_run(halves, tmp_path, monkeypatch):
