@@ -4,7 +4,7 @@ The three ways at 128 pixels, and the cheapest of them once at 224.
 
     python -m benchmarks.flowers17 --data ARCHIVE [--seeds 0 1 2] [--ways frozen] [--runs FOLDER]
 
-writes the section "VGG-16 ... on 17 flowers: three ways" of RESULTS.md and
+writes the section "VGG-16 on 17 flowers, ..." of RESULTS.md and
 benchmarks/curves/flowers17.svg. From scratch and fine-tuned a run takes long on two cores; the
 seeds are for the frozen way, the others get the first.
 """
@@ -84,7 +84,7 @@ def main() -> None:
         + provenances(finished)
     )
     write_section(
-        "flowers17", "VGG-16, averages in place of fc6 to fc8, on 17 flowers: three ways", body
+        "flowers17", "VGG-16 on 17 flowers, averages in place of fc6 to fc8", body
     )
 
 
