@@ -66,10 +66,10 @@ def main() -> None:
             " ".join(map(percent, accuracies)), len(done[0].history),
             f"{statistics.median(run.figures['seconds'] for run in done) / 60:.0f}",
         ])  # fmt: skip
-        losses = [epoch["val_loss"] for epoch in done[0].history]
-        series.append(Series(f"{way}, seed {seeds[0]}", losses))
+        accuracies = [100 * epoch["val_accuracy"] for epoch in done[0].history]
+        series.append(Series(f"{way}, seed {seeds[0]}", accuracies))
         finished += done
-    write_curves(CURVES, "Validation loss", series, lambda value: f"{value:g}")
+    write_curves(CURVES, "Validation accuracy, %", series, lambda value: f"{value:g}")
     columns = ["way", "", "test accuracy, median", "each seed", "epochs", "minutes"]
     hidden = {options.data: "FLOWERS17"}
     body = (
@@ -78,7 +78,7 @@ def main() -> None:
         "place of fc6 to fc8, too many parameters to draw afresh for so few pictures, one layer "
         f"stands behind the averages of the last maps (head=average). {BY_THE_CLOCK}\n\n"
         + table(columns, rows)
-        + "\n\n![validation loss over epochs](curves/flowers17.svg)\n\n"
+        + "\n\n![validation accuracy over epochs](curves/flowers17.svg)\n\n"
         + commands(finished, hidden)
         + f"\n\nAll by `{this_command('flowers17', hidden)}`. "
         + provenances(finished)
