@@ -83,9 +83,7 @@ def main() -> None:
         + f"\n\nAll by `{this_command('flowers17', hidden)}`. "
         + provenances(finished)
     )
-    write_section(
-        "flowers17", "VGG-16 on 17 flowers, averages in place of fc6 to fc8", body
-    )
+    write_section("flowers17", "VGG-16 on 17 flowers, averages in place of fc6 to fc8", body)
 
 
 def training(way: str, data: str, seed: int) -> Training:
