@@ -76,6 +76,5 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best.value, self.waited = state["best"], state["waited"]
-        # Runs saved before this was said: others rarely stop a run.
-        self.stopped = state.get("stopped", self.waited > 0)
+        self.stopped = state["stopped"]
         self.best_weights = state["best_weights"]
