@@ -52,6 +52,7 @@ BLOCK_BYTES = 2**20  # of V and M of a block of tiles
 SMALLEST_BLOCK = 48  # tiles; a block reads all of U, which must be worth it
 SUMS_SIZE = 2**20  # numbers in a sum of products for which each thread has one of its own
 SUMS = 4  # how many such sums
+SHARED_BLOCK_BYTES = 2**24  # of V and D of a block, where all threads add to one sum
 PART_BLOCK = 64  # tiles that a thread adds to its sum at a time
 
 
@@ -317,12 +318,14 @@ def backward_weight(gy, x, w_shape, padding):
     gw = np.zeros((3, 3, C, K), np.float32)
     n_tiles = count_tiles(N, OH, OW)
     size = ENTRIES * spread(block_rows(C) * panels(K) * PANEL)
-    if size <= SUMS_SIZE:
-        parts = blocks(n_tiles, max(1, -(-n_tiles // SUMS)))
+    side_by_side = size <= SUMS_SIZE
+    if side_by_side:
+        at_once = max(1, -(-n_tiles // SUMS))
     else:
-        parts = blocks(n_tiles, max(SMALLEST_BLOCK, 2**24 // (4 * ENTRIES * (C + K))))
-    with scratch(size * (len(parts) if size <= SUMS_SIZE else 1)) as (sums,):
-        if size <= SUMS_SIZE:
+        at_once = max(SMALLEST_BLOCK, SHARED_BLOCK_BYTES // (4 * ENTRIES * (C + K)))
+    parts = blocks(n_tiles, at_once)
+    with scratch(size * len(parts) if side_by_side else size) as (sums,):
+        if side_by_side:
             sums = sums[: size * len(parts)].reshape(len(parts), size)
             share(sum_of_part, range(len(parts)), parts, x, gy, padding, sums)
             sums = sums.sum(axis=0)
