@@ -16,9 +16,9 @@ from minidl.kernels.cpu import conv2d
 from minidl.kernels.cpu.algorithms import winograd
 from minidl.kernels.layout import channels_first
 from minidl.kernels.reference import conv2d as reference
+from tests.guards import SENTINEL, GuardedNumpy, between_nans
 
 WIDTH = winograd.WIDTH
-SENTINEL = np.float32(12345.0)
 
 
 def matrix(line, size):
@@ -184,41 +184,16 @@ def test_stays_inside_its_memory(shape, padding, guarded):
         assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
 
 
-def between_nans(array):
-    """The same values in the middle of a buffer of NaN: a read outside shows in the result."""
-    last = array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
-    buffer = np.full(array.size + 512, np.nan, np.float32)
-    inside = buffer[256:-256].reshape(last.shape)
-    inside[...] = last
-    return inside.transpose(0, 3, 1, 2) if array.ndim == 4 else inside
-
-
 def test_outputs_lie_between_sentinels(monkeypatch):
     """y, gx and gw are written inside only."""
     arrays = problem(3, 2, 2 * WIDTH, 3 * WIDTH, 7, 10, (1, 0))
     expected = all_three(*arrays, (1, 0))
-    buffers = []
-
-    class GuardedNumpy:
-        def __getattr__(self, name):
-            return getattr(np, name)
-
-        def empty(self, shape, dtype):
-            size = int(np.prod(shape))
-            buffers.append(np.full(size + 512, SENTINEL))
-            return buffers[-1][256 : 256 + size].reshape(shape)
-
-        def zeros(self, shape, dtype):
-            array = self.empty(shape, dtype)
-            array[...] = 0
-            return array
-
-    monkeypatch.setattr(winograd, "np", GuardedNumpy())
+    guarded = GuardedNumpy()
+    monkeypatch.setattr(winograd, "np", guarded)
     for actual, before in zip(all_three(*arrays, (1, 0)), expected):
         assert np.array_equal(actual, before)
-    assert len(buffers) >= 3
-    for buffer in buffers:
-        assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
+    assert len(guarded.buffers) >= 3
+    guarded.check()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,10 @@
 A reader indexes x[n, c, h, w] as in the papers. In memory the C values of one pixel lie side by
 side (N, H, W, C): a kernel that walks over channels reads consecutive addresses, which is what
 vector instructions and caches want. The same bytes carry both views; only the strides differ.
+
+Where a network has very few channels, the kernels for it have the pictures of a batch side by side
+instead (C, H, W, N), see cpu/algorithms/batch_last.py. Kernels that do the same for every channel
+and picture take either as it comes: to them, the last axis is what vectors run along.
 """
 
 from __future__ import annotations
@@ -12,18 +16,39 @@ from typing import Any
 
 import numpy as np
 
+# The order of logical axes in memory, outermost first, and how to see such an array logically.
+CHANNELS_LAST, BATCH_LAST = (0, 2, 3, 1), (1, 2, 3, 0)
+LOGICAL = {CHANNELS_LAST: (0, 3, 1, 2), BATCH_LAST: (3, 0, 1, 2)}
+
+
+def order_of(x: np.ndarray) -> tuple[int, ...]:
+    """BATCH_LAST where a logical (N, C, H, W) array lies so in memory, else CHANNELS_LAST."""
+    if x.transpose(CHANNELS_LAST).flags.c_contiguous:
+        return CHANNELS_LAST
+    return BATCH_LAST if x.transpose(BATCH_LAST).flags.c_contiguous else CHANNELS_LAST
+
+
+def arranged(x: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+    """A logical (N, C, H, W) array in that order; no copy where it lies so already."""
+    return np.ascontiguousarray(x.transpose(order))
+
+
+def logical(x: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+    """An array in that order seen as logical (N, C, H, W): a view, never a copy."""
+    return x.transpose(LOGICAL[order])
+
 
 def channels_last(x: np.ndarray) -> np.ndarray:
     """A logical (N, C, H, W) array as a contiguous (N, H, W, C) one.
 
-    No copy where the memory is channels-last already, as every kernel's output is.
+    No copy where the memory is channels-last already, as nearly every kernel's output is.
     """
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    return arranged(x, CHANNELS_LAST)
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
     """An (N, H, W, C) array seen as logical (N, C, H, W): a view, never a copy."""
-    return x.transpose(0, 3, 1, 2)
+    return logical(x, CHANNELS_LAST)
 
 
 def zeros(xp: ModuleType, shape: tuple[int, ...], dtype: Any) -> Any:

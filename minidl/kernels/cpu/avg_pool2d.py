@@ -4,7 +4,8 @@ The windows that contain row h are neighbours: from the first that ends behind h
 begins at h or before. So gx is a sum over windows of gy, too, with the roles of window and pixel
 exchanged (see `containing`), and each thread has rows of the output of that sum to itself.
 
-Windows and shapes as in the reference kernel; inside, arrays are (N, H, W, C).
+Windows and shapes as in the reference kernel; inside, arrays are (N, H, W, C), or where x lies so in
+memory, (C, H, W, N): then what is called n below is a channel, and c a picture.
 """
 
 from __future__ import annotations
@@ -12,23 +13,25 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.layout import arranged, logical, order_of
 
 
 def forward(x, rows, columns, row_counts, column_counts):
-    x = channels_last(x)
+    order = order_of(x)
+    x = arranged(x, order)
     y = np.empty((len(x), len(row_counts), len(column_counts), x.shape[3]), x.dtype)
     sum_windows(x, y, *rows, *columns)
     y /= counts(row_counts, column_counts, y.dtype)
-    return channels_first(y)
+    return logical(y, order)
 
 
 def backward(gy, x_shape, rows, columns, row_counts, column_counts):
-    N, C, H, W = x_shape
-    gy = channels_last(gy) / counts(row_counts, column_counts, gy.dtype)
+    order = order_of(gy)
+    gy = arranged(gy, order) / counts(row_counts, column_counts, gy.dtype)
+    N, H, W, C = [x_shape[axis] for axis in order]
     gx = np.empty((N, H, W, C), gy.dtype)
     sum_windows(gy, gx, *containing(H, *rows), *containing(W, *columns))
-    return channels_first(gx)
+    return logical(gx, order)
 
 
 def counts(row_counts, column_counts, dtype):

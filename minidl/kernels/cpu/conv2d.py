@@ -16,7 +16,8 @@ kernel with stride 1 it is x itself: nothing is copied.
 A few groups of a few channels, as table I of LeNet-5 has them, would be products too narrow to be
 fast; they are computed as one group, with zeros where a kernel does not see a channel.
 
-A 3x3 kernel with stride 1 goes another way in most networks, algorithms/winograd.py.
+A 3x3 kernel with stride 1 goes another way in most networks, algorithms/winograd.py, and so do
+networks of very few channels, algorithms/batch_last.py.
 
 Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
 (groups, pixels, R S C/groups). An image row is a row of output pixels of one image, number
@@ -29,8 +30,8 @@ import numpy as np
 from numba import njit
 
 from minidl.kernels.blas import matmul
-from minidl.kernels.cpu.algorithms import winograd
-from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.cpu.algorithms import batch_last, winograd
+from minidl.kernels.layout import BATCH_LAST, channels_first, channels_last, order_of
 from minidl.kernels.workers import share
 
 COLUMNS_BYTES = 2 * 2**20  # how large the column matrix may get: it should stay in the cache
@@ -43,6 +44,8 @@ IMAGE_GROUPS = 8  # into how many groups the images are divided for the gradient
 def forward(x, w, b, stride, padding, dilation, groups):
     if are_narrow(w.shape, groups):
         w, groups = with_zeros(w, groups), 1
+    if batch_last.pays(x, w.shape, stride, dilation, groups):
+        return batch_last.forward(x, w, b, padding)
     if winograd.pays(x, w.shape, stride, padding, dilation, groups):
         return winograd.forward(x, w, b, padding)
     K, _, R, S = w.shape
@@ -68,6 +71,8 @@ def forward_rows(rows, x, w_matrix, b, y, window):
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     if are_narrow(w.shape, groups):
         w, groups = with_zeros(w, groups), 1
+    if batch_last.pays(gy, w.shape, stride, dilation, groups):
+        return batch_last.backward_input(gy, w, padding)
     if winograd.pays(gy, w.shape, stride, padding, dilation, groups):
         return winograd.backward_input(gy, w, x_shape, padding)
     N, C, H, W = x_shape
@@ -108,6 +113,8 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
         whole = (w_shape[0], x.shape[1], *w_shape[2:])
         gw = backward_weight(gy, x, whole, stride, padding, dilation, 1)
         return diagonal(gw, groups).reshape(w_shape)
+    if batch_last.pays(gy, w_shape, stride, dilation, groups):
+        return batch_last.backward_weight(gy, x, w_shape, padding)
     if winograd.pays(x, w_shape, stride, padding, dilation, groups):
         return winograd.backward_weight(gy, x, w_shape, padding)
     K, C_group, R, S = w_shape
@@ -134,6 +141,8 @@ def weight_sum(number, parts, gy, x, sums, window):
 
 
 def backward_bias(gy):
+    if order_of(gy) == BATCH_LAST:
+        return batch_last.backward_bias(gy)
     gy = channels_last(gy)
     N, OH, OW, K = gy.shape
     return gy.reshape(N * OH, OW * K).sum(axis=0).reshape(OW, K).sum(axis=0)

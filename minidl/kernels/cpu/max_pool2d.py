@@ -4,7 +4,8 @@ Backward is written from the side of the input pixel: it looks at the windows th
 and takes the gradient of those it won. So no two threads add to the same place, and the order of
 a sum does not depend on their number.
 
-Shapes as in the reference kernel; inside, arrays are (N, H, W, C).
+Shapes as in the reference kernel; inside, arrays are (N, H, W, C), or where x lies so in memory,
+(C, H, W, N): then what is called n below is a channel, and c a picture.
 """
 
 from __future__ import annotations
@@ -12,23 +13,24 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.layout import arranged, logical, order_of
 
 
 def forward(x, kernel_size, stride, padding, dilation, output_size):
-    x = channels_last(x)
+    order = order_of(x)
+    x = arranged(x, order)
     y = np.empty((len(x), *output_size, x.shape[3]), x.dtype)
     indices = np.empty(y.shape, np.int32)
     find_maxima(x, y, indices, *kernel_size, *stride, *padding, *dilation)
-    return channels_first(y), channels_first(indices)
+    return logical(y, order), logical(indices, order)
 
 
 def backward(gy, indices, x_shape, kernel_size, stride, padding, dilation):
-    N, C, H, W = x_shape
-    gx = np.zeros((N, H, W, C), gy.dtype)
+    order = order_of(indices)
+    gx = np.zeros([x_shape[axis] for axis in order], gy.dtype)
     window = [dilation[i] * (kernel_size[i] - 1) + 1 for i in (0, 1)]
-    collect(channels_last(gy), channels_last(indices), gx, *window, *stride, *padding)
-    return channels_first(gx)
+    collect(arranged(gy, order), arranged(indices, order), gx, *window, *stride, *padding)
+    return logical(gx, order)
 
 
 @njit(parallel=True, cache=True)
