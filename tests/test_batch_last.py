@@ -67,11 +67,13 @@ def sums(x, w, b, gy, padding):
     )
 
 
+RANGES = (1, 9), (1, 5), (0, 6)  # of the size of pictures, of windows, of the padding
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 2**31), st.integers(1, 3), st.integers(1, 32), st.integers(1, 32),
-    st.tuples(st.integers(1, 9), st.integers(1, 9)), st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    st.tuples(st.integers(0, 6), st.integers(0, 6)),
+    *[st.tuples(st.integers(low, high), st.integers(low, high)) for low, high in RANGES],
 )  # fmt: skip
 def test_any_shape(seed, blocks, C, K, size, window, padding):
     """Also where windows see nothing but padding, and with more padding than a window has taps."""

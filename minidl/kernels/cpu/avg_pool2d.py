@@ -4,8 +4,8 @@ The windows that contain row h are neighbours: from the first that ends behind h
 begins at h or before. So gx is a sum over windows of gy, too, with the roles of window and pixel
 exchanged (see `containing`), and each thread has rows of the output of that sum to itself.
 
-Windows and shapes as in the reference kernel; inside, arrays are (N, H, W, C), or where x lies so in
-memory, (C, H, W, N): then what is called n below is a channel, and c a picture.
+Windows and shapes as in the reference kernel; inside, arrays are (N, H, W, C), or where x lies so
+in memory, (C, H, W, N): then what is called n below is a channel, and c a picture.
 """
 
 from __future__ import annotations

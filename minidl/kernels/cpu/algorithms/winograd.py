@@ -36,14 +36,13 @@ few places of the cache.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import get_num_threads, get_thread_id, njit, prange
 
 from minidl.kernels import settings
 from minidl.kernels.cpu.algorithms.matrix_product import PANEL, block_rows, multiply_panel
 from minidl.kernels.cpu.algorithms.vectors import WIDTH, clear_vector, copy_vector, transform_of
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
-from minidl.kernels.workers import share
 
 TILE = 4  # outputs of a tile, in each direction
 READS = 6  # inputs that they read
@@ -54,6 +53,7 @@ SUMS_SIZE = 2**20  # numbers in a sum of products for which each thread has one 
 SUMS = 4  # how many such sums
 SHARED_BLOCK_BYTES = 2**24  # of V and D of a block, where all threads add to one sum
 PART_BLOCK = 64  # tiles that a thread adds to its sum at a time
+TRANSFORM_PARTS = 8  # of a block that all threads transform
 
 
 def inputs_line(d0, d1, d2, d3, d4, d5):
@@ -155,32 +155,40 @@ def backward_input(gy, w, x_shape, padding):
 
 def convolve(x, U, b, y, padding):
     """y, channels last, from x, channels last, and transformed weights."""
-    N, OH, OW, K = y.shape
-    C = x.shape[3]
+    (N, OH, OW, K), C = y.shape, x.shape[3]
     n_tiles = count_tiles(N, OH, OW)
     at_once = max(SMALLEST_BLOCK, BLOCK_BYTES // (4 * ENTRIES * (C + K)))
-    share(convolve_tiles, blocks(n_tiles, at_once), x, U, b, y, padding)
-
-
-def blocks(n, at_most):
-    """0 to n in slices of about one length, an even number of them where there are several."""
-    count = -(-n // at_most)
-    count += count % 2 if count > 1 else 0
-    bounds = [n * i // count for i in range(count + 1)] if n else []
-    return [slice(a, b) for a, b in zip(bounds, bounds[1:])]
-
-
-def convolve_tiles(tiles, x, U, b, y, padding):
-    """The outputs of some tiles."""
-    C, K = x.shape[3], y.shape[3]
-    rows = block_rows(tiles.stop - tiles.start)
+    bounds = bounds_of(n_tiles, at_once)
+    rows = max((block_rows(size) for size in set(np.diff(bounds).tolist())), default=0)
     has_bias = b is not None
     bias = np.ascontiguousarray(b) if has_bias else np.empty(0, np.float32)
-    sizes = ENTRIES * spread(rows * C), ENTRIES * spread(rows * panels(K) * PANEL)
-    with scratch(*sizes) as (V, M):
-        convolve_block(
-            tiles.start, tiles.stop, x.reshape(-1), *x.shape, *padding, U, has_bias, bias, V, M,
+    V_size, M_size = ENTRIES * spread(rows * C), ENTRIES * spread(rows * panels(K) * PANEL)
+    threads = get_num_threads()
+    with scratch(threads * V_size, threads * M_size) as (V, M):
+        convolve_tiles(
+            bounds, x.reshape(-1), *x.shape, *padding, U, has_bias, bias, V, V_size, M, M_size,
             y.reshape(-1), *y.shape[1:],
+        )  # fmt: skip
+
+
+def bounds_of(n, at_most):
+    """Where blocks of 0 to n begin and end: about one size, an even number if there are several."""
+    count = -(-n // at_most)
+    count += count % 2 if count > 1 else 0
+    return np.array([n * i // count for i in range(count + 1)] if n else [0])
+
+
+@njit(parallel=True, cache=True)
+def convolve_tiles(
+    bounds, x, N, H, W, C, ph, pw, U, has_bias, bias, V, V_size, M, M_size, y, OH, OW, K
+):  # fmt: skip
+    """Block by block, each thread with a part of V and M for itself."""
+    for block in prange(len(bounds) - 1):
+        mine = get_thread_id()
+        convolve_block(
+            bounds[block], bounds[block + 1], x, N, H, W, C, ph, pw, U, has_bias, bias,
+            V[mine * V_size : (mine + 1) * V_size], M[mine * M_size : (mine + 1) * M_size],
+            y, OH, OW, K,
         )  # fmt: skip
 
 
@@ -294,58 +302,59 @@ def transform_weights(w):
     _, _, C, K = w.shape
     w = np.ascontiguousarray(w)
     U = np.zeros(ENTRIES * spread(C * panels(K) * PANEL), np.float32)
-    share(transform_weight_rows, blocks(C, max(8, 2**14 // K)), w.reshape(-1), C, K, U)
+    weight_rows(bounds_of(C, max(8, 2**14 // K)), w.reshape(-1), C, K, U)
     return U
 
 
-def transform_weight_rows(rows, w, C, K, U):
-    weight_rows(rows.start, rows.stop, w, C, K, U)
-
-
-@njit(nogil=True, cache=True)
-def weight_rows(first, end, w, C, K, U):
+@njit(parallel=True, cache=True)
+def weight_rows(bounds, w, C, K, U):
     U_entry = spread(C * panels(K) * PANEL)
-    for k in range(0, K, WIDTH):
-        for c in range(first, end):
-            target = (k // PANEL * C + c) * PANEL + k % PANEL
-            transform_kernel(w, c * K + k, 3 * C * K, C * K, U, target, READS * U_entry, U_entry)
+    for block in prange(len(bounds) - 1):
+        for k in range(0, K, WIDTH):
+            for c in range(bounds[block], bounds[block + 1]):
+                target = (k // PANEL * C + c) * PANEL + k % PANEL
+                transform_kernel(
+                    w, c * K + k, 3 * C * K, C * K, U, target, READS * U_entry, U_entry
+                )
 
 
 def backward_weight(gy, x, w_shape, padding):
     K, C, _, _ = w_shape
     x, gy = channels_last(x), channels_last(gy)
-    N, OH, OW, _ = gy.shape
-    gw = np.zeros((3, 3, C, K), np.float32)
-    n_tiles = count_tiles(N, OH, OW)
+    n_tiles = count_tiles(*gy.shape[:3])
     size = ENTRIES * spread(block_rows(C) * panels(K) * PANEL)
-    side_by_side = size <= SUMS_SIZE
-    if side_by_side:
-        at_once = max(1, -(-n_tiles // SUMS))
-    else:
-        at_once = max(SMALLEST_BLOCK, SHARED_BLOCK_BYTES // (4 * ENTRIES * (C + K)))
-    parts = blocks(n_tiles, at_once)
-    with scratch(size * len(parts) if side_by_side else size) as (sums,):
-        if side_by_side:
-            sums = sums[: size * len(parts)].reshape(len(parts), size)
-            share(sum_of_part, range(len(parts)), parts, x, gy, padding, sums)
+    gw = np.zeros((3, 3, C, K), np.float32)
+    geometry = x.reshape(-1), *x.shape, *padding, gy.reshape(-1), *gy.shape[1:]
+    with scratch(SUMS * size if size <= SUMS_SIZE else size) as (sums,):
+        if size <= SUMS_SIZE:
+            bounds = bounds_of(n_tiles, max(1, -(-n_tiles // SUMS)))
+            sums = sums[: (len(bounds) - 1) * size].reshape(-1, size)
+            V_size, D_size = gradient_sizes(PART_BLOCK, C, K)
+            with scratch(SUMS * V_size, SUMS * D_size) as (V, D):
+                sum_parts(bounds, *geometry, V, V_size, D, D_size, sums)
             sums = sums.sum(axis=0)
         else:
             sums[:size] = 0
-            for tiles in parts:
-                add_block(tiles, x, gy, padding, sums)
-        share(transform_back, blocks(C, max(8, 2**14 // K)), sums, C, K, gw.reshape(-1))
+            at_once = max(SMALLEST_BLOCK, SHARED_BLOCK_BYTES // (4 * ENTRIES * (C + K)))
+            bounds = bounds_of(n_tiles, at_once)
+            with scratch(*gradient_sizes(np.diff(bounds).max(initial=0), C, K)) as (V, D):
+                for first, end in zip(bounds, bounds[1:]):
+                    add_block(first, end, *geometry, V, D, sums)
+        kernel_gradients(bounds_of(C, max(8, 2**14 // K)), sums, C, K, gw.reshape(-1))
     return gw.transpose(3, 2, 0, 1)
 
 
-def sum_of_part(number, parts, x, gy, padding, sums):
-    """What some of the tiles add to the transformed gradient: one thread, block by block."""
-    C, K, part = x.shape[3], gy.shape[3], parts[number]
-    V_size, D_size = gradient_sizes(PART_BLOCK, C, K)
-    sums[number] = 0
-    with scratch(V_size, D_size) as (V, D):
+@njit(parallel=True, cache=True)
+def sum_parts(
+    bounds, x, N, H, W, C, ph, pw, gy, OH, OW, K, V, V_size, D, D_size, sums
+):  # fmt: skip
+    """What each part of the tiles adds to the transformed gradient, each in a sum of its own."""
+    for part in prange(len(bounds) - 1):
+        sums[part] = 0
         sum_tiles(
-            part.start, part.stop, x.reshape(-1), *x.shape, *padding,
-            gy.reshape(-1), *gy.shape[1:], V, D, sums[number],
+            bounds[part], bounds[part + 1], x, N, H, W, C, ph, pw, gy, OH, OW, K,
+            V[part * V_size : (part + 1) * V_size], D[part * D_size : (part + 1) * D_size],
+            sums[part],
         )  # fmt: skip
 
 
@@ -357,13 +366,17 @@ def sum_tiles(first, end, x, N, H, W, C, ph, pw, gy, OH, OW, K, V, D, sums):
         add_entries(0, ENTRIES, stop - start, V, D, sums, C, K)
 
 
-def add_block(tiles, x, gy, padding, sums):
+@njit(parallel=True, cache=True)
+def add_block(first, end, x, N, H, W, C, ph, pw, gy, OH, OW, K, V, D, sums):
     """What a large block of tiles adds: first all threads transform, then all multiply."""
-    C, K, rows = x.shape[3], gy.shape[3], tiles.stop - tiles.start
-    with scratch(*gradient_sizes(rows, C, K)) as (V, D):
-        parts = blocks(rows, max(1, rows // 8))
-        share(transform_both, parts, tiles, x, gy, padding, V, D)
-        share(add_products, blocks(ENTRIES, 2), rows, V, D, sums, C, K)
+    rows = end - first
+    for part in prange(TRANSFORM_PARTS):
+        both_transforms(
+            rows * part // TRANSFORM_PARTS, rows * (part + 1) // TRANSFORM_PARTS, first, end,
+            x, N, H, W, C, ph, pw, gy, OH, OW, K, V, D,
+        )  # fmt: skip
+    for e in prange(ENTRIES):
+        add_entries(e, e + 1, rows, V, D, sums, C, K)
 
 
 @njit(nogil=True, cache=True)
@@ -371,13 +384,6 @@ def gradient_sizes(rows, C, K):
     """Numbers in V and D for so many tiles."""
     V_size = ENTRIES * spread(rows * spread(block_rows(C)))
     return V_size, ENTRIES * spread(rows * panels(K) * PANEL)
-
-
-def transform_both(part, tiles, x, gy, padding, V, D):
-    both_transforms(
-        part.start, part.stop, tiles.start, tiles.stop, x.reshape(-1), *x.shape, *padding,
-        gy.reshape(-1), *gy.shape[1:], V, D,
-    )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
@@ -410,10 +416,6 @@ def both_transforms(
                 )
 
 
-def add_products(entries, rows, V, D, sums, C, K):
-    add_entries(entries.start, entries.stop, rows, V, D, sums, C, K)
-
-
 @njit(nogil=True, cache=True)
 def add_entries(first, end, rows, V, D, sums, C, K):
     """sums[e] += V[e]^T D[e], (C, K) from (tiles, C) and (tiles, K)."""
@@ -431,16 +433,14 @@ def add_entries(first, end, rows, V, D, sums, C, K):
             )  # fmt: skip
 
 
-def transform_back(channels, sums, C, K, gw):
-    kernel_gradients(channels.start, channels.stop, sums, C, K, gw)
-
-
-@njit(nogil=True, cache=True)
-def kernel_gradients(first, end, sums, C, K, gw):
+@njit(parallel=True, cache=True)
+def kernel_gradients(bounds, sums, C, K, gw):
+    """gw = G^T sums G."""
     row = panels(K) * PANEL
     entry = spread(block_rows(C) * row)
-    for c in range(first, end):
-        for k in range(0, K, WIDTH):
-            transform_kernel_gradients(
-                sums, c * row + k, READS * entry, entry, gw, c * K + k, 3 * C * K, C * K
-            )
+    for block in prange(len(bounds) - 1):
+        for c in range(bounds[block], bounds[block + 1]):
+            for k in range(0, K, WIDTH):
+                transform_kernel_gradients(
+                    sums, c * row + k, READS * entry, entry, gw, c * K + k, 3 * C * K, C * K
+                )
