@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
 import minidl
@@ -108,7 +108,7 @@ def our_net(case: Case) -> Any:
 
 def our_step(case: Case, x: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable]:
     """A function that makes a step, and one that returns what has been learned."""
-    numba.set_num_threads(min(THREADS, numba.config.NUMBA_NUM_THREADS))
+    minidl.set_num_threads(min(THREADS, os.cpu_count() or 1))
     net, target = our_net(case), minidl.tensor(labels)
     picture = minidl.tensor(x, requires_grad=case.of_input)
     if case.of_input:

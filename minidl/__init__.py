@@ -38,6 +38,7 @@ from minidl.function import Function, enable_grad, is_grad_enabled, no_grad, set
 from minidl.kernels import cpu_kernels, use_cpu_kernels
 from minidl.kernels.memory import empty_cache
 from minidl.kernels.settings import use_exact_conv
+from minidl.kernels.threads import get_num_threads, set_num_threads
 from minidl.ops import (
     abs,
     add,
@@ -156,14 +157,14 @@ __all__ = [
     "empty_like", "enable_grad", "eq", "equal", "errors", "evaluate", "exp", "expm1", "eye",
     "fit", "flatten", "flip", "float16",
     "float32", "float64", "floor", "floor_divide", "from_dlpack", "from_numpy", "full",
-    "full_like", "gather", "ge", "gt", "index_select", "int32", "int64", "io",
+    "full_like", "gather", "ge", "get_num_threads", "gt", "index_select", "int32", "int64", "io",
     "is_grad_enabled", "isfinite", "isinf", "isnan", "kernels", "le", "linspace", "log",
     "log1p", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "lt",
     "manual_seed", "masked_fill", "matmul", "max", "maximum", "mean", "min", "minimum", "mul",
     "ne", "neg", "nn", "no_grad", "norm", "ones", "ones_like", "ops", "optim", "permute", "pow",
     "prod", "rand", "randint", "randn", "random", "randperm", "relu", "remainder", "reshape",
-    "roll", "round", "rsqrt", "set_grad_enabled", "sigmoid", "sign", "sin", "softmax", "split",
-    "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "tanh", "tensor", "tile",
-    "transpose", "uint8", "unbind", "unsqueeze", "use_cpu_kernels", "use_exact_conv", "var",
-    "where", "zeros", "zeros_like",
+    "roll", "round", "rsqrt", "set_grad_enabled", "set_num_threads", "sigmoid", "sign", "sin",
+    "softmax", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "tanh",
+    "tensor", "tile", "transpose", "uint8", "unbind", "unsqueeze", "use_cpu_kernels",
+    "use_exact_conv", "var", "where", "zeros", "zeros_like",
 ]  # fmt: skip

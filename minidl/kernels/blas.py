@@ -72,6 +72,17 @@ def set_threads(n: int) -> None:
     set_by = thread
 
 
+def use_threads(n: int) -> None:
+    """From here on, large products have n threads."""
+    global all_threads
+    if libraries is None:
+        find_libraries()
+    with one_thread.lock:
+        all_threads = n
+        if one_thread.inside == 0:
+            set_threads(n)
+
+
 def find_libraries() -> None:
     """Look for the BLAS libraries that are loaded, and how many threads they are set to use."""
     global libraries, all_threads

@@ -1,0 +1,42 @@
+"""How many cores the kernels use."""
+
+from __future__ import annotations
+
+from minidl.errors import ArgumentError
+from minidl.kernels import blas
+from minidl.shapes import is_int
+
+
+def set_num_threads(n: int) -> None:
+    """Let minidl use n cores: its compiled loops, and NumPy's matrix products.
+
+    At the start it uses all that the process may. Compiled loops count for each Python thread on
+    its own: call this in the thread that trains. Matrix products count for the whole process. The
+    results of most kernels are the same bits for every n; those of large matrix products are so
+    only where the BLAS adds up in one order.
+
+    Args:
+        n: 1 to the number of cores that Numba found (or NUMBA_NUM_THREADS in the environment).
+
+    Raises:
+        ArgumentError: n is out of that range.
+
+    >>> minidl.set_num_threads(minidl.get_num_threads())
+    """
+    import numba  # takes a while to import
+
+    most = numba.config.NUMBA_NUM_THREADS
+    if not is_int(n) or not 1 <= n <= most:
+        raise ArgumentError(
+            "set_num_threads", f"n is an int from 1 to {most}, the cores of this process",
+            {"n": n}, "NUMBA_NUM_THREADS in the environment, before the start, allows more",
+        )  # fmt: skip
+    numba.set_num_threads(int(n))
+    blas.use_threads(int(n))
+
+
+def get_num_threads() -> int:
+    """How many cores minidl's compiled loops use in this Python thread; see set_num_threads."""
+    import numba
+
+    return numba.get_num_threads()

@@ -1,0 +1,47 @@
+"""minidl.set_num_threads: compiled loops and matrix products, and nothing that is out of range."""
+
+import numba
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+import minidl
+from minidl.errors import ArgumentError
+from minidl.kernels import blas
+
+CORES = numba.config.NUMBA_NUM_THREADS
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    yield
+    minidl.set_num_threads(CORES)
+
+
+def blas_threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("n", sorted({1, CORES}))
+def test_both_kinds_of_threads(n):
+    minidl.set_num_threads(n)
+    assert minidl.get_num_threads() == numba.get_num_threads() == n
+    assert blas_threads() and set(blas_threads()) == {n}
+    blas.matmul(np.ones((3, 4)), np.ones((4, 5)))  # sets one thread, and puts back what was
+    assert set(blas_threads()) == {n}
+
+
+def test_inside_of_a_small_product_it_holds_from_its_end_on():
+    minidl.set_num_threads(CORES)
+    with blas.one_thread():
+        minidl.set_num_threads(1)
+        minidl.set_num_threads(CORES)
+        assert set(blas_threads()) == {1}
+    assert set(blas_threads()) == {CORES}
+
+
+@pytest.mark.parametrize("n", [0, -1, CORES + 1, 1.0, True, "2", None])
+def test_what_is_no_number_of_cores(n):
+    with pytest.raises(ArgumentError, match=f"from 1 to {CORES}"):
+        minidl.set_num_threads(n)
+    assert minidl.get_num_threads() == CORES
