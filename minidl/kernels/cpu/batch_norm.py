@@ -16,6 +16,8 @@ import math
 import numpy as np
 from numba import njit, prange
 
+from minidl.kernels.workers import threads_for
+
 BLOCK_VALUES = 2**14  # x values in a block: 64 kB of float32, so that the second look is cached
 
 
@@ -24,7 +26,8 @@ def statistics(x, per_image):
     M, block_rows, counts = split(x)
     means = np.empty((len(x), len(counts), x.shape[2]))
     squares = np.empty_like(means)
-    block_moments(x, block_rows, means, squares)
+    with threads_for(x.size):
+        block_moments(x, block_rows, means, squares)
     mean = (counts * means).sum(axis=1) / M
     squares += counts * np.square(means - mean[:, None])
     return mean, squares.sum(axis=1) / M
@@ -33,7 +36,8 @@ def statistics(x, per_image):
 def normalize(x, mean, inv_std, w, b):
     rows = as_rows(x, len(mean))
     y = np.empty_like(rows)
-    scale_rows(rows, mean, inv_std * w, b.astype(np.float64), split(rows)[1], y)
+    with threads_for(rows.size):
+        scale_rows(rows, mean, inv_std * w, b.astype(np.float64), split(rows)[1], y)
     return as_logical(y, x.shape)
 
 
@@ -41,7 +45,8 @@ def gradient_sums(gy, x, mean, inv_std):
     x, gy = as_rows(x, len(mean)), as_rows(gy, len(mean))
     _, block_rows, counts = split(x)
     sums = np.empty((2, len(x), len(counts), x.shape[2]))
-    block_gradient_sums(gy, x, mean, block_rows, sums[0], sums[1])
+    with threads_for(x.size):
+        block_gradient_sums(gy, x, mean, block_rows, sums[0], sums[1])
     sum_gy, sum_gy_centered = sums.sum(axis=2)
     return sum_gy, sum_gy_centered * inv_std
 
@@ -50,9 +55,9 @@ def backward_training(gy, x, mean, inv_std, w, mean_gy, mean_gy_xhat):
     x, gy_rows = as_rows(x, len(mean)), as_rows(gy, len(mean))
     gx = np.empty_like(x)
     # gx = (gy - mean_gy - xhat mean_gy_xhat) scale, with xhat = (x - mean) inv_std
-    gradient_rows(
-        gy_rows, x, mean, inv_std * w, mean_gy, inv_std * mean_gy_xhat, split(x)[1], gx
-    )  # fmt: skip
+    slope = inv_std * mean_gy_xhat
+    with threads_for(x.size):
+        gradient_rows(gy_rows, x, mean, inv_std * w, mean_gy, slope, split(x)[1], gx)
     return as_logical(gx, gy.shape)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit, prange
 
 from minidl.kernels.layout import arranged, logical, order_of
+from minidl.kernels.workers import threads_for
 
 
 def forward(x, kernel_size, stride, padding, dilation, output_size):
@@ -21,7 +22,8 @@ def forward(x, kernel_size, stride, padding, dilation, output_size):
     x = arranged(x, order)
     y = np.empty((len(x), *output_size, x.shape[3]), x.dtype)
     indices = np.empty(y.shape, np.int32)
-    find_maxima(x, y, indices, *kernel_size, *stride, *padding, *dilation)
+    with threads_for(y.size * kernel_size[0] * kernel_size[1]):
+        find_maxima(x, y, indices, *kernel_size, *stride, *padding, *dilation)
     return logical(y, order), logical(indices, order)
 
 
@@ -29,7 +31,9 @@ def backward(gy, indices, x_shape, kernel_size, stride, padding, dilation):
     order = order_of(indices)
     gx = np.zeros([x_shape[axis] for axis in order], gy.dtype)
     window = [dilation[i] * (kernel_size[i] - 1) + 1 for i in (0, 1)]
-    collect(arranged(gy, order), arranged(indices, order), gx, *window, *stride, *padding)
+    gy, indices = arranged(gy, order), arranged(indices, order)
+    with threads_for(gx.size):
+        collect(gy, indices, gx, *window, *stride, *padding)
     return logical(gx, order)
 
 

@@ -30,10 +30,12 @@ from minidl.kernels.cpu.algorithms.lane_products import gathered_product_of, lan
 from minidl.kernels.cpu.algorithms.matrix_product import LARGE, SMALL, block_rows
 from minidl.kernels.cpu.algorithms.vectors import AVX512, WIDTH
 from minidl.kernels.layout import BATCH_LAST, arranged, logical, order_of
+from minidl.kernels.workers import threads_for
 
 LANES = 2 * WIDTH  # pictures at a time
 MOST_CHANNELS = 32  # of input and output; with more, a matrix product over channels is faster
 FEW_IN, FEW_OUT = 8, 16  # with fewer, it pays to bring x into this order
+WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 SUMS = 4  # how many sums of weight gradients are made side by side
 DOT_ROWS, DOT_COLUMNS = (6, 4) if AVX512 else (6, 2)  # sums that fit into the registers
 
@@ -62,9 +64,33 @@ def backward_input(gy, w, padding):
     return convolve(gy, turned, None, (R - 1 - padding[0], S - 1 - padding[1]))
 
 
+def batch_behind(x):
+    """Logical (N, C, H, W) as contiguous (C, H, W, N); no copy where it lies so already."""
+    if order_of(x) == BATCH_LAST or not x.flags.c_contiguous:
+        return arranged(x, BATCH_LAST)
+    y = np.empty((*x.shape[1:], len(x)), x.dtype)
+    transpose_matrix(x.reshape(len(x), -1), y.reshape(-1, len(x)))
+    return y
+
+
+@njit(nogil=True, cache=True)
+def transpose_matrix(x, y):
+    """y = x^T in blocks, each a cache line wide.
+
+    Eight rows of x at a time: rows whose distance is a power of two want the same place of the
+    cache, and there is room for eight. NumPy walks down all rows, and takes four times as long.
+    """
+    rows, columns = x.shape
+    for first_row in range(0, rows, 8):
+        for first in range(0, columns, 16):
+            for i in range(first_row, min(first_row + 8, rows)):
+                for j in range(first, min(first + 16, columns)):
+                    y[j, i] = x[i, j]
+
+
 def convolve(x, w, b, padding):
     """x, logical (N, C, H, W), convolved with w (R, S, C, K). The padding may be negative."""
-    x = arranged(x, BATCH_LAST)
+    x = batch_behind(x)
     (C, H, W, N), (R, S, _, K) = x.shape, w.shape
     OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
     rows = block_rows(K)  # blocks write so many channels
@@ -75,7 +101,10 @@ def convolve(x, w, b, padding):
     y = np.empty((rows, OH, OW, N), np.float32)
     sizes = (C, H, W, N, R, S, rows, OH, OW)
     offsets = offsets_of("rsc", R, S, C, H, W, N)
-    convolve_rows(x.reshape(-1), weights.reshape(-1), offsets, bias, y.reshape(-1), sizes, padding)
+    with threads_for(weights.size * OH * OW * N // WORK_PER_NUMBER):
+        convolve_rows(
+            x.reshape(-1), weights.reshape(-1), offsets, bias, y.reshape(-1), sizes, padding
+        )
     return logical(y[:K], BATCH_LAST)
 
 
@@ -132,15 +161,16 @@ def convolve_row(oh, x, weights, offsets, bias, y, sizes, padding):
 
 def backward_weight(gy, x, w_shape, padding):
     K, C, R, S = w_shape
-    x, gy = with_border(arranged(x, BATCH_LAST), padding), arranged(gy, BATCH_LAST)
+    x, gy = with_border(batch_behind(x), padding), batch_behind(gy)
     (_, H, W, N), (_, OH, OW, _) = x.shape, gy.shape
     n_taps = C * R * S
     row_blocks, tap_blocks = -(-K // DOT_ROWS), -(-n_taps // DOT_COLUMNS)
     sums = np.zeros((SUMS, row_blocks, tap_blocks, DOT_ROWS, DOT_COLUMNS, WIDTH), np.float32)
-    add_rows(
-        gy.reshape(-1), x.reshape(-1), offsets_of("crs", R, S, C, H, W, N),
-        sums.reshape(SUMS, -1), (K, OH, OW, W, N, n_taps),
-    )  # fmt: skip
+    with threads_for(gy.size * n_taps // WORK_PER_NUMBER):
+        add_rows(
+            gy.reshape(-1), x.reshape(-1), offsets_of("crs", R, S, C, H, W, N),
+            sums.reshape(SUMS, -1), (K, OH, OW, W, N, n_taps),
+        )  # fmt: skip
     gw = sums.sum(axis=(0, 5)).transpose(0, 2, 1, 3)
     gw = gw.reshape(row_blocks * DOT_ROWS, tap_blocks * DOT_COLUMNS)
     return gw[:K, :n_taps].reshape(w_shape)
@@ -178,5 +208,5 @@ def add_some_rows(number, gy, x, offsets, sums, sizes):
 
 
 def backward_bias(gy):
-    gy = arranged(gy, BATCH_LAST)
+    gy = batch_behind(gy)
     return gy.reshape(len(gy), -1).sum(axis=1)
