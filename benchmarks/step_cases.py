@@ -12,6 +12,7 @@ from typing import Any
 
 import models
 from minidl import nn
+from models import gan_cls
 
 BLOCKS = ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3))  # kernels of VGG-16
 WIDTHS = (64, 128, 256, 512, 512)
@@ -27,6 +28,8 @@ class Case:
         shape: of the input.
         classes: scores per picture; 0 where the loss is the mean of the squares of all outputs.
         of_input: the gradient is that of the input, and no weight learns (style transfer).
+        gan: build and twin make two networks, a generator and a discriminator; shape is that of the
+            pictures.
     """
 
     build: Callable[[], nn.Module]
@@ -34,6 +37,7 @@ class Case:
     shape: tuple[int, ...]
     classes: int = 1000
     of_input: bool = False
+    gan: bool = False
 
 
 def torch_twins() -> Any:
@@ -69,6 +73,12 @@ def googlenet_twin() -> Any:
     from models.googlenet import MODULES
 
     return torch_twins().GoogLeNet((64, 192), MODULES, (128, 1024), 1000)
+
+
+def gan_twins() -> Any:
+    from tests.models import gan_twins
+
+    return gan_twins.Generator(128, 100, 1024, 128), gan_twins.Discriminator(64, 1024, 128)
 
 
 def vgg_to_conv4_3(features: Any) -> Any:
@@ -117,4 +127,7 @@ CASES = {
         (128, 3, 32, 32), 10,
     ),
     "lstm": Case(lambda: nn.LSTM(512, 512), lstm_twin, (20, 32, 512), 0),
+    "dcgan64": Case(
+        lambda: (gan_cls.Generator(), gan_cls.Discriminator()), gan_twins, (32, 3, 64, 64), gan=True
+    ),
 }  # fmt: skip

@@ -1,11 +1,16 @@
 """A training step of minidl and of PyTorch, side by side.
 
-    python -m benchmarks.train_step [--models lenet5 vgg16 ...] [--json] [--quick] [--write]
+    python -m benchmarks.train_step [--models lenet5,vgg16 ...] [--json] [--quick] [--write]
 
-Forward, backward and update (SGD with momentum) on the same weights and the same batch, two threads
-each, in alternation (benchmarks/timing.py); PyTorch in both memory formats, and the ratio is
-against its faster one. `max_error` is the largest difference of the weights after three steps, as a
-part of the largest weight of its tensor; for vgg16-style, of the picture.
+Forward, backward and update (SGD with momentum; Adam for dcgan64) on the same weights and the same
+batch, two threads each, in alternation (benchmarks/timing.py); PyTorch in both memory formats, and
+the ratio is against its faster one. `max_error` is the largest difference of the weights after
+three steps, as a part of the largest weight of its tensor (for vgg16-style, of the picture);
+`torch_error` is that of PyTorch's two formats among each other, which shows how much of it is the
+network's own: a deep one makes a lot of a last digit.
+
+`gflops` counts operations as plain sums of products have them (benchmarks/steps.py), `share` is of
+what NumPy's matrix product reaches on this machine. Memory is the peak of each process.
 
 --write puts the table into RESULTS.md.
 """
@@ -14,29 +19,29 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-import minidl
 from benchmarks.results import provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
+from benchmarks.steps import FORMATS, operations, step_of
 from benchmarks.timing import Worker, alternate, serve
-from minidl import optim
-from minidl.nn import functional
 
-THREADS = 2
-LR, MOMENTUM = 1e-3, 0.9
 STEPS_OF_ERROR = 3
-FORMATS = ("nchw", "channels_last")
+COLUMNS = {
+    "network": "model", "ratio": "ratio", "NCHW": "ratio_nchw",
+    "channels last": "ratio_channels_last", "ms": "ms", "PyTorch ms": "torch_ms",
+    "GFLOP/s": "gflops", "share": "share", "largest error": "max_error",
+    "PyTorch's own": "torch_error", "MB": "peak_mb", "PyTorch MB": "torch_peak_mb",
+    "pairs": "pairs", "spoiled": "spoiled",
+}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=list(CASES), choices=CASES)
+    parser.add_argument("--models", nargs="+", default=list(CASES), help=", ".join(CASES))
     parser.add_argument("--against", default="torch", choices=["torch"])
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     parser.add_argument("--quick", action="store_true", help="5 pairs in place of 20")
@@ -44,19 +49,23 @@ def main() -> None:
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        serve(step_of(*options.worker)[0])
+        side, name = options.worker
+        serve(step_of(side, CASES[name])[0])
         return
-    peak_flops = product_peak()
+    names = [name for word in options.models for name in word.split(",") if name]
+    for name in names:
+        if name not in CASES:
+            parser.error(f"no such model: {name}. There are {', '.join(CASES)}")
+    peak = product_peak()
     rows = []
-    for name in options.models:
-        figures = measure(name, 5 if options.quick else 20)
-        rows.append(figures)
-        print(json.dumps(figures) if options.json else describe(figures), flush=True)
+    for name in names:
+        rows.append(measure(name, 5 if options.quick else 20, peak))
+        print(json.dumps(rows[-1]) if options.json else describe(rows[-1]), flush=True)
     if options.write:
-        write(rows, peak_flops)
+        write(rows, peak)
 
 
-def measure(name: str, pairs: int) -> dict[str, Any]:
+def measure(name: str, pairs: int, peak: float) -> dict[str, Any]:
     """All figures of one network."""
     case = CASES[name]
     workers = [
@@ -71,114 +80,39 @@ def measure(name: str, pairs: int) -> dict[str, Any]:
         raise SystemExit(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
     ratios = {format_: timings.ratio(i, 0) for i, format_ in enumerate(FORMATS, 1)}
     seconds = timings.median(0)
-    figures = {
+    flops = operations(case) / seconds
+    max_error, torch_error = errors(case)
+    return {
         "model": name,
         "ratio": round(min(ratios.values()), 3),
         **{f"ratio_{format_}": round(ratio, 3) for format_, ratio in ratios.items()},
         "ms": round(1e3 * seconds, 2),
         "torch_ms": round(1e3 * min(timings.median(1), timings.median(2)), 2),
         "items_per_second": round(case.shape[1 if name == "lstm" else 0] / seconds, 1),
+        "gflops": round(flops / 1e9, 1),
+        "share": round(flops / peak, 2),
         "pairs": len(timings.seconds[0]),
         "spoiled": timings.spoiled,
-        "max_error": float(f"{error(case):.2g}"),
+        "max_error": float(f"{max_error:.2g}"),
+        "torch_error": float(f"{torch_error:.2g}"),
         "peak_mb": peaks[0],
         "torch_peak_mb": min(peaks[1:]),
     }
-    return figures
 
 
-def step_of(side: str, name: str) -> tuple[Callable, Callable]:
-    """A side of the comparison: "minidl", or PyTorch in a memory format."""
-    case = CASES[name]
-    arrays = batch(case)
-    return our_step(case, *arrays) if side == "minidl" else torch_step(case, *arrays, side)
-
-
-def batch(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Input and labels, the same every time."""
-    rng = np.random.default_rng(0)
-    return rng.standard_normal(case.shape, np.float32), rng.integers(0, max(1, case.classes),
-                                                                     case.shape[0])  # fmt: skip
-
-
-def our_net(case: Case) -> Any:
-    minidl.manual_seed(0)
-    return case.build()
-
-
-def our_step(case: Case, x: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable]:
-    """A function that makes a step, and one that returns what has been learned."""
-    minidl.set_num_threads(min(THREADS, os.cpu_count() or 1))
-    net, target = our_net(case), minidl.tensor(labels)
-    picture = minidl.tensor(x, requires_grad=case.of_input)
-    if case.of_input:
-        for parameter in net.parameters():
-            parameter.requires_grad = False
-    learned = {"": picture} if case.of_input else dict(net.named_parameters())
-    optimizer = optim.SGD(learned.values(), lr=LR, momentum=MOMENTUM)
-
-    def step():
-        optimizer.zero_grad()
-        outputs = net(picture)
-        loss_of(case, outputs, target, functional).backward()
-        optimizer.step()
-
-    return step, lambda: {name: value.data for name, value in learned.items()}
-
-
-def torch_step(
-    case: Case, x: np.ndarray, labels: np.ndarray, memory_format: str
-) -> tuple[Callable, Callable]:
-    """The same in PyTorch."""
-    import torch
-
-    torch.set_num_threads(THREADS)
-    net, target = case.twin(), torch.from_numpy(labels)
-    state = {name: torch.from_numpy(value.numpy().copy())
-             for name, value in our_net(case).state_dict().items()}  # fmt: skip
-    net.load_state_dict(state)
-    picture = torch.from_numpy(x.copy())
-    if memory_format == "channels_last" and x.ndim == 4:
-        net = net.to(memory_format=torch.channels_last)
-        picture = picture.contiguous(memory_format=torch.channels_last)
-    if case.of_input:
-        net.requires_grad_(False)
-        picture.requires_grad_()
-    learned = {"": picture} if case.of_input else dict(net.named_parameters())
-    optimizer = torch.optim.SGD(learned.values(), lr=LR, momentum=MOMENTUM)
-
-    def step():
-        optimizer.zero_grad()
-        outputs = net(picture)
-        loss_of(case, outputs, target, torch.nn.functional).backward()
-        optimizer.step()
-
-    return step, lambda: {name: value.detach().numpy() for name, value in learned.items()}
-
-
-def loss_of(case: Case, outputs: Any, target: Any, functional: Any) -> Any:
-    """Cross-entropy, of the auxiliary heads with weight 0.3; or the mean of squares."""
-    if not case.classes:
-        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
-        return (outputs * outputs).mean()
-    if not isinstance(outputs, tuple):
-        return functional.cross_entropy(outputs, target)
-    scores, *auxiliary = (functional.cross_entropy(output, target) for output in outputs)
-    return scores + 0.3 * sum(auxiliary[1:], auxiliary[0])
-
-
-def error(case: Case) -> float:
-    """The largest difference after some steps, of the largest number of its tensor."""
-    (ours, our_state), (theirs, their_state) = (
-        our_step(case, *batch(case)), torch_step(case, *batch(case), FORMATS[0])
-    )  # fmt: skip
-    for _ in range(STEPS_OF_ERROR):
-        ours()
-        theirs()
-    mine, expected = our_state(), their_state()
-    return max(
-        np.abs(mine[name] - value).max() / np.abs(value).max() for name, value in expected.items()
-    )
+def errors(case: Case) -> list[float]:
+    """How far minidl, and PyTorch in its other format, are from PyTorch after some steps."""
+    states = []
+    for side in ("minidl", *reversed(FORMATS)):
+        step, learned = step_of(side, case)
+        for _ in range(STEPS_OF_ERROR):
+            step()
+        states.append(learned())
+    *others, expected = states
+    return [
+        max(np.abs(other[name] - x).max() / np.abs(x).max() for name, x in expected.items())
+        for other in others
+    ]
 
 
 def product_peak(size: int = 2048) -> float:
@@ -197,22 +131,21 @@ def describe(figures: dict[str, Any]) -> str:
         f"{figures['model']}: {figures['ratio']:.2f} x as fast as torch "
         f"({figures['ms']:.1f} against {figures['torch_ms']:.1f} ms; nchw "
         f"{figures['ratio_nchw']:.2f}, channels last {figures['ratio_channels_last']:.2f}), "
-        f"{figures['items_per_second']:.1f}/s, error {figures['max_error']:.1g}, peak "
-        f"{figures['peak_mb']} against {figures['torch_peak_mb']} MB, {figures['pairs']} pairs, "
-        f"{figures['spoiled']} spoiled"
+        f"{figures['items_per_second']:.1f}/s, {figures['gflops']} GFLOP/s "
+        f"({figures['share']:.2f} of a matrix product's), error {figures['max_error']:.1g} "
+        f"(torch's own {figures['torch_error']:.1g}), peak {figures['peak_mb']} against "
+        f"{figures['torch_peak_mb']} MB, {figures['pairs']} pairs, {figures['spoiled']} spoiled"
     )
 
 
-def write(rows: list[dict[str, Any]], peak_flops: float) -> None:
-    columns = ["network", "ratio", "NCHW", "channels last", "ms", "PyTorch ms", "largest error",
-               "MB", "PyTorch MB", "pairs", "spoiled"]  # fmt: skip
-    keys = ["model", "ratio", "ratio_nchw", "ratio_channels_last", "ms", "torch_ms", "max_error",
-            "peak_mb", "torch_peak_mb", "pairs", "spoiled"]  # fmt: skip
+def write(rows: list[dict[str, Any]], peak: float) -> None:
     body = (
         "PyTorch's time divided by minidl's, the median over pairs; above 1 minidl is faster. "
-        "`ratio` is against PyTorch's faster memory format.\n\n"
-        + table(columns, [[row[key] for key in keys] for row in rows])
-        + f"\n\nNumPy's matrix product reaches {peak_flops / 1e9:.0f} GFLOP/s here. All by `python "
+        "`ratio` is against PyTorch's faster memory format. Operations are counted as plain sums "
+        "of products; the largest error is of the weights after three steps, PyTorch's own that "
+        "between its two formats.\n\n"
+        + table(list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
+        + f"\n\nNumPy's matrix product reaches {peak / 1e9:.0f} GFLOP/s here. All by `python "
         f"-m benchmarks.train_step --write`. {provenance('minidl', 'numpy', 'numba', 'torch')}"
     )
     write_section("train_step", "A training step against PyTorch", body)

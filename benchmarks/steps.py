@@ -1,0 +1,213 @@
+"""A training step of each case (step_cases.py), in minidl and in PyTorch: same weights, same batch.
+
+Both sides are functions of no arguments that forward, go back and update once; and both come with
+a function that returns what has been learned so far, by name.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import minidl
+from benchmarks.step_cases import Case
+from minidl import optim
+from minidl.debug.summary import multiply_accumulates, new_functions
+from minidl.nn import functional
+
+THREADS = 2
+LR, MOMENTUM = 1e-3, 0.9
+ADAM_LR, ADAM_BETAS = 2e-4, (0.5, 0.999)  # Radford et al. 2016; Reed et al. 2016
+TEXT, NOISE = 1024, 100  # numbers that the generator of dcgan64 draws from
+FORMATS = ("nchw", "channels_last")
+
+
+def step_of(side: str, case: Case) -> tuple[Callable, Callable]:
+    """A side of the comparison: "minidl", or PyTorch in a memory format."""
+    if case.gan:
+        return our_gan_step(case) if side == "minidl" else torch_gan_step(case, side)
+    return our_step(case) if side == "minidl" else torch_step(case, side)
+
+
+def batch(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Input and labels, the same every time."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(case.shape, np.float32)
+    return x, rng.integers(0, max(1, case.classes), case.shape[0])
+
+
+def our_net(case: Case) -> Any:
+    minidl.manual_seed(0)
+    return case.build()
+
+
+def use_threads() -> None:
+    minidl.set_num_threads(min(THREADS, os.cpu_count() or 1))
+
+
+def our_step(case: Case, watch: Callable = lambda loss: None) -> tuple[Callable, Callable]:
+    """`watch` is called with the loss of each step before the graph goes."""
+    use_threads()
+    x, labels = batch(case)
+    net, target = our_net(case), minidl.tensor(labels)
+    picture = minidl.tensor(x, requires_grad=case.of_input)
+    if case.of_input:
+        for parameter in net.parameters():
+            parameter.requires_grad = False
+    learned = {"": picture} if case.of_input else dict(net.named_parameters())
+    optimizer = optim.SGD(learned.values(), lr=LR, momentum=MOMENTUM)
+
+    def step():
+        optimizer.zero_grad()
+        loss = loss_of(case, net(picture), target, functional)
+        watch(loss)
+        loss.backward()
+        optimizer.step()
+
+    return step, lambda: {name: value.data for name, value in learned.items()}
+
+
+def torch_step(case: Case, memory_format: str) -> tuple[Callable, Callable]:
+    import torch
+
+    torch.set_num_threads(THREADS)
+    x, labels = batch(case)
+    net, target = with_our_weights(case.twin(), our_net(case)), torch.from_numpy(labels)
+    picture = torch.from_numpy(x)
+    if memory_format == "channels_last" and x.ndim == 4:
+        net = net.to(memory_format=torch.channels_last)
+        picture = picture.contiguous(memory_format=torch.channels_last)
+    if case.of_input:
+        net.requires_grad_(False)
+        picture.requires_grad_()
+    learned = {"": picture} if case.of_input else dict(net.named_parameters())
+    optimizer = torch.optim.SGD(learned.values(), lr=LR, momentum=MOMENTUM)
+
+    def step():
+        optimizer.zero_grad()
+        outputs = net(picture)
+        loss_of(case, outputs, target, torch.nn.functional).backward()
+        optimizer.step()
+
+    return step, lambda: {name: value.detach().numpy() for name, value in learned.items()}
+
+
+def with_our_weights(twin: Any, net: Any) -> Any:
+    """A PyTorch network with the weights of ours, whose parameters have the same names."""
+    import torch
+
+    twin.load_state_dict({
+        name: torch.from_numpy(value.numpy().copy()) for name, value in net.state_dict().items()
+    })  # fmt: skip
+    return twin
+
+
+def loss_of(case: Case, outputs: Any, target: Any, functional: Any) -> Any:
+    """Cross-entropy, of the auxiliary heads with weight 0.3; or the mean of squares."""
+    if not case.classes:
+        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+        return (outputs * outputs).mean()
+    if not isinstance(outputs, tuple):
+        return functional.cross_entropy(outputs, target)
+    scores, *auxiliary = (functional.cross_entropy(output, target) for output in outputs)
+    return scores + 0.3 * sum(auxiliary[1:], auxiliary[0])
+
+
+def gan_batch(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pictures, embeddings of texts, noise."""
+    rng = np.random.default_rng(0)
+    sizes = case.shape, (case.shape[0], TEXT), (case.shape[0], NOISE)
+    return tuple(rng.standard_normal(size, np.float32) for size in sizes)
+
+
+def our_gan_step(case: Case, watch: Callable = lambda loss: None) -> tuple[Callable, Callable]:
+    """One step of the discriminator and one of the generator."""
+    use_threads()
+    arrays = [minidl.tensor(array) for array in gan_batch(case)]
+    ones, zeros = minidl.ones(case.shape[0]), minidl.zeros(case.shape[0])
+    generator, discriminator = our_net(case)
+    optimizers = [
+        optim.Adam(net.parameters(), lr=ADAM_LR, betas=ADAM_BETAS)
+        for net in (generator, discriminator)
+    ]
+    step = gan_step(
+        generator, discriminator, optimizers, arrays, ones, zeros,
+        functional.binary_cross_entropy_with_logits, watch,
+    )  # fmt: skip
+    return step, lambda: {
+        f"{i}.{name}": value.data
+        for i, net in enumerate((generator, discriminator))
+        for name, value in net.named_parameters()
+    }
+
+
+def torch_gan_step(case: Case, memory_format: str) -> tuple[Callable, Callable]:
+    import torch
+
+    torch.set_num_threads(THREADS)
+    nets = [with_our_weights(*pair) for pair in zip(case.twin(), our_net(case))]
+    arrays = [torch.from_numpy(array) for array in gan_batch(case)]
+    if memory_format == "channels_last":
+        nets = [net.to(memory_format=torch.channels_last) for net in nets]
+        arrays[0] = arrays[0].contiguous(memory_format=torch.channels_last)
+    optimizers = [torch.optim.Adam(net.parameters(), lr=ADAM_LR, betas=ADAM_BETAS) for net in nets]
+    step = gan_step(
+        *nets, optimizers, arrays, torch.ones(case.shape[0]), torch.zeros(case.shape[0]),
+        torch.nn.functional.binary_cross_entropy_with_logits,
+    )  # fmt: skip
+    return step, lambda: {
+        f"{i}.{name}": value.detach().numpy()
+        for i, net in enumerate(nets)
+        for name, value in net.named_parameters()
+    }
+
+
+def gan_step(
+    generator, discriminator, optimizers, arrays, ones, zeros, loss_of, watch=lambda loss: None
+):
+    """The step itself, the same lines for both libraries."""
+    pictures, text, noise = arrays
+
+    def step():
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        drawn = generator(noise, text)
+        loss = loss_of(discriminator(pictures, text), ones)
+        loss = loss + loss_of(discriminator(drawn.detach(), text), zeros)
+        watch(loss)
+        loss.backward()
+        optimizers[1].step()
+        loss = loss_of(discriminator(drawn, text), ones)
+        watch(loss)
+        loss.backward()
+        optimizers[0].step()
+
+    return step
+
+
+def operations(case: Case) -> int:
+    """Multiplications and additions of a step, as plain sums of products would have them.
+
+    Of a convolution or matrix product as many forward as for each gradient that is wanted; nothing
+    else counts. So a fast algorithm may have more of them a second than the machine can do.
+    """
+    total = 0
+
+    def count(loss):
+        nonlocal total
+        for function, shape in new_functions([loss], set()):
+            sums = multiply_accumulates(function, shape)
+            if type(function).__name__ == "LSTM":
+                # The gradients of the weights; of the state, and of the input where it is wanted.
+                (steps, batch, _), *_, w_ih, w_hh = (x.shape for x in function.inputs[:5])
+                back = math.prod(w_hh) + function.needs_grad[0] * math.prod(w_ih)
+                total += 2 * (2 * sums + steps * batch * back)
+            elif sums:
+                total += 2 * sums * (1 + sum(function.needs_grad[:2]))
+
+    (our_gan_step if case.gan else our_step)(case, count)[0]()
+    return total
