@@ -1,0 +1,187 @@
+"""Single layers of the five networks, forward and backward, in minidl and in PyTorch.
+
+    python -m benchmarks.ops [--layers conv,pool ...] [--json] [--quick] [--write]
+
+Measured as the training steps are (benchmarks/train_step.py), with the same gradient handed back on
+both sides: two threads each, in alternation, PyTorch in both memory formats. --layers chooses those
+whose names contain one of the words. --write puts the table into RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import minidl
+from benchmarks.results import provenance, table, write_section
+from benchmarks.steps import FORMATS, THREADS, use_threads
+from benchmarks.timing import Worker, alternate, serve
+from minidl import nn
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer as both libraries have it.
+
+    Args:
+        make: makes it from the modules of minidl.nn or torch.nn, which have the same names.
+        shape: of the input.
+        of_input: the gradient of the input is wanted; not so for what reads the pictures.
+    """
+
+    make: Callable[[Any], Any]
+    shape: tuple[int, ...]
+    of_input: bool = True
+
+
+def conv(C: int, K: int, window: int, pixels: int, N: int, **options: Any) -> Layer:
+    return Layer(
+        lambda nn: nn.Conv2d(C, K, window, **options), (N, C, pixels, pixels), of_input=C > 3
+    )
+
+
+LAYERS = {
+    "lenet conv1 5x5": conv(1, 6, 5, 32, 64),
+    "lenet conv2 5x5": conv(6, 16, 5, 14, 64),
+    "alexnet conv1 11x11 / 4": conv(3, 96, 11, 227, 32, stride=4),
+    "alexnet conv2 5x5, 2 groups": conv(96, 256, 5, 27, 32, padding=2, groups=2),
+    "googlenet conv1 7x7 / 2": conv(3, 64, 7, 224, 8, stride=2, padding=3),
+    "googlenet 3a conv1x1": conv(192, 64, 1, 28, 8),
+    "googlenet 3a conv5x5": conv(16, 32, 5, 28, 8, padding=2),
+    "vgg conv1_2 3x3": conv(64, 64, 3, 224, 1, padding=1),
+    "vgg conv3_2 3x3": conv(256, 256, 3, 56, 4, padding=1),
+    "vgg conv5_1 3x3": conv(512, 512, 3, 14, 4, padding=1),
+    "resnet layer2 conv3x3 / 2": conv(64, 128, 3, 56, 8, stride=2, padding=1),
+    "resnet layer1 conv1x1 up": conv(64, 256, 1, 56, 4, bias=False),
+    "resnet layer3 conv1x1 down": conv(1024, 256, 1, 14, 4, bias=False),
+    "resnet shortcut conv1x1 / 2": conv(256, 512, 1, 56, 4, stride=2, bias=False),
+    "resnet20 layer1 conv3x3": conv(16, 16, 3, 32, 128, padding=1, bias=False),
+    "gan conv_transpose 4x4 / 2": Layer(
+        lambda nn: nn.ConvTranspose2d(256, 128, 4, stride=2, padding=1), (32, 256, 16, 16)
+    ),
+    "relu": Layer(lambda nn: nn.ReLU(), (8, 64, 112, 112)),
+    "batch norm": Layer(lambda nn: nn.BatchNorm2d(64), (8, 64, 112, 112)),
+    "batch norm and relu": Layer(
+        lambda nn: nn.Sequential(nn.BatchNorm2d(64), nn.ReLU()), (8, 64, 112, 112)
+    ),
+    "max pool 2x2": Layer(lambda nn: nn.MaxPool2d(2), (4, 64, 224, 224)),
+    "max pool 3x3 / 2": Layer(lambda nn: nn.MaxPool2d(3, 2), (32, 96, 55, 55)),
+    "global average pool": Layer(lambda nn: nn.AdaptiveAvgPool2d(1), (8, 512, 7, 7)),
+    "lrn": Layer(lambda nn: nn.LocalResponseNorm(5), (32, 96, 27, 27)),
+    "dropout": Layer(lambda nn: nn.Dropout(0.5), (32, 9216)),
+    "linear fc6": Layer(lambda nn: nn.Linear(9216, 4096), (32, 9216)),
+    "linear fc8": Layer(lambda nn: nn.Linear(4096, 1000), (32, 4096)),
+    "lstm": Layer(lambda nn: nn.LSTM(512, 512), (20, 32, 512)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--layers", nargs="+", default=[""], help="parts of names")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    parser.add_argument("--quick", action="store_true", help="5 pairs in place of 20")
+    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        side, name = options.worker
+        serve(pass_of(side, LAYERS[name]))
+        return
+    words = [word for group in options.layers for word in group.split(",")]
+    names = [name for name in LAYERS if any(word in name for word in words)]
+    if not names:
+        parser.error(f"no layer has such a name. There are {', '.join(LAYERS)}")
+    rows = []
+    for name in names:
+        rows.append(measure(name, 5 if options.quick else 20))
+        print(json.dumps(rows[-1]) if options.json else describe(rows[-1]), flush=True)
+    if options.write:
+        write(rows)
+
+
+def measure(name: str, pairs: int) -> dict[str, Any]:
+    workers = [
+        Worker("-m", "benchmarks.ops", "--worker", side, name) for side in ("minidl", *FORMATS)
+    ]
+    timings = alternate(workers, pairs)
+    for worker in workers:
+        worker.close()
+    if not timings.seconds[0]:
+        raise SystemExit(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
+    ratios = {format_: timings.ratio(i, 0) for i, format_ in enumerate(FORMATS, 1)}
+    return {
+        "layer": name,
+        "ratio": round(min(ratios.values()), 3),
+        **{f"ratio_{format_}": round(ratio, 3) for format_, ratio in ratios.items()},
+        "ms": round(1e3 * timings.median(0), 3),
+        "torch_ms": round(1e3 * min(timings.median(1), timings.median(2)), 3),
+        "pairs": len(timings.seconds[0]),
+        "spoiled": timings.spoiled,
+    }
+
+
+def pass_of(side: str, layer: Layer) -> Callable:
+    """A function that goes through the layer and back once."""
+    x = np.random.default_rng(0).standard_normal(layer.shape, np.float32)
+    if side == "minidl":
+        use_threads()
+        module, x = layer.make(nn), minidl.tensor(x, requires_grad=layer.of_input)
+        ones_like = minidl.ones_like
+        if x.ndim == 4:  # as it comes from the layer before
+            x.data = x.data.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+    else:
+        import torch
+
+        torch.set_num_threads(THREADS)
+        module, x = layer.make(torch.nn), torch.from_numpy(x)
+        ones_like = torch.ones_like
+        if side == "channels_last" and x.ndim == 4:
+            module = module.to(memory_format=torch.channels_last)
+            x = x.contiguous(memory_format=torch.channels_last)
+        x.requires_grad_(layer.of_input)
+    leaves = [x, *module.parameters()]
+    first = module(x)
+    gy = ones_like(first[0] if isinstance(first, tuple) else first)
+
+    def there_and_back():
+        for leaf in leaves:
+            leaf.grad = None
+        y = module(x)
+        y = y[0] if isinstance(y, tuple) else y
+        y.backward(gy)
+
+    return there_and_back
+
+
+def describe(row: dict[str, Any]) -> str:
+    return (
+        f"{row['layer']}: {row['ratio']:.2f} x as fast as torch ({row['ms']:.2f} against "
+        f"{row['torch_ms']:.2f} ms; nchw {row['ratio_nchw']:.2f}, channels last "
+        f"{row['ratio_channels_last']:.2f}), {row['pairs']} pairs, {row['spoiled']} spoiled"
+    )
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    columns = ["layer", "input", "ratio", "NCHW", "channels last", "ms", "PyTorch ms", "pairs"]
+    keys = ["ratio", "ratio_nchw", "ratio_channels_last", "ms", "torch_ms", "pairs"]
+    lines = [
+        [row["layer"], " x ".join(map(str, LAYERS[row["layer"]].shape)), *[row[k] for k in keys]]
+        for row in rows
+    ]
+    body = (
+        "Forward and backward; PyTorch's time divided by minidl's, the median over pairs; above 1 "
+        "minidl is faster. `ratio` is against PyTorch's faster memory format.\n\n"
+        + table(columns, lines)
+        + "\n\nAll by `python -m benchmarks.ops --write`. "
+        + provenance("minidl", "numpy", "numba", "torch")
+    )
+    write_section("ops", "Single layers against PyTorch", body)
+
+
+if __name__ == "__main__":
+    main()
