@@ -1,6 +1,6 @@
 """ResNet-20 on CIFAR-10, and the plain net of the same depth beside it.
 
-    python -m benchmarks.cifar10 --data ARCHIVE [--epochs 24] [--seeds 0] [--runs FOLDER]
+    python -m benchmarks.cifar10 --data ARCHIVE [--epochs 30] [--seeds 0] [--runs FOLDER]
 
 writes the section "ResNet-20 on CIFAR-10" of RESULTS.md and benchmarks/curves/cifar10.svg.
 """
@@ -28,7 +28,7 @@ CURVES = RESULTS.parent / "curves" / "cifar10.svg"
 def main() -> None:
     options_of = parser(__doc__.splitlines()[0])
     options_of.add_argument("--data", default="cifar10", help="cifar10, or an archive of it")
-    options_of.add_argument("--epochs", type=int, default=24)
+    options_of.add_argument("--epochs", type=int, default=30)
     options_of.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = options_of.parse_args()
 
@@ -65,7 +65,8 @@ def main() -> None:
 def training(network: str, data: str, epochs: int, seed: int) -> Training:
     arguments = [
         network, "--data", data, "--epochs", str(epochs), "--batch-size", "128", "--lr", "0.1",
-        "--weight-decay", "5e-4", "--schedule", "cosine", "--warmup", "1", "--seed", str(seed),
+        "--weight-decay", "5e-4", "--schedule", "cosine", "--warmup", "1",
+        "--augment", "shift-flip", "--seed", str(seed),
     ]  # fmt: skip
     return Training(f"cifar10-{network}-{epochs}-{seed}", tuple(arguments))
 

@@ -3,10 +3,12 @@
     none       the pictures as they are
     flip       mirrored or not
     shift      moved by up to some pixels, with black where nothing is
+    shift-flip moved by up to an eighth of the size, mirrored or not
     crop       a random part (35 % of the area or more) scaled to the whole size, mirrored or not
     color      that, with random brightness, contrast, saturation and lighting
     standard   what the data set's recipe has: see recipes.py
 
+shift-flip is what He et al. 2016, section 4.2, do to CIFAR-10: 4 of 32 pixels.
 The part of crop: Szegedy et al. 2014, section 6, who go down to 8 % of the area; with hundreds of
 pictures for each class instead of a thousand, so small a part often lacks what the class is.
 Lighting: Krizhevsky et al. 2012, section 4.1.
@@ -19,9 +21,9 @@ from typing import Any
 from apps.classify.recipes import Recipe
 from minidl.data import transforms
 
-CHOICES = ("none", "flip", "shift", "crop", "color", "standard")
+CHOICES = ("none", "flip", "shift", "shift-flip", "crop", "color", "standard")
 AREA = (0.35, 1.0)  # smallest and largest part that crop keeps
-SHIFT = 1 / 8  # of the size, where the recipe has no shift: 4 of 32 pixels, as He et al.
+SHIFT = 1 / 8  # of the size, of shift-flip and where the recipe has no shift
 JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4}  # as in Torch's ResNet training
 
 
@@ -31,8 +33,8 @@ def steps_of(name: str, recipe: Recipe) -> set[str]:
         kinds = {"crop": recipe.crop, "shift": recipe.shift > 0, "flip": recipe.flip}
         return {kind for kind, wanted in kinds.items() if wanted}
     return {
-        "none": set(), "flip": {"flip"}, "shift": {"shift"}, "crop": {"crop", "flip"},
-        "color": {"crop", "flip", "color"},
+        "none": set(), "flip": {"flip"}, "shift": {"shift"}, "shift-flip": {"shift", "flip"},
+        "crop": {"crop", "flip"}, "color": {"crop", "flip", "color"},
     }[name]  # fmt: skip
 
 
@@ -60,7 +62,8 @@ def augmented(
         geometry = geometry[:1]
         changes.append(transforms.RandomResizedCrop(size, scale=AREA))
     elif "shift" in kinds:
-        shift = recipe.shift or max(1, round(SHIFT * size))
+        an_eighth = name == "shift-flip" or not recipe.shift
+        shift = max(1, round(SHIFT * size)) if an_eighth else recipe.shift
         changes.append(transforms.RandomCrop(size, padding=shift))
     if "flip" in kinds:
         changes.append(transforms.RandomHorizontalFlip())

@@ -115,9 +115,10 @@ Augment = Annotated[
     str | None,
     option(
         PICTURES,
-        "Random changes of training pictures: none, flip, shift, crop (a part, mirrored or not), "
-        "color (that, and colours and light), or standard: what the data set is known to like. "
-        "Default: standard; with frozen layers none.",
+        "Random changes of training pictures: none, flip, shift, shift-flip (by up to an eighth, "
+        "mirrored or not), crop (a part, mirrored or not), color (that, and colours and light), "
+        "or standard: what the data set is known to like. Default: standard; with frozen layers "
+        "none.",
     ),
 ]
 Mixup = Annotated[

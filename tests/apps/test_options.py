@@ -82,6 +82,7 @@ PLAIN = transforms.Compose(
         ("none", []),
         ("flip", ["RandomHorizontalFlip"]),
         ("shift", ["RandomCrop"]),
+        ("shift-flip", ["RandomCrop", "RandomHorizontalFlip"]),
         ("crop", ["RandomResizedCrop", "RandomHorizontalFlip"]),
         ("color", ["RandomResizedCrop", "RandomHorizontalFlip", "ColorJitter", "PCALighting"]),
     ],
@@ -109,6 +110,12 @@ def test_standard_augmentation_is_the_recipe():
     assert kinds(RECIPES["cifar10"]) == ["RandomCrop", "RandomHorizontalFlip"]
     assert kinds(PHOTOS) == ["RandomResizedCrop", "RandomHorizontalFlip"]
     assert augmented(PLAIN, "standard", PHOTOS, 32, 3)[1][0].scale == AREA
+
+
+def test_shift_flip_moves_by_an_eighth_whatever_the_recipe():
+    for recipe in (RECIPES["mnist"], OTHER_DATA, PHOTOS):
+        assert augmented(PLAIN, "shift-flip", recipe, 32, 3)[1][0].padding == (4, 4)
+        assert augmented(PLAIN, "shift-flip", recipe, 64, 3)[1][0].padding == (8, 8)
 
 
 def test_grey_pictures_have_no_coloured_light():
