@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from numba import njit, prange
 
+from minidl.kernels.cpu import conv2d
 from tests.op_cases import CASES
 from tests.test_ops import assert_close, make_inputs, run
 
@@ -105,6 +106,9 @@ def run_checked():
     else:
         raise AssertionError("NUMBA_BOUNDSCHECK has no effect")
     for case in COMPILED_CASES:
+        run(case, np.float64, "numba")
+    conv2d.MANY_TAPS = 1  # columns in one piece
+    for case in WINDOW_CASES:
         run(case, np.float64, "numba")
     print(f"{len(COMPILED_CASES)} cases inside")
 

@@ -14,6 +14,16 @@ from tests.test_ops import assert_close, run
 CONVOLUTIONS = [case for case in CASES if case.op in ("conv2d", "conv_transpose2d")]
 
 
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=lambda case: case.id)
+def test_columns_in_one_piece(case, monkeypatch):
+    """As for many channels and few pixels."""
+    expected = run(case, np.float64, "reference")
+    monkeypatch.setattr(kernel, "MANY_TAPS", 1)
+    actual = run(case, np.float64, "numba")
+    for a, e in zip(actual, expected):
+        assert_close(a, e, 1e-11)
+
+
 @pytest.mark.parametrize("n_bytes", [1, 700])
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=lambda case: case.id)
 def test_columns_come_in_pieces(case, n_bytes, monkeypatch):

@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 from numba import get_num_threads, set_num_threads
 
+from minidl.kernels import blas
 from minidl.kernels.blas import one_thread
 
 # Numbers to be moved, about 0.1 ms on one core. To wake a sleeping thread takes as long.
@@ -58,6 +60,26 @@ def share(function: Callable, parts: Sequence, *arguments: Any) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """out = a @ b of matrices, divided among the threads along the longer side of `out`.
+
+    So each thread reads all of the smaller matrix and a part of the larger one.
+    """
+    rows, columns = out.shape
+    threads = get_num_threads() if rows * columns * a.shape[1] >= blas.SMALL else 1
+    step = max(1, -(-max(rows, columns) // threads))
+    parts = [slice(start, start + step) for start in range(0, max(rows, columns), step)]
+    share(multiply_rows if rows >= columns else multiply_columns, parts, a, b, out)
+
+
+def multiply_rows(rows: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    np.matmul(a[rows], b, out=out[rows])
+
+
+def multiply_columns(columns: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    np.matmul(a, b[:, columns], out=out[:, columns])
 
 
 class threads_for:

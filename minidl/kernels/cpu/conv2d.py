@@ -10,8 +10,10 @@ arithmetic (Chellapilla et al. 2006). The gradients are products with the same m
     gw = columns^T @ gy            gx = col2im(gy @ w^T),  col2im being the adjoint of im2col
 
 columns is R S times as large as x, so it is made for a few rows of output pixels at a time, few
-enough to stay in the cache; the threads of minidl/kernels/workers.py share these parts. For a 1x1
-kernel with stride 1 it is x itself: nothing is copied.
+enough to stay in the cache; the threads of minidl/kernels/workers.py share these parts. In the deep
+layers with many channels and few pixels it is made whole: each product reads all weights, and for
+as few pixels as fit the cache, reading them takes as long as computing. For a 1x1 kernel with
+stride 1 it is x itself: nothing is copied.
 
 A few groups of a few channels, as table I of LeNet-5 has them, would be products too narrow to be
 fast; they are computed as one group, with zeros where a kernel does not see a channel.
@@ -32,9 +34,11 @@ from numba import njit
 from minidl.kernels.blas import matmul
 from minidl.kernels.cpu.algorithms import batch_last, winograd
 from minidl.kernels.layout import BATCH_LAST, channels_first, channels_last, order_of
-from minidl.kernels.workers import share
+from minidl.kernels.workers import multiply, share
 
-COLUMNS_BYTES = 2 * 2**20  # how large the column matrix may get: it should stay in the cache
+MANY_TAPS = 2**10  # from so many numbers in a row of it on, the column matrix is made whole,
+WHOLE_BYTES = 2**26  # if it is no larger
+COLUMNS_BYTES = 2 * 2**20  # how large a part of it may get: it should stay in the cache
 SMALL_BYTES = 2**17  # fewer columns are not worth a second thread
 SUMS = 4  # how many sums of weight gradients are made side by side
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
@@ -54,8 +58,14 @@ def forward(x, w, b, stride, padding, dilation, groups):
     OH, OW = output_size(x.shape, R, S, stride, padding, dilation)
     y = np.empty((N * OH, OW * K), x.dtype)
     window = (R, S, OH, OW, stride, padding, dilation, groups)
-    rows = chunks(0, N * OH, OW * R * S * C * x.itemsize)
-    share(forward_rows, rows, x, weight_matrix(w, groups), b, y, window)
+    if is_whole(x, *window):
+        pixels = y.reshape(N * OH * OW, K)
+        multiply(whole_columns(x, *window), weight_matrix(w, groups)[0], pixels)
+        if b is not None:
+            y += np.tile(b, OW)
+    else:
+        rows = chunks(0, N * OH, OW * R * S * C * x.itemsize)
+        share(forward_rows, rows, x, weight_matrix(w, groups), b, y, window)
     return channels_first(y.reshape(N, OH, OW, K))
 
 
@@ -81,31 +91,35 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     OH, OW = gy.shape[1:3]
     gy = gy.reshape(N * OH, OW * K)
     w_matrix = weight_matrix(w, groups).transpose(0, 2, 1)
-    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-        gx = np.empty((N * H, W * C), gy.dtype)
-        rows = chunks(0, N * OH, OW * max(K, C) * gy.itemsize)
-        share(backward_pointwise, rows, gy, w_matrix[0], gx)
-        return channels_first(gx.reshape(N, H, W, C))
     gx = np.zeros((N, H, W, C), gy.dtype)
-    window = (R, S, OH, OW, *stride, *padding, *dilation)
-    share(backward_images, divide(N, IMAGE_GROUPS), gy, w_matrix, gx, window)
+    window = (R, S, OH, OW, stride, padding, dilation)
+    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
+        multiply(gy.reshape(-1, K), w_matrix[0], gx.reshape(-1, C))
+    elif is_whole(gx, *window, groups):
+        columns = np.empty((N * OH * OW, R * S * C), gy.dtype)
+        multiply(gy.reshape(-1, K), w_matrix[0], columns)
+        columns = columns.reshape(N, 1, OH * OW, R * S * C)
+        share(add_columns, range(N), columns, gx, window)
+    else:
+        share(backward_images, divide(N, IMAGE_GROUPS), gy, w_matrix, gx, window)
     return channels_first(gx)
 
 
-def backward_pointwise(rows, gy, w_matrix, gx):
-    """Some image rows of gx, where each pixel was read by one window."""
-    K, C = w_matrix.shape
-    matmul(gy[rows].reshape(-1, K), w_matrix, out=gx[rows].reshape(-1, C))
+def add_columns(n, columns, gx, window):
+    """One image of gx, from the gradient of its columns."""
+    R, S, OH, OW, stride, padding, dilation = window
+    col2im(columns[n], gx, n * OH, R, S, OH, OW, *stride, *padding, *dilation)
 
 
 def backward_images(images, gy, w_matrix, gx, window):
     """Some images of gx. Windows of neighbouring rows add to the same pixels: one thread each."""
     groups, K_group, n_taps = w_matrix.shape
-    OH, OW = window[2:4]
+    R, S, OH, OW, stride, padding, dilation = window
     bytes_per_row = OW * groups * n_taps * gx.itemsize
     for rows in chunks(images.start * OH, images.stop * OH, bytes_per_row):
         gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
-        col2im(matmul(gy_groups, w_matrix), gx, rows.start, *window)
+        columns = matmul(gy_groups, w_matrix)
+        col2im(columns, gx, rows.start, R, S, OH, OW, *stride, *padding, *dilation)
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
@@ -120,10 +134,14 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     K, C_group, R, S = w_shape
     x, gy = channels_last(x), channels_last(gy)
     N, OH, OW, _ = gy.shape
+    window = (R, S, OH, OW, stride, padding, dilation, groups)
+    if is_whole(x, *window):
+        gw = np.empty((R * S * C_group, K), gy.dtype)
+        multiply(whole_columns(x, *window).T, gy.reshape(N * OH * OW, K), gw)
+        return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
     gy = gy.reshape(N * OH, OW * K)
     parts = divide(N * OH, SUMS)
     sums = np.zeros((len(parts), groups, R * S * C_group, K // groups), gy.dtype)
-    window = (R, S, OH, OW, stride, padding, dilation, groups)
     share(weight_sum, range(len(parts)), parts, gy, x, sums, window)
     gw = sums.sum(axis=0)
     gw = gw.reshape(groups, R, S, C_group, K // groups).transpose(1, 2, 3, 0, 4)
@@ -215,6 +233,33 @@ def multiply_groups(columns, w_matrix, y):
         matmul(columns[0], w_matrix[0], out=y)
     else:
         split_groups(y, groups)[...] = matmul(columns, w_matrix)
+
+
+def is_whole(x, R, S, OH, OW, stride, padding, dilation, groups):
+    """The columns of x are made in one piece, or are x itself."""
+    if groups > 1:
+        return False
+    if is_pointwise(R, S, stride, padding, x.shape[1:3], (OH, OW)):
+        return True
+    taps = R * S * x.shape[3]
+    return taps >= MANY_TAPS and len(x) * OH * OW * taps * x.itemsize <= WHOLE_BYTES
+
+
+def whole_columns(x, R, S, OH, OW, stride, padding, dilation, groups):
+    """The columns of all image rows, (pixels, R S C)."""
+    N, H, W, C = x.shape
+    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)):
+        return x.reshape(N * H * W, C)
+    columns = np.empty((N * OH, OW, R * S * C), x.dtype)
+    rows = chunks(0, N * OH, OW * R * S * C * x.itemsize)
+    share(fill_rows, rows, x, columns, (R, S, OH, OW, *stride, *padding, *dilation))
+    return columns.reshape(N * OH * OW, R * S * C)
+
+
+def fill_rows(rows, x, columns, window):
+    """The columns of some image rows."""
+    target = columns[rows].reshape(1, -1, columns.shape[2])
+    fill_columns(x, target, rows.start, *window)
 
 
 def im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups):
