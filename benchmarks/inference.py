@@ -1,0 +1,163 @@
+"""Evaluation: minidl, PyTorch in inference mode, and ONNX Runtime, side by side.
+
+    python -m benchmarks.inference [--models lenet5,vgg16 ...] [--json] [--quick] [--write]
+
+One batch forward with the same weights, two threads each, in alternation (benchmarks/timing.py).
+minidl's network has its batch norms folded (nn.fuse_batch_norms), as ONNX Runtime does by itself
+with the graph that minidl exports; PyTorch runs in both memory formats. --write puts the table into
+RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import minidl
+from benchmarks.results import provenance, table, write_section
+from benchmarks.step_cases import CASES, Case
+from benchmarks.steps import FORMATS, THREADS, batch, our_net, use_threads, with_our_weights
+from benchmarks.timing import Worker, alternate, serve
+from minidl import nn
+from minidl.io.onnx.export import to_proto
+
+NAMES = [name for name, case in CASES.items() if not case.gan]
+SIDES = ("minidl", *FORMATS, "onnxruntime")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=NAMES, help=", ".join(NAMES))
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    parser.add_argument("--quick", action="store_true", help="5 rounds in place of 20")
+    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        side, name = options.worker
+        serve(forward_of(side, CASES[name])[0])
+        return
+    names = [name for word in options.models for name in word.split(",") if name]
+    for name in names:
+        if name not in NAMES:
+            parser.error(f"no such model: {name}. There are {', '.join(NAMES)}")
+    rows = []
+    for name in names:
+        rows.append(measure(name, 5 if options.quick else 20))
+        print(json.dumps(rows[-1]) if options.json else describe(rows[-1]), flush=True)
+    if options.write:
+        write(rows)
+
+
+def measure(name: str, rounds: int) -> dict[str, Any]:
+    workers = [Worker("-m", "benchmarks.inference", "--worker", side, name) for side in SIDES]
+    timings = alternate(workers, rounds)
+    for worker in workers:
+        worker.close()
+    if not timings.seconds[0]:
+        raise SystemExit(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
+    ratios = {side: timings.ratio(i, 0) for i, side in enumerate(SIDES) if i}
+    outputs = [forward_of(side, CASES[name])[1]() for side in SIDES]
+    return {
+        "model": name,
+        "ratio": round(min(ratios[side] for side in FORMATS), 3),
+        **{f"ratio_{side}": round(ratio, 3) for side, ratio in ratios.items()},
+        "ms": round(1e3 * timings.median(0), 2),
+        "max_error": float(
+            f"{np.abs(outputs[0] - outputs[1]).max() / np.abs(outputs[1]).max():.2g}"
+        ),
+        "rounds": len(timings.seconds[0]),
+        "spoiled": timings.spoiled,
+    }
+
+
+def forward_of(side: str, case: Case) -> tuple[Callable, Callable]:
+    """A function that runs the batch, and one that also returns the outputs as an array."""
+    x = batch(case)[0]
+    if side == "minidl":
+        return our_forward(case, x)
+    return onnx_forward(case, x) if side == "onnxruntime" else torch_forward(case, x, side)
+
+
+def our_forward(case: Case, x: np.ndarray) -> tuple[Callable, Callable]:
+    use_threads()
+    x = minidl.tensor(x)
+    net = nn.fuse_batch_norms(our_net(case), x)
+
+    def run():
+        with minidl.no_grad():
+            return net(x)
+
+    return run, lambda: first(run()).numpy()
+
+
+def torch_forward(case: Case, x: np.ndarray, memory_format: str) -> tuple[Callable, Callable]:
+    import torch
+
+    torch.set_num_threads(THREADS)
+    net, x = with_our_weights(case.twin(), our_net(case)).eval(), torch.from_numpy(x)
+    if memory_format == "channels_last" and x.ndim == 4:
+        net = net.to(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)
+
+    def run():
+        with torch.inference_mode():
+            return net(x)
+
+    return run, lambda: first(run()).numpy()
+
+
+def onnx_forward(case: Case, x: np.ndarray) -> tuple[Callable, Callable]:
+    import onnxruntime
+
+    model = to_proto(our_net(case).eval(), minidl.tensor(x), dynamic_batch=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    name = session.get_inputs()[0].name
+
+    def run():
+        return session.run(None, {name: x})
+
+    return run, lambda: run()[0]
+
+
+def first(outputs: Any) -> Any:
+    return outputs[0] if isinstance(outputs, tuple) else outputs
+
+
+def describe(row: dict[str, Any]) -> str:
+    return (
+        f"{row['model']}: {row['ratio']:.2f} x as fast as torch (nchw {row['ratio_nchw']:.2f}, "
+        f"channels last {row['ratio_channels_last']:.2f}), {row['ratio_onnxruntime']:.2f} x as "
+        f"onnxruntime, {row['ms']:.2f} ms, error {row['max_error']:.1g}, {row['rounds']} rounds, "
+        f"{row['spoiled']} spoiled"
+    )
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    columns = {
+        "network": "model", "PyTorch": "ratio", "NCHW": "ratio_nchw",
+        "channels last": "ratio_channels_last", "ONNX Runtime": "ratio_onnxruntime", "ms": "ms",
+        "largest error": "max_error", "rounds": "rounds", "spoiled": "spoiled",
+    }  # fmt: skip
+    body = (
+        "The time of PyTorch in its faster memory format, in each of them, and of ONNX Runtime, "
+        "divided by minidl's, medians over rounds; above 1 minidl is faster. The error is of the "
+        "outputs, as a part of the largest.\n\n"
+        + table(list(columns), [[row[key] for key in columns.values()] for row in rows])
+        + "\n\nAll by `python -m benchmarks.inference --write`. "
+        + provenance("minidl", "numpy", "numba", "torch", "onnxruntime")
+    )
+    write_section("inference", "Evaluation against PyTorch and ONNX Runtime", body)
+
+
+if __name__ == "__main__":
+    main()
