@@ -136,25 +136,25 @@ def convolve_row(oh, x, weights, offsets, bias, y, sizes, padding):
             for ow in range(OW):
                 v = ow - padding[1]
                 target = ((k * OH + oh) * OW + ow) * N + n
-                for i in range(LARGE if large else SMALL):
-                    for j in range(LANES):
-                        y[target + i * OH * OW * N + j] = bias[k + i]
                 first_s, end_s = max(0, -v), min(S, W - v)
                 # Taps that lie side by side in the table: all rows, or where the window sticks out
                 # at the left or right, each row for itself.
-                pieces = 1 if end_s - first_s == S else max(0, end_r - first_r)
-                count = (end_s - first_s) * C * (end_r - first_r if pieces == 1 else 1)
+                rows, count = max(0, end_r - first_r), max(0, end_s - first_s) * C
+                pieces = rows
+                if rows == 0 or end_s - first_s == S:
+                    pieces, count = 1, rows * count
                 for piece in range(pieces):
                     tap = ((first_r + piece) * S + first_s) * C
+                    source, add = (h * W + v) * N + n, 1 if piece else 0
                     if large:
                         large_product(
-                            count, weights, tap * K + k, K, offsets, tap,
-                            x, (h * W + v) * N + n, y, target, OH * OW * N,
+                            count, weights, tap * K + k, K, offsets, tap, x, source,
+                            bias, k, y, target, OH * OW * N, add,
                         )  # fmt: skip
                     else:
                         small_product(
-                            count, weights, tap * K + k, K, offsets, tap,
-                            x, (h * W + v) * N + n, y, target, OH * OW * N,
+                            count, weights, tap * K + k, K, offsets, tap, x, source,
+                            bias, k, y, target, OH * OW * N, add,
                         )  # fmt: skip
             k += LARGE if large else SMALL
 

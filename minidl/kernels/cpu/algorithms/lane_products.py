@@ -32,47 +32,58 @@ from minidl.kernels.cpu.algorithms.vectors import (
 
 
 def gathered_product_of(rows: int, vectors: int) -> Any:
-    """A compiled function for c[i] += sum over k of a[i, k] * (the vectors at offsets[k]).
+    """A compiled function for c[i] = bias[i] + sum over k of a[i, k] * (the vectors at offsets[k]).
 
     All rows x vectors sums stay in registers while k runs.
 
     Returns:
-        product(K, a, start, step, offsets, start, b, start, c, start, row): the `rows` numbers of
-        one k lie side by side in a, `step` elements from one k to the next; offsets counts from the
-        start of b; `row` elements from one row of c to the next.
+        product(K, a, start, step, offsets, start, b, start, bias, start, c, start, row, add): the
+        `rows` numbers of one k lie side by side in a, `step` elements from one k to the next;
+        offsets counts from the start of b; `row` elements from one row of c to the next. With
+        add 1 the sum is added to c, and there is no bias; else add is 0.
     """
 
-    def in_python(K, a, a0, a_step, offsets, o0, b, b0, c, c0, c_row):
+    def in_python(K, a, a0, a_step, offsets, o0, b, b0, bias, bias0, c, c0, c_row, add):
         for i in range(rows):
             target = part(c, c0 + i * c_row, vectors * WIDTH)
-            total = target.copy()
+            start = target if add else part(bias, bias0 + i, 1)
+            total = np.zeros_like(target) + start
             for k in range(K):
                 right = part(b, b0 + part(offsets, o0 + k, 1)[0], vectors * WIDTH)
                 total += part(a, a0 + k * a_step + i, 1) * right
             target[:] = total
 
     @intrinsic
-    def product(_, K, a, a0, a_step, offsets, o0, b, b0, c, c0, c_row):
+    def product(_, K, a, a0, a_step, offsets, o0, b, b0, bias, bias0, c, c0, c_row, add):
         signature = types.void(
-            INDEX, a, *[INDEX] * 2, offsets, INDEX, b, INDEX, c, *[INDEX] * 2
+            INDEX, a, *[INDEX] * 2, offsets, INDEX, b, INDEX, bias, INDEX, c, *[INDEX] * 3
         )  # fmt: skip
 
         def build(context, builder, signature, values):
-            K, a, a0, a_step, offsets, o0, b, b0, c, c0, c_row = values
+            K, a, a0, a_step, offsets, o0, b, b0, bias, bias0, c, c0, c_row, add = values
             a = place(builder, data_pointer(context, builder, signature.args[1], a), a0)
             offsets = data_pointer(context, builder, signature.args[4], offsets)
             offsets = place(builder, offsets, o0)
             b = place(builder, data_pointer(context, builder, signature.args[6], b), b0)
-            c = place(builder, data_pointer(context, builder, signature.args[8], c), c0)
+            bias = place(builder, data_pointer(context, builder, signature.args[8], bias), bias0)
+            c = place(builder, data_pointer(context, builder, signature.args[10], c), c0)
             zero = c_row.type(0)
             targets = [
                 [place(builder, c, zero, (i, c_row), (j, zero.type(WIDTH))) for j in range(vectors)]
                 for i in range(rows)
             ]
             sums = [[cgutils.alloca_once(builder, VECTOR) for _ in line] for line in targets]
-            for line, places in zip(sums, targets):
-                for sum_, target in zip(line, places):
-                    builder.store(load(builder, target), sum_)
+            adding = builder.icmp_signed("!=", add, add.type(0))
+            with builder.if_else(adding) as (then, otherwise):
+                with then:
+                    for line, places in zip(sums, targets):
+                        for sum_, target in zip(line, places):
+                            builder.store(load(builder, target), sum_)
+                with otherwise:
+                    for i, line in enumerate(sums):
+                        number = builder.load(place(builder, bias, zero.type(i)))
+                        for sum_ in line:
+                            builder.store(splat(builder, number), sum_)
             with cgutils.for_range(builder, K) as loop:
                 offset = builder.load(place(builder, offsets, loop.index))
                 right = [
