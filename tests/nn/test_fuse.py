@@ -6,7 +6,7 @@ import pytest
 import minidl
 import models
 from minidl import nn
-from minidl.errors import DtypeError
+from minidl.errors import DtypeError, GraphError
 from models import gan_cls
 
 
@@ -75,6 +75,54 @@ class Twice(nn.Module):
         if self.how == "relu between":
             return self.norm(y.relu())
         return self.norm(y)
+
+
+class Unseen(nn.Module):
+    """Looks at the output of the convolution beside the recorded graph."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.conv, self.norm = how, nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2)
+        self.both = (self.conv, self.norm) if how == "in a tuple" else None
+
+    def forward(self, x):
+        if self.both:
+            return self.both[1](self.both[0](x))
+        y = self.conv(x)
+        if self.how == "detached":
+            return self.norm(y) * y.detach()
+        if self.how == "compared":
+            return self.norm(y) * (y > 0).to("float32")
+        with minidl.no_grad():
+            factor = y.mean()
+        return self.norm(y) * factor
+
+
+@pytest.mark.parametrize("how", ["detached", "compared", "without gradients", "in a tuple"])
+def test_what_the_graph_does_not_show_is_an_error(how):
+    with pytest.raises(GraphError, match="not recorded"):
+        nn.fuse_batch_norms(Unseen(how), minidl.randn(3, 2, 4, 4))
+
+
+class Shared(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.norm = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2)
+        self.b.weight = self.a.weight
+
+    def forward(self, x):
+        return self.norm(self.a(x)) + self.b(x)
+
+
+class Doubling(nn.Conv2d):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def test_weights_of_two_layers_and_layers_of_other_kinds_stay():
+    x = minidl.randn(3, 2, 4, 4)
+    assert n_norms(nn.fuse_batch_norms(Shared(), x)) == 1
+    assert n_norms(nn.fuse_batch_norms(nn.Sequential(Doubling(2, 2, 1), nn.BatchNorm2d(2)), x)) == 1
 
 
 @pytest.mark.parametrize(
