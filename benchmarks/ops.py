@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from benchmarks.results import provenance, table, write_section
 from benchmarks.steps import FORMATS, THREADS, use_threads
 from benchmarks.timing import Worker, alternate, serve
 from minidl import nn
+from minidl.kernels.layout import BATCH_LAST, CHANNELS_LAST, arranged, logical
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class Layer:
         make: makes it from the modules of minidl.nn or torch.nn, which have the same names.
         shape: of the input.
         of_input: the gradient of the input is wanted; not so for what reads the pictures.
+        order: how minidl's layer before leaves its output in memory.
     """
 
     make: Callable[[Any], Any]
     shape: tuple[int, ...]
     of_input: bool = True
+    order: tuple[int, ...] = CHANNELS_LAST
 
 
 def conv(C: int, K: int, window: int, pixels: int, N: int, **options: Any) -> Layer:
@@ -47,7 +50,7 @@ def conv(C: int, K: int, window: int, pixels: int, N: int, **options: Any) -> La
 
 LAYERS = {
     "lenet conv1 5x5": conv(1, 6, 5, 32, 64),
-    "lenet conv2 5x5": conv(6, 16, 5, 14, 64),
+    "lenet conv2 5x5": replace(conv(6, 16, 5, 14, 64), order=BATCH_LAST),
     "alexnet conv1 11x11 / 4": conv(3, 96, 11, 227, 32, stride=4),
     "alexnet conv2 5x5, 2 groups": conv(96, 256, 5, 27, 32, padding=2, groups=2),
     "googlenet conv1 7x7 / 2": conv(3, 64, 7, 224, 8, stride=2, padding=3),
@@ -132,8 +135,8 @@ def pass_of(side: str, layer: Layer) -> Callable:
         use_threads()
         module, x = layer.make(nn), minidl.tensor(x, requires_grad=layer.of_input)
         ones_like = minidl.ones_like
-        if x.ndim == 4:  # as it comes from the layer before
-            x.data = x.data.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+        if x.ndim == 4:
+            x.data = logical(arranged(x.data, layer.order), layer.order)
     else:
         import torch
 

@@ -28,9 +28,17 @@ print(time.perf_counter() - start)
 FIRST_STEP = """
 import time
 start = time.perf_counter()
-from benchmarks.step_cases import CASES
-from benchmarks.steps import step_of
-step_of("{side}", CASES["lenet5"])[0]()
+import {package} as library
+from {package} import nn, optim
+net = nn.Sequential(
+    nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(),
+    nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
+    nn.Linear(84, 10),
+)
+optimizer = optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+scores = net(library.randn(64, 1, 32, 32))
+nn.functional.cross_entropy(scores, library.zeros(64, dtype=library.int64)).backward()
+optimizer.step()
 print(time.perf_counter() - start)
 """
 
@@ -49,9 +57,9 @@ def main() -> None:
         for module in modules:
             imports[module].append(seconds(IMPORT.format(module=module)))
         with tempfile.TemporaryDirectory() as folder:
-            cold.append(seconds(FIRST_STEP.format(side="minidl"), folder))
-            warm.append(seconds(FIRST_STEP.format(side="minidl"), folder))
-        theirs.append(seconds(FIRST_STEP.format(side="nchw")))
+            cold.append(seconds(FIRST_STEP.format(package="minidl"), folder))
+            warm.append(seconds(FIRST_STEP.format(package="minidl"), folder))
+        theirs.append(seconds(FIRST_STEP.format(package="torch")))
     rows = [
         [f"import {module}", f"{statistics.median(found):.2f} s"]
         for module, found in imports.items()

@@ -19,7 +19,7 @@ from minidl import optim
 from minidl.debug.summary import multiply_accumulates, new_functions
 from minidl.nn import functional
 
-THREADS = 2
+THREADS = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 LR, MOMENTUM = 1e-3, 0.9
 ADAM_LR, ADAM_BETAS = 2e-4, (0.5, 0.999)  # Radford et al. 2016; Reed et al. 2016
 TEXT, NOISE = 1024, 100  # numbers that the generator of dcgan64 draws from
@@ -46,7 +46,7 @@ def our_net(case: Case) -> Any:
 
 
 def use_threads() -> None:
-    minidl.set_num_threads(min(THREADS, os.cpu_count() or 1))
+    minidl.set_num_threads(THREADS)
 
 
 def our_step(case: Case, watch: Callable = lambda loss: None) -> tuple[Callable, Callable]:

@@ -1,6 +1,8 @@
 """GAN-CLS (Reed et al. 2016, "Generative adversarial text to image synthesis", figure 2).
 
-The numbers are those of the authors' code (reedscot/icml2016, main_cls.lua); F is ngf or ndf.
+F is ngf or ndf. The paper gives no widths; those here are of the authors' code (reedscot/icml2016),
+whose two files differ: 128 units and a batch norm for the discriminator's text as in
+main_cls_int.lua, leaky relu behind the third convolution as in main_cls.lua.
 
     Generator                              out          Discriminator                  out
     text 1024 -> 128, leaky relu           128          picture                    3 x 64 x 64
@@ -17,7 +19,7 @@ The numbers are those of the authors' code (reedscot/icml2016, main_cls.lua); F 
 
 Without the text it is DCGAN (Radford et al. 2016), with residual blocks. A residual block is 1x1,
 3x3 and 3x3 with batch norm behind each, added to its input. Leaky relu has slope 0.2. Weights
-start normal of deviation 0.02, those of batch norms around 1.
+start normal of deviation 0.02 (Radford et al. 2016), those of batch norms around 1.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import minidl
 from minidl import nn
 from minidl.errors import ShapeError
 from minidl.nn import init
+from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 from models.checks import check_pictures
 
@@ -159,7 +162,7 @@ class Residual(nn.Module):
 
 
 def draw_weights(net: nn.Module) -> None:
-    """The start of Radford et al. 2016, section 3, as the authors' code has it."""
+    """Normal values of a small deviation around 0, and around 1 for batch norms."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             init.normal_(module.weight, 0.0, DEVIATION)
@@ -173,9 +176,12 @@ def check_vectors(op: str, sizes: tuple, **vectors: Tensor | None) -> None:
     """Noise and text are (N, numbers), or absent where the network was made without.
 
     Raises:
+        DtypeError: one is no Tensor.
         ShapeError: they are not.
     """
     for (name, x), size in zip(vectors.items(), sizes[-len(vectors) :]):
+        if x is not None:
+            check_tensor(op, **{name: x})
         if (x is None and size) or (x is not None and (x.ndim != 2 or x.shape[1] != size)):
             raise ShapeError(
                 op, f"{name} is (N, {size})" if size else f"this network takes no {name}",

@@ -1,10 +1,16 @@
-"""A forked process computes, whatever the other threads of its parent were in the middle of."""
+"""A forked process multiplies matrices, whatever other threads of its parent were in the middle of.
+
+Parallel loops it cannot run if its parent did, with GNU's OpenMP: it ends, and says why.
+"""
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
+import numba
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -108,3 +114,33 @@ def test_another_thread_takes_working_memory():
     with another_thread_inside(memory.lock):
         assert passes_in_a_child(take)
     assert take()
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core: no threads to lose")
+def test_a_parallel_loop_after_one_in_the_parent():
+    """It computes (TBB, workqueue), or is ended with a message (GNU's OpenMP); it never hangs."""
+    code = """
+import os, signal
+import numpy as np
+import minidl
+from minidl import nn
+
+def step():
+    x = minidl.ones(32, 8, 64, 64)
+    return float(nn.BatchNorm2d(8)(x).sum().data)
+
+step()
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    os._exit(0 if abs(step()) < 1 else 1)
+status = os.waitpid(child, 0)[1]
+print("computed" if status == 0 else f"ended by {os.WTERMSIG(status)}")
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    if done.stdout != "computed\n":
+        assert done.stdout == f"ended by {int(signal.SIGTERM)}\n"
+        assert "fork() called from a process already using GNU OpenMP" in done.stderr

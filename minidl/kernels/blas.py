@@ -4,7 +4,8 @@ A BLAS splits every product over all cores, and its threads spin while they wait
 For a product of a fraction of a millisecond that gains nothing on an idle machine; where another
 program uses one of the cores, the spinning made LeNet train ten times slower. So a small product
 runs in the calling thread. Which products are small depends on their shape alone, never on the
-load: the same product gives the same bits every time.
+load: where one Python thread computes, the same product gives the same bits every time. (A large
+one has one thread, too, while another Python thread is in a small one.)
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ A reader indexes x[n, c, h, w] as in the papers. In memory the C values of one p
 side (N, H, W, C): a kernel that walks over channels reads consecutive addresses, which is what
 vector instructions and caches want. The same bytes carry both views; only the strides differ.
 
-Where a network has very few channels, the kernels for it have the pictures of a batch side by side
-instead (C, H, W, N), see cpu/algorithms/batch_last.py. Kernels that do the same for every channel
-and picture take either as it comes: to them, the last axis is what vectors run along.
+Where a network has very few channels, the convolutions have the pictures of a batch side by side
+instead (C, H, W, N), see cpu/algorithms/batch_last.py. Pooling takes either as it comes: to it, the
+last axis is what vectors run along. The other kernels bring what they get into the first.
 """
 
 from __future__ import annotations

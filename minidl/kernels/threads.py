@@ -12,8 +12,8 @@ def set_num_threads(n: int) -> None:
 
     At the start it uses all that the process may. Compiled loops count for each Python thread on
     its own: call this in the thread that trains. Matrix products count for the whole process. The
-    results of most kernels are the same bits for every n; those of large matrix products are so
-    only where the BLAS adds up in one order.
+    results are the same bits for the same n; with another n, matrix products (so 1x1 convolutions
+    and linear layers, too) may round differently.
 
     Args:
         n: 1 to the number of cores that Numba found (or NUMBA_NUM_THREADS in the environment).

@@ -7,7 +7,9 @@ several times in a thousandth of a second; where another program holds one of th
 wait for it each time, and a network becomes ten times slower. So inside here a product has one
 thread.
 
-Which part is computed by which thread is left to chance: parts write to places of their own.
+Which part is computed by which thread is left to chance: parts write to places of their own. How
+many parts `multiply` makes depends on the number of threads, and the BLAS may round another way at
+the edge of a part.
 """
 
 from __future__ import annotations

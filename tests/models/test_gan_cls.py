@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl.errors import ShapeError
+from minidl.errors import DtypeError, ShapeError
 from models.gan_cls import Discriminator, Generator
 
 
@@ -12,7 +12,8 @@ def n_parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def test_as_many_parameters_as_in_the_authors_code():
+def test_parameters():
+    """Summed up by hand from the table."""
     assert n_parameters(Generator()) == 18_909_699
     assert n_parameters(Discriminator()) == 4_032_321
 
@@ -51,6 +52,11 @@ def test_what_does_not_fit(call, says):
     with pytest.raises(ShapeError) as caught:
         call()
     assert says in str(caught.value)
+
+
+def test_what_is_no_tensor():
+    with pytest.raises(DtypeError, match="noise"):
+        Generator(ngf=1)([1.0], minidl.ones(1, 1024))
 
 
 def test_both_learn_as_their_twins():

@@ -12,10 +12,13 @@ nogil=True would change nothing. Two Python threads may be inside kernels at onc
 OpenMP or TBB. Where it has only its own thread pool ("workqueue": macOS without libomp, containers
 without libgomp), it ends the process then and says so; pip install tbb helps.
 
-The convolution, most of whose work is in NumPy's matrix products, shares it among Python threads
-instead (minidl/kernels/workers.py).
+A process that was forked after the first parallel loop must not run one itself: GNU's OpenMP does
+not survive a fork, and Numba ends the child with a message that says so. Start processes with
+`spawn`, or fork before the first step.
 
-Where NumPy computes faster than a compiled loop (cross_entropy.py, lstm.py), it does.
+Convolutions that are NumPy's matrix products for the most part share them among Python threads
+instead (minidl/kernels/workers.py). Where NumPy computes faster than a compiled loop
+(cross_entropy.py), it does.
 """
 
 import os

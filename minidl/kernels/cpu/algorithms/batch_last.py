@@ -9,16 +9,18 @@ window is read where it lies,
     y[k, oh, ow] = b[k] + sum over taps (r, s, c) of w[k, c, r, s] x[c, oh + r - ph, ow + s - pw]
 
 for a block of output channels and two vectors of pictures at a time, whose sums stay in registers
-(lane_products.py). At the border of the picture, the taps outside are left out. The gradient of x
-is the same sum with the kernels turned by half a turn. The gradient of w is a sum over the pixels
+(lane_products.py). At the border of the picture, the taps outside are left out (elsewhere they are
+products with zero, which makes NaN of an infinite weight). The gradient of x is the same sum with
+the kernels turned by half a turn. The gradient of w is a sum over the pixels
 of products of two rows, vector by vector,
 
     gw[k, c, r, s] = sum over oh, ow, n of gy[k, oh, ow, n] x[c, oh + r - ph, ow + s - pw, n]
 
 where (ow, n) of a row lie side by side in both, so that it is a plain scalar product.
 
-The layers behind take their input as it lies: pooling, and what works number by number. So in a
-small network all activations stay in this order (layout.py).
+Pooling takes its input as it lies, and so does all that works number by number. So in a network of
+convolutions, activations and pools the activations stay in this order (layout.py); a batch norm or
+a dropout of whole maps brings them into the other.
 """
 
 from __future__ import annotations
@@ -33,11 +35,13 @@ from minidl.kernels.layout import BATCH_LAST, arranged, logical, order_of
 from minidl.kernels.workers import threads_for
 
 LANES = 2 * WIDTH  # pictures at a time
+BLOCKS = (LARGE, SMALL, LANES)
 MOST_CHANNELS = 32  # of input and output; with more, a matrix product over channels is faster
 FEW_IN, FEW_OUT = 8, 16  # with fewer, it pays to bring x into this order
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 SUMS = 4  # how many sums of weight gradients are made side by side
 DOT_ROWS, DOT_COLUMNS = (6, 4) if AVX512 else (6, 2)  # sums that fit into the registers
+DOT_BLOCKS = (DOT_ROWS, DOT_COLUMNS, WIDTH)
 
 large_product = gathered_product_of(LARGE, 2)
 small_product = gathered_product_of(SMALL, 2)
@@ -100,10 +104,11 @@ def convolve(x, w, b, padding):
         bias[:K] = b
     y = np.empty((rows, OH, OW, N), np.float32)
     sizes = (C, H, W, N, R, S, rows, OH, OW)
+    # y is a view: where K does not fill its last block, the rest stays with it.
     offsets = offsets_of("rsc", R, S, C, H, W, N)
     with threads_for(weights.size * OH * OW * N // WORK_PER_NUMBER):
         convolve_rows(
-            x.reshape(-1), weights.reshape(-1), offsets, bias, y.reshape(-1), sizes, padding
+            BLOCKS, x.reshape(-1), weights.reshape(-1), offsets, bias, y.reshape(-1), sizes, padding
         )
     return logical(y[:K], BATCH_LAST)
 
@@ -117,10 +122,18 @@ def offsets_of(order, R, S, C, H, W, N):
 
 
 @njit(parallel=True, cache=True)
-def convolve_rows(x, weights, offsets, bias, y, sizes, padding):
+def convolve_rows(blocks, x, weights, offsets, bias, y, sizes, padding):
+    check_blocks(blocks, BLOCKS)
     OH = sizes[7]
     for oh in prange(OH):
         convolve_row(oh, x, weights, offsets, bias, y, sizes, padding)
+
+
+@njit(nogil=True, cache=True)
+def check_blocks(now, compiled):
+    """Numba's cache does not notice when a file changes that a compiled function was made of."""
+    if now != compiled:
+        raise ValueError("compiled for other block sizes: delete the __pycache__ folders of minidl")
 
 
 @njit(nogil=True, cache=True)
@@ -168,7 +181,7 @@ def backward_weight(gy, x, w_shape, padding):
     sums = np.zeros((SUMS, row_blocks, tap_blocks, DOT_ROWS, DOT_COLUMNS, WIDTH), np.float32)
     with threads_for(gy.size * n_taps // WORK_PER_NUMBER):
         add_rows(
-            gy.reshape(-1), x.reshape(-1), offsets_of("crs", R, S, C, H, W, N),
+            DOT_BLOCKS, gy.reshape(-1), x.reshape(-1), offsets_of("crs", R, S, C, H, W, N),
             sums.reshape(SUMS, -1), (K, OH, OW, W, N, n_taps),
         )  # fmt: skip
     gw = sums.sum(axis=(0, 5)).transpose(0, 2, 1, 3)
@@ -187,8 +200,9 @@ def with_border(x, padding):
 
 
 @njit(parallel=True, cache=True)
-def add_rows(gy, x, offsets, sums, sizes):
+def add_rows(blocks, gy, x, offsets, sums, sizes):
     """To each sum, what its share of the rows of outputs adds to the gradient."""
+    check_blocks(blocks, DOT_BLOCKS)
     for number in prange(len(sums)):
         add_some_rows(number, gy, x, offsets, sums[number], sizes)
 
