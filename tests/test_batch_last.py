@@ -81,6 +81,7 @@ def test_any_shape(seed, blocks, C, K, size, window, padding):
     assert_right(*problem(seed, blocks * LANES, C, K, size, window, padding), padding)
 
 
+@pytest.mark.slow  # compiles everything once more, for arrays that cannot be written to
 def test_any_memory():
     """Read-only, in another order, with gaps: the same bits."""
     arrays = problem(1, LANES, 3, 7, (8, 6), (3, 5), (1, 2))

@@ -83,6 +83,7 @@ def test_canaries_live(case, monkeypatch):
         assert_close(a, e, 1e-11)
 
 
+@pytest.mark.slow  # compiles everything once more
 def test_bounds_checks_find_nothing(tmp_path):
     """In a process where Numba compiles its checks in; the cache is apart, as that is not keyed."""
     environment = {

@@ -99,6 +99,7 @@ def test_several_blocks(shape):
     assert_right(*problem(0, *shape, (1, 1)), (1, 1))
 
 
+@pytest.mark.slow  # compiles everything once more, for arrays that cannot be written to
 def test_any_memory():
     """Read-only, in another order, with gaps: the same bits."""
     arrays = problem(4, 2, 2 * WIDTH, WIDTH, 9, 6, (1, 1))
