@@ -10,18 +10,16 @@ norms. --write puts the table into RESULTS.md.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import minidl
+from benchmarks.compare import compare, names_of, options_of, report, serve_worker
 from benchmarks.results import provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
 from benchmarks.steps import FORMATS, THREADS, batch, our_net, use_threads, with_our_weights
-from benchmarks.timing import Worker, alternate, serve
 from minidl import nn
 from minidl.io.onnx.export import to_proto
 
@@ -30,47 +28,30 @@ SIDES = ("minidl", *FORMATS, "onnxruntime")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=NAMES, help=", ".join(NAMES))
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    parser.add_argument("--quick", action="store_true", help="5 rounds in place of 20")
-    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    parser = options_of(__doc__, "models", NAMES)
     options = parser.parse_args()
-    if options.worker:
-        side, name = options.worker
-        serve(forward_of(side, CASES[name])[0])
+    if serve_worker(options, lambda side, name: forward_of(side, CASES[name])[0]):
         return
-    names = [name for word in options.models for name in word.split(",") if name]
-    for name in names:
-        if name not in NAMES:
-            parser.error(f"no such model: {name}. There are {', '.join(NAMES)}")
     rows = []
-    for name in names:
-        rows.append(measure(name, 5 if options.quick else 20))
-        print(json.dumps(rows[-1]) if options.json else describe(rows[-1]), flush=True)
+    for name in names_of(parser, options, NAMES):
+        row = measure(name, options.quick)
+        rows.append(report(row, options, describe(row)))
     if options.write:
         write(rows)
 
 
-def measure(name: str, rounds: int) -> dict[str, Any]:
-    workers = [Worker("-m", "benchmarks.inference", "--worker", side, name) for side in SIDES]
-    timings = alternate(workers, rounds)
-    for worker in workers:
-        worker.close()
-    if not timings.seconds[0]:
-        raise SystemExit(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
-    ratios = {side: timings.ratio(i, 0) for i, side in enumerate(SIDES) if i}
+def measure(name: str, quick: bool) -> dict[str, Any]:
+    compared = compare("inference", SIDES, name, quick)
+    ratios = compared.ratios()
     outputs = [forward_of(side, CASES[name])[1]() for side in SIDES]
     max_error = max(np.abs(y - outputs[0]).max() for y in outputs) / np.abs(outputs[0]).max()
     return {
         "model": name,
         "ratio": round(min(ratios[side] for side in FORMATS), 3),
         **{f"ratio_{side}": round(ratio, 3) for side, ratio in ratios.items()},
-        "ms": round(1e3 * timings.median(0), 2),
+        "ms": round(compared.ms, 2),
         "max_error": float(f"{max_error:.2g}"),
-        "rounds": len(timings.seconds[0]),
-        "spoiled": timings.spoiled,
+        **compared.rounds(),
     }
 
 

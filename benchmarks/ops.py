@@ -9,8 +9,6 @@ whose names contain one of the words. --write puts the table into RESULTS.md.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,9 +16,9 @@ from typing import Any
 import numpy as np
 
 import minidl
+from benchmarks.compare import compare, options_of, report, serve_worker, words_of
 from benchmarks.results import provenance, table, write_section
 from benchmarks.steps import FORMATS, THREADS, use_threads
-from benchmarks.timing import Worker, alternate, serve
 from minidl import nn
 from minidl.kernels.layout import BATCH_LAST, CHANNELS_LAST, arranged, logical
 
@@ -84,47 +82,32 @@ LAYERS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--layers", nargs="+", default=[""], help="parts of names")
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    parser.add_argument("--quick", action="store_true", help="5 pairs in place of 20")
-    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    parser = options_of(__doc__, "layers", LAYERS)
     options = parser.parse_args()
-    if options.worker:
-        side, name = options.worker
-        serve(pass_of(side, LAYERS[name]))
+    if serve_worker(options, lambda side, name: pass_of(side, LAYERS[name])):
         return
-    words = [word for group in options.layers for word in group.split(",")]
+    words = words_of(options) or [""]
     names = [name for name in LAYERS if any(word in name for word in words)]
     if not names:
         parser.error(f"no layer has such a name. There are {', '.join(LAYERS)}")
     rows = []
     for name in names:
-        rows.append(measure(name, 5 if options.quick else 20))
-        print(json.dumps(rows[-1]) if options.json else describe(rows[-1]), flush=True)
+        row = measure(name, options.quick)
+        rows.append(report(row, options, describe(row)))
     if options.write:
         write(rows)
 
 
-def measure(name: str, pairs: int) -> dict[str, Any]:
-    workers = [
-        Worker("-m", "benchmarks.ops", "--worker", side, name) for side in ("minidl", *FORMATS)
-    ]
-    timings = alternate(workers, pairs)
-    for worker in workers:
-        worker.close()
-    if not timings.seconds[0]:
-        raise SystemExit(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
-    ratios = {format_: timings.ratio(i, 0) for i, format_ in enumerate(FORMATS, 1)}
+def measure(name: str, quick: bool) -> dict[str, Any]:
+    compared = compare("ops", ("minidl", *FORMATS), name, quick)
+    ratios = compared.ratios()
     return {
         "layer": name,
         "ratio": round(min(ratios.values()), 3),
         **{f"ratio_{format_}": round(ratio, 3) for format_, ratio in ratios.items()},
-        "ms": round(1e3 * timings.median(0), 3),
-        "torch_ms": round(1e3 * min(timings.median(1), timings.median(2)), 3),
-        "pairs": len(timings.seconds[0]),
-        "spoiled": timings.spoiled,
+        "ms": round(compared.ms, 3),
+        "torch_ms": round(1e3 * min(compared.timings.median(1), compared.timings.median(2)), 3),
+        **compared.rounds(),
     }
 
 
@@ -165,19 +148,19 @@ def describe(row: dict[str, Any]) -> str:
     return (
         f"{row['layer']}: {row['ratio']:.2f} x as fast as torch ({row['ms']:.2f} against "
         f"{row['torch_ms']:.2f} ms; nchw {row['ratio_nchw']:.2f}, channels last "
-        f"{row['ratio_channels_last']:.2f}), {row['pairs']} pairs, {row['spoiled']} spoiled"
+        f"{row['ratio_channels_last']:.2f}), {row['rounds']} rounds, {row['spoiled']} spoiled"
     )
 
 
 def write(rows: list[dict[str, Any]]) -> None:
-    columns = ["layer", "input", "ratio", "NCHW", "channels last", "ms", "PyTorch ms", "pairs"]
-    keys = ["ratio", "ratio_nchw", "ratio_channels_last", "ms", "torch_ms", "pairs"]
+    columns = ["layer", "input", "ratio", "NCHW", "channels last", "ms", "PyTorch ms", "rounds"]
+    keys = ["ratio", "ratio_nchw", "ratio_channels_last", "ms", "torch_ms", "rounds"]
     lines = [
         [row["layer"], " x ".join(map(str, LAYERS[row["layer"]].shape)), *[row[k] for k in keys]]
         for row in rows
     ]
     body = (
-        "Forward and backward; PyTorch's time divided by minidl's, the median over pairs; above 1 "
+        "Forward and backward; PyTorch's time divided by minidl's, the median over rounds; above 1 "
         "minidl is faster. `ratio` is against PyTorch's faster memory format.\n\n"
         + table(columns, lines)
         + "\n\nAll by `python -m benchmarks.ops --write`. "

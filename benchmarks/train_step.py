@@ -19,17 +19,15 @@ warmed up.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from typing import Any
 
 import numpy as np
 
+from benchmarks.compare import compare, names_of, options_of, report, serve_worker
 from benchmarks.results import provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
 from benchmarks.steps import FORMATS, operations, step_of
-from benchmarks.timing import Worker, alternate, serve
 
 STEPS_OF_ERROR = 3
 COLUMNS = {
@@ -37,68 +35,46 @@ COLUMNS = {
     "channels last": "ratio_channels_last", "ms": "ms", "PyTorch ms": "torch_ms",
     "GFLOP/s": "gflops", "share": "share", "largest error": "max_error",
     "PyTorch's own": "torch_error", "MB": "peak_mb", "PyTorch MB": "torch_peak_mb",
-    "pairs": "pairs", "spoiled": "spoiled",
+    "rounds": "rounds", "spoiled": "spoiled",
 }  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=list(CASES), help=", ".join(CASES))
+    parser = options_of(__doc__, "models", CASES)
     parser.add_argument("--against", default="torch", choices=["torch"])
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    parser.add_argument("--quick", action="store_true", help="5 pairs in place of 20")
-    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
-        side, name = options.worker
-        serve(step_of(side, CASES[name])[0])
+    if serve_worker(options, lambda side, name: step_of(side, CASES[name])[0]):
         return
-    names = [name for word in options.models for name in word.split(",") if name]
-    for name in names:
-        if name not in CASES:
-            parser.error(f"no such model: {name}. There are {', '.join(CASES)}")
     peak = product_peak()
     rows = []
-    for name in names:
-        rows.append(measure(name, 5 if options.quick else 20, peak))
-        print(json.dumps(rows[-1]) if options.json else describe(rows[-1]), flush=True)
+    for name in names_of(parser, options, CASES):
+        row = measure(name, options.quick, peak)
+        rows.append(report(row, options, describe(row)))
     if options.write:
         write(rows, peak)
 
 
-def measure(name: str, pairs: int, peak: float) -> dict[str, Any]:
+def measure(name: str, quick: bool, peak: float) -> dict[str, Any]:
     """All figures of one network."""
     case = CASES[name]
-    workers = [
-        Worker("-m", "benchmarks.train_step", "--worker", side, name)
-        for side in ("minidl", *FORMATS)
-    ]
-    timings = alternate(workers, pairs)
-    peaks = [worker.peak_mb() for worker in workers]
-    for worker in workers:
-        worker.close()
-    if not timings.seconds[0]:
-        raise SystemExit(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
-    ratios = {format_: timings.ratio(i, 0) for i, format_ in enumerate(FORMATS, 1)}
-    seconds = timings.median(0)
-    flops = operations(case) / seconds
+    compared = compare("train_step", ("minidl", *FORMATS), name, quick)
+    ratios = compared.ratios()
+    flops = operations(case) / compared.ms * 1e3
     max_error, torch_error = errors(case)
     return {
         "model": name,
         "ratio": round(min(ratios.values()), 3),
         **{f"ratio_{format_}": round(ratio, 3) for format_, ratio in ratios.items()},
-        "ms": round(1e3 * seconds, 2),
-        "torch_ms": round(1e3 * min(timings.median(1), timings.median(2)), 2),
-        "items_per_second": round(case.shape[1 if name == "lstm" else 0] / seconds, 1),
+        "ms": round(compared.ms, 2),
+        "torch_ms": round(1e3 * min(compared.timings.median(1), compared.timings.median(2)), 2),
+        "items_per_second": round(case.shape[1 if name == "lstm" else 0] / compared.ms * 1e3, 1),
         "gflops": round(flops / 1e9, 1),
         "share": round(flops / peak, 2),
-        "pairs": len(timings.seconds[0]),
-        "spoiled": timings.spoiled,
+        **compared.rounds(),
         "max_error": float(f"{max_error:.2g}"),
         "torch_error": float(f"{torch_error:.2g}"),
-        "peak_mb": peaks[0],
-        "torch_peak_mb": min(peaks[1:]),
+        "peak_mb": compared.peaks[0],
+        "torch_peak_mb": min(compared.peaks[1:]),
     }
 
 
@@ -140,13 +116,13 @@ def describe(figures: dict[str, Any]) -> str:
         f"{figures['items_per_second']:.1f}/s, {figures['gflops']} GFLOP/s "
         f"({figures['share']:.2f} of a matrix product's), error {figures['max_error']:.1g} "
         f"(torch's own {figures['torch_error']:.1g}), peak {figures['peak_mb']} against "
-        f"{figures['torch_peak_mb']} MB, {figures['pairs']} pairs, {figures['spoiled']} spoiled"
+        f"{figures['torch_peak_mb']} MB, {figures['rounds']} rounds, {figures['spoiled']} spoiled"
     )
 
 
 def write(rows: list[dict[str, Any]], peak: float) -> None:
     body = (
-        "PyTorch's time divided by minidl's, the median over pairs; above 1 minidl is faster. "
+        "PyTorch's time divided by minidl's, the median over rounds; above 1 minidl is faster. "
         "`ratio` is against PyTorch's faster memory format. Operations are counted as plain sums "
         "of products; the largest error is of the weights after three steps, PyTorch's own that "
         "between its two formats.\n\n"

@@ -17,17 +17,18 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minidl.kernels.cpu.algorithms.vectors import (
-    FUSE,
     INDEX,
-    VECTOR,
     WIDTH,
     data_pointer,
     load,
+    load_all,
+    multiply_add,
     part,
     place,
     python_or,
     splat,
-    store,
+    store_all,
+    variables_for,
 )
 
 
@@ -72,13 +73,11 @@ def gathered_product_of(rows: int, vectors: int) -> Any:
                 [place(builder, c, zero, (i, c_row), (j, zero.type(WIDTH))) for j in range(vectors)]
                 for i in range(rows)
             ]
-            sums = [[cgutils.alloca_once(builder, VECTOR) for _ in line] for line in targets]
+            sums = variables_for(builder, targets)
             adding = builder.icmp_signed("!=", add, add.type(0))
             with builder.if_else(adding) as (then, otherwise):
                 with then:
-                    for line, places in zip(sums, targets):
-                        for sum_, target in zip(line, places):
-                            builder.store(load(builder, target), sum_)
+                    load_all(builder, targets, sums)
                 with otherwise:
                     for i, line in enumerate(sums):
                         number = builder.load(place(builder, bias, zero.type(i)))
@@ -94,11 +93,8 @@ def gathered_product_of(rows: int, vectors: int) -> Any:
                 for i in range(rows):
                     left = splat(builder, builder.load(place(builder, numbers, zero.type(i))))
                     for sum_, vector in zip(sums[i], right):
-                        term = builder.fmul(left, vector, flags=FUSE)
-                        builder.store(builder.fadd(builder.load(sum_), term, flags=FUSE), sum_)
-            for line, places in zip(sums, targets):
-                for sum_, target in zip(line, places):
-                    store(builder, builder.load(sum_), target)
+                        multiply_add(builder, sum_, left, vector)
+            store_all(builder, sums, targets)
             return context.get_dummy_value()
 
         return signature, build
@@ -153,25 +149,20 @@ def lane_dots_of(rows: int, columns: int) -> Any:
                 )
                 for j in range(columns)
             ]  # fmt: skip
-            sums = [[cgutils.alloca_once(builder, VECTOR) for _ in rights] for _ in lefts]
             targets = [
                 [place(builder, c, c0.type((i * columns + j) * WIDTH)) for j in range(columns)]
                 for i in range(rows)
             ]
-            for line, places in zip(sums, targets):
-                for sum_, target in zip(line, places):
-                    builder.store(load(builder, target), sum_)
+            sums = variables_for(builder, targets)
+            load_all(builder, targets, sums)
             with cgutils.for_range(builder, K) as loop:
                 start = builder.mul(loop.index, c0.type(WIDTH))
                 right = [load(builder, place(builder, pointer, start)) for pointer in rights]
                 for line, pointer in zip(sums, lefts):
                     left = load(builder, place(builder, pointer, start))
                     for sum_, vector in zip(line, right):
-                        term = builder.fmul(left, vector, flags=FUSE)
-                        builder.store(builder.fadd(builder.load(sum_), term, flags=FUSE), sum_)
-            for line, places in zip(sums, targets):
-                for sum_, target in zip(line, places):
-                    store(builder, builder.load(sum_), target)
+                        multiply_add(builder, sum_, left, vector)
+            store_all(builder, sums, targets)
             return context.get_dummy_value()
 
         return signature, build

@@ -166,15 +166,12 @@ def product_of(rows: int, vectors: int) -> Any:
                 ]
                 for i in range(rows)
             ]
-            # Variables in memory as written here; the compiler turns them into registers.
-            sums = [[cgutils.alloca_once(builder, VECTOR) for _ in line] for line in targets]
+            sums = variables_for(builder, targets)
             zero = ir.Constant(VECTOR, [0.0] * WIDTH)
             adding = builder.icmp_signed("!=", add, add.type(0))
             with builder.if_else(adding) as (then, otherwise):
                 with then:
-                    for line, places in zip(sums, targets):
-                        for sum_, target in zip(line, places):
-                            builder.store(load(builder, target), sum_)
+                    load_all(builder, targets, sums)
                 with otherwise:
                     for line in sums:
                         for sum_ in line:
@@ -198,16 +195,12 @@ def product_of(rows: int, vectors: int) -> Any:
                         builder,
                         builder.load(place(builder, from_pointer, a_row.type(0), (i % 3, a_row))),
                     )
-                    for j in range(vectors):
-                        term = builder.fmul(left, right[j], flags=FUSE)
-                        total = builder.fadd(builder.load(sums[i][j]), term, flags=FUSE)
-                        builder.store(total, sums[i][j])
+                    for sum_, vector in zip(sums[i], right):
+                        multiply_add(builder, sum_, left, vector)
                 for pointer in pointers:
                     builder.store(place(builder, builder.load(pointer), a_step), pointer)
                 builder.store(place(builder, b_now, b_step), b_pointer)
-            for line, places in zip(sums, targets):
-                for sum_, target in zip(line, places):
-                    store(builder, builder.load(sum_), target)
+            store_all(builder, sums, targets)
             return context.get_dummy_value()
 
         return signature, build
@@ -281,3 +274,30 @@ def splat(builder, number):
     first = builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
     lanes = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
     return builder.shuffle_vector(first, undefined, lanes)
+
+
+# Sums that stay in registers while a loop runs are variables in memory as written here; the
+# compiler turns them into registers.
+
+
+def variables_for(builder, places):
+    """A vector variable for each place of a grid."""
+    return [[cgutils.alloca_once(builder, VECTOR) for _ in line] for line in places]
+
+
+def load_all(builder, places, variables):
+    for line, targets in zip(places, variables):
+        for pointer, variable in zip(line, targets):
+            builder.store(load(builder, pointer), variable)
+
+
+def store_all(builder, variables, places):
+    for line, targets in zip(variables, places):
+        for variable, pointer in zip(line, targets):
+            store(builder, builder.load(variable), pointer)
+
+
+def multiply_add(builder, variable, left, right):
+    """variable += left * right"""
+    term = builder.fmul(left, right, flags=FUSE)
+    builder.store(builder.fadd(builder.load(variable), term, flags=FUSE), variable)

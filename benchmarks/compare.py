@@ -1,0 +1,88 @@
+"""What the comparisons with PyTorch have in common: their options, and how a case is measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.timing import Timings, Worker, alternate, serve
+
+ROUNDS, QUICK_ROUNDS = 20, 5
+
+
+@dataclass
+class Compared:
+    """Timings of all sides of a case, the first being minidl, and the peak memory of each in MB."""
+
+    sides: tuple[str, ...]
+    timings: Timings
+    peaks: list[int]
+
+    @property
+    def ms(self) -> float:
+        """minidl's median."""
+        return 1e3 * self.timings.median(0)
+
+    def ratios(self) -> dict[str, float]:
+        """The time of each other side over minidl's: the median over the rounds."""
+        return {side: self.timings.ratio(i, 0) for i, side in enumerate(self.sides) if i}
+
+    def rounds(self) -> dict[str, int]:
+        return {"rounds": len(self.timings.seconds[0]), "spoiled": self.timings.spoiled}
+
+
+def options_of(doc: str, what: str, names: Iterable[str]) -> argparse.ArgumentParser:
+    """The parser of a comparison. `what` says what is chosen from the names, as in "models"."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument(f"--{what}", dest="words", nargs="+", help=", ".join(names))
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds, not {ROUNDS}")
+    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    return parser
+
+
+def words_of(options: argparse.Namespace) -> list[str]:
+    """What was chosen, by commas or spaces; nothing for all."""
+    return [word for group in options.words or [] for word in group.split(",") if word]
+
+
+def names_of(parser: argparse.ArgumentParser, options: argparse.Namespace, names: Any) -> list[str]:
+    """The chosen names, all where none is given; another name ends the program."""
+    chosen = words_of(options) or list(names)
+    for name in chosen:
+        if name not in names:
+            parser.error(f"no such model: {name}. There are {', '.join(names)}")
+    return chosen
+
+
+def serve_worker(options: argparse.Namespace, function_of: Callable[[str, str], Callable]) -> bool:
+    """Whether this process is a worker of a comparison, and then its work has been done."""
+    if options.worker:
+        serve(function_of(*options.worker))
+    return bool(options.worker)
+
+
+def compare(module: str, sides: tuple[str, ...], name: str, quick: bool) -> Compared:
+    """Let a worker for each side of a case run in turn.
+
+    Raises:
+        SystemExit: other programs took the processors in all rounds.
+    """
+    workers = [Worker("-m", f"benchmarks.{module}", "--worker", side, name) for side in sides]
+    timings = alternate(workers, QUICK_ROUNDS if quick else ROUNDS)
+    peaks = [worker.peak_mb() for worker in workers]
+    for worker in workers:
+        worker.close()
+    if not timings.seconds[0]:
+        raise SystemExit(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
+    return Compared(sides, timings, peaks)
+
+
+def report(row: dict[str, Any], options: argparse.Namespace, text: str) -> dict[str, Any]:
+    """Print the figures of a case as JSON, or the text; and hand the figures on."""
+    print(json.dumps(row) if options.json else text, flush=True)
+    return row
