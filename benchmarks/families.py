@@ -39,7 +39,7 @@ CURVES = RESULTS.parent / "curves" / "families.svg"
 def main() -> None:
     options_of = parser(__doc__.splitlines()[0])
     options_of.add_argument("--data", required=True, help="archive or folder of the 17 flowers")
-    options_of.add_argument("--epochs", type=int, default=40)
+    options_of.add_argument("--epochs", type=int, default=20)
     options_of.add_argument("--seed", type=int, default=0)
     options_of.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     options = options_of.parse_args()
