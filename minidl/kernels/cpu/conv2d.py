@@ -91,11 +91,13 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     OH, OW = gy.shape[1:3]
     gy = gy.reshape(N * OH, OW * K)
     w_matrix = weight_matrix(w, groups).transpose(0, 2, 1)
+    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
+        gx = np.empty((N, H, W, C), gy.dtype)
+        multiply(gy.reshape(-1, K), w_matrix[0], gx.reshape(-1, C))
+        return channels_first(gx)
     gx = np.zeros((N, H, W, C), gy.dtype)
     window = (R, S, OH, OW, stride, padding, dilation)
-    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-        multiply(gy.reshape(-1, K), w_matrix[0], gx.reshape(-1, C))
-    elif is_whole(gx, *window, groups):
+    if is_whole(gx, *window, groups):
         columns = np.empty((N * OH * OW, R * S * C), gy.dtype)
         multiply(gy.reshape(-1, K), w_matrix[0], columns)
         columns = columns.reshape(N, 1, OH * OW, R * S * C)
