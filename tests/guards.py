@@ -1,6 +1,12 @@
-"""Arrays in the middle of a larger buffer: what a kernel does outside of them shows."""
+"""Arrays that show what a kernel does beside them, or that are unusual, and kernels in Python."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from minidl.kernels.layout import CHANNELS_LAST, logical
 
@@ -15,6 +21,19 @@ def between_nans(array, order=CHANNELS_LAST):
     inside = buffer[MARGIN:-MARGIN].reshape(last.shape)
     inside[...] = last
     return logical(inside, order) if array.ndim == 4 else inside
+
+
+def read_only(array):
+    array = array.copy(order="K")
+    array.flags.writeable = False
+    return array
+
+
+def with_gaps(array):
+    wide = np.full([2 * size for size in array.shape], np.nan, array.dtype)
+    inside = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+    inside[...] = array
+    return inside
 
 
 class GuardedNumpy:
@@ -45,3 +64,25 @@ class GuardedNumpy:
         for buffer in self.buffers:
             assert (buffer[:MARGIN] == SENTINEL).all(), "written before the array"
             assert (buffer[-MARGIN:] == SENTINEL).all(), "written behind the array"
+
+
+# The numbers in a vector, and what makes Numba take this processor for one that has such vectors.
+each_processor = pytest.mark.parametrize(
+    "width, processor",
+    [
+        (8, {"NUMBA_CPU_NAME": "haswell"}),
+        (16, {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": "+avx512f"}),
+    ],
+    ids=["AVX2", "AVX-512"],
+)
+
+
+def run_in_python(code, processor):
+    """What a program prints that runs kernels without compiling them, so that Python checks all."""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", **processor}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], env=environment,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout

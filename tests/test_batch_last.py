@@ -1,10 +1,5 @@
 """Convolutions with the batch last in memory: the numbers, the memory around, who uses them."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -18,7 +13,14 @@ from minidl.kernels.layout import BATCH_LAST, CHANNELS_LAST, arranged, logical, 
 from minidl.kernels.reference import conv2d as reference
 from minidl.kernels.reference import max_pool2d as reference_max_pool
 from minidl.nn import functional
-from tests.guards import GuardedNumpy, between_nans
+from tests.guards import (
+    GuardedNumpy,
+    between_nans,
+    each_processor,
+    read_only,
+    run_in_python,
+    with_gaps,
+)
 
 LANES = batch_last.LANES
 
@@ -91,19 +93,6 @@ def test_any_memory():
             np.testing.assert_array_equal(actual, before)
 
 
-def read_only(array):
-    array = array.copy(order="K")
-    array.flags.writeable = False
-    return array
-
-
-def with_gaps(array):
-    wide = np.full([2 * size for size in array.shape], np.nan, array.dtype)
-    inside = wide[tuple(slice(None, None, 2) for _ in array.shape)]
-    inside[...] = array
-    return inside
-
-
 @pytest.mark.parametrize("padding", [(0, 0), (1, 2), (4, 4)])
 @pytest.mark.parametrize("C, K", [(1, 6), (6, 16), (5, 1), (2, 11)])
 def test_stays_inside_its_memory(monkeypatch, C, K, padding):
@@ -136,27 +125,15 @@ def test_the_same_bits_every_time():
             np.testing.assert_array_equal(again, before)
 
 
-@pytest.mark.parametrize(
-    "lanes, processor",
-    [
-        (16, {"NUMBA_CPU_NAME": "haswell"}),
-        (32, {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": "+avx512f"}),
-    ],
-    ids=["AVX2", "AVX-512"],
-)
-def test_in_python_the_same_with_checks(lanes, processor):
+@each_processor
+def test_in_python_the_same_with_checks(width, processor):
     """Without compilation each access is checked, and the numbers are the same."""
     code = f"""
 from tests import test_batch_last as t
-assert t.LANES == {lanes}
-t.assert_right(*t.problem(0, {lanes}, 2, 15, (4, 5), (3, 2), (1, 1)), (1, 1))
+assert t.LANES == {2 * width}
+t.assert_right(*t.problem(0, {2 * width}, 2, 15, (4, 5), (3, 2), (1, 1)), (1, 1))
 """
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", **processor}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], env=environment,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    run_in_python(code, processor)
 
 
 @pytest.mark.parametrize("order", [CHANNELS_LAST, BATCH_LAST])

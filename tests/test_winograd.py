@@ -1,10 +1,5 @@
 """3x3 convolutions by Winograd's algorithm: the mathematics, the numbers, the memory around."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -16,7 +11,15 @@ from minidl.kernels.cpu import conv2d
 from minidl.kernels.cpu.algorithms import winograd
 from minidl.kernels.layout import channels_first
 from minidl.kernels.reference import conv2d as reference
-from tests.guards import SENTINEL, GuardedNumpy, between_nans
+from tests.guards import (
+    SENTINEL,
+    GuardedNumpy,
+    between_nans,
+    each_processor,
+    read_only,
+    run_in_python,
+    with_gaps,
+)
 
 WIDTH = winograd.WIDTH
 
@@ -109,21 +112,8 @@ def test_any_memory():
             assert np.array_equal(actual, before)
 
 
-def read_only(array):
-    array = array.copy(order="K")
-    array.flags.writeable = False
-    return array
-
-
 def in_logical_order(array):
     return np.ascontiguousarray(array)
-
-
-def with_gaps(array):
-    wide = np.full([2 * size for size in array.shape], np.nan, array.dtype)
-    inside = wide[tuple(slice(None, None, 2) for _ in array.shape)]
-    inside[...] = array
-    return inside
 
 
 def test_without_bias():
@@ -197,14 +187,7 @@ def test_outputs_lie_between_sentinels(monkeypatch):
     guarded.check()
 
 
-@pytest.mark.parametrize(
-    "width, processor",
-    [
-        (8, {"NUMBA_CPU_NAME": "haswell"}),
-        (16, {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": "+avx512f"}),
-    ],
-    ids=["AVX2", "AVX-512"],
-)
+@each_processor
 def test_in_python_the_same_with_checks(width, processor):
     """Without compilation each access is checked, and the numbers are the same."""
     code = f"""
@@ -218,13 +201,8 @@ try:
 except IndexError as error:
     print(error)
 """
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", **processor}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], env=environment,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"elements 13 to {13 + width} of 20\n"
+    out = run_in_python(code, processor)
+    assert out == f"elements 13 to {13 + width} of 20\n"
 
 
 def convolutions(monkeypatch):
