@@ -44,7 +44,7 @@ WAYS = {
 }  # fmt: skip
 SAYS = {
     "scratch": "all weights drawn afresh",
-    "scratch-30": "the same, twice as long",
+    "scratch-30": "all weights drawn afresh, twice as long as fine-tuned",
     "finetune": f"all weights go on learning from {WEIGHTS}",
     "frozen": f"conv1_1 to conv4_3 of {WEIGHTS} stay, the rest learns",
     "frozen-224": "the same with pictures of 224 pixels",

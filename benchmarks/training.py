@@ -185,4 +185,4 @@ def provenances(finished: list[Finished]) -> str:
         runs_of.setdefault(done.provenance, []).append(done.training.name)
     if len(runs_of) == 1:
         return next(iter(runs_of))
-    return "\n".join(f"- {', '.join(names)}: {text}" for text, names in runs_of.items())
+    return "\n\n" + "\n".join(f"- {', '.join(names)}: {text}" for text, names in runs_of.items())
