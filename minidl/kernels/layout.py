@@ -51,6 +51,27 @@ def channels_first(x: np.ndarray) -> np.ndarray:
     return logical(x, CHANNELS_LAST)
 
 
+def memory_order(x: np.ndarray) -> list[int]:
+    """The axes of an array of any shape, from the largest steps in memory to the smallest."""
+    return sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)
+
+
+def are_dense(order: list[int], *arrays: np.ndarray) -> bool:
+    """flat(x, order) is a view that can be written to, for each x of arrays of one shape."""
+    return all(x.flags.writeable and x.transpose(order).flags.c_contiguous for x in arrays)
+
+
+def flat(x: np.ndarray, order: list[int]) -> np.ndarray:
+    """The numbers of x one behind the other, its axes in that order; no copy if they lie so."""
+    return np.ascontiguousarray(x.transpose(order)).reshape(-1)
+
+
+def from_flat(x: np.ndarray, shape: tuple[int, ...], order: list[int]) -> np.ndarray:
+    """The inverse of flat: a view of that shape."""
+    inverse = sorted(range(len(order)), key=order.__getitem__)
+    return x.reshape([shape[axis] for axis in order]).transpose(inverse)
+
+
 def zeros(xp: ModuleType, shape: tuple[int, ...], dtype: Any) -> Any:
     """Zeros of NumPy or CuPy, channels last in memory where there are four axes.
 

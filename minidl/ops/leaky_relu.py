@@ -8,7 +8,7 @@ The derivative at the kink x = 0 is taken as a, as in PyTorch.
 
 from __future__ import annotations
 
-from minidl.device import array_module
+from minidl import kernels
 from minidl.errors import DtypeError
 from minidl.function import Function
 from minidl.shapes import check_floating, check_tensor, is_number
@@ -21,10 +21,10 @@ class LeakyReLU(Function):
 
     def forward(self, x):
         self.x = x if self.needs_grad[0] else None
-        return array_module(x).where(x > 0, x, self.negative_slope * x)
+        return kernels.pick("leaky_relu", x).forward(x, self.negative_slope)
 
     def backward(self, gy):
-        return array_module(gy).where(self.x > 0, gy, self.negative_slope * gy)
+        return kernels.pick("leaky_relu", gy).backward(gy, self.x, self.negative_slope)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:

@@ -4,13 +4,12 @@
     gx = gy where x > 0 or x is NaN, else 0
 
 The derivative at the kink x = 0 is taken as 0, as in PyTorch. NaN passes through in both
-directions, also as in PyTorch. gx is a product with a mask (a choice by np.where takes several
-times as long), so that an infinite gy shows as NaN where x <= 0; in PyTorch it becomes 0.
+directions, also as in PyTorch.
 """
 
 from __future__ import annotations
 
-from minidl.device import array_module
+from minidl import kernels
 from minidl.function import Function
 from minidl.shapes import check_floating, check_tensor
 from minidl.tensor import Tensor
@@ -18,12 +17,12 @@ from minidl.tensor import Tensor
 
 class ReLU(Function):
     def forward(self, x):
-        y = array_module(x).maximum(x, 0)
+        y = kernels.pick("relu", x).forward(x)
         self.y = y if self.needs_grad[0] else None  # y is not 0 where gy passes: x may be dropped
         return y
 
     def backward(self, gy):
-        return gy * (self.y != 0)
+        return kernels.pick("relu", gy).backward(gy, self.y)
 
 
 def relu(input: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ t counts steps from 1; dividing by 1 - beta^t corrects for m = v = 0 at the star
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
+from minidl import kernels
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.optim.optimizer import Optimizer
@@ -74,29 +74,29 @@ class Adam(Optimizer):
             raise ArgumentError(self.name, "betas are two numbers >= 0 and < 1", {"betas": betas})
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
-        self.adaptive_step(p, g, state, group)
+        self.adaptive_step(p, g, state, group, weight_decay=group["weight_decay"])
 
-    def adaptive_step(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """The step without weight decay, which Adam and AdamW apply in different places."""
-        xp = array_module(p)
-        beta1, beta2 = group["betas"]
+    def adaptive_step(
+        self,
+        p: Any,
+        g: Any,
+        state: dict[str, Any],
+        group: dict[str, Any],
+        weight_decay: float = 0.0,
+        decay: float = 0.0,
+    ) -> None:
+        """The step; weight_decay acts on the gradient (Adam), decay on p alone (AdamW)."""
+        zeros_like = array_module(p).zeros_like
         if not state:
-            state |= {"step": 0, "exp_avg": xp.zeros_like(p), "exp_avg_sq": xp.zeros_like(p)}
+            state |= {"step": 0, "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
             if group["amsgrad"]:
-                state["max_exp_avg_sq"] = xp.zeros_like(p)
+                state["max_exp_avg_sq"] = zeros_like(p)
         state["step"] += 1
-        t, m, v = state["step"], state["exp_avg"], state["exp_avg_sq"]
-        m += (1 - beta1) * (g - m)
-        v *= beta2
-        v += (1 - beta2) * (g * g)
-        if group["amsgrad"]:
-            v = xp.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
-        denominator = xp.sqrt(v)
-        denominator /= math.sqrt(1 - beta2**t)
-        denominator += group["eps"]
-        p -= group["lr"] * group["lr_mult"] / (1 - beta1**t) * (m / denominator)
+        kernels.pick("adam", p).step(
+            p, g, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"),
+            state["step"], group["lr"] * group["lr_mult"], *group["betas"], group["eps"],
+            weight_decay, decay,
+        )  # fmt: skip
 
 
 class AdamW(Adam):
@@ -138,5 +138,4 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        p *= 1 - group["lr"] * group["lr_mult"] * group["weight_decay"]
-        self.adaptive_step(p, g, state, group)
+        self.adaptive_step(p, g, state, group, decay=group["weight_decay"])

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from minidl import kernels
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.optim.optimizer import Optimizer
@@ -77,17 +78,11 @@ class SGD(Optimizer):
             )
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        lr, momentum = group["lr"] * group["lr_mult"], group["momentum"]
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
-        if momentum:
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = array_module(p).empty_like(p)  # p's memory layout
-                state["momentum_buffer"][...] = g
-            else:
-                v = state["momentum_buffer"]
-                v *= momentum
-                v += (1 - group["dampening"]) * g if group["dampening"] else g
-            v = state["momentum_buffer"]
-            g = g + momentum * v if group["nesterov"] else v
-        p -= lr * g
+        dampening = group["dampening"]
+        if group["momentum"] and not state:
+            state["momentum_buffer"] = array_module(p).zeros_like(p)  # p's memory layout
+            dampening = 0  # as in PyTorch: v begins as g
+        kernels.pick("sgd", p).step(
+            p, g, state.get("momentum_buffer"), group["lr"] * group["lr_mult"], group["momentum"],
+            dampening, group["weight_decay"], group["nesterov"],
+        )  # fmt: skip
