@@ -32,13 +32,19 @@ class Storage(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PickledTensor:
-    """A view of a storage: offset and strides count elements, as PyTorch's."""
+    """A view of a storage: offset and strides count elements, as PyTorch's.
+
+    The numbers of x.conj() and of x.conj().imag are those of x in the storage; a bit of the tensor
+    says that they mean the conjugate, or the negative.
+    """
 
     storage: Storage
     dtype: str
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    is_conj: bool = False
+    is_neg: bool = False
 
 
 STORAGES = {

@@ -187,7 +187,11 @@ def view(tensor: PickledTensor, storages: Storages, budget: Budget, name: str) -
             tensor.shape, kind, data, begin + tensor.offset * size,
             [s * size if n > 1 else size for n, s in zip(tensor.shape, tensor.strides)],
         )  # fmt: skip
-    return from_bfloat16(array) if tensor.dtype == "bfloat16" else array
+    array = from_bfloat16(array) if tensor.dtype == "bfloat16" else array
+    if (tensor.is_conj or tensor.is_neg) and array.dtype.kind not in "fc":
+        raise Refused("a tensor of integers means the conjugate or negative", {"name": short(name)})
+    array = np.conjugate(array) if tensor.is_conj else array
+    return np.negative(array) if tensor.is_neg else array
 
 
 # --- from the saved object to names -----------------------------------------------------------

@@ -274,9 +274,9 @@ def make_tensor(word: Global, arguments: tuple) -> PickledTensor:
     if len(arguments) < 4 or type(arguments[0]) is not Storage:
         raise Refused("the pickle has a tensor without storage or shape")
     stored, offset, shape, strides = arguments[:4]
-    dtype = stored.dtype
+    dtype, after_hooks = stored.dtype, arguments[6:]
     if word.name == "_rebuild_tensor_v3":  # (..., requires_grad, hooks, dtype, metadata)
-        given = arguments[6] if len(arguments) > 6 else None
+        given, *after_hooks = after_hooks or [None]
         if type(given) is not Global or given.name not in DTYPES:
             raise Refused("the pickle has a tensor of a type that is not known here")
         dtype = DTYPES[given.name]
@@ -287,7 +287,9 @@ def make_tensor(word: Global, arguments: tuple) -> PickledTensor:
     if len(shape) != len(strides):
         raise Refused("the pickle has a tensor with more strides than dimensions, or fewer",
                       {"dimensions": len(shape), "strides": len(strides)})  # fmt: skip
-    return PickledTensor(stored, dtype, offset, tuple(shape), tuple(strides))
+    metadata = after_hooks[0] if after_hooks and type(after_hooks[0]) is dict else {}
+    bits = (metadata.get(bit) is True for bit in ("conj", "neg"))
+    return PickledTensor(stored, dtype, offset, tuple(shape), tuple(strides), *bits)
 
 
 def all_ints(values: Any) -> bool:

@@ -34,12 +34,14 @@ class Word:
 class Tensor:
     """A tensor to pickle: its array, or a view of a storage."""
 
-    def __init__(self, array, offset=0, shape=None, strides=None, key=None, kind=None):
+    def __init__(
+        self, array, offset=0, shape=None, strides=None, key=None, kind=None, metadata=None
+    ):
         self.array = np.ascontiguousarray(array)
         self.offset = offset
         self.shape = self.array.shape if shape is None else shape
         self.strides = contiguous(self.shape) if strides is None else strides
-        self.key, self.kind = key, kind
+        self.key, self.kind, self.metadata = key, kind, metadata
 
 
 class Call:
@@ -87,6 +89,8 @@ class TorchPickler(pickle._Pickler):
             for part in (obj.offset, tuple(obj.shape), tuple(obj.strides), False):
                 self.save(part)
             self.save(Call(Word("collections", "OrderedDict")))
+            if obj.metadata is not None:
+                self.save(obj.metadata)
             self.write(b"tR")
         else:
             super().save(obj, save_persistent_id)

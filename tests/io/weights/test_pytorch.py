@@ -88,6 +88,22 @@ def test_views_of_one_storage(container, read):
     np.testing.assert_array_equal(tensors["transposed"], expected["transposed"])
 
 
+def test_views_that_mean_the_conjugate_or_negative(container, read):
+    pairs = numbers(3) + 1j * numbers(3, seed=1)
+    parts = pairs.view(np.float32)
+    views = {
+        "conj": Tensor(pairs, metadata={"conj": True}),
+        "imag of conj": Tensor(parts, 1, (3,), (2,), metadata={"neg": True}),
+        "both": Tensor(pairs, metadata={"conj": True, "neg": True}),
+        "neither": Tensor(pairs, metadata={"conj": False}),
+    }
+    assert_same(read(container(views)).tensors, {
+        "conj": pairs.conj(), "imag of conj": -pairs.imag, "both": -pairs.conj(), "neither": pairs,
+    })  # fmt: skip
+    with pytest.raises(CheckpointError, match="a tensor of integers means"):
+        read(container({"x": Tensor(np.array([True]), metadata={"neg": True})}))
+
+
 @pytest.mark.parametrize(
     "offset, shape, strides",
     [
@@ -276,12 +292,13 @@ def test_types_and_views_of_torch(legacy, read):
         "bfloat16": (x / 7).bfloat16(), "double": x.double(), "long": x.long(), "bool": x > 5,
         "uint8": x.byte(), "complex": torch.complex(x, -x), "scalar": x[0, 0, 3],
         "empty": x[:0], "channels_last": x[None].contiguous(memory_format=torch.channels_last),
+        "conj": torch.complex(x, -x).conj(), "neg": torch.complex(x, -x).conj().imag[1:],
     }  # fmt: skip
     if hasattr(torch, "uint16"):
         values["uint16"] = torch.tensor([1, 65535], dtype=torch.int32).to(torch.uint16)
     narrow = (torch.float16, torch.bfloat16)
-    expected = {name: (t.float() if t.dtype in narrow else t).contiguous().numpy().copy()
-                for name, t in values.items()}  # fmt: skip
+    expected = {name: (t.float() if t.dtype in narrow else t).contiguous().resolve_conj()
+                .resolve_neg().numpy().copy() for name, t in values.items()}  # fmt: skip
     assert_same(read(saved(torch, values, legacy)).tensors, expected)
 
 
