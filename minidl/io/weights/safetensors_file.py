@@ -1,7 +1,8 @@
 """safetensors (github.com/huggingface/safetensors): JSON with places of tensors, then their bytes.
 
 The safetensors package checks the header against the rest of the file. A checkpoint of minidl is
-such a file too: of it, the model's tensors are taken, under the names they have in the model.
+such a file too: its checksum is compared, and the model's tensors are taken, under the names they
+have in the model.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.io.checkpoint import FORMAT
+from minidl.io.checkpoint import FORMAT, Damaged, check_content
 from minidl.io.weights.file import (
     Refused,
     WeightsFile,
@@ -38,20 +39,21 @@ def read_safetensors(data: bytes) -> WeightsFile:
         entries = deserialize(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     meta: dict[str, Any] = dict(header.get("__metadata__") or {})
-    is_checkpoint = meta.get("format") == FORMAT
-    tensors: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, entry in sorted(entries, key=lambda item: order_of(item, header)):
-        if is_checkpoint and not name.startswith(PREFIX):
-            continue  # the optimizer's, and the run's
         code = entry["dtype"]
         if code not in CODES:
             raise Refused("a tensor has a type that is not known here", {short(name): code})
         array = from_bytes(entry["data"], CODES[code], entry["shape"], name)
-        array = from_bfloat16(array) if code == "BF16" else array
-        add(tensors, name[len(PREFIX) :] if is_checkpoint else name, array)
-    return WeightsFile(
-        "safetensors", tensors, meta=checkpoint_meta(meta) if is_checkpoint else meta
-    )
+        arrays[name] = from_bfloat16(array) if code == "BF16" else array
+    if meta.get("format") == FORMAT:
+        meta = checkpoint_meta(meta, arrays)
+        arrays = {name[len(PREFIX) :]: array for name, array in arrays.items()
+                  if name.startswith(PREFIX)}  # the others are the optimizer's, and the run's
+    tensors: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        add(tensors, name, array)
+    return WeightsFile("safetensors", tensors, meta=meta)
 
 
 def order_of(item: tuple[str, dict], header: dict) -> int:
@@ -59,10 +61,14 @@ def order_of(item: tuple[str, dict], header: dict) -> int:
     return header[item[0]]["data_offsets"][0]
 
 
-def checkpoint_meta(metadata: dict[str, str]) -> dict[str, Any]:
-    """What save_checkpoint was given as meta: the model's name and arguments, its classes."""
+def checkpoint_meta(metadata: dict[str, str], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What save_checkpoint was given as meta: the model's name and arguments, its classes.
+
+    Raises:
+        Refused: the checksum of the checkpoint is wrong, or its metadata is damaged.
+    """
     try:
-        meta = json.loads(metadata.get("content", ""))["meta"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise Refused("the metadata of this minidl checkpoint is damaged") from None
+        meta = check_content(metadata, arrays).get("meta")
+    except Damaged as error:
+        raise Refused(f"a damaged minidl checkpoint: {error}") from None
     return meta if isinstance(meta, dict) else {}

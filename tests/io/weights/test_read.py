@@ -92,3 +92,20 @@ def test_our_own_checkpoint(tmp_path):
     weights = read_weights(tmp_path / "a")
     assert weights.format == "safetensors" and weights.meta == {"classes": ["x", "y"]}
     assert_same(weights.tensors, {"weight": model.weight.data, "bias": model.bias.data})
+
+
+@pytest.mark.parametrize("part", ["weight", "momentum", "meta"])
+def test_a_changed_bit_of_our_own_checkpoint_is_noticed(part, tmp_path):
+    model = minidl.nn.Linear(2, 3)
+    optimizer = minidl.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(minidl.ones(1, 2)).sum().backward()
+    optimizer.step()
+    minidl.io.save_checkpoint(tmp_path / "a", model, optimizer, meta={"classes": ["cat"]})
+    data = bytearray((tmp_path / "a").read_bytes())
+    momentum = optimizer.state[model.weight]["momentum_buffer"]
+    places = {"weight": model.weight.data.tobytes(), "momentum": np.asarray(momentum).tobytes(),
+              "meta": b"cat"}  # fmt: skip
+    data[data.index(places[part])] ^= 4
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(CheckpointError, match="the checksum is wrong"):
+        read_weights(tmp_path / "a")
