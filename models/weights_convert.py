@@ -15,7 +15,7 @@ from minidl.io.atomic import as_path, write_atomically
 from minidl.nn.checks import check_sizes
 from models.registry import build
 from models.weight_maps import layers_of
-from models.weights import match, place
+from models.weights import check_arguments, match, place
 from models.weights_fit import heads_of
 from models.weights_report import Report
 
@@ -51,7 +51,7 @@ def convert(
         The Report.
 
     Raises:
-        ArgumentError: no such model or argument, or an output of another kind.
+        ArgumentError: no such model, argument or option, or an output of another kind.
         CheckpointError: as load_weights, or the output cannot be written.
     """
     from minidl.io import read_weights
@@ -69,6 +69,7 @@ def convert(
         check_sizes("convert", num_classes=num_classes)
         given["num_classes"] = num_classes
     network = build(model, **{**chosen, **given})
+    check_arguments(network, by, channel_order)
     path, published = find(path_or_name, "convert")
     file = read_weights(path)
     classes = classes_in(file, network, by)

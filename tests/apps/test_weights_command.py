@@ -126,6 +126,12 @@ def test_convert_with_another_number_of_classes(vgg_file, tmp_path):
          ["did you mean padding?"]),
         (["convert", "a.pth", "--model", "lenet", "-o", "a.npz", "--num-classes", "0"],
          ["num_classes"]),
+        (["convert", "a.pth", "--model", "lenet", "-o", "a.npz", "--by", "foo"],
+         ['by is "name" or "order"']),
+        (["convert", "a.pth", "--model", "lenet", "-o", "a.npz", "--channel-order", "bgr"],
+         ['channel_order is "RGB" or "BGR"']),
+        (["convert", "a.pth", "--model", "lenet", "-o", "a.npz", "--channel-order", "XYZ"],
+         ['channel_order is "RGB" or "BGR"']),
     ],
     ids=lambda value: " ".join(value)[:50],
 )  # fmt: skip
