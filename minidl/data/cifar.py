@@ -117,6 +117,33 @@ class RestrictedUnpickler(pickle._Unpickler):
     damaged file asks for.
     """
 
+    def load_build(self) -> None:
+        """Set the state of a stand-in. Of its class, or a function, it would stay set for good."""
+        if type(self.stack[-2]) not in (PickledArray, PickledDtype):
+            raise ValueError("it sets the attributes of what is no array")
+        super().load_build()
+
+    def load_setitem(self) -> None:
+        check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:  # the stack holds what came since the mark
+        check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self) -> None:
+        check_keys(self.stack[::2])
+        super().load_dict()
+
+    def refuse_set(self) -> None:
+        raise ValueError("it has a set")
+
+    dispatch = pickle._Unpickler.dispatch | {
+        pickle.BUILD[0]: load_build, pickle.SETITEM[0]: load_setitem, pickle.DICT[0]: load_dict,
+        pickle.SETITEMS[0]: load_setitems, pickle.EMPTY_SET[0]: refuse_set,
+        pickle.FROZENSET[0]: refuse_set,
+    }  # fmt: skip
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in STAND_INS:
             raise DataError(
@@ -124,6 +151,14 @@ class RestrictedUnpickler(pickle._Unpickler):
                 {"object": f"{module}.{name}"}, "such a file could run code: do not trust it",
             )  # fmt: skip
         return STAND_INS[module, name]
+
+
+def check_keys(keys: list[Any]) -> None:
+    """Refuse keys that take long to hash, a tuple of tuples of tuples ..., or all hash alike."""
+    for key in keys:
+        is_small = type(key) is int and abs(key) < 1 << 31
+        if type(key) not in (bytes, str) and not is_small:
+            raise ValueError("it has a dict with a key that is neither text nor a small int")
 
 
 class PickledArray:
@@ -179,9 +214,11 @@ for core in ("numpy.core", "numpy._core"):  # the name before NumPy 2 and since
 
 
 def finish(value: Any) -> Any:
-    """The value with NumPy arrays in the places of their stand-ins (in dicts and lists)."""
-    if isinstance(value, PickledArray):
-        return value.array()
-    if type(value) is dict:
-        return {key: finish(part) for key, part in value.items()}
-    return value
+    """The value; of a dict, the entries with NumPy arrays in the places of their stand-ins.
+
+    Not those of dicts in it: a small pickle can hold dicts with more paths than could be walked.
+    """
+    if type(value) is not dict:
+        return value
+    return {key: part.array() if isinstance(part, PickledArray) else part
+            for key, part in value.items()}  # fmt: skip

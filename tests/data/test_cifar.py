@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minidl.data import open_dataset
+from minidl.data import cifar, open_dataset
 from minidl.data.cifar import read_python, safe_unpickle
 from minidl.errors import DataError
 from tests.data.make import cifar_arrays, cifar_binary, cifar_python, write_tree
@@ -96,6 +96,45 @@ def test_stand_ins_do_not_run_numpy():
         read_python(huge, "f")
     with pytest.raises(DataError, match="not uint8"):
         read_python(pickle.dumps({b"data": array.astype(np.int64)}, 2), "f")
+
+
+TUPLES = b")" + b"2\x86" * 20  # a tuple of twice the same tuple of twice the same tuple ...
+LARGE = b"\x8a\x08" + (2**61 - 1).to_bytes(8, "little")  # hashes as 0
+
+
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        (b"}" + TUPLES + b"K\x01s.", "neither text nor a small int"),
+        (b"}(" + TUPLES + b"K\x01u.", "neither text nor a small int"),
+        (b"(" + TUPLES + b"K\x01d.", "neither text nor a small int"),
+        (b"}(" + LARGE + b"K\x01u.", "neither text nor a small int"),
+        (b"\x8f(" + TUPLES + b"\x90.", "it has a set"),
+        (b"(" + TUPLES + b"\x91.", "it has a set"),
+        (b"c_codecs\nencode\n}U\x01xK\x01sb.", "sets the attributes"),
+        (b"c_codecs\nencode\nN}U\x0c__defaults__Ns\x86b.", "sets the attributes"),
+        (b"cnumpy\nndarray\n}U\x01xK\x01sb.", "sets the attributes"),
+        (b"cnumpy\ndtype\nN}U\x04codeNs\x86b.", "sets the attributes"),
+        (b"}K\x01b.", "sets the attributes"),
+    ],
+)
+def test_pickles_that_take_for_ever_or_change_the_process(content, says):
+    with pytest.raises(DataError, match=says):
+        safe_unpickle(b"\x80\x02" + content, "f")
+    assert not hasattr(cifar.encode, "x") and not hasattr(cifar.PickledArray, "x")
+
+
+def test_sharing_is_not_copied():
+    """A dict of twice the same dict of twice the same dict ...: 2^18 paths, 19 dicts."""
+    nested = b"}q\x00" + b"".join(
+        b"0}q" + bytes([i]) + b"(K\x00h" + bytes([i - 1]) + b"K\x01h" + bytes([i - 1]) + b"u"
+        for i in range(1, 19)
+    )
+    found, depth = safe_unpickle(b"\x80\x02" + nested + b".", "f"), 0
+    while found:
+        assert found[0] is found[1]
+        found, depth = found[0], depth + 1
+    assert depth == 18
 
 
 @pytest.mark.parametrize(
