@@ -2,15 +2,18 @@
 
 One forward pass in evaluation mode is recorded, and each recorded operation becomes ONNX nodes.
 What is not recorded - numbers computed with NumPy, comparisons, shapes, integers - enters the file
-as constants, which would be wrong if they depended on the input. So the pass is recorded twice,
-with other values, other random numbers and, for a dynamic batch, another batch size, and the two
-graphs are compared (see merge.py): a constant that differs is either a size of the batch, which is
-written as such, or an error.
+as constants, which would be wrong if they depended on the input. So the pass is recorded again with
+other values, other random numbers and, for a dynamic batch, another batch size, and the graphs are
+compared (see merge.py): a constant that differs is either a size of the batch, which is written as
+such, or an error. The values are chosen to differ in what code asks of its input: their size, from
+a thousandth to a thousand times the example's, their signs, and whether 0 is among the integers.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,8 @@ from minidl.shapes import is_int
 from minidl.tensor import Tensor
 
 OPSETS = range(17, 24)
+SIZES = 1000  # how many times larger and smaller than the example's other values are
+SIZES = 1000  # how many times larger and smaller than the example's other values are
 BATCH = "batch"  # how the file calls the size that is left open
 
 
@@ -45,6 +50,16 @@ def save(
     The file computes what the model does in evaluation mode: no dropout, batch normalization with
     its running averages. Parameters keep their dotted names. The file is checked with
     onnx.checker before it is written, all of it or nothing.
+
+    Comparisons, Python's branches and NumPy code are not recorded. The model runs with several
+    inputs, of a thousandth to a thousand times the example's size, positive and of both signs, and
+    whatever comes out differently is refused. What none of them triggers cannot be seen: a branch
+    for NaN, or for one integer that is not in the example.
+
+    Comparisons, Python's branches and NumPy code are not recorded. The model runs with several
+    inputs, of a thousandth to a thousand times the example's size, positive and of both signs, and
+    whatever comes out differently is refused. What none of them triggers cannot be seen: a branch
+    for NaN, or for one integer that is not in the example.
 
     Args:
         model: any Module whose forward takes and returns tensors.
@@ -92,11 +107,16 @@ def to_proto(
             "onnx.save", f"opset is from {OPSETS[0]} to {OPSETS[-1]}", {"opset": opset}
         )
     examples = make_examples(model, inputs)
-    first = record(model, with_batch(examples, BATCHES[0]) if dynamic_batch else examples)
-    second = record(model, other_values(examples, BATCHES[1] if dynamic_batch else None), seed=1)
     names = names_for("input_names", "input", input_names, len(examples))
-    graphs = [graph_of(model, recording, opset, names) for recording in (first, second)]
-    writer = merge(*graphs, first, names[0] if dynamic_batch else None)
+    small, large = (with_batch(examples, n) if dynamic_batch else examples for n in BATCHES)
+    first = record(model, small)
+    writer = graph_of(model, first, opset, names)
+    for draw in (large_positive, small_positive):
+        other = record_others(model, small, draw)
+        merge(writer, graph_of(model, other, opset, names), first, None)
+    second = record_others(model, large, of_all_sizes)
+    other = graph_of(model, second, opset, names)
+    writer = merge(writer, other, first, names[0] if dynamic_batch else None)
     return assemble(writer, first, second, names, output_names, metadata)
 
 
@@ -126,19 +146,53 @@ def with_batch(examples: list[Tensor], size: int) -> list[Tensor]:
     return [Tensor(np.resize(x.data, (size, *x.shape[1:]))) for x in examples]
 
 
-def other_values(examples: list[Tensor], size: int | None) -> list[Tensor]:
-    """Inputs of the same kind with other values: floats drawn anew, integers in another order."""
+def record_others(model: Module, examples: list[Tensor], draw: Callable) -> Recording:
+    """The pass with drawn values; if the model refuses those, the example's in another order."""
+    with suppress(Exception):  # of any kind: it is the model's
+        return record(model, other_values(examples, draw), seed=1)
+    rng = np.random.default_rng(1)
+    shuffled = [Tensor(rng.permuted(x.data.ravel()).reshape(x.shape)) for x in examples]
+    return record(model, shuffled, seed=1)
+
+
+def other_values(examples: list[Tensor], draw: Callable) -> list[Tensor]:
+    """Inputs of the same kind with other values; floats are drawn around the example's."""
     rng = np.random.default_rng(1)
     changed = []
     for x in examples:
         if x.dtype.kind == "f":
             finite = x.data[np.isfinite(x.data)]
             mean, spread = (finite.mean(), finite.std()) if finite.size else (0, 1)
-            values = mean + (spread or 1) * rng.standard_normal(x.shape)
-            changed.append(Tensor(values.astype(x.dtype)))
+            changed.append(Tensor(draw(rng, mean, spread or 1, x.shape).astype(x.dtype)))
         else:
-            changed.append(Tensor(rng.permutation(x.data.reshape(-1)).reshape(x.shape)))
-    return changed if size is None else with_batch(changed, size)
+            changed.append(Tensor(other_integers(rng, x.data)))
+    return changed
+
+
+def other_integers(rng: Any, x: np.ndarray) -> np.ndarray:
+    """From 0, or the smallest of the example, to its largest, both among them.
+
+    What is the row of a table, or the length of a sentence, stays one.
+    """
+    if not x.size:
+        return x
+    ends = [min(0, int(x.min())), int(x.max())]
+    values = rng.integers(*ends, x.shape, x.dtype, endpoint=True)
+    values.flat[rng.permutation(x.size)[:2]] = ends[: x.size]
+    return values
+
+
+def of_all_sizes(rng: Any, mean: float, spread: float, shape: tuple) -> np.ndarray:
+    """Of both signs, each of its own size."""
+    return mean + spread * SIZES ** rng.uniform(-1, 1, shape) * rng.standard_normal(shape)
+
+
+def large_positive(rng: Any, mean: float, spread: float, shape: tuple) -> np.ndarray:
+    return SIZES * (abs(mean) + spread) * rng.random(shape)
+
+
+def small_positive(rng: Any, mean: float, spread: float, shape: tuple) -> np.ndarray:
+    return (abs(mean) + spread) / SIZES * rng.random(shape)
 
 
 def names_for(argument: str, word: str, given: list[str] | None, count: int) -> list[str]:

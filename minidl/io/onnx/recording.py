@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from minidl import random
 from minidl.debug.summary import new_functions, tensors_in
 from minidl.function import Function, enable_grad
@@ -56,7 +58,7 @@ def record(model: Module, inputs: list[Tensor], seed: int = 0) -> Recording:
         model.eval()
         for parameter in frozen:
             parameter.requires_grad = True  # else what depends on it alone is not recorded
-        with enable_grad():
+        with enable_grad(), np.errstate(all="ignore"):  # made-up values may overflow
             recording.outputs = list(tensors_in(model(*leaves)))
     finally:
         for handle in handles:

@@ -192,6 +192,11 @@ def test_lstm_with_any_batch():
 
 UNSUITABLE = {
     "mask": (lambda x: minidl.where(x > 0, x, -x), "a constant of Where depends on the input"),
+    "mask-of-large": (lambda x: minidl.where(x > 60, x / 60, x), "a constant of Where depends"),
+    "branch-of-large": (lambda x: x / 255 if x.data.max() > 60 else x, "operations that run"),
+    "branch-of-small": (lambda x: x * 255 if x.data.max() < 0.1 else x, "operations that run"),
+    "branch-of-sign": (lambda x: x / 255 if x.data.min() >= 0 else x, "operations that run"),
+    "factor-of-large": (lambda x: x * float(x.data.max() > 60), "a constant of Mul depends"),
     "numpy": (lambda x: x * float(x.data.sum()), "a constant of Mul depends on the input"),
     "argmax": (lambda x: x.argmax(1), "output 0 is not computed by recorded operations"),
     "branch": (lambda x: x.exp() if len(x) == 2 else x.abs(), "operations that run depend"),
@@ -207,7 +212,28 @@ def test_what_would_be_wrong_for_other_inputs_is_refused(name):
     examples = (minidl.tensor(normal(2, 3, 4) + 1),)
     with pytest.raises(ArgumentError, match=rule) as caught:
         to_proto(Call(call), examples)
-    assert "dynamic_batch=False" in caught.value.hint
+    assert "write what depends on the input with differentiable operations" in caught.value.hint
+
+
+def test_a_mask_of_integers_that_the_example_lacks_is_refused():
+    table = nn.Embedding(9, 2)
+    words = minidl.tensor([[3, 5], [8, 7]])  # 0 fills up sentences
+
+    def masked(words):
+        return minidl.where(minidl.tensor(words.data[:, :, None] == 0), 0, table(words))
+
+    with pytest.raises(ArgumentError, match="a constant of Where depends on the input"):
+        to_proto(Call(masked), words)
+
+
+def test_a_model_may_refuse_values_unlike_the_example():
+    def call(x):
+        if not 0 <= x.data.min() <= x.data.max() <= 1:
+            raise ValueError("expects pixels from 0 to 1")
+        return x * 2
+
+    x = np.random.default_rng(0).random((2, 3), np.float32)
+    assert_equal(run_exported(Call(call), [x]), [2 * x])
 
 
 class Cube(Function):
