@@ -21,9 +21,10 @@ import numpy as np
 
 from minidl import nn
 from minidl.errors import ArgumentError, nearest
+from minidl.nn.state import shorten
 from models.weight_maps import SOURCES, Layer, Preprocessing, Value, layers_of
 from models.weight_maps.source import Facts
-from models.weights_fit import COUNTER, fit, nothing_fits, refuse_leftovers
+from models.weights_fit import COUNTER, fit, keeps_order, nothing_fits, refuse_leftovers
 from models.weights_report import Report, Row
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def load_weights(
         model: the network. Its values change in place.
         path_or_name: a .safetensors, .npz, .pth, .h5, .caffemodel, .mat, .onnx or .pb file; or the
             name of published weights (models.published), which are downloaded once.
-        by: "name"; "order" places the file's tensors one after the other, whatever their names.
+        by: "name"; "order" places the file's tensors one after the other, whatever their names. A
+            .safetensors file, or one of Keras 3, has them sorted by name and is refused.
         fresh: layers, or groups of them ("classifier"), that keep their initial values.
         strict: refuse if a tensor of the model is not in the file, or the other way round; the
             last layer and those in `fresh` may differ.
@@ -70,7 +72,7 @@ def load_weights(
         A Report: what was loaded, initialised afresh, unused.
 
     Raises:
-        ArgumentError: no such layer, name, or option.
+        ArgumentError: no such layer, name, or option; or by="order" of a file that keeps none.
         CheckpointError: no such file, a damaged one, one of another architecture, or shapes that
             differ. The model is as it was.
 
@@ -151,7 +153,7 @@ def match(
 ) -> tuple[str, dict[str, Value], Facts, str]:
     """Whose names the file has, our name -> value, what goes with it, and its order of colours."""
     if by == "order":
-        return "none, by order", by_order(model, file.tensors), own_facts(file.meta), "RGB"
+        return "none, by order", by_order(model, file), own_facts(file.meta), "RGB"
     only = "Caffe" if file.format == "caffe" else ""
     if file.format == "safetensors" and own_facts(file.meta).preprocessing:
         only = "minidl"
@@ -168,8 +170,19 @@ def match(
     return source.name, found[best], facts, source.channel_order
 
 
-def by_order(model: nn.Module, tensors: dict[str, np.ndarray]) -> dict[str, Value]:
-    """The file's arrays one after the other for the model's, counters left out of both."""
+def by_order(model: nn.Module, file: WeightsFile) -> dict[str, Value]:
+    """The file's arrays one after the other for the model's, counters left out of both.
+
+    Raises:
+        ArgumentError: the file has them in another order than the network that was saved.
+    """
+    if not keeps_order(file):
+        raise ArgumentError(
+            OP, f"a {file.format} file has its tensors sorted by name, not in the network's order",
+            {"by": "order", "names": shorten(list(file.tensors))},
+            "write them to an .npz in the model's order, or under the model's names",
+        )  # fmt: skip
+    tensors = file.tensors
     ours = [name for name in model.state_dict() if not name.endswith(COUNTER)]
     theirs = [name for name, array in tensors.items() if array.ndim and array.dtype.kind == "f"]
     return {name: Value(tensors[other], (other,)) for name, other in zip(ours, theirs)}

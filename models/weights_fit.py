@@ -128,14 +128,25 @@ def other_maps(
     return sides if fits else None
 
 
+def keeps_order(file: WeightsFile) -> bool:
+    """Whether the tensors of a file are in the order of the network that was saved.
+
+    safetensors sorts them by type and name, the groups of Keras 3 (which alone has layer_names
+    there) are read by name.
+    """
+    is_keras3 = file.format == "keras" and "layer_names" in file.meta
+    return file.format != "safetensors" and not is_keras3
+
+
 def nothing_fits(model: nn.Module, file: WeightsFile, path: str) -> CheckpointError:
+    by_order = "; by='order' goes by order and shape" if keeps_order(file) else ""
     return CheckpointError(
         OP, f"no tensor of the file has a place in {type(model).__name__}",
         {
             "file": path, "format": file.format, "its names": shorten(list(file.tensors)),
             "the model's": shorten(list(model.state_dict())),
         },
-        "weights of another architecture, or unknown names; by='order' goes by order and shape",
+        f"weights of another architecture, or unknown names{by_order}",
     )  # fmt: skip
 
 

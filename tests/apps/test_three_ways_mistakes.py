@@ -1,5 +1,6 @@
 """Options of the three ways that contradict each other, or name what is not there."""
 
+import numpy as np
 import pytest
 
 import minidl as library
@@ -98,6 +99,10 @@ def test_options_of_frozen_layers(halves, lenet, tmp_path, monkeypatch, options,
 
 def test_weights_of_another_network(lenet, colours, tmp_path):
     given = ("resnet20_cifar", "--data", colours, "--mode", "finetune", "--weights", lenet)
+    result = minidl("train", *given, "--output", tmp_path / "run")
+    refused(result, "no tensor of the file", "or unknown names\n")
+    np.savez(tmp_path / "lenet.npz", *[t.numpy() for t in models.lenet5().state_dict().values()])
+    given = (*given[:-1], tmp_path / "lenet.npz")
     result = minidl("train", *given, "--output", tmp_path / "run")
     refused(result, "no tensor of the file", "minidl weights convert --by order")
 

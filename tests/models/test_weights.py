@@ -232,6 +232,28 @@ def test_by_order():
     refused(vgg(), WeightsFile("npz", unknown), "the shapes differ in", by="order")
 
 
+@pytest.mark.parametrize("format, meta", [("safetensors", {}), ("keras", {"layer_names": {}})])
+def test_no_order_where_the_names_are_sorted(format, meta):
+    """beta comes before gamma, gamma before moving_mean: by order, each would be another one."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(36, 4))
+    tensors = {f"w{i}": array for i, array in enumerate(others.arrays(net).values())}
+    file = WeightsFile(format, tensors, meta=meta)
+    text = refused(net, file, "no tensor of the file", "or unknown names")
+    assert "order" not in text
+    refused(net, file, f"a {format} file has its tensors sorted by name", "'w0', 'w1'", ".npz",
+            kind=ArgumentError, by="order")  # fmt: skip
+    keras2 = WeightsFile("keras", tensors, meta={"keras_version": "2.4.0"})
+    refused(net, keras2, "by='order' goes by order")
+    assert len(place(net, keras2, "a.h5", by="order").loaded) == 8
+
+
+def test_by_order_of_a_safetensors_file(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
+    with pytest.raises(ArgumentError, match="sorted by name"):
+        load_weights(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), path, by="order")
+
+
 ODD = [
     np.zeros(()), np.zeros(0), np.zeros((0, 3, 3, 3)), np.zeros((2, 0, 3, 3)), np.zeros((3, 2)),
     np.zeros((1, 1, 1, 1)), np.zeros((4, 7), np.int64), np.zeros((5, 5), np.complex64),
