@@ -110,6 +110,7 @@ def to_proto(
     names = names_for("input_names", "input", input_names, len(examples))
     small, large = (with_batch(examples, n) if dynamic_batch else examples for n in BATCHES)
     first = record(model, small)
+    check_state(first)
     writer = graph_of(model, first, opset, names)
     for draw in (large_positive, small_positive):
         other = record_others(model, small, draw)
@@ -144,6 +145,17 @@ def with_batch(examples: list[Tensor], size: int) -> list[Tensor]:
                 "dynamic_batch=False keeps all sizes",
             )  # fmt: skip
     return [Tensor(np.resize(x.data, (size, *x.shape[1:]))) for x in examples]
+
+
+def check_state(recording: Recording) -> None:
+    """The operations read no buffer that the pass itself changed."""
+    read = [x for function in recording.functions for x in function.inputs] + recording.outputs
+    names = {recording.written[x] for x in read if x in recording.written}
+    if names:
+        raise ArgumentError(
+            "onnx.save", "a buffer that forward changes is part of what it computes",
+            {"buffers": sorted(names)}, "a file keeps no state: change it where self.training only",
+        )  # fmt: skip
 
 
 def record_others(model: Module, examples: list[Tensor], draw: Callable) -> Recording:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,16 +25,18 @@ class Recording:
         outputs: the tensors it returned, of nested tuples and dicts too, in order.
         functions: the recorded operations, each after those that made its inputs.
         paths: operation -> dotted name of the module that ran it.
+        written: buffer that the pass changed or replaced -> its dotted name.
     """
 
     inputs: list[Tensor]
     outputs: list[Tensor] = field(default_factory=list)
     functions: list[Function] = field(default_factory=list)
     paths: dict[Function, str] = field(default_factory=dict)
+    written: dict[Tensor, str] = field(default_factory=dict)
 
 
 def record(model: Module, inputs: list[Tensor], seed: int = 0) -> Recording:
-    """Run the model; its mode, frozen parameters and the random numbers are left as they were.
+    """Run the model; its mode, frozen parameters, buffers and the random numbers stay as they were.
 
     Args:
         model: any Module.
@@ -42,9 +46,6 @@ def record(model: Module, inputs: list[Tensor], seed: int = 0) -> Recording:
     """
     leaves = [Tensor(x.data, requires_grad=x.data.dtype.kind == "f") for x in inputs]
     recording, seen = Recording(leaves), set()
-    modes = [(module, module.training) for module in model.modules()]
-    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
-    random_state = random.get_state()
     handles = []
     for path, module in model.named_modules():
 
@@ -53,20 +54,43 @@ def record(model: Module, inputs: list[Tensor], seed: int = 0) -> Recording:
             recording.paths.update((function, path) for function, _ in found)
 
         handles.append(module.register_forward_hook(after))
-    try:
+    with left_as_it_is(model):
         random.manual_seed(seed)
         model.eval()
-        for parameter in frozen:
-            parameter.requires_grad = True  # else what depends on it alone is not recorded
-        with enable_grad(), np.errstate(all="ignore"):  # made-up values may overflow
-            recording.outputs = list(tensors_in(model(*leaves)))
+        for parameter in model.parameters():
+            parameter.requires_grad = True  # else what depends on a frozen one is not recorded
+        before = {buffer: buffer.data.tobytes() for buffer in model.buffers()}
+        try:
+            with enable_grad(), np.errstate(all="ignore"):  # made-up values may overflow
+                recording.outputs = list(tensors_in(model(*leaves)))
+        finally:
+            for handle in handles:
+                handle.remove()
+        for name, buffer in model.named_buffers():
+            if before.get(buffer) != buffer.data.tobytes():
+                recording.written[buffer] = name
+    recording.functions = [f for f, _ in new_functions(recording.outputs, set())]
+    return recording
+
+
+@contextmanager
+def left_as_it_is(model: Module) -> Iterator[None]:
+    """Afterwards modes, frozen parameters, buffers and random numbers are what they were."""
+    modes = [(module, module.training) for module in model.modules()]
+    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
+    buffers = [(module, dict(module.buffers_here)) for module in model.modules()]
+    contents = [(buffer, buffer.data, buffer.data.copy()) for buffer in model.buffers()]
+    random_state = random.get_state()
+    try:
+        yield
     finally:
-        for handle in handles:
-            handle.remove()
         for parameter in frozen:
             parameter.requires_grad = False
         for module, training in modes:
             module.training = training
+        for module, here in buffers:
+            module.__dict__["buffers_here"] = here
+        for buffer, array, values in contents:
+            buffer.data = array
+            buffer.data[...] = values
         random.set_state(random_state)
-    recording.functions = [f for f, _ in new_functions(recording.outputs, set())]
-    return recording

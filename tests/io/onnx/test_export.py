@@ -71,6 +71,34 @@ def test_the_model_is_left_as_it_was(tmp_path):
         np.testing.assert_array_equal(tensor.numpy(), state[name])
 
 
+class Counter(nn.Module):
+    """Counts its calls, in place or by another tensor, and multiplies with a buffer."""
+
+    def __init__(self, replaced, factor):
+        super().__init__()
+        self.replaced, self.factor = replaced, factor
+        self.register_buffer("calls", minidl.zeros(1))
+        self.register_buffer("two", minidl.tensor([2.0]))
+
+    def forward(self, x):
+        if self.replaced:
+            self.calls = self.calls + 1
+        else:
+            self.calls += 1
+        return x * getattr(self, self.factor)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_buffers_that_forward_writes_are_left_as_they_were(replaced):
+    net = Counter(replaced, "two")
+    calls = net.calls
+    assert_equal(run_exported(net, [normal(2, 3)]), [2 * normal(2, 3)])
+    assert net.calls is calls and net.calls.item() == 0
+    with pytest.raises(ArgumentError, match="a buffer that forward changes") as caught:
+        to_proto(Counter(replaced, "calls"), (2, 3))
+    assert "calls" in caught.value.received["buffers"]
+
+
 def detached(net):
     return {name: tensor.detach() for name, tensor in net.state_dict().items()}
 
