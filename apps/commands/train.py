@@ -55,7 +55,7 @@ def train(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train a network on pictures. Without options: LeNet-5 on handwritten digits.
+    """Train a network on pictures; `minidl train lenet` alone: on handwritten digits.
 
     Three ways: from scratch; --mode finetune --weights FILE, which trains all
     weights of a file further; --mode frozen --weights FILE, which trains the last

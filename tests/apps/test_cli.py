@@ -258,6 +258,10 @@ def test_help_tells_the_defaults():
     lines = [line.split() for line in minidl("train", "--help").output.splitlines()]
     for name, recipe in (RECIPES | {"other": OTHER_DATA}).items():
         assert [name, str(recipe.epochs), str(recipe.batch_size), str(recipe.lr)] in lines
+    said = " ".join(word for line in lines for word in line)
+    assert "Without options" not in said  # without a network there is no training
+    assert "`minidl train lenet` alone: on handwritten digits." in said
+    assert from_command_line({"model": "lenet"}).data == "digits"
 
 
 def test_evaluate_prints_strict_json(trained, halves, tmp_path):
