@@ -180,6 +180,12 @@ def fetch(name: str, folder: str | Path | None = None, progress: bool = True) ->
         raise CheckpointError("fetch", "no such weights", {"name": name}, nearest(name, PUBLISHED))
     published = PUBLISHED[name]
     if folder is None and (found := locate(published)):
+        if not file_hash(found).startswith(published.sha256):
+            raise CheckpointError(
+                "fetch", "the content of the file that is here does not match its SHA-256",
+                {"file": str(found), "sha256": published.sha256},
+                "remove it, and it is downloaded anew",
+            )  # fmt: skip
         return found
     target = cache_folder() / "weights" if folder is None else as_path("fetch", "folder", folder)
     target = target / published.file

@@ -78,6 +78,19 @@ def test_minidl_data_is_looked_at_first(server, tmp_path, monkeypatch, content, 
     assert rows["vgg16-hed"]["found"] is None
 
 
+@pytest.mark.parametrize("place", ["data", "cache"])
+def test_a_file_that_is_here_is_checked(server, private_cache, tmp_path, monkeypatch, place):
+    folder = tmp_path if place == "data" else private_cache
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_bytes(b"junk")
+    monkeypatch.setenv("MINIDL_DATA", str(tmp_path))
+    with pytest.raises(CheckpointError, match="does not match its SHA-256") as caught:
+        load_weights(models.lenet5(), "lenet-web")
+    assert str(folder / FILE) in str(caught.value) and not server.requests
+    (folder / FILE).unlink()
+    assert fetch("lenet-web", progress=False) == private_cache / FILE
+
+
 def failure(private_cache, name="lenet-web"):
     started = time.monotonic()
     with pytest.raises(CheckpointError) as caught:
