@@ -130,6 +130,11 @@ def check_training(settings: Settings) -> None:
             {"--schedule": settings.schedule, "--milestones": settings.milestones},
             "as in --milestones 80,120, which implies the schedule",
         )  # fmt: skip
+    if settings.milestones and settings.milestones[0] >= settings.epochs:
+        raise ArgumentError(
+            "train", "the run ends before its first milestone",
+            {"--milestones": settings.milestones, "--epochs": settings.epochs},
+        )  # fmt: skip
     if settings.schedule == "plateau" and settings.warmup:
         raise ArgumentError(
             "train", "plateau follows the validation loss alone and has no warm-up",

@@ -51,6 +51,8 @@ def lenet(halves, tmp_path_factory):
         (["--milestones", "3,2"], ["ascending numbers of epochs", "80,120"]),
         (["--milestones", "3", "--schedule", "cosine"], ["belong together"]),
         (["--schedule", "multistep"], ["belong together"]),
+        (["--milestones", "80,120", "--epochs", "3"], ["the run ends before its first milestone"]),
+        (["--milestones", "3", "--epochs", "3"], ["the run ends before its first milestone"]),
         (["--warmup", "1", "--schedule", "plateau"], ["has no warm-up"]),
         (["--warmup", "30", "--epochs", "3"], ["longer than the run"]),
         (["--clip-grad", "0"], ["clip-grad must be above 0"]),
