@@ -29,6 +29,7 @@ import numpy as np
 from minidl import nn
 from minidl.errors import ArgumentError
 from minidl.nn import init
+from minidl.nn.checks import check_sizes
 from minidl.ops.avg_pool2d import avg_pool2d
 from minidl.ops.cross_entropy import cross_entropy
 from minidl.ops.joining import cat, split
@@ -222,6 +223,9 @@ class CodeDistance(nn.Module):
         in_features: length of a code; 84 where they are the digits.
         num_classes: how many codes; 10 are the digits, others drawn at random.
 
+    Raises:
+        ArgumentError: one of them is not an int >= 1.
+
     Shapes: (N, in_features) -> (N, num_classes).
 
     >>> from models.lenet_1998 import CodeDistance
@@ -232,6 +236,7 @@ class CodeDistance(nn.Module):
 
     def __init__(self, in_features: int, num_classes: int):
         super().__init__()
+        check_sizes("CodeDistance", in_features=in_features, num_classes=num_classes)
         if num_classes == 10 and in_features == 84:
             codes = Tensor(digit_codes())
         else:

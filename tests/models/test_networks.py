@@ -131,6 +131,11 @@ def test_no_pictures():
         ("googlenet", {"naive": "yes"}, "naive is a bool"),
         ("googlenet_torchvision", {"transform_input": True, "in_channels": 1}, "three colours"),
         ("lenet5_1998", {"padding": 16}, "from 0 to 15"),
+        ("lenet5_1998", {"num_classes": 2.5}, "num_classes are ints >= 1"),
+        ("lenet5_1998", {"num_classes": 10.0}, "num_classes are ints >= 1"),
+        ("lenet5_1998", {"num_classes": -1}, "num_classes are ints >= 1"),
+        ("lenet5_1998", {"num_classes": 0}, "num_classes are ints >= 1"),
+        ("lenet5_1998", {"num_classes": "abc"}, "num_classes are ints >= 1"),
     ],
 )
 def test_wrong_arguments(name, arguments, says):
