@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from minidl import nn
 from minidl.errors import ArgumentError
-from minidl.shapes import is_int
+from minidl.shapes import check_tensor, is_int
 from minidl.tensor import Tensor
 from models.checks import check_pictures, choose
 
@@ -94,6 +94,7 @@ class LeNet5(nn.Module):
 
     def check_input(self, x: Tensor) -> None:
         """x fits, or the error says which pictures would."""
+        check_tensor("LeNet5", input=x)
         side = SIDE - 2 * self.padding
         hint = ""
         if x.shape[2:] == (28, 28):

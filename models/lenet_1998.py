@@ -34,7 +34,7 @@ from minidl.ops.avg_pool2d import avg_pool2d
 from minidl.ops.cross_entropy import cross_entropy
 from minidl.ops.joining import cat, split
 from minidl.ops.tanh import tanh
-from minidl.shapes import is_int
+from minidl.shapes import check_tensor, is_int
 from minidl.tensor import Tensor
 from models.checks import check_pictures
 
@@ -130,6 +130,7 @@ class LeNet5of1998(nn.Module):
 
     def check_input(self, x: Tensor) -> None:
         """x fits, or the error says which pictures would."""
+        check_tensor("LeNet5of1998", input=x)
         side = SIDE - 2 * self.padding
         hint = ""
         if x.shape[2:] == (28, 28):

@@ -67,8 +67,9 @@ def test_wrong_pictures(name):
         with pytest.raises(ShapeError) as caught:
             net(minidl.ones(*shape))
         assert says in str(caught.value) and str(shape) in str(caught.value)
-    with pytest.raises(DtypeError, match="minidl.tensor"):
-        net(np.ones((1, 3, side, side), np.float32))
+    for no_tensor in (np.ones((1, 3, side, side), np.float32), [1, 2], None):
+        with pytest.raises(DtypeError, match="input must be a Tensor"):
+            net(no_tensor)
 
 
 SMALLEST = {
