@@ -181,7 +181,7 @@ def entry(name: str) -> Entry:
     >>> models.entry("lenet").size
     32
     """
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise ArgumentError("models", "no such model", {"name": name}, nearest(name, MODELS))
     return MODELS[name]
 

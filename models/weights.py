@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +136,8 @@ def check_arguments(model: Any, by: Any, channel_order: Any) -> None:
 
 def named_layers(model: nn.Module, fresh: Sequence[str]) -> set[str]:
     """The tensors below the layers in `fresh`."""
+    if fresh is not None and not isinstance(fresh, Iterable):
+        raise ArgumentError(OP, "fresh is a list of names of layers", {"fresh": fresh})
     fresh = [fresh] if isinstance(fresh, str) else list(fresh or ())
     paths = [path for path, _ in model.named_modules() if path]
     for path in fresh:

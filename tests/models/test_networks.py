@@ -221,6 +221,9 @@ def test_names_and_arguments_have_their_nearest():
         models.build("lenet", num_clases=3)
     with pytest.raises(ArgumentError, match="did you mean resnet50?"):
         models.entry("resnet-50")
+    for name in (["lenet"], {"lenet": 1}, None, 5):
+        with pytest.raises(ArgumentError, match="no such model"):
+            models.build(name)
     assert models.names()[0] == "lenet" and set(models.names()) == set(MODELS)
 
 

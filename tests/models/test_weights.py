@@ -192,6 +192,7 @@ def test_another_architecture():
     "options, says",
     [
         ({"fresh": ["classifier.fc9"]}, ["no such layer", "did you mean classifier.fc"]),
+        ({"fresh": 5}, ["fresh is a list of names of layers", "5"]),
         ({"by": "shape"}, ['by is "name" or "order"']),
         ({"channel_order": "rgb"}, ['channel_order is "RGB" or "BGR"']),
     ],
