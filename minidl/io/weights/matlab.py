@@ -22,6 +22,8 @@ from minidl.io.weights.file import Budget, Refused, count, short
 HEADER = 128
 MAX_DEPTH = 64
 MAX_INTEGERS = 64
+ELEMENT_BYTES = 400  # what an empty element of a cell or struct array takes here; 8 in the file
+TEXT_BYTES = 80  # and what a row of text takes, or a field's name
 COMPRESSED, MATRIX = 15, 14
 NUMBERS = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
@@ -153,6 +155,7 @@ class Reader:
             raise Refused("cut short: a cell or struct array has fewer elements than it says",
                           {"elements": short(size * len(fields)), "bytes left": block.left()},
                           )  # fmt: skip
+        self.budget.take(size * len(fields) * ELEMENT_BYTES, "a cell or struct array")
         values = []
         for _ in range(size):
             entry = {}
@@ -172,6 +175,7 @@ class Reader:
         content = bytes(block.element()[1])
         if length < 1 or len(content) % length:
             raise Refused("damaged: the field names of a struct")
+        self.budget.take(len(content) // length * TEXT_BYTES, "the field names of a struct")
         names = [content[i : i + length] for i in range(0, len(content), length)]
         return [name.split(b"\0")[0].decode("latin-1") for name in names]
 
@@ -187,6 +191,7 @@ class Reader:
         rows = shape[0] if len(shape) == 2 else 1
         if rows <= 1 or not text or len(text) != math.prod(shape):
             return text
+        self.budget.take(rows * TEXT_BYTES, "a text of several rows")
         return [text[row::rows].rstrip() for row in range(rows)]
 
     def array(
