@@ -56,8 +56,9 @@ class Reader73:
         if attributes.get("MATLAB_empty"):  # then the numbers are the dimensions
             return Cell() if kind == "cell" else np.zeros((0, 0))
         if kind == "char":
-            codes = [int(code) for code in array.T.ravel(order="F")]
-            return "".join(chr(code) for code in codes if 0 < code < 0xD800)
+            codes = array.T.ravel(order="F")
+            codes = codes[(codes >= 1) & (codes < 0xD800)].astype("<u2")
+            return codes.tobytes().decode("utf-16-le")
         return array.T
 
     def targets(self, path: str, depth: int) -> list[Any]:

@@ -338,6 +338,19 @@ DAGNN_ARRAYS = {
 }  # fmt: skip
 
 
+def dagnn73():
+    """One param in level 7.3; text is kept as numbers of characters, here as floats."""
+    import h5py
+
+    stream = io.BytesIO()
+    with h5py.File(stream, "w", userblock_size=512) as file:
+        file["net/params/name"] = np.float32([[ord(letter) for letter in "conv1_filter"]])
+        file["net/params/name"].attrs["MATLAB_class"] = np.bytes_("char")
+        file["net/params/value"] = CONV.transpose(HWIO).T
+    head = b"MATLAB 7.3 MAT-file".ljust(124) + struct.pack("<HH", 0x0200, 0x4D49)
+    return head + stream.getvalue()[len(head) :]
+
+
 # --- ONNX and TensorFlow ----------------------------------------------------------------------
 
 
@@ -462,6 +475,7 @@ SAMPLES = {
     "simplenn": (".mat", lambda: mat(simplenn()), SIMPLENN_ARRAYS),
     "simplenn compressed": (".mat", lambda: mat(simplenn(), True), SIMPLENN_ARRAYS),
     "dagnn": (".mat", lambda: mat(dagnn()), DAGNN_ARRAYS),
+    "dagnn 7.3": (".mat", dagnn73, {"conv1_filter": CONV}),
     "onnx": (".onnx", onnx_sample, ONNX_ARRAYS),
     "tensorflow": (".pb", tensorflow_sample, TENSORFLOW_ARRAYS),
 }

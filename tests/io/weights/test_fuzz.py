@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy
 
 from minidl.errors import CheckpointError
 from minidl.io import read_weights
+from minidl.io.weights.file import Budget
+from minidl.io.weights.hdf5 import Hdf5
+from minidl.io.weights.matlab73 import read_mat73
 from tests.io.weights.make import SAMPLES
 
-# Each file of Keras is read in a process of its own, so there are fewer of them.
-QUICK = [name for name in SAMPLES if not name.startswith("keras")]
-KERAS = [name for name in SAMPLES if name.startswith("keras")]
+# Each HDF5 file is read in a process of its own, so there are fewer of them.
+HDF5 = [name for name in SAMPLES if name.startswith("keras") or name == "dagnn 7.3"]
+QUICK = [name for name in SAMPLES if name not in HDF5]
 
 
 def check(data, path):
@@ -93,6 +97,15 @@ def test_noise(data, head, ending, tmp_path_factory):
     check(head + data, tmp_path_factory.mktemp("noise") / f"x{ending}")
 
 
+@settings(max_examples=200, deadline=None, database=None, derandomize=True)
+@given(st.sampled_from("?bBhHiIqQefd").flatmap(
+    lambda code: numpy.arrays(code, numpy.array_shapes(max_dims=3, max_side=5))))  # fmt: skip
+def test_characters_of_level_73(codes):
+    attributes = {"": {}, "x": {"MATLAB_class": "char"}}
+    text = read_mat73(Hdf5({"x": codes}, {}, attributes), Budget(1000))["x"]
+    assert text == "".join(chr(int(code)) for code in codes.ravel() if 1 <= code < 0xD800)
+
+
 def damaged_hdf5(data, rng):
     """Changes of the kinds that crash the HDF5 library, keep it busy, or fill the memory."""
     changed = bytearray(data)
@@ -102,7 +115,7 @@ def damaged_hdf5(data, rng):
     return bytes(changed if rng.random() < 0.8 else changed[: rng.randrange(len(changed))])
 
 
-@pytest.mark.parametrize("name", KERAS)
+@pytest.mark.parametrize("name", HDF5)
 def test_some_damage_to_hdf5(name, contents, tmp_path):
     rng = random.Random(1)
     for _ in range(6):
@@ -110,7 +123,7 @@ def test_some_damage_to_hdf5(name, contents, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", KERAS)
+@pytest.mark.parametrize("name", HDF5)
 def test_much_damage_to_hdf5(name, contents, tmp_path):
     rng = random.Random(2)
     for _ in range(50):

@@ -12,7 +12,10 @@ from scipy.io import loadmat
 
 from minidl.errors import CheckpointError
 from minidl.io import read_weights
+from minidl.io.weights.file import Budget
+from minidl.io.weights.hdf5 import Hdf5
 from minidl.io.weights.matlab import read_mat
+from minidl.io.weights.matlab73 import read_mat73
 from tests.io.weights.make import (
     BIAS,
     CONV,
@@ -167,6 +170,30 @@ def test_zlib_bomb(read):
         read(HEADER + content)
 
 
+EMPTY = struct.pack("<II", 14, 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        matrix(1, (200_000, 1), 200_000 * EMPTY),
+        matrix(2, (100_000, 1), element(5, struct.pack("<i", 2)), element(1, b"a\0b\0"),
+               200_000 * EMPTY),
+        matrix(2, (0, 1), element(5, struct.pack("<i", 2)), element(1, 1_000_000 * b"a\0")),
+        matrix(4, (1_000_000, 1), element(4, 1_000_000 * b"\x03\x26")),
+    ],
+    ids=["cell", "struct array", "fields", "rows of text"],
+)  # fmt: skip
+def test_small_elements_are_counted_as_what_they_take(content, read):
+    """Each is 8 bytes in the file, or 2, and less when it is compressed; an object takes 400."""
+    packed = zlib.compress(content)
+    tracemalloc.start()
+    with pytest.raises(CheckpointError, match="unpacks to more than"):
+        read(HEADER + struct.pack("<II", 15, len(packed)) + packed)
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+
+
 def test_cells_in_cells(read):
     content = matrix(6, (1, 1), NUMBER)
     for _ in range(100):
@@ -251,6 +278,20 @@ def test_dagnn_of_level_73(tmp_path):
     writer.close(tmp_path / "x.mat")
     weights = read_weights(tmp_path / "x.mat")
     assert_same(weights.tensors, {"conv1_filter": CONV, "conv1_bias": BIAS, "w": DENSE})
+
+
+@pytest.mark.parametrize(
+    "codes, text",
+    [
+        (np.float64([[99, 49, np.nan, np.inf, -np.inf]]), "c1"),
+        (np.float32([[99.0], [np.nan]]), "c"), (np.uint32([[99, 0x200000, 0xD800, 0]]), "c"),
+        (np.uint64([[1 << 60, 99]]), "c"), (np.int8([[-1, 99]]), "c"),
+        (np.array([[99, 100], [49, 50]], np.uint16), "cd12"), (np.array([[True]]), "\1"),
+    ],
+)  # fmt: skip
+def test_characters_of_level_73_are_numbers_of_any_kind(codes, text):
+    attributes = {"": {}, "x": {"MATLAB_class": "char"}}
+    assert read_mat73(Hdf5({"x": codes}, {}, attributes), Budget(1000)) == {"x": text}
 
 
 def test_the_same_network_in_all_levels(read):
