@@ -48,8 +48,9 @@ def read_safetensors(data: bytes) -> WeightsFile:
         arrays[name] = from_bfloat16(array) if code == "BF16" else array
     if meta.get("format") == FORMAT:
         meta = checkpoint_meta(meta, arrays)
-        arrays = {name[len(PREFIX) :]: array for name, array in arrays.items()
-                  if name.startswith(PREFIX)}  # the others are the optimizer's, and the run's
+        # The others are the optimizer's, and the run's.
+        own = [name for name in arrays if name.startswith(PREFIX)]
+        arrays = {name[len(PREFIX) :]: arrays[name] for name in own}
     tensors: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
         add(tensors, name, array)
