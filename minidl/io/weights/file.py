@@ -171,6 +171,27 @@ def add(tensors: dict[str, np.ndarray], name: str, array: np.ndarray) -> None:
     tensors[name] = plain(array, name)
 
 
+def ends_of_chains(source: dict[str, str]) -> dict[str, str]:
+    """Name -> the last of the names that it stands for, one after the other.
+
+    Each name is passed once, however many chains go through it. A damaged file can go in circles:
+    of one of those, the end is one of its names.
+
+    Args:
+        source: name -> the name it stands for.
+    """
+    ends: dict[str, str] = {}
+    for name in source:
+        passed = []
+        while name in source and name not in ends:
+            ends[name] = name
+            passed.append(name)
+            name = source[name]
+        end = ends.get(name, name)
+        ends.update((other, end) for other in passed)
+    return ends
+
+
 def short(value: Any, length: int = 80) -> str:
     """A text or number of the file for an error: printable, and not the whole of it."""
     text = value if isinstance(value, str) else repr(value)

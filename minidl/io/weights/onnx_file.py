@@ -14,7 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from minidl.io.weights.file import Budget, Refused, WeightsFile, add, count, parsing, short
+from minidl.io.weights.file import (
+    Budget,
+    Refused,
+    WeightsFile,
+    add,
+    count,
+    ends_of_chains,
+    parsing,
+    short,
+)
 
 
 def parse_onnx(data: bytes) -> Any:
@@ -66,20 +75,15 @@ def constants(graph: Any) -> list[tuple[str, Any]]:
 
 def matrices_in_out(graph: Any) -> set[str]:
     """The names of what a linear layer takes as (in, out) matrix."""
-    source = {n.output[0]: n.input[0] for n in graph.node
-              if n.op_type == "Identity" and n.input and n.output}  # fmt: skip
+    source = ends_of_chains({n.output[0]: n.input[0] for n in graph.node
+                             if n.op_type == "Identity" and n.input and n.output})  # fmt: skip
     found = set()
     for node in graph.node:
         flags = {a.name: a.i for a in node.attribute}
         if len(node.input) > 1 and (
             node.op_type == "MatMul" or (node.op_type == "Gemm" and not flags.get("transB"))
         ):
-            name = node.input[1]
-            for _ in range(len(source)):  # a damaged file can go in circles
-                if name not in source:
-                    break
-                name = source[name]
-            found.add(name)
+            found.add(source.get(node.input[1], node.input[1]))
     return found
 
 

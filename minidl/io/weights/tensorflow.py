@@ -23,6 +23,7 @@ from minidl.io.weights.file import (
     WeightsFile,
     add,
     count,
+    ends_of_chains,
     from_bfloat16,
     from_bytes,
     short,
@@ -80,21 +81,21 @@ def read_graph(graph: Any, path: Path, nbytes: int) -> WeightsFile:
 
 def find_takers(graph: Any) -> dict[str, Any]:
     """Constant -> the node that takes it as its kernel or matrix; the first, if there are more."""
-    nodes = {node.name: node for node in graph.node}
+    source = ends_of_chains({node.name: name_of(node.input[0]) for node in graph.node
+                             if node.op in PASSING and node.input})  # fmt: skip
     takers: dict[str, Any] = {}
     for node in graph.node:
         place = TAKERS.get(node.op)
         if place is None or len(node.input) <= place:
             continue
-        name = node.input[place]
-        for _ in range(len(nodes)):  # a damaged graph can go in circles
-            name = name.split(":")[0].lstrip("^")
-            source = nodes.get(name)
-            if source is None or source.op not in PASSING or not source.input:
-                break
-            name = source.input[0]
-        takers.setdefault(name, node)
+        name = name_of(node.input[place])
+        takers.setdefault(source.get(name, name), node)
     return takers
+
+
+def name_of(value: str) -> str:
+    """The node that gives an input, "conv1/read" of "conv1/read:0"."""
+    return value.split(":")[0].lstrip("^")
 
 
 def to_array(tensor: Any, name: str, budget: Budget) -> np.ndarray:

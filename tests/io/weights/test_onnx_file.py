@@ -1,6 +1,7 @@
 """ONNX initializers, and data files beside a model."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,16 @@ def test_dims_that_do_not_fit(dims, text, raw, read):
     tensor.dims.extend(dims)
     with pytest.raises(CheckpointError, match=text):
         read(onnx_model(tensors=[tensor]))
+
+
+def test_a_long_chain_of_identities_with_many_takers(read):
+    """In time that grows with the nodes, not with the chain times the takers."""
+    nodes = [helper.make_node("Identity", [f"a{i}"], [f"a{i + 1}"]) for i in range(6000)]
+    nodes += [helper.make_node("MatMul", ["x", "a6000"], [f"m{i}"]) for i in range(6000)]
+    data = onnx_model(nodes, [numpy_helper.from_array(CONV[0, 0], "a0")])
+    before = time.process_time()
+    assert_same(read(data).tensors, {"a0": CONV[0, 0].T.copy()})
+    assert time.process_time() - before < 1
 
 
 def test_circles_of_identities(read):

@@ -1,5 +1,7 @@
 """Frozen graphs: how constants are stored, and what they are."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,18 @@ def test_the_flatten_order_is_the_graphs(layout, order, graph, read):
     graph.constant("a", BIAS)
     graph.op("Conv2D", "conv", "x", "a", data_format=layout)
     assert read().flatten_order == order
+
+
+def test_a_long_chain_with_many_takers(graph, read):
+    """In time that grows with the nodes, not with the chain times the takers."""
+    graph.constant("end", DENSE.T)
+    for index in range(3000):
+        graph.op("Identity", f"a{index}", f"a{index - 1}" if index else "end")
+    for index in range(3000):
+        graph.op("MatMul", f"m{index}", "x", "a2999")
+    before = time.process_time()
+    assert_same(read().tensors, {"end": DENSE})
+    assert time.process_time() - before < 1
 
 
 def test_circles(graph, read):
