@@ -114,7 +114,12 @@ def to_array(tensor: Any, name: str, budget: Budget) -> np.ndarray:
         if len(values) > size or (not values and size):
             raise Refused(f"a constant has {len(values)} values, its shape needs {size}",
                           {short(name): short(str(shape))})  # fmt: skip
-        given = np.fromiter(values, np.uint16 if field == "half_val" else dtype, len(values))
+        given = np.fromiter(values, np.int32 if field == "half_val" else dtype, len(values))
+        if field == "half_val":  # the bits of a number each
+            if given.size and not 0 <= given.min() <= given.max() < 1 << 16:
+                raise Refused("a constant has a half-precision number of more than 16 bits",
+                              {"name": short(name)})  # fmt: skip
+            given = given.astype(np.uint16)
         given = given.view(np.float16) if tensor.dtype == HALF else given
         array = np.empty(size, given.dtype)
         array[: len(given)] = given

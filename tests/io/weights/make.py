@@ -436,13 +436,16 @@ def tensorflow_sample():
     graph.constant("fc_t", DENSE)
     graph.op("MatMul", "mm2", "mm", "fc_t", transpose_b=True)
     graph.constant("ones", np.ones((2, 3), np.float32), float_val=[1.0])
+    graph.constant("half", BIAS, dtype=19, half_val=BIAS.astype(np.float16).view("u2").tolist())
+    graph.constant("bfloat16", BIAS, dtype=14, half_val=[0x3FC0, 0xC000, 0x7F80, 0])
     graph.constant("shape", np.array([1, -1], np.int32))
     return graph.bytes()
 
 
 TENSORFLOW_ARRAYS = {
     "conv/kernel": CONV, "bias": BIAS, "dw": DEPTHWISE, "fc": DENSE, "fc_t": DENSE,
-    "ones": np.ones((2, 3), np.float32),
+    "ones": np.ones((2, 3), np.float32), "half": BIAS.astype(np.float16).astype(np.float32),
+    "bfloat16": np.float32([1.5, -2, np.inf, 0]),
 }  # fmt: skip
 
 

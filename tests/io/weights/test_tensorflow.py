@@ -104,6 +104,9 @@ def test_circles(graph, read):
         ({"float_val": [1.0, 2.0], "shape": (1,)}, "has 2 values, its shape needs 1"),
         ({"shape": (5,)}, "has 16 bytes, its shape needs 20"),
         ({"float_val": [1.0], "shape": (1,) * 40}, "impossible shape"),
+        ({"half_val": [1, 70000], "dtype": 19}, "more than 16 bits"),
+        ({"half_val": [-1], "dtype": 19}, "more than 16 bits"),
+        ({"half_val": [70000, 1], "dtype": 14}, "more than 16 bits"),
     ],
 )  # fmt: skip
 def test_shapes_that_do_not_fit(fields, text, graph, read):
