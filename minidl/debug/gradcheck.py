@@ -8,6 +8,7 @@ counts with its own weight. In float64 with h = 1e-6 agreement is about 1e-8 rel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from minidl.errors import ArgumentError, DtypeError, MinidlError
 from minidl.function import enable_grad, no_grad
 from minidl.ops.inplace import check_writeable
-from minidl.shapes import is_number
+from minidl.shapes import is_int, is_number
 from minidl.tensor import Tensor
 
 
@@ -41,8 +42,8 @@ def gradcheck(
         function: takes the inputs as Tensors, returns a Tensor or a tuple of them.
         inputs: Tensors; those with requires_grad must be float64 and are checked in every element.
         eps: the step h, > 0.
-        atol, rtol: |analytic - numeric| <= atol + rtol |numeric|.
-        seed: of the random upstream gradient.
+        atol, rtol: |analytic - numeric| <= atol + rtol |numeric|, both >= 0.
+        seed: of the random upstream gradient, >= 0.
 
     Returns:
         True.
@@ -50,8 +51,8 @@ def gradcheck(
     Raises:
         GradientError: names the input, the element and both values.
         DtypeError: an input to check is not float64, or none requires a gradient; or function
-            returns no floating-point Tensor.
-        ArgumentError: eps is not above 0.
+            returns no floating-point Tensor, or inputs are none.
+        ArgumentError: eps is not above 0, or a tolerance or the seed is below 0.
         GraphError: the memory of an input to check is read-only.
 
     >>> x = minidl.tensor([0.5, 2.0], dtype="float64", requires_grad=True)
@@ -59,6 +60,8 @@ def gradcheck(
     True
     """
     inputs = [inputs] if isinstance(inputs, Tensor) else inputs
+    if not isinstance(inputs, list | tuple):
+        raise DtypeError("gradcheck", "inputs is a Tensor or a list of them", {"inputs": inputs})
     checked = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
     if not checked or any(x.dtype != np.float64 for x in checked):
         raise DtypeError(
@@ -66,8 +69,7 @@ def gradcheck(
             "expects at least one float64 input with requires_grad=True",
             {f"input {i}": f"{x.shape} {x.dtype}" for i, x in enumerate(checked)},
         )
-    if not is_number(eps) or not eps > 0:
-        raise ArgumentError("gradcheck", "eps is a number above 0", {"eps": eps})
+    check_numbers(eps, atol, rtol, seed)
     check_writeable("gradcheck", **{f"input {i}": x for i, x in enumerate(checked)})
     with enable_grad():
         outputs = floating_outputs(function(*inputs))
@@ -99,6 +101,17 @@ def gradcheck(
                 },
             )
     return True
+
+
+def check_numbers(eps: Any, atol: Any, rtol: Any, seed: Any) -> None:
+    """A step, tolerances that something can be outside of, and a seed."""
+    if not is_number(eps) or not 0 < eps < math.inf:
+        raise ArgumentError("gradcheck", "eps is a number above 0", {"eps": eps})
+    for name, value in {"atol": atol, "rtol": rtol}.items():
+        if not is_number(value) or not 0 <= value < math.inf:
+            raise ArgumentError("gradcheck", f"{name} is a number >= 0", {name: value})
+    if not is_int(seed) or seed < 0:
+        raise ArgumentError("gradcheck", "seed is an int >= 0", {"seed": seed})
 
 
 def floating_outputs(y: Any) -> list[Tensor]:

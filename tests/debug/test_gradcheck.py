@@ -157,8 +157,28 @@ def test_refuses_a_function_without_floating_point_output(function):
         gradcheck(function, inputs(2)[:1])
 
 
-def test_refuses_read_only_memory_and_no_step():
+def test_refuses_read_only_memory():
     with pytest.raises(GraphError, match="read-only"):
         gradcheck(lambda a: a * a, minidl.Tensor(np.broadcast_to(np.ones(1), 3), True))
-    with pytest.raises(ArgumentError, match="eps is a number above 0"):
-        gradcheck(lambda a: a * a, inputs(2)[0], eps=0)
+
+
+@pytest.mark.parametrize("given", [5, None, "x", np.ones(2)], ids=str)
+def test_refuses_inputs_that_are_none(given):
+    with pytest.raises(DtypeError, match="inputs is a Tensor or a list of them"):
+        gradcheck(lambda a: a * a, given)
+
+
+@pytest.mark.parametrize(
+    "name, rule, values",
+    [
+        ("eps", "eps is a number above 0", [0, -1e-6, np.nan, np.inf, "a", True]),
+        ("atol", "atol is a number >= 0", [-1e-9, np.nan, np.inf, "a", None]),
+        ("rtol", "rtol is a number >= 0", [-1e-9, np.nan, np.inf, "a", None]),
+        ("seed", "seed is an int >= 0", [-1, 0.5, "a", None]),
+    ],
+)
+def test_refuses_numbers_out_of_range(name, rule, values):
+    for value in values:
+        with pytest.raises(ArgumentError, match=rule):
+            gradcheck(lambda a: a * a, inputs(2)[0], **{name: value})
+    assert gradcheck(lambda a: a * a, inputs(2)[0], atol=1e-6, rtol=0, seed=np.int64(3))
