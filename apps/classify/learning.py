@@ -227,8 +227,7 @@ def make_callbacks(
     if settings.clip_grad is not None:
         chosen.append(callbacks.ClipGradients(settings.clip_grad))
     if settings.early_stopping is not None:
-        # patience counts the epochs that are forgiven, the option the one that ends the run, too.
-        chosen.append(callbacks.EarlyStopping(monitor, patience=settings.early_stopping - 1))
+        chosen.append(callbacks.EarlyStopping(monitor, patience=settings.early_stopping))
     return chosen
 
 

@@ -19,7 +19,8 @@ class EarlyStopping(Callback):
 
     Args:
         monitor: name of the metric; lower is better if "loss" is in it, else higher.
-        patience: how many epochs without improvement are allowed, >= 0.
+        patience: stop after so many epochs without improvement, as Keras and Lightning count them;
+            >= 0, and 0 stops as 1 does, after the first.
         min_delta: an improvement smaller than this does not count, >= 0.
         restore_best: at the end, give the model the weights of its best epoch.
 
@@ -48,7 +49,7 @@ class EarlyStopping(Callback):
         self.best_weights: dict[str, Tensor] | None = None
 
     def on_fit_start(self, run) -> None:
-        if self.stopped and self.waited <= self.patience:
+        if self.stopped and self.waited < self.patience:
             self.stopped = run.stop = False
 
     def on_epoch_end(self, run) -> None:
@@ -59,7 +60,7 @@ class EarlyStopping(Callback):
                 self.best_weights = {name: Tensor(tensor.data.copy()) for name, tensor in weights}
             return
         self.waited += 1
-        if self.waited > self.patience:
+        if self.waited >= self.patience:
             self.stopped = run.stop = True
 
     def on_fit_end(self, run) -> None:

@@ -42,12 +42,14 @@ def test_clip_gradients():
 @pytest.mark.parametrize(
     "options, values, epochs",
     [
-        ({"patience": 1}, [3, 2, 2, 2, 1], 4),
+        ({"patience": 2}, [3, 2, 2, 2, 1], 4),
+        ({"patience": 1}, [3, 2, 2, 2, 1], 3),
         ({"patience": 0}, [3, 2, 2, 2, 1], 3),
-        ({"patience": 1}, [3, 4, 2, 3, 1], 5),
-        ({"patience": 1, "min_delta": 0.5}, [3, 2.6, 2.4, 2.2, 2.0], 5),
-        ({"patience": 0, "min_delta": 0.5}, [3, 2.6, 2.4, 2.2, 2.0], 2),
-        ({"patience": 1}, [math.nan, math.nan, 1, 1, 1], 2),
+        ({"patience": 0}, [5, 4, 3, 2, 1], 5),
+        ({"patience": 2}, [3, 4, 2, 3, 1], 5),
+        ({"patience": 2, "min_delta": 0.5}, [3, 2.6, 2.4, 2.2, 2.0], 5),
+        ({"patience": 1, "min_delta": 0.5}, [3, 2.6, 2.4, 2.2, 2.0], 2),
+        ({"patience": 2}, [math.nan, math.nan, 1, 1, 1], 2),
     ],
 )
 def test_early_stopping(options, values, epochs):
@@ -67,7 +69,7 @@ def test_early_stopping_restores_the_best_weights():
     assert_same_weights(weights(parts[0]), keep.weights)
 
 
-@pytest.mark.parametrize("patience, epochs", [(0, 3), (1, 4), (2, 6)])
+@pytest.mark.parametrize("patience, epochs", [(1, 3), (2, 4), (3, 6)])
 def test_a_stopped_run_goes_on_with_more_patience(tmp_path, patience, epochs):
     """And stops where it would have with that from the start."""
     path, values = tmp_path / "checkpoint.safetensors", [3, 2, 2, 2, 1, 1]
@@ -77,7 +79,7 @@ def test_a_stopped_run_goes_on_with_more_patience(tmp_path, patience, epochs):
         checkpoint = callbacks.Checkpoint(tmp_path, monitor=None)
         return len(fit_with(Scripted(*values), stopping, checkpoint, epochs=6, **options))
 
-    assert go_on(0) == 3
+    assert go_on(1) == 3
     assert go_on(patience, resume=path) == epochs == go_on(patience)
 
 
@@ -102,7 +104,7 @@ def test_higher_accuracy_is_better():
         def on_epoch_end(self, run):
             run.metrics["val_accuracy"] = 1 - run.epoch / 10
 
-    stopping = callbacks.EarlyStopping("val_accuracy", patience=0)
+    stopping = callbacks.EarlyStopping("val_accuracy", patience=1)
     assert len(fit_with(Falling(), stopping)) == 2
 
 
