@@ -81,7 +81,7 @@ def run(training: Training, runs: Path) -> Finished:
     """
     folder = runs / training.name
     notes = read_notes(training, folder)
-    if not notes["finished"]:
+    if not notes["finished"] or not (folder / "run.json").exists():  # removed: begin anew
         begun = (folder / "checkpoint.safetensors").exists()
         ran_on = provenance("minidl", "numpy", "numba")
         if not begun:

@@ -1,6 +1,7 @@
 """Benchmarks that train: runs are begun, gone on with, and not run twice; curves are drawn."""
 
 import json
+import subprocess
 import xml.etree.ElementTree as xml
 
 import pytest
@@ -39,6 +40,25 @@ def test_a_finished_run_is_found_and_an_interrupted_one_goes_on(tmp_path, capfd)
     assert provenances([first, again[0]]) == first.provenance
     with pytest.raises(SystemExit, match="exit code 2"):
         run(Training("wrong", ("lenet", "--epochs", "0")), tmp_path)
+
+
+def test_a_finished_run_whose_folder_was_removed_begins_anew(tmp_path, monkeypatch):
+    notes = {"arguments": list(TINY), "ran_on": ["2020."], "finished": True}
+    (tmp_path / "tiny.json").write_text(json.dumps(notes))
+
+    def trains(command):
+        assert command[2:] == [*TINY, "--output", str(tmp_path / "tiny")]
+        (tmp_path / "tiny").mkdir()
+        (tmp_path / "tiny" / "run.json").write_text('{"test_accuracy": 0.5}')
+        (tmp_path / "tiny" / "metrics.jsonl").write_text('{"epoch": 1}\n')
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("benchmarks.training.subprocess.run", trains)
+    monkeypatch.setattr("benchmarks.training.provenance", lambda *names: "here.")
+    done = run(Training("tiny", TINY), tmp_path)
+    assert (done.accuracy, done.history, done.provenance) == (0.5, [{"epoch": 1}], "here.")
+    notes = json.loads((tmp_path / "tiny.json").read_text())
+    assert notes == {"arguments": list(TINY), "ran_on": ["here."], "finished": True}
 
 
 def test_a_run_of_other_arguments_is_not_taken_for_this_one(tmp_path):
