@@ -1,4 +1,4 @@
-"""3x3 convolutions by Winograd's algorithm: the mathematics, the numbers, the memory around."""
+"""Convolutions by Winograd's algorithm: the mathematics, the numbers, the memory around."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import minidl
 from minidl.kernels import memory
 from minidl.kernels.cpu import conv2d
-from minidl.kernels.cpu.algorithms import winograd
+from minidl.kernels.cpu.algorithms import winograd, winograd_transforms
 from minidl.kernels.layout import channels_first
 from minidl.kernels.reference import conv2d as reference
 from tests.guards import (
@@ -35,71 +35,85 @@ def pictures(rng, *shape):
     return channels_first(rng.standard_normal((N, H, W, C), dtype=np.float32))
 
 
-def problem(seed, N, C, K, H, W, padding):
+def problem(seed, N, C, K, H, W, padding, R=3, groups=1):
+    """C and K are the channels of all groups."""
     rng = np.random.default_rng(seed)
-    x, w = pictures(rng, N, C, H, W), pictures(rng, K, C, 3, 3)
+    x, w = pictures(rng, N, C, H, W), pictures(rng, K, C // groups, R, R)
     b = rng.standard_normal(K, dtype=np.float32)
-    gy = pictures(rng, N, K, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2)
+    gy = pictures(rng, N, K, H + 2 * padding[0] - R + 1, W + 2 * padding[1] - R + 1)
     return x, w, b, gy
 
 
-def all_three(x, w, b, gy, padding):
+def all_three(x, w, b, gy, padding, groups=1):
     return (
-        winograd.forward(x, w, b, padding),
-        winograd.backward_input(gy, w, x.shape, padding),
-        winograd.backward_weight(gy, x, w.shape, padding),
+        winograd.forward(x, w, b, padding, groups),
+        winograd.backward_input(gy, w, x.shape, padding, groups),
+        winograd.backward_weight(gy, x, w.shape, padding, groups),
     )
 
 
-def assert_right(x, w, b, gy, padding):
+def assert_right(x, w, b, gy, padding, groups=1):
     """Within 1e-4 of the largest value, against plain sums in float64."""
     exact = [array.astype(np.float64) for array in (x, w, b, gy)]
-    rest = ((1, 1), padding, (1, 1), 1)
+    rest = ((1, 1), padding, (1, 1), groups)
     expected = (
         reference.forward(*exact[:3], *rest),
         reference.backward_input(exact[3], exact[1], x.shape, *rest),
         reference.backward_weight(exact[3], exact[0], w.shape, *rest),
     )
-    for actual, right in zip(all_three(x, w, b, gy, padding), expected):
+    for actual, right in zip(all_three(x, w, b, gy, padding, groups), expected):
         assert actual.shape == right.shape and actual.dtype == np.float32
         largest = np.abs(right).max(initial=0)
         np.testing.assert_allclose(actual, right, rtol=0, atol=1e-4 * largest)
 
 
-def test_six_products_give_four_outputs():
+@pytest.mark.parametrize("taps, outputs", [(3, 4), (5, 2)])
+def test_six_products_are_enough(taps, outputs):
     """A^T [(G g) o (B^T d)] is the correlation of d with g, for every d and g."""
-    A_T, G, B_T = (
-        matrix(winograd.outputs_line, 6), matrix(winograd.kernel_line, 3),
-        matrix(winograd.inputs_line, 6),
-    )  # fmt: skip
+    A_T = matrix(getattr(winograd_transforms, f"outputs_line_{outputs}"), 6)
+    G = matrix(getattr(winograd_transforms, f"kernel_line_{taps}"), taps)
+    B_T = matrix(winograd_transforms.inputs_line, 6)
     for d in np.eye(6):
-        for g in np.eye(3):
+        for g in np.eye(taps):
             y = A_T @ ((G @ g) * (B_T @ d))
             np.testing.assert_allclose(y, np.correlate(d, g, "valid"), atol=1e-14)
 
 
-def test_lines_of_the_gradients_are_transposes():
-    A_T, G = matrix(winograd.outputs_line, 6), matrix(winograd.kernel_line, 3)
-    np.testing.assert_allclose(matrix(winograd.output_gradient_line, 4), A_T.T, atol=1e-15)
-    np.testing.assert_allclose(matrix(winograd.kernel_gradient_line, 6), G.T, atol=1e-15)
+@pytest.mark.parametrize(
+    "line, size, transposed, transposed_size",
+    [
+        ("outputs_line_4", 6, "output_gradient_line_4", 4),
+        ("outputs_line_2", 6, "output_gradient_line_2", 2),
+        ("kernel_line_3", 3, "kernel_gradient_line_3", 6),
+        ("kernel_line_5", 5, "kernel_gradient_line_5", 6),
+    ],
+)
+def test_lines_of_the_gradients_are_transposes(line, size, transposed, transposed_size):
+    map_ = matrix(getattr(winograd_transforms, line), size)
+    gradient = matrix(getattr(winograd_transforms, transposed), transposed_size)
+    np.testing.assert_allclose(gradient, map_.T, atol=1e-15)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
-    st.integers(0, 2**31), st.integers(0, 3), st.integers(1, 5), st.integers(1, 5),
-    st.integers(1, 14), st.integers(1, 14), st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    st.integers(0, 2**31), st.integers(0, 3), st.integers(1, 4), st.integers(1, 4),
+    st.integers(1, 14), st.integers(1, 14), st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    st.sampled_from([3, 5]), st.integers(1, 3),
 )  # fmt: skip
-def test_any_shape(seed, N, C, K, H, W, padding):
-    assume(H + 2 * padding[0] >= 3 and W + 2 * padding[1] >= 3)
-    assert_right(*problem(seed, N, C * WIDTH, K * WIDTH, H, W, padding), padding)
+def test_any_shape(seed, N, C, K, H, W, padding, R, groups):
+    assume(max(padding) < R and H + 2 * padding[0] >= R and W + 2 * padding[1] >= R)
+    C, K = C * groups * WIDTH, K * groups * WIDTH
+    assert_right(*problem(seed, N, C, K, H, W, padding, R, groups), padding, groups)
 
 
 @pytest.mark.parametrize(
-    "shape", [(40, 64, 64, 20, 20), (2, 512, 512, 30, 30)], ids=["many-tiles", "many-channels"]
+    "shape, R",
+    [((40, 64, 64, 20, 20), 3), ((2, 512, 512, 30, 30), 3), ((4, 32, 64, 28, 28), 5)],
+    ids=["many-tiles", "many-channels", "5x5"],
 )
-def test_several_blocks(shape):
-    """More tiles than one block, and sums for each thread (first) or for all (second)."""
-    assert_right(*problem(0, *shape, (1, 1)), (1, 1))
+def test_several_blocks(shape, R):
+    """More tiles than one block, and sums for each thread (many tiles) or for all."""
+    assert_right(*problem(0, *shape, (1, 1), R), (1, 1))
 
 
 @pytest.mark.slow  # compiles everything once more, for arrays that cannot be written to
@@ -163,25 +177,28 @@ def guarded(monkeypatch):
     "shape", [(1, 1, 1, 3, 3), (2, 3, 1, 9, 5), (3, 1, 3, 4, 13), (1, 5, 2, 8, 8)]
 )
 @pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1)])
-def test_stays_inside_its_memory(shape, padding, guarded):
+@pytest.mark.parametrize("R, groups", [(3, 1), (5, 1), (3, 2)])
+def test_stays_inside_its_memory(shape, padding, R, groups, guarded):
     N, C, K, H, W = shape
-    x, w, b, gy = problem(2, N, C * WIDTH, K * WIDTH, H, W, padding)
-    expected = all_three(x, w, b, gy, padding)
+    C, K, H, W = C * groups * WIDTH, K * groups * WIDTH, H + R - 3, W + R - 3
+    x, w, b, gy = problem(2, N, C, K, H, W, padding, R, groups)
+    expected = all_three(x, w, b, gy, padding, groups)
     between = [between_nans(array) for array in (x, w, b, gy)]
-    for actual, before in zip(all_three(*between, padding), expected):
+    for actual, before in zip(all_three(*between, padding, groups), expected):
         assert np.array_equal(actual, before)
     assert len(guarded) >= 4
     for buffer in guarded:
         assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
 
 
-def test_outputs_lie_between_sentinels(monkeypatch):
+@pytest.mark.parametrize("R, groups", [(3, 1), (5, 1), (3, 2)])
+def test_outputs_lie_between_sentinels(monkeypatch, R, groups):
     """y, gx and gw are written inside only."""
-    arrays = problem(3, 2, 2 * WIDTH, 3 * WIDTH, 7, 10, (1, 0))
-    expected = all_three(*arrays, (1, 0))
+    arrays = problem(3, 2, 2 * groups * WIDTH, 3 * groups * WIDTH, 7, 10, (1, 0), R, groups)
+    expected = all_three(*arrays, (1, 0), groups)
     guarded = GuardedNumpy()
     monkeypatch.setattr(winograd, "np", guarded)
-    for actual, before in zip(all_three(*arrays, (1, 0)), expected):
+    for actual, before in zip(all_three(*arrays, (1, 0), groups), expected):
         assert np.array_equal(actual, before)
     assert len(guarded.buffers) >= 3
     guarded.check()
@@ -194,8 +211,11 @@ def test_in_python_the_same_with_checks(width, processor):
 import numpy as np
 from tests import test_winograd as t
 assert t.WIDTH == {width}
-for shape, padding in [((2, 16, 32, 9, 5), (1, 1)), ((1, 48, 16, 3, 6), (0, 2))]:
-    t.assert_right(*t.problem(0, *shape, padding), padding)
+for shape, padding, R, groups in [
+    ((2, 16, 32, 9, 5), (1, 1), 3, 1), ((1, 48, 16, 3, 6), (0, 2), 3, 1),
+    ((1, 32, 64, 5, 6), (2, 1), 5, 2),
+]:
+    t.assert_right(*t.problem(0, *shape, padding, R, groups), padding, groups)
 try:
     t.winograd.copy_vector(np.zeros(20, np.float32), 13, np.zeros(20, np.float32), 0)
 except IndexError as error:
@@ -226,9 +246,10 @@ def step(layer, x):
     return x.grad.numpy(), layer.weight.grad.numpy()
 
 
-def test_exact_convolution_is_a_choice(monkeypatch):
+@pytest.mark.parametrize("R, groups", [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_exact_convolution_is_a_choice(monkeypatch, R, groups):
     called = convolutions(monkeypatch)
-    layer = minidl.nn.Conv2d(2 * WIDTH, 2 * WIDTH, 3, padding=1)
+    layer = minidl.nn.Conv2d(2 * WIDTH, 2 * WIDTH, R, padding=1, groups=groups)
     x = np.random.default_rng(0).standard_normal((2, 2 * WIDTH, 12, 12), dtype=np.float32)
     with minidl.use_cpu_kernels("numba"):
         fast = step(layer, x)
@@ -246,20 +267,22 @@ def test_exact_convolution_is_a_choice(monkeypatch):
 @pytest.mark.parametrize(
     "shape, w_shape, rest",
     [
-        ((4, 16, 16, 16), (16, 16, 5, 5), ((1, 1), (2, 2), (1, 1), 1)),
+        ((4, 16, 16, 16), (16, 16, 4, 4), ((1, 1), (2, 2), (1, 1), 1)),
+        ((4, 16, 16, 16), (16, 16, 3, 5), ((1, 1), (2, 2), (1, 1), 1)),
         ((4, 16, 16, 16), (16, 16, 3, 3), ((2, 2), (1, 1), (1, 1), 1)),
         ((4, 16, 16, 16), (16, 16, 3, 3), ((1, 1), (1, 1), (2, 2), 1)),
-        ((4, 16, 16, 16), (16, 8, 3, 3), ((1, 1), (1, 1), (1, 1), 2)),
+        ((4, 24, 16, 16), (16, 12, 3, 3), ((1, 1), (1, 1), (1, 1), 2)),
         ((4, 16, 16, 16), (16, 16, 3, 3), ((1, 1), (3, 1), (1, 1), 1)),
         ((4, 3, 16, 16), (16, 3, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
         ((1, 512, 7, 7), (512, 512, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
         ((64, 16, 2, 2), (16, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
     ],
     ids=[
-        "5x5",
+        "4x4",
+        "3x5",
         "stride",
         "dilation",
-        "groups",
+        "odd-groups",
         "padding",
         "few-channels",
         "few-tiles",

@@ -10,12 +10,13 @@ exact_conv = os.environ.get("MINIDL_EXACT_CONV", "") not in ("", "0")
 class use_exact_conv:
     """Compute convolutions by plain sums of products, or let fast algorithms do it.
 
-    A 3x3 convolution in float32 is computed with a quarter of the multiplications (Winograd 1980;
-    Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"); its error is up to
-    1e-4 of the largest output where a plain sum has 1e-6, and an infinity or a NaN in the input
-    makes NaN of a whole tile of 4 x 4 outputs. Networks train as well with it. It is used where it
-    is faster: stride and dilation 1, padding up to 2, no groups, channels in eights (sixteens on a
-    processor with AVX-512), maps of at least 3x3 and enough of them; all else is a plain sum.
+    A 3x3 convolution in float32 is computed with a quarter of the multiplications, a 5x5 one with
+    36 of 100 (Winograd 1980; Lavin and Gray 2016, "Fast algorithms for convolutional neural
+    networks"); the error is up to 1e-4 of the largest output where a plain sum has 1e-6, and an
+    infinity or a NaN in the input makes NaN of a whole tile of 4 x 4 or 2 x 2 outputs. Networks
+    train as well with it. It is used where it is faster: stride and dilation 1, padding smaller
+    than the kernel, channels of a group in eights (sixteens on a processor with AVX-512), maps of
+    at least 3x3 and enough of them; all else is a plain sum.
     Works as a statement and as a context manager; the environment variable MINIDL_EXACT_CONV=1
     chooses at the start. The choice holds for the whole process, on the CPU.
 

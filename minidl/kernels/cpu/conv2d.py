@@ -18,8 +18,8 @@ stride 1 it is x itself: nothing is copied.
 A few groups of a few channels, as table I of LeNet-5 has them, would be products too narrow to be
 fast; they are computed as one group, with zeros where a kernel does not see a channel.
 
-A 3x3 kernel with stride 1 goes another way in most networks, algorithms/winograd.py, and so do
-networks of very few channels, algorithms/batch_last.py.
+A 3x3 or 5x5 kernel with stride 1 goes another way in most networks, algorithms/winograd.py, and so
+do networks of very few channels, algorithms/batch_last.py.
 
 Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
 (groups, pixels, R S C/groups). An image row is a row of output pixels of one image, number
@@ -51,7 +51,7 @@ def forward(x, w, b, stride, padding, dilation, groups):
     if batch_last.pays(x, w.shape, stride, dilation, groups):
         return batch_last.forward(x, w, b, padding)
     if winograd.pays(x, w.shape, stride, padding, dilation, groups):
-        return winograd.forward(x, w, b, padding)
+        return winograd.forward(x, w, b, padding, groups)
     K, _, R, S = w.shape
     x = channels_last(x)
     N, _, _, C = x.shape
@@ -84,7 +84,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     if batch_last.pays(gy, w.shape, stride, dilation, groups):
         return batch_last.backward_input(gy, w, padding)
     if winograd.pays(gy, w.shape, stride, padding, dilation, groups):
-        return winograd.backward_input(gy, w, x_shape, padding)
+        return winograd.backward_input(gy, w, x_shape, padding, groups)
     N, C, H, W = x_shape
     K, _, R, S = w.shape
     gy = channels_last(gy)
@@ -132,7 +132,7 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     if batch_last.pays(gy, w_shape, stride, dilation, groups):
         return batch_last.backward_weight(gy, x, w_shape, padding)
     if winograd.pays(x, w_shape, stride, padding, dilation, groups):
-        return winograd.backward_weight(gy, x, w_shape, padding)
+        return winograd.backward_weight(gy, x, w_shape, padding, groups)
     K, C_group, R, S = w_shape
     x, gy = channels_last(x), channels_last(gy)
     N, OH, OW, _ = gy.shape

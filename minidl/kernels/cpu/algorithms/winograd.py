@@ -1,17 +1,12 @@
-"""3x3 convolution with a quarter of the multiplications (Winograd's minimal filtering).
+"""3x3 and 5x5 convolution with a fraction of the multiplications (Winograd's minimal filtering).
 
-Four outputs of a filter with three taps are the coefficients of a product of polynomials. Toom and
-Cook multiply polynomials by their values: take both at six points (here 0, 1, -1, 2, -2 and
-infinity), multiply the values, and find the coefficients of the polynomial that has these products
-as its values. That is six multiplications in place of twelve; what it takes to get values and
-coefficients are small constant matrices. Winograd (1980) showed that six is the least, and Lavin
-and Gray (2016, "Fast algorithms for convolutional neural networks", section 4) used it, with the
-transposed algorithm, for the convolutions of networks. In two dimensions, for a tile of 4 x 4
-outputs that reads 6 x 6 inputs d and has the 3 x 3 kernel g, with o for products entry by entry:
+For a tile of 4 x 4 outputs that reads 6 x 6 inputs d and has the 3 x 3 kernel g, with small
+constant matrices (winograd_transforms.py) and o for products entry by entry,
 
     y = A^T [(G g G^T) o (B^T d B)] A          36 multiplications in place of 144
 
-Over the channels one adds before transforming back, so that the 36 entries are 36 matrix products
+and for a tile of 2 x 2 outputs with a 5 x 5 kernel 36 in place of 100. Over the channels one adds
+before transforming back, so that the 36 entries are 36 matrix products
 
     M[e] = V[e] U[e]      V[e] (tiles, C)  U[e] (C, K)  M[e] (tiles, K)
 
@@ -31,6 +26,9 @@ a thread takes a block from pictures to outputs. V and M lie entry by entry, [e]
 U in panels, [e][panel][c][column] (matrix_product.py). From one entry to the next it is an odd
 number of cache lines: at a distance of 4096 bytes, the 36 entries of a tile would all want the same
 few places of the cache.
+
+Groups come one after the other. A group's channels are a part of each pixel; so x and y are flat
+arrays here that begin at its first channel, with their (height, width, step from pixel to pixel).
 """
 
 from __future__ import annotations
@@ -40,12 +38,22 @@ from numba import get_num_threads, get_thread_id, njit, prange
 
 from minidl.kernels import settings
 from minidl.kernels.cpu.algorithms.matrix_product import PANEL, block_rows, multiply_panel
-from minidl.kernels.cpu.algorithms.vectors import WIDTH, clear_vector, copy_vector, transform_of
+from minidl.kernels.cpu.algorithms.vectors import WIDTH, clear_vector, copy_vector
+from minidl.kernels.cpu.algorithms.winograd_transforms import (
+    READS,
+    transform_inputs,
+    transform_kernel_3,
+    transform_kernel_5,
+    transform_kernel_gradients_3,
+    transform_kernel_gradients_5,
+    transform_output_gradients_2,
+    transform_output_gradients_4,
+    transform_outputs_2,
+    transform_outputs_4,
+)
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
 
-TILE = 4  # outputs of a tile, in each direction
-READS = 6  # inputs that they read
 ENTRIES = READS * READS
 BLOCK_BYTES = 2**20  # of V and M of a block of tiles
 SMALLEST_BLOCK = 48  # tiles; a block reads all of U, which must be worth it
@@ -56,107 +64,63 @@ PART_BLOCK = 64  # tiles that a thread adds to its sum at a time
 TRANSFORM_PARTS = 8  # of a block that all threads transform
 
 
-def inputs_line(d0, d1, d2, d3, d4, d5):
-    """B^T d: what the values of the other two polynomials are multiplied with."""
-    even, odd = d4 - 4 * d2, d3 - 4 * d1
-    even2, odd2 = d4 - d2, 2 * (d3 - d1)
-    return (
-        4 * d0 - 5 * d2 + d4,
-        even + odd,
-        even - odd,
-        even2 + odd2,
-        even2 - odd2,
-        4 * d1 - 5 * d3 + d5,
-    )
-
-
-def kernel_line(g0, g1, g2):
-    """G g: the values of g0 + g1 t + g2 t^2 at 0, 1, -1, 2, -2 and infinity, scaled."""
-    sum1, sum2 = (1 / 6) * (g0 + g2), (1 / 24) * g0 + (1 / 6) * g2
-    return (
-        0.25 * g0,
-        -1 * sum1 - (1 / 6) * g1,
-        (1 / 6) * g1 - sum1,
-        sum2 + (1 / 12) * g1,
-        sum2 - (1 / 12) * g1,
-        g2,
-    )
-
-
-def outputs_line(m0, m1, m2, m3, m4, m5):
-    """A^T m: four outputs from six products."""
-    sum1, difference1, sum2, difference2 = m1 + m2, m1 - m2, m3 + m4, m3 - m4
-    return (
-        m0 + sum1 + sum2,
-        difference1 + 2 * difference2,
-        sum1 + 4 * sum2,
-        difference1 + 8 * difference2 + m5,
-    )
-
-
-def output_gradient_line(y0, y1, y2, y3):
-    """A y, the transpose of outputs_line."""
-    even1, odd1, even2, odd2 = y0 + y2, y1 + y3, y0 + 4 * y2, 2 * y1 + 8 * y3
-    return y0, even1 + odd1, even1 - odd1, even2 + odd2, even2 - odd2, y3
-
-
-def kernel_gradient_line(u0, u1, u2, u3, u4, u5):
-    """G^T u, the transpose of kernel_line."""
-    sum1, sum2 = u1 + u2, u3 + u4
-    return (
-        0.25 * u0 - (1 / 6) * sum1 + (1 / 24) * sum2,
-        (1 / 6) * (u2 - u1) + (1 / 12) * (u3 - u4),
-        (1 / 6) * (sum2 - sum1) + u5,
-    )
-
-
-transform_inputs = transform_of(inputs_line, READS)
-transform_kernel = transform_of(kernel_line, 3)
-transform_outputs = transform_of(outputs_line, READS)
-transform_output_gradients = transform_of(output_gradient_line, TILE)
-transform_kernel_gradients = transform_of(kernel_gradient_line, READS)
-
-
 def pays(x, w_shape, stride, padding, dilation, groups):
     """These kernels compute this convolution of x, and faster than a plain sum."""
     K, C, R, S = w_shape
-    if x.dtype != np.float32 or R != 3 or S != 3 or stride != (1, 1) or dilation != (1, 1):
+    if x.dtype != np.float32 or R != S or R not in (3, 5) or stride != (1, 1):
         return False
-    if groups > 1 or max(padding) > 2 or C % WIDTH or K % WIDTH or settings.exact_conv:
+    if dilation != (1, 1) or max(padding) >= R or settings.exact_conv:
+        return False
+    if C % WIDTH or K // groups % WIDTH:
         return False
     # The tiles must not be mostly beside the picture (one of 2x2 costs 36 products as well), and
     # transforming the weights must be worth it.
     N, _, H, W = x.shape
-    tiles = count_tiles(N, H, W)
-    return tiles * ENTRIES * 3 <= N * H * W * 9 * 2 and tiles * 2**12 >= C * K
+    tiles = count_tiles(N, H, W, tile_of(R))
+    return tiles * ENTRIES * 3 <= N * H * W * R * S * 2 and tiles * 2**12 >= C * K // groups
 
 
-def count_tiles(N, H, W):
-    return N * -(-H // TILE) * -(-W // TILE)
+@njit(nogil=True, cache=True)
+def tile_of(R):
+    """Outputs of a tile, in each direction: 4 with three taps, 2 with five."""
+    return READS + 1 - R
 
 
-def forward(x, w, b, padding):
+def count_tiles(N, H, W, tile):
+    return N * -(-H // tile) * -(-W // tile)
+
+
+def forward(x, w, b, padding, groups=1):
     x = channels_last(x)
-    N, H, W, C = x.shape
-    OH, OW = H + 2 * padding[0] - 2, W + 2 * padding[1] - 2
-    y = np.empty((N, OH, OW, len(w)), np.float32)
-    convolve(x, transform_weights(w.transpose(2, 3, 1, 0)), b, y, padding)
+    (N, H, W, _), (K, _, R, S) = x.shape, w.shape
+    OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
+    y = np.empty((N, OH, OW, K), np.float32)
+    for g in range(groups):
+        part = group(K, g, groups)
+        convolve(x, w[part].transpose(2, 3, 1, 0), None if b is None else b[part], y, padding, g)
     return channels_first(y)
 
 
-def backward_input(gy, w, x_shape, padding):
+def backward_input(gy, w, x_shape, padding, groups=1):
     N, C, H, W = x_shape
-    gx = np.empty((N, H, W, C), np.float32)
-    turned = w[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
-    padding = (2 - padding[0], 2 - padding[1])
-    convolve(channels_last(gy), transform_weights(turned), None, gx, padding)
+    K, _, R, S = w.shape
+    gx, gy = np.empty((N, H, W, C), np.float32), channels_last(gy)
+    padding = (R - 1 - padding[0], S - 1 - padding[1])
+    for g in range(groups):
+        turned = w[group(K, g, groups), :, ::-1, ::-1].transpose(2, 3, 0, 1)
+        convolve(gy, turned, None, gx, padding, g)
     return channels_first(gx)
 
 
-def convolve(x, U, b, y, padding):
-    """y, channels last, from x, channels last, and transformed weights."""
-    (N, OH, OW, K), C = y.shape, x.shape[3]
-    n_tiles = count_tiles(N, OH, OW)
+def group(channels, g, groups):
+    """The channels of group g."""
+    return slice(channels // groups * g, channels // groups * (g + 1))
+
+
+def convolve(x, w, b, y, padding, g):
+    """Group g of y from x, both channels last, and its weights, (R, S, C, K)."""
+    (N, OH, OW, _), (R, _, C, K) = y.shape, w.shape
+    n_tiles = count_tiles(N, OH, OW, tile_of(R))
     at_once = max(SMALLEST_BLOCK, BLOCK_BYTES // (4 * ENTRIES * (C + K)))
     bounds = bounds_of(n_tiles, at_once)
     rows = max((block_rows(size) for size in set(np.diff(bounds).tolist())), default=0)
@@ -166,8 +130,8 @@ def convolve(x, U, b, y, padding):
     threads = get_num_threads()
     with scratch(threads * V_size, threads * M_size) as (V, M):
         convolve_tiles(
-            bounds, x.reshape(-1), *x.shape, *padding, U, has_bias, bias, V, V_size, M, M_size,
-            y.reshape(-1), *y.shape[1:],
+            bounds, R, C, K, x.reshape(-1)[g * C :], x.shape[1:], padding, transform_weights(w),
+            has_bias, bias, V, V_size, M, M_size, y.reshape(-1)[g * K :], y.shape[1:],
         )  # fmt: skip
 
 
@@ -180,15 +144,15 @@ def bounds_of(n, at_most):
 
 @njit(parallel=True, cache=True)
 def convolve_tiles(
-    bounds, x, N, H, W, C, ph, pw, U, has_bias, bias, V, V_size, M, M_size, y, OH, OW, K
-):  # fmt: skip
+    bounds, R, C, K, x, x_size, padding, U, has_bias, bias, V, V_size, M, M_size, y, y_size
+):
     """Block by block, each thread with a part of V and M for itself."""
     for block in prange(len(bounds) - 1):
         mine = get_thread_id()
         convolve_block(
-            bounds[block], bounds[block + 1], x, N, H, W, C, ph, pw, U, has_bias, bias,
+            bounds[block], bounds[block + 1], R, C, K, x, x_size, padding, U, has_bias, bias,
             V[mine * V_size : (mine + 1) * V_size], M[mine * M_size : (mine + 1) * M_size],
-            y, OH, OW, K,
+            y, y_size,
         )  # fmt: skip
 
 
@@ -204,16 +168,14 @@ def spread(size):
 
 
 @njit(nogil=True, cache=True)
-def convolve_block(
-    first, end, x, N, H, W, C, ph, pw, U, has_bias, bias, V, M, y, OH, OW, K
-):  # fmt: skip
+def convolve_block(first, end, R, C, K, x, x_size, padding, U, has_bias, bias, V, M, y, y_size):
     rows = block_rows(end - first)
     columns = panels(K) * PANEL
     V_entry, M_entry, U_entry = spread(rows * C), spread(rows * columns), spread(C * columns)
     check_room(len(V), V_entry)
     check_room(len(M), M_entry)
     check_room(len(U), U_entry)
-    transform_picture(first, end, x, H, W, C, ph, pw, OH, OW, V, C, V_entry)
+    transform_picture(first, end, tile_of(R), C, x, x_size, padding, y_size, V, C, V_entry)
     for e in range(ENTRIES):
         # 7 is the value at t = 1 in both directions, and the columns of A^T for it are ones: what
         # is added there, is added to all outputs.
@@ -227,7 +189,7 @@ def convolve_block(
                 rows, C, V, e * V_entry, C, 1, U, e * U_entry + p * C * PANEL, PANEL,
                 M, e * M_entry + p * PANEL, columns, add,
             )  # fmt: skip
-    write_outputs(first, end, M, columns, M_entry, y, OH, OW, K)
+    write_outputs(first, end, tile_of(R), K, M, columns, M_entry, y, y_size)
 
 
 @njit(nogil=True, cache=True)
@@ -238,93 +200,120 @@ def check_room(size, entry):
 
 
 @njit(nogil=True, cache=True)
-def tile_place(tile, OH, OW):
+def tile_place(number, tile, y_size):
     """Image, and the first row and column of outputs."""
-    down, across = (OH + TILE - 1) // TILE, (OW + TILE - 1) // TILE
-    n, rest = tile // (down * across), tile % (down * across)
-    return n, rest // across * TILE, rest % across * TILE
+    OH, OW, _ = y_size
+    down, across = (OH + tile - 1) // tile, (OW + tile - 1) // tile
+    n, rest = number // (down * across), number % (down * across)
+    return n, rest // across * tile, rest % across * tile
 
 
 @njit(nogil=True, cache=True)
-def transform_picture(first, end, x, H, W, C, ph, pw, OH, OW, V, V_row, V_entry):
+def transform_picture(first, end, tile, C, x, x_size, padding, y_size, V, V_row, V_entry):
     """V = B^T d B for some tiles: 6 x 6 pixels each, zero where they are outside of the picture."""
+    H, W, step = x_size
     around = np.empty(ENTRIES * WIDTH, np.float32)
-    for tile in range(first, end):
-        n, oh, ow = tile_place(tile, OH, OW)
-        h, v = oh - ph, ow - pw
+    for number in range(first, end):
+        n, oh, ow = tile_place(number, tile, y_size)
+        h, v = oh - padding[0], ow - padding[1]
         inside = h >= 0 and v >= 0 and h + READS <= H and v + READS <= W
         for c in range(0, C, WIDTH):
-            target = (tile - first) * V_row + c
+            target = (number - first) * V_row + c
             if inside:
-                source = ((n * H + h) * W + v) * C + c
-                transform_inputs(x, source, W * C, C, V, target, READS * V_entry, V_entry)
+                source = ((n * H + h) * W + v) * step + c
+                transform_inputs(x, source, W * step, step, V, target, READS * V_entry, V_entry)
             else:
-                copy_tile(x, n, h, v, H, W, C, c, READS, around)
+                copy_tile(x, x_size, n, h, v, c, READS, around)
                 transform_inputs(
                     around, 0, READS * WIDTH, WIDTH, V, target, READS * V_entry, V_entry
                 )
 
 
 @njit(nogil=True, cache=True)
-def copy_tile(x, n, h, v, H, W, C, c, size, tile):
+def copy_tile(x, x_size, n, h, v, c, size, tile):
     """size x size vectors of pixels, zeros where they are outside of the picture."""
+    H, W, step = x_size
     for i in range(size):
         for j in range(size):
             if 0 <= h + i < H and 0 <= v + j < W:
-                source = ((n * H + h + i) * W + v + j) * C + c
+                source = ((n * H + h + i) * W + v + j) * step + c
                 copy_vector(x, source, tile, (i * size + j) * WIDTH)
             else:
                 clear_vector(tile, (i * size + j) * WIDTH)
 
 
 @njit(nogil=True, cache=True)
-def write_outputs(first, end, M, M_row, M_entry, y, OH, OW, K):
+def write_outputs(first, end, tile, K, M, M_row, M_entry, y, y_size):
     """y = A^T m A for some tiles; of a tile that sticks out, the part inside."""
-    whole = np.empty(TILE * TILE * WIDTH, np.float32)
-    for tile in range(first, end):
-        n, oh, ow = tile_place(tile, OH, OW)
+    OH, OW, step = y_size
+    whole = np.empty(tile * tile * WIDTH, np.float32)
+    for number in range(first, end):
+        n, oh, ow = tile_place(number, tile, y_size)
         for k in range(0, K, WIDTH):
-            source = (tile - first) * M_row + k
-            target = ((n * OH + oh) * OW + ow) * K + k
-            if oh + TILE <= OH and ow + TILE <= OW:
-                transform_outputs(M, source, READS * M_entry, M_entry, y, target, OW * K, K)
+            source = (number - first) * M_row + k
+            target = ((n * OH + oh) * OW + ow) * step + k
+            if oh + tile <= OH and ow + tile <= OW:
+                outputs_of_tile(tile, M, source, M_entry, y, target, OW * step, step)
             else:
-                transform_outputs(
-                    M, source, READS * M_entry, M_entry, whole, 0, TILE * WIDTH, WIDTH
-                )
-                for i in range(min(TILE, OH - oh)):
-                    for j in range(min(TILE, OW - ow)):
-                        copy_vector(whole, (i * TILE + j) * WIDTH, y, target + (i * OW + j) * K)
+                outputs_of_tile(tile, M, source, M_entry, whole, 0, tile * WIDTH, WIDTH)
+                for i in range(min(tile, OH - oh)):
+                    for j in range(min(tile, OW - ow)):
+                        here = target + (i * OW + j) * step
+                        copy_vector(whole, (i * tile + j) * WIDTH, y, here)
+
+
+@njit(nogil=True, cache=True)
+def outputs_of_tile(tile, M, source, M_entry, y, target, row, column):
+    if tile == 4:
+        transform_outputs_4(M, source, READS * M_entry, M_entry, y, target, row, column)
+    else:
+        transform_outputs_2(M, source, READS * M_entry, M_entry, y, target, row, column)
 
 
 def transform_weights(w):
-    """U = G g G^T of weights (3, 3, C, K), in panels."""
-    _, _, C, K = w.shape
+    """U = G g G^T of weights (R, S, C, K), in panels."""
+    R, _, C, K = w.shape
     w = np.ascontiguousarray(w)
     U = np.zeros(ENTRIES * spread(C * panels(K) * PANEL), np.float32)
-    weight_rows(bounds_of(C, max(8, 2**14 // K)), w.reshape(-1), C, K, U)
+    weight_rows(bounds_of(C, max(8, 2**14 // K)), R, C, K, w.reshape(-1), U)
     return U
 
 
 @njit(parallel=True, cache=True)
-def weight_rows(bounds, w, C, K, U):
-    U_entry = spread(C * panels(K) * PANEL)
+def weight_rows(bounds, R, C, K, w, U):
     for block in prange(len(bounds) - 1):
         for k in range(0, K, WIDTH):
             for c in range(bounds[block], bounds[block + 1]):
-                target = (k // PANEL * C + c) * PANEL + k % PANEL
-                transform_kernel(
-                    w, c * K + k, 3 * C * K, C * K, U, target, READS * U_entry, U_entry
-                )
+                transform_weight(c, k, R, C, K, w, U)
 
 
-def backward_weight(gy, x, w_shape, padding):
-    K, C, _, _ = w_shape
+@njit(nogil=True, cache=True)
+def transform_weight(c, k, R, C, K, w, U):
+    """Of one channel and WIDTH outputs."""
+    entry, source = spread(C * panels(K) * PANEL), c * K + k
+    target = (k // PANEL * C + c) * PANEL + k % PANEL
+    if R == 3:
+        transform_kernel_3(w, source, R * C * K, C * K, U, target, READS * entry, entry)
+    else:
+        transform_kernel_5(w, source, R * C * K, C * K, U, target, READS * entry, entry)
+
+
+def backward_weight(gy, x, w_shape, padding, groups=1):
+    K, C, R, S = w_shape
     x, gy = channels_last(x), channels_last(gy)
-    n_tiles = count_tiles(*gy.shape[:3])
+    gw = np.zeros((R, S, C, K), np.float32)
+    for g in range(groups):
+        add_gradients(x, gy, gw, padding, K // groups, g)
+    return gw.transpose(3, 2, 0, 1)
+
+
+def add_gradients(x, gy, gw, padding, K, g):
+    """Group g of gw, which has K output channels."""
+    R, _, C, K_all = gw.shape
+    n_tiles = count_tiles(*gy.shape[:3], tile_of(R))
     size = ENTRIES * spread(block_rows(C) * panels(K) * PANEL)
-    gw = np.zeros((3, 3, C, K), np.float32)
-    geometry = x.reshape(-1), *x.shape, *padding, gy.reshape(-1), *gy.shape[1:]
+    flat_x, flat_gy = x.reshape(-1)[g * C :], gy.reshape(-1)[g * K :]
+    geometry = R, C, K, flat_x, x.shape[1:], padding, flat_gy, gy.shape[1:]
     with scratch(SUMS * size if size <= SUMS_SIZE else size) as (sums,):
         if size <= SUMS_SIZE:
             bounds = bounds_of(n_tiles, max(1, -(-n_tiles // SUMS)))
@@ -340,40 +329,40 @@ def backward_weight(gy, x, w_shape, padding):
             with scratch(*gradient_sizes(np.diff(bounds).max(initial=0), C, K)) as (V, D):
                 for first, end in zip(bounds, bounds[1:]):
                     add_block(first, end, *geometry, V, D, sums)
-        kernel_gradients(bounds_of(C, max(8, 2**14 // K)), sums, C, K, gw.reshape(-1))
-    return gw.transpose(3, 2, 0, 1)
+        channels = bounds_of(C, max(8, 2**14 // K))
+        kernel_gradients(channels, R, C, K, sums, gw.reshape(-1)[g * K :], K_all)
 
 
 @njit(parallel=True, cache=True)
 def sum_parts(
-    bounds, x, N, H, W, C, ph, pw, gy, OH, OW, K, V, V_size, D, D_size, sums
+    bounds, R, C, K, x, x_size, padding, gy, y_size, V, V_size, D, D_size, sums
 ):  # fmt: skip
     """What each part of the tiles adds to the transformed gradient, each in a sum of its own."""
     for part in prange(len(bounds) - 1):
         sums[part] = 0
         sum_tiles(
-            bounds[part], bounds[part + 1], x, N, H, W, C, ph, pw, gy, OH, OW, K,
+            bounds[part], bounds[part + 1], R, C, K, x, x_size, padding, gy, y_size,
             V[part * V_size : (part + 1) * V_size], D[part * D_size : (part + 1) * D_size],
             sums[part],
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def sum_tiles(first, end, x, N, H, W, C, ph, pw, gy, OH, OW, K, V, D, sums):
+def sum_tiles(first, end, R, C, K, x, x_size, padding, gy, y_size, V, D, sums):
     for start in range(first, end, PART_BLOCK):
         stop = min(end, start + PART_BLOCK)
-        both_transforms(0, stop - start, start, stop, x, N, H, W, C, ph, pw, gy, OH, OW, K, V, D)
+        both_transforms(0, stop - start, start, stop, R, C, K, x, x_size, padding, gy, y_size, V, D)
         add_entries(0, ENTRIES, stop - start, V, D, sums, C, K)
 
 
 @njit(parallel=True, cache=True)
-def add_block(first, end, x, N, H, W, C, ph, pw, gy, OH, OW, K, V, D, sums):
+def add_block(first, end, R, C, K, x, x_size, padding, gy, y_size, V, D, sums):
     """What a large block of tiles adds: first all threads transform, then all multiply."""
     rows = end - first
     for part in prange(TRANSFORM_PARTS):
         both_transforms(
             rows * part // TRANSFORM_PARTS, rows * (part + 1) // TRANSFORM_PARTS, first, end,
-            x, N, H, W, C, ph, pw, gy, OH, OW, K, V, D,
+            R, C, K, x, x_size, padding, gy, y_size, V, D,
         )  # fmt: skip
     for e in prange(ENTRIES):
         add_entries(e, e + 1, rows, V, D, sums, C, K)
@@ -388,32 +377,37 @@ def gradient_sizes(rows, C, K):
 
 @njit(nogil=True, cache=True)
 def both_transforms(
-    first, end, block_start, block_end, x, N, H, W, C, ph, pw, gy, OH, OW, K, V, D
-):  # fmt: skip
+    first, end, block_start, block_end, R, C, K, x, x_size, padding, gy, y_size, V, D
+):
     V_row, D_row = spread(block_rows(C)), panels(K) * PANEL
     rows = block_end - block_start
     V_entry, D_entry = spread(rows * V_row), spread(rows * D_row)
     check_room(len(V), V_entry)
     check_room(len(D), D_entry)
+    tile, (OH, OW, step) = tile_of(R), y_size
     around = np.empty(ENTRIES * WIDTH, np.float32)
     transform_picture(
-        block_start + first, block_start + end, x, H, W, C, ph, pw, OH, OW,
+        block_start + first, block_start + end, tile, C, x, x_size, padding, y_size,
         V[first * V_row :], V_row, V_entry,
     )  # fmt: skip
     for row in range(first, end):
-        n, oh, ow = tile_place(block_start + row, OH, OW)
+        n, oh, ow = tile_place(block_start + row, tile, y_size)
         for k in range(0, K, WIDTH):
             target = row * D_row + k
-            if oh + TILE <= OH and ow + TILE <= OW:
-                source = ((n * OH + oh) * OW + ow) * K + k
-                transform_output_gradients(
-                    gy, source, OW * K, K, D, target, READS * D_entry, D_entry
-                )
+            if oh + tile <= OH and ow + tile <= OW:
+                source = ((n * OH + oh) * OW + ow) * step + k
+                gradients_of_tile(tile, gy, source, OW * step, step, D, target, D_entry)
             else:
-                copy_tile(gy, n, oh, ow, OH, OW, K, k, TILE, around)
-                transform_output_gradients(
-                    around, 0, TILE * WIDTH, WIDTH, D, target, READS * D_entry, D_entry
-                )
+                copy_tile(gy, y_size, n, oh, ow, k, tile, around)
+                gradients_of_tile(tile, around, 0, tile * WIDTH, WIDTH, D, target, D_entry)
+
+
+@njit(nogil=True, cache=True)
+def gradients_of_tile(tile, gy, source, row, column, D, target, D_entry):
+    if tile == 4:
+        transform_output_gradients_4(gy, source, row, column, D, target, READS * D_entry, D_entry)
+    else:
+        transform_output_gradients_2(gy, source, row, column, D, target, READS * D_entry, D_entry)
 
 
 @njit(nogil=True, cache=True)
@@ -434,13 +428,21 @@ def add_entries(first, end, rows, V, D, sums, C, K):
 
 
 @njit(parallel=True, cache=True)
-def kernel_gradients(bounds, sums, C, K, gw):
-    """gw = G^T sums G."""
-    row = panels(K) * PANEL
-    entry = spread(block_rows(C) * row)
+def kernel_gradients(bounds, R, C, K, sums, gw, step):
+    """gw = G^T sums G; `step` numbers of gw from one channel to the next."""
     for block in prange(len(bounds) - 1):
         for c in range(bounds[block], bounds[block + 1]):
             for k in range(0, K, WIDTH):
-                transform_kernel_gradients(
-                    sums, c * row + k, READS * entry, entry, gw, c * K + k, 3 * C * K, C * K
-                )
+                kernel_gradient(c, k, R, C, K, sums, gw, step)
+
+
+@njit(nogil=True, cache=True)
+def kernel_gradient(c, k, R, C, K, sums, gw, step):
+    """Of one channel and WIDTH outputs."""
+    row = panels(K) * PANEL
+    entry, source = spread(block_rows(C) * row), c * row + k
+    target, down, right = c * step + k, R * C * step, C * step
+    if R == 3:
+        transform_kernel_gradients_3(sums, source, READS * entry, entry, gw, target, down, right)
+    else:
+        transform_kernel_gradients_5(sums, source, READS * entry, entry, gw, target, down, right)
