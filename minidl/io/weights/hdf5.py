@@ -49,15 +49,20 @@ class Hdf5:
         return self.arrays[path]
 
 
-def read_hdf5(data: bytes) -> Hdf5:
+def read_hdf5(data: bytes, file_bytes: int | None = None) -> Hdf5:
     """Everything in an HDF5 file.
+
+    Args:
+        data: the file.
+        file_bytes: the size of the archive that it was unpacked from, which says how much it may
+            unpack to; None if it is from none.
 
     Raises:
         Refused: it is damaged or refers to another file.
     """
     from safetensors import deserialize
 
-    output = run_child(data)
+    output = run_child(data, len(data) if file_bytes is None else file_bytes)
     with parsing("HDF5"):
         entries = deserialize(output)
         header = json.loads(output[8 : 8 + int.from_bytes(output[:8], "little")])
@@ -69,7 +74,7 @@ def read_hdf5(data: bytes) -> Hdf5:
     return Hdf5(arrays, content["references"], content["attributes"])
 
 
-def run_child(data: bytes) -> bytes:
+def run_child(data: bytes, file_bytes: int) -> bytes:
     """What the process makes of the file.
 
     Raises:
@@ -85,7 +90,7 @@ def run_child(data: bytes) -> bytes:
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-c", COMMAND],
+            [sys.executable, "-c", COMMAND, str(file_bytes)],
             input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
             cwd=Path(minidl.__file__).parents[1], timeout=PATIENCE * cpu_seconds(len(data)),
         )  # fmt: skip

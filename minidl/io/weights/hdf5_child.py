@@ -31,11 +31,11 @@ REFUSED = 3  # exit status: the output says why, as JSON
 
 
 def main() -> None:
-    """Decode standard input, and exit."""
+    """Decode standard input, and exit. The argument is the size of the file that it came in."""
     data = sys.stdin.buffer.read()
     limit(SPARE_MEMORY + 8 * len(data), cpu_seconds(len(data)))
     try:
-        output, status = decode(data), 0
+        output, status = decode(data, int(sys.argv[1])), 0
     except Refused as error:
         output, status = json.dumps([error.rule, error.received, error.hint]).encode(), REFUSED
     sys.stdout.buffer.write(output)
@@ -62,12 +62,12 @@ def limit(nbytes: int, seconds: int) -> None:
         pass  # not Linux, or a lower limit is set already
 
 
-def decode(data: bytes) -> bytes:
+def decode(data: bytes, file_bytes: int) -> bytes:
     """The data sets of an HDF5 file as safetensors; the rest is JSON in its metadata."""
     import h5py
     from safetensors.numpy import save
 
-    reader = Reader(len(data))
+    reader = Reader(file_bytes)
     with parsing("HDF5"), h5py.File(io.BytesIO(data), "r") as file:
         reader.walk(file, "", 0)
         content = {"attributes": reader.attributes, "references": reader.references}
@@ -83,8 +83,8 @@ class Reader:
         attributes: path -> name -> text, number or list of these, of groups and data sets.
     """
 
-    def __init__(self, nbytes: int):
-        self.budget = Budget(nbytes)
+    def __init__(self, file_bytes: int):
+        self.budget = Budget(file_bytes)
         self.objects = 0
         self.arrays: dict[str, np.ndarray] = {}
         self.references: dict[str, Any] = {}

@@ -45,7 +45,7 @@ def read_keras_file(data: bytes) -> WeightsFile:
 
 def read_keras_zip(archive: Zip) -> WeightsFile:
     """The weights of a .keras file. Its config.json, which can name code, is not read."""
-    return read_keras(read_hdf5(archive.read("model.weights.h5")))
+    return read_keras(read_hdf5(archive.read("model.weights.h5"), archive.nbytes))
 
 
 # --- Keras 2 ----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ class Zip:
     """
 
     def __init__(self, data: bytes, budget: Budget):
-        self.budget = budget
+        self.budget, self.nbytes = budget, len(data)
         with parsing("zip archive"):
             self.zip = zipfile.ZipFile(io.BytesIO(data))
         self.members: dict[str, zipfile.ZipInfo] = {}

@@ -212,6 +212,21 @@ def test_bombs(read):
             read(fill)
 
 
+def test_an_archive_may_not_unpack_twice(tmp_path):
+    """8 MiB of zeros in the archive do not allow for twenty times as much in the file in it."""
+
+    def fill(file):
+        file["pad"] = np.zeros(2 << 20, np.float32)
+        file.create_group("layers/dense/vars").create_dataset(
+            "0", (25 << 20,), np.float32, chunks=(1 << 18,), compression="gzip"
+        )
+
+    with zipfile.ZipFile(tmp_path / "model.keras", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("model.weights.h5", hdf5_bytes(fill))
+    with pytest.raises(CheckpointError, match="unpacks to more than 67,"):
+        read_weights(tmp_path / "model.keras")
+
+
 @pytest.mark.parametrize(
     "change, text",
     [
