@@ -14,7 +14,7 @@ before a batch norm have no gradient but rounding, of which Adam makes whole ste
 what NumPy's matrix product reaches on this machine. Memory is the peak of each process after it has
 warmed up.
 
---write puts the table into RESULTS.md.
+--write puts the table into RESULTS.md, and the ratios into benchmarks/curves/train_step.svg.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.bars import Group, write_bars
 from benchmarks.compare import compare, names_of, options_of, report, serve_worker
-from benchmarks.results import provenance, table, write_section
+from benchmarks.results import RESULTS, provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
 from benchmarks.steps import FORMATS, operations, step_of
 
 STEPS_OF_ERROR = 3
+PICTURE = RESULTS.parent / "curves" / "train_step.svg"
 COLUMNS = {
     "network": "model", "ratio": "ratio", "NCHW": "ratio_nchw",
     "channels last": "ratio_channels_last", "ms": "ms", "PyTorch ms": "torch_ms",
@@ -121,11 +123,14 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def write(rows: list[dict[str, Any]], peak: float) -> None:
+    bars = [Group(row["model"], (row["ratio_channels_last"], row["ratio_nchw"])) for row in rows]
+    title = "A training step: PyTorch's time over minidl's"
+    write_bars(PICTURE, title, ("PyTorch channels last", "PyTorch NCHW"), bars)
     body = (
         "PyTorch's time divided by minidl's, the median over rounds; above 1 minidl is faster. "
         "`ratio` is against PyTorch's faster memory format. Operations are counted as plain sums "
         "of products; the largest error is of the weights after three steps, PyTorch's own that "
-        "between its two formats.\n\n"
+        "between its two formats.\n\n![ratios as bars](curves/train_step.svg)\n\n"
         + table(list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
         + f"\n\nNumPy's matrix product reaches {peak / 1e9:.0f} GFLOP/s here. All by `python "
         f"-m benchmarks.train_step --write`. {provenance('minidl', 'numpy', 'numba', 'torch')}"
