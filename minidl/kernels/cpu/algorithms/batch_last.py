@@ -184,7 +184,8 @@ def backward_weight(gy, x, w_shape, padding):
             DOT_BLOCKS, gy.reshape(-1), x.reshape(-1), offsets_of("crs", R, S, C, H, W, N),
             sums.reshape(SUMS, -1), (K, OH, OW, W, N, n_taps),
         )  # fmt: skip
-    gw = sums.sum(axis=(0, 5)).transpose(0, 2, 1, 3)
+    # One after the other: NumPy sums the long rows of the first axis several times as fast.
+    gw = sums.sum(axis=0).sum(axis=-1).transpose(0, 2, 1, 3)
     gw = gw.reshape(row_blocks * DOT_ROWS, tap_blocks * DOT_COLUMNS)
     return gw[:K, :n_taps].reshape(w_shape)
 
