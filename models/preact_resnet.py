@@ -226,6 +226,7 @@ class PreactResNetCifar(PreactNet):
         make_block = partial(PreactBlock, shortcut=shortcut, bias=bias)
         n, widths = blocks_per_layer(op, depth, 6), scaled(op, width, 16, 32, 64)
         super().__init__(op, n, make_block, num_classes, in_channels, widths, bias)
+        self.depth = depth
 
 
 class PreactBottleneckCifar(PreactNet):
@@ -258,6 +259,7 @@ class PreactBottleneckCifar(PreactNet):
         op = "PreactBottleneckCifar"
         n, widths = blocks_per_layer(op, depth, 9), scaled(op, width, 16, 32, 64)
         super().__init__(op, n, PreactBottleneck, num_classes, in_channels, widths)
+        self.depth = depth
 
 
 def preact_resnet20_cifar(**arguments) -> PreactResNetCifar:

@@ -171,7 +171,7 @@ class ResNet(nn.Module):
         choose("ResNet", "stride_in", stride_in, STRIDE_IN)
         check_flag("ResNet", "zero_init", zero_init)
         stem, *widths = scaled("ResNet", width, 64, 64, 128, 256, 512)
-        self.in_channels = in_channels
+        self.in_channels, self.depth = in_channels, depth
         self.conv1 = nn.Conv2d(in_channels, stem, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
         self.relu = nn.ReLU()

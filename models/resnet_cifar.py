@@ -70,7 +70,7 @@ class ResNetCifar(nn.Module):
         n = blocks_per_layer("ResNetCifar", depth, 6)
         choose("ResNetCifar", "shortcut", shortcut, SHORTCUTS)
         widths = scaled("ResNetCifar", width, 16, 32, 64)
-        self.in_channels = in_channels
+        self.in_channels, self.depth = in_channels, depth
         self.conv1 = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU()

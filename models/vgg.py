@@ -104,7 +104,7 @@ class VGG(nn.Module):
         check_flag("VGG", "batch_norm", batch_norm)
         check_size("VGG", size, SMALLEST)
         *widths, hidden = scaled("VGG", width, *WIDTHS, 4096)
-        self.in_channels = in_channels
+        self.in_channels, self.configuration = in_channels, configuration
         self.features = make_features(in_channels, blocks, widths, batch_norm)
         side = size // 32 if head == "fc" else 1  # the floor of each halving together
         self.fit = nn.AdaptiveAvgPool2d(side)

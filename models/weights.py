@@ -24,11 +24,19 @@ from minidl.errors import ArgumentError, nearest
 from minidl.nn.state import shorten
 from models.weight_maps import SOURCES, Layer, Preprocessing, Value, layers_of
 from models.weight_maps.source import Facts
-from models.weights_fit import COUNTER, fit, keeps_order, nothing_fits, refuse_leftovers
-from models.weights_report import Report, Row
+from models.weights_fit import (
+    fit,
+    keeps_order,
+    nothing_fits,
+    other_name,
+    other_network,
+    refuse_leftovers,
+)
+from models.weights_report import COUNTER, Report, Row
 
 if TYPE_CHECKING:
     from minidl.io.weights.file import WeightsFile
+    from models.published import Published
 
 __all__ = ["Preprocessing", "Report", "load_weights"]
 
@@ -88,9 +96,22 @@ def load_weights(
     check_arguments(model, by, channel_order)
     path, published = find(path_or_name)
     report = place(model, read_weights(path), str(path), by, fresh, strict, channel_order)
-    if published is not None and published.preprocessing is not None:
-        report.preprocessing = published.preprocessing
+    add_published(report, model, published)
     return report
+
+
+def add_published(report: Report, model: nn.Module, published: Published | None) -> None:
+    """What is known of a file because it is a published one goes into the report, too."""
+    if published is None:
+        return
+    if published.preprocessing is not None:
+        report.preprocessing = published.preprocessing
+    report.notes += elsewhere(other_name(model, published.model))
+
+
+def elsewhere(other: str) -> list[str]:
+    """A note that a file is for another network; none for ""."""
+    return [f"{other}: layers of one name need not do the same in both"] if other else []
 
 
 def place(
@@ -121,7 +142,9 @@ def place(
         path, file.format, source, type(model).__name__,
         [Row(name, v.array.shape, ", ".join(v.names) or IDENTITY) for name, v in loaded.items()],
         rows, unused, sum(v.array.size for name, v in loaded.items() if name in parameters),
-        facts.preprocessing, facts.notes + not_square(matched, layers, file.flatten_order),
+        facts.preprocessing,
+        facts.notes + not_square(matched, layers, file.flatten_order)
+        + elsewhere(other_network(model, file.meta)),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from minidl.io.atomic import as_path, write_atomically
 from minidl.nn.checks import check_sizes
 from models.registry import build
 from models.weight_maps import layers_of
-from models.weights import check_arguments, match, place
+from models.weights import add_published, check_arguments, match, place
 from models.weights_fit import heads_of
 from models.weights_report import Report
 
@@ -76,8 +76,7 @@ def convert(
     if num_classes is None and classes is not None:
         network = build(model, **{**chosen, "num_classes": classes})
     report = place(network, file, str(path), by, fresh, False, channel_order)
-    if published is not None and published.preprocessing is not None:
-        report.preprocessing = published.preprocessing
+    add_published(report, network, published)
     own = network.state_dict()
     tensors = {row.name: np.ascontiguousarray(own[row.name].numpy()) for row in report.loaded}
     write_atomically(output, encoded(tensors, report, output.suffix), "convert")

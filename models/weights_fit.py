@@ -11,13 +11,12 @@ from minidl.errors import CheckpointError
 from minidl.nn.state import NAMES_SHOWN, Plain, counted, shorten
 from models.registry import MODELS, all_arguments
 from models.weight_maps import Value, layers_of
-from models.weights_report import Row
+from models.weights_report import COUNTER, Row
 
 if TYPE_CHECKING:
     from minidl.io.weights.file import WeightsFile
 
 OP = "load_weights"
-COUNTER = "num_batches_tracked"  # of batch norms; most libraries have none
 
 
 def heads_of(model: nn.Module) -> tuple[str, ...]:
@@ -96,21 +95,42 @@ def other_network(model: nn.Module, meta: dict[str, Any]) -> str:
     """What the network of a run of ours was made with and this one was not; "" if not known."""
     name, arguments = meta.get("model"), meta.get("model_arguments")
     built_as = getattr(model, "built_as", None)
-    is_run = isinstance(name, str) and name in MODELS and isinstance(arguments, dict)
-    if not is_run or built_as is None:
+    if other := other_name(model, name):
+        return other
+    if not is_name(name) or not isinstance(arguments, dict) or built_as is None:
         return ""
-    known = MODELS[name]
-    if known.make is not type(model) or known.fixed != MODELS[built_as[0]].fixed:
-        return f"the file's network is {name}, this one {built_as[0]}"
     theirs, ours = all_arguments(name, arguments), all_arguments(*built_as)
     # A last layer for other classes was no fault.
-    differ = [key for key in ours if key != "num_classes" and theirs[key] != ours[key]]
+    differ = [
+        key for key in ours
+        if key != "num_classes" and as_in_json(theirs[key]) != as_in_json(ours[key])
+    ]  # fmt: skip
     if not differ:
         return ""
     theirs, ours = (
         ", ".join(f"{key}={reprlib.repr(given[key])}" for key in differ) for given in (theirs, ours)
     )
     return f"the file's network was made with {theirs}, this one with {ours}"
+
+
+def as_in_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def other_name(model: nn.Module, name: Any) -> str:
+    """That a file is for a network of another class, depth or configuration; "" if it is not."""
+    if not is_name(name):
+        return ""
+    known = MODELS[name]
+    same = [getattr(model, key, None) == value for key, value in known.fixed.items()]
+    if type(model) is known.make and all(same):
+        return ""
+    built_as = getattr(model, "built_as", None)
+    return f"the file's network is {name}, this one {built_as[0] if built_as else 'is not'}"
+
+
+def is_name(name: Any) -> bool:
+    return isinstance(name, str) and name in MODELS
 
 
 def other_maps(

@@ -8,6 +8,7 @@ from typing import Any
 from models.weight_maps import Preprocessing
 
 SHOWN = 8  # names of each list in the text; the JSON form has all
+COUNTER = "num_batches_tracked"  # of batch norms; most libraries have none, and the text shows none
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class Report:
         )
         lines.append(f"  initialised afresh  {len(self.fresh) or 'none'}")
         lines += listed(self.fresh)
-        lines.append(f"  unused in the file  {len(self.unused) or 'none'}")
-        lines += listed(self.unused)
+        unused = [row for row in self.unused if not row.name.endswith(COUNTER)]
+        lines.append(f"  unused in the file  {len(unused) or 'none'}")
+        lines += listed(unused)
         if self.preprocessing is not None:
             lines.append(f"  preprocessing       {self.preprocessing}")
         lines += [f"  note: {note}" for note in self.notes]

@@ -135,6 +135,52 @@ def test_what_a_run_was_made_with(tmp_path, name, theirs, ours, says):
     assert says in caught.value.hint and "another size" not in caught.value.hint
 
 
+def test_another_network_of_the_same_family_is_noted(tmp_path, monkeypatch):
+    """Each of its tensors finds a place, but conv1_1 feeds conv2_1 here and conv1_2 there."""
+    path, small = tmp_path / "mine.npz", {"num_classes": 7, "size": 64, "width": 0.05}
+    mine = models.published.Published("mine", "vgg16", "", path.name, "", 1)
+    monkeypatch.setitem(models.published.PUBLISHED, "mine", mine)
+    np.savez(path, **others.arrays(vgg()))
+    for net, ours in ((models.build("vgg11", **small), "vgg11"), (models.vgg11(**small), "is not")):
+        report = load_weights(net, path)
+        assert (len(report.loaded), len(report.fresh), len(report.unused)) == (22, 0, 10)
+        (note,) = report.notes
+        assert note.startswith(f"the file's network is vgg16, this one {ours}: layers of one name")
+        assert f"note: {note}" in str(report)
+    for net in (models.build("vgg16", **small), vgg()):
+        assert load_weights(net, path).notes == []
+    with pytest.raises(CheckpointError):
+        load_weights(models.vgg16c(**small), path)
+    report = models.weights_convert.convert(path, "vgg11", tmp_path / "a.npz", arguments=small)
+    assert "the file's network is vgg16, this one vgg11" in report.notes[0]
+
+
+def test_a_run_of_another_depth_is_noted(tmp_path):
+    path = run_of(tmp_path, "resnet32_cifar", num_classes=7, width=0.25)
+    for net, ours in ((models.build("resnet20_cifar", num_classes=7, width=0.25), "resnet20_cifar"),
+                      (models.resnet20_cifar(num_classes=7, width=0.25), "is not")):  # fmt: skip
+        report = load_weights(net, path)
+        assert f"network is resnet32_cifar, this one {ours}: layers of one" in report.notes[0]
+        assert report.fresh == [] and len(report.unused) == 6 * 2 * 6
+        text = str(report)  # of two layers of six tensors in each of six blocks, one is a counter
+        assert "unused in the file  60\n" in text and "num_batches_tracked" not in text
+        assert "and 52 more" in text
+    for name in ("resnet32_cifar", "preact_resnet32_cifar"):
+        path = run_of(tmp_path, name, num_classes=7, width=0.25)
+        for net in (models.build(name, num_classes=3, width=0.25),
+                    getattr(models, name)(num_classes=7, width=0.25)):  # fmt: skip
+            assert load_weights(net, path).notes == []
+
+
+def test_what_a_run_was_made_with_is_noted(tmp_path):
+    path = run_of(tmp_path, "lenet", num_classes=7, activation="tanh")
+    (note,) = load_weights(models.build("lenet", num_classes=7), path).notes
+    assert "made with activation='tanh', this one with activation='relu': layers" in note
+    path = run_of(tmp_path, "alexnet", num_classes=7, widths=(4, 8, 8, 8, 4), size=67)
+    net = models.build("alexnet", num_classes=5, widths=(4, 8, 8, 8, 4), size=67)
+    assert load_weights(net, path).notes == []  # JSON has made a list of the tuple
+
+
 def test_no_size_is_claimed_where_the_head_is_another(tmp_path):
     """Of a file that does not say what its network was made with."""
     for theirs, ours in (({"head": "average"}, {}), ({}, {"head": "average"})):
