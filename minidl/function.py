@@ -77,9 +77,11 @@ class Function:
         y = self.forward(*map(array_of, inputs))
         self.inputs = inputs if (any_grad := True in self.needs_grad) else ()
         # Outputs that are no floats (the indices of max_pool2d, say) are constants to the graph.
-        if not isinstance(y, tuple):
+        if not isinstance(y, tuple) and grad_mode.all_from is None:
             recorded = any_grad and getattr(y, "dtype", FLOAT).kind == "f"
             return Tensor(y, recorded, self if recorded else None)
+        if grad_mode.all_from is not None:
+            return recorded_in_full(self, inputs, y)
         self.n_outputs = len(y)
         outputs = []
         for index, array in enumerate(y):
@@ -117,6 +119,7 @@ class GradMode(threading.local):
     """Whether operations are recorded, for each thread its own: see no_grad."""
 
     enabled = True
+    all_from: frozenset | None = None  # see record_all
 
 
 grad_mode = GradMode()
@@ -184,6 +187,42 @@ class enable_grad:
 
     def __exit__(self, *exception):
         grad_mode.enabled = self.previous
+
+
+class record_all:
+    """Inside, operations on integers and bools are recorded, too: whatever depends on `inputs`.
+
+    Nothing is differentiated then: it is how a network is exported (minidl/io/onnx/recording.py).
+
+    Args:
+        inputs: leaves, of any element type.
+    """
+
+    def __init__(self, inputs: Sequence[Tensor]):
+        self.inputs = frozenset(inputs)
+
+    def __enter__(self):
+        grad_mode.all_from = self.inputs
+        return self
+
+    def __exit__(self, *exception):
+        grad_mode.all_from = None
+
+
+def recorded_in_full(function: Function, inputs: tuple, y: Any) -> Any:
+    """What apply returns inside record_all. Under no_grad there, nothing is recorded either."""
+    depends = grad_mode.enabled and any(
+        x.requires_grad or x.grad_fn is not None or x in grad_mode.all_from for x in inputs
+    )
+    function.inputs = inputs if depends else ()
+    arrays = y if isinstance(y, tuple) else (y,)
+    function.n_outputs = len(arrays)
+    made_by = function if depends else None
+    outputs = tuple(
+        Tensor(array, depends and array.dtype.kind == "f", made_by, output_index=index)
+        for index, array in enumerate(arrays)
+    )
+    return outputs if isinstance(y, tuple) else outputs[0]
 
 
 def is_grad_enabled() -> bool:

@@ -1,4 +1,7 @@
-"""Comparisons and logic: tensors of bools. Their derivative is 0, so none is recorded."""
+"""Comparisons and logic: tensors of bools.
+
+Their derivative is 0, so they have no backward, and only an export records them.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,42 @@ from typing import Any
 
 from minidl.device import array_module
 from minidl.errors import DtypeError
+from minidl.function import Function
 from minidl.ops.broadcasting import operands
+from minidl.ops.reductions import Reduction
 from minidl.shapes import check_keepdim, check_tensor, is_number, normalize_dims
 from minidl.tensor import Tensor
+
+
+class Compare(Function):
+    """function, one of Python's six, of two arrays, or of an array and an int."""
+
+    def __init__(self, function, number=None):
+        self.function, self.number = function, number
+
+    def forward(self, a, b=None):
+        return self.function(a, self.number if b is None else b)
+
+
+class Logic(Function):
+    """The function of one or two arrays that NumPy has under this name."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def forward(self, *arrays):
+        return getattr(array_module(arrays[0]), self.name)(*arrays)
+
+
+class Quantifier(Reduction):
+    """any or all."""
+
+    def __init__(self, name, axes, keepdim):
+        super().__init__(axes, keepdim)
+        self.name = name
+
+    def forward(self, x):
+        return getattr(array_module(x), self.name)(x, axis=self.axes, keepdims=self.keepdim)
 
 
 def eq(input: Any, other: Any) -> Tensor:
@@ -101,7 +137,7 @@ def logical_not(input: Tensor) -> Tensor:
     tensor([ True, False])
     """
     check_tensor("logical_not", input=input)
-    return Tensor(array_module(input.data).logical_not(input.data))
+    return Logic("logical_not").apply(input)
 
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
@@ -114,7 +150,7 @@ def logical_and(input: Tensor, other: Tensor) -> Tensor:
         bools of the broadcast shape.
     """
     a, b = operands("logical_and", input, other)
-    return Tensor(array_module(a.data).logical_and(a.data, b.data))
+    return Logic("logical_and").apply(a, b)
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
@@ -127,7 +163,7 @@ def logical_or(input: Tensor, other: Tensor) -> Tensor:
         bools of the broadcast shape.
     """
     a, b = operands("logical_or", input, other)
-    return Tensor(array_module(a.data).logical_or(a.data, b.data))
+    return Logic("logical_or").apply(a, b)
 
 
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
@@ -140,7 +176,7 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
         bools of the broadcast shape.
     """
     a, b = operands("logical_xor", input, other)
-    return Tensor(array_module(a.data).logical_xor(a.data, b.data))
+    return Logic("logical_xor").apply(a, b)
 
 
 def bitwise_not(input: Tensor) -> Tensor:
@@ -160,7 +196,7 @@ def bitwise_not(input: Tensor) -> Tensor:
     """
     check_tensor("bitwise_not", input=input)
     check_bits("bitwise_not", input)
-    return Tensor(~input.data)
+    return Logic("invert").apply(input)
 
 
 def bitwise_and(input: Any, other: Any) -> Tensor:
@@ -181,7 +217,7 @@ def bitwise_and(input: Any, other: Any) -> Tensor:
     """
     a, b = operands("bitwise_and", input, other)
     check_bits("bitwise_and", a)
-    return Tensor(a.data & b.data)
+    return Logic("bitwise_and").apply(a, b)
 
 
 def bitwise_or(input: Any, other: Any) -> Tensor:
@@ -198,7 +234,7 @@ def bitwise_or(input: Any, other: Any) -> Tensor:
     """
     a, b = operands("bitwise_or", input, other)
     check_bits("bitwise_or", a)
-    return Tensor(a.data | b.data)
+    return Logic("bitwise_or").apply(a, b)
 
 
 def bitwise_xor(input: Any, other: Any) -> Tensor:
@@ -215,7 +251,7 @@ def bitwise_xor(input: Any, other: Any) -> Tensor:
     """
     a, b = operands("bitwise_xor", input, other)
     check_bits("bitwise_xor", a)
-    return Tensor(a.data ^ b.data)
+    return Logic("bitwise_xor").apply(a, b)
 
 
 def isnan(input: Tensor) -> Tensor:
@@ -228,7 +264,7 @@ def isnan(input: Tensor) -> Tensor:
         bools of the same shape.
     """
     check_tensor("isnan", input=input)
-    return Tensor(array_module(input.data).isnan(input.data))
+    return Logic("isnan").apply(input)
 
 
 def isinf(input: Tensor) -> Tensor:
@@ -241,7 +277,7 @@ def isinf(input: Tensor) -> Tensor:
         bools of the same shape.
     """
     check_tensor("isinf", input=input)
-    return Tensor(array_module(input.data).isinf(input.data))
+    return Logic("isinf").apply(input)
 
 
 def isfinite(input: Tensor) -> Tensor:
@@ -257,7 +293,7 @@ def isfinite(input: Tensor) -> Tensor:
     tensor([ True, False])
     """
     check_tensor("isfinite", input=input)
-    return Tensor(array_module(input.data).isfinite(input.data))
+    return Logic("isfinite").apply(input)
 
 
 def any(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Tensor:
@@ -274,7 +310,7 @@ def any(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool =
     check_tensor("any", input=input)
     check_keepdim("any", keepdim)
     axes = normalize_dims("any", dim, input.data.ndim)
-    return Tensor(array_module(input.data).any(input.data, axis=axes, keepdims=keepdim))
+    return Quantifier("any", axes, keepdim).apply(input)
 
 
 def all(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Tensor:
@@ -294,7 +330,7 @@ def all(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool =
     check_tensor("all", input=input)
     check_keepdim("all", keepdim)
     axes = normalize_dims("all", dim, input.data.ndim)
-    return Tensor(array_module(input.data).all(input.data, axis=axes, keepdims=keepdim))
+    return Quantifier("all", axes, keepdim).apply(input)
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -334,9 +370,9 @@ def allclose(
 def compare(op: str, function: Callable, input: Any, other: Any) -> Tensor:
     """function of both; ints and an int of any size compare exactly, as in NumPy."""
     if type(other) is int and isinstance(input, Tensor) and input.data.dtype.kind in "iu":
-        return Tensor(function(input.data, other))
+        return Compare(function, other).apply(input)
     a, b = operands(op, input, other)
-    return Tensor(function(a.data, b.data))
+    return Compare(function).apply(a, b)
 
 
 def check_bits(op: str, x: Tensor) -> None:

@@ -42,18 +42,19 @@ from minidl.tensor import Tensor
 class LSTM(Function):
     """One layer in one direction. Inside, arrays are in the order in which steps are taken."""
 
-    def __init__(self, lengths, reverse):
-        self.lengths, self.reverse = lengths, reverse
+    def __init__(self, lengths, reverse, has_biases):
+        self.lengths, self.reverse, self.has_biases = lengths, reverse, has_biases
 
-    def forward(self, x, h0, c0, w_ih, w_hh, b_ih=None, b_hh=None):
+    def forward(self, x, h0, c0, w_ih, w_hh, *rest):
+        """rest: b_ih and b_hh or none; the tensor of lengths, if it is one, for an export."""
         xp = array_module(x)
         T, N, _ = x.shape
         x, valid = self.in_order(x), self.in_order(self.mask(xp, T, N))
         if self.lengths is not None:
             x = xp.where(valid[:, :, None], x, 0)  # what stands there, even a NaN, is not looked at
         z = x @ w_ih.T
-        if b_ih is not None:
-            z += b_ih + b_hh
+        if self.has_biases:
+            z += rest[0] + rest[1]
         h, c, gates = kernels.pick("lstm", x).forward(z, h0, c0, w_hh, valid)
         if any(self.needs_grad):
             self.x, self.w_ih, self.w_hh, self.valid = x, w_ih, w_hh, valid
@@ -74,10 +75,10 @@ class LSTM(Function):
         gw_ih = rows.T @ self.x.reshape(T * N, self.x.shape[2]) if self.needs_grad[3] else None
         gw_hh = rows.T @ self.h[:-1].reshape(T * N, H) if self.needs_grad[4] else None
         gradients = gx, gh, gc, gw_ih, gw_hh
-        if len(self.needs_grad) == 5:
-            return gradients
+        if not self.has_biases:
+            return *gradients, None
         gb = rows.sum(axis=0)
-        return *gradients, gb, gb.copy()
+        return *gradients, gb, gb.copy(), None
 
     def in_order(self, steps):
         """From the order of time to the order in which steps are taken, or back: a view."""
@@ -135,11 +136,12 @@ def lstm(
     """
     check_arguments(input, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh)
     T, N, _ = input.data.shape
-    lengths = check_lengths("lstm", lengths, T, N)
-    function = LSTM(lengths, reverse)
-    if bias_ih is None:
-        return function.apply(input, h0, c0, weight_ih, weight_hh)
-    return function.apply(input, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh)
+    has_biases = bias_ih is not None
+    rest = [bias_ih, bias_hh] if has_biases else []
+    if isinstance(lengths, Tensor):
+        rest.append(lengths)
+    function = LSTM(check_lengths("lstm", lengths, T, N), reverse, has_biases)
+    return function.apply(input, h0, c0, weight_ih, weight_hh, *rest)
 
 
 def check_arguments(input, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh) -> None:

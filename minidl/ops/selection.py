@@ -70,6 +70,16 @@ class Select(Function):
         return gx
 
 
+class ArgSelect(Function):
+    """argmax or argmin, along an axis or of the flattened array (None)."""
+
+    def __init__(self, name, axis, keepdim):
+        self.name, self.axis, self.keepdim = name, axis, keepdim
+
+    def forward(self, x):
+        return getattr(x, self.name)(axis=self.axis, keepdims=self.keepdim)
+
+
 def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The largest element, of all or along one dimension; of two tensors, maximum().
 
@@ -222,4 +232,4 @@ def arg_select(op: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor
         raise ArgumentError(op, "there is nothing to select from: a size is 0", {"input": input})
     if array.ndim == 0:
         axis = None
-    return Tensor(getattr(array, op)(axis=axis, keepdims=keepdim))
+    return ArgSelect(op, axis, keepdim).apply(input)

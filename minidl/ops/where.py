@@ -24,20 +24,17 @@ from minidl.tensor import Tensor
 
 
 class Where(Function):
-    def __init__(self, condition):
-        self.condition = condition
-
-    def forward(self, a, b):
-        self.shapes = a.shape, b.shape
-        return array_module(a).where(self.condition, a, b)
+    def forward(self, condition, a, b):
+        self.condition, self.shapes = condition, (a.shape, b.shape)
+        return array_module(a).where(condition, a, b)
 
     def backward(self, gy):
         xp, ga, gb = array_module(gy), None, None
-        if self.needs_grad[0]:
-            ga = unbroadcast(xp.where(self.condition, gy, gy.dtype.type(0)), self.shapes[0])
         if self.needs_grad[1]:
+            ga = unbroadcast(xp.where(self.condition, gy, gy.dtype.type(0)), self.shapes[0])
+        if self.needs_grad[2]:
             gb = unbroadcast(xp.where(self.condition, gy.dtype.type(0), gy), self.shapes[1])
-        return ga, gb
+        return None, ga, gb
 
 
 class Clamp(Function):
@@ -79,7 +76,7 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     a, b = operands("where", input, other)
     check_broadcast("where", condition, a)
     check_broadcast("where", condition, b)
-    return Where(condition.data).apply(a, b)
+    return Where().apply(condition, a, b)
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -142,7 +139,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: float) -> Tensor:
     check_mask("masked_fill", "mask", mask)
     x, value = operands("masked_fill", input, value)
     check_broadcast("masked_fill", mask, x)
-    return Where(mask.data).apply(value, x)
+    return Where().apply(mask, value, x)
 
 
 def check_mask(op: str, name: str, mask: Any) -> None:

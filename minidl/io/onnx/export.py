@@ -1,8 +1,8 @@
 """Writing a network as an ONNX file.
 
 One forward pass in evaluation mode is recorded, and each recorded operation becomes ONNX nodes.
-What is not recorded - numbers computed with NumPy, comparisons, shapes, integers - enters the file
-as constants, which would be wrong if they depended on the input. So the pass is recorded again with
+What is not recorded - numbers computed with NumPy, shapes, arrays of indices - enters the file as
+constants, which would be wrong if they depended on the input. So the pass is recorded again with
 other values, other random numbers and, for a dynamic batch, another batch size, and the graphs are
 compared (see merge.py): a constant that differs is either a size of the batch, which is written as
 such, or an error. The values are chosen to differ in what code asks of its input: their size, from
@@ -51,10 +51,11 @@ def save(
     its running averages. Parameters keep their dotted names. The file is checked with
     onnx.checker before it is written, all of it or nothing.
 
-    Comparisons, Python's branches and NumPy code are not recorded. The model runs with several
-    inputs, of a thousandth to a thousand times the example's size, positive and of both signs, and
-    whatever comes out differently is refused. What none of them triggers cannot be seen: a branch
-    for NaN, or for one integer that is not in the example.
+    What minidl's operations compute is recorded, comparisons and integers among it; Python's
+    branches, NumPy code and arrays of indices are not. The model runs with several inputs, of a
+    thousandth to a thousand times the example's size, positive and of both signs, and whatever
+    comes out differently is refused. A branch that none of them takes cannot be seen: one for NaN,
+    or for an integer that is not in the example.
 
     Comparisons, Python's branches and NumPy code are not recorded. The model runs with several
     inputs, of a thousandth to a thousand times the example's size, positive and of both signs, and
@@ -241,7 +242,6 @@ def assemble(
     output_names: list[str] | None, metadata: dict[str, Any] | None,
 ) -> Any:  # fmt: skip
     """Inputs, nodes, weights and outputs as one checked ModelProto."""
-    import onnx
     from onnx import helper
 
     from minidl import __version__
@@ -260,6 +260,7 @@ def assemble(
     for node in writer.nodes:
         node.input[:] = [rename.get(name, name) for name in node.input]
         node.output[:] = [rename.get(name, name) for name in node.output]
+    check_inputs(names, writer)
     graph = helper.make_graph(
         writer.nodes, "minidl",
         [value_info(name, *pair) for name, *pair in zip(names, first.inputs, second.inputs)],
@@ -272,8 +273,29 @@ def assemble(
         ir_version=helper.find_min_ir_version_for(opsets),
     )  # fmt: skip
     helper.set_model_props(proto, {key: as_text(key, v) for key, v in (metadata or {}).items()})
-    onnx.checker.check_model(proto, full_check=True)
+    check(proto)
     return proto
+
+
+def check_inputs(names: list[str], writer: Writer) -> None:
+    """Every input of the file is read, also by the Identity of an output."""
+    read = {name for node in writer.nodes for name in node.input}
+    unread = [name for name in names if name not in read]
+    if unread:
+        raise ArgumentError(
+            "onnx.save", "the output does not depend on an input by recorded operations",
+            {"inputs": unread}, "leave it out of forward, or compute with it as a Tensor",
+        )  # fmt: skip
+
+
+def check(proto: Any) -> None:
+    """What onnx.checker says of the file. Not every operator takes every element type."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ArgumentError("onnx.save", f"ONNX does not know such a network: {error}") from None
 
 
 def stored_tensor(name: str, array: np.ndarray, writer: Writer) -> Any:

@@ -133,8 +133,8 @@ def expanded_row(node: Any, row: np.ndarray, batch_of: str) -> list:
 
 def refuse(rule: str, batch_of: str | None) -> NoReturn:
     hint = (
-        "comparisons, argmax, integers and NumPy code are not recorded: write what depends on the"
-        " input with differentiable operations"
+        "Python's branches, NumPy code and arrays of indices are not recorded: write what depends"
+        " on the input with minidl's operations, where(x > 0, ...) say"
     )
     if batch_of is not None:
         hint += "; or fix the batch size: dynamic_batch=False"

@@ -11,7 +11,8 @@ import numpy as np
 
 from minidl import random
 from minidl.debug.summary import new_functions, tensors_in
-from minidl.function import Function, enable_grad
+from minidl.errors import ArgumentError
+from minidl.function import Function, enable_grad, record_all
 from minidl.nn.module import Module
 from minidl.tensor import Tensor
 
@@ -36,15 +37,20 @@ class Recording:
 
 
 def record(model: Module, inputs: list[Tensor], seed: int = 0) -> Recording:
-    """Run the model; its mode, frozen parameters, buffers and the random numbers stay as they were.
+    """Run the model and record all that depends on the inputs, integers and bools, too.
+
+    Its mode, frozen parameters, buffers and the random numbers stay as they were.
 
     Args:
         model: any Module.
         inputs: what to call it with.
         seed: of the random numbers during the pass. Two recordings with different seeds show what
             is random in them.
+
+    Raises:
+        ArgumentError: the model writes into its input.
     """
-    leaves = [Tensor(x.data, requires_grad=x.data.dtype.kind == "f") for x in inputs]
+    leaves = [Tensor(x.data.copy(), requires_grad=x.data.dtype.kind == "f") for x in inputs]
     recording, seen = Recording(leaves), set()
     handles = []
     for path, module in model.named_modules():
@@ -61,7 +67,7 @@ def record(model: Module, inputs: list[Tensor], seed: int = 0) -> Recording:
             parameter.requires_grad = True  # else what depends on a frozen one is not recorded
         before = {buffer: buffer.data.tobytes() for buffer in model.buffers()}
         try:
-            with enable_grad(), np.errstate(all="ignore"):  # made-up values may overflow
+            with enable_grad(), record_all(leaves), np.errstate(all="ignore"):  # values overflow
                 recording.outputs = list(tensors_in(model(*leaves)))
         finally:
             for handle in handles:
@@ -69,6 +75,10 @@ def record(model: Module, inputs: list[Tensor], seed: int = 0) -> Recording:
         for name, buffer in model.named_buffers():
             if before.get(buffer) != buffer.data.tobytes():
                 recording.written[buffer] = name
+    for x, leaf in zip(inputs, leaves):
+        if x.data.tobytes() != leaf.data.tobytes():
+            raise ArgumentError("onnx.save", "forward changes its input in place, which is not"
+                                " recorded", {"input": x}, "make a new tensor")  # fmt: skip
     recording.functions = [f for f, _ in new_functions(recording.outputs, set())]
     return recording
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Writer:
     def name_of(self, x: Tensor) -> str:
         """The name of a tensor: made by a node, an input, a weight, or else a constant."""
         if x.grad_fn is not None:
+            if (x.grad_fn, x.output_index) not in self.results:
+                self.refuse(f"output {x.output_index} of {type(x.grad_fn).__name__}", x.grad_fn)
             return self.results[x.grad_fn, x.output_index]
         if x in self.names:
             return self.names[x]
@@ -94,16 +96,20 @@ class Writer:
         """
         kind = type(function)
         if kind not in converters:
-            raise ArgumentError(
-                "onnx.save", f"{kind.__name__} has no ONNX equivalent here",
-                {"in module": self.scope or "(model)",
-                 "inputs": [tuple(x.shape) for x in function.inputs]},
-                reason_without(kind),
-            )  # fmt: skip
+            self.refuse(kind.__name__, function)
         names = [self.name_of(x) for x in function.inputs]
         outputs = converters[kind](self, function, *names)
         for index, name in enumerate([outputs] if isinstance(outputs, str) else outputs):
             self.results[function, index] = name
+
+    def refuse(self, what: str, function: Function) -> NoReturn:
+        """Raise the error for something that has no converter."""
+        raise ArgumentError(
+            "onnx.save", f"{what} has no ONNX equivalent here",
+            {"in module": self.scope or "(model)",
+             "inputs": [tuple(x.shape) for x in function.inputs]},
+            reason_without(type(function)),
+        )  # fmt: skip
 
 
 def reason_without(kind: type) -> str:

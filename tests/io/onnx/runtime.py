@@ -9,7 +9,7 @@ from minidl.io.onnx.export import serialized, to_proto
 
 
 class Call(nn.Module):
-    """A function of tensors as a module; returns those results that were recorded."""
+    """A function of tensors as a module; returns those results that have gradients."""
 
     def __init__(self, call):
         super().__init__()
@@ -18,7 +18,7 @@ class Call(nn.Module):
     def forward(self, *xs):
         y = self.call(*xs)
         results = tuple(y) if isinstance(y, tuple | list) else (y,)
-        return tuple(r for r in results if r.grad_fn is not None) or results
+        return tuple(r for r in results if r.requires_grad) or results
 
 
 def run_file(data, arrays):

@@ -15,18 +15,21 @@ from minidl.io.onnx.export import serialized, to_proto
 from minidl.io.onnx.graph import OnnxModule
 from minidl.io.onnx.load import parse, read_graph
 from minidl.ops.reductions import Reduction
-from tests.io.onnx.runtime import Call, assert_equal, run_file
+from tests.io.onnx.runtime import Call, assert_equal, evaluate, run_file
 from tests.op_cases import CASES
 
-NOT_RECORDED = {
-    "all", "any", "argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
-    "copy_", "eq", "floor_divide", "ge", "gt", "isfinite", "isinf", "isnan", "le", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "lt", "ne",
-}  # fmt: skip
-"""Operations whose results are integers, bools or changed in place: constants to the graph."""
+NOT_RECORDED = {"copy_", "floor_divide"}
+"""Operations that change a tensor in place, or that no Function computes."""
 
-OF_INTEGERS = {"remainder-integers", "to-integers", "to-bools", "floor-ints", "ceil-ints",
-               "round-ints"}  # fmt: skip
+OF_INTEGERS = {"floor-ints", "ceil-ints", "round-ints"}
+"""What ONNX rounds are floats; integers stay as they are in both."""
+
+WITHOUT_GRADIENT = {
+    "all", "any", "argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
+    "eq", "ge", "gt", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "lt", "ne", "remainder-integers", "to-integers", "to-bools",
+}  # fmt: skip
+"""Operations, and cases, whose results are integers or bools: recorded by an export alone."""
 
 LOSSES = {
     "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "hinge_embedding_loss",
@@ -59,7 +62,9 @@ GRADIENT_DIFFERS = {
 def is_exported(case):
     if case.id in WITHOUT_DRAWS:
         return True
-    return case.op not in NOT_RECORDED | LOSSES and case.id not in OF_INTEGERS | CONDITION_OF_INPUT
+    differentiable = not WITHOUT_GRADIENT & {case.op, case.id}
+    exported = not (NOT_RECORDED | LOSSES | OF_INTEGERS | CONDITION_OF_INPUT) & {case.op, case.id}
+    return differentiable and exported
 
 
 EXPORTED = [case for case in CASES if is_exported(case)]
@@ -118,6 +123,21 @@ def test_loaded_again_it_computes_and_differentiates_the_same(case):
     assert_equal(outputs, expected)
     if case.smooth and case.gradient and case.id not in GRADIENT_DIFFERS:
         assert_equal(gradients, expected_gradients, 2e-5)
+
+
+@pytest.mark.parametrize("opset", [18, 23])
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if WITHOUT_GRADIENT & {case.op, case.id}],
+    ids=lambda case: case.id,
+)
+def test_integers_and_bools_are_computed_from_the_input(case, opset):
+    arrays = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in case.inputs]
+    model, tensors = Call(case.call), tuple(map(Tensor, arrays))
+    data = serialized(to_proto(model, tensors, opset=opset, dynamic_batch=False))
+    expected = evaluate(model, arrays)
+    assert_equal(run_file(data, arrays), expected, 0)
+    assert_equal(evaluate(OnnxModule(read_graph(parse(data))), arrays), expected, 0)
 
 
 def cases(ids):

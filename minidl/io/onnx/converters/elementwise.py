@@ -68,10 +68,6 @@ def remainder(g: Writer, f: Any, a: str, b: str) -> str:
     return g.add("Where", other_sign, g.add("Add", rest, b), rest)
 
 
-def where(g: Writer, f: Any, a: str, b: str) -> str:
-    return g.add("Where", g.constant(f.condition), a, b)
-
-
 def clamp(g: Writer, f: Any, x: str) -> str:
     """A low bound above the high one: the high one, as in minidl, whatever Clip does then."""
     low, high = ("" if bound is None else number(g, f, bound) for bound in (f.low, f.high))
@@ -116,5 +112,5 @@ CONVERTERS = {
     elementary.Square: square, elementary.Staircase: staircase, extremes.Maximum: same("Max"),
     extremes.Minimum: same("Min"), LeakyReLU: leaky_relu, LogSoftmax: along("LogSoftmax"),
     ReLU: same("Relu"), Remainder: remainder, Sigmoid: same("Sigmoid"), Softmax: along("Softmax"),
-    Softplus: softplus, Tanh: same("Tanh"), Where: where,
+    Softplus: softplus, Tanh: same("Tanh"), Where: same("Where"),
 }  # fmt: skip

@@ -22,6 +22,8 @@ from minidl.ops.max_pool2d import MaxPool2d
 from minidl.ops.unfold import Unfold
 from minidl.shapes import window_output
 
+INT32 = 6  # ONNX's number
+
 
 def geometry(stride: Any, padding: Any, dilation: Any, groups: int) -> dict[str, Any]:
     """minidl's settings of a convolution as ONNX's attributes."""
@@ -61,7 +63,7 @@ def conv_transpose(g: Writer, f: Any, x: str, w: str, b: str = "") -> str:
 
 
 def max_pool(g: Writer, f: Any, x: str) -> list[str]:
-    """The values; where they are is an integer, a constant to the recorded graph.
+    """The values; where they are counts differently in ONNX.
 
     ceil_mode, unless its rule, which changed in ONNX, gives another size: then padding at the end,
     which never wins.
@@ -128,21 +130,25 @@ def matmul(g: Writer, f: Any, a: str, b: str) -> str:
     return g.add("MatMul", a, b)
 
 
-def lstm(g: Writer, f: Any, x: str, h: str, c: str, w: str, r: str, bi: str = "", bh: str = ""):
+def lstm(g: Writer, f: Any, x: str, h: str, c: str, w: str, r: str, *rest: str) -> list[str]:
     """The gates in ONNX's order, a dimension for the direction; a state of zeros is left out."""
+    biases, lengths = rest[: len(rest) // 2 * 2], rest[len(rest) // 2 * 2 :]
     first = g.ints(0)
     w, r = (g.add("Unsqueeze", gates_in_order(g, rows), first) for rows in (w, r))
     bias = ""
-    if bi:
-        both = g.add("Concat", gates_in_order(g, bi), gates_in_order(g, bh), axis=0)
+    if biases:
+        both = g.add("Concat", *(gates_in_order(g, rows) for rows in biases), axis=0)
         bias = g.add("Unsqueeze", both, first)
-    lengths = "" if f.lengths is None else g.constant(f.lengths, np.int32)
+    if lengths:
+        counts = g.add("Cast", *lengths, to=INT32)
+    else:
+        counts = "" if f.lengths is None else g.constant(f.lengths, np.int32)
     states = []
     for name, x0 in zip((h, c), f.inputs[1:3]):
         zero = x0.grad_fn is None and x0 not in g.names and not x0.data.any()
         states.append("" if zero else g.add("Unsqueeze", name, first))
     y, h, c = g.add(
-        "LSTM", x, w, r, bias, lengths, *states, outputs=3, hidden_size=f.inputs[4].shape[1],
+        "LSTM", x, w, r, bias, counts, *states, outputs=3, hidden_size=f.inputs[4].shape[1],
         direction="reverse" if f.reverse else "forward",
     )  # fmt: skip
     return [g.add("Squeeze", y, g.ints(1)), g.add("Squeeze", h, first), g.add("Squeeze", c, first)]

@@ -28,7 +28,7 @@ def extreme(g: Writer, f: Any, x: str) -> str:
 
 
 def select(g: Writer, f: Any, x: str) -> list[str]:
-    """The values; where they are is an integer, a constant to the recorded graph."""
+    """The values; where they are, argmax and argmin say."""
     operator = {"max": "ReduceMax", "min": "ReduceMin"}[f.name]
     return [g.reduce(operator, x, [f.axis], f.keepdim)]
 
