@@ -10,7 +10,7 @@ import minidl
 import models
 from apps.classify import options, run_folder
 from apps.classify.train import train
-from minidl.errors import ArgumentError
+from minidl.errors import ArgumentError, CheckpointError, DataError
 
 
 def start_run(
@@ -65,7 +65,10 @@ def resume_run(
 def run_in(
     folder: Path, settings: options.Settings, command: str, say: Callable, resume: bool
 ) -> dict[str, Any]:
-    """Train in a folder. Ctrl-C leaves a message that says how to go on."""
+    """Train in a folder. Ctrl-C leaves a message that says how to go on.
+
+    So does an error of a picture or the disk: once it is mended, the same settings will do.
+    """
     try:
         return train(settings, folder, command, say, resume)
     except KeyboardInterrupt:
@@ -75,7 +78,11 @@ def run_in(
             ) from None
         run_folder.remove_if_empty(folder)
         raise KeyboardInterrupt("interrupted before the first step; nothing was saved") from None
-    except BaseException:
+    except BaseException as error:
+        mendable = isinstance(error, DataError | CheckpointError) and not resume
+        if mendable and (folder / run_folder.CHECKPOINT).exists():
+            saved = f"the state is saved; go on with minidl train --resume {folder}"
+            error.hint = f"{error.hint}; {saved}" if error.hint else saved
         run_folder.remove_if_empty(
             folder
         )  # a mistake in an option should not leave a folder behind

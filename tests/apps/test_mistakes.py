@@ -14,6 +14,8 @@ from PIL import Image
 import minidl as library
 from tests.apps.conftest import NAMES, minidl, picture, spawn
 
+SAVED = "the state is saved; go on with minidl train --resume"
+
 
 def refused(result, *says, code=2):
     """The command ended with the code, short and with these texts."""
@@ -89,6 +91,23 @@ def test_damaged_picture(halves, tmp_path):
     bad = data / "train" / "top" / "3.png"
     bad.write_bytes(bad.read_bytes()[:200])
     refused(train_on(data, tmp_path), "3.png", "damaged or cut short")
+
+
+def test_a_damaged_picture_to_test_on_loses_no_training(halves, tmp_path):
+    data = copy_of(halves, tmp_path)
+    bad = data / "test" / "top" / "3.png"
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:200])
+    run = tmp_path / "run"
+    refused(train_on(data, tmp_path), "3.png", "damaged or cut short", f"{SAVED} {run}")
+    bad.write_bytes(whole)
+    result = minidl("train", "--resume", run)
+    assert result.exit_code == 0, result.output
+    assert "N above 1 trains further" in result.output and "after 1 epoch," in result.output
+    (data / "train" / "top" / "3.png").unlink()  # other data: going on is no help
+    again = minidl("train", "--resume", run)
+    refused(again, "the data have changed", "start a new run")
+    assert "go on with" not in again.output
 
 
 def test_empty_class(halves, tmp_path):
@@ -172,7 +191,7 @@ def test_full_disk(halves, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fsync)
     result = minidl("train", "lenet", "--data", halves, "--epochs", 4, "--output", tmp_path / "run")
     monkeypatch.undo()
-    refused(result, "the disk is full", "intact")
+    refused(result, "the disk is full", f"intact; {SAVED} {tmp_path / 'run'}")
     resumed = minidl("train", "--resume", tmp_path / "run")
     assert resumed.exit_code == 0, resumed.output
     assert "after 4 epochs" in resumed.output
