@@ -63,6 +63,15 @@ def answering_errors(debug: bool) -> Iterator[None]:
         raise typer.Exit(code) from None
 
 
+# What hints of the library advise -> the same in the words of the command line.
+IN_OPTIONS = {
+    "(callbacks.ClipGradients)": "(--clip-grad)",
+    "use a larger batch (drop_last=True), or eval() for this layer": (
+        "a larger --batch-size, or larger pictures with --size"
+    ),
+}
+
+
 def explain(error: BaseException) -> tuple[int, str]:
     """Exit code and text for an exception."""
     if isinstance(error, KeyboardInterrupt):
@@ -70,6 +79,8 @@ def explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, BrokenPipeError):
         return 141, ""
     if isinstance(error, MinidlError):
+        for words, options in IN_OPTIONS.items():
+            error.hint = error.hint.replace(words, options)
         return 2, f"error: {error}"
     if isinstance(error, OSError):
         what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror

@@ -279,6 +279,14 @@ def test_diverging_loss_names_the_module(halves, tmp_path):
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
     assert "the loss is" in result.output and "LeNet5" in result.output
+    assert "or clip gradients (--clip-grad)" in result.output
+
+
+def test_a_batch_too_small_for_batch_norm_names_the_options(halves, tmp_path):
+    result = minidl("train", "resnet18", "--model-arg", "width=0.05", "--data", halves, "--size",
+                    32, "--batch-size", 1, "--output", tmp_path / "run")  # fmt: skip
+    refused(result, "more than one value per channel", "hint: a larger --batch-size, or larger "
+            "pictures with --size\n", "in model: ResNet.layer4.0.bn1")  # fmt: skip
 
 
 @pytest.mark.parametrize("n, says", [(12, "the validation loss is nan"), (1, "the test loss is")])
