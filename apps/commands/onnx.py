@@ -15,7 +15,9 @@ from apps.console import answering_errors, note, print_json
 onnx_app = typer.Typer(help="ONNX files: write one, look into one.", no_args_is_help=True)
 app.add_typer(onnx_app, name="onnx")
 
-TOLERANCE = 1e-4  # of the largest output
+TOLERANCE = 1e-4  # of the largest output, if that is above 1
+PICTURES = 3  # that the file is tried with; the export itself saw batches of 2 and 5
+SCALES = 0.1, 1.0, 30.0  # of their values
 
 
 @onnx_app.command("export")
@@ -49,7 +51,7 @@ def export(
         if figures["difference"] is None:
             say("ONNX Runtime is not installed: the file was not run")
         else:
-            say(f"in ONNX Runtime it differs from the network by {figures['difference']:.1e}")
+            say(f"in ONNX Runtime scores differ by up to {figures['difference']:.1e}")
         if as_json:
             print_json(figures)
         sys.stdout.flush()
@@ -91,7 +93,7 @@ def write_onnx(
     model, shape, metadata = find_network(run, size)
     proto = to_proto(model, shape, opset=opset, dynamic_batch=dynamic_batch, metadata=metadata)
     data = serialized(proto)
-    difference = compare(model, data, shape)
+    difference = compare(model, data, (PICTURES if dynamic_batch else 1, *shape[1:]))
     write_atomically(path, data, "export")
     return {
         "file": output,
@@ -132,7 +134,9 @@ def find_network(run: str, size: int | None) -> tuple[Any, tuple[int, ...], dict
 
 
 def compare(model: Any, data: bytes, shape: tuple[int, ...]) -> float | None:
-    """The largest difference of the file in ONNX Runtime from the network; None without it.
+    """The largest difference, in shares of the largest output; None without ONNX Runtime.
+
+    The pictures are none that the export has seen, and brighter and darker ones are among them.
 
     Raises:
         CheckpointError: they differ by more than rounding.
@@ -146,20 +150,23 @@ def compare(model: Any, data: bytes, shape: tuple[int, ...]) -> float | None:
     import minidl
     from minidl.errors import CheckpointError
 
-    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    found = session.run(None, {session.get_inputs()[0].name: x})[0]
-    with minidl.no_grad():
-        wanted = model.eval()(minidl.tensor(x)).numpy()
-    difference = float(np.abs(found - wanted).max())
-    if not difference <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
-        raise CheckpointError(
-            "export", "ONNX Runtime gives other scores for the file than the network",
-            {"largest difference": difference}, "nothing was written",
-        )  # fmt: skip
-    return difference
+    largest = 0.0
+    for seed, scale in enumerate(SCALES, 1):
+        x = (scale * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+        found = session.run(None, {session.get_inputs()[0].name: x})[0]
+        with minidl.no_grad():
+            wanted = model.eval()(minidl.tensor(x)).numpy()
+        difference = float(np.abs(found - wanted).max()) / max(1.0, float(np.abs(wanted).max()))
+        if not difference <= TOLERANCE:
+            raise CheckpointError(
+                "export", "ONNX Runtime gives other scores for the file than the network",
+                {"difference": difference, "pictures": x}, "nothing was written",
+            )  # fmt: skip
+        largest = max(largest, difference)
+    return largest
 
 
 def describe(file: str) -> dict[str, Any]:

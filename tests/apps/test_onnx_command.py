@@ -80,6 +80,24 @@ def test_a_file_that_computes_something_else_replaces_no_older_one(tmp_path, mon
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [lambda x: np.clip(x, -9, 9), lambda x: x[:1].repeat(len(x), 0)],
+    ids=["for-large-values", "for-several-pictures"],
+)
+def test_the_file_is_tried_with_other_pictures_than_the_recorded_one(tmp_path, monkeypatch, wrong):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    run = onnxruntime.InferenceSession.run
+    monkeypatch.setattr(
+        onnxruntime.InferenceSession,
+        "run",
+        lambda self, names, given: run(self, names, {key: wrong(x) for key, x in given.items()}),
+    )
+    result = minidl("onnx", "export", "lenet", tmp_path / "net.onnx")
+    assert result.exit_code == 2 and "ONNX Runtime gives other scores" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     "arguments, says",
     [
         (["export", "lenat", "net.onnx"], ["no such run", "did you mean lenet?"]),

@@ -62,9 +62,11 @@ def other_values(examples: list[Tensor], draw: Callable) -> list[Tensor]:
     changed = []
     for x in examples:
         if x.dtype.kind == "f":
-            finite = x.data[np.isfinite(x.data)]
+            finite = x.data[np.isfinite(x.data)].astype(np.float64)
             mean, spread = (finite.mean(), finite.std()) if finite.size else (0, 1)
-            changed.append(Tensor(draw(rng, mean, spread or 1, x.shape).astype(x.dtype)))
+            with np.errstate(over="ignore"):  # of float16
+                values = draw(rng, float(mean), float(spread) or 1, x.shape).astype(x.dtype)
+            changed.append(Tensor(values))
         else:
             changed.append(Tensor(other_integers(rng, x.data)))
     return changed
