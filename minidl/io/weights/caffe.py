@@ -11,34 +11,88 @@ here.
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minidl.io.weights.caffe_schema import V0_TYPES, V1_TYPES, message_class
+from minidl.io.weights.caffe_schema import MESSAGES, V0_TYPES, V1_TYPES, message_class
 from minidl.io.weights.file import Refused, WeightsFile, add, count, from_bytes, parsing, short
 
 WEIGHT_AND_BIAS = ("Convolution", "Deconvolution", "InnerProduct", "Scale")
+FIXED_SIZE = {1: 8, 5: 4}  # wire type of protocol buffers -> bytes
+MAX_FIELDS = 200_000  # above the blobs; ResNet-152 has some thousands
 
 
 def parse_caffe(data: bytes) -> Any:
-    """The NetParameter message, or None if the data is none with weights in it."""
+    """The NetParameter message, or None if the data is none with weights in it.
+
+    Raises:
+        Refused: it has too many fields. A layer or blob is 2 bytes in the file at least, and takes
+            600 here.
+    """
     from google.protobuf.message import DecodeError
 
     net = message_class("NetParameter")()
     try:
+        count_fields(memoryview(data), "NetParameter", 0)
         net.ParseFromString(data)
-    except (DecodeError, ValueError):
+    except (DecodeError, ValueError, IndexError):
         return None
-    layers = [*net.layers, *net.layer]
+    layers = chain(net.layers, net.layer)
     return net if any((layer.layer if is_v0(layer) else layer).blobs for layer in layers) else None
+
+
+def count_fields(data: memoryview, message: str, before: int) -> int:
+    """The number of fields of a message and the messages in it, but not of those in blobs.
+
+    Args:
+        before: how many there were before it.
+
+    Raises:
+        Refused: there are more than MAX_FIELDS.
+        ValueError: it is no such message, or IndexError: it ends in a field's head.
+    """
+    kinds = {number: kind.removesuffix("[]") for number, kind in MESSAGES[message].values()}
+    place = 0
+    while place < len(data):
+        before += 1
+        if before > MAX_FIELDS:
+            raise Refused(f"it has more than {MAX_FIELDS:,} layers, blobs and other fields")
+        tag, place = read_varint(data, place)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == 0:
+            _, place = read_varint(data, place)
+        elif wire_type in FIXED_SIZE:
+            place += FIXED_SIZE[wire_type]
+        elif wire_type == 2:
+            size, place = read_varint(data, place)
+            kind = kinds.get(number, "")
+            if kind in MESSAGES and kind != "BlobProto":
+                before = count_fields(data[place : place + size], kind, before)
+            place += size
+        else:
+            raise ValueError(f"Caffe's messages have no fields of wire type {wire_type}")
+    return before
+
+
+def read_varint(data: memoryview, place: int) -> tuple[int, int]:
+    """An integer of 7 bits a byte, the lowest first, and the place behind it."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    raise ValueError("an integer of more than 64 bits")
 
 
 def read_caffe(net: Any, path: Path, nbytes: int) -> WeightsFile:
     """The weights of a net."""
     tensors: dict[str, np.ndarray] = {}
-    for layer in [*net.layers, *net.layer]:
+    for layer in chain(net.layers, net.layer):
         name, kind, blobs = describe_layer(layer)
         arrays = [to_array(blob, f"{name}.{index}") for index, blob in enumerate(blobs)]
         if kind == "InnerProduct" and arrays:

@@ -5,6 +5,7 @@ import pytest
 
 from minidl.errors import CheckpointError
 from minidl.io import read_weights
+from minidl.io.weights import caffe
 from tests.io.weights.make import (
     BIAS,
     CONV,
@@ -109,6 +110,29 @@ def test_layers_of_one_name_and_names_that_are_none(read):
         read(field(100, field(1, b"\xff\xfe") + field(7, blob(BIAS))))
     with pytest.raises(CheckpointError, match="no matrix"):
         read(layer("fc", "InnerProduct", CONV))
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        field(2, b""), field(100, b""), number_field(3, 0), field(100, 3000 * field(7, b"")),
+        field(2, 3000 * field(6, b"")), field(2, field(1, 3000 * field(50, b""))),
+    ],
+    ids=["old layers", "layers", "others", "blobs", "old blobs", "oldest blobs"],
+)  # fmt: skip
+def test_small_messages_do_not_fill_the_memory(many, read, monkeypatch):
+    """Each is 2 bytes in the file, and an object of 600 bytes when protobuf has parsed it."""
+    monkeypatch.setattr(caffe, "MAX_FIELDS", 2000)
+    assert_same(read(layer("c", "Scale", BIAS)).tensors, {"c.weight": BIAS})
+    with pytest.raises(CheckpointError, match="more than 2,000 layers, blobs and other fields"):
+        read(layer("c", "Scale", BIAS) + 3000 * many)
+
+
+@pytest.mark.parametrize("end", [b"\x13\x14", b"\x80", 11 * b"\xff" + b"\1", b"\x12\x80"])
+def test_what_is_no_message_of_caffe(end, read):
+    """A group, an integer cut short or too long, a length cut short."""
+    with pytest.raises(CheckpointError, match="not a whole Caffe file"):
+        read(layer("c", "Scale", BIAS) + end)
 
 
 def test_a_net_of_realistic_size(read):
