@@ -23,6 +23,7 @@ import numpy as np
 from minidl.data.files import read_file
 from minidl.errors import DataError
 from minidl.io.atomic import as_path
+from minidl.io.weights.file import FREE_BYTES, MAX_DIMS, MAX_RATIO
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_BYTES = 1 << 32  # a header that promises more is damaged (or a trap), not a data set
@@ -52,8 +53,7 @@ def parse_idx(content: bytes, file: str) -> np.ndarray:
     try:
         dtype, shape = read_header(stream, file)
         expected = math.prod(shape) * dtype.itemsize
-        if expected > MAX_BYTES:
-            raise damaged(file, f"its header promises {expected:,} bytes: the header is damaged")
+        check_size(math.prod(max(n, 1) for n in shape) * dtype.itemsize, compressed, content, file)
         data = stream.read(expected)
         more = stream.read(1)  # also makes gzip check its checksum at the end of the file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -74,11 +74,27 @@ def read_header(stream: io.BufferedIOBase, file: str) -> tuple[np.dtype, tuple]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
         raise damaged(file, f"not an idx file: it starts with {magic.hex(' ') or 'nothing'}")
+    if magic[3] > MAX_DIMS:
+        raise damaged(file, f"its header promises {magic[3]} dimensions: the header is damaged")
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise damaged(file, "cut short within the header")
     return np.dtype(TYPES[magic[2]]), tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
 
 
-def damaged(file: str, what: str) -> DataError:
-    return DataError("read_idx", what, {"file": file})
+def check_size(nbytes: int, compressed: bool, content: bytes, file: str) -> None:
+    """Compare what a header promises with the limits. Dimensions of 0 count as 1 in nbytes."""
+    if nbytes > MAX_BYTES:
+        raise damaged(file, f"its header promises {nbytes:,} bytes: the header is damaged")
+    limit = FREE_BYTES + MAX_RATIO * len(content)
+    if compressed and nbytes > limit:
+        raise damaged(
+            file,
+            f"its header promises {nbytes:,} bytes, more than {limit:,}, the limit for a "
+            "compressed file of this size",
+            "if you trust it, unpack it by gunzip",
+        )
+
+
+def damaged(file: str, what: str, hint: str = "") -> DataError:
+    return DataError("read_idx", what, {"file": file}, hint)

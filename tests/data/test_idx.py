@@ -36,6 +36,8 @@ def test_every_type(code, compress, tmp_path):
         (idx(pixels(3, 4))[:-1], "promises 12 bytes of data, 11 are there"),
         (idx(pixels(3, 4)) + b"x", "more bytes than the 12"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "the header is damaged"),
+        (b"\0\0\x08\xff" + b"\0\0\0\x01" * 255 + b"x", "promises 255 dimensions"),
+        (b"\0\0\x08\x05" + bytes(4) + b"\xff" * 16, "the header is damaged"),
         (gzip.compress(idx(pixels(3, 4)))[:-9], "cut short"),
         (gzip.compress(idx(pixels(3, 4)))[:-5] + b"12345", "damaged"),
     ],
@@ -51,6 +53,14 @@ def test_bomb_is_not_unpacked():
     bomb = gzip.compress(idx(np.zeros((2, 2), np.uint8)) + b"\0" * 50_000_000)
     with pytest.raises(DataError, match="more bytes"):
         parse_idx(bomb, "bomb")
+
+
+def test_a_small_compressed_file_does_not_fill_the_memory():
+    content = b"\0\0\x08\x03\0\0\0\x50\0\0\x04\0\0\0\x04\0" + bytes(1000)  # 80 MiB, it says
+    with pytest.raises(DataError, match=r"(?s)the limit for a compressed file.*hint: .*gunzip"):
+        parse_idx(gzip.compress(content), "bomb")
+    with pytest.raises(DataError, match="cut short"):
+        parse_idx(content, "plain")
 
 
 @settings(max_examples=150, deadline=None)
