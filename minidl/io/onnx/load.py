@@ -8,6 +8,7 @@ error that names the node.
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ from minidl.io.onnx.scope import REASONS
 from minidl.io.onnx.weights import PARAMETER
 
 HERE = ("", "ai.onnx")  # both mean ONNX's own operators
+MAX_FILE = 2**31 - 1  # bytes: what a protobuf can have
+MAX_NODES = 1 << 17  # that functions are written out as; networks have thousands
 
 
 def load(path: str | Path) -> OnnxModule:
@@ -50,6 +53,8 @@ def load(path: str | Path) -> OnnxModule:
     try:
         if path.exists() and not path.is_file():
             raise OSError(errno.EISDIR, "")
+        if (size := path.stat().st_size) > MAX_FILE:
+            refuse("too large for an ONNX file", {"path": str(path), "bytes": f"{size:,}"})
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(
@@ -134,10 +139,55 @@ def inlined(proto: Any) -> Any:
     """The model with the functions that it defines itself written out."""
     from onnx.inliner import inline_local_functions
 
+    count = written_out(proto)
+    if count > MAX_NODES:
+        refuse("the functions that it defines are too many nodes, written out",
+               {"allowed": f"{MAX_NODES:,}"})  # fmt: skip
     try:
         return inline_local_functions(proto)
     except Exception as error:  # it is C++: any error of the file arrives as one of several
         refuse(f"the functions that it defines cannot be resolved: {error}")
+
+
+def written_out(proto: Any) -> int:
+    """How many nodes the graph has with its functions written out; no more than MAX_NODES + 1.
+
+    A function that calls another ten times, and so on, is ten times as much at each level.
+    """
+    calls = {key_of(f, f.name): called(f.node) for f in proto.functions}
+    calls[None] = called(proto.graph.node)
+    counts: dict[Any, int] = {}
+    stack, entered = [None], set()
+    while stack:  # a function is counted after those that it calls
+        key = stack[-1]
+        missing = {call for call in calls[key] if call in calls and call not in counts}
+        if missing and key in entered:
+            refuse("a function that it defines calls itself", {"function": key[1]})
+        entered.add(key)
+        stack += missing
+        if not missing:
+            stack.pop()
+            counts[key] = min(MAX_NODES + 1, sum(counts.get(call, 1) for call in calls[key]))
+    return counts[None]
+
+
+def called(nodes: Any) -> list[tuple]:
+    """What each node, also of the graphs in attributes, would name a function by."""
+    return [key_of(node, node.op_type) for node in all_nodes(nodes)]
+
+
+def all_nodes(nodes: Any) -> Iterator[Any]:
+    """Nodes, and those of the graphs in their attributes."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in [attribute.g, *attribute.graphs]:
+                yield from all_nodes(graph.node)
+
+
+def key_of(proto: Any, name: str) -> tuple[str, str, str]:
+    """What a call names a function by."""
+    return proto.domain, name, proto.overload
 
 
 def check_operator(proto: Any) -> None:
