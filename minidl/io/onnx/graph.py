@@ -78,11 +78,12 @@ class OnnxModule(Module):
         self.constants: dict[str, Tensor] = {}  # integers: shapes, axes, indices
         self.places: dict[str, tuple[Module, str]] = {}  # name in the file -> where it is here
         weights = graph.parameters or learned(graph.nodes, graph.initializers)
+        tried: dict = {}
         for name, array in graph.initializers.items():
             if array.dtype.kind != "f":
                 self.constants[name] = Tensor(array)
                 continue
-            owner, attribute = place(self, name)
+            owner, attribute = place(self, name, tried)
             if name in weights:
                 owner.register_parameter(attribute, Parameter(array))
             else:

@@ -52,10 +52,17 @@ class Level(Module):
     """One level of dotted names: holds the tensors and levels below it."""
 
 
-def place(module: Module, name: str) -> tuple[Module, str]:
+def place(module: Module, name: str, tried: dict | None = None) -> tuple[Module, str]:
     """The module and attribute for a tensor, so that its dotted name in `module` is the file's.
 
-    Characters other than letters, digits and _ become _; where a name is taken, _ is added.
+    Characters other than letters, digits and _ become _; where a name is taken, _ is added, and
+    then a number.
+
+    Args:
+        module: holds the tensors and the levels of names.
+        name: the file's.
+        tried: (module, name) -> how many were taken behind it, kept from one call to the next, so
+            that thousands of names that become one are not all tried for each.
 
     >>> from minidl.io.onnx.weights import Level, place
     >>> place(Level(), "gpu_0/conv1_w")[1], place(Level(), "forward")[1]
@@ -69,8 +76,12 @@ def place(module: Module, name: str) -> tuple[Module, str]:
         if part not in module.modules_here:
             module.add_module(part, Level())
         module = module.modules_here[part]
+    tried = {} if tried is None else tried
+    base, number = last, tried.get((module, last), 0)
     while is_taken(module, last):
-        last += "_"
+        number += 1
+        last = f"{base}_" if number == 1 else f"{base}_{number}"
+    tried[module, base] = number
     return module, last
 
 

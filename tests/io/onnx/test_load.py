@@ -1,5 +1,9 @@
 """Files of others as Modules: computing, differentiating, training; and what is refused."""
 
+import itertools
+import os
+import time
+
 import numpy as np
 import onnx
 import pytest
@@ -179,6 +183,54 @@ def test_functions_that_a_file_defines_are_written_out(tmp_path):
     graph = helper.make_graph(nodes, "net", [info("x", [3])], [info("y", [3])])
     model = helper.make_model(graph, functions=[function], opset_imports=opsets)
     assert load(model, tmp_path)(minidl.tensor([1.0, 2.0, 3.0])).tolist() == [2, 6, 12]
+
+
+def calling(levels, last="f0"):
+    """Functions each of which calls the one before ten times."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("f", 1)]
+    relu = [helper.make_node("Relu", ["a"], ["b"])]
+    functions = [helper.make_function("f", "f0", ["a"], ["b"], relu, opsets)]
+    for level in range(1, levels + 1):
+        names = ["a", *(f"t{i}" for i in range(9)), "b"]
+        body = [
+            helper.make_node(f"f{level - 1}", [x], [y], domain="f")
+            for x, y in zip(names, names[1:])
+        ]
+        functions.append(helper.make_function("f", f"f{level}", ["a"], ["b"], body, opsets))
+    if last != "f0":
+        functions[0].node[0].op_type, functions[0].node[0].domain = last, "f"
+    nodes = [helper.make_node(f"f{levels}", ["x"], ["y"], domain="f")]
+    graph = helper.make_graph(nodes, "net", [info("x", [3])], [info("y", [3])])
+    return helper.make_model(graph, functions=functions, opset_imports=opsets)
+
+
+def test_functions_that_call_each_other_are_counted_before_they_are_written_out(tmp_path):
+    assert len(load(calling(3), tmp_path).graph.nodes) == 1000
+    for levels in (6, 200):
+        with pytest.raises(CheckpointError, match="too many nodes, written out"):
+            load(calling(levels), tmp_path)
+    with pytest.raises(CheckpointError, match="a function that it defines calls itself"):
+        load(calling(2, last="f2"), tmp_path)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.touch()
+    os.truncate(path, 40 << 30)  # takes no space: it has no content
+    with pytest.raises(CheckpointError, match="too large for an ONNX file"):
+        minidl.io.onnx.load(path)
+
+
+def test_many_names_that_become_one(tmp_path):
+    """Were each tried with one more _ behind it, this would take minutes."""
+    marks = "!#$%&()*+,-/:;<=>?@[]^{|}~"
+    names = ["".join(three) for three in itertools.product(marks, repeat=3)][:9000]
+    weights = [tensor(name, np.float32(0)) for name in names]
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    start = time.process_time()
+    net = load(make_model(nodes, [info("x", [2])], [info("y", [2])], weights), tmp_path)
+    assert time.process_time() - start < 20
+    assert [name for name, _ in net.named_buffers()][:4] == ["___", "____", "____2", "____3"]
 
 
 def test_memory_is_freed_after_the_last_use(tmp_path):
