@@ -2,7 +2,8 @@
 
 Nothing is changed in place. A result without reduction picks each element either from the tensor
 or from the updates, by one array of indices, so the gradient of both is that of indexing. With a
-reduction the places that come several times are combined in rounds, each place once in a round.
+reduction the updates of one place are combined in pairs, then pairs of those, and at last with the
+tensor.
 """
 
 from __future__ import annotations
@@ -82,12 +83,8 @@ def scatter(node: Node, x: Tensor, places: list, updates: Tensor) -> Tensor:
     y = x.reshape(-1)
     if name == "none":
         return write(y, flat, values).reshape(x.shape)
-    for turn in rounds(flat):
-        chosen, at = Tensor(turn), Tensor(flat[turn])
-        new = combine(REDUCTIONS[name], ops.index_select(y, 0, at),
-                      ops.index_select(values, 0, chosen))  # fmt: skip
-        y = write(y, flat[turn], new)
-    return y.reshape(x.shape)
+    flat, values = one_each(REDUCTIONS[name], flat, values)
+    return write(y, flat, combine(REDUCTIONS[name], select(y, flat), values)).reshape(x.shape)
 
 
 def combine(function: Callable, old: Tensor, new: Tensor) -> Tensor:
@@ -101,15 +98,27 @@ def write(x: Tensor, places: np.ndarray, values: Tensor) -> Tensor:
     return ops.index_select(ops.cat([x, values]), 0, Tensor(source))
 
 
-def rounds(places: np.ndarray) -> list[np.ndarray]:
-    """The positions in `places` in groups, none of which names a place twice."""
+def select(x: Tensor, places: np.ndarray) -> Tensor:
+    return ops.index_select(x, 0, Tensor(places))
+
+
+def one_each(
+    function: Callable, places: np.ndarray, values: Tensor
+) -> tuple[np.ndarray, Tensor]:  # fmt: skip
+    """The places, each once, and the function of all values of each."""
     order = np.argsort(places, kind="stable")
-    ordered = places[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if places.size else []
-    lengths = np.diff(np.r_[starts, places.size]).astype(np.int64)
-    turn = np.empty(places.size, np.int64)
-    turn[order] = np.arange(places.size) - np.repeat(starts, lengths)  # how often it came before
-    return [np.flatnonzero(turn == t) for t in range(int(turn.max()) + 1 if turn.size else 0)]
+    places, values = places[order], select(values, order)
+    while (again := places[1:] == places[:-1]).any():
+        starts = np.flatnonzero(np.r_[True, ~again])
+        lengths = np.diff(np.r_[starts, places.size])
+        turn = np.arange(places.size) - np.repeat(starts, lengths)  # how often it came before
+        first = np.flatnonzero(turn % 2 == 0)
+        has_second = np.r_[again, False][first]
+        pairs, singles = first[has_second], first[~has_second]
+        made = combine(function, select(values, pairs), select(values, pairs + 1))
+        joined = ops.cat([made, select(values, singles)])
+        places, values = places[first], select(joined, np.argsort(np.r_[pairs, singles]))
+    return places, values
 
 
 OPERATORS = {
