@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -37,7 +38,11 @@ def matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 
 def einsum(node: Node, *xs: Tensor) -> Tensor:
-    """Sum of products over named dimensions: each operand stretched over all names, then summed."""
+    """Sum of products over named dimensions, two operands at a time.
+
+    Each operand has all names as dimensions, with size 1 where it lacks one. What no later operand
+    has is summed at once, as a matrix product where both have it.
+    """
     equation = str(node.required("equation")).replace(" ", "")
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
@@ -56,12 +61,12 @@ def einsum(node: Node, *xs: Tensor) -> Tensor:
     if not set(kept) <= set(named):
         node.refuse("the result has a dimension that no input has", {"equation": equation})
     order = [*kept, *(n for n in named if n not in kept)]
-    product = None
-    for term, x in zip(terms, xs):
-        y = in_order(node, x, term, order, stretched)
-        product = y if product is None else product * y
+    y, *others = [in_order(node, x, term, order, stretched) for term, x in zip(terms, xs)]
     summed = tuple(stretched + i for i in range(len(kept), len(order)))
-    y = ops.sum(product, summed) if summed else product
+    for i, x in enumerate(others, 1):
+        done = [d for d in summed if all(later.shape[d] == 1 for later in others[i:])]
+        y = contracted(node, y, x, done)
+    y = ops.sum(y, summed) if summed else y
     dots_at = right.find("...")
     if dots_at > 0:  # the dimensions of ... are in front so far
         y = y.permute(*range(stretched, stretched + dots_at), *range(stretched),
@@ -69,6 +74,38 @@ def einsum(node: Node, *xs: Tensor) -> Tensor:
     if "..." not in right and stretched:
         y = ops.sum(y, tuple(range(stretched)))
     return y.to(xs[0].dtype)
+
+
+def contracted(node: Node, a: Tensor, b: Tensor, summed: list[int]) -> Tensor:
+    """a b, summed over some dimensions, which stay with size 1."""
+    if any(m != n and 1 not in (m, n) for m, n in zip(a.shape, b.shape)):
+        node.refuse("a name stands for two sizes", {"a": a, "b": b})
+    a = total(a, [d for d in summed if b.shape[d] == 1])
+    b = total(b, [d for d in summed if a.shape[d] == 1])
+    inner = [d for d in summed if a.shape[d] != 1]
+    if not inner:
+        return a * b
+    rest = [d for d in range(a.ndim) if d not in inner]
+    both = [d for d in rest if a.shape[d] != 1 and b.shape[d] != 1]
+    of_a = [d for d in rest if a.shape[d] != 1 and b.shape[d] == 1]
+    of_b = [d for d in rest if a.shape[d] == 1]
+    rows, columns = grouped(a, both, of_a, inner), grouped(b, both, inner, of_b)
+    sizes = [a.shape[d] for d in both + of_a] + [b.shape[d] for d in of_b] + [1] * len(inner)
+    y = ops.matmul(rows, columns).reshape(*sizes)
+    return y.permute(*np.argsort(both + of_a + of_b + inner).tolist())
+
+
+def total(x: Tensor, dims: list[int]) -> Tensor:
+    return ops.sum(x, tuple(dims), keepdim=True) if dims else x
+
+
+def grouped(x: Tensor, *groups: list[int]) -> Tensor:
+    """A dimension for each group of dimensions; x has size 1 in those of no group."""
+    order = [d for group in groups for d in group]
+    others = [d for d in range(x.ndim) if d not in order]
+    return x.permute(*order, *others).reshape(*(
+        math.prod(x.shape[d] for d in group) for group in groups
+    ))  # fmt: skip
 
 
 def in_order(node: Node, x: Tensor, term: str, order: list[str], stretched: int) -> Tensor:
