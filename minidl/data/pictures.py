@@ -30,6 +30,7 @@ SUFFIXES = (
 # Pillow knows more, among them formats that run other programs (EPS).
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 MAX_PIXELS = 89_478_485  # a small file can claim to be huge; Pillow warns from here on, too
+ROWS = 256  # converted at once
 
 
 def read_picture(path: str | Path, channels: int | None = None) -> np.ndarray:
@@ -60,10 +61,8 @@ def decode_picture(content: bytes, file: str, channels: int | None = None) -> np
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{picture.width}x{picture.height} pixels")
-            picture.load()
-            picture = to_eight_bits(ImageOps.exif_transpose(picture))
-            mode = {1: "L", 3: "RGB", None: "L" if picture.mode == "L" else "RGB"}[channels]
-            pixels = np.asarray(picture.convert(mode))
+            ImageOps.exif_transpose(picture, in_place=True)
+            pixels = to_pixels(picture, channels)
     except Image.UnidentifiedImageError:
         known = ", ".join(FORMATS)
         what = "not a picture" if content else "an empty file"
@@ -74,7 +73,25 @@ def decode_picture(content: bytes, file: str, channels: int | None = None) -> np
         raise DataError(
             "read_picture", f"the picture is damaged or cut short ({error})", {"file": file}
         ) from None
-    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+    return pixels
+
+
+def to_pixels(picture: Any, channels: int | None) -> np.ndarray:
+    """The bytes (H, W, channels) of a Pillow image, upright.
+
+    Some rows at a time: a palette becomes RGBA, white, the two composed, RGB and bytes, one after
+    the other, and a small file can have many pixels.
+    """
+    pixels = np.empty((0, 0, 1), np.uint8)
+    for top in range(0, picture.height, ROWS):
+        bottom = min(top + ROWS, picture.height)
+        rows = to_eight_bits(picture.crop((0, top, picture.width, bottom)))
+        mode = {1: "L", 3: "RGB", None: rows.mode}[channels]
+        part = np.asarray(rows.convert(mode)).reshape(bottom - top, picture.width, -1)
+        if top == 0:
+            pixels = np.empty((picture.height, *part.shape[1:]), np.uint8)
+        pixels[top:bottom] = part
+    return pixels
 
 
 def to_eight_bits(picture: Any) -> Any:

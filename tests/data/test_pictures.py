@@ -1,6 +1,7 @@
 import io
 import os
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -99,6 +100,42 @@ def test_palettes():
     np.testing.assert_array_equal(decode(encode(picture)), expected)
     expected[0][1] = [255, 255, 255]
     np.testing.assert_array_equal(decode(encode(picture, transparency=1)), expected)
+
+
+def kinds_of_pictures(height, width):
+    """Pictures of every mode, with the format that keeps it and its options."""
+    image = Image.fromarray(pixels(height, width, 3))
+    alpha = Image.fromarray(pixels(height, width, seed=1))
+    transparent = image.copy()
+    transparent.putalpha(alpha)
+    deep = Image.fromarray(pixels(height, width).astype(np.uint16) * 250)
+    return {
+        "RGB": (image, "PNG", {}), "L": (alpha, "PNG", {}), "1": (alpha.convert("1"), "PNG", {}),
+        "RGBA": (transparent, "PNG", {}), "LA": (transparent.convert("LA"), "PNG", {}),
+        "P": (alpha.convert("P"), "PNG", {"transparency": 7}), "I;16": (deep, "PNG", {}),
+        "RGB and a colour": (image, "PNG", {"transparency": (1, 2, 3)}),
+        "CMYK": (image.convert("CMYK"), "TIFF", {}), "GIF": (alpha, "GIF", {"transparency": 7}),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", kinds_of_pictures(1, 1))
+@pytest.mark.parametrize("channels", [1, 3, None])
+def test_pictures_are_converted_in_parts(kind, channels, monkeypatch):
+    picture, format, options = kinds_of_pictures(11, 5)[kind]
+    content = encode(picture, format, **options)
+    whole = decode(content, channels)
+    monkeypatch.setattr(pictures, "ROWS", 4)
+    np.testing.assert_array_equal(decode(content, channels), whole)
+
+
+def test_a_palette_of_a_small_file_takes_little_beside_its_pixels():
+    content = encode(Image.new("P", (1000, 3000)), transparency=0)
+    decode(content)
+    tracemalloc.start()
+    image = decode(content)
+    assert tracemalloc.get_traced_memory()[1] < 1.5 * image.nbytes
+    tracemalloc.stop()
+    assert image.shape == (3000, 1000, 3) and (image == 255).all()
 
 
 def test_one_bit_and_cmyk():
