@@ -202,7 +202,7 @@ def numbers(op: str, name: str, value: Any) -> list[float]:
     values = [value] if isinstance(value, int | float | np.number) else value
     try:
         result = [float(number) for number in values]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         result = []
     if not result or not np.isfinite(result).all():
         raise ArgumentError(op, f"{name} is a number or a sequence of numbers", {name: value})

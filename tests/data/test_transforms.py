@@ -294,6 +294,7 @@ floats = T.ToFloat()(place)
         (lambda: T.Normalize([0.5], [0]), ArgumentError, "above 0"),
         (lambda: T.Normalize([0.5], [1, 1]), ArgumentError, "one number per channel"),
         (lambda: T.Normalize("a", 1), ArgumentError, "mean"),
+        (lambda: T.Normalize([10**400], [1]), ArgumentError, "mean"),
         (lambda: T.Normalize([0.5, 0.5], [1, 1])(floats), ShapeError, "the image has 3"),
         (lambda: T.Normalize(0.5, 1)(place), DtypeError, "after ToFloat"),
         (lambda: T.ToFloat()(floats), DtypeError, "uint8"),
