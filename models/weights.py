@@ -17,8 +17,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minidl import nn
 from minidl.errors import ArgumentError, nearest
 from minidl.nn.state import shorten
@@ -216,16 +214,19 @@ def by_order(model: nn.Module, file: WeightsFile) -> dict[str, Value]:
 def own_facts(meta: dict[str, Any]) -> Facts:
     """The preprocessing that a file of ours says its weights had in training.
 
-    A checkpoint has the steps as a list, `minidl weights convert` writes the list as text.
+    A checkpoint has the steps as a list, `minidl weights convert` writes the list as text. What
+    Normalize refuses (NaN, a std of 0, none) is none.
     """
+    from minidl.data.transforms import Normalize
+
     steps = meta.get("preprocessing")
     try:
         steps = json.loads(steps) if isinstance(steps, str) else steps
         (step,) = [step for step in steps or () if step["name"] == "Normalize"]
-        numbers = [tuple(float(x) for x in np.atleast_1d(step[key])) for key in ("mean", "std")]
+        normalize = Normalize(step["mean"], step["std"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return Facts()  # none, or several
-    return Facts(Preprocessing(*numbers))
+    return Facts(Preprocessing(tuple(normalize.mean), tuple(normalize.std)))
 
 
 # --- values -------------------------------------------------------------------------------------

@@ -387,6 +387,11 @@ def test_our_own_checkpoint(tmp_path):
     [
         7, "oops", "[", [{"name": "Normalize"}], [{"name": "Normalize", "mean": "x", "std": 1}],
         [3], {"name": 1}, "[" * 10_000,
+        *([{"name": "Normalize", "mean": mean, "std": std}] for mean, std in (
+            ([10**400], [1]), ([float("nan")], [1]), (0.5, float("inf")), ([0.5], [0]),
+            ([0.5], [-1]), ([], []), ([0.1, 0.2, 0.3], [1]), ({}, {}), (None, 1),
+        )),
+        '[{"name": "Normalize", "mean": [NaN], "std": [1]}]',
     ],
 )  # fmt: skip
 def test_strange_preprocessing_is_none(tmp_path, steps):
