@@ -116,9 +116,8 @@ def to_proto(
     first = record(model, small)
     check_state(first)
     writer = graph_of(model, first, opset, names)
-    for draw in (large_positive, small_positive):
-        other = record_others(model, small, draw)
-        merge(writer, graph_of(model, other, opset, names), first, None)
+    for draw in (large_positive, small_positive):  # not kept: a recording holds all activations
+        merge(writer, graph_of(model, record_others(model, small, draw), opset, names), first, None)
     second = record_others(model, large, of_all_sizes)
     other = graph_of(model, second, opset, names)
     writer = merge(writer, other, first, names[0] if dynamic_batch else None)
