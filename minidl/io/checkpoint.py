@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ from minidl.optim.optimizer import Optimizer
 from minidl.tensor import Tensor
 
 FORMAT = "minidl checkpoint 1"
+LARGE = 4 << 30  # bytes
+MAX_HEADER = 100_000_000  # bytes, safetensors' own limit
 DTYPES = {np.dtype(name) for name in (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "float16", "float32", "float64",
@@ -111,14 +114,7 @@ def load_checkpoint(path: str | Path) -> CheckpointContent:
         CheckpointError: no such file, or it is truncated, damaged or not a minidl checkpoint.
     """
     path = as_path("load_checkpoint", "path", path)
-    try:
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EISDIR, "")  # a folder or device: do not start to read it
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(
-            "load_checkpoint", f"cannot read the file: {reason(error)}", {"path": str(path)}
-        ) from error
+    data = read_content(path)
     try:
         tensors, metadata = parse(data)
         content = check_content(metadata, tensors)
@@ -142,6 +138,31 @@ def check_saved(model: Any, optimizer: Any) -> None:
 
 
 # --- the file -----------------------------------------------------------------------------------
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        CheckpointError: it is not there, no file, too large for the memory, or so large that its
+            first bytes were looked at before the others, and they are something else's.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EISDIR, "")  # a folder or device: do not start to read it
+        with open(path, "rb") as file:
+            head = file.read(9)
+            is_safetensors = head[8:] == b"{" and int.from_bytes(head[:8], "little") <= MAX_HEADER
+            size = os.fstat(file.fileno()).st_size
+            if size <= LARGE or is_safetensors:
+                file.seek(0)
+                return file.read()
+        why = f"it has {size:,} bytes, and does not begin as a safetensors file"
+    except OSError as error:
+        why = reason(error)
+    except MemoryError:
+        why = f"there is no memory for its {size:,} bytes"
+    raise CheckpointError("load_checkpoint", f"cannot read the file: {why}", {"path": str(path)})
 
 
 class Damaged(Exception):

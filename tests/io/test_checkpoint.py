@@ -1,6 +1,7 @@
 """Checkpoints: what goes in comes out, and no damaged or foreign file does any harm."""
 
 import errno
+import io
 import json
 import os
 import pickle
@@ -14,7 +15,7 @@ import pytest
 import minidl
 from minidl import Tensor, nn, optim
 from minidl.errors import ArgumentError, CheckpointError
-from minidl.io import load_checkpoint, save_checkpoint
+from minidl.io import checkpoint, load_checkpoint, save_checkpoint
 from minidl.io.checkpoint import FORMAT, checksum
 
 
@@ -197,6 +198,25 @@ def test_missing_file_and_folder(tmp_path):
     assert_refused(tmp_path / "none.safetensors", "no such file")
     assert_refused(tmp_path, "folder")
     assert_refused("/dev/zero", "device")
+
+
+def test_a_large_file_of_something_else_is_not_read(tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(40 << 30)  # sparse: takes no place on the disk
+    with pytest.raises(CheckpointError, match="42,949,672,960 bytes, and does not begin as"):
+        load_checkpoint(tmp_path / "large")
+
+
+def test_a_checkpoint_larger_than_the_memory(path, monkeypatch):
+    class Large(io.FileIO):
+        def read(self, size=-1):
+            if size < 0:
+                raise MemoryError
+            return super().read(size)
+
+    monkeypatch.setattr(checkpoint, "open", Large, raising=False)
+    with pytest.raises(CheckpointError, match=r"no memory for its [\d,]+ bytes"):
+        load_checkpoint(path)
 
 
 def test_truncated_anywhere(path):
