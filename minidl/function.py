@@ -76,12 +76,12 @@ class Function:
         self.needs_grad = needs_grad if grad_mode.enabled else [False] * len(inputs)
         y = self.forward(*map(array_of, inputs))
         self.inputs = inputs if (any_grad := True in self.needs_grad) else ()
-        # Outputs that are no floats (the indices of max_pool2d, say) are constants to the graph.
-        if not isinstance(y, tuple) and grad_mode.all_from is None:
-            recorded = any_grad and getattr(y, "dtype", FLOAT).kind == "f"
-            return Tensor(y, recorded, self if recorded else None)
         if grad_mode.all_from is not None:
             return recorded_in_full(self, inputs, y)
+        # Outputs that are no floats (the indices of max_pool2d, say) are constants to the graph.
+        if not isinstance(y, tuple):
+            recorded = any_grad and getattr(y, "dtype", FLOAT).kind == "f"
+            return Tensor(y, recorded, self if recorded else None)
         self.n_outputs = len(y)
         outputs = []
         for index, array in enumerate(y):
