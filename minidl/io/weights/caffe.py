@@ -149,6 +149,9 @@ def to_array(blob: Any, name: str) -> np.ndarray:
     shape = list(blob.shape.dim)
     if not blob.HasField("shape"):
         shape = [blob.num, blob.channels, blob.height, blob.width]
+    pieces = len(blob.data) + len(blob.double_data)
+    if pieces > MAX_FIELDS:  # an object each; files have one, or each number by itself
+        raise Refused(f"a blob is cut into {pieces:,} pieces", {"name": short(name)})
     dtype, data = ("<f8", b"".join(blob.double_data)) if blob.double_data else (
         "<f4", b"".join(blob.data))  # fmt: skip
     if not data and count(shape, name):

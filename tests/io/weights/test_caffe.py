@@ -128,6 +128,13 @@ def test_small_messages_do_not_fill_the_memory(many, read, monkeypatch):
         read(layer("c", "Scale", BIAS) + 3000 * many)
 
 
+def test_a_blob_in_many_pieces(read, monkeypatch):
+    monkeypatch.setattr(caffe, "MAX_FIELDS", 2000)
+    for number in (5, 8):
+        with pytest.raises(CheckpointError, match="a blob is cut into 3,000 pieces"):
+            read(field(100, field(1, b"c") + field(7, 3000 * field(number, b""))))
+
+
 @pytest.mark.parametrize("end", [b"\x13\x14", b"\x80", 11 * b"\xff" + b"\1", b"\x12\x80"])
 def test_what_is_no_message_of_caffe(end, read):
     """A group, an integer cut short or too long, a length cut short."""
