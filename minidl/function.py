@@ -76,18 +76,11 @@ class Function:
         self.needs_grad = needs_grad if grad_mode.enabled else [False] * len(inputs)
         y = self.forward(*map(array_of, inputs))
         self.inputs = inputs if (any_grad := True in self.needs_grad) else ()
-        if grad_mode.all_from is not None:
-            return recorded_in_full(self, inputs, y)
-        # Outputs that are no floats (the indices of max_pool2d, say) are constants to the graph.
-        if not isinstance(y, tuple):
-            recorded = any_grad and getattr(y, "dtype", FLOAT).kind == "f"
-            return Tensor(y, recorded, self if recorded else None)
-        self.n_outputs = len(y)
-        outputs = []
-        for index, array in enumerate(y):
-            recorded = any_grad and array.dtype.kind == "f"
-            outputs.append(Tensor(array, recorded, self if recorded else None, output_index=index))
-        return tuple(outputs)
+        if isinstance(y, tuple) or grad_mode.all_from is not None:
+            return outputs_of(self, inputs, y)
+        # An output that is no float (the label of the largest score, say) is a constant.
+        recorded = any_grad and getattr(y, "dtype", FLOAT).kind == "f"
+        return Tensor(y, recorded, self if recorded else None)
 
     def forward(self, *arrays: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.forward")
@@ -209,20 +202,22 @@ class record_all:
         grad_mode.all_from = None
 
 
-def recorded_in_full(function: Function, inputs: tuple, y: Any) -> Any:
-    """What apply returns inside record_all. Under no_grad there, nothing is recorded either."""
-    depends = grad_mode.enabled and any(
-        x.requires_grad or x.grad_fn is not None or x in grad_mode.all_from for x in inputs
-    )
-    function.inputs = inputs if depends else ()
+def outputs_of(function: Function, inputs: tuple, y: Any) -> Any:
+    """What apply returns where there are several outputs, or inside record_all."""
+    depends, in_full = bool(function.inputs), grad_mode.all_from is not None
+    if in_full:  # under no_grad nothing is recorded there either
+        depends = grad_mode.enabled and any(
+            x.requires_grad or x.grad_fn is not None or x in grad_mode.all_from for x in inputs
+        )
+        function.inputs = inputs if depends else ()
     arrays = y if isinstance(y, tuple) else (y,)
     function.n_outputs = len(arrays)
-    made_by = function if depends else None
-    outputs = tuple(
-        Tensor(array, depends and array.dtype.kind == "f", made_by, output_index=index)
-        for index, array in enumerate(arrays)
-    )
-    return outputs if isinstance(y, tuple) else outputs[0]
+    outputs = []
+    for index, array in enumerate(arrays):
+        has_gradient = depends and array.dtype.kind == "f"
+        made_by = function if has_gradient or (depends and in_full) else None
+        outputs.append(Tensor(array, has_gradient, made_by, output_index=index))
+    return tuple(outputs) if isinstance(y, tuple) else outputs[0]
 
 
 def is_grad_enabled() -> bool:
