@@ -30,6 +30,7 @@ from numba import njit, prange
 
 from minidl.kernels.cpu.algorithms.lane_products import gathered_product_of, lane_dots_of
 from minidl.kernels.cpu.algorithms.matrix_product import LARGE, SMALL, block_rows
+from minidl.kernels.cpu.algorithms.transpose import transpose_matrix
 from minidl.kernels.cpu.algorithms.vectors import AVX512, WIDTH
 from minidl.kernels.layout import BATCH_LAST, arranged, logical, order_of
 from minidl.kernels.workers import threads_for
@@ -75,21 +76,6 @@ def batch_behind(x):
     y = np.empty((*x.shape[1:], len(x)), x.dtype)
     transpose_matrix(x.reshape(len(x), -1), y.reshape(-1, len(x)))
     return y
-
-
-@njit(nogil=True, cache=True)
-def transpose_matrix(x, y):
-    """y = x^T in blocks, each a cache line wide.
-
-    Eight rows of x at a time: rows whose distance is a power of two want the same place of the
-    cache, and there is room for eight. NumPy walks down all rows, and takes four times as long.
-    """
-    rows, columns = x.shape
-    for first_row in range(0, rows, 8):
-        for first in range(0, columns, 16):
-            for i in range(first_row, min(first_row + 8, rows)):
-                for j in range(first, min(first + 16, columns)):
-                    y[j, i] = x[i, j]
 
 
 def convolve(x, w, b, padding):

@@ -38,6 +38,7 @@ from numba import get_num_threads, get_thread_id, njit, prange
 
 from minidl.kernels import settings
 from minidl.kernels.cpu.algorithms.matrix_product import PANEL, block_rows, multiply_panel
+from minidl.kernels.cpu.algorithms.transpose import transpose_backwards
 from minidl.kernels.cpu.algorithms.vectors import WIDTH, clear_vector, copy_vector
 from minidl.kernels.cpu.algorithms.winograd_transforms import (
     READS,
@@ -97,7 +98,7 @@ def forward(x, w, b, padding, groups=1):
     y = np.empty((N, OH, OW, K), np.float32)
     for g in range(groups):
         part = group(K, g, groups)
-        convolve(x, w[part].transpose(2, 3, 1, 0), None if b is None else b[part], y, padding, g)
+        convolve(x, taps_of(w[part]), None if b is None else b[part], y, padding, g)
     return channels_first(y)
 
 
@@ -107,8 +108,7 @@ def backward_input(gy, w, x_shape, padding, groups=1):
     gx, gy = np.empty((N, H, W, C), np.float32), channels_last(gy)
     padding = (R - 1 - padding[0], S - 1 - padding[1])
     for g in range(groups):
-        turned = w[group(K, g, groups), :, ::-1, ::-1].transpose(2, 3, 0, 1)
-        convolve(gy, turned, None, gx, padding, g)
+        convolve(gy, turned(taps_of(w[group(K, g, groups)])), None, gx, padding, g)
     return channels_first(gx)
 
 
@@ -117,8 +117,21 @@ def group(channels, g, groups):
     return slice(channels // groups * g, channels // groups * (g + 1))
 
 
+def taps_of(w):
+    """Weights (K, C, R, S) as (R, S, C, K) in memory, where they usually lie so."""
+    return np.ascontiguousarray(w.transpose(2, 3, 1, 0))
+
+
+def turned(taps):
+    """The kernels by half a turn, with input and output channels exchanged: (R, S, K, C)."""
+    R, S, C, K = taps.shape
+    y = np.empty((R, S, K, C), np.float32)
+    transpose_backwards(taps.reshape(R * S, C, K), y.reshape(R * S, K, C))
+    return y
+
+
 def convolve(x, w, b, y, padding, g):
-    """Group g of y from x, both channels last, and its weights, (R, S, C, K)."""
+    """Group g of y from x, both channels last, and its weights, (R, S, C, K) in memory."""
     (N, OH, OW, _), (R, _, C, K) = y.shape, w.shape
     n_tiles = count_tiles(N, OH, OW, tile_of(R))
     at_once = max(SMALLEST_BLOCK, BLOCK_BYTES // (4 * ENTRIES * (C + K)))
@@ -127,11 +140,12 @@ def convolve(x, w, b, y, padding, g):
     has_bias = b is not None
     bias = np.ascontiguousarray(b) if has_bias else np.empty(0, np.float32)
     V_size, M_size = ENTRIES * spread(rows * C), ENTRIES * spread(rows * panels(K) * PANEL)
-    threads = get_num_threads()
-    with scratch(threads * V_size, threads * M_size) as (V, M):
+    U_size, threads = ENTRIES * spread(C * panels(K) * PANEL), get_num_threads()
+    with scratch(U_size, threads * V_size, threads * M_size) as (U, V, M):
+        weight_rows(bounds_of(C, max(8, 2**14 // K)), R, C, K, w.reshape(-1), U)
         convolve_tiles(
-            bounds, R, C, K, x.reshape(-1)[g * C :], x.shape[1:], padding, transform_weights(w),
-            has_bias, bias, V, V_size, M, M_size, y.reshape(-1)[g * K :], y.shape[1:],
+            bounds, R, C, K, x.reshape(-1)[g * C :], x.shape[1:], padding, U, has_bias, bias,
+            V, V_size, M, M_size, y.reshape(-1)[g * K :], y.shape[1:],
         )  # fmt: skip
 
 
@@ -270,17 +284,9 @@ def outputs_of_tile(tile, M, source, M_entry, y, target, row, column):
         transform_outputs_2(M, source, READS * M_entry, M_entry, y, target, row, column)
 
 
-def transform_weights(w):
-    """U = G g G^T of weights (R, S, C, K), in panels."""
-    R, _, C, K = w.shape
-    w = np.ascontiguousarray(w)
-    U = np.zeros(ENTRIES * spread(C * panels(K) * PANEL), np.float32)
-    weight_rows(bounds_of(C, max(8, 2**14 // K)), R, C, K, w.reshape(-1), U)
-    return U
-
-
 @njit(parallel=True, cache=True)
 def weight_rows(bounds, R, C, K, w, U):
+    """U = G g G^T of weights (R, S, C, K), in panels."""
     for block in prange(len(bounds) - 1):
         for k in range(0, K, WIDTH):
             for c in range(bounds[block], bounds[block + 1]):
