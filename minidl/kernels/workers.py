@@ -67,11 +67,13 @@ def share(function: Callable, parts: Sequence, *arguments: Any) -> None:
 def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     """out = a @ b of matrices, divided among the threads along the longer side of `out`.
 
-    So each thread reads all of the smaller matrix and a part of the larger one.
+    So each part reads all of the smaller matrix and some of the larger one. There are two parts for
+    each thread: one that begins late, because it slept or another program had its core, leaves its
+    second to the others.
     """
     rows, columns = out.shape
-    threads = get_num_threads() if rows * columns * a.shape[1] >= blas.SMALL else 1
-    step = max(1, -(-max(rows, columns) // threads))
+    parts = 2 * get_num_threads() if rows * columns * a.shape[1] >= blas.SMALL else 1
+    step = max(1, -(-max(rows, columns) // parts))
     parts = [slice(start, start + step) for start in range(0, max(rows, columns), step)]
     share(multiply_rows if rows >= columns else multiply_columns, parts, a, b, out)
 
