@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import minidl
 from minidl.kernels import memory
 from minidl.kernels.cpu import conv2d
-from minidl.kernels.cpu.algorithms import winograd, winograd_transforms
+from minidl.kernels.cpu.algorithms import winograd, winograd_gradient, winograd_transforms
 from minidl.kernels.layout import channels_first
 from minidl.kernels.reference import conv2d as reference
 from tests.guards import (
@@ -22,6 +22,24 @@ from tests.guards import (
 )
 
 WIDTH = winograd.WIDTH
+
+
+# How the work may be divided: what decides it, so that small problems take every way.
+DIVISIONS = {
+    "panels-parts": {},
+    "tiles-panels": {(winograd, "PANEL_BYTES"): 0, (winograd_gradient, "SUMS_SIZE"): 0},
+    "tiles-entries": {
+        (winograd, "PANEL_BYTES"): 0, (winograd_gradient, "SUMS_SIZE"): 0,
+        (winograd_gradient, "PANEL_BYTES"): 0,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(params=DIVISIONS)
+def divided(request, monkeypatch):
+    """Each way to divide the work, one after the other."""
+    for (module, name), value in DIVISIONS[request.param].items():
+        monkeypatch.setattr(module, name, value)
 
 
 def matrix(line, size):
@@ -108,12 +126,31 @@ def test_any_shape(seed, N, C, K, H, W, padding, R, groups):
 
 @pytest.mark.parametrize(
     "shape, R",
-    [((40, 64, 64, 20, 20), 3), ((2, 512, 512, 30, 30), 3), ((4, 32, 64, 28, 28), 5)],
-    ids=["many-tiles", "many-channels", "5x5"],
-)
+    [
+        ((40, 64, 64, 20, 20), 3), ((2, 512, 512, 30, 30), 3), ((1, 256, 272, 9, 6), 3),
+        ((4, 32, 64, 28, 28), 5),
+    ],
+    ids=["many-tiles", "many-of-both", "many-channels", "5x5"],
+)  # fmt: skip
 def test_several_blocks(shape, R):
-    """More tiles than one block, and sums for each thread (many tiles) or for all."""
+    """More tiles than one block, and each way to divide the work as it is chosen."""
     assert_right(*problem(0, *shape, (1, 1), R), (1, 1))
+
+
+def test_each_division_gives_the_same_bits(monkeypatch):
+    arrays = problem(7, 2, 5 * WIDTH, 3 * WIDTH, 13, 10, (1, 1))
+    results = []
+    for settings_ in DIVISIONS.values():
+        with monkeypatch.context() as patch:
+            for (module, name), value in settings_.items():
+                patch.setattr(module, name, value)
+            results.append(all_three(*arrays, (1, 1)))
+    for forward, backward_input, backward_weight in results[1:]:
+        np.testing.assert_array_equal(forward, results[0][0])
+        np.testing.assert_array_equal(backward_input, results[0][1])
+        # Parts of the tiles have sums of their own, which are added up in another order.
+        np.testing.assert_allclose(backward_weight, results[0][2], rtol=0, atol=1e-3)
+    np.testing.assert_array_equal(results[1][2], results[2][2])
 
 
 @pytest.mark.slow  # compiles everything once more, for arrays that cannot be written to
@@ -178,7 +215,7 @@ def guarded(monkeypatch):
 )
 @pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1)])
 @pytest.mark.parametrize("R, groups", [(3, 1), (5, 1), (3, 2)])
-def test_stays_inside_its_memory(shape, padding, R, groups, guarded):
+def test_stays_inside_its_memory(shape, padding, R, groups, divided, guarded):
     N, C, K, H, W = shape
     C, K, H, W = C * groups * WIDTH, K * groups * WIDTH, H + R - 3, W + R - 3
     x, w, b, gy = problem(2, N, C, K, H, W, padding, R, groups)
@@ -186,18 +223,19 @@ def test_stays_inside_its_memory(shape, padding, R, groups, guarded):
     between = [between_nans(array) for array in (x, w, b, gy)]
     for actual, before in zip(all_three(*between, padding, groups), expected):
         assert np.array_equal(actual, before)
-    assert len(guarded) >= 4
+    assert len(guarded) >= 3
     for buffer in guarded:
         assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
 
 
 @pytest.mark.parametrize("R, groups", [(3, 1), (5, 1), (3, 2)])
-def test_outputs_lie_between_sentinels(monkeypatch, R, groups):
+def test_outputs_lie_between_sentinels(monkeypatch, R, groups, divided):
     """y, gx and gw are written inside only."""
     arrays = problem(3, 2, 2 * groups * WIDTH, 3 * groups * WIDTH, 7, 10, (1, 0), R, groups)
     expected = all_three(*arrays, (1, 0), groups)
     guarded = GuardedNumpy()
     monkeypatch.setattr(winograd, "np", guarded)
+    monkeypatch.setattr(winograd_gradient, "np", guarded)
     for actual, before in zip(all_three(*arrays, (1, 0), groups), expected):
         assert np.array_equal(actual, before)
     assert len(guarded.buffers) >= 3
@@ -209,15 +247,19 @@ def test_in_python_the_same_with_checks(width, processor):
     """Without compilation each access is checked, and the numbers are the same."""
     code = f"""
 import numpy as np
+from minidl.kernels.cpu.algorithms.vectors import copy_vector
 from tests import test_winograd as t
 assert t.WIDTH == {width}
-for shape, padding, R, groups in [
-    ((2, 16, 32, 9, 5), (1, 1), 3, 1), ((1, 48, 16, 3, 6), (0, 2), 3, 1),
-    ((1, 32, 64, 5, 6), (2, 1), 5, 2),
-]:
-    t.assert_right(*t.problem(0, *shape, padding, R, groups), padding, groups)
+for division in t.DIVISIONS.values():
+    for (module, name), value in division.items():
+        setattr(module, name, value)
+    for shape, padding, R, groups in [
+        ((2, 16, 32, 9, 5), (1, 1), 3, 1), ((1, 48, 16, 3, 6), (0, 2), 3, 1),
+        ((1, 32, 64, 5, 6), (2, 1), 5, 2),
+    ]:
+        t.assert_right(*t.problem(0, *shape, padding, R, groups), padding, groups)
 try:
-    t.winograd.copy_vector(np.zeros(20, np.float32), 13, np.zeros(20, np.float32), 0)
+    copy_vector(np.zeros(20, np.float32), 13, np.zeros(20, np.float32), 0)
 except IndexError as error:
     print(error)
 """

@@ -21,11 +21,16 @@ rounds as its largest value does: zeros beside large values come out as small nu
 subtracted from infinity makes NaN of a whole tile, and overflow begins a hundred times earlier.
 use_exact_conv(True) chooses the plain sum.
 
-The work is divided into blocks of tiles, small enough for V and M of a block to stay in the cache;
-a thread takes a block from pictures to outputs. V and M lie entry by entry, [e][tile][channel], and
-U in panels, [e][panel][c][column] (matrix_product.py). From one entry to the next it is an odd
-number of cache lines: at a distance of 4096 bytes, the 36 entries of a tile would all want the same
-few places of the cache.
+V, U and M lie entry by entry, [e][tile][channel] for V and M, [e][c][column] for a *panel* of U, a
+few output channels (matrix_product.py). From one entry to the next it is an odd number of cache
+lines: at a distance of 4096 bytes, the 36 entries of a tile would all want the same few places of
+the cache. How the work is divided depends on what there is more of:
+
+- tiles, in the first layers: the weights are transformed first; then a thread takes a block of
+  tiles, small enough for its V and M to stay in the cache, from pictures to outputs.
+- weights, in the last layers: the pictures are transformed first; then a thread takes a panel of
+  output channels, for all tiles, from weights to outputs. So U, four times as large as the weights,
+  is never in memory as a whole.
 
 Groups come one after the other. A group's channels are a part of each pixel; so x and y are flat
 arrays here that begin at its first channel, with their (height, width, step from pixel to pixel).
@@ -39,30 +44,27 @@ from numba import get_num_threads, get_thread_id, njit, prange
 from minidl.kernels import settings
 from minidl.kernels.cpu.algorithms.matrix_product import PANEL, block_rows, multiply_panel
 from minidl.kernels.cpu.algorithms.transpose import transpose_backwards
-from minidl.kernels.cpu.algorithms.vectors import WIDTH, clear_vector, copy_vector
-from minidl.kernels.cpu.algorithms.winograd_transforms import (
-    READS,
-    transform_inputs,
-    transform_kernel_3,
-    transform_kernel_5,
-    transform_kernel_gradients_3,
-    transform_kernel_gradients_5,
-    transform_output_gradients_2,
-    transform_output_gradients_4,
-    transform_outputs_2,
-    transform_outputs_4,
+from minidl.kernels.cpu.algorithms.vectors import WIDTH
+from minidl.kernels.cpu.algorithms.winograd_gradient import backward_weight as backward_weight
+from minidl.kernels.cpu.algorithms.winograd_tiles import (
+    ENTRIES,
+    bounds_of,
+    check_room,
+    count_tiles,
+    panels,
+    spread,
+    tile_of,
+    transform_picture,
+    transform_weight,
+    write_outputs,
 )
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
 
-ENTRIES = READS * READS
 BLOCK_BYTES = 2**20  # of V and M of a block of tiles
 SMALLEST_BLOCK = 48  # tiles; a block reads all of U, which must be worth it
-SUMS_SIZE = 2**20  # numbers in a sum of products for which each thread has one of its own
-SUMS = 4  # how many such sums
-SHARED_BLOCK_BYTES = 2**24  # of V and D of a block, where all threads add to one sum
-PART_BLOCK = 64  # tiles that a thread adds to its sum at a time
-TRANSFORM_PARTS = 8  # of a block that all threads transform
+PANEL_BYTES = 2**23  # of V at most, where threads take panels: each of them reads all of it
+PICTURE_PARTS = 8  # into which the tiles are divided while they are transformed
 
 
 def pays(x, w_shape, stride, padding, dilation, groups):
@@ -79,16 +81,6 @@ def pays(x, w_shape, stride, padding, dilation, groups):
     N, _, H, W = x.shape
     tiles = count_tiles(N, H, W, tile_of(R))
     return tiles * ENTRIES * 3 <= N * H * W * R * S * 2 and tiles * 2**12 >= C * K // groups
-
-
-@njit(nogil=True, cache=True)
-def tile_of(R):
-    """Outputs of a tile, in each direction: 4 with three taps, 2 with five."""
-    return READS + 1 - R
-
-
-def count_tiles(N, H, W, tile):
-    return N * -(-H // tile) * -(-W // tile)
 
 
 def forward(x, w, b, padding, groups=1):
@@ -134,33 +126,53 @@ def convolve(x, w, b, y, padding, g):
     """Group g of y from x, both channels last, and its weights, (R, S, C, K) in memory."""
     (N, OH, OW, _), (R, _, C, K) = y.shape, w.shape
     n_tiles = count_tiles(N, OH, OW, tile_of(R))
-    at_once = max(SMALLEST_BLOCK, BLOCK_BYTES // (4 * ENTRIES * (C + K)))
-    bounds = bounds_of(n_tiles, at_once)
-    rows = max((block_rows(size) for size in set(np.diff(bounds).tolist())), default=0)
     has_bias = b is not None
     bias = np.ascontiguousarray(b) if has_bias else np.empty(0, np.float32)
+    flat = x.reshape(-1)[g * C :], y.reshape(-1)[g * K :], w.reshape(-1), bias
+    sizes = n_tiles, R, C, K, x.shape[1:], y.shape[1:], padding, has_bias
+    if n_tiles < K and 4 * ENTRIES * n_tiles * C <= PANEL_BYTES:
+        convolve_by_panels(*flat, *sizes)
+    else:
+        convolve_by_tiles(*flat, *sizes)
+
+
+def convolve_by_tiles(x, y, w, bias, n_tiles, R, C, K, x_size, y_size, padding, has_bias):
+    bounds = bounds_of(n_tiles, max(SMALLEST_BLOCK, BLOCK_BYTES // (4 * ENTRIES * (C + K))))
+    rows = max((block_rows(size) for size in set(np.diff(bounds).tolist())), default=0)
     V_size, M_size = ENTRIES * spread(rows * C), ENTRIES * spread(rows * panels(K) * PANEL)
-    U_size, threads = ENTRIES * spread(C * panels(K) * PANEL), get_num_threads()
+    U_size, threads = panels(K) * ENTRIES * spread(C * PANEL), get_num_threads()
     with scratch(U_size, threads * V_size, threads * M_size) as (U, V, M):
-        weight_rows(bounds_of(C, max(8, 2**14 // K)), R, C, K, w.reshape(-1), U)
-        convolve_tiles(
-            bounds, R, C, K, x.reshape(-1)[g * C :], x.shape[1:], padding, U, has_bias, bias,
-            V, V_size, M, M_size, y.reshape(-1)[g * K :], y.shape[1:],
-        )  # fmt: skip
-
-
-def bounds_of(n, at_most):
-    """Where blocks of 0 to n begin and end: about one size, an even number if there are several."""
-    count = -(-n // at_most)
-    count += count % 2 if count > 1 else 0
-    return np.array([n * i // count for i in range(count + 1)] if n else [0])
+        transform_weights(bounds_of(C, max(8, 2**14 // K)), R, C, K, w, U)
+        convolve_blocks(
+            bounds, R, C, K, x, x_size, padding, U, has_bias, bias, V, V_size, M, M_size, y, y_size
+        )
 
 
 @njit(parallel=True, cache=True)
-def convolve_tiles(
+def transform_weights(bounds, R, C, K, w, U):
+    """U = G g G^T of weights (R, S, C, K), panel behind panel."""
+    size = ENTRIES * spread(C * PANEL)
+    for block in prange(len(bounds) - 1):
+        for p in range(panels(K)):
+            U_panel = U[p * size : (p + 1) * size]
+            transform_panel(p, bounds[block], bounds[block + 1], R, C, K, w, U_panel)
+
+
+@njit(nogil=True, cache=True)
+def transform_panel(p, first, end, R, C, K, w, U):
+    """Of some channels and the output channels of one panel."""
+    check_room(len(U), spread(C * PANEL))
+    for k in range(p * PANEL, min(K, (p + 1) * PANEL), WIDTH):
+        for c in range(first, end):
+            target = c * PANEL + k % PANEL
+            transform_weight(R, w, c * K + k, C * K, U, target, spread(C * PANEL))
+
+
+@njit(parallel=True, cache=True)
+def convolve_blocks(
     bounds, R, C, K, x, x_size, padding, U, has_bias, bias, V, V_size, M, M_size, y, y_size
 ):
-    """Block by block, each thread with a part of V and M for itself."""
+    """Block by block of tiles, each thread with a part of V and M for itself."""
     for block in prange(len(bounds) - 1):
         mine = get_thread_id()
         convolve_block(
@@ -171,284 +183,76 @@ def convolve_tiles(
 
 
 @njit(nogil=True, cache=True)
-def panels(columns):
-    return (columns + PANEL - 1) // PANEL
-
-
-@njit(nogil=True, cache=True)
-def spread(size):
-    """At least `size`, and an odd number of cache lines (16 numbers each)."""
-    return ((size + 15) // 16 | 1) * 16
-
-
-@njit(nogil=True, cache=True)
 def convolve_block(first, end, R, C, K, x, x_size, padding, U, has_bias, bias, V, M, y, y_size):
-    rows = block_rows(end - first)
-    columns = panels(K) * PANEL
-    V_entry, M_entry, U_entry = spread(rows * C), spread(rows * columns), spread(C * columns)
+    rows, row = block_rows(end - first), panels(K) * PANEL
+    V_entry, M_entry, U_panel = spread(rows * C), spread(rows * row), ENTRIES * spread(C * PANEL)
     check_room(len(V), V_entry)
     check_room(len(M), M_entry)
-    check_room(len(U), U_entry)
     transform_picture(first, end, tile_of(R), C, x, x_size, padding, y_size, V, C, V_entry)
     for e in range(ENTRIES):
-        # 7 is the value at t = 1 in both directions, and the columns of A^T for it are ones: what
-        # is added there, is added to all outputs.
-        add = 1 if has_bias and e == 7 else 0
-        if add:
-            for row in range(rows):
-                for k in range(K):
-                    M[e * M_entry + row * columns + k] = bias[k]
         for p in range(panels(K)):
-            multiply_panel(
-                rows, C, V, e * V_entry, C, 1, U, e * U_entry + p * C * PANEL, PANEL,
-                M, e * M_entry + p * PANEL, columns, add,
+            multiply_entry(
+                e, rows, C, V, V_entry, U[p * U_panel : (p + 1) * U_panel], has_bias,
+                bias[p * PANEL :], M[p * PANEL :], row, M_entry,
             )  # fmt: skip
-    write_outputs(first, end, tile_of(R), K, M, columns, M_entry, y, y_size)
+    write_outputs(first, end, tile_of(R), K, M, row, M_entry, y, y_size)
 
 
 @njit(nogil=True, cache=True)
-def check_room(size, entry):
-    """Numba's cache does not notice when a file changes that a compiled function was made of."""
-    if size < ENTRIES * entry:
-        raise ValueError("compiled for other block sizes: delete the __pycache__ folders of minidl")
+def multiply_entry(e, rows, C, V, V_entry, U, has_bias, bias, M, M_row, M_entry):
+    """Entry e of one panel of M; U, bias and M begin with the panel."""
+    # 7 is the value at t = 1 in both directions, and the columns of A^T for it are ones: what is
+    # added there, is added to all outputs.
+    add = 1 if has_bias and e == 7 else 0
+    if add:
+        for row in range(rows):
+            for k in range(min(PANEL, len(bias))):
+                M[e * M_entry + row * M_row + k] = bias[k]
+    multiply_panel(
+        rows, C, V, e * V_entry, C, 1, U, e * spread(C * PANEL), PANEL, M, e * M_entry, M_row, add
+    )
 
 
-@njit(nogil=True, cache=True)
-def tile_place(number, tile, y_size):
-    """Image, and the first row and column of outputs."""
-    OH, OW, _ = y_size
-    down, across = (OH + tile - 1) // tile, (OW + tile - 1) // tile
-    n, rest = number // (down * across), number % (down * across)
-    return n, rest // across * tile, rest % across * tile
-
-
-@njit(nogil=True, cache=True)
-def transform_picture(first, end, tile, C, x, x_size, padding, y_size, V, V_row, V_entry):
-    """V = B^T d B for some tiles: 6 x 6 pixels each, zero where they are outside of the picture."""
-    H, W, step = x_size
-    around = np.empty(ENTRIES * WIDTH, np.float32)
-    for number in range(first, end):
-        n, oh, ow = tile_place(number, tile, y_size)
-        h, v = oh - padding[0], ow - padding[1]
-        inside = h >= 0 and v >= 0 and h + READS <= H and v + READS <= W
-        for c in range(0, C, WIDTH):
-            target = (number - first) * V_row + c
-            if inside:
-                source = ((n * H + h) * W + v) * step + c
-                transform_inputs(x, source, W * step, step, V, target, READS * V_entry, V_entry)
-            else:
-                copy_tile(x, x_size, n, h, v, c, READS, around)
-                transform_inputs(
-                    around, 0, READS * WIDTH, WIDTH, V, target, READS * V_entry, V_entry
-                )
-
-
-@njit(nogil=True, cache=True)
-def copy_tile(x, x_size, n, h, v, c, size, tile):
-    """size x size vectors of pixels, zeros where they are outside of the picture."""
-    H, W, step = x_size
-    for i in range(size):
-        for j in range(size):
-            if 0 <= h + i < H and 0 <= v + j < W:
-                source = ((n * H + h + i) * W + v + j) * step + c
-                copy_vector(x, source, tile, (i * size + j) * WIDTH)
-            else:
-                clear_vector(tile, (i * size + j) * WIDTH)
-
-
-@njit(nogil=True, cache=True)
-def write_outputs(first, end, tile, K, M, M_row, M_entry, y, y_size):
-    """y = A^T m A for some tiles; of a tile that sticks out, the part inside."""
-    OH, OW, step = y_size
-    whole = np.empty(tile * tile * WIDTH, np.float32)
-    for number in range(first, end):
-        n, oh, ow = tile_place(number, tile, y_size)
-        for k in range(0, K, WIDTH):
-            source = (number - first) * M_row + k
-            target = ((n * OH + oh) * OW + ow) * step + k
-            if oh + tile <= OH and ow + tile <= OW:
-                outputs_of_tile(tile, M, source, M_entry, y, target, OW * step, step)
-            else:
-                outputs_of_tile(tile, M, source, M_entry, whole, 0, tile * WIDTH, WIDTH)
-                for i in range(min(tile, OH - oh)):
-                    for j in range(min(tile, OW - ow)):
-                        here = target + (i * OW + j) * step
-                        copy_vector(whole, (i * tile + j) * WIDTH, y, here)
-
-
-@njit(nogil=True, cache=True)
-def outputs_of_tile(tile, M, source, M_entry, y, target, row, column):
-    if tile == 4:
-        transform_outputs_4(M, source, READS * M_entry, M_entry, y, target, row, column)
-    else:
-        transform_outputs_2(M, source, READS * M_entry, M_entry, y, target, row, column)
-
-
-@njit(parallel=True, cache=True)
-def weight_rows(bounds, R, C, K, w, U):
-    """U = G g G^T of weights (R, S, C, K), in panels."""
-    for block in prange(len(bounds) - 1):
-        for k in range(0, K, WIDTH):
-            for c in range(bounds[block], bounds[block + 1]):
-                transform_weight(c, k, R, C, K, w, U)
-
-
-@njit(nogil=True, cache=True)
-def transform_weight(c, k, R, C, K, w, U):
-    """Of one channel and WIDTH outputs."""
-    entry, source = spread(C * panels(K) * PANEL), c * K + k
-    target = (k // PANEL * C + c) * PANEL + k % PANEL
-    if R == 3:
-        transform_kernel_3(w, source, R * C * K, C * K, U, target, READS * entry, entry)
-    else:
-        transform_kernel_5(w, source, R * C * K, C * K, U, target, READS * entry, entry)
-
-
-def backward_weight(gy, x, w_shape, padding, groups=1):
-    K, C, R, S = w_shape
-    x, gy = channels_last(x), channels_last(gy)
-    gw = np.zeros((R, S, C, K), np.float32)
-    for g in range(groups):
-        add_gradients(x, gy, gw, padding, K // groups, g)
-    return gw.transpose(3, 2, 0, 1)
-
-
-def add_gradients(x, gy, gw, padding, K, g):
-    """Group g of gw, which has K output channels."""
-    R, _, C, K_all = gw.shape
-    n_tiles = count_tiles(*gy.shape[:3], tile_of(R))
-    size = ENTRIES * spread(block_rows(C) * panels(K) * PANEL)
-    flat_x, flat_gy = x.reshape(-1)[g * C :], gy.reshape(-1)[g * K :]
-    geometry = R, C, K, flat_x, x.shape[1:], padding, flat_gy, gy.shape[1:]
-    with scratch(SUMS * size if size <= SUMS_SIZE else size) as (sums,):
-        if size <= SUMS_SIZE:
-            bounds = bounds_of(n_tiles, max(1, -(-n_tiles // SUMS)))
-            sums = sums[: (len(bounds) - 1) * size].reshape(-1, size)
-            V_size, D_size = gradient_sizes(PART_BLOCK, C, K)
-            with scratch(SUMS * V_size, SUMS * D_size) as (V, D):
-                sum_parts(bounds, *geometry, V, V_size, D, D_size, sums)
-            sums = sums.sum(axis=0)
-        else:
-            sums[:size] = 0
-            at_once = max(SMALLEST_BLOCK, SHARED_BLOCK_BYTES // (4 * ENTRIES * (C + K)))
-            bounds = bounds_of(n_tiles, at_once)
-            with scratch(*gradient_sizes(np.diff(bounds).max(initial=0), C, K)) as (V, D):
-                for first, end in zip(bounds, bounds[1:]):
-                    add_block(first, end, *geometry, V, D, sums)
-        channels = bounds_of(C, max(8, 2**14 // K))
-        kernel_gradients(channels, R, C, K, sums, gw.reshape(-1)[g * K :], K_all)
-
-
-@njit(parallel=True, cache=True)
-def sum_parts(
-    bounds, R, C, K, x, x_size, padding, gy, y_size, V, V_size, D, D_size, sums
-):  # fmt: skip
-    """What each part of the tiles adds to the transformed gradient, each in a sum of its own."""
-    for part in prange(len(bounds) - 1):
-        sums[part] = 0
-        sum_tiles(
-            bounds[part], bounds[part + 1], R, C, K, x, x_size, padding, gy, y_size,
-            V[part * V_size : (part + 1) * V_size], D[part * D_size : (part + 1) * D_size],
-            sums[part],
+def convolve_by_panels(x, y, w, bias, n_tiles, R, C, K, x_size, y_size, padding, has_bias):
+    rows, threads = block_rows(n_tiles), get_num_threads()
+    V_size, M_size = ENTRIES * spread(rows * C), ENTRIES * spread(rows * PANEL)
+    U_size = ENTRIES * spread(C * PANEL)
+    with scratch(V_size, threads * U_size, threads * M_size) as (V, U, M):
+        convolve_panels(
+            n_tiles, R, C, K, x, x_size, padding, w, has_bias, bias, V, U, U_size, M, M_size,
+            y, y_size,
         )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
-def sum_tiles(first, end, R, C, K, x, x_size, padding, gy, y_size, V, D, sums):
-    for start in range(first, end, PART_BLOCK):
-        stop = min(end, start + PART_BLOCK)
-        both_transforms(0, stop - start, start, stop, R, C, K, x, x_size, padding, gy, y_size, V, D)
-        add_entries(0, ENTRIES, stop - start, V, D, sums, C, K)
-
-
 @njit(parallel=True, cache=True)
-def add_block(first, end, R, C, K, x, x_size, padding, gy, y_size, V, D, sums):
-    """What a large block of tiles adds: first all threads transform, then all multiply."""
-    rows = end - first
-    for part in prange(TRANSFORM_PARTS):
-        both_transforms(
-            rows * part // TRANSFORM_PARTS, rows * (part + 1) // TRANSFORM_PARTS, first, end,
-            R, C, K, x, x_size, padding, gy, y_size, V, D,
-        )  # fmt: skip
-    for e in prange(ENTRIES):
-        add_entries(e, e + 1, rows, V, D, sums, C, K)
-
-
-@njit(nogil=True, cache=True)
-def gradient_sizes(rows, C, K):
-    """Numbers in V and D for so many tiles."""
-    V_size = ENTRIES * spread(rows * spread(block_rows(C)))
-    return V_size, ENTRIES * spread(rows * panels(K) * PANEL)
-
-
-@njit(nogil=True, cache=True)
-def both_transforms(
-    first, end, block_start, block_end, R, C, K, x, x_size, padding, gy, y_size, V, D
+def convolve_panels(
+    n_tiles, R, C, K, x, x_size, padding, w, has_bias, bias, V, U, U_size, M, M_size, y, y_size
 ):
-    V_row, D_row = spread(block_rows(C)), panels(K) * PANEL
-    rows = block_end - block_start
-    V_entry, D_entry = spread(rows * V_row), spread(rows * D_row)
+    """First all of V, then panel by panel, each thread with a part of U and M for itself."""
+    V_entry = spread(block_rows(n_tiles) * C)
     check_room(len(V), V_entry)
-    check_room(len(D), D_entry)
-    tile, (OH, OW, step) = tile_of(R), y_size
-    around = np.empty(ENTRIES * WIDTH, np.float32)
-    transform_picture(
-        block_start + first, block_start + end, tile, C, x, x_size, padding, y_size,
-        V[first * V_row :], V_row, V_entry,
-    )  # fmt: skip
-    for row in range(first, end):
-        n, oh, ow = tile_place(block_start + row, tile, y_size)
-        for k in range(0, K, WIDTH):
-            target = row * D_row + k
-            if oh + tile <= OH and ow + tile <= OW:
-                source = ((n * OH + oh) * OW + ow) * step + k
-                gradients_of_tile(tile, gy, source, OW * step, step, D, target, D_entry)
-            else:
-                copy_tile(gy, y_size, n, oh, ow, k, tile, around)
-                gradients_of_tile(tile, around, 0, tile * WIDTH, WIDTH, D, target, D_entry)
+    for part in prange(PICTURE_PARTS):
+        first, end = n_tiles * part // PICTURE_PARTS, n_tiles * (part + 1) // PICTURE_PARTS
+        transform_picture(
+            first, end, tile_of(R), C, x, x_size, padding, y_size, V[first * C :], C, V_entry
+        )
+    for p in prange(panels(K)):
+        mine = get_thread_id()
+        convolve_panel(
+            p, n_tiles, R, C, K, V, w, has_bias, bias[p * PANEL :],
+            U[mine * U_size : (mine + 1) * U_size], M[mine * M_size : (mine + 1) * M_size],
+            y[p * PANEL :], y_size,
+        )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def gradients_of_tile(tile, gy, source, row, column, D, target, D_entry):
-    if tile == 4:
-        transform_output_gradients_4(gy, source, row, column, D, target, READS * D_entry, D_entry)
-    else:
-        transform_output_gradients_2(gy, source, row, column, D, target, READS * D_entry, D_entry)
-
-
-@njit(nogil=True, cache=True)
-def add_entries(first, end, rows, V, D, sums, C, K):
-    """sums[e] += V[e]^T D[e], (C, K) from (tiles, C) and (tiles, K)."""
-    V_row, D_row = spread(block_rows(C)), panels(K) * PANEL
-    V_entry, D_entry = spread(rows * V_row), spread(rows * D_row)
-    check_room(len(V), V_entry)
-    check_room(len(D), D_entry)
-    sums_entry = spread(block_rows(C) * D_row)
-    check_room(len(sums), sums_entry)
-    for e in range(first, end):
-        for p in range(panels(K)):
-            multiply_panel(
-                C, rows, V, e * V_entry, 1, V_row, D, e * D_entry + p * PANEL, D_row,
-                sums, e * sums_entry + p * PANEL, D_row, 1,
-            )  # fmt: skip
-
-
-@njit(parallel=True, cache=True)
-def kernel_gradients(bounds, R, C, K, sums, gw, step):
-    """gw = G^T sums G; `step` numbers of gw from one channel to the next."""
-    for block in prange(len(bounds) - 1):
-        for c in range(bounds[block], bounds[block + 1]):
-            for k in range(0, K, WIDTH):
-                kernel_gradient(c, k, R, C, K, sums, gw, step)
-
-
-@njit(nogil=True, cache=True)
-def kernel_gradient(c, k, R, C, K, sums, gw, step):
-    """Of one channel and WIDTH outputs."""
-    row = panels(K) * PANEL
-    entry, source = spread(block_rows(C) * row), c * row + k
-    target, down, right = c * step + k, R * C * step, C * step
-    if R == 3:
-        transform_kernel_gradients_3(sums, source, READS * entry, entry, gw, target, down, right)
-    else:
-        transform_kernel_gradients_5(sums, source, READS * entry, entry, gw, target, down, right)
+def convolve_panel(p, n_tiles, R, C, K, V, w, has_bias, bias, U, M, y, y_size):
+    """The outputs of one panel; bias and y begin with it."""
+    rows = block_rows(n_tiles)
+    V_entry, M_entry = spread(rows * C), spread(rows * PANEL)
+    check_room(len(M), M_entry)
+    transform_panel(p, 0, C, R, C, K, w, U)
+    for e in range(ENTRIES):
+        multiply_entry(e, rows, C, V, V_entry, U, has_bias, bias, M, PANEL, M_entry)
+    columns = min(PANEL, K - p * PANEL)
+    write_outputs(0, n_tiles, tile_of(R), columns, M, PANEL, M_entry, y, y_size)
