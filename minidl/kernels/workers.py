@@ -26,8 +26,8 @@ from numba import get_num_threads, set_num_threads
 from minidl.kernels import blas
 from minidl.kernels.blas import one_thread
 
-# Numbers to be moved, about 0.4 ms on one core. To wake a sleeping thread, and to meet it at the end,
-# takes 0.1 to 0.2 ms, and more where the processor is a virtual one.
+# Numbers to be moved, about 0.4 ms on one core. To wake a sleeping thread, and to meet it at the
+# end, takes 0.1 to 0.2 ms, and more where the processor is a virtual one.
 SMALL = 2**20
 
 pool: ThreadPoolExecutor | None = None
