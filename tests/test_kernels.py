@@ -87,14 +87,15 @@ def public_functions(file):
     "name", sorted(file.stem for file in (FOLDER / "reference").glob("[!_]*.py"))
 )
 def test_both_sets_have_the_operation(name):
-    """Same file names, and every function that minidl/ops calls exists in both."""
+    """Same file names, and every function that operations and optimizers call exists in both."""
     import re
 
     compiled = FOLDER / "cpu" / f"{name}.py"
     assert compiled.exists()
-    ops = "\n".join(file.read_text() for file in (FOLDER.parent / "ops").glob("*.py"))
+    callers = [file for name in ("ops", "optim") for file in (FOLDER.parent / name).glob("*.py")]
+    code = "\n".join(file.read_text() for file in callers)
     reference = public_functions(FOLDER / "reference" / f"{name}.py")
-    called = {f for f in reference if re.search(rf"(kernels?|pick\([^)]*\))\.{f}\(", ops)}
+    called = {f for f in reference if re.search(rf"(kernels?|pick\([^)]*\))\.{f}\(", code)}
     assert called and called <= public_functions(compiled)
 
 

@@ -4,7 +4,7 @@ A kernel takes arrays of any strides and of float32 or float64. It brings activa
 channels-last memory first (minidl/kernels/layout.py; usually they are), so that the compiled loop
 sees contiguous arrays only and one compilation per dtype serves all calls. Arrays that cannot be
 written to (np.load(..., mmap_mode="r")) are other types to Numba, and the first call with one
-compiles anew, for a second or two. Compiled code is kept on disk (compiled_code.py).
+compiles anew, for a second or two. Compiled code is kept on disk (minidl/kernels/compiled_code.py).
 
 A parallel kernel lets go of Python's lock (the GIL) while it computes, so a loader's threads go on;
 nogil=True would change nothing. Two Python threads may be inside kernels at once where Numba has
@@ -22,7 +22,7 @@ instead (minidl/kernels/workers.py). Where NumPy computes faster than a compiled
 
 import os
 
-from minidl.kernels.cpu.compiled_code import ensure_folder
+from minidl.kernels.compiled_code import ensure_folder
 
 # Between two parallel loops OpenMP's threads spin for a while, waiting for work. Where another
 # program wants the cores, the spinning holds up the thread that has work, and small networks

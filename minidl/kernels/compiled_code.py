@@ -43,7 +43,7 @@ def folders_of_numba() -> list[Path]:
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     return [
         *([Path(chosen)] if chosen else []),
-        Path(__file__).parent / "__pycache__",
+        Path(__file__).parent / "cpu" / "__pycache__",
         Path(AppDirs(appname="numba", appauthor=False).user_cache_dir),
     ]
 
