@@ -101,3 +101,13 @@ def test_interpolation_positions(kernels):
 def test_pad_names_the_last_axis_first():
     y = F.pad(Tensor(np.ones((1, 1, 2, 2))), (1, 0, 0, 2))
     assert y.detach().numpy()[0, 0].tolist() == [[0, 1, 1], [0, 1, 1], [0, 0, 0], [0, 0, 0]]
+
+
+@both_sets
+def test_lrn_of_numbers_whose_squares_overflow(kernels):
+    """d is infinite, and x d^-beta is 0 in both sets: no infinity divided by another."""
+    x = np.zeros((1, 5, 1, 1), np.float32)
+    x[0, 0] = 1e20
+    with minidl.use_cpu_kernels(kernels), np.errstate(over="ignore"):
+        y = F.local_response_norm(minidl.Tensor(x), 5, alpha=1.0, k=1.0)
+    np.testing.assert_array_equal(y.data, 0)

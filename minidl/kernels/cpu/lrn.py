@@ -94,7 +94,7 @@ def multiply_by_power(x, d, beta, y):
     """y = x d^-beta. 0.75, the value of the paper, needs two square roots instead of a power."""
     if beta == 0.75:
         for c in range(len(x)):
-            y[c] = x[c] * (np.sqrt(np.sqrt(d[c])) / d[c])
+            y[c] = x[c] / (np.sqrt(d[c]) * np.sqrt(np.sqrt(d[c])))
     else:
         for c in range(len(x)):
             y[c] = x[c] * d[c] ** -beta
