@@ -318,6 +318,8 @@ def test_exact_convolution_is_a_choice(monkeypatch, R, groups):
         ((4, 3, 16, 16), (16, 3, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
         ((1, 512, 7, 7), (512, 512, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
         ((64, 16, 2, 2), (16, 16, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
+        ((64, 16, 3, 3), (16, 16, 3, 3), ((1, 1), (0, 0), (1, 1), 1)),
+        ((64, 16, 5, 5), (16, 16, 5, 5), ((1, 1), (0, 0), (1, 1), 1)),
     ],
     ids=[
         "4x4",
@@ -329,6 +331,8 @@ def test_exact_convolution_is_a_choice(monkeypatch, R, groups):
         "few-channels",
         "few-tiles",
         "small-maps",
+        "one-output",
+        "one-output-5x5",
     ],
 )
 def test_others_are_plain_sums(monkeypatch, shape, w_shape, rest):
@@ -340,6 +344,13 @@ def test_others_are_plain_sums(monkeypatch, shape, w_shape, rest):
     conv2d.backward_weight(y, x, w_shape, *rest)
     conv2d.forward(x.astype(np.float64), w.astype(np.float64), None, *rest)
     assert not called
+
+
+def test_what_pays_depends_on_the_map_that_is_tiled():
+    """5x5 on 6x6: one tile for the 2x2 outputs, but nine for the gradient of the input."""
+    rest = (np.dtype(np.float32), (64, 16, 6, 6), (16, 16, 5, 5), (1, 1), (0, 0), (1, 1), 1)
+    assert winograd.pays(*rest)
+    assert not winograd.pays(*rest, of_input=True)
 
 
 def test_a_network_learns_as_with_plain_sums():

@@ -15,8 +15,8 @@ class use_exact_conv:
     networks"); the error is up to 1e-4 of the largest output where a plain sum has 1e-6, and an
     infinity or a NaN in the input makes NaN of a whole tile of 4 x 4 or 2 x 2 outputs. Networks
     train as well with it. It is used where it is faster: stride and dilation 1, padding smaller
-    than the kernel, channels of a group in eights (sixteens on a processor with AVX-512), maps of
-    at least 3x3 and enough of them; all else is a plain sum.
+    than the kernel, channels of a group in eights (sixteens on a processor with AVX-512), results
+    of about 3x3 pixels at least and enough of them; all else is a plain sum.
     Works as a statement and as a context manager; the environment variable MINIDL_EXACT_CONV=1
     chooses at the start. The choice holds for the whole process, on the CPU.
 

@@ -50,7 +50,7 @@ def forward(x, w, b, stride, padding, dilation, groups):
         w, groups = with_zeros(w, groups), 1
     if batch_last.pays(x, w.shape, stride, dilation, groups):
         return batch_last.forward(x, w, b, padding)
-    if winograd.pays(x, w.shape, stride, padding, dilation, groups):
+    if winograd.pays(x.dtype, x.shape, w.shape, stride, padding, dilation, groups):
         return winograd.forward(x, w, b, padding, groups)
     K, _, R, S = w.shape
     x = channels_last(x)
@@ -83,7 +83,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
         w, groups = with_zeros(w, groups), 1
     if batch_last.pays(gy, w.shape, stride, dilation, groups):
         return batch_last.backward_input(gy, w, padding)
-    if winograd.pays(gy, w.shape, stride, padding, dilation, groups):
+    if winograd.pays(gy.dtype, x_shape, w.shape, stride, padding, dilation, groups, of_input=True):
         return winograd.backward_input(gy, w, x_shape, padding, groups)
     N, C, H, W = x_shape
     K, _, R, S = w.shape
@@ -131,7 +131,7 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
         return diagonal(gw, groups).reshape(w_shape)
     if batch_last.pays(gy, w_shape, stride, dilation, groups):
         return batch_last.backward_weight(gy, x, w_shape, padding)
-    if winograd.pays(x, w_shape, stride, padding, dilation, groups):
+    if winograd.pays(x.dtype, x.shape, w_shape, stride, padding, dilation, groups):
         return winograd.backward_weight(gy, x, w_shape, padding, groups)
     K, C_group, R, S = w_shape
     x, gy = channels_last(x), channels_last(gy)

@@ -67,20 +67,21 @@ PANEL_BYTES = 2**23  # of V at most, where threads take panels: each of them rea
 PICTURE_PARTS = 8  # into which the tiles are divided while they are transformed
 
 
-def pays(x, w_shape, stride, padding, dilation, groups):
-    """These kernels compute this convolution of x, and faster than a plain sum."""
+def pays(dtype, x_shape, w_shape, stride, padding, dilation, groups, of_input=False):
+    """These kernels compute this convolution, or gradient (of_input), faster than a plain sum."""
     K, C, R, S = w_shape
-    if x.dtype != np.float32 or R != S or R not in (3, 5) or stride != (1, 1):
+    if dtype != np.float32 or R != S or R not in (3, 5) or stride != (1, 1):
         return False
     if dilation != (1, 1) or max(padding) >= R or settings.exact_conv:
         return False
     if C % WIDTH or K // groups % WIDTH:
         return False
-    # The tiles must not be mostly beside the picture (one of 2x2 costs 36 products as well), and
-    # transforming the weights must be worth it.
-    N, _, H, W = x.shape
-    tiles = count_tiles(N, H, W, tile_of(R))
-    return tiles * ENTRIES * 3 <= N * H * W * R * S * 2 and tiles * 2**12 >= C * K // groups
+    # The tiles, of y or of the gradient of x, must not be mostly beside the picture (one of 2x2
+    # costs 36 products as well), and transforming the weights must be worth it.
+    N, _, H, W = x_shape
+    OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
+    tiles = count_tiles(N, *((H, W) if of_input else (OH, OW)), tile_of(R))
+    return tiles * ENTRIES * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
 
 
 def forward(x, w, b, padding, groups=1):
