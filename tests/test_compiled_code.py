@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import minidl
+from minidl.kernels.compiled_code import PREFIX, folders_of_numba
 
 PROGRAM = """
 import numpy as np
@@ -55,3 +56,11 @@ def test_nowhere_to_keep_them(tmp_path):
     assert out == f"{np.array([0, 2, 0, 4], np.float32)}\n"
     assert "compiled kernels cannot be kept" in errors and "Set NUMBA_CACHE_DIR" in errors
     assert not list(tmp_path.glob("minidl-compiled-*"))  # the process has tidied up
+
+
+def test_the_folder_of_a_parent_process_is_not_used(tmp_path, monkeypatch):
+    """The parent removes it when it ends."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / f"{PREFIX}xyz"))
+    assert tmp_path / f"{PREFIX}xyz" not in folders_of_numba()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "chosen"))
+    assert tmp_path / "chosen" in folders_of_numba()

@@ -12,6 +12,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
+PREFIX = "minidl-compiled-"
+
 
 def ensure_folder() -> None:
     """Give Numba a folder of this process where it would find none that can be written to.
@@ -23,7 +25,7 @@ def ensure_folder() -> None:
     folders = folders_of_numba()
     if any(can_be_written(folder) for folder in folders):
         return
-    folder = tempfile.mkdtemp(prefix="minidl-compiled-")
+    folder = tempfile.mkdtemp(prefix=PREFIX)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["NUMBA_CACHE_DIR"] = folder
     from numba.core import config
@@ -41,8 +43,10 @@ def folders_of_numba() -> list[Path]:
     from numba.misc.appdirs import AppDirs
 
     chosen = os.environ.get("NUMBA_CACHE_DIR")
+    # That of a parent process is removed when the parent ends.
+    of_parent = chosen is not None and Path(chosen).name.startswith(PREFIX)
     return [
-        *([Path(chosen)] if chosen else []),
+        *([Path(chosen)] if chosen and not of_parent else []),
         Path(__file__).parent / "cpu" / "__pycache__",
         Path(AppDirs(appname="numba", appauthor=False).user_cache_dir),
     ]
