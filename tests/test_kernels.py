@@ -49,6 +49,31 @@ def test_bytes_in_foreign_order_are_no_typing_error(dtype):
                 kernels.pick("conv2d", array)
 
 
+@pytest.mark.parametrize("dtype", [">f4", "<f4", "float16"])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+def test_rectifiers_take_any_floats(dtype, activation):
+    x = minidl.Tensor(np.array([-1.0, 2.0], dtype), requires_grad=True)
+    with minidl.use_cpu_kernels("numba"):
+        y = getattr(minidl.nn.functional, activation)(x)
+        y.sum().backward()
+    slope = 0.0 if activation == "relu" else 0.01
+    np.testing.assert_allclose(y.data, [-slope, 2], rtol=1e-3)
+    np.testing.assert_allclose(x.grad.data, [slope, 1], rtol=1e-3)
+    assert y.dtype.itemsize == x.grad.dtype.itemsize == np.dtype(dtype).itemsize
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f4", "float16"])
+@pytest.mark.parametrize("rule", ["SGD", "Adam"])
+def test_optimizers_take_any_floats(dtype, rule):
+    w = minidl.Tensor(np.array([1.0, -2.0], dtype), requires_grad=True)
+    with minidl.use_cpu_kernels("numba"):
+        optimizer = getattr(minidl.optim, rule)([w], lr=0.25)
+        (w * w).sum().backward()
+        optimizer.step()
+    expected = [0.5, -1.0] if rule == "SGD" else [0.75, -1.75]
+    np.testing.assert_allclose(w.data, expected, rtol=1e-3)
+
+
 def test_environment_variable_chooses():
     code = "import minidl; print(minidl.cpu_kernels())"
     for name in ("reference", "numba"):

@@ -25,6 +25,9 @@ from minidl.errors import ArgumentError, DtypeError, KernelError, nearest
 from minidl.kernels.memory import keep_freed_memory
 
 CPU_SETS = {"reference": "reference", "numba": "cpu"}  # public name -> folder
+# Numba knows neither float16 nor foreign byte order. These operations are a line of NumPy for each
+# number, which serves such arrays as well: there, both sets have the reference kernel.
+OF_ANY_TYPE = ("relu", "leaky_relu", "sgd", "adam")
 
 cpu_folder = "cpu"  # of the set in use; see use_cpu_kernels
 modules: dict[tuple, ModuleType] = {}  # (folder, operation, element type) -> loaded module
@@ -39,13 +42,16 @@ def pick(op: str, x: Any) -> ModuleType:
 def load(folder: str, op: str, dtype: Any) -> ModuleType:
     """Import a kernel file the first time it is needed (Numba takes a while to import)."""
     odd_size = dtype.kind == "f" and dtype.itemsize not in (4, 8)
+    set_of_op = folder
     if folder == "cpu" and (odd_size or not dtype.isnative):
-        raise DtypeError(
-            op, "Numba computes in float32 and float64 of this machine's byte order only",
-            {"dtype": dtype.str if not dtype.isnative else str(dtype)},
-            'convert with x.to("float32")',
-        )  # fmt: skip
-    name = f"minidl.kernels.{folder}.{op}"
+        if op not in OF_ANY_TYPE:
+            raise DtypeError(
+                op, "Numba computes in float32 and float64 of this machine's byte order only",
+                {"dtype": dtype.str if not dtype.isnative else str(dtype)},
+                'convert with x.to("float32")',
+            )  # fmt: skip
+        set_of_op = "reference"
+    name = f"minidl.kernels.{set_of_op}.{op}"
     if find_spec(f"minidl.kernels.{folder}") is None or find_spec(name) is None:
         raise KernelError(
             op,

@@ -24,7 +24,7 @@ class LeakyReLU(Function):
         return kernels.pick("leaky_relu", x).forward(x, self.negative_slope)
 
     def backward(self, gy):
-        return kernels.pick("leaky_relu", gy).backward(gy, self.x, self.negative_slope)
+        return kernels.pick("leaky_relu", self.x).backward(gy, self.x, self.negative_slope)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
