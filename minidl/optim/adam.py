@@ -89,11 +89,12 @@ class Adam(Optimizer):
         zeros_like = array_module(p).zeros_like
         if not state:
             state |= {"step": 0, "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_like(p)
+        if group["amsgrad"] and "max_exp_avg_sq" not in state:
+            state["max_exp_avg_sq"] = zeros_like(p)
         state["step"] += 1
         kernels.pick("adam", p).step(
-            p, g, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"),
+            p, g, state["exp_avg"], state["exp_avg_sq"],
+            state["max_exp_avg_sq"] if group["amsgrad"] else None,
             state["step"], group["lr"] * group["lr_mult"], *group["betas"], group["eps"],
             weight_decay, decay,
         )  # fmt: skip

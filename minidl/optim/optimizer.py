@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minidl.device import array_module
-from minidl.errors import ArgumentError, CheckpointError, ShapeError, nearest
+from minidl.errors import ArgumentError, CheckpointError, DtypeError, ShapeError, nearest
 from minidl.function import enable_grad
 from minidl.nn.module import Module, Parameter
 from minidl.shapes import check_flag, is_number
@@ -125,7 +125,8 @@ class Optimizer:
 
         Raises:
             ArgumentError: closure cannot be called.
-            ShapeError: a gradient that was assigned by hand does not have its parameter's shape.
+            ShapeError, DtypeError: a gradient that was assigned by hand does not have its
+                parameter's shape or element type.
         """
         loss = None
         if closure is not None:
@@ -147,11 +148,17 @@ class Optimizer:
 
         Raises:
             ShapeError: it does not have p's shape; NumPy would stretch it.
+            DtypeError: it does not have p's element type.
         """
         if not isinstance(p.grad, Tensor) or p.grad.data.shape != p.data.shape:
             raise ShapeError(
                 self.name, "p.grad is a Tensor of p's shape", {"p": p, "p.grad": p.grad}
             )
+        if p.grad.data.dtype != p.data.dtype:
+            raise DtypeError(
+                self.name, "p.grad has p's element type", {"p": p, "p.grad": p.grad},
+                f'p.grad.to("{p.data.dtype}")',
+            )  # fmt: skip
         return p.grad.data
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:

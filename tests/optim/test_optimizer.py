@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minidl import Tensor, nn, optim
-from minidl.errors import ArgumentError, CheckpointError, ShapeError
+from minidl.errors import ArgumentError, CheckpointError, DtypeError, ShapeError
 
 
 def parameter(*shape, value=1.0):
@@ -104,6 +104,36 @@ def test_assigned_gradient_must_fit(grad):
     with pytest.raises(ShapeError, match="SGD: p.grad is a Tensor of p's shape"):
         optim.SGD([p], lr=0.1).step()
     np.testing.assert_array_equal(p.data, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_assigned_gradient_must_have_the_element_type(dtype):
+    p = parameter(2, 3)
+    p.grad = Tensor(np.ones((2, 3), dtype))
+    with pytest.raises(DtypeError, match="SGD: p.grad has p's element type"):
+        optim.SGD([p], lr=0.1, momentum=0.9).step()
+    np.testing.assert_array_equal(p.data, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("before, after", [(True, False), (False, True)])
+def test_amsgrad_may_change_between_steps(before, after):
+    """As in an optimizer that had it from the start, where the gradient never falls."""
+    changing, constant = parameter(2), parameter(2)
+    optimizers = [
+        optim.Adam([changing], lr=0.1, amsgrad=before),
+        optim.Adam([constant], lr=0.1, amsgrad=False),
+    ]
+    for gradients in ([1.0, 2.0], [4.0, 5.0]):
+        for optimizer, p in zip(optimizers, (changing, constant)):
+            p.grad = Tensor(np.array(gradients, np.float32))
+            optimizer.step()
+        optimizers[0].param_groups[0]["amsgrad"] = after
+    np.testing.assert_array_equal(changing.data, constant.data)
+    for _ in range(2):  # from here on, the largest v counts, or does not
+        for optimizer, p in zip(optimizers, (changing, constant)):
+            p.grad = Tensor(np.full(2, 0.01, np.float32))
+            optimizer.step()
+    assert np.array_equal(changing.data, constant.data) == (not after)
 
 
 def test_frozen_parameters_may_be_given():
