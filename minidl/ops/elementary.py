@@ -18,6 +18,7 @@ import numpy as np
 from minidl.device import array_module
 from minidl.errors import DtypeError
 from minidl.function import Function
+from minidl.ops.casting import cast, clone
 from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 
@@ -345,10 +346,10 @@ def to_whole(op: str, x: Tensor) -> Tensor:
     check_tensor(op, input=x)
     if x.data.dtype.kind == "b":
         raise DtypeError(op, "expects numbers, not bools", {"input": x})
-    return Staircase(op).apply(x) if x.data.dtype.kind == "f" else Tensor(x.data.copy())
+    return Staircase(op).apply(x) if x.data.dtype.kind == "f" else clone(x)
 
 
 def floating(op: str, x: Tensor) -> Tensor:
     """x, converted to float32 where it holds integers or bools."""
     check_tensor(op, input=x)
-    return x if x.data.dtype.kind == "f" else Tensor(x.data.astype(np.float32))
+    return x if x.data.dtype.kind == "f" else cast(x, np.dtype(np.float32))

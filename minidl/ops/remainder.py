@@ -17,6 +17,20 @@ from minidl.ops.broadcasting import operands, unbroadcast
 from minidl.tensor import Tensor
 
 
+class FloorDivide(Function):
+    """Constant between its jumps, so no gradient passes."""
+
+    def forward(self, a, b):
+        self.shapes = a.shape, b.shape
+        return a // b
+
+    def backward(self, gy):
+        zeros = array_module(gy).zeros
+        ga = zeros(self.shapes[0], gy.dtype) if self.needs_grad[0] else None
+        gb = zeros(self.shapes[1], gy.dtype) if self.needs_grad[1] else None
+        return ga, gb
+
+
 class Remainder(Function):
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
@@ -30,7 +44,7 @@ class Remainder(Function):
 
 
 def floor_divide(input: Any, other: Any) -> Tensor:
-    """floor(input / other), the operator //. Not differentiable.
+    """floor(input / other), the operator //. The gradient is 0.
 
     Args:
         input, other: Tensors or numbers, of shapes that broadcast.
@@ -47,7 +61,7 @@ def floor_divide(input: Any, other: Any) -> Tensor:
     """
     a, b = operands("floor_divide", input, other)
     check_divisor("floor_divide", b)
-    return Tensor(a.data // b.data)
+    return FloorDivide().apply(a, b)
 
 
 def remainder(input: Any, other: Any) -> Tensor:

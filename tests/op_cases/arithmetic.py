@@ -3,7 +3,7 @@ import numpy as np
 import minidl
 from minidl.creation import arange, ones, tensor
 from minidl.errors import ArgumentError, DtypeError, GraphError, ShapeError
-from tests.op_cases.case import BadCase, distinct, normal, twin
+from tests.op_cases.case import BadCase, Case, distinct, normal, twin
 from tests.oracles import onnx
 
 a, b = normal(3, 4), normal(3, 4, seed=1)
@@ -35,6 +35,7 @@ CASES = [
     twin("remainder", "integers", lambda lib, x, y: x % y, np.arange(-4, 4),
          np.array([3, -3, 5, -5, 3, -3, 5, -5]), gradient=False, oracle=onnx("Mod")),
     twin("floor_divide", "row", lambda lib, x, y: x // y, a, positive[0, :1], gradient=False),
+    Case("floor_divide", "gradient", lambda x, y: x // y, [a, away_from_zero[:1]]),
     twin("neg", "2d", lambda lib, x: -x, a, oracle=onnx("Neg")),
     twin("pow", "square", lambda lib, x: x**2, a),
     twin("pow", "cube", lambda lib, x: lib.pow(x, 3), a),

@@ -18,16 +18,14 @@ from minidl.ops.reductions import Reduction
 from tests.io.onnx.runtime import Call, assert_equal, evaluate, run_file
 from tests.op_cases import CASES
 
-NOT_RECORDED = {"copy_", "floor_divide"}
-"""Operations that change a tensor in place, or that no Function computes."""
-
-OF_INTEGERS = {"floor-ints", "ceil-ints", "round-ints"}
-"""What ONNX rounds are floats; integers stay as they are in both."""
+NOT_RECORDED = {"copy_"}
+"""Operations that change a tensor in place."""
 
 WITHOUT_GRADIENT = {
     "all", "any", "argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
-    "eq", "ge", "gt", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "lt", "ne", "remainder-integers", "to-integers", "to-bools",
+    "ceil-ints", "eq", "floor-ints", "ge", "gt", "isfinite", "isinf", "isnan", "le", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "lt", "ne", "remainder-integers", "round-ints",
+    "to-integers", "to-bools",
 }  # fmt: skip
 """Operations, and cases, whose results are integers or bools: recorded by an export alone."""
 
@@ -63,7 +61,7 @@ def is_exported(case):
     if case.id in WITHOUT_DRAWS:
         return True
     differentiable = not WITHOUT_GRADIENT & {case.op, case.id}
-    exported = not (NOT_RECORDED | LOSSES | OF_INTEGERS | CONDITION_OF_INPUT) & {case.op, case.id}
+    exported = not (NOT_RECORDED | LOSSES | CONDITION_OF_INPUT) & {case.op, case.id}
     return differentiable and exported
 
 
@@ -163,7 +161,7 @@ def test_what_is_for_training_is_refused(case):
     assert "has no ONNX equivalent" in message and "for training" in message
 
 
-@cases({case.id for case in CASES if case.op in NOT_RECORDED} | OF_INTEGERS)
+@cases({case.id for case in CASES if case.op in NOT_RECORDED})
 def test_a_result_that_is_not_recorded_is_refused(case):
     model, arrays = prepare(case)
     if not arrays:

@@ -4,7 +4,7 @@ A converter takes the Writer, the Function and the names of its inputs, adds nod
 name of the output, or a list of them.
 """
 
-from minidl.io.onnx.converters import comparison, elementwise, network, reduction, shape
+from minidl.io.onnx.converters import comparison, elementwise, network, reduction, remainder, shape
 from minidl.ops.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from minidl.ops.cross_entropy import CrossEntropy, SoftCrossEntropy
 from minidl.ops.dropout import Dropout
@@ -14,7 +14,7 @@ from minidl.ops.mse_loss import MSELoss
 from minidl.ops.multi_margin_loss import MultiMarginLoss
 from minidl.ops.nll_loss import NLLLoss
 
-FAMILIES = (comparison, elementwise, network, reduction, shape)
+FAMILIES = (comparison, elementwise, network, reduction, remainder, shape)
 CONVERTERS = {kind: make for family in FAMILIES for kind, make in family.CONVERTERS.items()}
 
 LOSS = "a loss is for training; export the network without it"

@@ -9,7 +9,6 @@ from minidl.io.onnx.writer import Writer
 from minidl.ops import arithmetic, casting, elementary, extremes
 from minidl.ops.leaky_relu import LeakyReLU
 from minidl.ops.relu import ReLU
-from minidl.ops.remainder import Remainder
 from minidl.ops.shape import Contiguous
 from minidl.ops.sigmoid import Sigmoid
 from minidl.ops.softmax import LogSoftmax, Softmax
@@ -60,14 +59,6 @@ def staircase(g: Writer, f: Any, x: str) -> str:
     return g.add({"rint": "Round"}.get(f.name, f.name.capitalize()), x)
 
 
-def remainder(g: Writer, f: Any, a: str, b: str) -> str:
-    """The remainder of C has the sign of a; b is added where that is not b's."""
-    zero = number(g, f, 0)
-    rest = g.add("Mod", a, b, fmod=1)
-    other_sign = g.add("Less", g.add("Mul", g.add("Sign", rest), g.add("Sign", b)), zero)
-    return g.add("Where", other_sign, g.add("Add", rest, b), rest)
-
-
 def clamp(g: Writer, f: Any, x: str) -> str:
     """A low bound above the high one: the high one, as in minidl, whatever Clip does then."""
     low, high = ("" if bound is None else number(g, f, bound) for bound in (f.low, f.high))
@@ -111,6 +102,6 @@ CONVERTERS = {
     elementary.Rsqrt: rsqrt, elementary.Sin: same("Sin"), elementary.Sqrt: same("Sqrt"),
     elementary.Square: square, elementary.Staircase: staircase, extremes.Maximum: same("Max"),
     extremes.Minimum: same("Min"), LeakyReLU: leaky_relu, LogSoftmax: along("LogSoftmax"),
-    ReLU: same("Relu"), Remainder: remainder, Sigmoid: same("Sigmoid"), Softmax: along("Softmax"),
+    ReLU: same("Relu"), Sigmoid: same("Sigmoid"), Softmax: along("Softmax"),
     Softplus: softplus, Tanh: same("Tanh"), Where: same("Where"),
 }  # fmt: skip
