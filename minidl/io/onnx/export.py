@@ -54,16 +54,12 @@ def save(
     its running averages. Parameters keep their dotted names. The file is checked with
     onnx.checker before it is written, all of it or nothing.
 
-    What minidl's operations compute is recorded, comparisons and integers among it; Python's
-    branches, NumPy code and arrays of indices are not. The model runs with several inputs, of a
-    thousandth to a thousand times the example's size, positive and of both signs, and whatever
-    comes out differently is refused. A branch that none of them takes cannot be seen: one for NaN,
-    or for an integer that is not in the example.
-
-    Comparisons, Python's branches and NumPy code are not recorded. The model runs with several
-    inputs, of a thousandth to a thousand times the example's size, positive and of both signs, and
-    whatever comes out differently is refused. What none of them triggers cannot be seen: a branch
-    for NaN, or for one integer that is not in the example.
+    What minidl's operations compute is recorded, comparisons and integers among it. Python's
+    branches, NumPy code, arrays of indices, changes in place, and what is detached or computed
+    under no_grad are not. The model runs with several inputs, of a thousandth to a thousand times
+    the example's size, positive and of both signs, and whatever comes out differently is refused.
+    What makes no difference to any of them cannot be seen: a branch for NaN, or for an integer that
+    is not in the example.
 
     Args:
         model: any Module whose forward takes and returns tensors.
