@@ -259,6 +259,21 @@ def test_integers_unlike_the_example_are_computed_in_the_file(name):
     assert_equal(exported, evaluate(model, [x]), 1e-6)
 
 
+UNSIGNED = {
+    "number": lambda x: x > 5,
+    "tensor": lambda x: x > minidl.tensor(np.array([5], np.uint64)),
+    "equal": lambda x: x == x.flip(0),
+}
+
+
+@pytest.mark.parametrize("name", UNSIGNED)
+def test_integers_that_int64_does_not_hold_are_not_compared(name):
+    x = minidl.tensor(np.array([1, 2**63 + 5], np.uint64))
+    with pytest.raises(ArgumentError, match="integers are compared as int64") as caught:
+        to_proto(Call(UNSIGNED[name]), x)
+    assert "uint64" in str(caught.value) and caught.value.hint
+
+
 def test_padding_of_integers_is_computed_in_the_file():
     table = nn.Embedding(9, 2)
 

@@ -35,6 +35,8 @@ def cast(g: Writer, x: str, dtype: Any) -> str:
 def compare(g: Writer, f: Any, *names: str) -> str:
     """Small integers and bools as int64, which all runtimes compare."""
     if f.inputs[0].dtype.kind != "f":
+        if f.inputs[0].dtype == np.uint64:
+            raise beyond_int64(input=f.inputs[0])
         names = [cast(g, name, np.int64) for name in names]
         if f.number is not None:
             names.append(g.constant(within_int64(f.number), np.int64))
@@ -45,8 +47,14 @@ def compare(g: Writer, f: Any, *names: str) -> str:
 def within_int64(number: int) -> int:
     far = np.iinfo(np.int64)
     if not far.min <= number <= far.max:
-        raise ArgumentError("onnx.save", "integers are compared as int64", {"number": number})
+        raise beyond_int64(number=number)
     return number
+
+
+def beyond_int64(**received: Any) -> ArgumentError:
+    """A type that holds larger numbers than int64, or one of them."""
+    return ArgumentError("onnx.save", "integers are compared as int64", received,
+                         'convert before comparing: x.to("int64"), or to floats')  # fmt: skip
 
 
 def logic(g: Writer, f: Any, *names: str) -> str:
