@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 from benchmarks.timing import Timings, Worker, alternate, serve
 
 ROUNDS, QUICK_ROUNDS = 20, 5
+
+
+class Spoiled(Exception):
+    """Other programs took the processors in all rounds of a case."""
 
 
 @dataclass
@@ -70,7 +75,7 @@ def compare(module: str, sides: tuple[str, ...], name: str, quick: bool) -> Comp
     """Let a worker for each side of a case run in turn.
 
     Raises:
-        SystemExit: other programs took the processors in all rounds.
+        Spoiled: other programs took the processors in all rounds.
     """
     workers = [Worker("-m", f"benchmarks.{module}", "--worker", side, name) for side in sides]
     timings = alternate(workers, QUICK_ROUNDS if quick else ROUNDS)
@@ -78,11 +83,27 @@ def compare(module: str, sides: tuple[str, ...], name: str, quick: bool) -> Comp
     for worker in workers:
         worker.close()
     if not timings.seconds[0]:
-        raise SystemExit(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
+        raise Spoiled(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
     return Compared(sides, timings, peaks)
 
 
-def report(row: dict[str, Any], options: argparse.Namespace, text: str) -> dict[str, Any]:
-    """Print the figures of a case as JSON, or the text; and hand the figures on."""
-    print(json.dumps(row) if options.json else text, flush=True)
-    return row
+def measure_all(
+    names: Iterable[str], measure: Callable, describe: Callable, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Measure each case and print its figures, as JSON or as described.
+
+    Raises:
+        SystemExit: a case was spoiled by other programs; the others have been measured.
+    """
+    rows, spoiled = [], []
+    for name in names:
+        try:
+            rows.append(measure(name, options.quick))
+        except Spoiled as why:
+            print(why, file=sys.stderr, flush=True)
+            spoiled.append(name)
+        else:
+            print(json.dumps(rows[-1]) if options.json else describe(rows[-1]), flush=True)
+    if spoiled:
+        raise SystemExit(f"spoiled: {', '.join(spoiled)}" + "; nothing written" * options.write)
+    return rows

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import minidl
-from benchmarks.compare import compare, names_of, options_of, report, serve_worker
+from benchmarks.compare import compare, measure_all, names_of, options_of, serve_worker
 from benchmarks.results import provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
 from benchmarks.steps import FORMATS, THREADS, batch, our_net, use_threads, with_our_weights
@@ -32,10 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     if serve_worker(options, lambda side, name: forward_of(side, CASES[name])[0]):
         return
-    rows = []
-    for name in names_of(parser, options, NAMES):
-        row = measure(name, options.quick)
-        rows.append(report(row, options, describe(row)))
+    rows = measure_all(names_of(parser, options, NAMES), measure, describe, options)
     if options.write:
         write(rows)
 

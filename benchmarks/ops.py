@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import minidl
-from benchmarks.compare import compare, options_of, report, serve_worker, words_of
+from benchmarks.compare import compare, measure_all, options_of, serve_worker, words_of
 from benchmarks.results import provenance, table, write_section
 from benchmarks.steps import FORMATS, THREADS, use_threads
 from minidl import nn
@@ -90,10 +90,7 @@ def main() -> None:
     names = [name for name in LAYERS if any(word in name for word in words)]
     if not names:
         parser.error(f"no layer has such a name. There are {', '.join(LAYERS)}")
-    rows = []
-    for name in names:
-        row = measure(name, options.quick)
-        rows.append(report(row, options, describe(row)))
+    rows = measure_all(names, measure, describe, options)
     if options.write:
         write(rows)
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bars import Group, write_bars
-from benchmarks.compare import compare, names_of, options_of, report, serve_worker
+from benchmarks.compare import compare, measure_all, names_of, options_of, serve_worker
 from benchmarks.results import RESULTS, provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
 from benchmarks.steps import FORMATS, operations, step_of
@@ -47,11 +47,8 @@ def main() -> None:
     options = parser.parse_args()
     if serve_worker(options, lambda side, name: step_of(side, CASES[name])[0]):
         return
-    peak = product_peak()
-    rows = []
-    for name in names_of(parser, options, CASES):
-        row = measure(name, options.quick, peak)
-        rows.append(report(row, options, describe(row)))
+    names, peak = names_of(parser, options, CASES), product_peak()
+    rows = measure_all(names, lambda name, quick: measure(name, quick, peak), describe, options)
     if options.write:
         write(rows, peak)
 
