@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "minidl-compiled-"
@@ -22,16 +23,15 @@ def ensure_folder() -> None:
     any it refuses the kernels as soon as they are imported. A read-only installation and no home
     are nothing unusual in a container.
     """
-    folders = folders_of_numba()
-    if any(can_be_written(folder) for folder in folders):
+    if any(map(can_be_written, folders_of_numba())):
         return
+    tried = ", ".join(map(str, folders_of_numba()))
     folder = tempfile.mkdtemp(prefix=PREFIX)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["NUMBA_CACHE_DIR"] = folder
     from numba.core import config
 
     config.reload_config()  # where Numba was imported before
-    tried = ", ".join(map(str, folders))
     warnings.warn(
         f"compiled kernels cannot be kept, and are compiled anew by each process: none of {tried} "
         "can be written to. Set NUMBA_CACHE_DIR to a folder that can.",
@@ -39,17 +39,16 @@ def ensure_folder() -> None:
     )
 
 
-def folders_of_numba() -> list[Path]:
-    from numba.misc.appdirs import AppDirs
-
+def folders_of_numba() -> Iterator[Path]:
+    """In Numba's order. Numba is imported for the last of them only: the first usually does."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     # That of a parent process is removed when the parent ends.
-    of_parent = chosen is not None and Path(chosen).name.startswith(PREFIX)
-    return [
-        *([Path(chosen)] if chosen and not of_parent else []),
-        Path(__file__).parent / "cpu" / "__pycache__",
-        Path(AppDirs(appname="numba", appauthor=False).user_cache_dir),
-    ]
+    if chosen and not Path(chosen).name.startswith(PREFIX):
+        yield Path(chosen)
+    yield Path(__file__).parent / "cpu" / "__pycache__"
+    from numba.misc.appdirs import AppDirs
+
+    yield Path(AppDirs(appname="numba", appauthor=False).user_cache_dir)
 
 
 def can_be_written(folder: Path) -> bool:
