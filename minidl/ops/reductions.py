@@ -61,9 +61,8 @@ class Mean(Reduction):
         return x.sum(axis=self.axes, keepdims=self.keepdim) / x.dtype.type(self.n)
 
     def backward(self, gy):
-        return array_module(gy).broadcast_to(self.stretchable(gy), self.shape) / gy.dtype.type(
-            self.n
-        )
+        share = gy / gy.dtype.type(self.n or 1)  # n = 0: there is nothing to share gy among
+        return array_module(gy).broadcast_to(self.stretchable(share), self.shape)
 
 
 class Prod(Reduction):
