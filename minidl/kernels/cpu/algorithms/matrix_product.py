@@ -40,13 +40,26 @@ def multiply_panel(rows, K, a, a0, a_row, a_step, b, b0, b_step, c, c0, c_row, a
     a[i, k] is a[a0 + i a_row + k a_step], b[k, j] is b[b0 + k b_step + j], c[i, j] is
     c[c0 + i c_row + j].
     """
+    multiply_runs(rows, 1, K, a, a0, a_row, 0, a_step, b, b0, b_step, c, c0, c_row, add)
+
+
+@njit(nogil=True, cache=True)
+def multiply_runs(rows, runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add):
+    """The same where a row of a lies in memory as some runs of K numbers.
+
+    a[i, run K + k] is a[a0 + i a_row + run a_run + k a_step].
+    """
     done = 0
     while done < rows:
         left = rows - done
         a_now, c_now = a0 + done * a_row, c0 + done * c_row
         if left > SMALL and left != 2 * SMALL:
-            large_block(K, a, a_now, a_row, a_step, b, b0, b_step, c, c_now, c_row, add)
+            large_block(
+                runs, K, a, a_now, a_row, a_run, a_step, b, b0, b_step, c, c_now, c_row, add
+            )
             done += LARGE
         else:
-            small_block(K, a, a_now, a_row, a_step, b, b0, b_step, c, c_now, c_row, add)
+            small_block(
+                runs, K, a, a_now, a_row, a_run, a_step, b, b0, b_step, c, c_now, c_row, add
+            )
             done += SMALL

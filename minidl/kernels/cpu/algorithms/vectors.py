@@ -128,37 +128,42 @@ def transform_of(line: Callable, size: int) -> Any:
 def product_of(rows: int, vectors: int) -> Any:
     """A compiled function for a block of a matrix product: c = a @ b, or c += a @ b.
 
-    a is rows x K, b is K x (vectors WIDTH). All rows x vectors sums stay in registers while k runs;
+    a is rows x (runs K), b is (runs K) x (vectors WIDTH). In memory a row of a is some runs of K
+    numbers, one in a matrix, one for each row of a convolution's window. All rows x vectors sums
+    stay in registers;
     each step loads one row of b and broadcasts one number of each row of a, so that there are
     several multiplications to a load (Goto and van de Geijn 2008, "Anatomy of high-performance
     matrix multiplication"). More sums than registers would spill to memory: AVX2 has 16 vector
     registers, AVX-512 has 32.
 
     Returns:
-        product(K, a, start, row, step, b, start, step, c, start, row, add): `row` elements from
-        one row to the next, `step` elements from one k to the next; add is 0 or 1.
+        product(runs, K, a, start, row, run, step, b, start, step, c, start, row, add): `row`
+        elements from one row to the next, `run` from one run to the next, `step` from one k to the
+        next; add is 0 or 1.
     """
 
-    def in_python(K, a, a0, a_row, a_step, b, b0, b_step, c, c0, c_row, add):
+    def in_python(runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add):
         for i in range(rows):
             target = part(c, c0 + i * c_row, vectors * WIDTH)
             total = target.copy() if add else np.zeros_like(target)
-            for k in range(K):
-                left = part(a, a0 + i * a_row + k * a_step, 1)
-                total += left * part(b, b0 + k * b_step, vectors * WIDTH)
+            for run in range(runs):
+                for k in range(K):
+                    left = part(a, a0 + i * a_row + run * a_run + k * a_step, 1)
+                    right = part(b, b0 + (run * K + k) * b_step, vectors * WIDTH)
+                    total += left * right
             target[:] = total
 
     @intrinsic
-    def product(_, K, a, a0, a_row, a_step, b, b0, b_step, c, c0, c_row, add):
+    def product(_, runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add):
         signature = types.void(
-            INDEX, a, *[INDEX] * 3, b, *[INDEX] * 2, c, *[INDEX] * 2, INDEX
+            INDEX, INDEX, a, *[INDEX] * 4, b, *[INDEX] * 2, c, *[INDEX] * 2, INDEX
         )  # fmt: skip
 
         def build(context, builder, signature, values):
-            K, a, a0, a_row, a_step, b, b0, b_step, c, c0, c_row, add = values
-            a = place(builder, data_pointer(context, builder, signature.args[1], a), a0)
-            b = place(builder, data_pointer(context, builder, signature.args[5], b), b0)
-            c = data_pointer(context, builder, signature.args[8], c)
+            runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add = values
+            a = place(builder, data_pointer(context, builder, signature.args[2], a), a0)
+            b = place(builder, data_pointer(context, builder, signature.args[7], b), b0)
+            c = data_pointer(context, builder, signature.args[10], c)
             targets = [
                 [
                     place(builder, c, c0, (i, c_row), (j, ir.Constant(c_row.type, WIDTH)))
@@ -183,23 +188,25 @@ def product_of(rows: int, vectors: int) -> Any:
                 for i in range(0, rows, 3)
             ]
             b_pointer = cgutils.alloca_once_value(builder, b)
-            with cgutils.for_range(builder, K):
-                b_now = builder.load(b_pointer)
-                right = [
-                    load(builder, place(builder, b_now, b_step.type(j * WIDTH)))
-                    for j in range(vectors)
-                ]
-                for i in range(rows):
-                    from_pointer = builder.load(pointers[i // 3])
-                    left = splat(
-                        builder,
-                        builder.load(place(builder, from_pointer, a_row.type(0), (i % 3, a_row))),
-                    )
-                    for sum_, vector in zip(sums[i], right):
-                        multiply_add(builder, sum_, left, vector)
+            to_next_run = builder.sub(a_run, builder.mul(K, a_step))
+            with cgutils.for_range(builder, runs):
+                with cgutils.for_range(builder, K):
+                    b_now = builder.load(b_pointer)
+                    right = [
+                        load(builder, place(builder, b_now, b_step.type(j * WIDTH)))
+                        for j in range(vectors)
+                    ]
+                    for i in range(rows):
+                        from_pointer = builder.load(pointers[i // 3])
+                        number = place(builder, from_pointer, a_row.type(0), (i % 3, a_row))
+                        left = splat(builder, builder.load(number))
+                        for sum_, vector in zip(sums[i], right):
+                            multiply_add(builder, sum_, left, vector)
+                    for pointer in pointers:
+                        builder.store(place(builder, builder.load(pointer), a_step), pointer)
+                    builder.store(place(builder, b_now, b_step), b_pointer)
                 for pointer in pointers:
-                    builder.store(place(builder, builder.load(pointer), a_step), pointer)
-                builder.store(place(builder, b_now, b_step), b_pointer)
+                    builder.store(place(builder, builder.load(pointer), to_next_run), pointer)
             store_all(builder, sums, targets)
             return context.get_dummy_value()
 
