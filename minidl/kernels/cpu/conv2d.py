@@ -19,7 +19,8 @@ A few groups of a few channels, as table I of LeNet-5 has them, would be product
 fast; they are computed as one group, with zeros where a kernel does not see a channel.
 
 A 3x3 or 5x5 kernel with stride 1 goes another way in most networks, algorithms/winograd.py, and so
-do networks of very few channels, algorithms/batch_last.py.
+do networks of very few channels, algorithms/batch_last.py. The first layer of a network, and others
+with short columns, are computed without writing these, algorithms/direct.py.
 
 Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
 (groups, pixels, R S C/groups). An image row is a row of output pixels of one image, number
@@ -32,7 +33,7 @@ import numpy as np
 from numba import njit
 
 from minidl.kernels.blas import matmul
-from minidl.kernels.cpu.algorithms import batch_last, winograd
+from minidl.kernels.cpu.algorithms import batch_last, direct, winograd
 from minidl.kernels.layout import BATCH_LAST, channels_first, channels_last, order_of
 from minidl.kernels.workers import multiply, share
 
@@ -52,6 +53,8 @@ def forward(x, w, b, stride, padding, dilation, groups):
         return batch_last.forward(x, w, b, padding)
     if winograd.pays(x.dtype, x.shape, w.shape, stride, padding, dilation, groups):
         return winograd.forward(x, w, b, padding, groups)
+    if direct.pays(x, w.shape, dilation, groups):
+        return direct.forward(x, w, b, stride, padding)
     K, _, R, S = w.shape
     x = channels_last(x)
     N, _, _, C = x.shape
@@ -133,6 +136,8 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
         return batch_last.backward_weight(gy, x, w_shape, padding)
     if winograd.pays(x.dtype, x.shape, w_shape, stride, padding, dilation, groups):
         return winograd.backward_weight(gy, x, w_shape, padding, groups)
+    if direct.pays(x, w_shape, dilation, groups):
+        return direct.backward_weight(gy, x, w_shape, stride, padding)
     K, C_group, R, S = w_shape
     x, gy = channels_last(x), channels_last(gy)
     N, OH, OW, _ = gy.shape
