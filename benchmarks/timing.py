@@ -22,6 +22,7 @@ from pathlib import Path
 
 SPOILED = 0.1  # of all processors' time for others: then a round does not count
 SEGMENT = 0.3  # seconds of a turn at least, as the books count hundredths of a second
+PAUSE = 0.1  # seconds before a turn, in which idle threads of the last one cease to spin
 WARM_UP = 3  # runs before the first turn
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
@@ -126,6 +127,7 @@ def alternate(workers: list[Worker], rounds: int) -> Timings:
     for _ in range(3 * rounds):
         seconds, disturbed = [], False
         for worker, n in zip(workers, times):
+            time.sleep(PAUSE)
             start, busy = time.perf_counter(), busy_seconds()
             taken, own = worker.run(n)
             others = busy_seconds() - busy - own
