@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads, set_num_threads
+from numba import get_num_threads, njit, set_num_threads
 
 from minidl.kernels import blas
 from minidl.kernels.blas import one_thread
@@ -29,6 +29,7 @@ from minidl.kernels.blas import one_thread
 # Numbers to be moved, about 0.4 ms on one core. To wake a sleeping thread, and to meet it at the
 # end, takes 0.1 to 0.2 ms, and more where the processor is a virtual one.
 SMALL = 2**20
+PART_BYTES = 2**21  # of a product that something is added to: it should stay in the cache
 
 pool: ThreadPoolExecutor | None = None
 pool_size = 0
@@ -65,26 +66,43 @@ def share(function: Callable, parts: Sequence, *arguments: Any) -> None:
             raise error
 
 
-def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """out = a @ b of matrices, divided among the threads along the longer side of `out`.
+def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: np.ndarray | None = None) -> None:
+    """out = a @ b + bias of matrices, divided among the threads along the longer side of `out`.
 
     So each part reads all of the smaller matrix and some of the larger one. There are two parts for
     each thread: one that begins late, because it slept or another program had its core, leaves its
-    second to the others.
+    second to the others. With a bias, one number for each column, there are more: it is added to a
+    part that is still in the cache.
     """
     rows, columns = out.shape
     parts = 2 * get_num_threads() if rows * columns * a.shape[1] >= blas.SMALL else 1
+    if bias is not None:
+        parts = max(parts, out.nbytes // PART_BYTES)
     step = max(1, -(-max(rows, columns) // parts))
     parts = [slice(start, start + step) for start in range(0, max(rows, columns), step)]
-    share(multiply_rows if rows >= columns else multiply_columns, parts, a, b, out)
+    share(multiply_rows if rows >= columns else multiply_columns, parts, a, b, out, bias)
 
 
-def multiply_rows(rows: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+def multiply_rows(rows: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any) -> None:
     np.matmul(a[rows], b, out=out[rows])
+    if bias is not None:
+        add_to_rows(out[rows], bias)
 
 
-def multiply_columns(columns: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+def multiply_columns(
+    columns: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any
+) -> None:
     np.matmul(a, b[:, columns], out=out[:, columns])
+    if bias is not None:
+        out[:, columns] += bias[columns]
+
+
+@njit(nogil=True, cache=True)
+def add_to_rows(matrix, row):
+    """matrix += row. NumPy begins anew for each row, which takes longer than a short one."""
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            matrix[i, j] += row[j]
 
 
 class threads_for:

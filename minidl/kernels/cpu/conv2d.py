@@ -35,7 +35,7 @@ from numba import njit
 from minidl.kernels.blas import matmul
 from minidl.kernels.cpu.algorithms import batch_last, direct, winograd
 from minidl.kernels.layout import BATCH_LAST, channels_first, channels_last, order_of
-from minidl.kernels.workers import multiply, share
+from minidl.kernels.workers import add_to_rows, multiply, share
 
 MANY_TAPS = 2**10  # from so many numbers in a row of it on, the column matrix is made whole,
 WHOLE_BYTES = 2**26  # if it is no larger
@@ -63,9 +63,7 @@ def forward(x, w, b, stride, padding, dilation, groups):
     window = (R, S, OH, OW, stride, padding, dilation, groups)
     if is_whole(x, *window):
         pixels = y.reshape(N * OH * OW, K)
-        multiply(whole_columns(x, *window), weight_matrix(w, groups)[0], pixels)
-        if b is not None:
-            y += np.tile(b, OW)
+        multiply(whole_columns(x, *window), weight_matrix(w, groups)[0], pixels, b)
     else:
         rows = chunks(0, N * OH, OW * R * S * C * x.itemsize)
         share(forward_rows, rows, x, weight_matrix(w, groups), b, y, window)
@@ -76,9 +74,10 @@ def forward_rows(rows, x, w_matrix, b, y, window):
     """Some image rows of y."""
     columns = im2col(x, rows, *window)
     K = len(w_matrix) * w_matrix.shape[2]
-    multiply_groups(columns, w_matrix, y[rows].reshape(-1, K))
+    pixels = y[rows].reshape(-1, K)
+    multiply_groups(columns, w_matrix, pixels)
     if b is not None:
-        y[rows] += np.tile(b, y.shape[1] // K)  # whole rows: K alone may be too short to be fast
+        add_to_rows(pixels, b)
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
