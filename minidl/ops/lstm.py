@@ -48,11 +48,12 @@ class LSTM(Function):
     def forward(self, x, h0, c0, w_ih, w_hh, *rest):
         """rest: b_ih and b_hh or none; the tensor of lengths, if it is one, for an export."""
         xp = array_module(x)
-        T, N, _ = x.shape
+        T, N, size = x.shape
         x, valid = self.in_order(x), self.in_order(self.mask(xp, T, N))
         if self.lengths is not None:
             x = xp.where(valid[:, :, None], x, 0)  # what stands there, even a NaN, is not looked at
-        z = x @ w_ih.T
+        # As one matrix: with three dimensions it would be a product, and all weights, for each step.
+        z = (x.reshape(T * N, size) @ w_ih.T).reshape(T, N, len(w_ih))
         if self.has_biases:
             z += rest[0] + rest[1]
         h, c, gates = kernels.pick("lstm", x).forward(z, h0, c0, w_hh, valid)
@@ -71,7 +72,9 @@ class LSTM(Function):
         kernel = kernels.pick("lstm", gy)
         gz, gh, gc = kernel.backward(gy, gh, gc, self.c, self.gates, self.w_hh, self.valid)
         rows = gz.reshape(T * N, 4 * H)
-        gx = self.in_order(gz @ self.w_ih) if self.needs_grad[0] else None
+        gx = None
+        if self.needs_grad[0]:
+            gx = self.in_order((rows @ self.w_ih).reshape(self.x.shape))
         gw_ih = rows.T @ self.x.reshape(T * N, self.x.shape[2]) if self.needs_grad[3] else None
         gw_hh = rows.T @ self.h[:-1].reshape(T * N, H) if self.needs_grad[4] else None
         gradients = gx, gh, gc, gw_ih, gw_hh
