@@ -26,7 +26,11 @@ from minidl.kernels.compiled_code import ensure_folder
 
 # Between two parallel loops OpenMP's threads spin for a while, waiting for work. Where another
 # program wants the cores, the spinning holds up the thread that has work, and small networks
-# become ten times slower. Asleep they cost some microseconds per loop. Read when Numba starts.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# become ten times slower. To wake a sleeping one takes 0.1 to 0.2 ms. GNU's OpenMP may be told how
+# often to look: for about 0.05 ms, in which a loop follows that has little before it, as in an
+# LSTM's steps. Others know sleeping only. Read when Numba starts.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 ensure_folder()
