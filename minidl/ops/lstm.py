@@ -52,7 +52,7 @@ class LSTM(Function):
         x, valid = self.in_order(x), self.in_order(self.mask(xp, T, N))
         if self.lengths is not None:
             x = xp.where(valid[:, :, None], x, 0)  # what stands there, even a NaN, is not looked at
-        # As one matrix: with three dimensions it would be a product, and all weights, for each step.
+        # As one matrix: with three dimensions NumPy would make one product for each step.
         z = (x.reshape(T * N, size) @ w_ih.T).reshape(T, N, len(w_ih))
         if self.has_biases:
             z += rest[0] + rest[1]

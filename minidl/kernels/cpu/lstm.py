@@ -1,9 +1,14 @@
 """Long short-term memory: at each step one matrix product, and one pass over the cells.
 
-The product is the BLAS's. The pass is compiled and has one thread: it is short, and threads that
-meet at every step would cost more than they do. What costs time in it is tanh, five for each cell.
-The C library computes them one by one; written as a quotient of two polynomials, a loop of plain
-sums and products, the compiler computes 8 or 16 with one instruction.
+Every step multiplies by the same weights. A BLAS brings them into the order in which it reads them
+anew each time, and they are far larger than the few rows of a step. So they are brought into panels
+once (algorithms/matrix_product.py), and a thread takes a *strip* of cells through a step, product
+and pass: the threads meet once a step. Where panels do not fit (H is no multiple of one, float64),
+the product is the BLAS's, and the pass has one thread.
+
+What costs time in the pass is tanh, five for each cell. The C library computes them one by one;
+written as a quotient of two polynomials, a loop of plain sums and products, the compiler computes 8
+or 16 with one instruction.
 
 Functions and shapes as in the reference kernel, which is written closer to the formulas.
 """
@@ -13,9 +18,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from numba import get_num_threads, get_thread_id, njit, prange
 
 from minidl.kernels.blas import matmul
+from minidl.kernels.cpu.algorithms.matrix_product import PANEL, block_rows, multiply_panel
+from minidl.kernels.memory import scratch
+from minidl.kernels.workers import threads_for
 
 # tanh(x) = x P(x^2) / Q(x^2) for |x| < 7.9, and beyond that 1, from which it differs by less than
 # 3e-7: a gate that is shut lets nothing through. The coefficients are those of the Eigen library
@@ -31,82 +39,210 @@ Q1, Q2, Q3 = (np.float32(q / Q0) for q in (
 ))  # fmt: skip
 ONE = np.float32(1)
 
+STRIP = 4 * PANEL  # cells that a thread takes at a time, or a panel where H is no multiple
+AT_ONCE = 512  # rows of a panel in a product: they should stay in the nearest cache
+WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
+
 
 def forward(z, h0, c0, w_hh, valid):
     T, N, H = len(z), *h0.shape
-    h, c = np.empty((T + 1, N, H), z.dtype), np.empty((T + 1, N, H), z.dtype)
-    gates = np.empty((T, N, 4 * H), z.dtype)
+    c, gates = np.empty((T + 1, N, H), z.dtype), np.empty((T, N, 4 * H), z.dtype)
+    h = np.empty((T + 1, N, H), z.dtype)
     h[0], c[0] = h0, c0
     z = np.ascontiguousarray(z)
+    if has_panels(z, H):
+        strip, rows = strip_of(H), block_rows(N)
+        with (
+            scratch(4 * H * H, rows * H, get_num_threads() * rows * 4 * strip) as (panels, a, work),
+            threads_for(N * 4 * H * H // WORK_PER_NUMBER),
+        ):
+            to_panels(w_hh.T, panels)
+            forward_strips(strip, z, valid, panels, a, work, gates, h, c)
+        return h, c, gates
     for t in range(T):
         matmul(h[t], w_hh.T, out=gates[t])
-        step_forward(z[t], valid[t], gates[t], h[t], c[t], h[t + 1], c[t + 1])
+        gates[t] += z[t]
+        step_forward(valid[t], gates[t], h[t], c[t], h[t + 1], c[t + 1])
     return h, c, gates
 
 
 def backward(gy, gh, gc, c, gates, w_hh, valid):
     gz = np.empty_like(gates)
     gy, gh, gc = np.ascontiguousarray(gy), gh.copy(), gc.copy()
-    for t in reversed(range(len(gates))):
-        step_backward(gy[t], valid[t], gates[t], c[t], c[t + 1], gh, gc, gz[t])
+    T, N, H = gy.shape
+    if has_panels(gy, H):
+        strip, rows = strip_of(H), block_rows(N)
+        with (
+            scratch(4 * H * H, rows * 4 * H, get_num_threads() * rows * strip) as (panels, a, work),
+            threads_for(N * 4 * H * H // WORK_PER_NUMBER),
+        ):
+            to_panels(w_hh, panels)
+            backward_strips(strip, gy, valid, panels, a, work, gates, c, gh, gc, gz)
+        return gz, gh, gc
+    for t in reversed(range(T)):
+        step_backward(0, H, gy[t], valid[t], gates[t], c[t], c[t + 1], gh, gc, gz[t])
         np.copyto(gh, matmul(gz[t], w_hh), where=valid[t][:, None])
     return gz, gh, gc
 
 
-@njit(nogil=True, cache=True)
-def step_forward(z, valid, gates, h, c, h_next, c_next):
-    """From w_hh h, in `gates`, to the gates, and to the next state and cell.
+def has_panels(x, H):
+    return x.dtype == np.float32 and H % PANEL == 0 and x.size > 0
 
-    A sequence that the step does not belong to keeps those that it had.
-    """
+
+def strip_of(H):
+    return STRIP if H % STRIP == 0 else PANEL
+
+
+def to_panels(b, panels):
+    """A matrix as panels of its columns, one behind the other."""
+    rows, columns = b.shape
+    target = panels[: b.size].reshape(columns // PANEL, rows, PANEL)
+    target[...] = b.reshape(rows, columns // PANEL, PANEL).transpose(1, 0, 2)
+
+
+@njit(parallel=True, cache=True)
+def forward_strips(strip, z, valid, panels, a, work, gates, h, c):
+    T, N, H = len(z), h.shape[1], h.shape[2]
+    size = block_rows(N) * 4 * strip  # of a thread's part of work
+    for t in range(T):
+        a[: N * H] = h[t].reshape(N * H)
+        for number in prange(H // strip):
+            mine = get_thread_id() * size
+            forward_strip(
+                number * strip, strip, z[t], valid[t], panels, a, work[mine : mine + size],
+                gates[t], h[t], c[t], h[t + 1], c[t + 1],
+            )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def forward_strip(first, strip, z, valid, panels, a, work, gates, h, c, h_next, c_next):
+    """One step of the cells from `first` on."""
     N, H = h.shape
-    half = h.dtype.type(0.5)
+    for gate in range(4):
+        for j in range(0, strip, PANEL):
+            column = gate * H + first + j
+            multiply_in_parts(
+                N,
+                H,
+                a,
+                panels[column * H : (column + PANEL) * H],
+                work,
+                gate * strip + j,
+                4 * strip,
+            )
     for n in range(N):
-        row = gates[n]
-        for j in range(4 * H):
-            row[j] += z[n, j]
-        # sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, for all gates but the third
-        scale(row[: 2 * H], half, half - half)
-        scale(row[3 * H :], half, half - half)
-        tanh(row)
-        scale(row[: 2 * H], half, half)
-        scale(row[3 * H :], half, half)
-        if valid[n]:
-            i, f, g, o = row[:H], row[H : 2 * H], row[2 * H : 3 * H], row[3 * H :]
-            for j in range(H):
-                c_next[n, j] = f[j] * c[n, j] + i[j] * g[j]
-                h_next[n, j] = c_next[n, j]
-            tanh(h_next[n])
-            for j in range(H):
-                h_next[n, j] *= o[j]
-        else:
-            h_next[n] = h[n]
-            c_next[n] = c[n]
+        for gate in range(4):
+            for j in range(strip):
+                column = gate * H + first + j
+                gates[n, column] = work[(n * 4 + gate) * strip + j] + z[n, column]
+        cells_forward(
+            first, first + strip, valid[n], gates[n], h[n], c[n], h_next[n], c_next[n]
+        )  # fmt: skip
+
+
+@njit(parallel=True, cache=True)
+def backward_strips(strip, gy, valid, panels, a, work, gates, c, gh, gc, gz):
+    T, N, H = gy.shape
+    size = block_rows(N) * strip
+    for t in range(T, -1, -1):
+        if t < T:
+            a[: N * 4 * H] = gz[t].reshape(N * 4 * H)
+        for number in prange(H // strip):
+            mine, first = get_thread_id() * size, number * strip
+            if t < T:
+                add_strip(first, strip, valid[t], panels, a, work[mine : mine + size], gh)
+            if t > 0:
+                step_backward(
+                    first, first + strip, gy[t - 1], valid[t - 1], gates[t - 1], c[t - 1], c[t],
+                    gh, gc, gz[t - 1],
+                )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def step_backward(gy, valid, gates, c, c_next, gh, gc, gz):
-    """gz of one step, and gc brought from the next step to this one."""
+def add_strip(first, strip, valid, panels, a, work, gh):
+    """gh of the cells from `first` on, from gz of a step (in a) that the sequences belong to."""
+    N, H = gh.shape
+    for j in range(first, first + strip, PANEL):
+        multiply_in_parts(
+            N, 4 * H, a, panels[j * 4 * H : (j + PANEL) * 4 * H], work, j - first, strip
+        )
+    for n in range(N):
+        if valid[n]:
+            for j in range(strip):
+                gh[n, first + j] = work[n * strip + j]
+
+
+@njit(nogil=True, cache=True)
+def multiply_in_parts(rows, K, a, panel, c, c0, c_row):
+    """One panel of c = a @ b, some rows of b at a time."""
+    for k in range(0, K, AT_ONCE):
+        multiply_panel(
+            rows, min(AT_ONCE, K - k), a, k, K, 1, panel, k * PANEL, PANEL, c, c0, c_row,
+            1 if k > 0 else 0,
+        )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def step_forward(valid, gates, h, c, h_next, c_next):
+    """One step of all cells."""
+    N, H = h.shape
+    for n in range(N):
+        cells_forward(0, H, valid[n], gates[n], h[n], c[n], h_next[n], c_next[n])
+
+
+@njit(nogil=True, cache=True)
+def cells_forward(first, end, valid, gates, h, c, h_next, c_next):
+    """Of one sequence the cells from first to end: from z in `gates` to the gates and the next.
+
+    A sequence that the step does not belong to keeps the state and cell that it had.
+    """
+    H, half = len(h), h.dtype.type(0.5)
+    i, f = gates[first:end], gates[H + first : H + end]
+    g, o = gates[2 * H + first : 2 * H + end], gates[3 * H + first : 3 * H + end]
+    for gate in (i, f, o):  # sigmoid(x) = tanh(x / 2) / 2 + 1 / 2
+        scale(gate, half, half - half)
+        tanh(gate)
+        scale(gate, half, half)
+    tanh(g)
+    if valid:
+        state, cell = h_next[first:end], c_next[first:end]
+        before = c[first:end]
+        for j in range(end - first):
+            cell[j] = f[j] * before[j] + i[j] * g[j]
+            state[j] = cell[j]
+        tanh(state)
+        for j in range(end - first):
+            state[j] *= o[j]
+    else:
+        h_next[first:end] = h[first:end]
+        c_next[first:end] = c[first:end]
+
+
+@njit(nogil=True, cache=True)
+def step_backward(first, end, gy, valid, gates, c, c_next, gh, gc, gz):
+    """gz of one step for the cells from first to end, and gc brought to the step before."""
     N, H = c.shape
     one = c.dtype.type(1)
-    tanh_c = np.empty(H, c.dtype)
+    tanh_c = np.empty(end - first, c.dtype)
     for n in range(N):
+        i, f = gates[n, first:end], gates[n, H + first : H + end]
+        g, o = gates[n, 2 * H + first : 2 * H + end], gates[n, 3 * H + first : 3 * H + end]
+        gzi, gzf = gz[n, first:end], gz[n, H + first : H + end]
+        gzg, gzo = gz[n, 2 * H + first : 2 * H + end], gz[n, 3 * H + first : 3 * H + end]
         if not valid[n]:
-            gz[n] = 0
+            gzi[:], gzf[:], gzg[:], gzo[:] = 0, 0, 0, 0
             continue
-        row, to = gates[n], gz[n]
-        i, f, g, o = row[:H], row[H : 2 * H], row[2 * H : 3 * H], row[3 * H :]
-        gzi, gzf, gzg, gzo = to[:H], to[H : 2 * H], to[2 * H : 3 * H], to[3 * H :]
-        tanh_c[:] = c_next[n]
+        before, gh_n, gc_n, gy_n = c[n, first:end], gh[n, first:end], gc[n, first:end], gy[n]
+        tanh_c[:] = c_next[n, first:end]
         tanh(tanh_c)
-        for j in range(H):
-            gh_here = gh[n, j] + gy[n, j]
-            gc_here = gc[n, j] + gh_here * o[j] * (one - tanh_c[j] * tanh_c[j])
+        for j in range(end - first):
+            gh_here = gh_n[j] + gy_n[first + j]
+            gc_here = gc_n[j] + gh_here * o[j] * (one - tanh_c[j] * tanh_c[j])
             gzi[j] = gc_here * g[j] * i[j] * (one - i[j])
-            gzf[j] = gc_here * c[n, j] * f[j] * (one - f[j])
+            gzf[j] = gc_here * before[j] * f[j] * (one - f[j])
             gzg[j] = gc_here * i[j] * (one - g[j] * g[j])
             gzo[j] = gh_here * tanh_c[j] * o[j] * (one - o[j])
-            gc[n, j] = gc_here * f[j]
+            gc_n[j] = gc_here * f[j]
 
 
 @njit(nogil=True, cache=True)
