@@ -80,3 +80,29 @@ def test_vectors_and_out():
     out = np.empty((3, 3))
     assert blas.matmul(b.T, b, out=out) is out
     np.testing.assert_array_equal(out, b.T @ b)
+
+
+LARGE = {
+    "tall": (4096, 512, 16),
+    "wide": (8, 2048, 2048),
+    "odd": (301, 397, 211),
+}
+
+
+@pytest.mark.parametrize("shape", LARGE.values(), ids=LARGE)
+def test_a_large_product_is_divided_among_threads(two_threads, shape):
+    """Also of transposed matrices, and with a place for the result."""
+    rows, K, columns = shape
+    assert rows * K * columns >= blas.SMALL
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((rows, K)), rng.standard_normal((columns, K)).T
+    out = np.empty((rows, columns))
+    assert blas.matmul(a, b, out=out) is out
+    for y in (out, blas.matmul(np.asfortranarray(a), b)):
+        np.testing.assert_allclose(y, a @ b, rtol=0, atol=1e-10)
+    assert two_threads[0] == {1} and two_threads[-1] == {2}
+
+
+def test_a_large_product_of_unlike_matrices_is_an_error():
+    with pytest.raises(ValueError, match="mismatch"):
+        blas.matmul(np.ones((512, 512)), np.ones((511, 512)))

@@ -1,11 +1,13 @@
 """Matrix products with as many threads as they are worth.
 
-A BLAS splits every product over all cores, and its threads spin while they wait for each other.
-For a product of a fraction of a millisecond that gains nothing on an idle machine; where another
-program uses one of the cores, the spinning made LeNet train ten times slower. So a small product
-runs in the calling thread. Which products are small depends on their shape alone, never on the
-load: where one Python thread computes, the same product gives the same bits every time. (A large
-one has one thread, too, while another Python thread is in a small one.)
+A BLAS splits every product over all cores, and its threads spin while they wait for each other and
+for the next one. For a product of a fraction of a millisecond that gains nothing on an idle
+machine; where another program uses one of the cores, or the next kernel's threads, the spinning
+made LeNet train ten times slower. So the BLAS has one thread here. A small product runs in the
+calling thread, a large one is divided among those of workers.py. Which products are small depends
+on their shape alone, never on the load: where one Python thread computes, the same product gives
+the same bits every time. (A large one has one thread, too, while another Python thread computes.)
+Only products of stacks of large matrices are left to the BLAS's own threads.
 """
 
 from __future__ import annotations
@@ -31,10 +33,22 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
         return cupy.matmul(a, b, out=out)
     rows = a.shape[-2] if a.ndim > 1 else 1
     columns = b.shape[-1] if b.ndim > 1 else 1
-    if rows * a.shape[-1] * columns >= SMALL:
-        return np.matmul(a, b, out=out)
-    with one_thread():
-        return np.matmul(a, b, out=out)
+    if rows * a.shape[-1] * columns < SMALL:
+        with one_thread():
+            return np.matmul(a, b, out=out)
+    if a.ndim == b.ndim == 2 and a.shape[1] == len(b) and one_thread.inside == 0:
+        return shared_matmul(a, b, out)
+    return np.matmul(a, b, out=out)
+
+
+def shared_matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+    """The product of two matrices, computed in parts by several threads."""
+    from minidl.kernels.workers import multiply  # with Numba, which takes a while to import
+
+    if out is None:
+        out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
+    multiply(a, b, out)
+    return out
 
 
 class one_thread:

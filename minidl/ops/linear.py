@@ -24,17 +24,18 @@ class Linear(Function):
     def forward(self, x, w, b=None):
         self.x = x if self.needs_grad[1] else None
         self.w = w if self.needs_grad[0] else None
-        y = matmul(x, w.T)
+        # As one matrix: with more dimensions NumPy would make several products of it.
+        y = matmul(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w.T)
         if b is not None:
             y += b
-        return y
+        return y.reshape(*x.shape[:-1], len(w))
 
     def backward(self, gy):
         gx = gw = gb = None
         n_rows = math.prod(gy.shape[:-1])  # reshape(-1) cannot tell where out or in is 0
         gy_rows = gy.reshape(n_rows, gy.shape[-1])
         if self.needs_grad[0]:
-            gx = matmul(gy, self.w)
+            gx = matmul(gy_rows, self.w).reshape(*gy.shape[:-1], self.w.shape[1])
         if self.needs_grad[1]:
             gw = matmul(gy_rows.T, self.x.reshape(n_rows, self.x.shape[-1]))
         if len(self.needs_grad) > 2 and self.needs_grad[2]:
