@@ -13,6 +13,8 @@ from minidl.kernels.compiled_code import PREFIX, folders_of_numba
 
 PROGRAM = """
 import numpy as np
+import minidl
+minidl.ones(512, 512) @ minidl.ones(512, 512)
 from minidl.kernels.cpu import relu
 print(relu.forward(np.array([-1, 2, -3, 4], np.float32)))
 """

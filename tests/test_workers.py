@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minidl.kernels import blas
-from minidl.kernels.workers import multiply, share
+from minidl.kernels.cpu.algorithms.workers import multiply, share
 
 
 def test_each_part_is_done_once():

@@ -3,11 +3,13 @@
 A BLAS splits every product over all cores, and its threads spin while they wait for each other and
 for the next one. For a product of a fraction of a millisecond that gains nothing on an idle
 machine; where another program uses one of the cores, or the next kernel's threads, the spinning
-made LeNet train ten times slower. So the BLAS has one thread here. A small product runs in the
-calling thread, a large one is divided among those of workers.py. Which products are small depends
-on their shape alone, never on the load: where one Python thread computes, the same product gives
-the same bits every time. (A large one has one thread, too, while another Python thread computes.)
-Only products of stacks of large matrices are left to the BLAS's own threads.
+made LeNet train ten times slower. So a small product runs in the calling thread, and a large one of
+two matrices is divided among the threads of cpu/algorithms/workers.py. What these cannot divide
+(stacks, vectors, very long sums) the BLAS does with threads of its own.
+
+Which products are small depends on their shape alone, never on the load: where one Python thread
+computes, the same product gives the same bits every time. (A large one has one thread, too, while
+another Python thread computes.)
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from minidl import kernels
+
 SMALL = 2**24  # multiply-adds, about 0.2 ms on one core
+LONG = 4  # a sum of so many times as many terms as there are rows and columns stays in one piece
 
 libraries: list | None = None  # threadpoolctl's handles on the BLAS libraries in this process
 all_threads = 1
@@ -36,19 +41,30 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
     if rows * a.shape[-1] * columns < SMALL:
         with one_thread():
             return np.matmul(a, b, out=out)
-    if a.ndim == b.ndim == 2 and a.shape[1] == len(b) and one_thread.inside == 0:
-        return shared_matmul(a, b, out)
-    return np.matmul(a, b, out=out)
-
-
-def shared_matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    """The product of two matrices, computed in parts by several threads."""
-    from minidl.kernels.workers import multiply  # with Numba, which takes a while to import
+    if not can_be_divided(a, b, out):
+        return np.matmul(a, b, out=out)
+    from minidl.kernels.cpu.algorithms.workers import multiply  # Numba takes a while to import
 
     if out is None:
-        out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-    multiply(a, b, out)
+        out = np.empty((rows, columns), np.result_type(a, b))
+    multiply(a, b, out, threads=all_threads)
     return out
+
+
+def can_be_divided(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> bool:
+    """Parts of the product are worth a thread, and may be written while others are computed."""
+    if kernels.cpu_folder == "reference" or one_thread.inside > 0:
+        return False
+    if not a.ndim == b.ndim == 2 or a.shape[1] != len(b):
+        return False
+    rows, columns = len(a), b.shape[1]
+    if len(b) > LONG * (rows + columns):  # each part would read all of one matrix
+        return False
+    if libraries is None:
+        find_libraries()
+    if out is None or all_threads == 1:
+        return all_threads > 1
+    return out.shape == (rows, columns) and not any(np.may_share_memory(out, x) for x in (a, b))
 
 
 class one_thread:

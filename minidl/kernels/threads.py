@@ -23,20 +23,20 @@ def set_num_threads(n: int) -> None:
 
     >>> minidl.set_num_threads(minidl.get_num_threads())
     """
-    import numba  # takes a while to import
+    from minidl.kernels.cpu.algorithms import workers  # Numba takes a while to import
 
-    most = numba.config.NUMBA_NUM_THREADS
+    most = workers.most_threads()
     if not is_int(n) or not 1 <= n <= most:
         raise ArgumentError(
             "set_num_threads", f"n is an int from 1 to {most}, the cores of this process",
             {"n": n}, "NUMBA_NUM_THREADS in the environment, before the start, allows more",
         )  # fmt: skip
-    numba.set_num_threads(int(n))
+    workers.set_num_threads(int(n))
     blas.use_threads(int(n))
 
 
 def get_num_threads() -> int:
     """How many cores minidl's compiled loops use in this Python thread; see set_num_threads."""
-    import numba
+    from minidl.kernels.cpu.algorithms import workers
 
-    return numba.get_num_threads()
+    return workers.get_num_threads()

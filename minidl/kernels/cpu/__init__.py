@@ -16,7 +16,7 @@ not survive a fork, and Numba ends the child with a message that says so. Start 
 `spawn`, or fork before the first step.
 
 Convolutions that are NumPy's matrix products for the most part share them among Python threads
-instead (minidl/kernels/workers.py). Where NumPy computes faster than a compiled loop
+instead (minidl/kernels/cpu/algorithms/workers.py). Where NumPy computes faster than a compiled loop
 (cross_entropy.py), it does.
 """
 
@@ -27,8 +27,8 @@ from minidl.kernels.compiled_code import ensure_folder
 # Between two parallel loops OpenMP's threads spin for a while, waiting for work. Where another
 # program wants the cores, the spinning holds up the thread that has work, and small networks
 # become ten times slower. To wake a sleeping one takes 0.1 to 0.2 ms. GNU's OpenMP may be told how
-# often to look: for about 0.05 ms, in which a loop follows that has little before it, as in an
-# LSTM's steps. Others know sleeping only. Read when Numba starts.
+# often to look: for some hundredths of a millisecond, in which the next step of an LSTM follows.
+# Other implementations take the first setting, or none. Read when Numba starts.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "passive"
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")

@@ -10,7 +10,7 @@ arithmetic (Chellapilla et al. 2006). The gradients are products with the same m
     gw = columns^T @ gy            gx = col2im(gy @ w^T),  col2im being the adjoint of im2col
 
 columns is R S times as large as x, so it is made for a few rows of output pixels at a time, few
-enough to stay in the cache; the threads of minidl/kernels/workers.py share these parts. In the deep
+enough to stay in the cache; the threads of algorithms/workers.py share these parts. In the deep
 layers with many channels and few pixels it is made whole: each product reads all weights, and for
 as few pixels as fit the cache, reading them takes as long as computing. For a 1x1 kernel with
 stride 1 it is x itself: nothing is copied.
@@ -34,8 +34,8 @@ from numba import njit
 
 from minidl.kernels.blas import matmul
 from minidl.kernels.cpu.algorithms import batch_last, direct, winograd
+from minidl.kernels.cpu.algorithms.workers import add_to_rows, multiply, share
 from minidl.kernels.layout import BATCH_LAST, channels_first, channels_last, order_of
-from minidl.kernels.workers import add_to_rows, multiply, share
 
 MANY_TAPS = 2**10  # from so many numbers in a row of it on, the column matrix is made whole,
 WHOLE_BYTES = 2**26  # if it is no larger
@@ -53,7 +53,7 @@ def forward(x, w, b, stride, padding, dilation, groups):
         return batch_last.forward(x, w, b, padding)
     if winograd.pays(x.dtype, x.shape, w.shape, stride, padding, dilation, groups):
         return winograd.forward(x, w, b, padding, groups)
-    if direct.pays(x, w.shape, dilation, groups):
+    if direct.pays(x, w.shape, stride, padding, dilation, groups):
         return direct.forward(x, w, b, stride, padding)
     K, _, R, S = w.shape
     x = channels_last(x)
@@ -135,7 +135,7 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
         return batch_last.backward_weight(gy, x, w_shape, padding)
     if winograd.pays(x.dtype, x.shape, w_shape, stride, padding, dilation, groups):
         return winograd.backward_weight(gy, x, w_shape, padding, groups)
-    if direct.pays(x, w_shape, dilation, groups):
+    if direct.pays(x, w_shape, stride, padding, dilation, groups):
         return direct.backward_weight(gy, x, w_shape, stride, padding)
     K, C_group, R, S = w_shape
     x, gy = channels_last(x), channels_last(gy)

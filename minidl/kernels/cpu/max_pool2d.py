@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from minidl.kernels.cpu.algorithms.workers import threads_for
 from minidl.kernels.layout import arranged, logical, order_of
-from minidl.kernels.workers import threads_for
 
 
 def forward(x, kernel_size, stride, padding, dilation, output_size):

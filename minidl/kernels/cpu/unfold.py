@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl.kernels.cpu.algorithms.workers import share
 from minidl.kernels.cpu.conv2d import IMAGE_GROUPS, col2im, divide, fill_columns, output_size
 from minidl.kernels.layout import channels_first, channels_last
-from minidl.kernels.workers import share
 
 
 def forward(x, kernel_size, dilation, padding, stride):

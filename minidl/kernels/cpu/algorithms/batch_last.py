@@ -32,8 +32,8 @@ from minidl.kernels.cpu.algorithms.lane_products import gathered_product_of, lan
 from minidl.kernels.cpu.algorithms.matrix_product import LARGE, SMALL, block_rows
 from minidl.kernels.cpu.algorithms.transpose import transpose_matrix
 from minidl.kernels.cpu.algorithms.vectors import AVX512, WIDTH
+from minidl.kernels.cpu.algorithms.workers import threads_for
 from minidl.kernels.layout import BATCH_LAST, arranged, logical, order_of
-from minidl.kernels.workers import threads_for
 
 LANES = 2 * WIDTH  # pictures at a time
 BLOCKS = (LARGE, SMALL, LANES)

@@ -17,11 +17,10 @@ from __future__ import annotations
 import contextvars
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads, njit, set_num_threads
+from numba import config, get_num_threads, njit, set_num_threads
 
 from minidl.kernels import blas
 from minidl.kernels.blas import one_thread
@@ -31,7 +30,7 @@ from minidl.kernels.blas import one_thread
 SMALL = 2**20
 PART_BYTES = 2**21  # of a product that something is added to: it should stay in the cache
 
-pool: ThreadPoolExecutor | None = None
+pool: Any = None  # a ThreadPoolExecutor, when first needed
 pool_size = 0
 
 
@@ -52,11 +51,14 @@ def share(function: Callable, parts: Sequence, *arguments: Any) -> None:
         return
     todo = iter(parts)
     with one_thread():
-        others = [
-            # A copy of the context: np.errstate holds there, too.
-            workers(threads).submit(contextvars.copy_context().run, work, function, todo, arguments)
-            for _ in range(min(threads, len(parts)) - 1)
-        ]
+        others = []
+        try:
+            for _ in range(min(threads, len(parts)) - 1):
+                # A copy of the context: np.errstate holds there, too.
+                context = contextvars.copy_context()
+                others.append(workers(threads).submit(context.run, work, function, todo, arguments))
+        except RuntimeError:  # the interpreter shuts down and starts no more threads: alone, then
+            pass
         try:
             work(function, todo, arguments)
         finally:
@@ -66,7 +68,13 @@ def share(function: Callable, parts: Sequence, *arguments: Any) -> None:
             raise error
 
 
-def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: np.ndarray | None = None) -> None:
+def multiply(
+    a: np.ndarray,
+    b: np.ndarray,
+    out: np.ndarray,
+    bias: np.ndarray | None = None,
+    threads: int | None = None,
+) -> None:
     """out = a @ b + bias of matrices, divided among the threads along the longer side of `out`.
 
     So each part reads all of the smaller matrix and some of the larger one. There are two parts for
@@ -75,10 +83,13 @@ def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: np.ndarray | N
     part that is still in the cache.
     """
     rows, columns = out.shape
-    parts = 2 * get_num_threads() if rows * columns * a.shape[1] >= blas.SMALL else 1
+    threads = threads or get_num_threads()
+    parts = (
+        min(2 * threads, rows * columns * a.shape[1] // max(1, blas.SMALL)) if threads > 1 else 1
+    )
     if bias is not None:
         parts = max(parts, out.nbytes // PART_BYTES)
-    step = max(1, -(-max(rows, columns) // parts))
+    step = max(1, -(-max(rows, columns) // max(1, parts)))
     parts = [slice(start, start + step) for start in range(0, max(rows, columns), step)]
     share(multiply_rows if rows >= columns else multiply_columns, parts, a, b, out, bias)
 
@@ -131,12 +142,23 @@ def work(function: Callable, todo: Iterator, arguments: tuple) -> None:
         function(part, *arguments)
 
 
-def workers(threads: int) -> ThreadPoolExecutor:
-    """The threads, started when first needed."""
+def workers(threads: int) -> Any:
+    """The threads, started when first needed.
+
+    Raises:
+        RuntimeError: the interpreter shuts down.
+    """
     global pool, pool_size
     if pool is None or pool_size < threads:
+        from concurrent.futures import ThreadPoolExecutor  # refuses while that happens
+
         pool, pool_size = ThreadPoolExecutor(threads, thread_name_prefix="minidl"), threads
     return pool
+
+
+def most_threads() -> int:
+    """How many there may be: the cores of this process, or NUMBA_NUM_THREADS."""
+    return config.NUMBA_NUM_THREADS
 
 
 def forget_workers() -> None:
