@@ -22,7 +22,7 @@ from pathlib import Path
 
 SPOILED = 0.1  # of all processors' time for others: then a round does not count
 SEGMENT = 0.3  # seconds of a turn at least, as the books count hundredths of a second
-PAUSE = 0.1  # seconds before a turn, in which idle threads of the last one cease to spin
+PAUSE = 0.1  # seconds before a turn: idle threads of the last (of GNU's OpenMP, BLAS) spin on
 WARM_UP = 3  # runs before the first turn
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 

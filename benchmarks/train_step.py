@@ -39,13 +39,13 @@ GOALS = {
 
 WHERE_THE_TIME_GOES = {
     "lenet5": (
-        "A step has 0.15 GFLOP, a millisecond of two cores at the speed of a matrix product. Nearly "
-        "half of the time is in convolutions, which run at a third of that speed (six and sixteen "
-        "channels; a vector holds pictures), the rest in pools, in three small products, in the "
-        "loss, and a sixth in Python that records and walks the graph. A second thread gains "
-        "nothing: it takes 0.1 to 0.2 ms to wake for loops of 0.1 to 0.6 ms. Tried: pictures side "
-        "by side in vectors, the optimizer, ReLU and its gradient in one pass, one thread for small "
-        "loops."
+        "A step has 0.15 GFLOP, a millisecond of two cores at the speed of a matrix product. "
+        "Nearly half of the time is in convolutions, which run at a third of that speed (six and "
+        "sixteen channels; a vector holds pictures), the rest in pools, in three small products, "
+        "in the loss, and a sixth in Python that records and walks the graph. A second thread "
+        "gains nothing: it takes 0.1 to 0.2 ms to wake for loops of 0.1 to 0.6 ms. Tried: pictures side "
+        "by side in vectors, the optimizer, ReLU and its gradient in one pass, one thread for "
+        "small loops."
     ),
     "vgg16-style": (
         "Nine tenths of the time are Winograd convolutions, at 1.6 times the speed of a matrix "

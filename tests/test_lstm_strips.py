@@ -13,6 +13,11 @@ from tests.guards import GuardedNumpy, between_nans, each_processor, run_in_pyth
 PANEL = lstm.PANEL
 
 
+@pytest.fixture(autouse=True)
+def panels_for_any_number_of_steps(monkeypatch):
+    monkeypatch.setattr(lstm, "FEW_STEPS", 1)
+
+
 def problem(T, N, H, dtype=np.float32, seed=0):
     """z, h0, c0, w_hh and which steps belong to a sequence; gradients of y, h and c."""
     rng = np.random.default_rng(seed)
@@ -45,8 +50,17 @@ def test_as_the_reference(H, T, N):
     assert_right(*problem(T, N, H))
 
 
+def test_a_few_steps_have_no_panels(monkeypatch):
+    """To bring the weights there takes longer than the products."""
+    monkeypatch.setattr(lstm, "FEW_STEPS", 8)
+    assert not lstm.has_panels(np.ones((7, 1, 4 * PANEL), np.float32), PANEL)
+    assert lstm.has_panels(np.ones((8, 1, 4 * PANEL), np.float32), PANEL)
+    for T in (1, 7, 8):
+        assert_right(*problem(T, 3, PANEL))
+
+
 def test_float64_has_no_panels():
-    assert not lstm.has_panels(np.ones((1, 1, 4 * PANEL)), PANEL)
+    assert not lstm.has_panels(np.ones((8, 1, 4 * PANEL)), PANEL)
     assert_right(*problem(3, 2, PANEL, np.float64))
 
 
@@ -99,6 +113,6 @@ def test_in_python_the_same_with_checks(width, processor):
     code = f"""
 from tests import test_lstm_strips as t
 assert t.PANEL == {2 * width}
-t.assert_right(*t.problem(2, 2, {2 * width}))
+t.assert_right(*t.problem(8, 1, {2 * width}))
 """
     run_in_python(code, processor)

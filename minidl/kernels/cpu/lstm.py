@@ -1,10 +1,11 @@
 """Long short-term memory: at each step one matrix product, and one pass over the cells.
 
 Every step multiplies by the same weights. A BLAS brings them into the order in which it reads them
-anew each time, and they are far larger than the few rows of a step. So they are brought into panels
-once (algorithms/matrix_product.py), and a thread takes a *strip* of cells through a step, product
-and pass: the threads meet once a step. Where panels do not fit (H is no multiple of one, float64),
-the product is the BLAS's, and the pass has one thread.
+anew each time, and they are far larger than the few rows of a step. So for more than a few steps
+they are brought into panels once (algorithms/matrix_product.py), and a thread takes a *strip* of
+cells through a step, product and pass: the threads meet once a step. For a few steps, and where
+panels do not fit (H is no multiple of one, float64), the product is the BLAS's, and the pass has
+one thread. The two round differently.
 
 What costs time in the pass is tanh, five for each cell. The C library computes them one by one;
 written as a quotient of two polynomials, a loop of plain sums and products, the compiler computes 8
@@ -22,8 +23,8 @@ from numba import get_num_threads, get_thread_id, njit, prange
 
 from minidl.kernels.blas import matmul
 from minidl.kernels.cpu.algorithms.matrix_product import PANEL, block_rows, multiply_panel
+from minidl.kernels.cpu.algorithms.workers import threads_for
 from minidl.kernels.memory import scratch
-from minidl.kernels.workers import threads_for
 
 # tanh(x) = x P(x^2) / Q(x^2) for |x| < 7.9, and beyond that 1, from which it differs by less than
 # 3e-7: a gate that is shut lets nothing through. The coefficients are those of the Eigen library
@@ -39,7 +40,8 @@ Q1, Q2, Q3 = (np.float32(q / Q0) for q in (
 ))  # fmt: skip
 ONE = np.float32(1)
 
-STRIP = 4 * PANEL  # cells that a thread takes at a time, or a panel where H is no multiple
+FEW_STEPS = 8  # fewer are not worth the panels
+STRIP = 4 * PANEL  # cells that a thread takes at a time, or a panel where there are too few
 AT_ONCE = 512  # rows of a panel in a product: they should stay in the nearest cache
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 
@@ -49,7 +51,7 @@ def forward(z, h0, c0, w_hh, valid):
     c, gates = np.empty((T + 1, N, H), z.dtype), np.empty((T, N, 4 * H), z.dtype)
     h = np.empty((T + 1, N, H), z.dtype)
     h[0], c[0] = h0, c0
-    z = np.ascontiguousarray(z)
+    z, valid = np.ascontiguousarray(z), np.ascontiguousarray(valid)
     if has_panels(z, H):
         strip, rows = strip_of(H), block_rows(N)
         with (
@@ -57,6 +59,7 @@ def forward(z, h0, c0, w_hh, valid):
             threads_for(N * 4 * H * H // WORK_PER_NUMBER),
         ):
             to_panels(w_hh.T, panels)
+            a[N * H : rows * H] = 0  # rows that are computed with the others, and not used
             forward_strips(strip, z, valid, panels, a, work, gates, h, c)
         return h, c, gates
     for t in range(T):
@@ -69,6 +72,7 @@ def forward(z, h0, c0, w_hh, valid):
 def backward(gy, gh, gc, c, gates, w_hh, valid):
     gz = np.empty_like(gates)
     gy, gh, gc = np.ascontiguousarray(gy), gh.copy(), gc.copy()
+    valid = np.ascontiguousarray(valid)
     T, N, H = gy.shape
     if has_panels(gy, H):
         strip, rows = strip_of(H), block_rows(N)
@@ -77,6 +81,7 @@ def backward(gy, gh, gc, c, gates, w_hh, valid):
             threads_for(N * 4 * H * H // WORK_PER_NUMBER),
         ):
             to_panels(w_hh, panels)
+            a[N * 4 * H : rows * 4 * H] = 0
             backward_strips(strip, gy, valid, panels, a, work, gates, c, gh, gc, gz)
         return gz, gh, gc
     for t in reversed(range(T)):
@@ -86,11 +91,11 @@ def backward(gy, gh, gc, c, gates, w_hh, valid):
 
 
 def has_panels(x, H):
-    return x.dtype == np.float32 and H % PANEL == 0 and x.size > 0
+    return x.dtype == np.float32 and H % PANEL == 0 and x.size > 0 and len(x) >= FEW_STEPS
 
 
 def strip_of(H):
-    return STRIP if H % STRIP == 0 else PANEL
+    return STRIP if H % STRIP == 0 and H // STRIP >= get_num_threads() else PANEL
 
 
 def to_panels(b, panels):
@@ -105,13 +110,19 @@ def forward_strips(strip, z, valid, panels, a, work, gates, h, c):
     T, N, H = len(z), h.shape[1], h.shape[2]
     size = block_rows(N) * 4 * strip  # of a thread's part of work
     for t in range(T):
-        a[: N * H] = h[t].reshape(N * H)
+        copy(h[t], a)
         for number in prange(H // strip):
             mine = get_thread_id() * size
             forward_strip(
                 number * strip, strip, z[t], valid[t], panels, a, work[mine : mine + size],
                 gates[t], h[t], c[t], h[t + 1], c[t + 1],
             )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def copy(matrix, to):
+    """Into a flat array. (Written out in a parallel function, it would be a loop of threads.)"""
+    to[: matrix.size] = matrix.reshape(matrix.size)
 
 
 @njit(nogil=True, cache=True)
@@ -146,7 +157,7 @@ def backward_strips(strip, gy, valid, panels, a, work, gates, c, gh, gc, gz):
     size = block_rows(N) * strip
     for t in range(T, -1, -1):
         if t < T:
-            a[: N * 4 * H] = gz[t].reshape(N * 4 * H)
+            copy(gz[t], a)
         for number in prange(H // strip):
             mine, first = get_thread_id() * size, number * strip
             if t < T:

@@ -24,23 +24,32 @@ from __future__ import annotations
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
-from minidl.kernels.cpu.algorithms.matrix_product import PANEL, block_rows, multiply_runs
+from minidl.kernels.cpu.algorithms.matrix_product import LARGE, PANEL, block_rows, multiply_runs
+from minidl.kernels.cpu.algorithms.workers import threads_for
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
-from minidl.kernels.workers import threads_for
 
 MOST_TAPS = 2**10  # in a window; with more, products of a matrix written once are as fast
-BAND_NUMBERS = 2**15  # in a band, unless one row of outputs needs more
-SUMS = 8  # how many sums of weight gradients are made side by side
+MOST_WEIGHTS = 2**18  # which are read for each row of outputs
+BAND_NUMBERS = 2**15  # in a band (and its part of gy), unless one row of outputs needs more
+SUMS = 8  # how many sums of weight gradients are made side by side, where there are bands for them
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 
 
-def pays(x, w_shape, dilation, groups):
+def pays(x, w_shape, stride, padding, dilation, groups):
     """These kernels compute this convolution, or its gradient of w, and faster than im2col."""
     K, C, R, S = w_shape
-    if x.dtype != np.float32 or dilation != (1, 1) or groups > 1:
+    if x.dtype != np.float32 or dilation != (1, 1) or groups > 1 or x.size == 0:
         return False
-    return K % PANEL == 0 and 1 < R * S and 0 < R * S * C <= MOST_TAPS and len(x) > 0
+    # A row of outputs is computed in blocks of LARGE pixels, and reads all weights.
+    OW = (x.shape[3] + 2 * padding[1] - S) // stride[1] + 1
+    return (
+        K % PANEL == 0
+        and 1 < R * S
+        and 0 < R * S * C <= MOST_TAPS
+        and R * S * C * K <= MOST_WEIGHTS
+        and OW >= LARGE
+    )
 
 
 def forward(x, w, b, stride, padding):
@@ -72,8 +81,10 @@ def backward_weight(gy, x, w_shape, stride, padding):
     width = (OW - 1) * stride[1] * C + rows
     bands = bands_of(OH, stride[0] * width + OW * K, R * width)
     size = band_size(bands, stride[0], R, width)
-    parts = N * (len(bands) - 1) * np.arange(SUMS + 1) // SUMS
-    sums = np.zeros((SUMS, K // PANEL, R, rows, PANEL), np.float32)
+    tasks = N * (len(bands) - 1)
+    n_sums = min(SUMS, tasks)
+    parts = tasks * np.arange(n_sums + 1) // n_sums
+    sums = np.zeros((n_sums, K // PANEL, R, rows, PANEL), np.float32)
     with (
         scratch(get_num_threads() * size) as (work,),
         threads_for(gy.size * R * S * C // WORK_PER_NUMBER),
@@ -81,7 +92,7 @@ def backward_weight(gy, x, w_shape, stride, padding):
         sum_parts(
             parts, bands, x.reshape(N, H, W * C), gy.reshape(N, OH, OW * K),
             (R, S * C, stride[0], stride[1] * C, padding[0], padding[1] * C, width),
-            work, size, sums.reshape(SUMS, -1),
+            work, size, sums.reshape(n_sums, -1),
         )  # fmt: skip
     gw = sums.sum(axis=0)[:, :, : S * C].reshape(K // PANEL, R, S, C, PANEL)
     gw = np.ascontiguousarray(gw.transpose(1, 2, 3, 0, 4)).reshape(R, S, C, K)

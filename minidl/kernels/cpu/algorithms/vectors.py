@@ -12,8 +12,8 @@ compilation, and emits instructions. Here are the two that the fast convolutions
 and two that move one vector, copy_vector and clear_vector.
 
 All of them take flat float32 arrays and the number of the element where to begin. **Nothing checks
-that they stay inside**: the caller does the sums, and tests/test_winograd.py looks at the memory
-around the arrays.
+that they stay inside**: the caller does the sums, and the tests of each kernel
+(test_stays_inside_its_memory) look at the memory around the arrays.
 
 Each stands here twice: under its name in Python, which says what it computes, and as the code that
 emits instructions. With NUMBA_DISABLE_JIT=1 in the environment the Python is what runs, checked and
@@ -129,12 +129,11 @@ def product_of(rows: int, vectors: int) -> Any:
     """A compiled function for a block of a matrix product: c = a @ b, or c += a @ b.
 
     a is rows x (runs K), b is (runs K) x (vectors WIDTH). In memory a row of a is some runs of K
-    numbers, one in a matrix, one for each row of a convolution's window. All rows x vectors sums
-    stay in registers;
-    each step loads one row of b and broadcasts one number of each row of a, so that there are
-    several multiplications to a load (Goto and van de Geijn 2008, "Anatomy of high-performance
-    matrix multiplication"). More sums than registers would spill to memory: AVX2 has 16 vector
-    registers, AVX-512 has 32.
+    numbers: one in a matrix, one for each row of a convolution's window. All rows x vectors sums
+    stay in registers; each step loads one row of b and broadcasts one number of each row of a, so
+    that there are several multiplications to a load (Goto and van de Geijn 2008, "Anatomy of
+    high-performance matrix multiplication"). More sums than registers would spill to memory: AVX2
+    has 16 vector registers, AVX-512 has 32.
 
     Returns:
         product(runs, K, a, start, row, run, step, b, start, step, c, start, row, add): `row`
