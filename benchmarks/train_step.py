@@ -43,8 +43,8 @@ WHERE_THE_TIME_GOES = {
         "Nearly half of the time is in convolutions, which run at a third of that speed (six and "
         "sixteen channels; a vector holds pictures), the rest in pools, in three small products, "
         "in the loss, and a sixth in Python that records and walks the graph. A second thread "
-        "gains nothing: it takes 0.1 to 0.2 ms to wake for loops of 0.1 to 0.6 ms. Tried: pictures side "
-        "by side in vectors, the optimizer, ReLU and its gradient in one pass, one thread for "
+        "gains nothing: it takes 0.1 to 0.2 ms to wake for loops of 0.1 to 0.6 ms. Tried: pictures "
+        "side by side in vectors, the optimizer, ReLU and its gradient in one pass, one thread for "
         "small loops."
     ),
     "vgg16-style": (

@@ -174,21 +174,32 @@ def test_resnet_uses_them_for_its_first_layer_and_where_it_halves_the_maps(monke
     called = used(monkeypatch)
     net = models.ResNetCifar(8, width=PANEL / 16)
     with minidl.use_cpu_kernels("numba"):
-        net(minidl.randn(2, 3, 32, 32)).sum().backward()
+        net(minidl.randn(2, 3, 64, 64)).sum().backward()
     assert called == ["forward"] * 3 + ["backward_weight"] * 3
 
 
 @pytest.mark.parametrize(
     "shape, w_shape, rest",
     [
-        ((1, 3, 8, 8), (PANEL - 1, 3, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
-        ((1, 3, 8, 8), (PANEL, 3, 3, 3), ((1, 1), (1, 1), (2, 2), 1)),
-        ((1, 4, 8, 8), (2 * PANEL, 2, 3, 3), ((2, 2), (1, 1), (1, 1), 2)),
-        ((1, 3, 8, 8), (PANEL, 3, 1, 1), ((2, 2), (0, 0), (1, 1), 1)),
-        ((1, 300, 8, 8), (PANEL, 300, 3, 3), ((2, 2), (0, 0), (1, 1), 1)),
-        ((0, 3, 8, 8), (PANEL, 3, 3, 3), ((2, 2), (1, 1), (1, 1), 1)),
+        ((1, 3, 32, 32), (PANEL - 1, 3, 3, 3), ((1, 1), (1, 1), (1, 1), 1)),
+        ((1, 3, 32, 32), (PANEL, 3, 3, 3), ((1, 1), (1, 1), (2, 2), 1)),
+        ((1, 4, 32, 32), (2 * PANEL, 2, 3, 3), ((2, 2), (1, 1), (1, 1), 2)),
+        ((1, 3, 32, 32), (PANEL, 3, 1, 1), ((2, 2), (0, 0), (1, 1), 1)),
+        ((1, 300, 32, 32), (PANEL, 300, 3, 3), ((2, 2), (0, 0), (1, 1), 1)),
+        ((1, 3, 8, 4), (PANEL, 3, 3, 3), ((2, 2), (1, 1), (1, 1), 1)),
+        ((1, 32, 40, 40), (1024, 32, 3, 3), ((2, 2), (1, 1), (1, 1), 1)),
+        ((0, 3, 32, 32), (PANEL, 3, 3, 3), ((2, 2), (1, 1), (1, 1), 1)),
     ],
-    ids=["odd-out", "dilation", "groups", "one-tap", "many-taps", "no-pictures"],
+    ids=[
+        "odd-out",
+        "dilation",
+        "groups",
+        "one-tap",
+        "many-taps",
+        "narrow",
+        "many-weights",
+        "no-pictures",
+    ],
 )
 def test_others_are_products_with_columns(monkeypatch, shape, w_shape, rest):
     called = used(monkeypatch)
