@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import minidl
 from minidl.kernels.layout import CHANNELS_LAST, logical
 
 MARGIN = 256  # numbers on each side
@@ -64,6 +65,35 @@ class GuardedNumpy:
         for buffer in self.buffers:
             assert (buffer[:MARGIN] == SENTINEL).all(), "written before the array"
             assert (buffer[-MARGIN:] == SENTINEL).all(), "written behind the array"
+
+
+def calls_of(monkeypatch, module, *names):
+    """A list to which these functions of a module add their names when they are called."""
+    called = []
+    for name in names:
+        function = getattr(module, name)
+
+        def note(*arguments, name=name, function=function):
+            called.append(name)
+            return function(*arguments)
+
+        monkeypatch.setattr(module, name, note)
+    return called
+
+
+def assert_same_bits_with_any_number_of_threads(compute):
+    """compute() gives several arrays."""
+    threads = minidl.get_num_threads()
+    try:
+        results = []
+        for number in (1, threads, threads):
+            minidl.set_num_threads(number)
+            results.append(compute())
+    finally:
+        minidl.set_num_threads(threads)
+    for result in results[1:]:
+        for again, before in zip(result, results[0]):
+            np.testing.assert_array_equal(again, before)
 
 
 # The numbers in a vector, and what makes Numba take this processor for one that has such vectors.

@@ -16,6 +16,7 @@ from minidl.nn import functional
 from tests.guards import (
     GuardedNumpy,
     between_nans,
+    calls_of,
     each_processor,
     read_only,
     run_in_python,
@@ -167,16 +168,7 @@ def test_pools_keep_the_order(order):
 
 
 def used(monkeypatch):
-    called = []
-    for name in ("forward", "backward_input", "backward_weight"):
-        function = getattr(batch_last, name)
-
-        def note(*arguments, name=name, function=function):
-            called.append(name)
-            return function(*arguments)
-
-        monkeypatch.setattr(batch_last, name, note)
-    return called
+    return calls_of(monkeypatch, batch_last, "forward", "backward_input", "backward_weight")
 
 
 def test_lenet_uses_them_throughout(monkeypatch):

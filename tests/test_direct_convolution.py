@@ -15,7 +15,9 @@ from minidl.kernels.layout import CHANNELS_LAST, arranged, logical
 from minidl.kernels.reference import conv2d as reference
 from tests.guards import (
     GuardedNumpy,
+    assert_same_bits_with_any_number_of_threads,
     between_nans,
+    calls_of,
     each_processor,
     read_only,
     run_in_python,
@@ -132,17 +134,7 @@ def test_the_same_bits_with_any_number_of_threads():
     """A sum belongs to a part of the pictures, not to a thread."""
     rest = (1, 1), (2, 2)
     arrays = problem(5, 4, 6, 2 * PANEL, (30, 30), (5, 5), *rest)
-    threads = minidl.get_num_threads()
-    try:
-        results = []
-        for number in (1, threads, threads):
-            minidl.set_num_threads(number)
-            results.append(both(*arrays, *rest))
-    finally:
-        minidl.set_num_threads(threads)
-    for result in results[1:]:
-        for again, before in zip(result, results[0]):
-            np.testing.assert_array_equal(again, before)
+    assert_same_bits_with_any_number_of_threads(lambda: both(*arrays, *rest))
 
 
 @each_processor
@@ -158,16 +150,7 @@ t.assert_right(*t.problem(0, 2, 2, {4 * width}, (5, 6), (3, 2), *rest), *rest)
 
 
 def used(monkeypatch):
-    called = []
-    for name in ("forward", "backward_weight"):
-        function = getattr(direct, name)
-
-        def note(*arguments, name=name, function=function):
-            called.append(name)
-            return function(*arguments)
-
-        monkeypatch.setattr(direct, name, note)
-    return called
+    return calls_of(monkeypatch, direct, "forward", "backward_weight")
 
 
 def test_resnet_uses_them_for_its_first_layer_and_where_it_halves_the_maps(monkeypatch):

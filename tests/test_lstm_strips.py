@@ -5,10 +5,15 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-import minidl
 from minidl.kernels.cpu import lstm
 from minidl.kernels.reference import lstm as reference
-from tests.guards import GuardedNumpy, between_nans, each_processor, run_in_python
+from tests.guards import (
+    GuardedNumpy,
+    assert_same_bits_with_any_number_of_threads,
+    between_nans,
+    each_processor,
+    run_in_python,
+)
 
 PANEL = lstm.PANEL
 
@@ -94,17 +99,7 @@ def test_stays_inside_its_memory(monkeypatch, N, H):
 
 def test_the_same_bits_with_any_number_of_threads():
     arrays, gradients = problem(3, 64, 8 * PANEL)
-    threads = minidl.get_num_threads()
-    try:
-        results = []
-        for number in (1, threads, threads):
-            minidl.set_num_threads(number)
-            results.append(both(lstm, arrays, gradients))
-    finally:
-        minidl.set_num_threads(threads)
-    for result in results[1:]:
-        for again, before in zip(result, results[0]):
-            np.testing.assert_array_equal(again, before)
+    assert_same_bits_with_any_number_of_threads(lambda: both(lstm, arrays, gradients))
 
 
 @each_processor
