@@ -15,6 +15,7 @@ from tests.guards import (
     SENTINEL,
     GuardedNumpy,
     between_nans,
+    calls_of,
     each_processor,
     read_only,
     run_in_python,
@@ -269,16 +270,7 @@ except IndexError as error:
 
 def convolutions(monkeypatch):
     """Which convolutions were computed here, by name."""
-    called = []
-    for name in ("forward", "backward_input", "backward_weight"):
-        function = getattr(winograd, name)
-
-        def note(*arguments, name=name, function=function):
-            called.append(name)
-            return function(*arguments)
-
-        monkeypatch.setattr(winograd, name, note)
-    return called
+    return calls_of(monkeypatch, winograd, "forward", "backward_input", "backward_weight")
 
 
 def step(layer, x):

@@ -71,7 +71,7 @@ def test_a_forked_process_starts_threads_of_its_own():
 @pytest.mark.parametrize(
     "shape", [(2, 3, 300), (300, 3, 2), (1, 1, 1), (0, 3, 4), (4, 0, 3), (5, 3, 0)]
 )
-@pytest.mark.parametrize("small", [0, 2**24])
+@pytest.mark.parametrize("small", [1, 2**24])
 def test_a_product_divided_along_either_side(shape, small, monkeypatch):
     monkeypatch.setattr(blas, "SMALL", small)
     m, k, n = shape

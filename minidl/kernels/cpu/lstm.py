@@ -132,23 +132,15 @@ def forward_strip(first, strip, z, valid, panels, a, work, gates, h, c, h_next, 
     for gate in range(4):
         for j in range(0, strip, PANEL):
             column = gate * H + first + j
-            multiply_in_parts(
-                N,
-                H,
-                a,
-                panels[column * H : (column + PANEL) * H],
-                work,
-                gate * strip + j,
-                4 * strip,
-            )
+            panel = panels[column * H : (column + PANEL) * H]
+            multiply_in_parts(N, H, a, panel, work, gate * strip + j, 4 * strip)
     for n in range(N):
         for gate in range(4):
             for j in range(strip):
                 column = gate * H + first + j
                 gates[n, column] = work[(n * 4 + gate) * strip + j] + z[n, column]
-        cells_forward(
-            first, first + strip, valid[n], gates[n], h[n], c[n], h_next[n], c_next[n]
-        )  # fmt: skip
+        end = first + strip
+        cells_forward(first, end, valid[n], gates[n], h[n], c[n], h_next[n], c_next[n])
 
 
 @njit(parallel=True, cache=True)

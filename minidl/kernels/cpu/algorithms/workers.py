@@ -84,9 +84,7 @@ def multiply(
     """
     rows, columns = out.shape
     threads = threads or get_num_threads()
-    parts = (
-        min(2 * threads, rows * columns * a.shape[1] // max(1, blas.SMALL)) if threads > 1 else 1
-    )
+    parts = min(2 * threads, rows * columns * a.shape[1] // blas.SMALL) if threads > 1 else 1
     if bias is not None:
         parts = max(parts, out.nbytes // PART_BYTES)
     step = max(1, -(-max(rows, columns) // max(1, parts)))
