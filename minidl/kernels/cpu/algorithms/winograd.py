@@ -61,7 +61,7 @@ from minidl.kernels.cpu.algorithms.winograd_tiles import (
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
 
-BLOCK_BYTES = 2**20  # of V and M of a block of tiles
+BLOCK_BYTES = 2**18  # of V and M of a block of tiles
 SMALLEST_BLOCK = 48  # tiles; a block reads all of U, which must be worth it
 PANEL_BYTES = 2**23  # of V at most, where threads take panels: each of them reads all of it
 PICTURE_PARTS = 8  # into which the tiles are divided while they are transformed
