@@ -9,7 +9,8 @@ compilation, and emits instructions. Here are the two that the fast convolutions
     transform_of(f)     applies a small linear map to a grid of vectors, over rows and columns
     product_of(m, n)    multiplies an m x K matrix by a K x (n vectors) one, all sums in registers
 
-and three that move vectors: copy_vector and clear_vector one, transpose_block a square of numbers.
+and smaller ones: copy_vector and clear_vector move one vector, transpose_block a square of numbers,
+and prefetch has the processor fetch a piece of memory while it does something else.
 
 All of them take flat float32 arrays and the number of the element where to begin. **Nothing checks
 that they stay inside**: the caller does the sums, and the tests of each kernel
@@ -295,10 +296,32 @@ def exchange_blocks(builder, upper, lower, size):
     ]
 
 
+def prefetch_in_python(array, start):
+    """Nothing to see: it changes neither memory nor results."""
+
+
+@intrinsic
+def compiled_prefetch(_, array, start):
+    signature = types.void(array, INDEX)
+
+    def build(context, builder, signature, values):
+        array = data_pointer(context, builder, signature.args[0], values[0])
+        byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        type_ = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+        instruction = builder.module.declare_intrinsic("llvm.prefetch", (byte,), type_)
+        address = builder.bitcast(place(builder, array, values[1]), byte)
+        builder.call(instruction, [address, i32(0), i32(3), i32(1)])  # to read, in all caches, data
+        return context.get_dummy_value()
+
+    return signature, build
+
+
 copy_vector = python_or(compiled_copy, copy_in_python)  # (source, start, target, start)
 clear_vector = python_or(compiled_clear, clear_in_python)  # (target, start)
 # (source, start, row, target, start, row)
 transpose_block = python_or(compiled_transpose, transpose_in_python)
+# (array, start); an address outside of the array, or of all memory, does no harm
+prefetch = python_or(compiled_prefetch, prefetch_in_python)
 
 
 def data_pointer(context, builder, array_type, array):

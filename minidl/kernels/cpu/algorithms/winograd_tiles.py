@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from minidl.kernels.cpu.algorithms.matrix_product import PANEL
-from minidl.kernels.cpu.algorithms.vectors import WIDTH, clear_vector, copy_vector
+from minidl.kernels.cpu.algorithms.vectors import WIDTH, clear_vector, copy_vector, prefetch
 from minidl.kernels.cpu.algorithms.winograd_transforms import (
     READS,
     transform_inputs,
@@ -22,6 +22,8 @@ from minidl.kernels.cpu.algorithms.winograd_transforms import (
 )
 
 ENTRIES = READS * READS
+LINE = 16  # numbers in a cache line
+MOST_PREFETCHED = 32  # channels; with more, a pixel is so long that the processor sees what follows
 
 
 @njit(nogil=True, cache=True)
@@ -79,6 +81,7 @@ def transform_picture(first, end, tile, C, x, x_size, padding, y_size, V, V_row,
         inside = h >= 0 and v >= 0 and h + READS <= H and v + READS <= W
         for c in range(0, C, WIDTH):
             target = (number - first) * V_row + c
+            prefetch_square(x, x_size, n, h + READS, v + (READS - tile) // 2, c, C, tile)
             if inside:
                 source = ((n * H + h) * W + v) * step + c
                 transform_inputs(x, source, W * step, step, V, target, READS * V_entry, V_entry)
@@ -87,6 +90,21 @@ def transform_picture(first, end, tile, C, x, x_size, padding, y_size, V, V_row,
                 transform_inputs(
                     around, 0, READS * WIDTH, WIDTH, V, target, READS * V_entry, V_entry
                 )
+
+
+@njit(nogil=True, cache=True)
+def prefetch_square(x, x_size, n, h, v, c, C, size):
+    """The pixels of the tile below, while this one is computed.
+
+    Of a few channels, a tile takes short pieces from many places, and the processor's own foresight
+    begins too late.
+    """
+    if C <= MOST_PREFETCHED and c % LINE == 0:
+        H, W, step = x_size
+        first = ((n * H + h) * W + v) * step + c
+        for i in range(size):
+            for j in range(size):
+                prefetch(x, first + (i * W + j) * step)
 
 
 @njit(nogil=True, cache=True)
@@ -112,6 +130,7 @@ def write_outputs(first, end, tile, K, M, M_row, M_entry, y, y_size):
         for k in range(0, K, WIDTH):
             source = (number - first) * M_row + k
             target = ((n * OH + oh) * OW + ow) * step + k
+            prefetch_square(y, y_size, n, oh + tile, ow, k, K, tile)
             if oh + tile <= OH and ow + tile <= OW:
                 outputs_of_tile(tile, M, source, M_entry, y, target, OW * step, step)
             else:
