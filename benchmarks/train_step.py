@@ -50,16 +50,18 @@ WHERE_THE_TIME_GOES = {
     "vgg16-style": (
         "Nine tenths of the time are Winograd convolutions, at 1.6 times the speed of a matrix "
         "product. One picture has few tiles for the weights of the deep layers, which are "
-        "transformed, and for the gradient turned, anew in each step though none learns here; to "
-        "keep them transformed would take four times their memory. Tried: panels of output "
-        "channels for deep layers, a first layer without columns, the gradient of the mean as a "
-        "view. ReLU and pooling, a tenth of the time, wait for memory."
+        "transformed anew in each step though none learns here; to keep them transformed would "
+        "take four times their memory. Tried: panels of output channels for deep layers, weights "
+        "turned in registers for the gradient, a first layer without columns, the gradient of the "
+        "mean as a view. ReLU and pooling, a tenth of the time, wait for memory."
     ),
     "resnet20-cifar": (
         "Two thirds of the time are convolutions of 16 to 64 channels, too few for Winograd's "
         "transforms to be small beside the products; the rest, batch norm, ReLU and additions, "
-        "waits for memory: each reads and writes all maps. Tried: batch norm's sums in float32, "
-        "strided and first convolutions without columns. Not done: batch norm and ReLU in one pass."
+        "waits for memory: each reads and writes all maps. Tried: smaller blocks of tiles, pixels "
+        "fetched a row of tiles ahead, batch norm's sums in float32, strided and first "
+        "convolutions without columns, longer waits of the second thread between two loops (a "
+        "twentieth, and paid for beside other programs). Not done: batch norm and ReLU in one pass."
     ),
 }
 """For networks that may miss their goal: the floor, what takes the time, and what was tried."""
