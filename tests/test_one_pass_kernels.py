@@ -141,6 +141,16 @@ def test_optimizers_change_parameters_in_any_memory(memory):
     assert_same_adam(ADAM[-1], p.copy(), memory(g), memory(m), memory(v), memory(largest))
 
 
+@pytest.mark.parametrize("shape", [(7,), (adam.LARGE + 1,)], ids=["alone", "shared"])
+@np.errstate(invalid="ignore", divide="ignore")
+def test_adam_without_eps_divides_by_zero_like_numpy(shape):
+    """Where no gradient ever came: NaN, not an exception half way through the parameters."""
+    p, g = np.ones(shape, np.float32), np.zeros(shape, np.float32)
+    g[1] = 1
+    m, v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    assert_same_adam({**ADAM[0], "eps": 0.0}, p, g, m, v, None)
+
+
 def test_a_step_goes_down():
     """The optimizers hand their options on in the right order: a parabola of each."""
     for make in (lambda p: optim.SGD(p, 0.1, 0.5), lambda p: optim.AdamW(p, 0.1)):

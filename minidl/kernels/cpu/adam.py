@@ -35,7 +35,9 @@ def step(p, g, m, v, largest, t, lr, beta1, beta2, eps, weight_decay, decay):
     )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+# error_model: a division by 0, as where eps is 0, gives what it does in NumPy. Python's exception
+# would end the loop half done, and the look for it keeps the compiler from using vectors.
+@njit(nogil=True, cache=True, error_model="numpy")
 def adapt(
     p, g, m, v, largest, amsgrad, rate, share1, beta2, share2, correction, eps, weight_decay, kept
 ):
@@ -51,7 +53,7 @@ def adapt(
         p[i] = kept * p[i] - rate * (m[i] / (math.sqrt(size) / correction + eps))
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy")
 def adapt_blocks(
     p, g, m, v, largest, amsgrad, rate, share1, beta2, share2, correction, eps, weight_decay, kept
 ):
