@@ -161,7 +161,7 @@ import minidl
 {first}
 names = list(sys.modules)
 assert names.index("minidl.kernels.cpu") < names.index("numba")
-assert os.environ["OMP_WAIT_POLICY"] == "passive" and os.environ["GOMP_SPINCOUNT"] == "3000"
+assert os.environ["OMP_WAIT_POLICY"] == "passive" and os.environ["GOMP_SPINCOUNT"] == "10000"
 """
     unset = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
     environment = {name: value for name, value in os.environ.items() if name not in unset}

@@ -28,9 +28,9 @@ from minidl.kernels.compiled_code import ensure_folder
 # program wants the cores, the spinning holds up the thread that has work, and small networks
 # become ten times slower. To wake a sleeping one takes 0.1 to 0.2 ms. GNU's OpenMP may be told how
 # often to look: for about as long as that, in which the next layer of a small network follows. (For
-# a third of it, ResNet-20 is a tenth slower on an idle machine; for three times as long, an LSTM is
+# a third of it, ResNet-20 was an eighth slower on an idle machine; for three times as long, an LSTM
 # a third slower beside another program.) Other implementations take the first setting, or none.
-# Read when Numba starts.
+# Read when Numba starts; programs that this one starts inherit them.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "passive"
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -12,7 +12,7 @@ def transpose_matrix(x, y):
     """y = x^T of contiguous float32 matrices, in squares that fit into the registers.
 
     So each piece of memory that is read or written is a vector. NumPy walks down all rows, number
-    by number, and takes ten times as long.
+    by number, and takes several times as long.
     """
     rows, columns = x.shape
     flat_x, flat_y = x.reshape(-1), y.reshape(-1)

@@ -27,7 +27,8 @@ lines: at a distance of 4096 bytes, the 36 entries of a tile would all want the 
 the cache. How the work is divided depends on what there is more of:
 
 - tiles, in the first layers: the weights are transformed first; then a thread takes a block of
-  tiles, small enough for its V and M to stay in the cache, from pictures to outputs.
+  tiles from pictures to outputs. It is as small as U, which each block reads whole, permits: of few
+  channels V and M stay in the cache.
 - weights, in the last layers: the pictures are transformed first; then a thread takes a panel of
   output channels, for all tiles, from weights to outputs. So U, four times as large as the weights,
   is never in memory as a whole.

@@ -174,7 +174,7 @@ def transform_gradients(first, end, block_start, block_end, R, K, gy, y_size, D)
         n, oh, ow = tile_place(block_start + row, tile, y_size)
         for k in range(0, K, WIDTH):
             target = row * D_row + k
-            prefetch_square(gy, y_size, n, oh + tile, ow, k, K, tile)
+            prefetch_square(gy, y_size, n, oh + tile, ow, k, tile)
             if oh + tile <= OH and ow + tile <= OW:
                 source = ((n * OH + oh) * OW + ow) * step + k
                 gradients_of_tile(tile, gy, source, OW * step, step, D, target, D_entry)

@@ -23,7 +23,7 @@ from minidl.kernels.cpu.algorithms.winograd_transforms import (
 
 ENTRIES = READS * READS
 LINE = 16  # numbers in a cache line
-MOST_PREFETCHED = 32  # channels; with more, a pixel is so long that the processor sees what follows
+MOST_PREFETCHED = 32  # numbers in a pixel; with more, the processor sees by itself what follows
 
 
 @njit(nogil=True, cache=True)
@@ -50,8 +50,8 @@ def panels(columns):
 
 @njit(nogil=True, cache=True)
 def spread(size):
-    """At least `size`, and an odd number of cache lines (16 numbers each)."""
-    return ((size + 15) // 16 | 1) * 16
+    """At least `size`, and an odd number of cache lines."""
+    return ((size + LINE - 1) // LINE | 1) * LINE
 
 
 @njit(nogil=True, cache=True)
@@ -81,7 +81,7 @@ def transform_picture(first, end, tile, C, x, x_size, padding, y_size, V, V_row,
         inside = h >= 0 and v >= 0 and h + READS <= H and v + READS <= W
         for c in range(0, C, WIDTH):
             target = (number - first) * V_row + c
-            prefetch_square(x, x_size, n, h + READS, v + (READS - tile) // 2, c, C, tile)
+            prefetch_square(x, x_size, n, h + READS, v + (READS - tile) // 2, c, tile)
             if inside:
                 source = ((n * H + h) * W + v) * step + c
                 transform_inputs(x, source, W * step, step, V, target, READS * V_entry, V_entry)
@@ -93,14 +93,14 @@ def transform_picture(first, end, tile, C, x, x_size, padding, y_size, V, V_row,
 
 
 @njit(nogil=True, cache=True)
-def prefetch_square(x, x_size, n, h, v, c, C, size):
+def prefetch_square(x, x_size, n, h, v, c, size):
     """The pixels of the tile below, while this one is computed.
 
     Of a few channels, a tile takes short pieces from many places, and the processor's own foresight
     begins too late.
     """
-    if C <= MOST_PREFETCHED and c % LINE == 0:
-        H, W, step = x_size
+    H, W, step = x_size
+    if step <= MOST_PREFETCHED and c % LINE == 0:
         first = ((n * H + h) * W + v) * step + c
         for i in range(size):
             for j in range(size):
@@ -130,7 +130,7 @@ def write_outputs(first, end, tile, K, M, M_row, M_entry, y, y_size):
         for k in range(0, K, WIDTH):
             source = (number - first) * M_row + k
             target = ((n * OH + oh) * OW + ow) * step + k
-            prefetch_square(y, y_size, n, oh + tile, ow, k, K, tile)
+            prefetch_square(y, y_size, n, oh + tile, ow, k, tile)
             if oh + tile <= OH and ow + tile <= OW:
                 outputs_of_tile(tile, M, source, M_entry, y, target, OW * step, step)
             else:
