@@ -15,7 +15,7 @@ ROUNDS, QUICK_ROUNDS = 20, 5
 
 
 class Spoiled(Exception):
-    """Other programs took the processors in all rounds of a case."""
+    """Other programs took the processors in too many rounds of a case."""
 
 
 @dataclass
@@ -75,15 +75,16 @@ def compare(module: str, sides: tuple[str, ...], name: str, quick: bool) -> Comp
     """Let a worker for each side of a case run in turn.
 
     Raises:
-        Spoiled: other programs took the processors in all rounds.
+        Spoiled: other programs took the processors in so many rounds that too few count.
     """
     workers = [Worker("-m", f"benchmarks.{module}", "--worker", side, name) for side in sides]
-    timings = alternate(workers, QUICK_ROUNDS if quick else ROUNDS)
+    rounds = QUICK_ROUNDS if quick else ROUNDS
+    timings = alternate(workers, rounds)
     peaks = [worker.peak_mb() for worker in workers]
     for worker in workers:
         worker.close()
-    if not timings.seconds[0]:
-        raise Spoiled(f"{name}: other programs spoiled all {timings.spoiled} rounds; try later")
+    if len(timings.seconds[0]) < rounds:
+        raise Spoiled(f"{name}: other programs spoiled {timings.spoiled} rounds; try later")
     return Compared(sides, timings, peaks)
 
 

@@ -23,7 +23,11 @@ from pathlib import Path
 SPOILED = 0.1  # of all processors' time for others: then a round does not count
 SEGMENT = 0.3  # seconds of a turn at least, as the books count hundredths of a second
 PAUSE = 0.1  # seconds before a turn: idle threads of the last (of GNU's OpenMP, BLAS) spin on
+MOST_TRIES = 10  # rounds for each that should count
 WARM_UP = 3  # runs before the first turn
+# minidl's kernels tell OpenMP how to wait, by the environment (minidl/kernels/cpu/__init__.py).
+# What they are compared with starts with the settings that it has by itself.
+ENVIRONMENT = dict(os.environ)
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -52,8 +56,9 @@ class Worker:
 
     def __init__(self, *arguments: str):
         self.process = subprocess.Popen(
-            [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+            [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=ENVIRONMENT,
+        )  # fmt: skip
 
     def ask(self, word: str) -> list[float]:
         """Send a word, and wait for the numbers of the answer.
@@ -121,10 +126,10 @@ def forget_peak() -> None:
 
 
 def alternate(workers: list[Worker], rounds: int) -> Timings:
-    """Let workers run in turn until that many rounds count, or three times as many are done."""
+    """Let workers run in turn until that many rounds count, or MOST_TRIES times as many did."""
     times = [max(1, round(SEGMENT / worker.run(1)[0])) for worker in workers]
     timings = Timings([[] for _ in workers], 0)
-    for _ in range(3 * rounds):
+    for _ in range(MOST_TRIES * rounds):
         seconds, disturbed = [], False
         for worker, n in zip(workers, times):
             time.sleep(PAUSE)

@@ -4,7 +4,9 @@ import argparse
 
 import pytest
 
+from benchmarks import compare as comparing
 from benchmarks.compare import Spoiled, measure_all
+from benchmarks.timing import Timings
 
 
 def test_a_spoiled_case_does_not_end_the_others(capsys):
@@ -22,3 +24,21 @@ def test_a_spoiled_case_does_not_end_the_others(capsys):
     ]  # fmt: skip
     assert "b: other programs" in printed.err
     assert measure_all(["a"], measure, str, options) == [{"model": "a", "quick": True}]
+
+
+def test_too_few_rounds_are_no_result(monkeypatch):
+    class Fake:
+        def __init__(self, *arguments):
+            pass
+
+        def peak_mb(self):
+            return 1
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(comparing, "Worker", Fake)
+    monkeypatch.setattr(comparing, "alternate", lambda workers, n: Timings([[1.0] * 19] * 2, 181))
+    with pytest.raises(Spoiled, match="x: other programs spoiled 181 rounds"):
+        comparing.compare("ops", ("minidl", "nchw"), "x", quick=False)
+    assert comparing.compare("ops", ("minidl", "nchw"), "x", quick=True).rounds()["rounds"] == 19
