@@ -117,11 +117,12 @@ def loss_of(case: Case, outputs: Any, target: Any, functional: Any) -> Any:
     return scores + 0.3 * sum(auxiliary[1:], auxiliary[0])
 
 
-def gan_batch(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures, embeddings of texts, noise."""
+def gan_batch(case: Case) -> tuple[np.ndarray, ...]:
+    """Pictures, embeddings of their texts, those of other pictures, noise."""
     rng = np.random.default_rng(0)
     sizes = case.shape, (case.shape[0], TEXT), (case.shape[0], NOISE)
-    return tuple(rng.standard_normal(size, np.float32) for size in sizes)
+    pictures, text, noise = (rng.standard_normal(size, np.float32) for size in sizes)
+    return pictures, text, np.roll(text, 1, axis=0), noise
 
 
 def our_gan_step(case: Case, watch: Callable = lambda loss: None) -> tuple[Callable, Callable]:
@@ -169,15 +170,16 @@ def torch_gan_step(case: Case, memory_format: str) -> tuple[Callable, Callable]:
 def gan_step(
     generator, discriminator, optimizers, arrays, ones, zeros, loss_of, watch=lambda loss: None
 ):
-    """The step itself, the same lines for both libraries."""
-    pictures, text, noise = arrays
+    """The step itself, the same lines for both libraries (Reed et al. 2016, algorithm 1)."""
+    pictures, text, wrong_text, noise = arrays
 
     def step():
         for optimizer in optimizers:
             optimizer.zero_grad()
         drawn = generator(noise, text)
         loss = loss_of(discriminator(pictures, text), ones)
-        loss = loss + loss_of(discriminator(drawn.detach(), text), zeros)
+        loss = loss + 0.5 * loss_of(discriminator(pictures, wrong_text), zeros)
+        loss = loss + 0.5 * loss_of(discriminator(drawn.detach(), text), zeros)
         watch(loss)
         loss.backward()
         optimizers[1].step()
@@ -189,11 +191,12 @@ def gan_step(
     return step
 
 
-def operations(case: Case) -> int:
+def operations(case: Case, forward_only: bool = False) -> int:
     """Multiplications and additions of a step, as plain sums of products would have them.
 
-    Of a convolution or matrix product as many forward as for each gradient that is wanted; nothing
-    else counts. So a fast algorithm may have more of them a second than the machine can do.
+    Of a convolution or matrix product as many forward as for each gradient that is wanted (none
+    with forward_only); nothing else counts. So a fast algorithm may have more of them a second than
+    the machine can do.
     """
     total = 0
 
@@ -201,7 +204,9 @@ def operations(case: Case) -> int:
         nonlocal total
         for function, shape in new_functions([loss], set()):
             sums = multiply_accumulates(function, shape)
-            if type(function).__name__ == "LSTM":
+            if forward_only:
+                total += 2 * sums
+            elif type(function).__name__ == "LSTM":
                 # The gradients of the weights; of the state, and of the input where it is wanted.
                 (steps, batch, _), *_, w_ih, w_hh = (x.shape for x in function.inputs[:5])
                 back = math.prod(w_hh) + function.needs_grad[0] * math.prod(w_ih)
