@@ -12,7 +12,8 @@ before a batch norm have no gradient but rounding, of which Adam makes whole ste
 
 `goal` is the ratio that minidl wants to reach. `gflops` counts operations as plain sums of products
 have them (benchmarks/steps.py), `share` is of what NumPy's matrix product reaches on this machine.
-Memory is the peak of each process after it has warmed up.
+Memory is the peak of each process after it has warmed up. For a network that misses its goal, one
+run more says where the time goes (benchmarks/profile.py).
 
 --write puts the table into RESULTS.md, and the ratios into benchmarks/curves/train_step.svg.
 """
@@ -26,6 +27,7 @@ import numpy as np
 
 from benchmarks.bars import Group, write_bars
 from benchmarks.compare import compare, measure_all, names_of, options_of, serve_worker
+from benchmarks.profile import copy_bandwidth, profile_of
 from benchmarks.results import RESULTS, provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
 from benchmarks.steps import FORMATS, operations, step_of
@@ -37,34 +39,32 @@ GOALS = {
 }  # fmt: skip
 """The ratio that minidl wants to reach."""
 
-WHERE_THE_TIME_GOES = {
+TRIED = {
     "lenet5": (
-        "A step has 0.15 GFLOP, a millisecond of two cores at the speed of a matrix product. "
-        "Nearly half of the time is in convolutions, which run at a third of that speed (six and "
-        "sixteen channels; a vector holds pictures), the rest in pools, in three small products, "
-        "in the loss, and a sixth in Python that records and walks the graph. A second thread "
-        "gains nothing: it takes 0.1 to 0.2 ms to wake for loops of 0.1 to 0.6 ms. Tried: pictures "
-        "side by side in vectors, the optimizer, ReLU and its gradient in one pass, one thread for "
-        "small loops."
+        "Six and sixteen channels are few for a vector, so a vector holds pictures, and "
+        "the sums run at a third of a matrix product's speed; a second thread takes 0.1 to 0.2 ms "
+        "to wake for loops of 0.1 to 0.6 ms, and gains nothing. Tried: pictures side by side in "
+        "vectors, the optimizer, ReLU and its gradient in one pass, two threads for smaller loops, "
+        "one for small ones."
     ),
     "vgg16-style": (
-        "Nine tenths of the time are Winograd convolutions, at 1.6 times the speed of a matrix "
-        "product. One picture has few tiles for the weights of the deep layers, which are "
-        "transformed anew in each step though none learns here; to keep them transformed would "
-        "take four times their memory. Tried: panels of output channels for deep layers, weights "
-        "turned in registers for the gradient, a first layer without columns, the gradient of the "
-        "mean as a view. ReLU and pooling, a tenth of the time, wait for memory."
+        "One picture has few tiles for the weights of the deep layers, which are transformed anew "
+        "in each step though none learns here; to keep them transformed would take four times "
+        "their memory. Tried: panels of output channels for deep layers, weights turned in "
+        "registers for the gradient, a first layer without columns, the gradient of the mean as a "
+        "view."
     ),
     "resnet20-cifar": (
-        "Two thirds of the time are convolutions of 16 to 64 channels, too few for Winograd's "
-        "transforms to be small beside the products; the rest, batch norm, ReLU and additions, "
-        "waits for memory: each reads and writes all maps. Tried: smaller blocks of tiles, pixels "
-        "fetched a row of tiles ahead, batch norm's sums in float32, strided and first "
-        "convolutions without columns, longer waits of the second thread between two loops (a "
-        "twentieth, and paid for beside other programs). Not done: batch norm and ReLU in one pass."
+        "Convolutions of 16 to 64 channels have too few for Winograd's transforms to be small "
+        "beside the products; batch norm, ReLU and additions read and write all maps. Tried: "
+        "smaller blocks of tiles, pixels fetched a row of tiles ahead, batch norm's sums in "
+        "float32, strided and first convolutions without columns, longer waits of the second "
+        "thread between two loops (faster on an idle machine, and paid for beside other programs). "
+        "Not done: batch norm and ReLU in one pass, which would save one in four of their ways "
+        "through memory."
     ),
 }
-"""For networks that may miss their goal: the floor, what takes the time, and what was tried."""
+"""For networks that may miss their goal: what holds them up, and what was tried."""
 
 PICTURE = RESULTS.parent / "curves" / "train_step.svg"
 COLUMNS = {
@@ -89,15 +89,17 @@ def main() -> None:
 
 
 def measure(name: str, quick: bool, peak: float) -> dict[str, Any]:
-    """All figures of one network."""
+    """All figures of one network; where the time goes, in words, if it misses its goal."""
     case = CASES[name]
     compared = compare("train_step", ("minidl", *FORMATS), name, quick)
     ratios = compared.ratios()
-    flops = operations(case) / compared.ms * 1e3
+    ratio, n_operations = min(ratios.values()), operations(case)
+    flops = n_operations / compared.ms * 1e3
     max_error, torch_error = errors(case)
+    profile = profile_of(step_of("minidl", case)[0]) if ratio < GOALS[name] else None
     return {
         "model": name,
-        "ratio": round(min(ratios.values()), 3),
+        "ratio": round(ratio, 3),
         "goal": GOALS[name],
         **{f"ratio_{format_}": round(ratio, 3) for format_, ratio in ratios.items()},
         "ms": round(compared.ms, 2),
@@ -110,6 +112,7 @@ def measure(name: str, quick: bool, peak: float) -> dict[str, Any]:
         "torch_error": float(f"{torch_error:.2g}"),
         "peak_mb": compared.peaks[0],
         "torch_peak_mb": min(compared.peaks[1:]),
+        "where": profile and profile.sentence(n_operations, peak, copy_bandwidth()),
     }
 
 
@@ -166,10 +169,10 @@ def write(rows: list[dict[str, Any]], peak: float) -> None:
         "between its two formats.\n\n![ratios as bars](curves/train_step.svg)\n\n"
         + table(list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
         + "".join(
-            f"\n\n**{row['model']}** misses its goal of {row['goal']}. "
-            f"{WHERE_THE_TIME_GOES.get(row['model'], '')}"
+            f"\n\n**{row['model']}** misses its goal of {row['goal']}. {row['where']} "
+            f"{TRIED.get(row['model'], '')}".rstrip()
             for row in rows
-            if row["ratio"] < row["goal"]
+            if row["where"]
         )
         + f"\n\nNumPy's matrix product reaches {peak / 1e9:.0f} GFLOP/s here. All by `python "
         f"-m benchmarks.train_step --write`. {provenance('minidl', 'numpy', 'numba', 'torch')}"

@@ -1,0 +1,51 @@
+"""The time of a run, divided among its operations."""
+
+import time
+
+import numpy as np
+
+import minidl
+from benchmarks import profile
+from minidl import Function, optim
+from minidl.nn import functional as F
+
+
+class Slow(Function):
+    def forward(self, x):
+        time.sleep(0.02)
+        return x.copy()
+
+    def backward(self, gy):
+        return gy
+
+
+def test_parts_and_bytes_of_a_step(monkeypatch):
+    monkeypatch.setattr(profile, "SECONDS", 0.1)
+    w = minidl.ones(100, requires_grad=True)
+    optimizer = optim.AdamW([w], 0.1)  # calls the step of another class
+    seen = []
+
+    def step():
+        optimizer.zero_grad()
+        F.relu(Slow().apply(w)).sum().backward()
+        optimizer.step()
+        seen.append(1)
+
+    found = profile.profile_of(step)
+    assert set(found.parts) == {
+        "Slow forward", "Slow backward", "ReLU forward", "ReLU backward", "Sum forward",
+        "Sum backward", "optimizer",
+    }  # fmt: skip
+    assert found.parts["Slow forward"] > 0.02 > found.parts["ReLU forward"]
+    assert sum(found.parts.values()) <= found.seconds
+    # Given and returned: 2 x 400 bytes by each of two operations forward and backward, 404 by each
+    # of the sum's.
+    assert found.moved == 4 * 800 + 2 * 404
+    assert "Slow forward" in found.sentence(1e9, 1e11, 1e10)
+    calls = len(seen)
+    assert Slow().apply(w).shape == (100,) and len(seen) == calls  # and the clocks are gone
+    assert Slow.forward.__name__ == "forward"
+
+
+def test_a_copy_has_a_bandwidth():
+    assert np.isfinite(profile.copy_bandwidth(2**16))
