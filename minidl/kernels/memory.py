@@ -7,6 +7,8 @@ more time on them than on computing (measured: three quarters of the time of a R
 - the C library keeps what was freed (keep_freed_memory), for all arrays of the process, and
 - a kernel that needs working memory for the time of a call takes it from here (scratch).
 
+The first is bounded by what the largest step so far had in use at once, the second by KEPT_BYTES.
+
 `minidl.empty_cache()` gives back to the system what nobody uses.
 """
 
