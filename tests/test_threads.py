@@ -1,4 +1,4 @@
-"""Two Python threads train two models at once and get what each gets alone."""
+"""Several Python threads train and compute at once and get what each gets alone."""
 
 import threading
 
@@ -48,3 +48,52 @@ def test_two_trainings_at_once(kernels):
     for seed in range(3):
         for one, other in zip(alone[seed], together[seed], strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def gradients(make, shape, seed):
+    """What a layer makes of an input, and the gradients of all."""
+    rng = np.random.default_rng(seed)
+    layer = make()
+    for p in layer.parameters():
+        p.data[...] = rng.standard_normal(p.shape) / 10
+    x = minidl.tensor(rng.standard_normal(shape), dtype="float32", requires_grad=True)
+    y = layer(x)
+    y = y[0] if isinstance(y, tuple) else y
+    (y * y).sum().backward()
+    return [y.data, x.grad.data, *(p.grad.data for p in layer.parameters())]
+
+
+LAYERS = {
+    "winograd": (lambda: nn.Conv2d(32, 48, 3, padding=1), (4, 32, 20, 20)),
+    "winograd-panels": (lambda: nn.Conv2d(128, 128, 3, padding=1), (1, 128, 12, 12)),
+    "direct": (lambda: nn.Conv2d(3, 32, 7, stride=2, padding=3), (4, 3, 50, 50)),
+    "batch-last": (lambda: nn.Conv2d(6, 16, 5), (64, 6, 14, 14)),
+    "columns": (lambda: nn.Conv2d(24, 40, 3, stride=2, padding=1), (4, 24, 12, 12)),
+    "lstm": (lambda: nn.LSTM(64, 128), (10, 8, 64)),
+    "batch-norm": (lambda: nn.BatchNorm2d(32), (16, 32, 24, 24)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_at_once(name):
+    """Kernels that take working memory, and start loops of several threads from several threads."""
+    make, shape = LAYERS[name]
+    with minidl.use_cpu_kernels("numba"):
+        alone = [gradients(make, shape, seed) for seed in range(3)]
+        if numba.threading_layer() == "workqueue":
+            pytest.skip("Numba found no OpenMP: its own thread pool serves one thread at a time")
+        found = [[] for _ in alone]
+
+        def repeat(seed):
+            found[seed].extend(gradients(make, shape, seed) for _ in range(10))
+
+        threads = [threading.Thread(target=repeat, args=(seed,)) for seed in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for right, together in zip(alone, found):
+        assert len(together) == 10
+        for arrays in together:
+            for one, other in zip(right, arrays, strict=True):
+                np.testing.assert_array_equal(one, other)

@@ -10,10 +10,10 @@ from minidl.shapes import is_int
 def set_num_threads(n: int) -> None:
     """Let minidl use n cores: its compiled loops, and NumPy's matrix products.
 
-    At the start it uses all that the process may. Compiled loops count for each Python thread on
-    its own: call this in the thread that trains. Matrix products count for the whole process. The
-    results are the same bits for the same n; with another n, matrix products (so 1x1 convolutions
-    and linear layers, too) may round differently.
+    At the start it uses all that the process may. Compiled loops and convolutions count for each
+    Python thread on its own: call this in the thread that trains. Other matrix products count for
+    the whole process. The results are the same bits for the same n; with another n, matrix products
+    (so 1x1 convolutions and linear layers, too) may round differently.
 
     Args:
         n: 1 to the number of cores that Numba found (or NUMBA_NUM_THREADS in the environment).
