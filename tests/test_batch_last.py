@@ -97,7 +97,21 @@ def test_any_memory():
 @pytest.mark.parametrize("padding", [(0, 0), (1, 2), (4, 4)])
 @pytest.mark.parametrize("C, K", [(1, 6), (6, 16), (5, 1), (2, 11)])
 def test_stays_inside_its_memory(monkeypatch, C, K, padding):
-    arrays = problem(2, LANES, C, K, (7, 5), (5, 3), padding)
+    assert_stays_inside(monkeypatch, problem(2, LANES, C, K, (7, 5), (5, 3), padding), padding)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_stays_inside_its_memory_whatever_the_shape(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    window, padding = rng.integers([1, 0], [7, 7], (2, 2)).T.tolist()
+    size = [int(rng.integers(max(1, window[i] - 2 * padding[i]), 12)) for i in (0, 1)]
+    blocks, C, K = (int(rng.integers(1, most)) for most in (4, 33, 33))
+    arrays = problem(seed, blocks * LANES, C, K, size, window, padding)
+    assert_stays_inside(monkeypatch, arrays, tuple(padding))
+
+
+def assert_stays_inside(monkeypatch, arrays, padding):
+    """Between NaN and sentinels."""
     expected = all_four(*arrays, padding)
     guarded = GuardedNumpy()
     monkeypatch.setattr(batch_last, "np", guarded)

@@ -102,8 +102,22 @@ def test_any_memory():
 @pytest.mark.parametrize("stride, padding", [((1, 1), (1, 1)), ((2, 3), (0, 2)), ((4, 1), (5, 4))])
 @pytest.mark.parametrize("C, K", [(1, PANEL), (3, 2 * PANEL), (7, PANEL)])
 def test_stays_inside_its_memory(monkeypatch, C, K, stride, padding):
+    assert_stays_inside(monkeypatch, problem(3, 2, C, K, (7, 11), (5, 3), stride, padding), stride,
+                        padding)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_stays_inside_its_memory_whatever_the_shape(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    window, stride, padding = rng.integers([1, 1, 0], [8, 5, 6], (2, 3)).T.tolist()
+    size = [int(rng.integers(max(1, window[i] - 2 * padding[i]), 20)) for i in (0, 1)]
+    N, C, panels = (int(rng.integers(1, most)) for most in (4, 18, 4))
+    arrays = problem(seed, N, C, panels * PANEL, size, window, stride, padding)
+    assert_stays_inside(monkeypatch, arrays, tuple(stride), tuple(padding))
+
+
+def assert_stays_inside(monkeypatch, arrays, stride, padding):
     """Between NaN and sentinels, with working memory that begins as NaN."""
-    arrays = problem(3, 2, C, K, (7, 11), (5, 3), stride, padding)
     expected = both(*arrays, stride, padding)
     guarded = GuardedNumpy()
 

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from numba import njit, prange
 
-from minidl.kernels.cpu import conv2d
+from minidl.kernels.cpu import adam, conv2d, lstm, relu, sgd
+from tests import test_batch_last, test_direct_convolution, test_lstm_strips, test_winograd
 from tests.op_cases import CASES
 from tests.test_ops import assert_close, make_inputs, run
 
@@ -111,7 +112,40 @@ def run_checked():
     conv2d.MANY_TAPS = 1  # columns in one piece
     for case in WINDOW_CASES:
         run(case, np.float64, "numba")
+    run_fast_kernels()
     print(f"{len(COMPILED_CASES)} cases inside")
+
+
+def run_fast_kernels():
+    """Those for float32, through the checks of their own tests."""
+    for division in test_winograd.DIVISIONS.values():
+        with pytest.MonkeyPatch.context() as patch:
+            for (module, name), value in division.items():
+                patch.setattr(module, name, value)
+            for shape, padding, R, groups in [
+                ((3, 16, 48, 9, 14), (1, 1), 3, 1), ((2, 32, 96, 7, 6), (0, 2), 3, 2),
+                ((2, 48, 16, 11, 5), (2, 1), 5, 1),
+            ]:  # fmt: skip
+                arrays = test_winograd.problem(0, *shape, padding, R, groups)
+                test_winograd.assert_right(*arrays, padding, groups)
+    for size, window, stride, padding in [
+        ((17, 9), (3, 3), (1, 1), (1, 1)), ((5, 23), (7, 2), (2, 3), (4, 0)),
+    ]:  # fmt: skip
+        rest = stride, padding
+        problem = test_direct_convolution.problem(0, 2, 5, 2 * test_direct_convolution.PANEL,
+                                                  size, window, *rest)  # fmt: skip
+        test_direct_convolution.assert_right(*problem, *rest)
+    for C, K, padding in [(1, 6, (0, 0)), (6, 16, (2, 1)), (13, 5, (4, 4))]:
+        problem = test_batch_last.problem(0, test_batch_last.LANES, C, K, (7, 9), (5, 3), padding)
+        test_batch_last.assert_right(*problem, padding)
+    for T, N, panels in [(9, 3, 1), (8, 13, 4), (10, 1, 5)]:
+        test_lstm_strips.assert_right(*test_lstm_strips.problem(T, N, panels * lstm.PANEL))
+    for size in (7, 2**20 + 3):
+        p, g, m, v = np.random.default_rng(0).random((4, size), np.float32)
+        y = relu.forward(p)
+        relu.backward(g, y)
+        sgd.step(p, g, m, 0.1, 0.9, 0.0, 0.1, False)
+        adam.step(p, g, m, v, None, 1, 0.1, 0.9, 0.99, 1e-8, 0.0, 0.1)
 
 
 @njit(parallel=True)

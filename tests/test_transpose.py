@@ -54,7 +54,8 @@ print(WIDTH)
 def test_python_refuses_a_square_that_is_not_all_inside(outside):
     code = f"""
 import numpy as np
-from minidl.kernels.cpu.algorithms.vectors import WIDTH, transpose_block
+from minidl.kernels.cpu.algorithms.vector_moves import transpose_block
+from minidl.kernels.cpu.algorithms.vectors import WIDTH
 source, target = np.zeros(WIDTH * WIDTH, np.float32), np.zeros(WIDTH * WIDTH, np.float32)
 try:
     transpose_block(source, {int(outside == "source")}, WIDTH, target,

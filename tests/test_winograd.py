@@ -211,9 +211,11 @@ def guarded(monkeypatch):
     return buffers
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1, 1, 3, 3), (2, 3, 1, 9, 5), (3, 1, 3, 4, 13), (1, 5, 2, 8, 8)]
-)
+SHAPES = [(1, 1, 1, 3, 3), (2, 3, 1, 9, 5), (3, 1, 3, 4, 13), (1, 5, 2, 8, 8)]
+DRAWN = np.random.default_rng(0).integers([1, 1, 1, 3, 3], [4, 6, 6, 15, 15], (8, 5)).tolist()
+
+
+@pytest.mark.parametrize("shape", SHAPES + DRAWN)
 @pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1)])
 @pytest.mark.parametrize("R, groups", [(3, 1), (5, 1), (3, 2)])
 def test_stays_inside_its_memory(shape, padding, R, groups, divided, guarded):
@@ -248,7 +250,7 @@ def test_in_python_the_same_with_checks(width, processor):
     """Without compilation each access is checked, and the numbers are the same."""
     code = f"""
 import numpy as np
-from minidl.kernels.cpu.algorithms.vectors import copy_vector
+from minidl.kernels.cpu.algorithms.vector_moves import copy_vector
 from tests import test_winograd as t
 assert t.WIDTH == {width}
 for division in t.DIVISIONS.values():

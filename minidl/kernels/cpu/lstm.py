@@ -22,7 +22,13 @@ import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
 from minidl.kernels.blas import matmul
-from minidl.kernels.cpu.algorithms.matrix_product import PANEL, block_rows, multiply_panel
+from minidl.kernels.cpu.algorithms.matrix_product import (
+    BLOCKS,
+    PANEL,
+    block_rows,
+    check_blocks,
+    multiply_panel,
+)
 from minidl.kernels.cpu.algorithms.workers import threads_for
 from minidl.kernels.memory import scratch
 
@@ -60,7 +66,7 @@ def forward(z, h0, c0, w_hh, valid):
         ):
             to_panels(w_hh.T, panels)
             a[N * H : rows * H] = 0  # rows that are computed with the others, and not used
-            forward_strips(strip, z, valid, panels, a, work, gates, h, c)
+            forward_strips(BLOCKS, strip, z, valid, panels, a, work, gates, h, c)
         return h, c, gates
     for t in range(T):
         matmul(h[t], w_hh.T, out=gates[t])
@@ -82,7 +88,7 @@ def backward(gy, gh, gc, c, gates, w_hh, valid):
         ):
             to_panels(w_hh, panels)
             a[N * 4 * H : rows * 4 * H] = 0
-            backward_strips(strip, gy, valid, panels, a, work, gates, c, gh, gc, gz)
+            backward_strips(BLOCKS, strip, gy, valid, panels, a, work, gates, c, gh, gc, gz)
         return gz, gh, gc
     for t in reversed(range(T)):
         step_backward(0, H, gy[t], valid[t], gates[t], c[t], c[t + 1], gh, gc, gz[t])
@@ -106,7 +112,8 @@ def to_panels(b, panels):
 
 
 @njit(parallel=True, cache=True)
-def forward_strips(strip, z, valid, panels, a, work, gates, h, c):
+def forward_strips(blocks, strip, z, valid, panels, a, work, gates, h, c):
+    check_blocks(blocks, BLOCKS)
     T, N, H = len(z), h.shape[1], h.shape[2]
     size = block_rows(N) * 4 * strip  # of a thread's part of work
     for t in range(T):
@@ -144,7 +151,8 @@ def forward_strip(first, strip, z, valid, panels, a, work, gates, h, c, h_next, 
 
 
 @njit(parallel=True, cache=True)
-def backward_strips(strip, gy, valid, panels, a, work, gates, c, gh, gc, gz):
+def backward_strips(blocks, strip, gy, valid, panels, a, work, gates, c, gh, gc, gz):
+    check_blocks(blocks, BLOCKS)
     T, N, H = gy.shape
     size = block_rows(N) * strip
     for t in range(T, -1, -1):

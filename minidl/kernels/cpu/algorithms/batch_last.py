@@ -29,7 +29,7 @@ import numpy as np
 from numba import njit, prange
 
 from minidl.kernels.cpu.algorithms.lane_products import gathered_product_of, lane_dots_of
-from minidl.kernels.cpu.algorithms.matrix_product import LARGE, SMALL, block_rows
+from minidl.kernels.cpu.algorithms.matrix_product import LARGE, SMALL, block_rows, check_blocks
 from minidl.kernels.cpu.algorithms.transpose import transpose_matrix
 from minidl.kernels.cpu.algorithms.vectors import AVX512, WIDTH
 from minidl.kernels.cpu.algorithms.workers import threads_for
@@ -113,13 +113,6 @@ def convolve_rows(blocks, x, weights, offsets, bias, y, sizes, padding):
     OH = sizes[7]
     for oh in prange(OH):
         convolve_row(oh, x, weights, offsets, bias, y, sizes, padding)
-
-
-@njit(nogil=True, cache=True)
-def check_blocks(now, compiled):
-    """Numba's cache does not notice when a file changes that a compiled function was made of."""
-    if now != compiled:
-        raise ValueError("compiled for other block sizes: delete the __pycache__ folders of minidl")
 
 
 @njit(nogil=True, cache=True)

@@ -24,7 +24,14 @@ from __future__ import annotations
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
-from minidl.kernels.cpu.algorithms.matrix_product import LARGE, PANEL, block_rows, multiply_runs
+from minidl.kernels.cpu.algorithms.matrix_product import (
+    BLOCKS,
+    LARGE,
+    PANEL,
+    block_rows,
+    check_blocks,
+    multiply_runs,
+)
 from minidl.kernels.cpu.algorithms.workers import threads_for
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
@@ -67,7 +74,7 @@ def forward(x, w, b, stride, padding):
         threads_for(y.size * R * S * C // WORK_PER_NUMBER),
     ):
         convolve_bands(
-            bands, x.reshape(N, H, W * C), np.ascontiguousarray(weights).reshape(-1), bias,
+            BLOCKS, bands, x.reshape(N, H, W * C), np.ascontiguousarray(weights).reshape(-1), bias,
             (R, S * C, stride[0], stride[1] * C, padding[0], padding[1] * C, width),
             work, size, products, y.reshape(N, OH, OW * K),
         )  # fmt: skip
@@ -90,7 +97,7 @@ def backward_weight(gy, x, w_shape, stride, padding):
         threads_for(gy.size * R * S * C // WORK_PER_NUMBER),
     ):
         sum_parts(
-            parts, bands, x.reshape(N, H, W * C), gy.reshape(N, OH, OW * K),
+            BLOCKS, parts, bands, x.reshape(N, H, W * C), gy.reshape(N, OH, OW * K),
             (R, S * C, stride[0], stride[1] * C, padding[0], padding[1] * C, width),
             work, size, sums.reshape(n_sums, -1),
         )  # fmt: skip
@@ -116,7 +123,8 @@ def band_size(bands, stride, R, width):
 
 
 @njit(parallel=True, cache=True)
-def convolve_bands(bands, x, weights, bias, window, work, size, products, y):
+def convolve_bands(blocks, bands, x, weights, bias, window, work, size, products, y):
+    check_blocks(blocks, BLOCKS)
     for task in prange(len(x) * (len(bands) - 1)):
         mine = get_thread_id() * (size + products)
         n, number = task // (len(bands) - 1), task % (len(bands) - 1)
@@ -163,7 +171,8 @@ def fill_band(first, end, x, window, band):
 
 
 @njit(parallel=True, cache=True)
-def sum_parts(parts, bands, x, gy, window, work, size, sums):
+def sum_parts(blocks, parts, bands, x, gy, window, work, size, sums):
+    check_blocks(blocks, BLOCKS)
     for part in prange(len(parts) - 1):
         mine = get_thread_id() * size
         for task in range(parts[part], parts[part + 1]):

@@ -19,8 +19,19 @@ from minidl.kernels.cpu.algorithms.vectors import AVX512, WIDTH, product_of
 LARGE, SMALL = (14, 8) if AVX512 else (6, 4)
 PANEL = 2 * WIDTH
 
+BLOCKS = LARGE, SMALL, PANEL
+
 large_block = product_of(LARGE, 2)
 small_block = product_of(SMALL, 2)
+
+
+@njit(nogil=True, cache=True)
+def check_blocks(now, compiled):
+    """Numba's cache does not notice when a file changes that a compiled function was made of, and
+    blocks of another size write elsewhere.
+    """
+    if now != compiled:
+        raise ValueError("compiled for other block sizes: delete the __pycache__ folders of minidl")
 
 
 @njit(nogil=True, cache=True)

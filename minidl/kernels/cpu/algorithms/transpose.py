@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from numba import njit, prange
 
-from minidl.kernels.cpu.algorithms.vectors import WIDTH, transpose_block
+from minidl.kernels.cpu.algorithms.vector_moves import transpose_block
+from minidl.kernels.cpu.algorithms.vectors import WIDTH
 
 
 @njit(nogil=True, cache=True)

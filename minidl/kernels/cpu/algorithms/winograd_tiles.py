@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit
 
 from minidl.kernels.cpu.algorithms.matrix_product import PANEL
-from minidl.kernels.cpu.algorithms.vectors import WIDTH, clear_vector, copy_vector, prefetch
+from minidl.kernels.cpu.algorithms.vector_moves import clear_vector, copy_vector, prefetch
+from minidl.kernels.cpu.algorithms.vectors import WIDTH
 from minidl.kernels.cpu.algorithms.winograd_transforms import (
     READS,
     transform_inputs,
