@@ -48,6 +48,7 @@ def test_a_leak_would_show():
 def test_a_step_leaves_nothing_behind():
     """Neither the graph nor a gradient outlives its step: one matrix here is 40,000 bytes."""
     w = minidl.randn(100, 100, requires_grad=True)
+    (w @ w).exp().sum().backward()  # compiles, untraced
     held = []
     tracemalloc.start()
     try:
@@ -66,6 +67,7 @@ def test_training_and_saving_stay_flat(tmp_path):
     """30 epochs add their entries in the history: one batch kept per epoch would be twice that."""
     watch = Watch()
     model, _, loss, optimizer = make()
+    minidl.fit(model, make_loader(num_workers=0), loss, optimizer, 1)  # compiles, untraced
     # Without threads: coverage keeps a record of each thread that ever ran.
     loader, validation = make_loader(num_workers=0), make_loader(num_workers=0, shuffle=False)
     chosen = [
