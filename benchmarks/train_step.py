@@ -42,10 +42,10 @@ GOALS = {
 TRIED = {
     "lenet5": (
         "Six and sixteen channels are few for a vector, so a vector holds pictures, and "
-        "the sums run at a third of a matrix product's speed; a second thread takes 0.1 to 0.2 ms "
-        "to wake for loops of 0.1 to 0.6 ms, and gains nothing. Tried: pictures side by side in "
-        "vectors, the optimizer, ReLU and its gradient in one pass, two threads for smaller loops, "
-        "one for small ones."
+        "the sums run at half of a matrix product's speed at best. Loops of 0.1 to 0.6 ms have one "
+        "thread: a second takes 0.1 to 0.2 ms to wake, and won a tenth on an idle machine, nothing "
+        "in a training with its data loader, and took twice as long beside another program. "
+        "Tried: pictures side by side in vectors, the optimizer, ReLU and its gradient in one pass."
     ),
     "vgg16-style": (
         "One picture has few tiles for the weights of the deep layers, which are transformed anew "
