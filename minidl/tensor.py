@@ -311,7 +311,10 @@ def upstream_gradient(x: Tensor, gradient: Any) -> Any:
                 "reduce it with .sum() or .mean(), or pass gradient=",
             )
         return array_module(x.data).ones_like(x.data)
-    gradient = tensor(gradient, dtype=x.dtype).data
+    if isinstance(gradient, Tensor) and gradient.dtype == x.dtype and x.grad_fn is not None:
+        gradient = gradient.data  # no Function writes to it or hands it on to a leaf
+    else:
+        gradient = tensor(gradient, dtype=x.dtype).data
     if gradient.shape != x.shape:
         raise ShapeError(
             "backward",

@@ -439,3 +439,21 @@ def test_grad_fn_links_the_graph():
     y = (x * 3).exp()
     assert "Exp" in repr(y.grad_fn) and y.grad_fn.inputs[0].grad_fn.inputs[0] is x
     assert x.is_leaf and not y.is_leaf and isinstance(y, Tensor)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda x: x, lambda x: x.reshape(6), lambda x: x + 0, lambda x: x.T.reshape(3, 2) + x.T],
+    ids=["itself", "view", "passed on", "twice"],
+)
+def test_the_upstream_gradient_stays_the_callers(make):
+    """It is not copied where it need not be, nor changed, nor found again in a .grad."""
+    x = minidl.ones(2, 3, requires_grad=True)
+    y = make(x)
+    gy = minidl.arange(6.0).reshape(*y.shape)
+    before = gy.data.copy()
+    y.backward(gy, retain_graph=True)
+    y.backward(gy)  # adds up in .grad
+    x.grad.data[...] = 7
+    np.testing.assert_array_equal(gy.data, before)
+    assert not np.shares_memory(gy.data, x.grad.data)
