@@ -101,7 +101,7 @@ def test_stays_inside_its_memory(monkeypatch, C, K, padding):
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_stays_inside_its_memory_whatever_the_shape(monkeypatch, seed):
+def test_stays_inside_whatever_the_shape(monkeypatch, seed):
     rng = np.random.default_rng(seed)
     window, padding = rng.integers([1, 0], [7, 7], (2, 2)).T.tolist()
     size = [int(rng.integers(max(1, window[i] - 2 * padding[i]), 12)) for i in (0, 1)]

@@ -107,7 +107,7 @@ def test_stays_inside_its_memory(monkeypatch, C, K, stride, padding):
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_stays_inside_its_memory_whatever_the_shape(monkeypatch, seed):
+def test_stays_inside_whatever_the_shape(monkeypatch, seed):
     rng = np.random.default_rng(seed)
     window, stride, padding = rng.integers([1, 1, 0], [8, 5, 6], (2, 3)).T.tolist()
     size = [int(rng.integers(max(1, window[i] - 2 * padding[i]), 20)) for i in (0, 1)]

@@ -75,10 +75,20 @@ def test_nothing(shape):
         np.testing.assert_array_equal(actual, right)
 
 
+@pytest.mark.parametrize("N", [1, 4, 5, 9])
+@pytest.mark.parametrize("panels", [1, 4])
+def test_stays_inside_its_memory(monkeypatch, N, panels):
+    assert_stays_inside(monkeypatch, 3, N, panels)
+
+
 @pytest.mark.parametrize("T", [1, 3, 6])
-@pytest.mark.parametrize("N", [1, 4, 5, 9, 14, 31])
-@pytest.mark.parametrize("panels", [1, 2, 3, 4, 7, 8])
-def test_stays_inside_its_memory(monkeypatch, T, N, panels):
+@pytest.mark.parametrize("N", [1, 6, 14, 31])
+@pytest.mark.parametrize("panels", [1, 2, 3, 7, 8])
+def test_stays_inside_whatever_the_shape(monkeypatch, T, N, panels):
+    assert_stays_inside(monkeypatch, T, N, panels)
+
+
+def assert_stays_inside(monkeypatch, T, N, panels):
     """Between NaN and sentinels, with working memory that begins as NaN."""
     arrays, gradients = problem(T, N, panels * PANEL)
     expected = both(lstm, arrays, gradients)
