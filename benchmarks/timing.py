@@ -126,7 +126,7 @@ def forget_peak() -> None:
 
 
 def alternate(workers: list[Worker], rounds: int) -> Timings:
-    """Let workers run in turn until that many rounds count, or MOST_TRIES times as many did."""
+    """Let workers run in turn until that many rounds count; MOST_TRIES times as many at most."""
     times = [max(1, round(SEGMENT / worker.run(1)[0])) for worker in workers]
     timings = Timings([[] for _ in workers], 0)
     for _ in range(MOST_TRIES * rounds):

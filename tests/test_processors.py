@@ -34,7 +34,8 @@ for function, signature in signatures.items():
     "processor, printed",
     [
         (
-            {"NUMBA_CPU_NAME": "haswell"},
+            # The features, too: else Numba states those of this processor.
+            {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"},
             ["8 fused ymm", "8 apart ymm", "8 fused ymm prefetch"],
         ),
         (

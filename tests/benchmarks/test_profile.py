@@ -23,28 +23,25 @@ def test_parts_and_bytes_of_a_step(monkeypatch):
     monkeypatch.setattr(profile, "SECONDS", 0.1)
     w = minidl.ones(100, requires_grad=True)
     optimizer = optim.AdamW([w], 0.1)  # calls the step of another class
-    seen = []
+    original = Slow.forward
 
     def step():
         optimizer.zero_grad()
         F.relu(Slow().apply(w)).sum().backward()
         optimizer.step()
-        seen.append(1)
 
     found = profile.profile_of(step)
     assert set(found.parts) == {
         "Slow forward", "Slow backward", "ReLU forward", "ReLU backward", "Sum forward",
         "Sum backward", "optimizer",
     }  # fmt: skip
-    assert found.parts["Slow forward"] > 0.02 > found.parts["ReLU forward"]
+    assert max(found.parts, key=found.parts.get) == "Slow forward"
     assert sum(found.parts.values()) <= found.seconds
     # Given and returned: 2 x 400 bytes by each of two operations forward and backward, 404 by each
     # of the sum's.
     assert found.moved == 4 * 800 + 2 * 404
     assert "Slow forward" in found.sentence(1e9, 1e11, 1e10)
-    calls = len(seen)
-    assert Slow().apply(w).shape == (100,) and len(seen) == calls  # and the clocks are gone
-    assert Slow.forward.__name__ == "forward"
+    assert Slow.forward is original  # the clocks are gone
 
 
 def test_a_copy_has_a_bandwidth():
