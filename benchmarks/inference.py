@@ -41,8 +41,8 @@ GOAL_ONNXRUNTIME = round(1 / 1.3, 2)
 HOLDS_UP = {
     "lenet5": (
         "ONNX Runtime walks a graph that it has compiled before; here twelve layers are twelve "
-        "calls of Python, and each makes and checks its arrays. Six and sixteen channels are less "
-        "than a vector has lanes."
+        "calls of Python, and each makes and checks its arrays. Six and sixteen channels are few "
+        "for a vector."
     ),
     "lstm": (
         "Each step reads all weights of the state again, 4 MB, and has 32 rows to multiply them "
