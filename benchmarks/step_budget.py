@@ -2,7 +2,7 @@
 
 minidl is meant to be stepped through, so the way from `x + y` to NumPy's addition must stay
 short. The counts below are what `step` in pdb would visit inside minidl, under the reference
-kernels; tests/test_step_budget.py holds them to their budgets.
+kernels; tests/house/test_step_budget.py holds them to their budgets.
 """
 
 from __future__ import annotations

@@ -33,7 +33,6 @@ from minidl.creation import (
 )
 from minidl.dtypes import float16, float32, float64, int32, int64, uint8
 from minidl.errors import MinidlError
-from minidl.fit import evaluate, fit
 from minidl.function import Function, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from minidl.kernels import cpu_kernels, use_cpu_kernels
 from minidl.kernels.memory import empty_cache
@@ -129,13 +128,14 @@ from minidl.ops import (
 from minidl.ops import clamp as clip
 from minidl.random import manual_seed
 from minidl.tensor import Tensor
+from minidl.training.fit import evaluate, fit
 
 if TYPE_CHECKING:
     from minidl import callbacks, data, debug, io
 
 __version__ = "0.1.0"
 
-LOADED_WHEN_USED = ("callbacks", "data", "debug", "io")
+LOADED_WHEN_USED = ("callbacks", "data", "debug", "io")  # modules of this package
 
 
 def __getattr__(name: str) -> Any:

@@ -46,7 +46,7 @@ from models.vgg import (
     vgg19,
     vgg19_bn,
 )
-from models.weights import load_weights
+from models.weights.load import load_weights
 
 __all__ = [
     "AlexNet", "AuxiliaryLoss", "Entry", "GoogLeNet", "GoogLeNetTorchvision", "LeNet5",

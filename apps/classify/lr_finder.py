@@ -28,12 +28,12 @@ from apps.classify.learning import make_loaders, make_optimizer, sample
 from apps.classify.losses import make_loss
 from apps.classify.options import Settings, from_command_line
 from apps.classify.setup import make_ready, set_up
-from minidl.callbacks.metrics import to_json
 from minidl.data import Mixup
 from minidl.errors import ArgumentError
 from minidl.io.atomic import write_atomically
 from minidl.nn import Module
 from minidl.optim import Optimizer, clip_grad_norm_
+from minidl.training.callbacks.metrics import to_json
 
 RUNNING = 0.8  # of the running mean that ends the sweep: the last 5 steps or so count
 WIDTH = 0.04  # of the bell, as a part of all steps

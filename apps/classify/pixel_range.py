@@ -14,8 +14,8 @@ the same features, divided by 58, and nothing else changes.
 from __future__ import annotations
 
 from minidl import nn
-from models.weight_maps import Preprocessing
-from models.weights_report import Report
+from models.weights.maps import Preprocessing
+from models.weights.report import Report
 
 DEVIATION = 58.0  # of the pixels of photos, from 0 to 255: 0.2275 of 1, as ImageNet's
 HOMOGENEOUS = (

@@ -113,9 +113,9 @@ def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[S
     """The network with the weights of a file, of a run folder, or published under a name.
 
     Returns:
-        also the Report of models.weights.
+        also the Report of models.weights.load.
     """
-    from models.weights import load_weights
+    from models.weights.load import load_weights
 
     start = build(settings, num_classes, channels)
     source = weight_file(settings.weights, "train")

@@ -21,7 +21,7 @@ app.add_typer(weights_app, name="weights")
 def list_weights(as_json: Json = False, debug: Debug = False) -> None:
     """Show the published weights that have a name, and where they are on this machine."""
     with answering_errors(debug):
-        from models.published import available
+        from models.weights.published import available
 
         rows = available()
         say = note if as_json else print
@@ -43,7 +43,7 @@ def fetch_weights(
 ) -> None:
     """Download published weights, unless they are there: to the cache folder, or to --output."""
     with answering_errors(debug):
-        from models.published import fetch
+        from models.weights.published import fetch
 
         print(f"{name} is in {fetch(name, output)}", flush=True)
 
@@ -89,7 +89,7 @@ def convert_weights(
         from apps.classify.evaluate import weight_file
         from apps.commands.models import parse_arguments
         from minidl.errors import CheckpointError
-        from models.weights_convert import convert
+        from models.weights.convert import convert
 
         try:
             report = convert(

@@ -48,7 +48,7 @@ class CheckpointContent:
     Attributes:
         model: name -> Tensor, for Module.load_state_dict.
         optimizer: for Optimizer.load_state_dict, None if none was saved.
-        run: state of the training run (minidl.run.Run.state_dict), {} if none was saved.
+        run: state of the training run (minidl.training.run.Run.state_dict), {} if none was saved.
         meta: what the caller of save_checkpoint wanted to keep: how to build the model, ...
     """
 

@@ -4,7 +4,7 @@ A BLAS splits every product over all cores, and its threads spin while they wait
 for the next one. For a product of a fraction of a millisecond that gains nothing on an idle
 machine; where another program uses one of the cores, or the next kernel's threads, the spinning
 made LeNet train ten times slower. So a small product runs in the calling thread, and a large one of
-two matrices is divided among the threads of cpu/algorithms/workers.py. What these cannot divide
+two matrices is divided among the threads of cpu/workers.py. What these cannot divide
 (stacks, vectors, very long sums) the BLAS does with threads of its own.
 
 Which products are small depends on their shape alone, never on the load: where one Python thread
@@ -43,7 +43,7 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
             return np.matmul(a, b, out=out)
     if not can_be_divided(a, b, out):
         return np.matmul(a, b, out=out)
-    from minidl.kernels.cpu.algorithms.workers import multiply  # Numba takes a while to import
+    from minidl.kernels.cpu.workers import multiply  # Numba takes a while to import
 
     if out is None:
         out = np.empty((rows, columns), np.result_type(a, b))

@@ -5,8 +5,8 @@ side (N, H, W, C): a kernel that walks over channels reads consecutive addresses
 vector instructions and caches want. The same bytes carry both views; only the strides differ.
 
 Where a network has very few channels, the convolutions have the pictures of a batch side by side
-instead (C, H, W, N), see cpu/algorithms/batch_last.py. Pooling takes either as it comes: to it, the
-last axis is what vectors run along. The other kernels bring what they get into the first.
+instead (C, H, W, N), see cpu/convolution/batch_last.py. Pooling takes either as it comes: to it,
+the last axis is what vectors run along. The other kernels bring what they get into the first.
 """
 
 from __future__ import annotations

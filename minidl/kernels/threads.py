@@ -23,7 +23,7 @@ def set_num_threads(n: int) -> None:
 
     >>> minidl.set_num_threads(minidl.get_num_threads())
     """
-    from minidl.kernels.cpu.algorithms import workers  # Numba takes a while to import
+    from minidl.kernels.cpu import workers  # Numba takes a while to import
 
     most = workers.most_threads()
     if not is_int(n) or not 1 <= n <= most:
@@ -37,6 +37,6 @@ def set_num_threads(n: int) -> None:
 
 def get_num_threads() -> int:
     """How many cores minidl's compiled loops use in this Python thread; see set_num_threads."""
-    from minidl.kernels.cpu.algorithms import workers
+    from minidl.kernels.cpu import workers
 
     return workers.get_num_threads()

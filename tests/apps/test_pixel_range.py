@@ -7,8 +7,8 @@ import minidl
 import models
 from apps.classify.pixel_range import DEVIATION, to_unit_variance
 from minidl.data.transforms import Compose
-from models.weight_maps import Preprocessing
-from models.weights_report import Report, Row
+from models.weights.maps import Preprocessing
+from models.weights.report import Report, Row
 
 BYTES = Preprocessing.of_bytes(120.0, 110.0, 100.0)
 

@@ -8,7 +8,7 @@ import pytest
 import models
 from minidl.io import read_weights, save_checkpoint
 from models import load_weights
-from models.published import PUBLISHED, Published
+from models.weights.published import PUBLISHED, Published
 from tests.apps.conftest import last_json, minidl
 from tests.models import others
 from tests.web_server import Server

@@ -6,7 +6,7 @@ import pytest
 import minidl
 from minidl.data import DataLoader, Mixup
 from minidl.errors import ArgumentError
-from tests.training import Digits
+from tests.training.small import Digits
 
 
 def loader(**options):

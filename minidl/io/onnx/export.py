@@ -149,7 +149,7 @@ def is_name(name: Any) -> bool:
 
 def graph_of(model: Module, recording: Recording, opset: int, names: list[str]) -> Writer:
     """The nodes of a recorded pass."""
-    from minidl.io.onnx.converters import CONVERTERS
+    from minidl.io.onnx.exporters import CONVERTERS
 
     stored = {tensor: name for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
     writer = Writer(opset, dict(zip(recording.inputs, names)), stored)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError, CheckpointError, DtypeError, MinidlError, ShapeError
+from minidl.io.onnx.importers import OPERATORS
 from minidl.io.onnx.node import Node
-from minidl.io.onnx.operators import OPERATORS
 from minidl.io.onnx.weights import learned, place
 from minidl.nn.module import Module, Parameter
 from minidl.tensor import Tensor

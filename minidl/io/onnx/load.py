@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 from minidl.errors import CheckpointError
 from minidl.io.atomic import as_path, reason
 from minidl.io.onnx.graph import Graph, OnnxModule, Value
+from minidl.io.onnx.importers import OPERATORS
 from minidl.io.onnx.node import DTYPES, Node, array_of
-from minidl.io.onnx.operators import OPERATORS
 from minidl.io.onnx.scope import REASONS
 from minidl.io.onnx.weights import PARAMETER
 

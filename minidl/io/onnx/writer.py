@@ -114,6 +114,6 @@ class Writer:
 
 def reason_without(kind: type) -> str:
     """Why a class has no converter."""
-    from minidl.io.onnx.converters import NOT_EXPORTED
+    from minidl.io.onnx.exporters import NOT_EXPORTED
 
     return NOT_EXPORTED.get(kind, "write it with operations that have one, or add a converter")

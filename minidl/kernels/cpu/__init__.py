@@ -16,7 +16,7 @@ not survive a fork, and Numba ends the child with a message that says so. Start 
 `spawn`, or fork before the first step.
 
 Convolutions that are NumPy's matrix products for the most part share them among Python threads
-instead (minidl/kernels/cpu/algorithms/workers.py). Where NumPy computes faster than a compiled loop
+instead (minidl/kernels/cpu/workers.py). Where NumPy computes faster than a compiled loop
 (cross_entropy.py), it does.
 """
 

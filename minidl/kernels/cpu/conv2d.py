@@ -10,7 +10,7 @@ arithmetic (Chellapilla et al. 2006). The gradients are products with the same m
     gw = columns^T @ gy            gx = col2im(gy @ w^T),  col2im being the adjoint of im2col
 
 columns is R S times as large as x, so it is made for a few rows of output pixels at a time, few
-enough to stay in the cache; the threads of algorithms/workers.py share these parts. In the deep
+enough to stay in the cache; the threads of cpu/workers.py share these parts. In the deep
 layers with many channels and few pixels it is made whole: each product reads all weights, and for
 as few pixels as fit the cache, reading them takes as long as computing. For a 1x1 kernel with
 stride 1 it is x itself: nothing is copied.
@@ -18,9 +18,9 @@ stride 1 it is x itself: nothing is copied.
 A few groups of a few channels, as table I of LeNet-5 has them, would be products too narrow to be
 fast; they are computed as one group, with zeros where a kernel does not see a channel.
 
-A 3x3 or 5x5 kernel with stride 1 goes another way in most networks, algorithms/winograd.py, and so
-do networks of very few channels, algorithms/batch_last.py. The first layer of a network, and others
-with short columns, are computed without writing these, algorithms/direct.py.
+A 3x3 or 5x5 kernel with stride 1 goes another way in most networks, convolution/winograd.py, and
+so do networks of very few channels, convolution/batch_last.py. The first layer of a network, and
+others with short columns, are computed without writing these, convolution/direct.py.
 
 Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
 (groups, pixels, R S C/groups). An image row is a row of output pixels of one image, number
@@ -33,8 +33,8 @@ import numpy as np
 from numba import njit
 
 from minidl.kernels.blas import matmul
-from minidl.kernels.cpu.algorithms import batch_last, direct, winograd
-from minidl.kernels.cpu.algorithms.workers import add_to_rows, multiply, share
+from minidl.kernels.cpu.convolution import batch_last, direct, winograd
+from minidl.kernels.cpu.workers import add_to_rows, multiply, share
 from minidl.kernels.layout import BATCH_LAST, channels_first, channels_last, order_of
 
 MANY_TAPS = 2**10  # from so many numbers in a row of it on, the column matrix is made whole,

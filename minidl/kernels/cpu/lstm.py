@@ -2,7 +2,7 @@
 
 Every step multiplies by the same weights. A BLAS brings them into the order in which it reads them
 anew each time, and they are far larger than the few rows of a step. So for more than a few steps
-they are brought into panels once (algorithms/matrix_product.py), and a thread takes a *strip* of
+they are brought into panels once (vector/matrix_product.py), and a thread takes a *strip* of
 cells through a step, product and pass: the threads meet once a step. For a few steps, and where
 panels do not fit (H is no multiple of one, float64), the product is the BLAS's, and the pass has
 one thread. The two round differently.
@@ -22,14 +22,14 @@ import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
 from minidl.kernels.blas import matmul
-from minidl.kernels.cpu.algorithms.matrix_product import (
+from minidl.kernels.cpu.vector.matrix_product import (
     BLOCKS,
     PANEL,
     block_rows,
     check_blocks,
     multiply_panel,
 )
-from minidl.kernels.cpu.algorithms.workers import threads_for
+from minidl.kernels.cpu.workers import threads_for
 from minidl.kernels.memory import scratch
 
 # tanh(x) = x P(x^2) / Q(x^2) for |x| < 7.9, and beyond that 1, from which it differs by less than

@@ -9,8 +9,8 @@ from onnx import helper
 
 from minidl import Tensor
 from minidl.errors import MinidlError
+from minidl.io.onnx.importers import OPERATORS
 from minidl.io.onnx.node import Node
-from minidl.io.onnx.operators import OPERATORS
 
 SIZES = dict(zip("ijklbc", (2, 3, 4, 1, 5, 2)))
 EQUATIONS = [

@@ -77,7 +77,7 @@ def test_structure_changed(name, seed, tmp_path):
     """Valid files whose attributes, names and operators are others."""
     from onnx import ModelProto
 
-    from minidl.io.onnx.operators import OPERATORS
+    from minidl.io.onnx.importers import OPERATORS
 
     data, inputs = FILES[name]
     rng = np.random.default_rng(seed)

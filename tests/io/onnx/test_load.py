@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import minidl
 from minidl import nn
 from minidl.errors import ArgumentError, CheckpointError, DtypeError, MinidlError, ShapeError
-from minidl.io.onnx.operators import OPERATORS
+from minidl.io.onnx.importers import OPERATORS
 from minidl.io.onnx.scope import REASONS
 from tests.io.onnx.runtime import assert_equal, run_file
 

@@ -10,8 +10,8 @@ import pytest
 import minidl
 from minidl import Function, Tensor
 from minidl.errors import ArgumentError, MinidlError
-from minidl.io.onnx.converters import CONVERTERS, NOT_EXPORTED
 from minidl.io.onnx.export import serialized, to_proto
+from minidl.io.onnx.exporters import CONVERTERS, NOT_EXPORTED
 from minidl.io.onnx.graph import OnnxModule
 from minidl.io.onnx.load import parse, read_graph
 from minidl.ops.reductions import Reduction

@@ -1,1 +1,0 @@
-"""What the compiled kernels are built from, and algorithms that an operation may choose."""

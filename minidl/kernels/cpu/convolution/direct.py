@@ -1,0 +1,199 @@
+"""Convolution as a matrix product whose left matrix is never written (direct convolution).
+
+In the column matrix of im2col (conv2d.py) the row of an output pixel is what its window reads.
+Where pictures lie channels-last, each row of the window is one *run* of S C numbers, and the window
+of the next pixel begins sw C numbers further on. A product that is told these distances finds the
+rows of the matrix in the picture itself (matrix_product.py, multiply_runs):
+
+    y[pixel, k] = sum over r, v of x[pixel sw C + r (a row of the picture) + v] w[r, v, k]
+
+with v = (s, c). Nothing is copied but a *band*: those rows of a picture that a few rows of outputs
+read, with the zeros of the padding around them. The gradient of w is the product of the same
+matrix, transposed, with gy:
+
+    gw[r, v, k] = sum over pixels of x[pixel sw C + r (a row of the picture) + v] gy[pixel, k]
+
+This is the idea of "The indirect convolution algorithm" (Dukhan 2019), with distances in place of
+its pointers. It saves most where the columns are many and short, in the first layer of a network
+and where a stride leaves few outputs. The gradient of x has gy in place of x and few lanes to fill
+there; it stays a matrix product.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import get_num_threads, get_thread_id, njit, prange
+
+from minidl.kernels.cpu.vector.matrix_product import (
+    BLOCKS,
+    LARGE,
+    PANEL,
+    block_rows,
+    check_blocks,
+    multiply_runs,
+)
+from minidl.kernels.cpu.workers import threads_for
+from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.memory import scratch
+
+MOST_TAPS = 2**10  # in a window; with more, products of a matrix written once are as fast
+MOST_WEIGHTS = 2**18  # which are read for each row of outputs
+BAND_NUMBERS = 2**15  # in a band (and its part of gy), unless one row of outputs needs more
+SUMS = 8  # how many sums of weight gradients are made side by side, where there are bands for them
+WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
+
+
+def pays(x, w_shape, stride, padding, dilation, groups):
+    """These kernels compute this convolution, or its gradient of w, and faster than im2col."""
+    K, C, R, S = w_shape
+    if x.dtype != np.float32 or dilation != (1, 1) or groups > 1 or x.size == 0:
+        return False
+    # A row of outputs is computed in blocks of LARGE pixels, and reads all weights.
+    OW = (x.shape[3] + 2 * padding[1] - S) // stride[1] + 1
+    return (
+        K % PANEL == 0
+        and 1 < R * S
+        and 0 < R * S * C <= MOST_TAPS
+        and R * S * C * K <= MOST_WEIGHTS
+        and OW >= LARGE
+    )
+
+
+def forward(x, w, b, stride, padding):
+    x = channels_last(x)
+    (N, H, W, C), (K, _, R, S) = x.shape, w.shape
+    OH, OW = (H + 2 * padding[0] - R) // stride[0] + 1, (W + 2 * padding[1] - S) // stride[1] + 1
+    y = np.empty((N, OH, OW, K), np.float32)
+    weights = w.reshape(K // PANEL, PANEL, C, R, S).transpose(0, 3, 4, 2, 1)  # panel behind panel
+    bias = np.zeros(K, np.float32) if b is None else np.ascontiguousarray(b)
+    width = (block_rows(OW) - 1) * stride[1] * C + S * C
+    bands = bands_of(OH, stride[0] * width, R * width)
+    size, products = band_size(bands, stride[0], R, width), block_rows(OW) * PANEL
+    with (
+        scratch(get_num_threads() * (size + products)) as (work,),
+        threads_for(y.size * R * S * C // WORK_PER_NUMBER),
+    ):
+        convolve_bands(
+            BLOCKS, bands, x.reshape(N, H, W * C), np.ascontiguousarray(weights).reshape(-1), bias,
+            (R, S * C, stride[0], stride[1] * C, padding[0], padding[1] * C, width),
+            work, size, products, y.reshape(N, OH, OW * K),
+        )  # fmt: skip
+    return channels_first(y)
+
+
+def backward_weight(gy, x, w_shape, stride, padding):
+    (K, C, R, S), x, gy = w_shape, channels_last(x), channels_last(gy)
+    (N, H, W, _), (_, OH, OW, _) = x.shape, gy.shape
+    rows = block_rows(S * C)  # blocks write so many, and read so far
+    width = (OW - 1) * stride[1] * C + rows
+    bands = bands_of(OH, stride[0] * width + OW * K, R * width)
+    size = band_size(bands, stride[0], R, width)
+    tasks = N * (len(bands) - 1)
+    n_sums = min(SUMS, tasks)
+    parts = tasks * np.arange(n_sums + 1) // n_sums
+    sums = np.zeros((n_sums, K // PANEL, R, rows, PANEL), np.float32)
+    with (
+        scratch(get_num_threads() * size) as (work,),
+        threads_for(gy.size * R * S * C // WORK_PER_NUMBER),
+    ):
+        sum_parts(
+            BLOCKS, parts, bands, x.reshape(N, H, W * C), gy.reshape(N, OH, OW * K),
+            (R, S * C, stride[0], stride[1] * C, padding[0], padding[1] * C, width),
+            work, size, sums.reshape(n_sums, -1),
+        )  # fmt: skip
+    gw = sums.sum(axis=0)[:, :, : S * C].reshape(K // PANEL, R, S, C, PANEL)
+    gw = np.ascontiguousarray(gw.transpose(1, 2, 3, 0, 4)).reshape(R, S, C, K)
+    return gw.transpose(3, 2, 0, 1)
+
+
+def bands_of(OH, row, more):
+    """Where bands begin and end: rows of outputs, of which each needs `row` numbers, and `more`."""
+    at_once = max(1, (BAND_NUMBERS - more) // row)
+    return np.array([*range(0, OH, at_once), OH])
+
+
+def band_size(bands, stride, R, width):
+    """Numbers in the largest band."""
+    return ((int(np.diff(bands).max()) - 1) * stride + R) * width
+
+
+# A window is (R, L, sh, step, ph, before, width): R runs of L numbers; the window of the next row
+# of outputs begins sh rows below, that of the next pixel step numbers further on. Over a picture
+# are ph rows of zeros, before each row there are `before` zeros. A row of a band has width numbers.
+
+
+@njit(parallel=True, cache=True)
+def convolve_bands(blocks, bands, x, weights, bias, window, work, size, products, y):
+    check_blocks(blocks, BLOCKS)
+    for task in prange(len(x) * (len(bands) - 1)):
+        mine = get_thread_id() * (size + products)
+        n, number = task // (len(bands) - 1), task % (len(bands) - 1)
+        convolve_band(
+            bands[number], bands[number + 1], x[n], weights, bias, window,
+            work[mine : mine + size], work[mine + size : mine + size + products], y[n],
+        )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def convolve_band(first, end, x, weights, bias, window, band, products, y):
+    """Rows first to end of the outputs of one picture."""
+    R, L, sh, step, _, _, width = window
+    fill_band(first, end, x, window, band)
+    pixels = y.shape[1] // len(bias)
+    for oh in range(first, end):
+        for p in range(len(bias) // PANEL):
+            multiply_runs(
+                pixels, R, L, band, (oh - first) * sh * width, step, width, 1,
+                weights, p * R * L * PANEL, PANEL, products, 0, PANEL, 0,
+            )  # fmt: skip
+            for pixel in range(pixels):
+                for k in range(PANEL):
+                    output = products[pixel * PANEL + k] + bias[p * PANEL + k]
+                    y[oh, pixel * len(bias) + p * PANEL + k] = output
+
+
+@njit(nogil=True, cache=True)
+def fill_band(first, end, x, window, band):
+    """The rows of x that rows first to end of the outputs read; zeros around the picture."""
+    R, _, sh, _, ph, before, width = window
+    H, row_size = x.shape
+    begin = min(before, width)
+    stop = max(begin, min(width, before + row_size))
+    for i in range((end - first - 1) * sh + R):
+        h = first * sh - ph + i
+        row = band[i * width : (i + 1) * width]
+        if 0 <= h < H:
+            row[:begin] = 0
+            row[begin:stop] = x[h, begin - before : stop - before]
+            row[stop:] = 0
+        else:
+            row[:] = 0
+
+
+@njit(parallel=True, cache=True)
+def sum_parts(blocks, parts, bands, x, gy, window, work, size, sums):
+    check_blocks(blocks, BLOCKS)
+    for part in prange(len(parts) - 1):
+        mine = get_thread_id() * size
+        for task in range(parts[part], parts[part + 1]):
+            n, number = task // (len(bands) - 1), task % (len(bands) - 1)
+            add_band(
+                bands[number], bands[number + 1], x[n], gy[n].reshape(-1), len(gy[n]), window,
+                work[mine : mine + size], sums[part],
+            )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def add_band(first, end, x, gy, OH, window, band, gw):
+    """What rows first to end of the outputs of one picture add to gw."""
+    R, L, sh, step, _, _, width = window
+    fill_band(first, end, x, window, band)
+    rows = block_rows(L)
+    K = len(gw) // (R * rows)
+    row = len(gy) // OH
+    for p in range(K // PANEL):
+        for r in range(R):
+            multiply_runs(
+                L, end - first, row // K, band, r * width, 1, sh * width, step,
+                gy, first * row + p * PANEL, K, gw, (p * R + r) * rows * PANEL, PANEL, 1,
+            )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Explicit vectors: the instructions, and what is made of them in registers."""

@@ -1,0 +1,76 @@
+"""Products of matrices that lie in the cache, with all sums in registers.
+
+c (rows x columns) = a (rows x K) times b (K x columns). The columns come in *panels*, PANEL wide:
+b is kept so that the PANEL numbers of one k lie side by side and those of the next k behind them.
+A panel of c is computed in blocks of a few rows (vectors.py, product_of): a block as large as the
+registers allow, and a smaller one for what is left over. Where fewer rows are left than a block
+has, the block computes the missing ones all the same: **a and c must have room for
+block_rows(rows) rows.**
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from minidl.kernels.cpu.vector.vectors import AVX512, WIDTH, product_of
+
+# rows x vectors sums, the row of b and the broadcast number fill 16 or 32 registers:
+# 6 x 2 + 2 + 1 = 15, or 14 x 2 + 2 + 1 = 31.
+LARGE, SMALL = (14, 8) if AVX512 else (6, 4)
+PANEL = 2 * WIDTH
+
+BLOCKS = LARGE, SMALL, PANEL
+
+large_block = product_of(LARGE, 2)
+small_block = product_of(SMALL, 2)
+
+
+@njit(nogil=True, cache=True)
+def check_blocks(now, compiled):
+    """Numba's cache does not notice when a file changes that a compiled function was made of, and
+    blocks of another size write elsewhere.
+    """
+    if now != compiled:
+        raise ValueError("compiled for other block sizes: delete the __pycache__ folders of minidl")
+
+
+@njit(nogil=True, cache=True)
+def block_rows(rows):
+    """How many rows the blocks cover that multiply_panel takes."""
+    done = 0
+    while done < rows:
+        left = rows - done
+        done += LARGE if left > SMALL and left != 2 * SMALL else SMALL
+    return done
+
+
+@njit(nogil=True, cache=True)
+def multiply_panel(rows, K, a, a0, a_row, a_step, b, b0, b_step, c, c0, c_row, add):
+    """One panel of c = a @ b (add 0) or c += a @ b (add 1).
+
+    a[i, k] is a[a0 + i a_row + k a_step], b[k, j] is b[b0 + k b_step + j], c[i, j] is
+    c[c0 + i c_row + j].
+    """
+    multiply_runs(rows, 1, K, a, a0, a_row, 0, a_step, b, b0, b_step, c, c0, c_row, add)
+
+
+@njit(nogil=True, cache=True)
+def multiply_runs(rows, runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add):
+    """The same where a row of a lies in memory as some runs of K numbers.
+
+    a[i, run K + k] is a[a0 + i a_row + run a_run + k a_step].
+    """
+    done = 0
+    while done < rows:
+        left = rows - done
+        a_now, c_now = a0 + done * a_row, c0 + done * c_row
+        if left > SMALL and left != 2 * SMALL:
+            large_block(
+                runs, K, a, a_now, a_row, a_run, a_step, b, b0, b_step, c, c_now, c_row, add
+            )
+            done += LARGE
+        else:
+            small_block(
+                runs, K, a, a_now, a_row, a_run, a_step, b, b0, b_step, c, c_now, c_row, add
+            )
+            done += SMALL

@@ -1,0 +1,132 @@
+"""Vectors moved in memory: as they are, as zeros, as columns, or into the cache ahead of time.
+
+As in vectors.py, each stands here in Python and as the code that emits instructions, and **nothing
+checks that it stays inside**.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from minidl.kernels.cpu.vector.vectors import (
+    INDEX,
+    VECTOR,
+    WIDTH,
+    data_pointer,
+    load,
+    part,
+    place,
+    python_or,
+    store,
+)
+
+
+def copy_in_python(source, s, target, t):
+    part(target, t)[:] = part(source, s)
+
+
+@intrinsic
+def compiled_copy(_, source, s, target, t):
+    signature = types.void(source, INDEX, target, INDEX)
+
+    def build(context, builder, signature, values):
+        source = data_pointer(context, builder, signature.args[0], values[0])
+        target = data_pointer(context, builder, signature.args[2], values[2])
+        value = load(builder, place(builder, source, values[1]))
+        store(builder, value, place(builder, target, values[3]))
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+def clear_in_python(target, t):
+    part(target, t)[:] = 0
+
+
+@intrinsic
+def compiled_clear(_, target, t):
+    signature = types.void(target, INDEX)
+
+    def build(context, builder, signature, values):
+        target = data_pointer(context, builder, signature.args[0], values[0])
+        store(builder, ir.Constant(VECTOR, [0.0] * WIDTH), place(builder, target, values[1]))
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+def transpose_in_python(source, s, s_row, target, t, t_row):
+    rows = [part(source, s + i * s_row) for i in range(WIDTH)]
+    for j in range(WIDTH):
+        part(target, t + j * t_row)[:] = [row[j] for row in rows]
+
+
+@intrinsic
+def compiled_transpose(_, source, s, s_row, target, t, t_row):
+    """WIDTH x WIDTH numbers; `row` elements from one row to the next.
+
+    The transpose of a matrix of four blocks is that of each block, with the two off the diagonal
+    exchanged. Begun with the largest blocks, that is log2(WIDTH) rounds of exchanges between pairs
+    of registers. Number by number, it would be WIDTH times as many loads and stores.
+    """
+    signature = types.void(source, INDEX, INDEX, target, INDEX, INDEX)
+
+    def build(context, builder, signature, values):
+        source, s, s_row, target, t, t_row = values
+        source = data_pointer(context, builder, signature.args[0], source)
+        target = data_pointer(context, builder, signature.args[3], target)
+        rows = [load(builder, place(builder, source, s, (i, s_row))) for i in range(WIDTH)]
+        size = WIDTH // 2
+        while size:
+            for i in range(WIDTH):
+                if not i & size:
+                    upper, lower = rows[i], rows[i + size]
+                    rows[i], rows[i + size] = exchange_blocks(builder, upper, lower, size)
+            size //= 2
+        for j, row in enumerate(rows):
+            store(builder, row, place(builder, target, t, (j, t_row)))
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+def exchange_blocks(builder, upper, lower, size):
+    """Of two rows of blocks, the right half of each upper one goes where a left lower half was."""
+    left = [not lane & size for lane in range(WIDTH)]
+    new_upper = [j if left[j] else WIDTH + j - size for j in range(WIDTH)]
+    new_lower = [j + size if left[j] else WIDTH + j for j in range(WIDTH)]
+    lanes = ir.VectorType(ir.IntType(32), WIDTH)
+    return [
+        builder.shuffle_vector(upper, lower, ir.Constant(lanes, numbers))
+        for numbers in (new_upper, new_lower)
+    ]
+
+
+def prefetch_in_python(array, start):
+    """Nothing to see: it changes neither memory nor results."""
+
+
+@intrinsic
+def compiled_prefetch(_, array, start):
+    signature = types.void(array, INDEX)
+
+    def build(context, builder, signature, values):
+        array = data_pointer(context, builder, signature.args[0], values[0])
+        byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        type_ = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+        instruction = builder.module.declare_intrinsic("llvm.prefetch", (byte,), type_)
+        address = builder.bitcast(place(builder, array, values[1]), byte)
+        builder.call(instruction, [address, i32(0), i32(3), i32(1)])  # to read, in all caches, data
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+copy_vector = python_or(compiled_copy, copy_in_python)  # (source, start, target, start)
+clear_vector = python_or(compiled_clear, clear_in_python)  # (target, start)
+# (source, start, row, target, start, row)
+transpose_block = python_or(compiled_transpose, transpose_in_python)
+# (array, start); an address outside of the array, or of all memory, does no harm
+prefetch = python_or(compiled_prefetch, prefetch_in_python)

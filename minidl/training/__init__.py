@@ -1,0 +1,1 @@
+"""The training loop: fit, what a run remembers, and the callbacks that look on."""

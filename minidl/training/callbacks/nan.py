@@ -1,0 +1,150 @@
+"""Stop when a result of training is no longer a number, and say where it came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minidl import random
+from minidl.device import array_module
+from minidl.errors import NonFiniteError
+from minidl.function import no_grad
+from minidl.nn.module import Module
+from minidl.tensor import HookHandle, Tensor
+from minidl.training.callbacks.callback import Callback
+
+
+class StopOnNaN(Callback):
+    """Raise NonFiniteError for a NaN or infinite loss or gradient, before it reaches the weights.
+
+    For a loss, the batch is run again with the same random numbers, watching each module, to name
+    the first one whose output is not finite although its inputs are. After an epoch, the weights,
+    the buffers and the validation loss are looked at: no batch follows the last step to show what
+    it did.
+
+    >>> callback = minidl.callbacks.StopOnNaN()
+    """
+
+    order = -100  # first: no other callback needs to see such a loss
+
+    def on_step_start(self, run) -> None:
+        self.random_state = random.get_state()
+
+    def on_loss(self, run) -> None:
+        if math.isfinite(run.loss.item()):
+            return
+        random.set_state(self.random_state)
+        with np.errstate(all="ignore"):  # NumPy warned already, in the forward pass
+            cause, hint = find_cause(run.model, run.x, run.loss_function, run.labels)
+        self.fail(run, f"the loss is {run.loss.item()}: {cause}", hint)
+
+    def on_gradients(self, run) -> None:
+        bad = [
+            name
+            for name, p in run.model.named_parameters()
+            if p.grad is not None and p.requires_grad and not is_finite(p.grad)
+        ]
+        if bad:
+            rule = f"the loss is finite, but not its gradient by {first_of(bad)}"
+            self.fail(run, rule, "look for a root, power or logarithm at 0")
+
+    def on_epoch_end(self, run) -> None:
+        cause = find_bad_state(run.model)
+        value = run.metrics.get("val_loss", 0.0)
+        if cause is None and not math.isfinite(value):
+            rule = f"the validation loss is {value}; training loss, weights and buffers are finite"
+            cause = rule, f"look at the validation data, {SMALLER_STEPS}"
+        if cause is not None:
+            details = {"epoch": run.epoch, "step": run.step, "lr": run.lr}
+            raise NonFiniteError("fit", cause[0], details, cause[1])
+
+    def fail(self, run, rule: str, hint: str) -> None:
+        lr = run.optimizer.param_groups[0]["lr"]
+        raise NonFiniteError(
+            "fit", rule, {"epoch": run.epoch, "step": run.step + 1, "lr": lr}, hint
+        )
+
+
+SMALLER_STEPS = "lower the learning rate, or clip gradients (callbacks.ClipGradients)"
+
+
+def find_cause(model: Module, x: Any, loss: Any, labels: Any) -> tuple[str, str]:
+    """What made the loss non-finite, and what to do about it."""
+    cause = find_bad_state(model)
+    if cause is not None:
+        return cause
+    if not is_finite(x):
+        return "the input batch holds NaN or inf", "look at the data and their normalisation"
+    if not is_finite(labels):
+        return "the labels hold NaN or inf", "look at the data"
+    path, y = first_nonfinite_module(model, x)
+    if path is not None:
+        return f"its first non-finite output is that of {path}", SMALLER_STEPS
+    with no_grad():
+        if not math.isfinite(loss(y, labels).item()):
+            return f"the model's output is finite, {type_name(loss)} makes it so", SMALLER_STEPS
+    return "it was finite when the batch was run again", "is something random in the model?"
+
+
+def find_bad_state(model: Module) -> tuple[str, str] | None:
+    """Which parameters or buffer are not finite, and what to do about it; None if all are."""
+    bad = [name for name, p in model.named_parameters() if not is_finite(p)]
+    if bad:
+        return f"a step left NaN or inf in {first_of(bad)}", SMALLER_STEPS
+    bad = [name for name, buffer in model.named_buffers() if not is_finite(buffer)]
+    if bad:
+        return f"NaN or inf is in the buffer {bad[0]}", "look at the data of the steps before"
+    return None
+
+
+def first_nonfinite_module(model: Module, x: Any) -> tuple[str | None, Any]:
+    """Run the model and watch: path of the module at fault, or None, and the model's output."""
+    found: list[str] = []
+    names = {module: name for name, module in model.named_modules()}
+
+    def watch(module, inputs, output):
+        # Hooks run as modules finish, in execution order, a parent after its children.
+        if not found and is_finite(inputs) and not is_finite(output):
+            path = ".".join(filter(None, [type(model).__name__, names[module]]))
+            found.append(f"{path} ({type(module).__name__})")
+
+    handles: list[HookHandle] = [module.register_forward_hook(watch) for module in names]
+    try:
+        with no_grad():
+            y = model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return (found[0] if found else None), y
+
+
+def is_finite(value: Any) -> bool:
+    """Whether every floating-point Tensor inside a value has finite elements only."""
+    return all(
+        bool(array_module(tensor.data).isfinite(tensor.data).all())
+        for tensor in tensors_in(value)
+        if tensor.data.dtype.kind == "f"
+    )
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from tensors_in(part)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
+
+
+def first_of(names: list[str]) -> str:
+    """'a, b, c and 4 more'."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def type_name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)

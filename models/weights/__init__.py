@@ -1,0 +1,1 @@
+"""Weights for the networks of models: loading, fitting, converting, published files."""

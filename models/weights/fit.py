@@ -1,0 +1,185 @@
+"""Which tensors of a network get the values of a file; what a file that does not fit is told."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from typing import TYPE_CHECKING, Any
+
+from minidl import nn
+from minidl.errors import CheckpointError
+from minidl.nn.state import NAMES_SHOWN, Plain, counted, shorten
+from models.registry import MODELS, all_arguments
+from models.weights.maps import Value, layers_of
+from models.weights.report import COUNTER, Row
+
+if TYPE_CHECKING:
+    from minidl.io.weights.file import WeightsFile
+
+OP = "load_weights"
+
+
+def heads_of(model: nn.Module) -> tuple[str, ...]:
+    """The layers that have a score for each class: of networks of your own the last linear one."""
+    for entry in MODELS.values():
+        if type(model) is entry.make:
+            return (entry.head, *entry.aux_heads)
+    linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return tuple(linear[-1:])
+
+
+def fit(
+    model: nn.Module, values: dict[str, Value], kept: set[str], file: WeightsFile, path: str
+) -> tuple[dict[str, Value], list[Row]]:
+    """Which tensors get the file's values, and the rows of those that do not.
+
+    Raises:
+        CheckpointError: a shape differs, and it is not the number of classes.
+    """
+    loaded: dict[str, Value] = {}
+    rows, wrong = [], {}
+    heads = heads_of(model)
+    for name, own in model.state_dict().items():
+        value = values.get(name)
+        theirs = None if value is None else value.array.shape
+        if name in kept:
+            rows.append(Row(name, own.shape, "as asked"))
+        elif theirs == own.shape:
+            loaded[name] = value
+        elif theirs is None:
+            if not name.endswith(COUNTER):
+                rows.append(Row(name, own.shape, "not in the file"))
+        elif name.rpartition(".")[0] in heads and other_classes(theirs, own.shape):
+            rows.append(Row(name, own.shape, f"the file has {theirs[0]:,} classes"))
+        else:
+            wrong[name] = Plain(f"the file has {theirs}, the model {own.shape}")
+    if wrong:
+        raise wrong_shapes(model, wrong, values, file, path)
+    return loaded, rows
+
+
+def other_classes(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
+    """Whether two shapes differ in their first number alone."""
+    return len(theirs) == len(ours) > 0 and theirs[1:] == ours[1:]
+
+
+def wrong_shapes(
+    model: nn.Module, wrong: dict[str, Any], values: dict[str, Value], file: WeightsFile, path: str
+) -> CheckpointError:
+    name = next(iter(wrong))
+    layer = name.rpartition(".")[0]
+    theirs, ours = values[name].array.shape, model.state_dict()[name].shape
+    leave_out = f"leave the layer out with fresh=[{layer!r}]"
+    first = next((p for p, m in model.named_modules() if isinstance(m, nn.Conv2d)), "")
+    if layer == first and len(theirs) == 4 and theirs[:1] + theirs[2:] == ours[:1] + ours[2:]:
+        hint = (
+            f"these weights see {theirs[1]} channels, the model {ours[1]}: make it with "
+            f"in_channels={theirs[1]}, or {leave_out}"
+        )
+    elif known := other_network(model, file.meta):
+        hint = f"{known}: make it as the file's, or {leave_out}"
+    elif sides := other_maps(model, layer, theirs, ours):
+        hint = (
+            f"the file's {layer} sees maps of {sides[0]}x{sides[0]}, the model's of "
+            f"{sides[1]}x{sides[1]}: if the file is for pictures of another size, make the model "
+            f"with that size, or {leave_out}"
+        )
+    else:
+        hint = f"weights of another architecture? To leave the layer out: fresh=[{layer!r}]"
+    shown = dict(list(wrong.items())[:NAMES_SHOWN])
+    rule = f"the shapes differ in {counted(len(wrong), 'tensor', 'tensors')}"
+    return CheckpointError(OP, rule, {"file": path, **shown}, hint)
+
+
+def other_network(model: nn.Module, meta: dict[str, Any]) -> str:
+    """What the network of a run of ours was made with and this one was not; "" if not known."""
+    name, arguments = meta.get("model"), meta.get("model_arguments")
+    built_as = getattr(model, "built_as", None)
+    if other := other_name(model, name):
+        return other
+    if not is_name(name) or not isinstance(arguments, dict) or built_as is None:
+        return ""
+    theirs, ours = all_arguments(name, arguments), all_arguments(*built_as)
+    # A last layer for other classes was no fault.
+    differ = [
+        key for key in ours
+        if key != "num_classes" and as_in_json(theirs[key]) != as_in_json(ours[key])
+    ]  # fmt: skip
+    if not differ:
+        return ""
+    theirs, ours = (
+        ", ".join(f"{key}={reprlib.repr(given[key])}" for key in differ) for given in (theirs, ours)
+    )
+    return f"the file's network was made with {theirs}, this one with {ours}"
+
+
+def as_in_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def other_name(model: nn.Module, name: Any) -> str:
+    """That a file is for a network of another class, depth or configuration; "" if it is not."""
+    if not is_name(name):
+        return ""
+    known = MODELS[name]
+    same = [getattr(model, key, None) == value for key, value in known.fixed.items()]
+    if type(model) is known.make and all(same):
+        return ""
+    built_as = getattr(model, "built_as", None)
+    return f"the file's network is {name}, this one {built_as[0] if built_as else 'is not'}"
+
+
+def is_name(name: Any) -> bool:
+    return isinstance(name, str) and name in MODELS
+
+
+def other_maps(
+    model: nn.Module, layer: str, theirs: tuple[int, ...], ours: tuple[int, ...]
+) -> tuple[int, int] | None:
+    """Sides of the square maps that a linear layer sees in the file and in the model, if it does.
+
+    Where only they differ, pictures of another size explain it.
+    """
+    maps = {known.path: known.flattened_maps for known in layers_of(model)}.get(layer, 0)
+    if not maps or len(theirs) != 2 or theirs[0] != ours[0]:
+        return None
+    sides = math.isqrt(theirs[1] // maps), math.isqrt(ours[1] // maps)
+    fits = (maps * sides[0] ** 2, maps * sides[1] ** 2) == (theirs[1], ours[1])
+    return sides if fits else None
+
+
+def keeps_order(file: WeightsFile) -> bool:
+    """Whether the tensors of a file are in the order of the network that was saved.
+
+    safetensors sorts them by type and name, the groups of Keras 3 (which alone has layer_names
+    there) are read by name.
+    """
+    is_keras3 = file.format == "keras" and "layer_names" in file.meta
+    return file.format != "safetensors" and not is_keras3
+
+
+def nothing_fits(model: nn.Module, file: WeightsFile, path: str) -> CheckpointError:
+    by_order = "; by='order' goes by order and shape" if keeps_order(file) else ""
+    return CheckpointError(
+        OP, f"no tensor of the file has a place in {type(model).__name__}",
+        {
+            "file": path, "format": file.format, "its names": shorten(list(file.tensors)),
+            "the model's": shorten(list(model.state_dict())),
+        },
+        f"weights of another architecture, or unknown names{by_order}",
+    )  # fmt: skip
+
+
+def refuse_leftovers(model: nn.Module, rows: list[Row], unused: list[Row], kept: set[str]) -> None:
+    """What strict=True refuses."""
+    heads = heads_of(model)
+    missing = [row.name for row in rows
+               if row.name not in kept and row.name.rpartition(".")[0] not in heads]  # fmt: skip
+    left = [row.name for row in unused]
+    if missing or left:
+        lacks = counted(len(missing), "name is", "names are")
+        raise CheckpointError(
+            OP, f"{lacks} missing in the file and {len(left)} left over",
+            {"missing": shorten(missing), "left over": shorten(left)},
+            "strict=False loads the others",
+        )  # fmt: skip

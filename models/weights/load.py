@@ -1,0 +1,304 @@
+"""Weights that others have trained, in our networks.
+
+    file (minidl.io.read_weights)   names and arrays as the file has them, in PyTorch's layout
+    names (models/weights/maps)      whose names these are: the map that places most of them
+    values                          what differs beside names and layout: below, `converted`
+    fitting                         each tensor of the model: loaded, or initialised afresh
+    report                          all of it, said
+
+Nothing is guessed from order or shape unless asked for, and an error leaves the model as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidl import nn
+from minidl.errors import ArgumentError, nearest
+from minidl.nn.state import shorten
+from models.weights.fit import (
+    fit,
+    keeps_order,
+    nothing_fits,
+    other_name,
+    other_network,
+    refuse_leftovers,
+)
+from models.weights.maps import SOURCES, Layer, Preprocessing, Value, layers_of
+from models.weights.maps.source import Facts
+from models.weights.report import COUNTER, Report, Row
+
+if TYPE_CHECKING:
+    from minidl.io.weights.file import WeightsFile
+    from models.weights.published import Published
+
+__all__ = ["Preprocessing", "Report", "load_weights"]
+
+OP = "load_weights"
+IDENTITY = "none: 1 or 0, as the file goes without"  # of a batch norm without scale or shift
+
+
+def load_weights(
+    model: nn.Module,
+    path_or_name: str | Path,
+    *,
+    by: str = "name",
+    fresh: Sequence[str] = (),
+    strict: bool = False,
+    channel_order: str | None = None,
+) -> Report:
+    """Load a weight file of another library, or of minidl, into a network.
+
+    The names of torchvision, Caffe, MatConvNet, Keras and TensorFlow slim are known for AlexNet,
+    VGG, GoogLeNet and ResNet; names that are the model's own need no map. Kernels, the order of
+    colours, the order of flattened maps and batch norms are converted; pictures are red, green,
+    blue and the report says what else they have to go through.
+
+    The last layer (and those of auxiliary heads) keeps its initial values where the file was made
+    for another number of classes. So do layers that the file does not have. Any other difference
+    of shape is an error, unless the layer is in `fresh`.
+
+    Args:
+        model: the network. Its values change in place.
+        path_or_name: a .safetensors, .npz, .pth, .h5, .caffemodel, .mat, .onnx or .pb file; or the
+            name of published weights (models.weights.published), which are downloaded once.
+        by: "name"; "order" places the file's tensors one after the other, whatever their names. A
+            .safetensors file, or one of Keras 3, has them sorted by name and is refused.
+        fresh: layers, or groups of them ("classifier"), that keep their initial values.
+        strict: refuse if a tensor of the model is not in the file, or the other way round; the
+            last layer and those in `fresh` may differ.
+        channel_order: "RGB" or "BGR", what the first convolution of the file expects; None for
+            what the library is known for.
+
+    Returns:
+        A Report: what was loaded, initialised afresh, unused.
+
+    Raises:
+        ArgumentError: no such layer, name, or option; or by="order" of a file that keeps none.
+        CheckpointError: no such file, a damaged one, one of another architecture, or shapes that
+            differ. The model is as it was.
+
+    >>> import tempfile, models
+    >>> path = tempfile.mkdtemp() + "/lenet.safetensors"
+    >>> minidl.io.save_checkpoint(path, models.lenet5())
+    >>> len(models.load_weights(models.lenet5(num_classes=3), path).loaded)
+    8
+    """
+    from minidl.io import read_weights
+    from models.weights.published import find
+
+    check_arguments(model, by, channel_order)
+    path, published = find(path_or_name)
+    report = place(model, read_weights(path), str(path), by, fresh, strict, channel_order)
+    add_published(report, model, published)
+    return report
+
+
+def add_published(report: Report, model: nn.Module, published: Published | None) -> None:
+    """What is known of a file because it is a published one goes into the report, too."""
+    if published is None:
+        return
+    if published.preprocessing is not None:
+        report.preprocessing = published.preprocessing
+    report.notes += elsewhere(other_name(model, published.model))
+
+
+def elsewhere(other: str) -> list[str]:
+    """A note that a file is for another network; none for ""."""
+    return [f"{other}: layers of one name need not do the same in both"] if other else []
+
+
+def place(
+    model: nn.Module,
+    file: WeightsFile,
+    path: str,
+    by: str = "name",
+    fresh: Sequence[str] = (),
+    strict: bool = False,
+    channel_order: str | None = None,
+) -> Report:
+    """load_weights of a file that has been read; `path` is for the report and for errors."""
+    layers = layers_of(model)
+    kept = named_layers(model, fresh)
+    source, matched, facts, order = match(model, file, layers, by)
+    values = converted(matched, layers, file.flatten_order, channel_order or order)
+    loaded, rows = fit(model, values, kept, file, path)
+    used = {name for value in loaded.values() for name in value.names}
+    unused = [Row(name, a.shape) for name, a in file.tensors.items() if name not in used]
+    if not loaded:
+        raise nothing_fits(model, file, path)
+    if strict:
+        skipped = {name for row in rows if row.name in values for name in values[row.name].names}
+        refuse_leftovers(model, rows, [row for row in unused if row.name not in skipped], kept)
+    model.load_state_dict({name: value.array for name, value in loaded.items()}, strict=False)
+    parameters = {name for name, _ in model.named_parameters()}
+    return Report(
+        path, file.format, source, type(model).__name__,
+        [Row(name, v.array.shape, ", ".join(v.names) or IDENTITY) for name, v in loaded.items()],
+        rows, unused, sum(v.array.size for name, v in loaded.items() if name in parameters),
+        facts.preprocessing,
+        facts.notes + not_square(matched, layers, file.flatten_order)
+        + elsewhere(other_network(model, file.meta)),
+    )  # fmt: skip
+
+
+def check_arguments(model: Any, by: Any, channel_order: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(OP, "model is a minidl Module", {"model": model})
+    if by not in ("name", "order"):
+        raise ArgumentError(OP, 'by is "name" or "order"', {"by": by})
+    if channel_order not in (None, "RGB", "BGR"):
+        raise ArgumentError(OP, 'channel_order is "RGB" or "BGR"', {"channel_order": channel_order})
+
+
+def named_layers(model: nn.Module, fresh: Sequence[str]) -> set[str]:
+    """The tensors below the layers in `fresh`."""
+    if fresh is not None and not isinstance(fresh, Iterable):
+        raise ArgumentError(OP, "fresh is a list of names of layers", {"fresh": fresh})
+    fresh = [fresh] if isinstance(fresh, str) else list(fresh or ())
+    paths = [path for path, _ in model.named_modules() if path]
+    for path in fresh:
+        if path not in paths:
+            raise ArgumentError(OP, "no such layer", {"fresh": path}, nearest(path, paths))
+    own = model.state_dict()
+    return {name for name in own for path in fresh if name.startswith(f"{path}.")}
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def match(
+    model: nn.Module, file: WeightsFile, layers: list[Layer], by: str
+) -> tuple[str, dict[str, Value], Facts, str]:
+    """Whose names the file has, our name -> value, what goes with it, and its order of colours."""
+    if by == "order":
+        return "none, by order", by_order(model, file), own_facts(file.meta), "RGB"
+    only = "Caffe" if file.format == "caffe" else ""
+    if file.format == "safetensors" and own_facts(file.meta).preprocessing:
+        only = "minidl"
+    candidates = [source for source in SOURCES if only in ("", source.name)]
+    found = [source.match(file, layers) for source in candidates]
+    best = max(range(len(found)), key=lambda i: len(found[i]))  # the first of equals
+    source = candidates[best]
+    facts = own_facts(file.meta) if source.name == "minidl" else source.facts(model, file.meta)
+    if file.format == "onnx" and any(name.startswith("onnx::") for name in file.tensors):
+        facts.notes.append(
+            "the exporter merged batch norms into convolutions, which lost their names: "
+            "export with training=TrainingMode.PRESERVE and do_constant_folding=False"
+        )
+    return source.name, found[best], facts, source.channel_order
+
+
+def by_order(model: nn.Module, file: WeightsFile) -> dict[str, Value]:
+    """The file's arrays one after the other for the model's, counters left out of both.
+
+    Raises:
+        ArgumentError: the file has them in another order than the network that was saved.
+    """
+    if not keeps_order(file):
+        raise ArgumentError(
+            OP, f"a {file.format} file has its tensors sorted by name, not in the network's order",
+            {"by": "order", "names": shorten(list(file.tensors))},
+            "write them to an .npz in the model's order, or under the model's names",
+        )  # fmt: skip
+    tensors = file.tensors
+    ours = [name for name in model.state_dict() if not name.endswith(COUNTER)]
+    theirs = [name for name, array in tensors.items() if array.ndim and array.dtype.kind == "f"]
+    return {name: Value(tensors[other], (other,)) for name, other in zip(ours, theirs)}
+
+
+def own_facts(meta: dict[str, Any]) -> Facts:
+    """The preprocessing that a file of ours says its weights had in training.
+
+    A checkpoint has the steps as a list, `minidl weights convert` writes the list as text. What
+    Normalize refuses (NaN, a std of 0, none) is none.
+    """
+    from minidl.data.transforms import Normalize
+
+    steps = meta.get("preprocessing")
+    try:
+        steps = json.loads(steps) if isinstance(steps, str) else steps
+        (step,) = [step for step in steps or () if step["name"] == "Normalize"]
+        normalize = Normalize(step["mean"], step["std"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Facts()  # none, or several
+    return Facts(Preprocessing(tuple(normalize.mean), tuple(normalize.std)))
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def converted(
+    matched: dict[str, Value], layers: list[Layer], flatten_order: str, channel_order: str
+) -> dict[str, Value]:
+    """The values as our network needs them: colours, flattened maps, biases before batch norms."""
+    values = dict(matched)
+    first = next((layer for layer in layers if isinstance(layer.module, nn.Conv2d)), None)
+    for i, layer in enumerate(layers):
+        name = f"{layer.path}.weight"
+        if layer is first and channel_order == "BGR" and name in values:
+            values[name] = red_first(values[name])
+        if isinstance(layer.module, nn.Linear) and name in values:
+            values[name] = as_matrix(values[name], layer, flatten_order)
+        if isinstance(layer.module, nn.Conv2d) and layer.module.bias is None:
+            fold_bias(values, layer, layers[i + 1 : i + 2])
+    return values
+
+
+def red_first(value: Value) -> Value:
+    """A first convolution that takes blue, green, red, for red, green, blue."""
+    array = value.array
+    if array.ndim != 4 or array.shape[1] != 3:
+        return value  # grey, or no kernel: fit will say so
+    return Value(array[:, ::-1], value.names)
+
+
+def as_matrix(value: Value, layer: Layer, flatten_order: str) -> Value:
+    """The matrix of a linear layer from a convolution over the whole map, or from rows of pixels.
+
+    A library with channels last flattens maps (H, W, C), ours (C, H, W): the columns are permuted.
+    """
+    array = value.array
+    if array.ndim == 4:  # a convolution has its channels first, whatever the library
+        return Value(array.reshape(len(array), math.prod(array.shape[1:])), value.names)
+    maps = layer.flattened_maps
+    if array.ndim != 2 or flatten_order != "HWC" or not maps or array.shape[1] % maps:
+        return value
+    side = math.isqrt(array.shape[1] // maps)
+    if side * side * maps != array.shape[1]:
+        return value  # not_square says so
+    pixels = array.reshape(len(array), side, side, maps)
+    return Value(pixels.transpose(0, 3, 1, 2).reshape(array.shape), value.names)
+
+
+def not_square(matched: dict[str, Value], layers: list[Layer], flatten_order: str) -> list[str]:
+    """A note on each linear layer whose columns as_matrix cannot put into our order."""
+    notes = []
+    for layer in layers:
+        value = matched.get(f"{layer.path}.weight")
+        if not layer.flattened_maps or flatten_order != "HWC" or value is None:
+            continue
+        pixels = value.array.shape[-1] / layer.flattened_maps
+        if value.array.ndim == 2 and pixels != math.isqrt(int(pixels)) ** 2:
+            notes.append(
+                f"{layer.path} was taken as it is: the library flattens maps in another order, and "
+                f"its columns are not those of {layer.flattened_maps} square maps"
+            )
+    return notes
+
+
+def fold_bias(values: dict[str, Value], layer: Layer, following: list[Layer]) -> None:
+    """A bias before a batch norm moves the mean that is subtracted: mean(x + b) = mean(x) + b."""
+    bias = values.pop(f"{layer.path}.bias", None)
+    if bias is None or not following or not following[0].is_norm:
+        return
+    if following[0].path.rpartition(".")[0] != layer.path.rpartition(".")[0]:
+        return  # the next block's, behind an addition, whose other readers need the bias, too
+    name = f"{following[0].path}.running_mean"
+    mean = values.get(name)
+    if mean is not None and mean.array.shape == bias.array.shape:
+        values[name] = Value(mean.array - bias.array, mean.names + bias.names)

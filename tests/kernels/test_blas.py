@@ -1,0 +1,193 @@
+"""Small matrix products run in one thread, and leave the BLAS as it was."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import minidl
+from minidl.kernels import blas
+from minidl.kernels.cpu import workers
+
+
+def blas_threads():
+    return {
+        library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
+    }
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    """A BLAS that may use two threads, and a record of what it is set to."""
+    blas.find_libraries()
+    if not blas.libraries:
+        pytest.skip("threadpoolctl knows no BLAS in this process")
+    seen = []
+    monkeypatch.setattr(blas, "all_threads", 2)
+    plain = blas.set_threads
+    monkeypatch.setattr(blas, "set_threads", lambda n: (plain(n), seen.append(blas_threads())))
+    with threadpool_limits(2, user_api="blas"):
+        yield seen
+
+
+def test_a_small_product_uses_one_thread_and_puts_them_back(two_threads):
+    a, b = np.ones((3, 4), np.float32), np.ones((4, 5), np.float32)
+    np.testing.assert_array_equal(blas.matmul(a, b), np.full((3, 5), 4))
+    assert two_threads == [{1}, {2}]
+
+
+def test_threads_are_put_back_after_an_error(two_threads):
+    with pytest.raises(ValueError):
+        blas.matmul(np.ones((3, 4)), np.ones((5, 6)))
+    assert two_threads == [{1}, {2}]
+
+
+def in_another_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+def test_every_thread_can_set_the_threads(two_threads):
+    a = np.ones((3, 4), np.float32)
+    blas.matmul(a, a.T)
+    in_another_thread(lambda: blas.matmul(a, a.T))
+    blas.matmul(a, a.T)
+    assert two_threads == [{1}, {2}] * 3
+
+
+def test_the_last_thread_out_puts_them_back(two_threads):
+    first, last = blas.one_thread(), blas.one_thread()
+    first.__enter__()
+    last.__enter__()
+    in_another_thread(first.__exit__)
+    assert two_threads == [{1}]
+    in_another_thread(last.__exit__)
+    assert two_threads == [{1}, {2}]
+
+
+def test_a_large_product_keeps_all_threads(two_threads, monkeypatch):
+    monkeypatch.setattr(blas, "SMALL", 3 * 4 * 5)
+    blas.matmul(np.ones((2, 3, 4)), np.ones((4, 5)))  # what counts is one matrix of the batch
+    assert two_threads == []
+    blas.matmul(np.ones((9, 2, 4)), np.ones((4, 5)))
+    assert two_threads == [{1}, {2}]
+
+
+def test_vectors_and_out():
+    a, b = np.arange(4.0), np.arange(12.0).reshape(4, 3)
+    np.testing.assert_array_equal(blas.matmul(a, b), a @ b)
+    np.testing.assert_array_equal(blas.matmul(b.T, a), b.T @ a)
+    out = np.empty((3, 3))
+    assert blas.matmul(b.T, b, out=out) is out
+    np.testing.assert_array_equal(out, b.T @ b)
+
+
+LARGE = {  # and into how many parts two threads divide them
+    "tall": ((4096, 512, 16), 2),
+    "wide": ((8, 4096, 2048), 4),
+    "odd": ((607, 397, 211), 3),
+}
+
+
+@pytest.mark.parametrize("shape, n_parts", LARGE.values(), ids=LARGE)
+def test_a_large_product_is_divided_among_threads(monkeypatch, two_threads, shape, n_parts):
+    """Also of transposed matrices, and with a place for the result."""
+    rows, K, columns = shape
+    shared = []
+
+    def share(function, parts, *arguments):
+        shared.append(len(parts))
+        plain(function, parts, *arguments)
+
+    plain = workers.share
+    monkeypatch.setattr(workers, "share", share)
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((rows, K)), rng.standard_normal((columns, K)).T
+    out = np.empty((rows, columns))
+    assert blas.matmul(a, b, out=out) is out
+    for y in (out, blas.matmul(np.asfortranarray(a), b)):
+        np.testing.assert_allclose(y, a @ b, rtol=0, atol=1e-10)
+    assert shared == [n_parts, n_parts]
+
+
+def test_other_large_products_are_those_of_numpy(monkeypatch, two_threads):
+    """Vectors, stacks, long sums, a result over an operand; and where the BLAS has one thread."""
+    monkeypatch.setattr(workers, "multiply", None)
+    rng = np.random.default_rng(0)
+    square, long = rng.standard_normal((512, 512)), rng.standard_normal((64, 2**14))
+    for a, b in (
+        (rng.standard_normal((2**12, 2**12)), rng.standard_normal(2**12)),
+        (np.stack([square, -square]), square),
+        (long, long.T),
+    ):
+        np.testing.assert_array_equal(blas.matmul(a, b), a @ b)
+    expected, over = square @ square, square.copy()
+    np.testing.assert_array_equal(blas.matmul(square, over, out=over), expected)
+    with minidl.use_cpu_kernels("reference"):
+        blas.matmul(square, square)
+    monkeypatch.setattr(blas, "all_threads", 1)
+    blas.matmul(square, square)
+
+
+@pytest.mark.parametrize(
+    "b, out",
+    [((511, 512), None), ((512, 512), (256, 512)), ((512, 1024), (512, 512)), ((512, 512), (512,))],
+)
+def test_a_large_product_of_wrong_shapes_is_an_error(two_threads, b, out):
+    out = None if out is None else np.empty(out)
+    with pytest.raises(ValueError, match="mismatch|broadcast|dimension"):
+        blas.matmul(np.ones((512, 512)), np.ones(b), out=out)
+
+
+FIRST = {
+    "product": "minidl.ones(512, 512) @ minidl.ones(512, 512)",
+    "lstm": "minidl.nn.LSTM(256, 256)(minidl.ones(64, 2, 256))",
+    "set_num_threads": "minidl.set_num_threads(1)",
+    "get_num_threads": "minidl.get_num_threads()",
+}
+
+
+@pytest.mark.parametrize("first", FIRST.values(), ids=FIRST)
+def test_numba_starts_with_our_settings(first):
+    """Whatever needs it first: it reads them when it starts."""
+    code = f"""
+import os, sys
+import minidl
+{first}
+names = list(sys.modules)
+assert names.index("minidl.kernels.cpu") < names.index("numba")
+assert os.environ["OMP_WAIT_POLICY"] == "passive" and os.environ["GOMP_SPINCOUNT"] == "10000"
+"""
+    unset = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize("begun", ["", "product()"], ids=["first", "again"])
+def test_a_thread_that_outlives_the_main_thread_computes_alone(begun):
+    code = f"""
+import threading
+import numpy as np
+from minidl.kernels import blas
+from minidl.kernels.cpu import workers
+
+blas.find_libraries()
+blas.all_threads = 2
+
+def product():
+    print(blas.matmul(np.ones((512, 512)), np.ones((512, 512)))[0, 0], flush=True)
+
+def late():
+    threading.main_thread().join()
+    product()
+
+{begun}
+threading.Thread(target=late).start()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert not done.stderr and set(done.stdout.split()) == {"512.0"}

@@ -1,0 +1,163 @@
+"""Kernels of one pass over memory: the reference's bits, in any memory, alone and shared out."""
+
+import numpy as np
+import pytest
+
+from minidl import Tensor, optim
+from minidl.kernels.cpu import adam, leaky_relu, relu, sgd
+from minidl.kernels.reference import adam as reference_adam
+from minidl.kernels.reference import leaky_relu as reference_leaky_relu
+from minidl.kernels.reference import relu as reference_relu
+from minidl.kernels.reference import sgd as reference_sgd
+from tests.kernels.guards import read_only, with_gaps
+
+MEMORY = {
+    "as it comes": lambda x: x.copy(),
+    "axes reversed": np.asfortranarray,
+    "channels last": lambda x: np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1),
+    "gaps": with_gaps,
+    "backwards": lambda x: np.ascontiguousarray(x[::-1])[::-1],
+}
+in_memory = pytest.mark.parametrize("memory", MEMORY.values(), ids=MEMORY)
+
+
+def numbers(shape=(3, 5, 4, 2), count=1):
+    """Normal, with zeros of both signs, infinities and NaN among them."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape, dtype=np.float32) for _ in range(count)]
+    for array in arrays:
+        odd = rng.permutation(array.size)[:5]
+        array.reshape(-1)[odd] = np.array([0, -0.0, np.inf, -np.inf, np.nan])[: len(odd)]
+    return arrays
+
+
+def rectified(x, gy):
+    y = relu.forward(x)
+    return y, relu.backward(gy, y), leaky_relu.forward(x, 0.2), leaky_relu.backward(gy, x, 0.2)
+
+
+def rectified_by_reference(x, gy):
+    y = reference_relu.forward(x)
+    return (
+        y, reference_relu.backward(gy, y),
+        reference_leaky_relu.forward(x, 0.2), reference_leaky_relu.backward(gy, x, 0.2),
+    )  # fmt: skip
+
+
+@in_memory
+def test_rectifiers_in_any_memory(memory):
+    x, gy = numbers(count=2)
+    for actual, expected in zip(rectified(memory(x), gy), rectified_by_reference(x, gy)):
+        np.testing.assert_array_equal(actual, expected)
+    for actual, expected in zip(rectified(x, memory(gy)), rectified_by_reference(x, gy)):
+        np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("size", [0, 1, relu.LARGE - 1, relu.LARGE, relu.LARGE + relu.BLOCK + 1])
+def test_rectifiers_of_any_size(size):
+    x, gy = numbers((size,), 2)
+    for actual, expected in zip(rectified(x, gy), rectified_by_reference(x, gy)):
+        np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.slow  # compiles everything once more, for arrays that cannot be written to
+def test_rectifiers_of_read_only_arrays():
+    x, gy = numbers(count=2)
+    for actual, expected in zip(
+        rectified(read_only(x), read_only(gy)), rectified_by_reference(x, gy)
+    ):
+        np.testing.assert_array_equal(actual, expected)
+
+
+SGD = [
+    {
+        "lr": 0.1,
+        "momentum": momentum,
+        "dampening": dampening,
+        "weight_decay": decay,
+        "nesterov": nesterov,
+    }
+    for momentum, dampening, nesterov in [(0, 0, False), (0.9, 0, True), (0.9, 0.3, False)]
+    for decay in (0, 0.02)
+]
+ADAM = [
+    {
+        "t": t,
+        "lr": 0.1,
+        "beta1": 0.8,
+        "beta2": 0.99,
+        "eps": 1e-3,
+        "weight_decay": weight_decay,
+        "decay": decay,
+    }
+    for t, weight_decay, decay in [(1, 0, 0), (7, 0.3, 0), (7, 0, 0.3)]
+]
+SIZES = [(), (0, 3), (3, 5, 4, 2), (sgd.LARGE + sgd.BLOCK + 1,)]
+
+
+def assert_same_sgd(options, p, g, v):
+    v = v if options["momentum"] else None
+    expected_p, expected_v = p.copy(), v if v is None else v.copy()
+    reference_sgd.step(expected_p, g, expected_v, **options)
+    sgd.step(p, g, v, **options)
+    np.testing.assert_array_equal(p, expected_p)
+    if v is not None:
+        np.testing.assert_array_equal(v, expected_v)
+
+
+def assert_same_adam(options, p, g, m, v, largest):
+    arrays = [p, m, np.abs(v), largest]
+    expected = [array if array is None else array.copy() for array in arrays]
+    reference_adam.step(expected[0], g, *expected[1:], **options)
+    adam.step(arrays[0], g, *arrays[1:], **options)
+    for actual, right in zip(arrays, expected):
+        if right is not None:
+            np.testing.assert_array_equal(actual, right)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("options", SGD)
+@np.errstate(invalid="ignore")
+def test_sgd(options, shape):
+    assert_same_sgd(options, *numbers(shape, 3))
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("options", ADAM)
+@np.errstate(invalid="ignore")
+def test_adam(options, amsgrad, shape):
+    p, g, m, v, largest = numbers(shape, 5)
+    assert_same_adam(options, p, g, m, v, largest if amsgrad else None)
+
+
+@in_memory
+@np.errstate(invalid="ignore")
+def test_optimizers_change_parameters_in_any_memory(memory):
+    p, g, m, v, largest = numbers(count=5)
+    assert_same_sgd(SGD[-1], memory(p), g, v.copy())
+    assert_same_sgd(SGD[-1], p.copy(), memory(g), memory(v))
+    assert_same_adam(ADAM[-1], memory(p), g, m.copy(), v, largest.copy())
+    assert_same_adam(ADAM[-1], p.copy(), memory(g), memory(m), memory(v), memory(largest))
+
+
+@pytest.mark.parametrize("shape", [(7,), (adam.LARGE + 1,)], ids=["alone", "shared"])
+@np.errstate(invalid="ignore", divide="ignore")
+def test_adam_without_eps_divides_by_zero_like_numpy(shape):
+    """Where no gradient ever came: NaN, not an exception half way through the parameters."""
+    p, g = np.ones(shape, np.float32), np.zeros(shape, np.float32)
+    g[1] = 1
+    m, v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    assert_same_adam({**ADAM[0], "eps": 0.0}, p, g, m, v, None)
+
+
+def test_a_step_goes_down():
+    """The optimizers hand their options on in the right order: a parabola of each."""
+    for make in (lambda p: optim.SGD(p, 0.1, 0.5), lambda p: optim.AdamW(p, 0.1)):
+        w = Tensor(np.array([1.0, -2.0], np.float32), requires_grad=True)
+        optimizer = make([w])
+        for _ in range(100):
+            optimizer.zero_grad()
+            (w * w).sum().backward()
+            optimizer.step()
+        assert np.abs(w.data).max() < 0.05
