@@ -1,4 +1,4 @@
-"""Where the command `minidl` starts. The commands themselves are in apps/commands.
+"""Where the command `minidl` starts. The commands themselves are in the applications.
 
 Importing them takes a few tenths of a second, so that happens here, where Ctrl-C is answered.
 """
@@ -11,8 +11,8 @@ import sys
 def main() -> None:
     """What the installed command calls."""
     try:
-        from apps.commands import app
-        from apps.console import print_anything
+        from apps.all_commands import app
+        from apps.shared.console import print_anything
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from markupsafe import escape
 
-from apps.classify.charts import LEFT, WIDTH, Series, line, nice_ticks, scales, x_axis, y_axis
+from apps.shared.charts import LEFT, WIDTH, Series, line, nice_ticks, scales, x_axis, y_axis
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 ROW = 16  # units of height of a line of the legend

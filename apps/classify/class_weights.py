@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.classify import parse
+from apps.shared import parse
 from minidl.errors import ArgumentError, DataError, nearest
 
 

@@ -15,8 +15,8 @@ import minidl
 import models
 from apps.classify.data import evaluation_loader
 from apps.classify.metrics import Evaluation
-from apps.classify.run_folder import BEST, find_checkpoint
 from apps.classify.views import make_views
+from apps.shared.run_folder import BEST, find_checkpoint
 from minidl.data import Dataset, open_dataset, transforms
 from minidl.errors import ArgumentError, CheckpointError, DataError, MinidlError
 from minidl.nn import Module

@@ -16,9 +16,9 @@ from apps.classify.feature_cache import FeatureCache, FeatureLoader, NotCached
 from apps.classify.freezing import Freezing, Plan
 from apps.classify.losses import make_loss
 from apps.classify.options import Settings
-from apps.classify.run_folder import CHECKPOINT, METRICS
-from apps.classify.schedules import make_schedule
-from apps.classify.warm_up import batch
+from apps.shared.run_folder import CHECKPOINT, METRICS
+from apps.shared.schedule import make_schedule
+from apps.shared.warm_up import batch
 from minidl import callbacks, optim
 from minidl.data import Mixup
 from minidl.nn import CrossEntropyLoss, Module

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import models
 from apps.classify.augmentation import CHOICES as AUGMENTATIONS
-from apps.classify.schedules import CHOICES as SCHEDULES
+from apps.shared.schedule import CHOICES as SCHEDULES
 from minidl.errors import ArgumentError, nearest
 from minidl.kernels import CPU_SETS
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import models
-from apps.classify import parse
 from apps.classify.option_checks import check, choose
 from apps.classify.recipes import (
     HIGHEST_LR,
@@ -19,6 +18,7 @@ from apps.classify.recipes import (
     Recipe,
     recipe_for,
 )
+from apps.shared import parse
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.kernels import cpu_kernels
 

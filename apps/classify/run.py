@@ -8,8 +8,9 @@ from typing import Any
 
 import minidl
 import models
-from apps.classify import options, run_folder
+from apps.classify import options
 from apps.classify.train import train
+from apps.shared import run_folder
 from minidl.errors import ArgumentError, CheckpointError, DataError
 
 

@@ -13,7 +13,7 @@ from apps.classify.data import Data, open_parts, prepare
 from apps.classify.freezing import Plan, gives_scores_only, make_plan
 from apps.classify.options import Settings
 from apps.classify.start import Start, begin, resumed
-from apps.classify.warm_up import warm_up
+from apps.shared.warm_up import warm_up
 from minidl.nn import Module
 
 

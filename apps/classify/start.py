@@ -15,7 +15,7 @@ from apps.classify.data import Parts
 from apps.classify.evaluate import weight_file
 from apps.classify.options import Settings
 from apps.classify.pixel_range import to_unit_variance
-from apps.console import as_options
+from apps.shared.console import as_options
 from minidl.data import transforms
 from minidl.errors import CheckpointError
 from minidl.nn import Module

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.classify import run_folder
 from apps.classify.evaluate import Trained, evaluate
 from apps.classify.learning import Learning, learn
 from apps.classify.losses import loss_note
 from apps.classify.metrics import Evaluation
 from apps.classify.options import Settings
-from apps.classify.outcome import has_waited, outcome, sentences, why_no_further
-from apps.classify.report import write_report
-from apps.classify.run_folder import BEST, CHECKPOINT, REPORT
+from apps.classify.report.page import write_report
 from apps.classify.setup import Setup, make_ready, set_up
+from apps.shared import run_folder
+from apps.shared.outcome import has_waited, outcome, sentences, why_no_further
+from apps.shared.run_folder import BEST, CHECKPOINT, REPORT
 from minidl.errors import DataError, NonFiniteError
 
 

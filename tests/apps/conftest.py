@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from apps.commands import app
+from apps.all_commands import app
 
 NAMES = ["bottom", "left", "top"]
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 import minidl as library
 import models
-from apps.classify import warm_up
 from apps.classify.data import evaluation_loader, open_data
 from apps.classify.learning import make_loaders
 from apps.classify.options import from_command_line
 from apps.classify.recipes import OTHER_DATA, RECIPES
+from apps.shared import warm_up
 from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn
 
 

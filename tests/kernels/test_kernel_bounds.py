@@ -92,7 +92,7 @@ def test_bounds_checks_find_nothing(tmp_path):
         "NUMBA_NUM_THREADS": "1",
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", "from tests import test_kernel_bounds as t; t.run_checked()"],
+        [sys.executable, "-c", "from tests.kernels import test_kernel_bounds as t; t.run_checked()"],
         cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,118 @@
+"""`minidl models` and `minidl summary`: which networks there are, and what one consists of."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from apps.shared.command_line import Debug, Json, app
+from apps.shared.console import answering_errors, note, print_json
+
+
+@app.command("models")
+def list_models(as_json: Json = False, debug: Debug = False) -> None:
+    """Show the networks that have a name.
+
+    MACs: multiply-accumulates for one picture of the size that the network is
+    usually given. `minidl summary` shows the layers of one of them.
+    """
+    with answering_errors(debug):
+        rows = known_models()
+        say = note if as_json else print
+        say(f"{'network':<24} {'parameters':>11} {'MACs':>14} {'pixels':>6}  what it is")
+        for row in rows:
+            say(
+                f"{row['name']:<24} {row['parameters']:>11,} {row['macs']:>14,} "
+                f"{row['size']:>6}  {row['summary']}"
+            )
+        if as_json:
+            print_json({"models": rows})
+        sys.stdout.flush()
+
+
+@app.command("summary")
+def show_summary(
+    model: Annotated[str, typer.Argument(help="Network, as `minidl models` lists them.")],
+    size: Annotated[
+        int | None,
+        typer.Option(help="Pixels per side; by default what the network is usually given."),
+    ] = None,
+    num_classes: Annotated[int | None, typer.Option(help="Scores that it gives.")] = None,
+    in_channels: Annotated[int | None, typer.Option(help="1 for grey, 3 for colour.")] = None,
+    model_arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Argument of the network, as in shortcut=B; repeatable."
+        ),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the layers of a network: output shapes, parameters, multiply-accumulates,
+    receptive fields.
+
+    A network with auxiliary heads is shown as it classifies: they are listed,
+    and not called.
+    """
+    with answering_errors(debug):
+        given = {"num_classes": num_classes, "in_channels": in_channels}
+        arguments = {name: value for name, value in given.items() if value is not None}
+        arguments |= parse_arguments("summary", model_arg or [])
+        found, shape = summarize(model, size, arguments)
+        (note if as_json else print)(str(found))
+        if as_json:
+            figures = {"parameters": found.parameters, "trainable": found.trainable}
+            layers = [vars(layer) for layer in found.layers]
+            about = {"model": model, "arguments": arguments, "input_shape": shape}
+            print_json({**about, **figures, "macs": found.macs, "layers": layers})
+        sys.stdout.flush()
+
+
+def known_models() -> list[dict[str, Any]]:
+    """What the registry knows of each network."""
+    import models
+    from models.registry import arguments_of
+
+    rows = []
+    for name in models.names():
+        known = models.entry(name)
+        row = {"name": name, "summary": known.summary, "size": known.size}
+        row |= {"parameters": known.parameters, "macs": known.macs, "head": known.head}
+        row |= {"aux_heads": known.aux_heads, "arguments": arguments_of(name)}
+        rows.append(row)
+    return rows
+
+
+def summarize(name: str, size: int | None, arguments: dict[str, Any]) -> tuple[Any, tuple]:
+    """The summary of a network for one picture, and the shape of that picture.
+
+    A network whose classifier is made for one size is made for this one, as in training.
+    """
+    import models
+    from minidl.debug import summary
+    from minidl.nn.checks import check_sizes
+    from models.registry import arguments_of
+
+    size = models.entry(name).size if size is None else size
+    check_sizes("summary", size=size)
+    if "size" in arguments_of(name):
+        arguments = {"size": size, **arguments}
+    net = models.build(name, **arguments)
+    shape = (1, net.in_channels, size, size)
+    return summary(net, shape), shape
+
+
+def parse_arguments(op: str, texts: list[str]) -> dict[str, Any]:
+    """The arguments of a network from "shortcut=B" and "width=0.5"."""
+    from apps.shared.parse import literal
+    from minidl.errors import ArgumentError
+
+    arguments = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not name or not value:
+            raise ArgumentError(op, "--model-arg is NAME=VALUE", {"--model-arg": text})
+        arguments[name] = literal(value)
+    return arguments

@@ -1,0 +1,303 @@
+"""What options become: settings, pipelines, schedules, weights of classes, groups of parameters."""
+
+import json
+
+import numpy as np
+import pytest
+
+import minidl as library
+import models
+from apps.classify.augmentation import AREA, CHOICES, augmented
+from apps.classify.chain import tail
+from apps.classify.class_weights import class_weights
+from apps.classify.data import open_data
+from apps.classify.freezing import frozen_part, make_plan
+from apps.classify.learning import make_loaders, parameter_groups
+from apps.classify.losses import loss_note, make_loss
+from apps.classify.options import from_command_line
+from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES
+from apps.shared import parse
+from apps.shared.schedule import make_schedule
+from minidl import nn
+from minidl.data import transforms
+from minidl.errors import MinidlError
+
+
+def settings(**given):
+    return from_command_line({"model": "lenet", **given})
+
+
+# --- defaults -----------------------------------------------------------------------------------
+
+
+def test_defaults_follow_the_mode():
+    scratch = settings()
+    finetune = settings(mode="finetune", weights="w")
+    frozen = settings(mode="frozen", weights="w")
+    assert (scratch.lr, finetune.lr, frozen.lr) == pytest.approx((0.03, 0.003, 0.03))
+    assert (scratch.fresh_lr_mult, finetune.fresh_lr_mult, frozen.fresh_lr_mult) == (1, 10, 1)
+    assert (scratch.augment, finetune.augment, frozen.augment) == ("standard", "standard", "none")
+    assert frozen.cache and not scratch.cache and not finetune.cache
+    assert not settings(mode="frozen", weights="w", augment="flip").cache
+    assert not settings(mode="frozen", weights="w", mixup=0.2).cache
+    later = settings(mode="frozen", weights="w", unfreeze_after=2)
+    assert later.cache and later.augment == "standard"  # for the time after
+    assert settings(mode="finetune", weights="w", optimizer="adam").lr == pytest.approx(1e-4)
+
+
+def test_large_pictures_of_other_data_have_their_own_recipe():
+    assert settings(data="somewhere").recipe is OTHER_DATA
+    assert settings(model="vgg16", data="somewhere").recipe is PHOTOS
+    assert settings(model="vgg16", data="somewhere", size=64).recipe is OTHER_DATA
+    assert settings(model="vgg16", data="cifar10").recipe is RECIPES["cifar10"]
+    photos = settings(model="vgg16", data="somewhere")
+    assert (photos.epochs, photos.batch_size, photos.lr) == (30, 32, 0.01)
+
+
+def test_keep():
+    assert settings().keep == "last" and settings(early_stopping=3).keep == "best"
+    assert settings(early_stopping=3, keep="last").keep == "last"
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [("B", "B"), ("0.5", 0.5), ("3", 3), ("true", True), ("False", False), ("None", None),
+     ("1x1", "1x1"), ("NaN", "NaN"), ("a=b", "a=b"), ("[1, 2]", [1, 2])],
+)  # fmt: skip
+def test_values_of_arguments(text, value):
+    assert parse.literals("--model-arg", [f"name={text}"]) == {"name": value}
+
+
+# --- augmentation -------------------------------------------------------------------------------
+
+PLAIN = transforms.Compose(
+    [transforms.ToRGB(), transforms.Resize(32), transforms.CenterCrop(32), transforms.ToFloat(),
+     transforms.Normalize([0.5], [0.25])]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name, names",
+    [
+        ("none", []),
+        ("flip", ["RandomHorizontalFlip"]),
+        ("shift", ["RandomCrop"]),
+        ("shift-flip", ["RandomCrop", "RandomHorizontalFlip"]),
+        ("crop", ["RandomResizedCrop", "RandomHorizontalFlip"]),
+        ("color", ["RandomResizedCrop", "RandomHorizontalFlip", "ColorJitter", "PCALighting"]),
+    ],
+)
+def test_augmentations(name, names):
+    pipeline, changes = augmented(PLAIN, name, OTHER_DATA, 32, 3)
+    assert [type(step).__name__ for step in changes] == names
+    image = np.random.default_rng(0).integers(0, 256, (50, 40, 3)).astype(np.uint8)
+    seen = {pipeline(image, np.random.default_rng(i)).tobytes() for i in range(20)}
+    assert pipeline(image, np.random.default_rng(0)).shape == (3, 32, 32)
+    assert len(seen) == {"none": 1, "flip": 2, "shift": len(seen)}.get(name, 20)
+    assert name != "shift" or 10 <= len(seen) <= 25  # 5 x 5 places
+    kinds = [type(step).__name__ for step in pipeline.transforms]
+    assert kinds[0] == "ToRGB" and kinds[-1] == "Normalize"
+    assert ("Resize" in kinds) == ("RandomResizedCrop" not in kinds)  # a part of the whole picture
+    if "PCALighting" in kinds:
+        assert kinds.index("ToFloat") < kinds.index("PCALighting") < kinds.index("Normalize")
+
+
+def test_standard_augmentation_is_the_recipe():
+    def kinds(recipe):
+        return [type(step).__name__ for step in augmented(PLAIN, "standard", recipe, 32, 3)[1]]
+
+    assert kinds(RECIPES["mnist"]) == ["RandomCrop"]
+    assert kinds(RECIPES["cifar10"]) == ["RandomCrop", "RandomHorizontalFlip"]
+    assert kinds(PHOTOS) == ["RandomResizedCrop", "RandomHorizontalFlip"]
+    assert augmented(PLAIN, "standard", PHOTOS, 32, 3)[1][0].scale == AREA
+
+
+def test_shift_flip_moves_by_an_eighth_whatever_the_recipe():
+    for recipe in (RECIPES["mnist"], OTHER_DATA, PHOTOS):
+        assert augmented(PLAIN, "shift-flip", recipe, 32, 3)[1][0].padding == (4, 4)
+        assert augmented(PLAIN, "shift-flip", recipe, 64, 3)[1][0].padding == (8, 8)
+
+
+def test_grey_pictures_have_no_coloured_light():
+    grey = transforms.Compose([transforms.Grayscale(), *PLAIN.transforms[1:]])
+    pipeline, changes = augmented(grey, "color", OTHER_DATA, 32, 1)
+    assert "PCALighting" not in [type(step).__name__ for step in changes]
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 1)).astype(np.uint8)
+    assert pipeline(image, np.random.default_rng(1)).shape == (1, 32, 32)
+
+
+@pytest.mark.parametrize("augment", CHOICES)
+def test_every_augmentation_makes_batches(augment):
+    chosen = settings(data="digits", augment=augment, batch_size=16)
+    x, labels = next(iter(make_loaders(open_data(chosen), chosen)[0]))
+    assert x.shape == (16, 1, 32, 32) and np.isfinite(x.numpy()).all()
+
+
+# --- schedules ----------------------------------------------------------------------------------
+
+
+def rates(**given):
+    """The learning rate of each of 12 steps: 4 epochs of 3."""
+    chosen = settings(epochs=4, lr=1.0, **given)
+    optimizer = library.optim.SGD([nn.Parameter(library.ones(1))], lr=1.0)
+    schedule = make_schedule(optimizer, chosen, 3)
+    found = []
+    for step in range(12):
+        found.append(optimizer.param_groups[0]["lr"])
+        if schedule is not None:
+            schedule.on_step_end(None)
+            if step % 3 == 2:
+                schedule.on_epoch_end(None)
+    return found
+
+
+def test_schedules_in_steps():
+    cosine = [(1 + np.cos(np.pi * t / 12)) / 2 for t in range(12)]
+    assert rates(schedule="cosine") == pytest.approx(cosine)
+    assert rates(milestones="1,3") == pytest.approx([1.0] * 3 + [0.1] * 6 + [0.01] * 3)
+    assert rates(schedule="none") == [1.0] * 12
+
+
+def test_warm_up_multiplies_the_schedule():
+    rise = np.minimum((np.arange(12) + 1) / 4, 1)  # 1 1/3 epochs
+    for given in ({"schedule": "cosine"}, {"milestones": "1,3"}, {"schedule": "none"},
+                  {"schedule": "step"}, {"schedule": "exponential"}):  # fmt: skip
+        assert rates(**given, warmup=4 / 3) == pytest.approx(rise * rates(**given)), given
+
+
+# --- class weights ------------------------------------------------------------------------------
+
+LABELS = np.array([0, 0, 0, 0, 1, 2, 2, 2])
+CLASSES = ["cat", "my dog", "fox"]
+
+
+def test_balanced_classes_count_the_same_in_all():
+    factors = class_weights(["balanced"], CLASSES, LABELS)
+    assert factors == pytest.approx([8 / 12, 8 / 3, 8 / 9])
+    sklearn = pytest.importorskip("sklearn.utils.class_weight")
+    expected = sklearn.compute_class_weight("balanced", classes=np.arange(3), y=LABELS)
+    assert factors == pytest.approx(expected.tolist())
+
+
+def test_class_weights_by_name_and_from_files(tmp_path):
+    assert class_weights([], CLASSES, LABELS) is None
+    expected = [1.0, 2.5, 0.0]
+    assert class_weights(["my dog=2.5", "fox=0"], CLASSES, LABELS) == expected
+    for content in (json.dumps({"my dog": 2.5, "fox": 0}), "# some\nmy dog 2.5\n\nfox 0\n"):
+        (tmp_path / "weights").write_text(content)
+        assert class_weights([str(tmp_path / "weights")], CLASSES, LABELS) == expected
+    for texts in (["cow=1"], ["cat=0", "my dog=0", "fox=0"], ["nothing"]):
+        with pytest.raises(MinidlError):
+            class_weights(texts, CLASSES, LABELS)
+
+
+def test_weights_and_smoothing_reach_the_loss():
+    net = models.build("lenet")
+    loss = make_loss(net, settings(label_smoothing=0.2), [1.0, 3.0])
+    scores, labels = library.tensor([[0.0, 1.0], [2.0, 0.0]]), library.tensor([1, 0])
+    expected = nn.functional.cross_entropy(
+        scores, labels, library.tensor([1.0, 3.0]), label_smoothing=0.2
+    )
+    assert loss(scores, labels).item() == pytest.approx(expected.item())
+
+
+def test_losses_of_the_networks():
+    assert type(make_loss(models.build("lenet5_1998"), settings(model="lenet5_1998"))).__name__ == (
+        "MapLoss"
+    )
+    google = models.build("googlenet", width=0.05)
+    assert type(make_loss(google, settings(model="googlenet"))).__name__ == "AuxiliaryLoss"
+    without = models.build("googlenet", width=0.05, aux_logits=False)
+    assert type(make_loss(without, settings(model="googlenet"))).__name__ == "CrossEntropyLoss"
+
+
+def test_the_report_says_what_the_training_loss_contains():
+    google = models.build("googlenet", width=0.05)
+    all_of_it = settings(model="googlenet", label_smoothing=0.1, mixup=0.2)
+    assert loss_note(google, all_of_it, [1.0, 2.0], "validation and test") == (
+        "The training loss contains label smoothing (0.1), mixup (0.2), class weights and 0.3 "
+        "times the loss of each auxiliary head, that of validation and test is the plain mean "
+        "cross-entropy."
+    )
+    heads = loss_note(google, settings(model="googlenet"), None, "the test")
+    assert "contains 0.3 times" in heads and "that of the test is" in heads
+    assert loss_note(google.freeze(), settings(model="googlenet"), None, "the test") == ""
+    assert loss_note(models.build("lenet"), settings(), None, "the test") == ""
+    old = models.build("lenet5_1998")
+    assert "none of these" in loss_note(old, settings(model="lenet5_1998"), None, "the test")
+
+
+# --- what learns --------------------------------------------------------------------------------
+
+
+def test_factors_multiply_and_zero_freezes():
+    net = models.build("lenet")
+    chosen = settings(lr_mult=["features=0.1", "*.bias=2", "features.3=0"], mode="finetune",
+                      weights="w")  # fmt: skip
+    plan = make_plan(net, chosen, {"classifier.5.weight", "a.buffer"})
+    assert plan.factors == pytest.approx({
+        "features.0.weight": 0.1, "features.0.bias": 0.2, "features.3.weight": 0.0,
+        "features.3.bias": 0.0, "classifier.1.weight": 1.0, "classifier.1.bias": 2.0,
+        "classifier.3.weight": 1.0, "classifier.3.bias": 2.0, "classifier.5.weight": 10.0,
+        "classifier.5.bias": 2.0,
+    })  # fmt: skip
+    plan.apply(net, 1)
+    frozen = {name for name, p in net.named_parameters() if not p.requires_grad}
+    assert frozen == {"features.3.weight", "features.3.bias"}
+    groups = parameter_groups(net, chosen, plan.factors)
+    assert sum(len(group["params"]) for group in groups) == 10
+    assert [group["lr_mult"] for group in groups] == pytest.approx([0.1, 0.2, 0.0, 1.0, 2.0, 10.0])
+
+
+def test_alexnets_biases_learn_twice_as_fast_and_do_not_decay():
+    net = models.build("alexnet", width=0.0625, num_classes=3)
+    chosen = settings(model="alexnet", lr_mult=["*.bias=2"], bias_decay=False)
+    groups = parameter_groups(net, chosen, make_plan(net, chosen).factors)
+    assert [(g["lr_mult"], g["weight_decay"], len(g["params"])) for g in groups] == [
+        (1.0, 5e-4, 8), (2.0, 0.0, 8),
+    ]  # fmt: skip
+
+
+def test_dropout_before_the_layer_that_learns_works():
+    net = models.build("vgg11", num_classes=3, size=32, width=0.05)
+    make_plan(net, settings(model="vgg11", mode="frozen", weights="w")).apply(net, 1)
+    names = {module: name for name, module in net.named_modules()}
+    found = [names[module] for module in frozen_part(net, library.zeros(1, 3, 32, 32))]
+    assert found[0] == "features.conv1_1" and found[-1] == "classifier.fc7"
+    assert "classifier.drop6" in found and "classifier.drop7" not in found
+
+
+def test_the_chain_of_a_network_is_the_network():
+    """Also with blocks, with dropout, and with a layer that hands on what it gets."""
+
+    class Shortcut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.other = nn.Linear(4, 4), nn.Dropout(0.5)
+
+        def forward(self, x):
+            return self.body(x) + self.other(x)
+
+    library.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), Shortcut(), Shortcut(), nn.ReLU())
+    x = library.randn(3, 4)
+    chain = tail(net, x)
+    assert [call.name for call in chain] == ["0", "1", "2", "3", "4"]
+    assert all(module.training for module in net.modules())
+    y = x
+    for call in chain:
+        assert call.x is not None and call.module.training
+        y = call.module.eval()(y)
+    np.testing.assert_array_equal(y.detach().numpy(), net.eval()(x).detach().numpy())
+
+
+def test_a_network_that_is_no_chain_has_none():
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.a(x) + self.b(x)
+
+    assert tail(Sum(), library.ones(1, 2)) == []
