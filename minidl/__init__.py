@@ -128,7 +128,10 @@ from minidl.ops import (
 from minidl.ops import clamp as clip
 from minidl.random import manual_seed
 from minidl.tensor import Tensor
+from minidl.tensor_methods import attach_methods
 from minidl.training.fit import evaluate, fit
+
+attach_methods()
 
 if TYPE_CHECKING:
     from minidl import callbacks, data, debug, io

@@ -5,27 +5,30 @@
     grad          that gradient after backward, a Tensor of the same shape (leaves only)
     grad_fn       the Function that made it, None for a leaf
 
-A leaf is a Tensor that no recorded operation made: a parameter, an input. Everything one can
-compute with Tensors is in minidl/tensor_operators.py and minidl/tensor_methods.py, and behind
-them in minidl/ops.
+A leaf is a Tensor that no recorded operation made: a parameter, an input. What one can compute
+with Tensors is in minidl/ops; the table minidl/tensor_methods.py says which method or operator of
+Tensor is which operation.
 """
 
 from __future__ import annotations
 
 import weakref
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.device import array_module, device_of, to_device
+from minidl.device import device_of, to_device
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.shapes import check_flag, normalize_dim
-from minidl.tensor_methods import TensorMethods
-from minidl.tensor_operators import TensorOperators
+
+if TYPE_CHECKING:  # where editors look up x.exp(); minidl/tensor_methods.py says why only they
+    from minidl.tensor_methods import TensorMethods
+else:
+    TensorMethods = object
 
 
-class Tensor(TensorOperators, TensorMethods):
+class Tensor(TensorMethods):
     """An n-dimensional array that remembers how it was computed. Make one with minidl.tensor.
 
     Args:
@@ -127,35 +130,6 @@ class Tensor(TensorOperators, TensorMethods):
     __hash__ = object.__hash__  # == compares elements; a dict needs identity
 
     # --- differentiation ------------------------------------------------------------------------
-
-    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
-        """Compute the gradient of this tensor with respect to every leaf, into their `.grad`.
-
-        Args:
-            gradient: upstream gradient of this tensor's shape; may be left out for a scalar (1).
-            retain_graph: keep what backward needs, so that it can be called again.
-
-        Raises:
-            GraphError: nothing was recorded, or the graph was freed by an earlier backward.
-            ShapeError: `gradient` is missing or has another shape.
-            ArgumentError: retain_graph is not a bool.
-
-        >>> w = minidl.tensor([2.0, 3.0], requires_grad=True)
-        >>> (w * w).sum().backward()
-        >>> w.grad
-        tensor([4., 6.])
-        """
-        from minidl.backward import backward
-
-        check_flag("backward", "retain_graph", retain_graph)
-        if not self.requires_grad:
-            raise GraphError(
-                "backward",
-                "this tensor does not require a gradient, so nothing was recorded",
-                {"tensor": self},
-                "set requires_grad=True on an input or parameter, outside no_grad()",
-            )
-        backward(self, upstream_gradient(self, gradient), retain_graph)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set requires_grad on a leaf and return it."""
@@ -296,32 +270,6 @@ class HookHandle:
 
     def remove(self) -> None:
         self.hooks.pop(self.key, None)
-
-
-def upstream_gradient(x: Tensor, gradient: Any) -> Any:
-    """The array that x.backward(gradient) starts from: 1 for a scalar where none is given."""
-    from minidl.creation import tensor
-
-    if gradient is None:
-        if x.data.size != 1:
-            raise ShapeError(
-                "backward",
-                "only a tensor of one element has a default upstream gradient",
-                {"tensor": x},
-                "reduce it with .sum() or .mean(), or pass gradient=",
-            )
-        return array_module(x.data).ones_like(x.data)
-    if isinstance(gradient, Tensor) and gradient.dtype == x.dtype and x.grad_fn is not None:
-        gradient = gradient.data  # no Function writes to it or hands it on to a leaf
-    else:
-        gradient = tensor(gradient, dtype=x.dtype).data
-    if gradient.shape != x.shape:
-        raise ShapeError(
-            "backward",
-            "the upstream gradient must have the tensor's shape",
-            {"tensor": x, "gradient": gradient},
-        )
-    return gradient
 
 
 def check_differentiable(array: Any) -> None:

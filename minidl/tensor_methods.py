@@ -1,452 +1,338 @@
-"""The methods of Tensor: each is one line that names the operation behind it.
+"""The methods and operators of Tensor: which operation each name stands for.
 
-`x.exp()` is minidl.ops.exp(x), and so on: to step into an operation, go to minidl/ops; its
-docstring explains the arguments. Names, arguments and defaults are PyTorch's. The operators
-(+, ==, []) are in minidl/tensor_operators.py.
+A line such as `exp = ops.exp` says that x.exp() is minidl.ops.exp(x). The function itself is the
+method, so a debugger steps from the expression straight into the operation, and help(Tensor.exp)
+shows the operation's own documentation. Only what takes its arguments in another order, or is no
+operation by itself, is written out here.
+
+The operations make Tensors, so they need the class before it can have them as methods. That is
+why this table stands apart: `import minidl` loads Tensor, then the operations, and then calls
+attach_methods. Editors and type checkers read the same table, as the base class that
+minidl/tensor.py names for them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import builtins  # bool, int and float are methods below
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
 
-import minidl
+import numpy as np
 
-if TYPE_CHECKING:
-    import builtins  # bool and int are methods here
-
-    from minidl.tensor import Tensor
+from minidl import ops
+from minidl.backward import backward
+from minidl.creation import tensor
+from minidl.device import array_module
+from minidl.errors import GraphError, ShapeError
+from minidl.shapes import check_flag
+from minidl.tensor import Tensor
 
 
 class TensorMethods:
-    """Mixed into Tensor."""
+    """Everything that one can compute with a Tensor. See the top of this file."""
 
-    __slots__ = ()
+    # --- arithmetic -----------------------------------------------------------------------------
 
-    # --- arithmetic -------------------------------------------------------------------------------
+    add = ops.add
+    sub = ops.sub
+    mul = ops.mul
+    div = ops.div
+    pow = ops.pow
+    neg = ops.neg
+    matmul = ops.matmul
+    maximum = ops.maximum
+    minimum = ops.minimum
 
-    def add(self, other) -> Tensor:
-        """x + other."""
-        return minidl.ops.add(self, other)
+    __add__ = __radd__ = ops.add
+    __sub__ = ops.sub
+    __mul__ = __rmul__ = ops.mul
+    __truediv__ = ops.div
+    __floordiv__ = ops.floor_divide
+    __mod__ = ops.remainder
+    __pow__ = ops.pow
+    __matmul__ = ops.matmul
+    __neg__ = ops.neg
+    __abs__ = ops.abs
 
-    def sub(self, other) -> Tensor:
-        """x - other."""
-        return minidl.ops.sub(self, other)
+    def __pos__(self) -> Tensor:
+        """+x: x itself."""
+        return self
 
-    def mul(self, other) -> Tensor:
-        """x * other."""
-        return minidl.ops.mul(self, other)
+    # What Python calls for `other - x` when other is no Tensor.
+    def __rsub__(self, other: Any) -> Tensor:
+        """other - x."""
+        return ops.sub(other, self)
 
-    def div(self, other) -> Tensor:
-        """x / other; integers give float32."""
-        return minidl.ops.div(self, other)
+    def __rtruediv__(self, other: Any) -> Tensor:
+        """other / x."""
+        return ops.div(other, self)
 
-    def pow(self, exponent) -> Tensor:
-        """x ** exponent."""
-        return minidl.ops.pow(self, exponent)
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        """other // x."""
+        return ops.floor_divide(other, self)
 
-    def neg(self) -> Tensor:
-        """-x."""
-        return minidl.ops.neg(self)
+    def __rmod__(self, other: Any) -> Tensor:
+        """other % x."""
+        return ops.remainder(other, self)
 
-    def matmul(self, other) -> Tensor:
-        """x @ other: the matrix product."""
-        return minidl.ops.matmul(self, other)
+    def __rpow__(self, other: Any) -> Tensor:
+        """other ** x."""
+        return ops.pow(other, self)
 
-    def maximum(self, other) -> Tensor:
-        """The larger of x and other, element by element."""
-        return minidl.ops.maximum(self, other)
+    def __rmatmul__(self, other: Any) -> Tensor:
+        """other @ x."""
+        return ops.matmul(other, self)
 
-    def minimum(self, other) -> Tensor:
-        """The smaller of x and other, element by element."""
-        return minidl.ops.minimum(self, other)
+    # --- in place: minidl/ops/inplace.py says when ----------------------------------------------
 
-    # --- in place: minidl/ops/inplace.py says when ------------------------------------------------
+    add_ = __iadd__ = ops.add_
+    sub_ = __isub__ = ops.sub_
+    mul_ = __imul__ = ops.mul_
+    div_ = __itruediv__ = ops.div_
+    copy_ = ops.copy_
+    fill_ = ops.fill_
+    zero_ = ops.zero_
+    __setitem__ = ops.setitem
 
-    def add_(self, other) -> Tensor:
-        """x += other, in place."""
-        return minidl.ops.add_(self, other)
+    # --- element by element ---------------------------------------------------------------------
 
-    def sub_(self, other) -> Tensor:
-        """x -= other, in place."""
-        return minidl.ops.sub_(self, other)
+    exp = ops.exp
+    expm1 = ops.expm1
+    log = ops.log
+    log1p = ops.log1p
+    sqrt = ops.sqrt
+    rsqrt = ops.rsqrt
+    sin = ops.sin
+    cos = ops.cos
+    square = ops.square
+    abs = ops.abs
+    sign = ops.sign
+    floor = ops.floor
+    ceil = ops.ceil
+    round = ops.round
+    relu = ops.relu
+    sigmoid = ops.sigmoid
+    tanh = ops.tanh
+    softmax = ops.softmax
+    log_softmax = ops.log_softmax
+    clamp = clip = ops.clamp
+    masked_fill = ops.masked_fill
 
-    def mul_(self, other) -> Tensor:
-        """x *= other, in place."""
-        return minidl.ops.mul_(self, other)
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        """x where the condition holds, other elsewhere; see minidl.where."""
+        return ops.where(condition, self, other)
 
-    def div_(self, other) -> Tensor:
-        """x /= other, in place."""
-        return minidl.ops.div_(self, other)
+    # --- comparison and logic -------------------------------------------------------------------
 
-    def copy_(self, other) -> Tensor:
-        """Overwrite x with other's values, converted to its dtype."""
-        return minidl.ops.copy_(self, other)
+    eq = ops.eq
+    ne = ops.ne
+    lt = __lt__ = ops.lt
+    le = __le__ = ops.le
+    gt = __gt__ = ops.gt
+    ge = __ge__ = ops.ge
+    isnan = ops.isnan
+    isinf = ops.isinf
+    isfinite = ops.isfinite
+    logical_not = ops.logical_not
+    logical_and = ops.logical_and
+    logical_or = ops.logical_or
+    logical_xor = ops.logical_xor
+    equal = ops.equal
+    allclose = ops.allclose
+    __invert__ = ops.bitwise_not
+    __and__ = __rand__ = ops.bitwise_and
+    __or__ = __ror__ = ops.bitwise_or
+    __xor__ = __rxor__ = ops.bitwise_xor
 
-    def fill_(self, value) -> Tensor:
-        """Overwrite every element with one number."""
-        return minidl.ops.fill_(self, value)
-
-    def zero_(self) -> Tensor:
-        """Overwrite every element with 0."""
-        return minidl.ops.zero_(self)
-
-    # --- element by element -----------------------------------------------------------------------
-
-    def exp(self) -> Tensor:
-        """e^x."""
-        return minidl.ops.exp(self)
-
-    def expm1(self) -> Tensor:
-        """e^x - 1, exact for x near 0."""
-        return minidl.ops.expm1(self)
-
-    def log(self) -> Tensor:
-        """Natural logarithm; -inf at 0, NaN below."""
-        return minidl.ops.log(self)
-
-    def log1p(self) -> Tensor:
-        """log(1 + x), exact for x near 0."""
-        return minidl.ops.log1p(self)
-
-    def sqrt(self) -> Tensor:
-        """Square root; NaN below 0."""
-        return minidl.ops.sqrt(self)
-
-    def rsqrt(self) -> Tensor:
-        """1 / sqrt(x)."""
-        return minidl.ops.rsqrt(self)
-
-    def sin(self) -> Tensor:
-        """Sine."""
-        return minidl.ops.sin(self)
-
-    def cos(self) -> Tensor:
-        """Cosine."""
-        return minidl.ops.cos(self)
-
-    def square(self) -> Tensor:
-        """x^2."""
-        return minidl.ops.square(self)
-
-    def abs(self) -> Tensor:
-        """|x|. The gradient at the kink x = 0 is 0."""
-        return minidl.ops.abs(self)
-
-    def sign(self) -> Tensor:
-        """-1, 0 or 1. The gradient is 0."""
-        return minidl.ops.sign(self)
-
-    def floor(self) -> Tensor:
-        """The largest whole number <= x. The gradient is 0."""
-        return minidl.ops.floor(self)
-
-    def ceil(self) -> Tensor:
-        """The smallest whole number >= x. The gradient is 0."""
-        return minidl.ops.ceil(self)
-
-    def round(self) -> Tensor:
-        """The nearest whole number; halves go to the even one. The gradient is 0."""
-        return minidl.ops.round(self)
-
-    def relu(self) -> Tensor:
-        """max(x, 0)."""
-        return minidl.ops.relu(self)
-
-    def sigmoid(self) -> Tensor:
-        """1 / (1 + e^-x)."""
-        return minidl.ops.sigmoid(self)
-
-    def tanh(self) -> Tensor:
-        """The hyperbolic tangent."""
-        return minidl.ops.tanh(self)
-
-    def softmax(self, dim) -> Tensor:
-        """e^x / sum(e^x) along dim."""
-        return minidl.ops.softmax(self, dim)
-
-    def log_softmax(self, dim) -> Tensor:
-        """log(softmax(x)) along dim, computed so that nothing overflows."""
-        return minidl.ops.log_softmax(self, dim)
-
-    def clamp(self, min=None, max=None) -> Tensor:
-        """Move values below min up to it and values above max down to it."""
-        return minidl.ops.clamp(self, min, max)
-
-    def clip(self, min=None, max=None) -> Tensor:
-        """Another name of clamp."""
-        return minidl.ops.clamp(self, min, max)
-
-    def where(self, condition, other) -> Tensor:
-        """x where the condition holds, other elsewhere."""
-        return minidl.ops.where(condition, self, other)
-
-    def masked_fill(self, mask, value) -> Tensor:
-        """x with `value` where the mask holds."""
-        return minidl.ops.masked_fill(self, mask, value)
-
-    # --- comparison and logic ---------------------------------------------------------------------
-
-    def eq(self, other) -> Tensor:
+    # == and != with something that is no number, None say, are left to Python: identity.
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
         """x == other."""
-        return minidl.ops.eq(self, other)
+        return ops.eq(self, other) if ops.is_operand(other) else NotImplemented
 
-    def ne(self, other) -> Tensor:
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
         """x != other."""
-        return minidl.ops.ne(self, other)
+        return ops.ne(self, other) if ops.is_operand(other) else NotImplemented
 
-    def lt(self, other) -> Tensor:
-        """x < other."""
-        return minidl.ops.lt(self, other)
+    # --- reductions -----------------------------------------------------------------------------
 
-    def le(self, other) -> Tensor:
-        """x <= other."""
-        return minidl.ops.le(self, other)
+    sum = ops.sum
+    mean = ops.mean
+    prod = ops.prod
+    max = ops.max
+    min = ops.min
+    amax = ops.amax
+    amin = ops.amin
+    argmax = ops.argmax
+    argmin = ops.argmin
+    any = ops.any
+    all = ops.all
+    var = ops.var
+    std = ops.std
+    logsumexp = ops.logsumexp
+    norm = ops.norm
+    cumsum = ops.cumsum
 
-    def gt(self, other) -> Tensor:
-        """x > other."""
-        return minidl.ops.gt(self, other)
+    # --- shape ----------------------------------------------------------------------------------
 
-    def ge(self, other) -> Tensor:
-        """x >= other."""
-        return minidl.ops.ge(self, other)
+    reshape = view = ops.reshape
+    flatten = ops.flatten
+    squeeze = ops.squeeze
+    unsqueeze = ops.unsqueeze
+    permute = ops.permute
+    transpose = ops.transpose
+    t = ops.transpose_matrix
+    T = property(ops.transpose_matrix)
+    expand = ops.expand
+    broadcast_to = ops.broadcast_to
+    repeat = ops.repeat
+    tile = ops.tile
+    flip = ops.flip
+    roll = ops.roll
+    contiguous = ops.contiguous
 
-    def isnan(self) -> Tensor:
-        """True where x is not a number."""
-        return minidl.ops.isnan(self)
-
-    def isinf(self) -> Tensor:
-        """True where x is +inf or -inf."""
-        return minidl.ops.isinf(self)
-
-    def isfinite(self) -> Tensor:
-        """True where x is neither NaN nor infinite."""
-        return minidl.ops.isfinite(self)
-
-    def logical_not(self) -> Tensor:
-        """True where x is zero or False."""
-        return minidl.ops.logical_not(self)
-
-    def logical_and(self, other) -> Tensor:
-        """True where both are non-zero."""
-        return minidl.ops.logical_and(self, other)
-
-    def logical_or(self, other) -> Tensor:
-        """True where one or both are non-zero."""
-        return minidl.ops.logical_or(self, other)
-
-    def logical_xor(self, other) -> Tensor:
-        """True where exactly one is non-zero."""
-        return minidl.ops.logical_xor(self, other)
-
-    def equal(self, other) -> builtins.bool:
-        """Whether both have the same shape and the same elements."""
-        return minidl.ops.equal(self, other)
-
-    def allclose(self, other, rtol=1e-5, atol=1e-8, equal_nan=False) -> builtins.bool:
-        """Whether |x - other| <= atol + rtol |other| everywhere."""
-        return minidl.ops.allclose(self, other, rtol, atol, equal_nan)
-
-    # --- reductions -------------------------------------------------------------------------------
-
-    def sum(self, dim=None, keepdim=False) -> Tensor:
-        """The sum; integers and bools add up as int64."""
-        return minidl.ops.sum(self, dim, keepdim)
-
-    def mean(self, dim=None, keepdim=False) -> Tensor:
-        """The arithmetic mean."""
-        return minidl.ops.mean(self, dim, keepdim)
-
-    def prod(self, dim=None, keepdim=False) -> Tensor:
-        """The product; integers and bools multiply as int64."""
-        return minidl.ops.prod(self, dim, keepdim)
-
-    def max(self, dim=None, keepdim=False) -> Any:
-        """The largest element; along a dimension also where it is: (values, indices)."""
-        return minidl.ops.max(self, dim, keepdim)
-
-    def min(self, dim=None, keepdim=False) -> Any:
-        """The smallest element; along a dimension also where it is: (values, indices)."""
-        return minidl.ops.min(self, dim, keepdim)
-
-    def amax(self, dim=None, keepdim=False) -> Tensor:
-        """The largest elements over one or more dimensions, without indices."""
-        return minidl.ops.amax(self, dim, keepdim)
-
-    def amin(self, dim=None, keepdim=False) -> Tensor:
-        """The smallest elements over one or more dimensions, without indices."""
-        return minidl.ops.amin(self, dim, keepdim)
-
-    def argmax(self, dim=None, keepdim=False) -> Tensor:
-        """Where the largest element is; the first of several."""
-        return minidl.ops.argmax(self, dim, keepdim)
-
-    def argmin(self, dim=None, keepdim=False) -> Tensor:
-        """Where the smallest element is; the first of several."""
-        return minidl.ops.argmin(self, dim, keepdim)
-
-    def any(self, dim=None, keepdim=False) -> Tensor:
-        """Whether an element is True (non-zero)."""
-        return minidl.ops.any(self, dim, keepdim)
-
-    def all(self, dim=None, keepdim=False) -> Tensor:
-        """Whether every element is True (non-zero)."""
-        return minidl.ops.all(self, dim, keepdim)
-
-    def var(self, dim=None, unbiased=True, keepdim=False, *, correction=None) -> Tensor:
-        """The variance, sum (x - mean)^2 / (n - correction)."""
-        return minidl.ops.var(self, dim, unbiased, keepdim, correction=correction)
-
-    def std(self, dim=None, unbiased=True, keepdim=False, *, correction=None) -> Tensor:
-        """The standard deviation, the square root of the variance."""
-        return minidl.ops.std(self, dim, unbiased, keepdim, correction=correction)
-
-    def logsumexp(self, dim, keepdim=False) -> Tensor:
-        """log(sum(exp(x))), computed so that no exponential overflows."""
-        return minidl.ops.logsumexp(self, dim, keepdim)
-
-    def norm(self, p=2, dim=None, keepdim=False) -> Tensor:
-        """The p-norm, (sum |x|^p)^(1/p); p = inf is the largest magnitude."""
-        return minidl.ops.norm(self, p, dim, keepdim)
-
-    def cumsum(self, dim) -> Tensor:
-        """Running sums along one dimension."""
-        return minidl.ops.cumsum(self, dim)
-
-    # --- shape ------------------------------------------------------------------------------------
-
-    def reshape(self, *shape) -> Tensor:
-        """The elements in row-major order in another shape; -1 is worked out."""
-        return minidl.ops.reshape(self, *shape)
-
-    def view(self, *shape) -> Tensor:
-        """Another name of reshape."""
-        return minidl.ops.reshape(self, *shape)
-
-    def flatten(self, start_dim=0, end_dim=-1) -> Tensor:
-        """Merge the dimensions from start_dim to end_dim into one."""
-        return minidl.ops.flatten(self, start_dim, end_dim)
-
-    def squeeze(self, dim=None) -> Tensor:
-        """Drop dimensions of size 1."""
-        return minidl.ops.squeeze(self, dim)
-
-    def unsqueeze(self, dim) -> Tensor:
-        """Insert a dimension of size 1."""
-        return minidl.ops.unsqueeze(self, dim)
-
-    def permute(self, *dims) -> Tensor:
-        """Put the dimensions into another order, without moving memory."""
-        return minidl.ops.permute(self, *dims)
-
-    def transpose(self, dim0, dim1) -> Tensor:
-        """Exchange two dimensions, without moving memory."""
-        return minidl.ops.transpose(self, dim0, dim1)
-
-    @property
-    def T(self) -> Tensor:
-        """The transpose of a matrix."""
-        return minidl.ops.transpose_matrix(self)
-
-    def t(self) -> Tensor:
-        """The transpose of a matrix, as x.T."""
-        return minidl.ops.transpose_matrix(self)
-
-    def expand(self, *sizes) -> Tensor:
-        """Stretch dimensions of size 1 without copying; new dimensions may come in front."""
-        return minidl.ops.expand(self, *sizes)
-
-    def expand_as(self, other) -> Tensor:
+    def expand_as(self, other: Tensor) -> Tensor:
         """expand() to the shape of another tensor."""
-        return minidl.ops.expand(self, other.shape)
+        return ops.expand(self, other.shape)
 
-    def broadcast_to(self, shape) -> Tensor:
-        """expand() with the new shape as one tuple."""
-        return minidl.ops.broadcast_to(self, shape)
+    # --- parts ----------------------------------------------------------------------------------
 
-    def repeat(self, *repeats) -> Tensor:
-        """Copies side by side along each dimension; new dimensions may come in front."""
-        return minidl.ops.repeat(self, *repeats)
+    chunk = ops.chunk
+    unbind = ops.unbind
+    index_select = ops.index_select
+    gather = ops.gather
+    __getitem__ = ops.getitem
 
-    def tile(self, *dims) -> Tensor:
-        """repeat(), with missing numbers in front taken as 1."""
-        return minidl.ops.tile(self, *dims)
+    def split(self, split_size: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Cut into parts along a dimension: of one size, or of the sizes in a list; see
+        minidl.split, which calls the sizes by another name, as PyTorch does."""
+        return ops.split(self, split_size, dim)
 
-    def flip(self, *dims) -> Tensor:
-        """Reverse the order along dimensions."""
-        return minidl.ops.flip(self, *dims)
+    def __iter__(self) -> Iterator[Tensor]:
+        """The slices along the first dimension."""
+        return iter(ops.unbind(self))
 
-    def roll(self, shifts, dims=None) -> Tensor:
-        """Move elements along dimensions; those that leave at the end enter at the start."""
-        return minidl.ops.roll(self, shifts, dims)
+    def __contains__(self, value: Any) -> builtins.bool:
+        """Whether an element equals the value."""
+        return builtins.bool(ops.eq(self, value).any())
 
-    def contiguous(self) -> Tensor:
-        """The same elements in row-major memory."""
-        return minidl.ops.contiguous(self)
+    # --- copies and conversions -----------------------------------------------------------------
 
-    # --- parts ------------------------------------------------------------------------------------
-
-    def split(self, split_size, dim=0) -> tuple[Tensor, ...]:
-        """Cut into parts along a dimension: of one size, or of the sizes in a list."""
-        return minidl.ops.split(self, split_size, dim)
-
-    def chunk(self, chunks, dim=0) -> tuple[Tensor, ...]:
-        """Cut into a number of equal parts; the last may be smaller, or missing."""
-        return minidl.ops.chunk(self, chunks, dim)
-
-    def unbind(self, dim=0) -> tuple[Tensor, ...]:
-        """The slices along a dimension, without that dimension."""
-        return minidl.ops.unbind(self, dim)
-
-    def index_select(self, dim, index) -> Tensor:
-        """The slices of a dimension that a 1-d tensor of indices names, in its order."""
-        return minidl.ops.index_select(self, dim, index)
-
-    def gather(self, dim, index) -> Tensor:
-        """Take one element along dim for each entry of index."""
-        return minidl.ops.gather(self, dim, index)
-
-    # --- copies and conversions -------------------------------------------------------------------
-
-    def clone(self) -> Tensor:
-        """A copy in memory of its own, through which the gradient passes."""
-        return minidl.ops.clone(self)
-
-    def to(self, *targets, dtype=None, device=None) -> Tensor:
-        """Convert to an element type, a device, both, or those of another tensor."""
-        return minidl.ops.to(self, *targets, dtype=dtype, device=device)
+    clone = ops.clone
+    to = ops.to
 
     def cpu(self) -> Tensor:
         """This tensor in main memory."""
-        return minidl.ops.to(self, "cpu")
+        return ops.to(self, "cpu")
 
     def cuda(self) -> Tensor:
         """This tensor on the GPU."""
-        return minidl.ops.to(self, "cuda")
+        return ops.to(self, "cuda")
 
     def float(self) -> Tensor:
         """Convert to float32."""
-        return minidl.ops.to(self, "float32")
+        return ops.to(self, "float32")
 
     def double(self) -> Tensor:
         """Convert to float64."""
-        return minidl.ops.to(self, "float64")
+        return ops.to(self, "float64")
 
     def half(self) -> Tensor:
         """Convert to float16."""
-        return minidl.ops.to(self, "float16")
+        return ops.to(self, "float16")
 
     def long(self) -> Tensor:
         """Convert to int64."""
-        return minidl.ops.to(self, "int64")
+        return ops.to(self, "int64")
 
     def int(self) -> Tensor:
         """Convert to int32."""
-        return minidl.ops.to(self, "int32")
+        return ops.to(self, "int32")
 
     def bool(self) -> Tensor:
         """Convert to bool: True where non-zero."""
-        return minidl.ops.to(self, "bool")
+        return ops.to(self, "bool")
 
-    def type_as(self, other) -> Tensor:
+    def type_as(self, other: Tensor) -> Tensor:
         """Convert to the dtype of another tensor."""
-        return minidl.ops.to(self, other.dtype)
+        return ops.to(self, other.dtype)
+
+    # --- meeting NumPy --------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        """array + x is a Tensor; array += x and np.exp(x) work on x's memory, as NumPy does."""
+        if out is None and method == "__call__" and ufunc in UFUNCS and not options:
+            return UFUNCS[ufunc](*inputs)
+        arrays = [np.asarray(x) for x in inputs]
+        return getattr(ufunc, method)(*arrays, out=out, **options)
+
+    # --- differentiation ------------------------------------------------------------------------
+
+    def backward(self, gradient: Any = None, retain_graph: builtins.bool = False) -> None:
+        """Compute the gradient of this tensor with respect to every leaf, into their `.grad`.
+
+        Args:
+            gradient: upstream gradient of this tensor's shape; may be left out for a scalar (1).
+            retain_graph: keep what backward needs, so that it can be called again.
+
+        Raises:
+            GraphError: nothing was recorded, or the graph was freed by an earlier backward.
+            ShapeError: `gradient` is missing or has another shape.
+            ArgumentError: retain_graph is not a bool.
+
+        >>> w = minidl.tensor([2.0, 3.0], requires_grad=True)
+        >>> (w * w).sum().backward()
+        >>> w.grad
+        tensor([4., 6.])
+        """
+        check_flag("backward", "retain_graph", retain_graph)
+        if not self.requires_grad:
+            raise GraphError(
+                "backward",
+                "this tensor does not require a gradient, so nothing was recorded",
+                {"tensor": self},
+                "set requires_grad=True on an input or parameter, outside no_grad()",
+            )
+        backward(self, upstream_gradient(self, gradient), retain_graph)
+
+
+# NumPy's side of the operators: array + x calls np.add(array, x).
+UFUNCS = {
+    np.add: ops.add, np.subtract: ops.sub, np.multiply: ops.mul, np.divide: ops.div,
+    np.power: ops.pow, np.floor_divide: ops.floor_divide, np.remainder: ops.remainder,
+    np.matmul: ops.matmul, np.equal: ops.eq, np.not_equal: ops.ne, np.less: ops.lt,
+    np.less_equal: ops.le, np.greater: ops.gt, np.greater_equal: ops.ge,
+    np.bitwise_and: ops.bitwise_and, np.bitwise_or: ops.bitwise_or,
+    np.bitwise_xor: ops.bitwise_xor,
+}  # fmt: skip
+
+
+def attach_methods() -> None:
+    """Give Tensor every function and property of TensorMethods; `import minidl` calls this."""
+    for name, entry in vars(TensorMethods).items():
+        if isinstance(entry, FunctionType | property):
+            setattr(Tensor, name, entry)
+
+
+def upstream_gradient(x: Tensor, gradient: Any) -> Any:
+    """The array that x.backward(gradient) starts from: 1 for a scalar where none is given."""
+    if gradient is None:
+        if x.data.size != 1:
+            raise ShapeError(
+                "backward",
+                "only a tensor of one element has a default upstream gradient",
+                {"tensor": x},
+                "reduce it with .sum() or .mean(), or pass gradient=",
+            )
+        return array_module(x.data).ones_like(x.data)
+    if isinstance(gradient, Tensor) and gradient.dtype == x.dtype and x.grad_fn is not None:
+        gradient = gradient.data  # no Function writes to it or hands it on to a leaf
+    else:
+        gradient = tensor(gradient, dtype=x.dtype).data
+    if gradient.shape != x.shape:
+        raise ShapeError(
+            "backward",
+            "the upstream gradient must have the tensor's shape",
+            {"tensor": x, "gradient": gradient},
+        )
+    return gradient
