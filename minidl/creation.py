@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.device import array_module, import_cupy, to_device
 from minidl.dtypes import resolve_dtype
 from minidl.errors import ArgumentError, DtypeError, MinidlError, ShapeError
 from minidl.random import generator
-from minidl.shapes import check_flag, check_size, check_tensor, is_int
+from minidl.shapes import check_flag, check_size, is_int
 from minidl.tensor import Tensor, check_differentiable
 
 

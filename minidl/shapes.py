@@ -1,4 +1,7 @@
-"""Shape arithmetic that several operations share, with its checks."""
+"""Sizes and dimensions: the arithmetic that several operations share, with its checks.
+
+The checks of whole tensors are in minidl/checks.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
+from minidl.errors import ArgumentError, ShapeError
 
 
 def pair(op: str, name: str, value: Any, minimum: int = 0) -> tuple[int, int]:
@@ -80,71 +83,6 @@ def memory_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return sys.maxsize
-
-
-def check_floating(op: str, **tensors: Any) -> None:
-    """All are Tensors (or None, as in check_tensor), floating point, of one dtype and device.
-
-    Raises:
-        DtypeError, DeviceError
-    """
-    try:
-        kinds = [(t.data.dtype, type(t.data)) for t in tensors.values() if t is not None]
-    except AttributeError:
-        check_tensor(op, **tensors)
-        raise
-    if len(set(kinds)) == 1 and kinds[0][0].kind == "f" and tensors.get("input", 0) is not None:
-        return  # the usual case; what follows finds out what is wrong
-    check_tensor(op, **tensors)
-    if not kinds:
-        return
-    if any(dtype.kind != "f" for dtype, _ in kinds):
-        raise DtypeError(
-            op, "expects floating-point tensors", with_dtypes(tensors),
-            'convert with x.to("float32")',
-        )  # fmt: skip
-    if any(dtype != kinds[0][0] for dtype, _ in kinds):
-        raise DtypeError(op, "expects tensors of one dtype", with_dtypes(tensors))
-    raise DeviceError(
-        op,
-        "expects tensors on one device",
-        {name: t.device for name, t in tensors.items() if t is not None},
-        'move with x.to("cuda")',
-    )
-
-
-def with_dtypes(tensors: dict[str, Any]) -> dict[str, str]:
-    """For the `received` part of an error: shape and dtype of each tensor."""
-    return {name: f"{tuple(t.shape)} {t.dtype}" for name, t in tensors.items() if t is not None}
-
-
-def check_ndim(op: str, name: str, x: Any, ndim: int, dims: str) -> None:
-    """x has `ndim` dimensions; `dims` says which, for example "(N, C, H, W)"."""
-    if x is None:
-        raise DtypeError(op, f"{name} must be a Tensor", {name: "NoneType"})
-    if x.data.ndim != ndim:
-        raise ShapeError(op, f"{name} has {ndim} dimensions {dims}", {name: x})
-
-
-REQUIRED = {"input", "other", "target", "index", "mask", "condition"}
-
-
-def check_tensor(op: str, **arguments: Any) -> None:
-    """Each argument is a Tensor: a forgotten minidl.tensor(...) says so.
-
-    None is accepted where it can stand for a missing tensor (bias, h0), not for an input.
-    """
-    from minidl.tensor import Tensor
-
-    for name, value in arguments.items():
-        if isinstance(value, Tensor) or (value is None and name not in REQUIRED):
-            continue
-        raise DtypeError(
-            op,
-            f"{name} must be a Tensor",
-            {name: type(value).__name__},
-            f"wrap it: minidl.tensor({name})" if value is not None else "",
-        )
 
 
 def normalize_dim(op: str, dim: int, ndim: int) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from minidl.checks import check_tensor
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.nn.checks import check_sizes
-from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 
 

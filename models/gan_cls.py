@@ -26,9 +26,9 @@ from __future__ import annotations
 
 import minidl
 from minidl import nn
+from minidl.checks import check_tensor
 from minidl.errors import ShapeError
 from minidl.nn import init
-from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 from models.checks import check_pictures
 

@@ -20,8 +20,9 @@ is a distance to a fixed picture of each digit (an RBF), not a linear layer with
 from __future__ import annotations
 
 from minidl import nn
+from minidl.checks import check_tensor
 from minidl.errors import ArgumentError
-from minidl.shapes import check_tensor, is_int
+from minidl.shapes import is_int
 from minidl.tensor import Tensor
 from models.checks import check_pictures, choose
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl import nn
+from minidl.checks import check_tensor
 from minidl.errors import ArgumentError
 from minidl.nn import init
 from minidl.nn.checks import check_sizes
@@ -34,7 +35,7 @@ from minidl.ops.avg_pool2d import avg_pool2d
 from minidl.ops.cross_entropy import cross_entropy
 from minidl.ops.joining import cat, split
 from minidl.ops.tanh import tanh
-from minidl.shapes import check_tensor, is_int
+from minidl.shapes import is_int
 from minidl.tensor import Tensor
 from models.checks import check_pictures
 

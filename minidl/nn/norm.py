@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.errors import ArgumentError, ShapeError
 from minidl.nn.checks import check_flags, check_sizes, new_weight
 from minidl.nn.module import Module, Parameter
 from minidl.ops.batch_norm import batch_norm
 from minidl.ops.instance_norm import instance_norm
 from minidl.ops.lrn import check_parameters, local_response_norm
-from minidl.shapes import check_tensor, is_number
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ArgumentError, ShapeError
 from minidl.ops.avg_pool2d import AveragePool
-from minidl.shapes import check_floating, check_ndim, check_size, check_tensor
+from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
 

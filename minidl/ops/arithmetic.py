@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.ops.broadcasting import operands, unbroadcast
 from minidl.ops.casting import cast
-from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 
 

@@ -25,11 +25,12 @@ import math
 from typing import Any
 
 from minidl import kernels
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.inplace import check_writeable
-from minidl.shapes import check_flag, check_floating, check_tensor, is_number
+from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
 
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_floating, check_tensor
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.loss_reduction import check_reduction, check_same_shape, reduce, spread
 from minidl.ops.sigmoid import stable_sigmoid
 from minidl.ops.softplus import log_one_plus_exp
-from minidl.shapes import check_floating, check_tensor
 from minidl.tensor import Tensor
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidl.checks import check_tensor
 from minidl.device import device_of, to_device
 from minidl.dtypes import NAMES, resolve_dtype
 from minidl.errors import DtypeError, nearest
 from minidl.function import Function
-from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
-from minidl.shapes import check_floating, check_tensor
 from minidl.tensor import Tensor
 
 

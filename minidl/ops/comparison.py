@@ -9,12 +9,13 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import DtypeError
 from minidl.function import Function
 from minidl.ops.broadcasting import operands
 from minidl.ops.reductions import Reduction
-from minidl.shapes import check_keepdim, check_tensor, is_number, normalize_dims
+from minidl.shapes import check_keepdim, is_number, normalize_dims
 from minidl.tensor import Tensor
 
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 from minidl import kernels
+from minidl.checks import check_floating, check_ndim
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_size, is_int, pair, window_output
+from minidl.shapes import check_size, is_int, pair, window_output
 from minidl.tensor import Tensor
 
 

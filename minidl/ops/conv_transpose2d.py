@@ -19,9 +19,10 @@ which of them is meant: as many rows and columns more at the end.
 from __future__ import annotations
 
 from minidl import kernels
+from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_size, check_tensor, is_int, pair
+from minidl.shapes import check_size, is_int, pair
 from minidl.tensor import Tensor
 
 

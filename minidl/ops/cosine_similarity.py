@@ -10,12 +10,13 @@ as if it were not bounded; this is the gradient of the formula).
 
 from __future__ import annotations
 
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import check_broadcast, unbroadcast
 from minidl.ops.lp_norm import check_norm, lp_norm
-from minidl.shapes import check_floating, check_tensor, normalize_dim
+from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
 

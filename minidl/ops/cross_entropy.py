@@ -20,6 +20,7 @@ scores' size each, and because p - onehot needs no division by a p that may be 0
 from __future__ import annotations
 
 from minidl import kernels
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
@@ -33,7 +34,7 @@ from minidl.ops.class_targets import (
     total_weight,
 )
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
-from minidl.shapes import check_floating, check_tensor, is_number
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 

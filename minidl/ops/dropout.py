@@ -21,11 +21,12 @@ from __future__ import annotations
 from typing import Any
 
 from minidl import kernels
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.random import next_counters
-from minidl.shapes import check_flag, check_floating, check_tensor, is_number
+from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import DtypeError
 from minidl.function import Function
 from minidl.ops.casting import cast, clone
-from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from minidl import kernels
+from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_tensor
 from minidl.tensor import Tensor
 
 

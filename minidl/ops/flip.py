@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
 from minidl.ops.shape import int_sequence
-from minidl.shapes import check_tensor, normalize_dims
+from minidl.shapes import normalize_dims
 from minidl.tensor import Tensor
 
 

@@ -11,11 +11,12 @@ GANs, mean(max(0, 1 - D(real))) + mean(max(0, 1 + D(fake))), are compositions of
 
 from __future__ import annotations
 
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
-from minidl.shapes import check_floating, check_tensor, is_number
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 

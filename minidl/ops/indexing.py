@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.creation import as_array
 from minidl.device import array_module
 from minidl.errors import ArgumentError, BoundsError, DtypeError, MinidlError, ShapeError
@@ -21,7 +22,7 @@ from minidl.function import Function
 from minidl.kernels.layout import zeros
 from minidl.ops.broadcasting import check_operand
 from minidl.ops.inplace import check_in_place
-from minidl.shapes import check_tensor, normalize_dim
+from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
 INT = int | np.integer

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidl.checks import check_tensor
 from minidl.dtypes import RANK
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.function import grad_mode
 from minidl.ops.broadcasting import operands
-from minidl.shapes import check_tensor
 from minidl.tensor import Tensor
 
 

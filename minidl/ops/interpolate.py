@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 
 from minidl import kernels
+from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_size, check_tensor, is_number, pair
+from minidl.shapes import check_size, is_number, pair
 from minidl.tensor import Tensor
 
 MODES = ("nearest", "bilinear")

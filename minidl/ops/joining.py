@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.dtypes import promoted_dtype
 from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.kernels.layout import zeros
 from minidl.ops.casting import cast
-from minidl.shapes import check_tensor, normalize_dim
+from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
 

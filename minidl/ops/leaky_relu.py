@@ -9,9 +9,10 @@ The derivative at the kink x = 0 is taken as a, as in PyTorch.
 from __future__ import annotations
 
 from minidl import kernels
+from minidl.checks import check_floating, check_tensor
 from minidl.errors import DtypeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_tensor, is_number
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 

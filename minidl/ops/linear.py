@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 
+from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.kernels.blas import matmul
-from minidl.shapes import check_floating, check_ndim, check_tensor
 from minidl.tensor import Tensor
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError, nearest
-from minidl.shapes import check_floating, check_tensor
 from minidl.tensor import Tensor
 
 REDUCTIONS = ("mean", "sum", "none")

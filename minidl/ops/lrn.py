@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from minidl import kernels
+from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ArgumentError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_tensor, is_number
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 

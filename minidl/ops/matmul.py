@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 
+from minidl.checks import check_tensor, with_dtypes
 from minidl.errors import DeviceError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.kernels import blas
 from minidl.ops.broadcasting import unbroadcast
-from minidl.shapes import check_tensor, with_dtypes
 from minidl.tensor import Tensor
 
 

@@ -12,12 +12,13 @@ as in PyTorch.
 
 from __future__ import annotations
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.ops.class_targets import check_labels
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
-from minidl.shapes import check_tensor, is_int, is_number
+from minidl.shapes import is_int, is_number
 from minidl.tensor import Tensor
 
 

@@ -10,10 +10,11 @@ normalize(a) @ normalize(b).T
 
 from __future__ import annotations
 
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.function import Function
 from minidl.ops.lp_norm import check_norm, lp_norm, lp_norm_gradient
-from minidl.shapes import check_floating, check_tensor, normalize_dim
+from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
 

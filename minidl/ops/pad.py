@@ -19,11 +19,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function
 from minidl.kernels.layout import channels_first
-from minidl.shapes import check_size, check_tensor
+from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
 MODES = ("constant", "reflect", "replicate")

@@ -11,13 +11,13 @@ Differences are formed before they are squared: |a|^2 - 2ab + |b|^2 would cancel
 
 from __future__ import annotations
 
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import check_broadcast, unbroadcast
 from minidl.ops.lp_norm import check_norm, lp_norm, lp_norm_gradient
 from minidl.ops.shape import unsqueeze
-from minidl.shapes import check_floating, check_tensor
 from minidl.tensor import Tensor
 
 

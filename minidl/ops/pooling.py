@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ArgumentError, ShapeError
-from minidl.shapes import check_flag, check_floating, check_ndim, check_tensor, pair, window_output
+from minidl.shapes import check_flag, pair, window_output
 from minidl.tensor import Tensor
 
 

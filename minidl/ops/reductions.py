@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.ops.casting import cast
-from minidl.shapes import check_keepdim, check_tensor, normalize_dim, reduced_dims
+from minidl.shapes import check_keepdim, normalize_dim, reduced_dims
 from minidl.tensor import Tensor
 
 Dims = int | tuple[int, ...] | None

@@ -10,8 +10,8 @@ directions, also as in PyTorch.
 from __future__ import annotations
 
 from minidl import kernels
+from minidl.checks import check_floating, check_tensor
 from minidl.function import Function
-from minidl.shapes import check_floating, check_tensor
 from minidl.tensor import Tensor
 
 

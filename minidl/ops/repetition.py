@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import sys
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import unbroadcast
 from minidl.ops.shape import int_sequence
-from minidl.shapes import check_size, check_tensor
+from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
 

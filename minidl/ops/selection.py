@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
 from minidl.ops.extremes import maximum, minimum
 from minidl.ops.reductions import Dims, Reduction, check_not_empty, check_reduction
-from minidl.shapes import check_keepdim, check_tensor, normalize_dim
+from minidl.shapes import check_keepdim, normalize_dim
 from minidl.tensor import Tensor
 
 

@@ -11,10 +11,11 @@ import math
 
 import numpy as np
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
-from minidl.shapes import check_tensor, normalize_dim, normalize_dims
+from minidl.shapes import normalize_dim, normalize_dims
 from minidl.tensor import Tensor
 
 

@@ -13,10 +13,11 @@ is not log(softmax): that would be -inf wherever y underflows.
 
 from __future__ import annotations
 
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ShapeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_tensor, normalize_dim
+from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
 

@@ -13,11 +13,12 @@ which overflows for no z and keeps its digits where e^z is small.
 
 from __future__ import annotations
 
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
 from minidl.ops.sigmoid import stable_sigmoid
-from minidl.shapes import check_floating, check_tensor, is_number
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 

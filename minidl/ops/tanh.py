@@ -6,9 +6,9 @@ gx = gy (1 - y^2)
 
 from __future__ import annotations
 
+from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.function import Function
-from minidl.shapes import check_floating, check_tensor
 from minidl.tensor import Tensor
 
 

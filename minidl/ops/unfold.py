@@ -10,9 +10,10 @@ x reads as 0 outside of the picture. A convolution is a matrix product with y (C
 from __future__ import annotations
 
 from minidl import kernels
+from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ShapeError
 from minidl.function import Function
-from minidl.shapes import check_floating, check_ndim, check_size, check_tensor, pair, window_output
+from minidl.shapes import check_size, pair, window_output
 from minidl.tensor import Tensor
 
 

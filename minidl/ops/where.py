@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidl.checks import check_tensor
 from minidl.creation import as_array
 from minidl.device import array_module
 from minidl.dtypes import number_dtype
@@ -19,7 +20,7 @@ from minidl.function import Function
 from minidl.ops.broadcasting import check_broadcast, operands, unbroadcast
 from minidl.ops.casting import cast
 from minidl.ops.extremes import maximum, minimum
-from minidl.shapes import check_tensor, is_int, is_number
+from minidl.shapes import is_int, is_number
 from minidl.tensor import Tensor
 
 
