@@ -6,8 +6,8 @@ One batch forward with the same weights, two threads each, in alternation (bench
 minidl's network has its batch norms folded (nn.fuse_batch_norms), as ONNX Runtime does by itself
 with the graph that minidl exports; PyTorch runs in both memory formats, and computes its batch
 norms. Against PyTorch minidl has the goals of a training step, and 1 / 1.3 against ONNX Runtime;
-where it misses one, one run more says where the time goes (benchmarks/profile.py). --write puts the
-table into RESULTS.md.
+where it misses one, one run more says where the time goes (benchmarks/breakdown.py). --write puts
+the table into RESULTS.md.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 import minidl
+from benchmarks.breakdown import profile_of
 from benchmarks.compare import compare, measure_all, names_of, options_of, serve_worker
-from benchmarks.profile import copy_bandwidth, profile_of
+from benchmarks.machine import copy_bandwidth, product_peak
 from benchmarks.results import provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
 from benchmarks.steps import (
@@ -31,7 +32,7 @@ from benchmarks.steps import (
     use_threads,
     with_our_weights,
 )
-from benchmarks.train_step import GOALS, product_peak
+from benchmarks.train_step import GOALS
 from minidl import nn
 from minidl.io.onnx.export import to_proto
 

@@ -13,21 +13,21 @@ before a batch norm have no gradient but rounding, of which Adam makes whole ste
 `goal` is the ratio that minidl wants to reach. `gflops` counts operations as plain sums of products
 have them (benchmarks/steps.py), `share` is of what NumPy's matrix product reaches on this machine.
 Memory is the peak of each process after it has warmed up. For a network that misses its goal, one
-run more says where the time goes (benchmarks/profile.py).
+run more says where the time goes (benchmarks/breakdown.py).
 
 --write puts the table into RESULTS.md, and the ratios into benchmarks/curves/train_step.svg.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 
 from benchmarks.bars import Group, write_bars
+from benchmarks.breakdown import profile_of
 from benchmarks.compare import compare, measure_all, names_of, options_of, serve_worker
-from benchmarks.profile import copy_bandwidth, profile_of
+from benchmarks.machine import copy_bandwidth, product_peak
 from benchmarks.results import RESULTS, provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
 from benchmarks.steps import FORMATS, operations, step_of
@@ -133,17 +133,6 @@ def errors(case: Case) -> list[float]:
         )
         for other in others
     ]
-
-
-def product_peak(size: int = 2048) -> float:
-    """FLOP/s of NumPy's matrix product, the best of five: what this machine can do."""
-    a = np.ones((size, size), np.float32)
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
 
 
 def describe(figures: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 import minidl
-from benchmarks import profile
+from benchmarks import breakdown, machine
 from minidl import Function, optim
 from minidl.nn import functional as F
 
@@ -20,7 +20,7 @@ class Slow(Function):
 
 
 def test_parts_and_bytes_of_a_step(monkeypatch):
-    monkeypatch.setattr(profile, "SECONDS", 0.1)
+    monkeypatch.setattr(breakdown, "SECONDS", 0.1)
     w = minidl.ones(100, requires_grad=True)
     optimizer = optim.AdamW([w], 0.1)  # calls the step of another class
     original = Slow.forward
@@ -30,7 +30,7 @@ def test_parts_and_bytes_of_a_step(monkeypatch):
         F.relu(Slow().apply(w)).sum().backward()
         optimizer.step()
 
-    found = profile.profile_of(step)
+    found = breakdown.profile_of(step)
     assert set(found.parts) == {
         "Slow forward", "Slow backward", "ReLU forward", "ReLU backward", "Sum forward",
         "Sum backward", "optimizer",
@@ -45,4 +45,4 @@ def test_parts_and_bytes_of_a_step(monkeypatch):
 
 
 def test_a_copy_has_a_bandwidth():
-    assert np.isfinite(profile.copy_bandwidth(2**16))
+    assert np.isfinite(machine.copy_bandwidth(2**16))
