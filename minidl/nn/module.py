@@ -8,11 +8,11 @@ under that name, in order of assignment; names joined by dots address the whole 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidl.dtypes import resolve_dtype
 from minidl.errors import ArgumentError, DtypeError, MinidlError, ModuleError, nearest
-from minidl.nn import state
+from minidl.nn.state import IncompatibleKeys, load_values
 from minidl.shapes import check_flag
 from minidl.tensor import HookHandle, Tensor
 
@@ -55,13 +55,12 @@ class Module:
     """
 
     def __init__(self):
-        # Written into __dict__ directly: __setattr__ below looks into the first three.
-        self.__dict__["parameters_here"] = {}
-        self.__dict__["buffers_here"] = {}
-        self.__dict__["modules_here"] = {}
-        self.__dict__["hooks_before"] = {}
-        self.__dict__["hooks_after"] = {}
-        self.__dict__["training"] = True
+        # Not assigned one by one: __setattr__ below looks into the first three, so they must be
+        # there before the first assignment.
+        self.__dict__.update(
+            parameters_here={}, buffers_here={}, modules_here={},
+            hooks_before={}, hooks_after={}, training=True,
+        )  # fmt: skip
 
     def forward(self, *inputs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward(self, ...): define one")
@@ -360,9 +359,14 @@ class Module:
 
         A shared one appears under each of its names.
         """
-        return state.state_dict(self)
+        found = {}
+        for path, owner in self.named_modules(remove_duplicate=False):
+            for name, tensor in (owner.parameters_here | owner.buffers_here).items():
+                if tensor is not None:
+                    found[join(path, name)] = tensor.detach()
+        return found
 
-    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> NamedTuple:
+    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy values into the parameters and buffers of the same names.
 
         Args:
@@ -376,7 +380,7 @@ class Module:
             CheckpointError: a shape differs, or names differ under strict. Nothing was changed.
         """
         check_flag("load_state_dict", "strict", strict)
-        return state.load_state_dict(self, state_dict, strict)
+        return load_values(self.state_dict(), state_dict, strict)
 
     # --- display --------------------------------------------------------------------------------
 

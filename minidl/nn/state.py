@@ -1,18 +1,18 @@
-"""The state of a module: the values of its parameters and buffers under dotted names."""
+"""Loading values into named tensors: what Module.load_state_dict checks and does.
+
+Nothing here knows modules: their tensors come as a dict of dotted names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.device import to_device
 from minidl.errors import CheckpointError, DtypeError
 from minidl.tensor import Tensor
-
-if TYPE_CHECKING:
-    from minidl.nn.module import Module
 
 NAMES_SHOWN = 5  # of each list in an error
 
@@ -24,24 +24,15 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-def state_dict(module: Module) -> dict[str, Tensor]:
-    """See Module.state_dict."""
-    found = {}
-    for path, owner in module.named_modules(remove_duplicate=False):
-        for registry in (owner.parameters_here, owner.buffers_here):
-            for name, tensor in registry.items():
-                if tensor is not None:
-                    found[f"{path}.{name}" if path else name] = tensor.detach()
-    return found
+def load_values(own: dict[str, Tensor], values: Any, strict: bool) -> IncompatibleKeys:
+    """Copy `values` into the tensors of the same names in `own`; see Module.load_state_dict.
 
-
-def load_state_dict(module: Module, values: Any, strict: bool) -> IncompatibleKeys:
-    """See Module.load_state_dict. Everything is checked before the first value is written."""
+    Everything is checked before the first value is written.
+    """
     if not isinstance(values, Mapping):
         raise DtypeError(
             "load_state_dict", "expects a dict name -> Tensor", {"received": type(values).__name__}
         )
-    own = state_dict(module)
     missing = [name for name in own if name not in values]
     unexpected = [name for name in values if name not in own]
     arrays = {name: as_numbers(name, values[name]) for name in own if name in values}
