@@ -43,6 +43,8 @@ class ReduceLROnPlateau(LRScheduler):
     [0.5]
     """
 
+    has_formula = False
+
     def __init__(
         self,
         optimizer: Optimizer,

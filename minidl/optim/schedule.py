@@ -26,15 +26,19 @@ from minidl.shapes import is_number
 
 
 class LRScheduler:
-    """Base class of schedules. A subclass defines lr(base, t).
+    """Base class of schedules. A subclass defines lr(base, t), a formula of the rate.
 
     Args:
         optimizer: whose param_groups get a new "lr" now and at each step.
 
     Attributes:
+        has_formula: False where the rate depends on more than t, so that there is no lr(base, t):
+            ReduceLROnPlateau. SequentialLR refuses such a schedule.
         last_epoch: t, how often step was called.
         base_lrs: the rate of each group at t = 0.
     """
+
+    has_formula = True
 
     def __init__(self, optimizer: Optimizer):
         if not isinstance(optimizer, Optimizer):
@@ -61,6 +65,7 @@ class LRScheduler:
         self.apply()
 
     def apply(self) -> None:
+        """Set the rate of each group to that of this t."""
         for group, base in zip(self.optimizer.param_groups, self.base_lrs):
             group["lr"] = self.lr(base, self.last_epoch)
 
@@ -268,7 +273,7 @@ class SequentialLR(LRScheduler):
         if self.milestones != sorted(set(self.milestones)):
             raise ArgumentError(self.name, "milestones ascend", received)
         for scheduler in self.schedulers:
-            if type(scheduler).lr is LRScheduler.lr:  # ReduceLROnPlateau has no lr(base, t)
+            if not scheduler.has_formula:
                 raise ArgumentError(
                     self.name, f"{scheduler.name} depends on a metric and cannot be one of them",
                     received,
