@@ -18,10 +18,16 @@ from minidl.errors import ArgumentError
 class RandomState:
     """The state of all random numbers of the process."""
 
+    seed: int
+    counter: int  # the next unused position of the counter-based generator
+    drawn_from: np.random.Generator | None
+
     def __init__(self, seed: int):
-        self.seed = seed
-        self.counter = 0  # the next unused position of the counter-based generator
-        self.drawn_from: np.random.Generator | None = None
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Begin at the first number of this seed."""
+        self.seed, self.counter, self.drawn_from = seed, 0, None
 
     @property
     def generator(self) -> np.random.Generator:
@@ -49,7 +55,7 @@ def manual_seed(seed: int) -> None:
     """
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise ArgumentError("manual_seed", "expects an int from 0 to 2^63 - 1", {"seed": seed})
-    state.__init__(int(seed))
+    state.restart(int(seed))
 
 
 def generator() -> np.random.Generator:
