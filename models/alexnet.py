@@ -105,7 +105,7 @@ class AlexNet(nn.Module):
         self.features = make_features(in_channels, kernels, groups, norm, padding)
         check_size("AlexNet", size, self.smallest())
         side = self.side_of_maps(size)
-        self.fit = nn.AdaptiveAvgPool2d(side)
+        self.avgpool = nn.AdaptiveAvgPool2d(side)
         self.classifier = nn.Sequential({
             "flatten": nn.Flatten(),
             "fc6": nn.Linear(kernels[4] * side * side, hidden),
@@ -120,7 +120,7 @@ class AlexNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         check_pictures("AlexNet", x, self.in_channels, self.smallest())
-        return self.classifier(self.fit(self.features(x)))
+        return self.classifier(self.avgpool(self.features(x)))
 
     def smallest(self) -> int:
         """Pixels per side that leave pool5 one window: 67 without padding."""

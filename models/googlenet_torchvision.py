@@ -116,7 +116,7 @@ class AuxiliaryHead(nn.Module):
         self, in_channels: int, num_classes: int, channels: int, hidden: int, dropout: float
     ):
         super().__init__()
-        self.fit = nn.AdaptiveAvgPool2d(4)
+        self.avgpool = nn.AdaptiveAvgPool2d(4)
         self.conv = BasicConv2d(in_channels, channels, 1)
         self.flatten = nn.Flatten()
         self.fc1 = nn.Linear(channels * 4 * 4, hidden)
@@ -125,7 +125,7 @@ class AuxiliaryHead(nn.Module):
         self.fc2 = nn.Linear(hidden, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu(self.fc1(self.flatten(self.conv(self.fit(x)))))
+        x = self.relu(self.fc1(self.flatten(self.conv(self.avgpool(x)))))
         return self.fc2(self.drop(x))
 
 

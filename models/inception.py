@@ -139,7 +139,7 @@ class AuxiliaryHead(nn.Module):
     ):
         super().__init__()
         self.pool = nn.AvgPool2d(5, stride=3)
-        self.fit = nn.AdaptiveAvgPool2d(4)
+        self.avgpool = nn.AdaptiveAvgPool2d(4)  # changes nothing where pictures have 224 pixels
         self.conv = nn.Conv2d(in_channels, channels, 1)
         self.relu = nn.ReLU()
         self.flatten = nn.Flatten()
@@ -148,7 +148,7 @@ class AuxiliaryHead(nn.Module):
         self.fc2 = nn.Linear(hidden, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu(self.conv(self.fit(self.pool(x))))
+        x = self.relu(self.conv(self.avgpool(self.pool(x))))
         x = self.relu(self.fc1(self.flatten(x)))
         return self.fc2(self.drop(x))
 

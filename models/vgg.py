@@ -107,7 +107,7 @@ class VGG(nn.Module):
         self.in_channels, self.configuration = in_channels, configuration
         self.features = make_features(in_channels, blocks, widths, batch_norm)
         side = size // 32 if head == "fc" else 1  # the floor of each halving together
-        self.fit = nn.AdaptiveAvgPool2d(side)
+        self.avgpool = nn.AdaptiveAvgPool2d(side)
         layers = {"flatten": nn.Flatten()}
         features = widths[-1] * side * side
         if head == "fc":
@@ -128,7 +128,7 @@ class VGG(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         check_pictures("VGG", x, self.in_channels, SMALLEST)
-        return self.classifier(self.fit(self.features(x)))
+        return self.classifier(self.avgpool(self.features(x)))
 
 
 def make_features(in_channels, blocks, widths, batch_norm) -> nn.Sequential:

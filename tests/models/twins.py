@@ -43,7 +43,7 @@ def vgg(blocks, widths, hidden, classes, batch_norm, side, channels=3):
 def with_classifier(layers, channels, side, hidden, classes):
     net = nn.Sequential()
     net.add_module("features", nn.Sequential(OrderedDict(layers)))
-    net.add_module("fit", nn.AdaptiveAvgPool2d(side))
+    net.add_module("avgpool", nn.AdaptiveAvgPool2d(side))
     net.add_module("classifier", nn.Sequential(OrderedDict([
         ("flatten", nn.Flatten()),
         ("fc6", nn.Linear(channels * side * side, hidden)), ("relu6", nn.ReLU()),

@@ -55,7 +55,7 @@ def test_size_makes_the_classifier_too():
     result = minidl("summary", "vgg11", "--size", 64, "--model-arg", "width=0.125", "--json")
     assert result.exit_code == 0, result.output
     layers = {layer["path"]: layer for layer in last_json(result.output)["layers"]}
-    assert layers["fit"]["output_shape"] == [1, 64, 2, 2]
+    assert layers["avgpool"]["output_shape"] == [1, 64, 2, 2]
     assert layers["classifier.fc6"]["parameters"] == (64 * 2 * 2 + 1) * 512
 
 
