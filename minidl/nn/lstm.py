@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.nn import init
@@ -12,10 +13,9 @@ from minidl.nn.checks import check_flags, check_sizes, new_weight
 from minidl.nn.dropout import check_probability
 from minidl.nn.module import Module, Parameter
 from minidl.ops.dropout import dropout
-from minidl.ops.joining import cat, stack
+from minidl.ops.joining import cat, stack, unbind
 from minidl.ops.lstm import lstm
-from minidl.ops.shape import transpose
-from minidl.shapes import check_tensor
+from minidl.ops.shape import transpose, unsqueeze
 from minidl.tensor import Tensor
 
 
@@ -109,23 +109,21 @@ class LSTM(Module):
         """
         self.check_input(x, state)
         x = transpose(x, 0, 1) if self.batch_first else x
-        h0, c0 = self.zero_state(x) if state is None else state
-        states = []
+        h0, c0 = self.zero_states(x) if state is None else (unbind(state[0]), unbind(state[1]))
+        h, c = [], []
         for layer in range(self.num_layers):
             if layer > 0:
                 x = dropout(x, self.dropout, self.training)
             outputs = []
             for suffix in self.suffixes(layer):
-                at = len(states)
-                y, h, c = lstm(
-                    x, h0[at], c0[at], *self.weights(suffix), lengths, suffix.endswith("reverse")
-                )
+                at, reverse = len(h), suffix.endswith("reverse")
+                y, h_end, c_end = lstm(x, h0[at], c0[at], *self.weights(suffix), lengths, reverse)
                 outputs.append(y)
-                states.append((h, c))
+                h.append(h_end)
+                c.append(c_end)
             x = cat(outputs, 2) if self.bidirectional else outputs[0]
         y = transpose(x, 0, 1) if self.batch_first else x
-        h, c = (stack(parts) for parts in zip(*states))
-        return y, (h, c)
+        return y, (stack(h), stack(c))
 
     def weights(self, suffix: str) -> list[Parameter | None]:
         """weight_ih, weight_hh and the biases of one layer and direction."""
@@ -135,7 +133,7 @@ class LSTM(Module):
     def check_input(self, x: Tensor, state: Any) -> None:
         check_tensor("LSTM", input=x)
         dims = "(N, T, I)" if self.batch_first else "(T, N, I)"
-        if x.ndim != 3 or x.shape[2] != self.input_size:
+        if x.data.ndim != 3 or x.data.shape[2] != self.input_size:
             raise ShapeError(
                 "LSTM", f"expects an input {dims} with I = {self.input_size}", {"input": x}
             )
@@ -144,17 +142,21 @@ class LSTM(Module):
         if not isinstance(state, tuple | list) or len(state) != 2:
             raise ArgumentError("LSTM", "state is a pair (h0, c0)", {"state": state})
         check_tensor("LSTM", h0=state[0], c0=state[1])
-        batch = x.shape[0 if self.batch_first else 1]
+        batch = x.data.shape[0 if self.batch_first else 1]
         expected = (self.num_layers * self.directions, batch, self.hidden_size)
         for name, part in zip(("h0", "c0"), state):
-            if part is None or part.shape != expected:
+            if part is None or part.data.shape != expected:
                 raise ShapeError("LSTM", f"{name} is {expected}", {"input": x, name: part})
 
-    def zero_state(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """h0 and c0 of zeros, of x's dtype and device; x is (T, N, I)."""
-        shape = (self.num_layers * self.directions, x.shape[1], self.hidden_size)
-        xp = array_module(x.data)
-        return Tensor(xp.zeros(shape, x.dtype)), Tensor(xp.zeros(shape, x.dtype))
+    def zero_states(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """h0 and c0 of each layer and direction where none are given; x is (T, N, I).
+
+        All of them are one Tensor (N, H) of zeros, of x's dtype and device.
+        """
+        array = x.data
+        zeros = Tensor(array_module(array).zeros((array.shape[1], self.hidden_size), array.dtype))
+        states = [zeros] * (self.num_layers * self.directions)
+        return states, states
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -207,17 +209,17 @@ class LSTMCell(Module):
     ) -> tuple[Tensor, Tensor]:
         """The state and cell after one step from (h, c), zeros where it is None."""
         check_tensor("LSTMCell", input=x)
-        if x.ndim != 2 or x.shape[1] != self.input_size:
+        if x.data.ndim != 2 or x.data.shape[1] != self.input_size:
             raise ShapeError(
                 "LSTMCell", f"expects an input (N, I) with I = {self.input_size}", {"input": x}
             )
         if state is None:
-            zeros = array_module(x.data).zeros((x.shape[0], self.hidden_size), x.dtype)
+            zeros = array_module(x.data).zeros((len(x.data), self.hidden_size), x.data.dtype)
             state = Tensor(zeros), Tensor(zeros)
         if not isinstance(state, tuple | list) or len(state) != 2:
             raise ArgumentError("LSTMCell", "state is a pair (h, c)", {"state": state})
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        _, h, c = lstm(x[None], *state, *weights)
+        _, h, c = lstm(unsqueeze(x, 0), *state, *weights)  # a sequence of one step
         return h, c
 
     def extra_repr(self) -> str:

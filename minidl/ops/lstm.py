@@ -32,11 +32,11 @@ from typing import Any
 import numpy as np
 
 from minidl import kernels
+from minidl.checks import check_floating, check_ndim
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.kernels.blas import matmul
-from minidl.shapes import check_floating, check_ndim, check_tensor
 from minidl.tensor import Tensor
 
 
@@ -156,13 +156,12 @@ def check_arguments(input, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh) -> No
         "h0": h0, "c0": c0, "weight_ih": weight_ih, "weight_hh": weight_hh,
         "bias_ih": bias_ih, "bias_hh": bias_hh,
     }  # fmt: skip
-    check_tensor("lstm", input=input, **rest)
+    check_floating("lstm", input=input, **rest)
     for name in ("h0", "c0", "weight_ih"):
         if rest[name] is None:
             raise DtypeError("lstm", f"{name} must be a Tensor", {name: "NoneType"})
     check_ndim("lstm", "input", input, 3, "(T, N, I)")
     check_ndim("lstm", "weight_hh", weight_hh, 2, "(4H, H)")
-    check_floating("lstm", input=input, **rest)
     if (bias_ih is None) != (bias_hh is None):
         given = {"bias_ih": bias_ih, "bias_hh": bias_hh}
         raise ArgumentError("lstm", "bias_ih and bias_hh come together", given)
