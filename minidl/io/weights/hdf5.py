@@ -22,6 +22,7 @@ from minidl.io.weights.safetensors_file import CODES
 
 PATIENCE = 10  # times the time that the process may compute: the machine may be busy
 COMMAND = "from minidl.io.weights.hdf5_child import main; main()"
+LIBRARY = Path(__file__).parents[2]  # the folder minidl
 
 
 @dataclass
@@ -80,8 +81,6 @@ def run_child(data: bytes, file_bytes: int) -> bytes:
     Raises:
         Refused: it refused the file, crashed, or did not come to an end.
     """
-    import minidl
-
     # The process imports from where this one does. The folder minidl is in comes first; without
     # that, the current folder would.
     environment = os.environ | {
@@ -92,7 +91,7 @@ def run_child(data: bytes, file_bytes: int) -> bytes:
         done = subprocess.run(
             [sys.executable, "-c", COMMAND, str(file_bytes)],
             input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-            cwd=Path(minidl.__file__).parents[1], timeout=PATIENCE * cpu_seconds(len(data)),
+            cwd=LIBRARY.parent, timeout=PATIENCE * cpu_seconds(len(data)),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Refused("damaged: the HDF5 library did not come to an end with it") from None
