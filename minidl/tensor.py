@@ -45,10 +45,10 @@ class Tensor(TensorMethods):
     def __init__(self, data: Any, requires_grad=False, grad_fn=None, output_index: int = 0):
         self.data = data if isinstance(data, np.ndarray) else held_array(data)
         self._requires_grad = requires_grad
-        self.grad = None
+        self.grad: Tensor | None = None
         self.grad_fn = grad_fn
         self.output_index = output_index
-        self.hooks = None
+        self.hooks: dict | None = None
 
     # --- what it is -----------------------------------------------------------------------------
 

@@ -182,7 +182,6 @@ class TensorMethods:
     permute = ops.permute
     transpose = ops.transpose
     t = ops.transpose_matrix
-    T = property(ops.transpose_matrix)
     expand = ops.expand
     broadcast_to = ops.broadcast_to
     repeat = ops.repeat
@@ -190,6 +189,11 @@ class TensorMethods:
     flip = ops.flip
     roll = ops.roll
     contiguous = ops.contiguous
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose of a matrix; see Tensor.t."""
+        return ops.transpose_matrix(self)
 
     def expand_as(self, other: Tensor) -> Tensor:
         """expand() to the shape of another tensor."""
