@@ -62,7 +62,7 @@ class Module:
             hooks_before={}, hooks_after={}, training=True,
         )  # fmt: skip
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward(self, ...): define one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
