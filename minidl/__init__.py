@@ -1,7 +1,8 @@
 """minidl: a deep-learning library written to be read, stepped through and measured.
 
-Where to start reading: tensor.py, function.py and backward.py are the engine; ops/conv2d.py is an
-operation with its mathematics; kernels/reference/conv2d.py its arithmetic.
+Where to start reading: tensor.py, function.py and backward.py are the engine; tensor_methods.py
+says which operation each method of Tensor is; ops/conv2d.py is an operation with its mathematics;
+kernels/reference/conv2d.py its arithmetic.
 
 Importing needs only NumPy. Numba and CuPy load when a kernel first needs them, and the parts
 named in LOADED_WHEN_USED when they are first named.

@@ -22,7 +22,9 @@ from minidl.device import device_of, to_device
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.shapes import check_flag, normalize_dim
 
-if TYPE_CHECKING:  # where editors look up x.exp(); minidl/tensor_methods.py says why only they
+# Editors find x.exp() in this base class. At run time there is none: the operations need Tensor, so
+# they become its methods once they are loaded (minidl/tensor_methods.py).
+if TYPE_CHECKING:
     from minidl.tensor_methods import TensorMethods
 else:
     TensorMethods = object
