@@ -6,7 +6,7 @@ from pathlib import Path
 
 from minidl.io.atomic import as_path, write_atomically
 from minidl.io.json import to_json
-from minidl.training.callbacks.callback import Callback
+from minidl.training.callback import Callback
 
 
 class Metrics(Callback):
