@@ -121,7 +121,7 @@ def load_checkpoint(path: str | Path) -> CheckpointContent:
         parts = unpack_parts(content, tensors)
     except Damaged as error:
         raise CheckpointError(
-            "load_checkpoint", str(error), {"path": str(path)}, hint_for(data)
+            "load_checkpoint", str(error), {"path": str(path)}, error.hint or hint_for(data)
         ) from None
     prefix = "model."
     model = {
@@ -176,7 +176,11 @@ def read_content(path: Path) -> bytes:
 
 
 class Damaged(Exception):
-    """What is wrong with the file's content; load_checkpoint adds the path."""
+    """What is wrong with the file's content, and what to do; load_checkpoint adds the path."""
+
+    def __init__(self, rule: str, hint: str = ""):
+        super().__init__(rule)
+        self.hint = hint
 
 
 def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -203,7 +207,8 @@ def check_content(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> d
     if found != FORMAT:
         if str(found).startswith(FORMAT.rstrip("0123456789")):
             raise Damaged(
-                f"another version of minidl wrote it: {found!r}, this one reads {FORMAT!r}"
+                f"another version of minidl wrote it: {found!r}, this one reads {FORMAT!r}",
+                "train again, or read its weights alone: minidl.io.read_weights(path)",
             )
         raise Damaged(f"its metadata says format {found!r}, expected {FORMAT!r}")
     text = metadata.get("content", "")

@@ -34,15 +34,17 @@ class Metric:
         state: names of attributes; their values are JSON values and Tensors.
         live: whether compute is cheap enough to be shown after each step.
 
-    >>> class Perplexity(minidl.metrics.Metric):
-    ...     state = ("total", "words")
+    >>> class LargestError(minidl.metrics.Metric):
+    ...     state = ("largest",)
     ...     def reset(self):
-    ...         self.total = self.words = 0.0
+    ...         self.largest = 0.0
     ...     def update(self, outputs, targets):
-    ...         self.total += minidl.nn.functional.cross_entropy(outputs, targets).item()
-    ...         self.words += 1
+    ...         self.largest = max(self.largest, (outputs - targets).abs().amax().item())
     ...     def compute(self):
-    ...         return 2.718281828 ** (self.total / self.words)
+    ...         return self.largest
+    >>> x = minidl.tensor([[1.0], [4.0]])
+    >>> minidl.evaluate(minidl.nn.Identity(), [(x, x + 0.5)], metrics={"worst": LargestError()})
+    {'worst': 0.5}
     """
 
     state: tuple[str, ...] = ()

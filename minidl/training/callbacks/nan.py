@@ -26,6 +26,9 @@ class StopOnNaN(Callback):
     the buffers and the validation loss are looked at: no batch follows the last step to show what
     it did.
 
+    Of a step function it looks at each loss that run.minimize gets, its gradients, and the values
+    that the function returns. The batch is not run again, as parameters may have changed since.
+
     >>> callback = minidl.callbacks.StopOnNaN()
     """
 
