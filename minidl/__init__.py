@@ -130,16 +130,17 @@ from minidl.ops import clamp as clip
 from minidl.random import manual_seed
 from minidl.tensor import Tensor
 from minidl.tensor_methods import attach_methods
-from minidl.training.fit import evaluate, fit
+from minidl.training.evaluate import evaluate
+from minidl.training.fit import fit
 
 attach_methods()
 
 if TYPE_CHECKING:
-    from minidl import callbacks, data, debug, io
+    from minidl import callbacks, data, debug, io, metrics
 
 __version__ = "0.1.0"
 
-LOADED_WHEN_USED = ("callbacks", "data", "debug", "io")  # modules of this package
+LOADED_WHEN_USED = ("callbacks", "data", "debug", "io", "metrics")  # modules of this package
 
 
 def __getattr__(name: str) -> Any:
@@ -164,9 +165,9 @@ __all__ = [
     "full_like", "gather", "ge", "get_num_threads", "gt", "index_select", "int32", "int64", "io",
     "is_grad_enabled", "isfinite", "isinf", "isnan", "kernels", "le", "linspace", "log",
     "log1p", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "lt",
-    "manual_seed", "masked_fill", "matmul", "max", "maximum", "mean", "min", "minimum", "mul",
-    "ne", "neg", "nn", "no_grad", "norm", "ones", "ones_like", "ops", "optim", "permute", "pow",
-    "prod", "rand", "randint", "randn", "random", "randperm", "relu", "remainder", "reshape",
+    "manual_seed", "masked_fill", "matmul", "max", "maximum", "mean", "metrics", "min", "minimum",
+    "mul", "ne", "neg", "nn", "no_grad", "norm", "ones", "ones_like", "ops", "optim", "permute",
+    "pow", "prod", "rand", "randint", "randn", "random", "randperm", "relu", "remainder", "reshape",
     "roll", "round", "rsqrt", "set_grad_enabled", "set_num_threads", "sigmoid", "sign", "sin",
     "softmax", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "tanh",
     "tensor", "tile", "transpose", "uint8", "unbind", "unsqueeze", "use_cpu_kernels",

@@ -30,7 +30,7 @@ def note(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """The answer to --json, a line of strict JSON: NaN, which JSON has not, becomes null."""
-    from minidl.training.callbacks.metrics import to_json
+    from minidl.io.json import to_json
 
     print(to_json(value), flush=True)
 

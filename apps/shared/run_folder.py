@@ -21,7 +21,7 @@ from typing import Any
 from apps.classify.options import Settings
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.io.atomic import write_atomically
-from minidl.training.callbacks.metrics import to_json
+from minidl.io.json import to_json
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"

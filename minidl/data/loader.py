@@ -32,6 +32,10 @@ class DataLoader:
 
     One `for` loop is one epoch. The memory of x is channels-last behind its (N, C, H, W).
 
+    minidl.fit takes batches of other structures, too, from any object with this class's __iter__
+    and __len__. Where it also has state_dict and load_state_dict, a resumed run goes on at the
+    right batch at once, instead of reading all before it again.
+
     Args:
         dataset: a Dataset, or anything with a length and items (uint8 (H, W, C), int).
         batch_size: images in a batch; the last one may be smaller.

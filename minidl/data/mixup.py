@@ -26,7 +26,8 @@ class Mixup:
 
     x = lam x_i + (1 - lam) x_j, t likewise, lam ~ Beta(alpha, alpha); Zhang et al. 2018,
     equation 1. A loss that takes class probabilities as targets, such as nn.CrossEntropyLoss,
-    learns from them. There is no accuracy of mixed pictures: each has two labels.
+    learns from them. Mixed pictures have no accuracy, as each has two labels: minidl.fit then
+    measures that of the validation set alone.
 
     What is mixed in batch b of epoch e depends on (the loader's seed, e, b) alone.
 

@@ -1,7 +1,7 @@
 """Checkpoints: one .safetensors file that holds everything needed to go on, and runs no code.
 
     tensors    "model.<name>", "optimizer.<...>", "run.<...>"
-    metadata   format    "minidl checkpoint 1"
+    metadata   format    "minidl checkpoint 2"
                content   JSON: optimizer, run and meta; {"$tensor": name} stands for a tensor
                checksum  CRC-32 of all of that, so that a flipped bit is noticed
 
@@ -32,7 +32,7 @@ from minidl.nn.module import Module
 from minidl.optim.optimizer import Optimizer
 from minidl.tensor import Tensor
 
-FORMAT = "minidl checkpoint 1"
+FORMAT = "minidl checkpoint 2"
 LARGE = 4 << 30  # bytes
 MAX_HEADER = 100_000_000  # bytes, safetensors' own limit
 DTYPES = {np.dtype(name) for name in (
@@ -47,8 +47,9 @@ class CheckpointContent:
 
     Attributes:
         model: name -> Tensor, for Module.load_state_dict.
-        optimizer: for Optimizer.load_state_dict, None if none was saved.
-        run: state of the training run (minidl.training.run.Run.state_dict), {} if none was saved.
+        optimizer: for Optimizer.load_state_dict, None if none was saved; of several optimizers a
+            dict name -> such a state.
+        run: state of the training run (minidl/training/resume.py), {} if none was saved.
         meta: what the caller of save_checkpoint wanted to keep: how to build the model, ...
     """
 
@@ -61,7 +62,7 @@ class CheckpointContent:
 def save_checkpoint(
     path: str | Path,
     model: Module,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | dict[str, Optimizer] | None = None,
     run: dict[str, Any] | None = None,
     meta: dict[str, Any] | None = None,
 ) -> None:
@@ -70,7 +71,7 @@ def save_checkpoint(
     Args:
         path: the file, by convention *.safetensors; its folder must exist.
         model: Module whose parameters and buffers are saved.
-        optimizer: saved with its state, if given.
+        optimizer: saved with its state, if given; several as a dict name -> Optimizer.
         run: state of the training run: dicts and lists of JSON values and Tensors.
         meta: anything of these types that is needed to use the weights: the model's name and
             arguments, classes, preprocessing. Keys that are ints become text, tuples lists.
@@ -93,8 +94,7 @@ def save_checkpoint(
     tensors: dict[str, np.ndarray] = {}
     for name, tensor in model.state_dict().items():
         store(f"model.{name}", tensor, tensors)
-    optimizer_state = None if optimizer is None else optimizer.state_dict()
-    trees = {"optimizer": optimizer_state, "run": run or {}, "meta": meta or {}}
+    trees = {"optimizer": optimizer_state(optimizer), "run": run or {}, "meta": meta or {}}
     text = to_json(trees, tensors)
     metadata = {"format": FORMAT, "content": text, "checksum": checksum(text, tensors)}
     write_atomically(path, save(tensors, metadata), "save_checkpoint")
@@ -121,7 +121,7 @@ def load_checkpoint(path: str | Path) -> CheckpointContent:
         parts = unpack_parts(content, tensors)
     except Damaged as error:
         raise CheckpointError(
-            "load_checkpoint", str(error), {"path": str(path)}, hint_for(data)
+            "load_checkpoint", str(error), {"path": str(path)}, error.hint or hint_for(data)
         ) from None
     prefix = "model."
     model = {
@@ -130,11 +130,21 @@ def load_checkpoint(path: str | Path) -> CheckpointContent:
     return CheckpointContent(model, **parts)
 
 
+def optimizer_state(optimizer: Optimizer | dict[str, Optimizer] | None) -> dict | None:
+    """The state of an optimizer, or of each of several."""
+    if isinstance(optimizer, dict):
+        return {name: one.state_dict() for name, one in optimizer.items()}
+    return None if optimizer is None else optimizer.state_dict()
+
+
 def check_saved(model: Any, optimizer: Any) -> None:
-    for name, value, kind in (("model", model, Module), ("optimizer", optimizer, Optimizer)):
-        if not isinstance(value, kind) and not (name == "optimizer" and value is None):
-            rule = f"{name} is a minidl {kind.__name__}"
-            raise ArgumentError("save_checkpoint", rule, {name: value})
+    if not isinstance(model, Module):
+        raise ArgumentError("save_checkpoint", "model is a minidl Module", {"model": model})
+    for one in optimizer.values() if isinstance(optimizer, dict) else [optimizer]:
+        if not isinstance(one, Optimizer) and optimizer is not None:
+            raise ArgumentError(
+                "save_checkpoint", "optimizer is a minidl Optimizer", {"optimizer": optimizer}
+            )
 
 
 # --- the file -----------------------------------------------------------------------------------
@@ -166,7 +176,11 @@ def read_content(path: Path) -> bytes:
 
 
 class Damaged(Exception):
-    """What is wrong with the file's content; load_checkpoint adds the path."""
+    """What is wrong with the file's content, and what to do; load_checkpoint adds the path."""
+
+    def __init__(self, rule: str, hint: str = ""):
+        super().__init__(rule)
+        self.hint = hint
 
 
 def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -189,8 +203,14 @@ def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 def check_content(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     """The JSON part, after its format, its checksum and its syntax were checked."""
-    if metadata.get("format") != FORMAT:
-        raise Damaged(f"its metadata says format {metadata.get('format')!r}, expected {FORMAT!r}")
+    found = metadata.get("format")
+    if found != FORMAT:
+        if str(found).startswith(FORMAT.rstrip("0123456789")):
+            raise Damaged(
+                f"another version of minidl wrote it: {found!r}, this one reads {FORMAT!r}",
+                "train again, or read its weights alone: minidl.io.read_weights(path)",
+            )
+        raise Damaged(f"its metadata says format {found!r}, expected {FORMAT!r}")
     text = metadata.get("content", "")
     if metadata.get("checksum") != checksum(text, tensors):
         raise Damaged("the checksum is wrong: bytes were changed after it was saved")

@@ -1,58 +1,106 @@
-"""What a training run remembers, and what of it a checkpoint holds.
+"""A training run: what it remembers, and the parts that its epochs are made of.
 
-minidl.fit keeps one Run and shows it to the callbacks. Its state_dict is everything, besides model
-and optimizer, that decides how the run goes on: where it is in the data, the random numbers, the
-sums of the epoch in progress, the history, and what the callbacks remember.
+minidl.fit moves a Run through these parts and shows it to the callbacks in between:
+
+    start_epoch            epoch + 1
+      start_batch          inputs and targets hold the next batch
+      backward             batch + 1; loss and metrics of the batch are added to the totals
+      step_is_due          after `accumulate` batches, or the last one of the epoch: gradients are
+                           complete
+      finish_step          step + 1; from here to the next start_batch the run can be saved
+    start_validation       the same model on held-out batches
+    finish_epoch           metrics are complete and become the last entry of the history
+
+A step function does everything from zero_grad to the optimizers' steps itself; take_values then
+counts its batch. What a checkpoint holds of a run is in minidl/training/resume.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minidl import random
-from minidl.errors import ArgumentError, CheckpointError
+from minidl.errors import ArgumentError, nearest
+from minidl.nn.module import Module, Parameter
+from minidl.optim.optimizer import Optimizer
 from minidl.tensor import Tensor
-
-if TYPE_CHECKING:
-    from minidl.training.callbacks import Callback
+from minidl.training.batch import count_examples, split_batch, weigh
+from minidl.training.checks import check_loss
+from minidl.training.metrics import as_number, check_name
+from minidl.training.totals import Totals
 
 
 class Run:
-    """A training run in progress: what callbacks see.
+    """A training run in progress: what callbacks and step functions see.
 
     Attributes:
-        model, loader, loss_function, optimizer, epochs, validation: the arguments of fit.
+        model, loader, optimizer, epochs, validation, accumulate: the arguments of fit.
+        loss_function, weight_function, step_function: its arguments loss, weight and step.
+        optimizers: name -> Optimizer; a single one has the name "".
+        callbacks: by ascending order.
+
         epoch: number of the epoch in progress (or just finished), counted from 1.
-        step: steps taken in all epochs together.
-        batch: batches used in this epoch; of accumulate batches each step is made.
-        x, labels: the current batch.
-        y: the model's output for it.
-        loss: the loss Tensor of the batch; loss_value: after the step, the mean over its examples.
-        lr: learning rate of the last step, which a schedule may have changed since.
-        totals: sums over this epoch so far, see Totals.
-        metrics: of the last finished epoch; history: of all of them.
+        batch: batches of this epoch that were used.
+        step: steps taken in all epochs together; each is made of `accumulate` batches.
         stop: set it to end the run after this epoch.
         error: the exception that ended the run, for on_fit_end.
+
+        inputs, targets: the current batch.
+        count, weight: its number of examples, and what it counts in means over batches.
+        outputs: what the model made of it. Metrics look at it; a step function may set it.
+        loss: the loss Tensor of the batch, or what a step function minimizes at the moment.
+        stepping: the optimizer whose step comes next.
+
+        values: of the last step, name -> number: the loss, as mean over the examples of the step,
+            or what the step function returned.
+        rates: learning rates of the last step, which a schedule may have changed since: "lr", or
+            "lr_<name>" for each of several optimizers.
+        totals, validation_totals: sums over this epoch so far, see Totals.
+        step_totals, step_batches, step_weight: the same over the step in progress, how many
+            batches it has so far, and the sum of their weights.
+        metrics: of the last finished epoch.
+        history: metrics of all finished epochs.
+        position: of the random numbers and the loaders after the last step.
     """
 
-    def __init__(self, model, loader, loss, optimizer, epochs, validation, callbacks, accumulate=1):
-        self.model, self.loader, self.optimizer = model, loader, optimizer
-        self.loss_function, self.epochs, self.validation = loss, epochs, validation
-        self.accumulate = accumulate
-        self.callbacks = sorted(check_callbacks(callbacks), key=lambda callback: callback.order)
+    def __init__(
+        self,
+        model: Module,
+        loader: Iterable,
+        loss: Callable | None,
+        optimizer: Optimizer | dict[str, Optimizer],
+        epochs: int,
+        validation: Iterable | None,
+        callbacks: list,
+        accumulate: int = 1,
+        metrics: dict[str, Any] | None = None,
+        weight: Callable | None = None,
+        step: Callable | None = None,
+    ):
+        self.model, self.loader, self.validation = model, loader, validation
+        self.loss_function, self.step_function, self.weight_function = loss, step, weight
+        self.epochs, self.accumulate = epochs, accumulate
+        self.optimizer = optimizer
+        self.optimizers = optimizer if isinstance(optimizer, dict) else {"": optimizer}
+        self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
         self.epoch = self.step = self.batch = 0
-        self.x = self.labels = self.y = self.loss = self.loss_value = None
-        self.lr = optimizer.param_groups[0]["lr"]
-        self.totals, self.validation_totals = Totals(), Totals()
-        self.step_totals, self.step_batches = Totals(), 0  # of the step in progress
-        self.metrics: dict[str, Any] = {}
-        self.history: list[dict[str, Any]] = []
         self.stop = False
         self.error: BaseException | None = None
+        self.inputs: Any = None
+        self.targets: Any = None
+        self.outputs: Any = None
+        self.count, self.weight = 0, 0
+        self.loss: Tensor | None = None
+        self.values: dict[str, float] = {}
+        self.rates = self.current_rates()
+        self.totals, self.validation_totals = Totals(metrics or {}), Totals(metrics or {})
+        self.step_totals, self.step_batches, self.step_weight = Totals({}), 0, 0
+        self.stepping: Optimizer = next(iter(self.optimizers.values()))
+        self.metrics: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
         self.remember_position()
 
     def notify(self, moment: str) -> None:
@@ -77,13 +125,18 @@ class Run:
         self.epoch = len(self.history) + 1
         self.started = time.perf_counter() - self.totals.seconds
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self) -> Iterator[tuple[Any, Any]]:
         """The batches of this epoch that are still to come."""
         batches = iter(self.loader)
         if self.batch and not hasattr(self.loader, "load_state_dict"):
             batches = islice(batches, self.batch, None)  # such a loader cannot seek: skip
         for batch in batches:
-            yield check_batch("fit", batch)
+            yield split_batch("fit", batch)
+
+    def start_batch(self, inputs: Any, targets: Any) -> None:
+        self.count = count_examples("fit", inputs, targets)
+        self.weight = weigh("fit", self.weight_function, self.count, inputs, targets)
+        self.inputs, self.targets, self.outputs = inputs, targets, None
 
     def starts_step(self) -> bool:
         """Whether the current batch is the first one of its step."""
@@ -92,17 +145,25 @@ class Run:
     def backward(self) -> None:
         """Compute the batch's gradients, and count it.
 
-        Where a step has several batches, p.grad becomes the sum over their examples.
+        Where a step has several batches, p.grad becomes the weighted sum over them.
         """
-        loss = self.loss if self.accumulate == 1 else self.loss * len(self.labels)
+        loss = self.loss if self.accumulate == 1 else self.loss * self.weight
         loss.backward()
+        self.count_batch({"loss": self.loss.item()})
+
+    def count_batch(self, values: dict[str, float]) -> None:
+        """Add the current batch to the sums of the epoch and the step."""
         for totals in (self.totals, self.step_totals):
-            totals.add(self.loss.item(), self.y, self.labels)
+            totals.count += self.count
+            totals.add_values(values, self.weight)
+        if self.outputs is not None:
+            self.totals.measure(self.outputs, self.targets, self.weight)
         self.batch += 1
         self.step_batches += 1
+        self.step_weight += self.weight
 
     def step_is_due(self) -> bool:
-        """Whether the batches so far make a step. If so, p.grad becomes the mean over examples."""
+        """Whether the batches so far make a step. If so, p.grad becomes their weighted mean."""
         if self.accumulate == 1:
             return True
         if self.step_batches < self.accumulate and self.batch < len(self.loader):
@@ -110,20 +171,21 @@ class Run:
         for group in self.optimizer.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    p.grad.data /= self.step_totals.count
+                    p.grad.data /= self.step_weight
         return True
 
     def finish_step(self) -> None:
         """Count the step that was just taken. From here to the next step the run can be saved."""
-        self.loss_value = self.step_totals.metrics()["loss"]
-        self.lr = self.optimizer.param_groups[0]["lr"]
+        self.values = self.step_totals.compute()
+        self.rates = self.current_rates()
         self.totals.seconds = time.perf_counter() - self.started
-        self.step_totals, self.step_batches = Totals(), 0
+        self.step_totals.reset()
+        self.step_batches, self.step_weight = 0, 0
         self.step += 1
         self.remember_position()
 
     def start_validation(self) -> Totals:
-        self.validation_totals = Totals()
+        self.validation_totals.reset()
         return self.validation_totals
 
     def finish_validation_step(self) -> None:
@@ -139,19 +201,78 @@ class Run:
                 {"loader": self.loader, "len(loader)": len(self.loader), "batches": self.batch},
             )  # fmt: skip
         totals = self.totals
-        metrics = {"epoch": self.epoch, "step": self.step, **totals.metrics()}
+        metrics = {"epoch": self.epoch, "step": self.step, **totals.compute()}
         if self.validation is not None:
-            validation = self.validation_totals.metrics()
+            validation = self.validation_totals.compute()
             metrics |= {f"val_{name}": value for name, value in validation.items()}
-        metrics["lr"] = self.lr
+        metrics |= self.rates
         metrics["seconds"] = round(totals.seconds, 3)
         metrics["images_per_second"] = round(totals.count / max(totals.seconds, 1e-9), 1)
         self.metrics = metrics
         self.history.append(metrics)
-        self.totals, self.batch = Totals(), 0
+        self.totals.reset()
+        self.batch = 0
         self.remember_position()
 
-    # --- saving and going on --------------------------------------------------------------------
+    def current_rates(self) -> dict[str, float]:
+        """The learning rate of each optimizer's first group, by its name in the history."""
+        return {
+            f"lr_{name}" if name else "lr": optimizer.param_groups[0]["lr"]
+            for name, optimizer in self.optimizers.items()
+        }
+
+    # --- for step functions ---------------------------------------------------------------------
+
+    def minimize(self, loss: Tensor, optimizer: str | None = None) -> None:
+        """One step of one optimizer down the gradient of a loss.
+
+        It is zero_grad, backward and step, with the moments at which callbacks clip gradients and
+        look for NaN.
+
+        Args:
+            loss: a Tensor with one element.
+            optimizer: its name in the dict that fit was given; None for the only one.
+
+        Raises:
+            ArgumentError: there is no optimizer of that name, or the loss is not one number.
+        """
+        self.stepping = chosen = self.find_optimizer(optimizer)
+        self.loss = check_loss("minimize", loss)
+        self.notify("on_loss")
+        chosen.zero_grad()
+        loss.backward()
+        self.notify("on_gradients")
+        chosen.step()
+
+    def find_optimizer(self, name: str | None) -> Optimizer:
+        if name is None and len(self.optimizers) == 1:
+            return self.stepping
+        if not isinstance(name, str) or not name or name not in self.optimizers:
+            names = [name for name in self.optimizers if name]
+            hint = nearest(name, names) if isinstance(name, str) and names else ""
+            raise ArgumentError(
+                "minimize", "optimizer is the name of one of the run's optimizers",
+                {"optimizer": name, "names": names}, hint,
+            )  # fmt: skip
+        return self.optimizers[name]
+
+    def parameters_to_update(self) -> dict[str, Parameter]:
+        """Name -> parameter of the optimizer whose step comes next, as the model orders them."""
+        held = {p for group in self.stepping.param_groups for p in group["params"]}
+        return {name: p for name, p in self.model.named_parameters() if p in held}
+
+    def take_values(self, values: Any) -> None:
+        """Count a batch for which a step function did everything, and returned these values."""
+        if not isinstance(values, dict):
+            raise ArgumentError(
+                "fit", "step returns a dict: name -> number of this batch", {"returned": values},
+                'return {"loss": loss}, say',
+            )  # fmt: skip
+        for name in values:
+            check_name("fit", name)
+        self.count_batch({name: as_number("fit", name, value) for name, value in values.items()})
+
+    # --- saving ---------------------------------------------------------------------------------
 
     def remember_position(self) -> None:
         """Where to go on from. Taken between steps, so a save during validation is right, too."""
@@ -161,164 +282,6 @@ class Run:
             "validation": loader_state(self.validation),
         }
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but model and optimizer, as JSON values and Tensors."""
-        return {
-            "epochs_finished": len(self.history),
-            "step": self.step,
-            "batch": self.batch,
-            "lr": self.lr,
-            "totals": vars(self.totals).copy(),
-            "history": self.history,
-            "stop": self.stop,
-            "position": self.position,
-            "callbacks": {
-                name: state
-                for name, callback in named_callbacks(self.callbacks)
-                if (state := callback.state_dict())
-            },
-        }
-
-    def resume(self, path: str | Path) -> None:
-        """Go on where a checkpoint was saved.
-
-        Raises:
-            CheckpointError: it is damaged, or of another model, optimizer or set of callbacks.
-        """
-        from minidl.io.checkpoint import load_checkpoint
-
-        checkpoint = load_checkpoint(path)
-        if checkpoint.optimizer is None or "epochs_finished" not in checkpoint.run:
-            raise CheckpointError(
-                "fit", "the file holds no state of a run to go on from", {"resume": str(path)},
-                "callbacks.Checkpoint writes checkpoint.safetensors for this",
-            )  # fmt: skip
-        self.model.load_state_dict(checkpoint.model)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        try:
-            self.load_state_dict(checkpoint.run)
-        except CheckpointError:
-            raise
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            why, hint = getattr(error, "rule", repr(error)), getattr(error, "hint", "")
-            raise CheckpointError(
-                "fit", f"the state of the run cannot be used: {why}", {"resume": str(path)}, hint
-            ) from error
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        callbacks = dict(named_callbacks(self.callbacks))
-        for name in state["callbacks"]:
-            if name not in callbacks:
-                raise CheckpointError(
-                    "fit",
-                    f"the checkpoint holds the state of a callback {name}, which this run has not",
-                    {"callbacks": list(callbacks)},
-                    "resume with the callbacks of the run that saved it",
-                )
-        for name, saved in state["callbacks"].items():
-            callbacks[name].load_state_dict(saved)
-        self.step, self.batch = int(state["step"]), int(state["batch"])
-        self.lr = float(state.get("lr", self.optimizer.param_groups[0]["lr"]))
-        self.history = [dict(metrics) for metrics in state["history"]]
-        self.stop = bool(state["stop"])
-        self.metrics = self.history[-1] if self.history else {}
-        self.epoch = len(self.history)
-        self.totals = Totals(**state["totals"])
-        position = state["position"]
-        for name, loader in (("loader", self.loader), ("validation", self.validation)):
-            if hasattr(loader, "load_state_dict") and position[name]:
-                loader.load_state_dict(position[name])
-        random.set_state(position["random"])
-        self.remember_position()
-
-
-class Totals:
-    """Sums over batches, from which the means of an epoch come.
-
-    Attributes:
-        loss: sum of the loss over examples.
-        correct: examples whose largest output is at their label, None if labels are no classes.
-        count: examples.
-        seconds: time since the epoch began, without interruptions.
-    """
-
-    def __init__(self, loss=0.0, correct=0, count=0, seconds=0.0):
-        self.loss, self.correct, self.count, self.seconds = loss, correct, count, seconds
-
-    def add(self, loss: float | None, y: Tensor, labels: Tensor) -> None:
-        """Add one batch, whose mean loss is `loss` (None where there is no loss).
-
-        Of a tuple y, which networks with auxiliary heads give in training, the first counts.
-        """
-        if isinstance(y, tuple) and y:
-            y = y[0]
-        n = len(labels)
-        self.count += n
-        self.loss = None if loss is None else self.loss + loss * n
-        if self.correct is not None and is_classification(y, labels):
-            self.correct += int((y.data.argmax(1) == labels.data).sum())
-        else:
-            self.correct = None
-
-    def metrics(self) -> dict[str, float]:
-        """Mean loss and accuracy, as far as they are known."""
-        n = max(self.count, 1)
-        found = {} if self.loss is None else {"loss": self.loss / n}
-        return found if self.correct is None else found | {"accuracy": self.correct / n}
-
-
-def is_classification(y: Any, labels: Any) -> bool:
-    """Whether y is (N, classes) and labels are N class numbers."""
-    return (
-        isinstance(y, Tensor)
-        and y.data.ndim == 2
-        and y.data.shape[1] > 0
-        and labels.data.dtype.kind in "iu"
-        and labels.data.shape == y.data.shape[:1]
-    )
-
-
-def check_batch(op: str, batch: Any) -> tuple[Any, Tensor]:
-    """The pair that a loader gave, if it is one."""
-    if not isinstance(batch, tuple | list) or len(batch) != 2:
-        length = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
-        raise ArgumentError(
-            op, "the loader gives pairs (x, labels)", {"batch": type(batch).__name__ + length}
-        )
-    labels = batch[1]
-    if not isinstance(labels, Tensor) or labels.data.ndim == 0 or len(labels) == 0:
-        hint = "" if isinstance(labels, Tensor) else "wrap it: minidl.tensor(labels)"
-        raise ArgumentError(
-            op, "labels are a Tensor with a row for each of one or more examples",
-            {"labels": labels}, hint,
-        )  # fmt: skip
-    return batch[0], labels
-
 
 def loader_state(loader: Any) -> dict[str, Any]:
     return loader.state_dict() if hasattr(loader, "state_dict") else {}
-
-
-def named_callbacks(callbacks: list[Callback]) -> Iterator[tuple[str, Callback]]:
-    """Class name and callback; a second one of the same class is Name2, and so on."""
-    seen: dict[str, int] = {}
-    for callback in callbacks:
-        name = type(callback).__name__
-        seen[name] = seen.get(name, 0) + 1
-        yield (name if seen[name] == 1 else f"{name}{seen[name]}"), callback
-
-
-def check_callbacks(callbacks: Any) -> list[Callback]:
-    from minidl.training.callbacks.callback import Callback
-
-    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
-        callbacks = [callbacks]
-    callbacks = list(callbacks)
-    for callback in callbacks:
-        if not isinstance(callback, Callback):
-            hint = "make an instance of it: add ()" if isinstance(callback, type) else ""
-            raise ArgumentError(
-                "fit", "callbacks are minidl.callbacks.Callback instances",
-                {"callback": callback}, hint,
-            )  # fmt: skip
-    return callbacks

@@ -13,6 +13,7 @@ import minidl
 PUBLIC = [
     "minidl", "minidl.nn", "minidl.nn.functional", "minidl.nn.init", "minidl.ops", "minidl.optim",
     "minidl.data", "minidl.io", "minidl.io.onnx", "minidl.callbacks", "minidl.debug",
+    "minidl.metrics",
 ]  # fmt: skip
 
 

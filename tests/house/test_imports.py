@@ -41,7 +41,7 @@ LAYERS = [
     ["debug", "io"],
     ["data"],
     ["training"],
-    ["callbacks"],
+    ["callbacks", "metrics"],
 ]
 
 # Rooms of apps that belong to no application. What is not named here is an application: it imports

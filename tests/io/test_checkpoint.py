@@ -94,6 +94,18 @@ def test_round_trip(path):
             np.testing.assert_array_equal(resumed.state[q][name], optimizer.state[p][name])
 
 
+def test_several_optimizers(tmp_path):
+    model, adam = trained()
+    sgd = optim.SGD([model.conv.bias], lr=0.25)
+    save_checkpoint(tmp_path / "a", model, {"all": adam, "bias": sgd})
+    loaded = load_checkpoint(tmp_path / "a").optimizer
+    assert list(loaded) == ["all", "bias"] and loaded["bias"]["param_groups"][0]["lr"] == 0.25
+    for number, p in enumerate(model.parameters()):
+        np.testing.assert_array_equal(
+            loaded["all"]["state"][str(number)]["exp_avg"].data, adam.state[p]["exp_avg"]
+        )
+
+
 def test_run_state_round_trip(path):
     run = load_checkpoint(path).run
     assert run["step"] == 12 and run["flag"] is True and run["nothing"] is None
@@ -176,6 +188,7 @@ def test_values_that_cannot_be_saved(path, meta, text):
         (lambda: save_checkpoint(3, Net()), "save_checkpoint: path is a path"),
         (lambda: save_checkpoint("x", Net), "model is a minidl Module"),
         (lambda: save_checkpoint("x", Net(), {"lr": 1}), "optimizer is a minidl Optimizer"),
+        (lambda: save_checkpoint("x", Net(), 3), "optimizer is a minidl Optimizer"),
     ],
 )
 def test_wrong_arguments(call, text):
@@ -384,6 +397,14 @@ def test_bad_content(tmp_path, name):
             pass
         return
     assert_refused(path, says)
+
+
+def test_a_file_of_another_version_says_so(tmp_path):
+    path = tmp_path / "old"
+    text = '{"run": {}, "meta": {}}'
+    path.write_bytes(content(text).replace(FORMAT.encode(), b"minidl checkpoint 1"))
+    says = "another version of minidl wrote it: 'minidl checkpoint 1'"
+    assert_refused(path, says, repr(FORMAT), "minidl.io.read_weights(path)")
 
 
 def test_content_helper_makes_good_files(tmp_path):

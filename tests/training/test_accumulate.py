@@ -50,7 +50,7 @@ class Log(callbacks.Callback):
 
     def on_step_end(self, run):
         self.moments.append(run.step)
-        self.values.append(run.loss_value)
+        self.values.append(run.values["loss"])
 
 
 def test_callbacks_see_steps_and_their_mean_gradient_and_loss():

@@ -31,9 +31,9 @@ from apps.shared import run_folder
 from minidl.data import Mixup
 from minidl.errors import ArgumentError
 from minidl.io.atomic import write_atomically
+from minidl.io.json import to_json
 from minidl.nn import Module
 from minidl.optim import Optimizer, clip_grad_norm_
-from minidl.training.callbacks.metrics import to_json
 
 RUNNING = 0.8  # of the running mean that ends the sweep: the last 5 steps or so count
 WIDTH = 0.04  # of the bell, as a part of all steps

@@ -10,7 +10,9 @@ from typing import Any
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.io.atomic import as_path, reason
 from minidl.io.checkpoint import save_checkpoint
-from minidl.training.callbacks.callback import Best, Callback
+from minidl.training.best import Best, check_mode
+from minidl.training.callback import Callback
+from minidl.training.resume import run_state
 
 
 class Checkpoint(Callback):
@@ -23,9 +25,11 @@ class Checkpoint(Callback):
         folder: where to write; it is made if it does not exist.
         every_epochs: save after every so many epochs and after the last; None for the last only.
         every_steps: save after every so many steps, too.
-        monitor: the metric that decides which epoch is best; lower is better if "loss" is in its
-            name. "auto" takes val_accuracy, else val_loss; None saves no best model.
+        monitor: the metric that decides which epoch is best. "auto" takes val_accuracy, else
+            val_loss; None saves no best model.
         meta: JSON values that go into both files: how to build the model, classes, preprocessing.
+        mode: "min" where a lower metric is better, "max" where a higher one is; "auto" takes min
+            if "loss" is in its name.
 
     Raises:
         ArgumentError: every_epochs or every_steps is not an int >= 1, or another argument is of
@@ -45,6 +49,7 @@ class Checkpoint(Callback):
         every_steps: int | None = None,
         monitor: str | None = "auto",
         meta: dict[str, Any] | None = None,
+        mode: str = "auto",
     ):
         for name, value in (("every_epochs", every_epochs), ("every_steps", every_steps)):
             is_int = isinstance(value, int) and not isinstance(value, bool)
@@ -54,9 +59,10 @@ class Checkpoint(Callback):
             raise ArgumentError("Checkpoint", "monitor is a name or None", {"monitor": monitor})
         if meta is not None and not isinstance(meta, dict):
             raise ArgumentError("Checkpoint", "meta is a dict", {"meta": meta})
+        check_mode("Checkpoint", mode)
         self.folder = as_path("Checkpoint", "folder", folder)
         self.every_epochs, self.every_steps = every_epochs, every_steps
-        self.monitor, self.meta = monitor, dict(meta or {})
+        self.monitor, self.mode, self.meta = monitor, mode, dict(meta or {})
         self.best: Best | None = None
         self.best_value: float | None = None
         self.interrupted = False
@@ -113,7 +119,7 @@ class Checkpoint(Callback):
 
     def save(self, run) -> None:
         """Write checkpoint.safetensors; after Ctrl-C, end the run."""
-        save_checkpoint(self.path, run.model, run.optimizer, run.state_dict(), self.meta)
+        save_checkpoint(self.path, run.model, run.optimizer, run_state(run), self.meta)
         if self.interrupted:
             raise KeyboardInterrupt
 
@@ -125,7 +131,7 @@ class Checkpoint(Callback):
                 monitor = known[0] if known else None
             if monitor is None:
                 return
-            self.best = Best("Checkpoint", monitor)
+            self.best = Best("Checkpoint", monitor, self.mode)
             self.best.value = self.best_value
         if self.best.improved(run.metrics):
             self.best_value = self.best.value

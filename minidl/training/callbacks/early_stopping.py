@@ -7,7 +7,8 @@ from typing import Any
 from minidl.errors import ArgumentError
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
-from minidl.training.callbacks.callback import Best, Callback
+from minidl.training.best import Best
+from minidl.training.callback import Callback
 
 
 class EarlyStopping(Callback):
@@ -18,11 +19,13 @@ class EarlyStopping(Callback):
     A run that it stopped goes on where it is resumed with more patience.
 
     Args:
-        monitor: name of the metric; lower is better if "loss" is in it, else higher.
+        monitor: name of the metric.
         patience: stop after so many epochs without improvement, as Keras and Lightning count them;
             >= 0, and 0 stops as 1 does, after the first.
         min_delta: an improvement smaller than this does not count, >= 0.
         restore_best: at the end, give the model the weights of its best epoch.
+        mode: "min" where a lower metric is better, "max" where a higher one is; "auto" takes min
+            if "loss" is in its name.
 
     Raises:
         ArgumentError: an argument is of another type or out of range; later, there is no such
@@ -37,13 +40,14 @@ class EarlyStopping(Callback):
         patience: int = 5,
         min_delta: float = 0.0,
         restore_best: bool = False,
+        mode: str = "auto",
     ):
         if not isinstance(patience, int) or isinstance(patience, bool) or patience < 0:
             raise ArgumentError("EarlyStopping", "patience is an int >= 0", {"patience": patience})
         if not is_number(min_delta) or not min_delta >= 0:
             rule = "min_delta is a number >= 0"
             raise ArgumentError("EarlyStopping", rule, {"min_delta": min_delta})
-        self.best = Best("EarlyStopping", monitor, min_delta)
+        self.best = Best("EarlyStopping", monitor, mode, min_delta)
         self.patience, self.restore_best = patience, restore_best
         self.waited, self.stopped = 0, False
         self.best_weights: dict[str, Tensor] | None = None

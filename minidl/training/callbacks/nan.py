@@ -14,7 +14,8 @@ from minidl.errors import NonFiniteError
 from minidl.function import no_grad
 from minidl.nn.module import Module
 from minidl.tensor import HookHandle, Tensor
-from minidl.training.callbacks.callback import Callback
+from minidl.training.batch import call_model
+from minidl.training.callback import Callback
 
 
 class StopOnNaN(Callback):
@@ -24,6 +25,9 @@ class StopOnNaN(Callback):
     the first one whose output is not finite although its inputs are. After an epoch, the weights,
     the buffers and the validation loss are looked at: no batch follows the last step to show what
     it did.
+
+    Of a step function it looks at each loss that run.minimize gets, its gradients, and the values
+    that the function returns. The batch is not run again, as parameters may have changed since.
 
     >>> callback = minidl.callbacks.StopOnNaN()
     """
@@ -36,20 +40,37 @@ class StopOnNaN(Callback):
     def on_loss(self, run) -> None:
         if math.isfinite(run.loss.item()):
             return
-        random.set_state(self.random_state)
-        with np.errstate(all="ignore"):  # NumPy warned already, in the forward pass
-            cause, hint = find_cause(run.model, run.x, run.loss_function, run.labels)
+        if run.step_function is None:
+            random.set_state(self.random_state)
+            with np.errstate(all="ignore"):  # NumPy warned already, in the forward pass
+                cause, hint = find_cause(run.model, run.inputs, run.loss_function, run.targets)
+        else:  # a step function cannot be run again: it may have changed parameters
+            cause, hint = find_bad_data(run.model, run.inputs, run.targets) or (
+                "weights and data are finite", SMALLER_STEPS,
+            )  # fmt: skip
         self.fail(run, f"the loss is {run.loss.item()}: {cause}", hint)
 
     def on_gradients(self, run) -> None:
         bad = [
             name
-            for name, p in run.model.named_parameters()
+            for name, p in run.parameters_to_update().items()
             if p.grad is not None and p.requires_grad and not is_finite(p.grad)
         ]
         if bad:
             rule = f"the loss is finite, but not its gradient by {first_of(bad)}"
             self.fail(run, rule, "look for a root, power or logarithm at 0")
+
+    def on_step_end(self, run) -> None:
+        if run.step_function is None:
+            return  # on_loss has looked
+        bad = [name for name, value in run.values.items() if not math.isfinite(value)]
+        if bad:
+            rule = f"the step function returned {run.values[bad[0]]} for {first_of(bad)}"
+            cause, hint = find_bad_data(run.model, run.inputs, run.targets) or (
+                "weights and data are finite", SMALLER_STEPS,
+            )  # fmt: skip
+            details = {"epoch": run.epoch, "step": run.step, **run.rates}
+            raise NonFiniteError("fit", f"{rule}: {cause}", details, hint)
 
     def on_epoch_end(self, run) -> None:
         cause = find_bad_state(run.model)
@@ -58,35 +79,41 @@ class StopOnNaN(Callback):
             rule = f"the validation loss is {value}; training loss, weights and buffers are finite"
             cause = rule, f"look at the validation data, {SMALLER_STEPS}"
         if cause is not None:
-            details = {"epoch": run.epoch, "step": run.step, "lr": run.lr}
+            details = {"epoch": run.epoch, "step": run.step, **run.rates}
             raise NonFiniteError("fit", cause[0], details, cause[1])
 
     def fail(self, run, rule: str, hint: str) -> None:
-        lr = run.optimizer.param_groups[0]["lr"]
-        raise NonFiniteError(
-            "fit", rule, {"epoch": run.epoch, "step": run.step + 1, "lr": lr}, hint
-        )
+        details = {"epoch": run.epoch, "step": run.step + 1, **run.current_rates()}
+        raise NonFiniteError("fit", rule, details, hint)
 
 
 SMALLER_STEPS = "lower the learning rate, or clip gradients (callbacks.ClipGradients)"
 
 
-def find_cause(model: Module, x: Any, loss: Any, labels: Any) -> tuple[str, str]:
+def find_cause(model: Module, inputs: Any, loss: Any, targets: Any) -> tuple[str, str]:
     """What made the loss non-finite, and what to do about it."""
-    cause = find_bad_state(model)
+    cause = find_bad_data(model, inputs, targets)
     if cause is not None:
         return cause
-    if not is_finite(x):
-        return "the input batch holds NaN or inf", "look at the data and their normalisation"
-    if not is_finite(labels):
-        return "the labels hold NaN or inf", "look at the data"
-    path, y = first_nonfinite_module(model, x)
+    path, outputs = first_nonfinite_module(model, inputs)
     if path is not None:
         return f"its first non-finite output is that of {path}", SMALLER_STEPS
     with no_grad():
-        if not math.isfinite(loss(y, labels).item()):
+        if not math.isfinite(loss(outputs, targets).item()):
             return f"the model's output is finite, {type_name(loss)} makes it so", SMALLER_STEPS
     return "it was finite when the batch was run again", "is something random in the model?"
+
+
+def find_bad_data(model: Module, inputs: Any, targets: Any) -> tuple[str, str] | None:
+    """What is not finite before the model runs, and what to do about it; None if all is."""
+    cause = find_bad_state(model)
+    if cause is not None:
+        return cause
+    if not is_finite(inputs):
+        return "the input batch holds NaN or inf", "look at the data and their normalisation"
+    if not is_finite(targets):
+        return "the targets hold NaN or inf", "look at the data"
+    return None
 
 
 def find_bad_state(model: Module) -> tuple[str, str] | None:
@@ -100,25 +127,25 @@ def find_bad_state(model: Module) -> tuple[str, str] | None:
     return None
 
 
-def first_nonfinite_module(model: Module, x: Any) -> tuple[str | None, Any]:
+def first_nonfinite_module(model: Module, inputs: Any) -> tuple[str | None, Any]:
     """Run the model and watch: path of the module at fault, or None, and the model's output."""
     found: list[str] = []
     names = {module: name for name, module in model.named_modules()}
 
-    def watch(module, inputs, output):
+    def watch(module, given, output):
         # Hooks run as modules finish, in execution order, a parent after its children.
-        if not found and is_finite(inputs) and not is_finite(output):
+        if not found and is_finite(given) and not is_finite(output):
             path = ".".join(filter(None, [type(model).__name__, names[module]]))
             found.append(f"{path} ({type(module).__name__})")
 
     handles: list[HookHandle] = [module.register_forward_hook(watch) for module in names]
     try:
         with no_grad():
-            y = model(x)
+            outputs = call_model(model, inputs)
     finally:
         for handle in handles:
             handle.remove()
-    return (found[0] if found else None), y
+    return (found[0] if found else None), outputs
 
 
 def is_finite(value: Any) -> bool:

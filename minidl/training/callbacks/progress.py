@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
 from typing import Any
 
-from minidl.training.callbacks.callback import Callback
+from minidl.shapes import is_number
+from minidl.training.callback import Callback
+from minidl.training.metrics import RESERVED, is_share
 
 COMPILING = "compiling kernels (first run)"
 
@@ -15,8 +18,9 @@ COMPILING = "compiling kernels (first run)"
 class Progress(Callback):
     """Print one line per epoch and, on a terminal, a live bar below.
 
-    The bar shows loss and accuracy so far, images per second and the time left of the whole run;
-    while Numba compiles, it says so. Where the output is no terminal, only the lines appear.
+    The bar shows loss and metrics so far, images (examples of any kind) per second and the time
+    left of the whole run; while Numba compiles, it says so. Where the output is no terminal, only
+    the lines appear.
 
     Args:
         console: a rich Console to print on; by default one on stderr.
@@ -68,8 +72,8 @@ class Progress(Callback):
             self.bar.update(self.task, completed=run.batch, text=self.describe(run))
 
     def describe(self, run) -> str:
-        """loss, accuracy, images/s and time left, as far as they are known."""
-        parts = [figures(run.totals.metrics())]
+        """Loss, metrics, images/s and time left, as far as they are known."""
+        parts = [figures(run.totals.compute(live=True))]
         if self.pace.rate:
             parts.append(f"{self.pace.rate:,.0f} images/s")
             if hasattr(run.loader, "__len__"):
@@ -80,13 +84,14 @@ class Progress(Callback):
 
     def on_validation_step_end(self, run) -> None:
         if self.bar:
-            shown = figures(run.validation_totals.metrics(), "val ")
+            shown = figures(run.validation_totals.compute(live=True), "val ")
             self.bar.update(self.task, text=f"validating  {shown}")
 
     def on_epoch_end(self, run) -> None:
         m = run.metrics
+        training = {name: value for name, value in m.items() if not name.startswith("val_")}
         validation = {name[4:]: value for name, value in m.items() if name.startswith("val_")}
-        parts = [f"epoch {run.epoch}/{run.epochs}", figures(m), figures(validation, "val ")]
+        parts = [f"epoch {run.epoch}/{run.epochs}", figures(training), figures(validation, "val ")]
         parts.append(f"{m['images_per_second']:,.0f} images/s  {clock(m['seconds'])}")
         self.console.print("  ".join(filter(None, parts)), soft_wrap=True, highlight=False)
 
@@ -150,13 +155,20 @@ def make_bar(console: Any) -> Any:
 
 
 def figures(metrics: dict[str, float], prefix: str = "") -> str:
-    """'loss 0.1234  accuracy 97.21 %', those of the two that there are."""
-    parts = []
-    if "loss" in metrics:
-        parts.append(f"{prefix}loss {metrics['loss']:.4f}")
-    if "accuracy" in metrics:
-        parts.append(f"{prefix}accuracy {100 * metrics['accuracy']:.2f} %")
-    return "  ".join(parts)
+    """'loss 0.1234  accuracy 97.21 %': the numbers among them, without what fit itself counts."""
+    return "  ".join(
+        f"{prefix}{name} {figure(name, value)}"
+        for name, value in metrics.items()
+        if is_number(value) and name not in RESERVED and not name.startswith("lr_")
+    )
+
+
+def figure(name: str, value: float) -> str:
+    """A share in percent, else four decimals, or an exponent where they would not show it."""
+    if is_share(name):
+        return f"{100 * value:.2f} %"
+    plain = value == 0 or 1e-3 <= abs(value) < 1e5 or not math.isfinite(value)
+    return f"{value:.4f}" if plain else f"{value:.3e}"
 
 
 def clock(seconds: float) -> str:

@@ -7,14 +7,15 @@ from typing import Any
 from minidl.errors import ArgumentError
 from minidl.optim.plateau import ReduceLROnPlateau
 from minidl.optim.schedule import LRScheduler
-from minidl.training.callbacks.callback import Callback, metric
+from minidl.training.best import metric
+from minidl.training.callback import Callback
 
 
 class Schedule(Callback):
     """Step a learning-rate schedule after each epoch, or after each training step.
 
     Args:
-        scheduler: a schedule of minidl.optim, made for the optimizer that fit gets.
+        scheduler: a schedule of minidl.optim, made for an optimizer that fit gets.
         every: "epoch" or "step": the unit its numbers count in.
         monitor: the metric that ReduceLROnPlateau watches.
 
@@ -43,7 +44,7 @@ class Schedule(Callback):
         self.scheduler, self.every, self.monitor = scheduler, every, monitor
 
     def on_fit_start(self, run) -> None:
-        if self.scheduler.optimizer is not run.optimizer:
+        if not any(optimizer is self.scheduler.optimizer for optimizer in run.optimizers.values()):
             raise ArgumentError(
                 "Schedule", "the scheduler was made for another optimizer than fit's", None,
                 "pass the same optimizer to both",

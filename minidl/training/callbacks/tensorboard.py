@@ -12,15 +12,19 @@ import numpy as np
 from minidl.device import to_device
 from minidl.io.atomic import as_path
 from minidl.io.tensorboard import EventFile
-from minidl.training.callbacks.callback import Callback
+from minidl.shapes import is_number
+from minidl.training.callback import Callback
+
+NOT_SHOWN = ("epoch", "step", "seconds", "images_per_second")  # of run.metrics
 
 
 class TensorBoard(Callback):
     """Write TensorBoard events: the loss of each step, the metrics of each epoch.
 
-    Scalars: step/loss at each step; train/loss, train/accuracy, validation/loss,
-    validation/accuracy and lr at each epoch, all over the number of steps. A resumed run takes
-    back what was written after its checkpoint, so that no point appears twice.
+    Scalars: step/loss at each step (of a step function, all that it returns); train/loss,
+    train/accuracy, validation/loss, validation/accuracy or whatever metrics there are, and lr at
+    each epoch, all over the number of steps. A resumed run takes back what was written after its
+    checkpoint, so that no point appears twice.
 
     Args:
         folder: where to write; it is made if it does not exist.
@@ -48,18 +52,13 @@ class TensorBoard(Callback):
             self.events.add(Event(step=run.step + 1, session_log=log))
 
     def on_step_end(self, run) -> None:
-        self.scalar("step/loss", run.loss_value, run.step)
+        for name, value in run.values.items():
+            self.scalar(f"step/{name}", value, run.step)
 
     def on_epoch_end(self, run) -> None:
-        for name, tag in (
-            ("loss", "train/loss"),
-            ("accuracy", "train/accuracy"),
-            ("val_loss", "validation/loss"),
-            ("val_accuracy", "validation/accuracy"),
-            ("lr", "lr"),
-        ):
-            if name in run.metrics:
-                self.scalar(tag, run.metrics[name], run.step)
+        for name, value in run.metrics.items():
+            if name not in NOT_SHOWN and is_number(value):
+                self.scalar(tag(name), value, run.step)
         weight = first_kernels(run.model) if self.filters else None
         if weight is not None:
             self.picture("filters", tile(weight), run.step)
@@ -93,6 +92,13 @@ class TensorBoard(Callback):
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         self.events.add(Event(step=step, summary=Summary(value=[value])))
+
+
+def tag(name: str) -> str:
+    """Where TensorBoard shows a metric: the words before "/" group the charts."""
+    if name == "lr" or name.startswith("lr_"):
+        return name
+    return f"validation/{name[4:]}" if name.startswith("val_") else f"train/{name}"
 
 
 def first_kernels(model: Any) -> np.ndarray | None:

@@ -10,7 +10,6 @@ import pytest
 import minidl
 from minidl import callbacks
 from minidl.errors import CheckpointError
-from minidl.training.callbacks.metrics import to_json
 from tests.training.small import Scripted, assert_same_weights, fit_with, make, make_loader, weights
 
 
@@ -29,12 +28,6 @@ def test_metrics_file(tmp_path):
     assert lines[3] == history[3]
     fit_with(callbacks.Metrics(path), epochs=1)  # a new run starts a new file
     assert len(path.read_text().splitlines()) == 1
-
-
-def test_json_has_no_nan():
-    value = {"a": [math.nan, (1.5, -math.inf)], "b": {"c": math.inf, "d": "NaN"}, "e": None}
-    expected = {"a": [None, [1.5, None]], "b": {"c": None, "d": "NaN"}, "e": None}
-    assert json.loads(to_json(value), parse_constant=pytest.fail) == expected
 
 
 def test_metrics_file_cannot_be_written(tmp_path):

@@ -87,7 +87,7 @@ def test_nan_in_the_data():
 def test_nan_in_the_labels():
     x, target = regression_batches(1)[0]
     target.data[3] = np.inf
-    assert "labels hold NaN" in nan_error(nn.Linear(2, 1), nn.MSELoss(), [(x, target)])
+    assert "targets hold NaN" in nan_error(nn.Linear(2, 1), nn.MSELoss(), [(x, target)])
 
 
 @ignore_numpy

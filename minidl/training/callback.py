@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from minidl.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from minidl.training.run import Run
+from minidl.training.run import Run
 
 
 class Callback:
@@ -15,8 +14,8 @@ class Callback:
 
         on_fit_start               after a resumed state was loaded, before the first step
           on_epoch_start           model is in training mode
-            on_step_start          run.x and run.labels hold the batch
-            on_loss                run.y and run.loss are computed, nothing was changed yet
+            on_step_start          run.inputs and run.targets hold the batch
+            on_loss                run.outputs and run.loss are computed, nothing was changed yet
             on_gradients           p.grad holds the gradients of the step: the place to clip
             on_step_end            parameters are updated, run.step counts this step
           on_validation_step_end   after each batch of the validation set
@@ -24,7 +23,11 @@ class Callback:
         on_fit_end                 always, also after an error, which is then in run.error
 
     With fit(accumulate=k), k batches come by (on_step_start, on_loss) before each on_gradients.
+    With fit(step=...), on_loss and on_gradients come once for each run.minimize in the function.
     Setting run.stop = True ends the run after this epoch.
+
+    on_epoch_end may add entries to run.metrics, such as a score of generated texts: they are part
+    of the history. With order < 0 it is called before the callbacks that show, save and watch them.
 
     A callback whose behaviour depends on the past returns that past from `state_dict` (JSON values
     and Tensors), so that a checkpoint can hold it and a resumed run goes on as if never stopped.
@@ -73,40 +76,20 @@ class Callback:
         pass
 
 
-class Best:
-    """The best value so far of one metric. Lower is better for a loss, higher for all else.
-
-    Args:
-        op: who asks, for errors.
-        monitor: name of the metric, a key of run.metrics.
-        min_delta: an improvement smaller than this does not count.
-    """
-
-    def __init__(self, op: str, monitor: str, min_delta: float = 0.0):
-        if not isinstance(monitor, str):
-            raise ArgumentError(op, "monitor is the name of a metric", {"monitor": monitor})
-        self.op, self.monitor, self.min_delta = op, monitor, min_delta
-        self.sign = -1 if "loss" in monitor else 1
-        self.value: float | None = None
-
-    def improved(self, metrics: dict[str, Any]) -> bool:
-        """Look at the metrics of a finished epoch; whether they are the best so far."""
-        value = metric(self.op, self.monitor, metrics)
-        if value != value:
-            return False  # NaN is never an improvement
-        if self.value is not None and self.sign * (value - self.value) <= self.min_delta:
-            return False
-        self.value = value
-        return True
-
-
-def metric(op: str, name: str, metrics: dict[str, Any]) -> float:
-    """A metric by name.
+def check_callbacks(callbacks: Any) -> list[Callback]:
+    """The callbacks that someone passed, as a list; a single one may stand for a list of one.
 
     Raises:
-        ArgumentError: there is none of that name; names those there are.
+        ArgumentError: one is something else.
     """
-    if name not in metrics:
-        hint = "val_... needs fit(validation=...)" if name.startswith("val_") else ""
-        raise ArgumentError(op, f"there is no metric {name!r}", {"metrics": sorted(metrics)}, hint)
-    return metrics[name]
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        callbacks = [callbacks]
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            hint = "make an instance of it: add ()" if isinstance(callback, type) else ""
+            raise ArgumentError(
+                "fit", "callbacks are minidl.callbacks.Callback instances",
+                {"callback": callback}, hint,
+            )  # fmt: skip
+    return callbacks

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
-from typing import Any
 
 from minidl.io.atomic import as_path, write_atomically
-from minidl.training.callbacks.callback import Callback
+from minidl.io.json import to_json
+from minidl.training.callback import Callback
 
 
 class Metrics(Callback):
@@ -41,17 +39,3 @@ class Metrics(Callback):
         """The whole history: it is short, and so the file is never half written."""
         text = "".join(to_json(metrics) + "\n" for metrics in run.history)
         write_atomically(self.path, text.encode(), "Metrics")
-
-
-def to_json(value: Any, **options: Any) -> str:
-    """Strict JSON; options are those of json.dumps."""
-    return json.dumps(without_nonfinite(value), allow_nan=False, **options)
-
-
-def without_nonfinite(value: Any) -> Any:
-    """The same lists and dicts, with None for each NaN and infinity."""
-    if isinstance(value, dict):
-        return {name: without_nonfinite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nonfinite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
