@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from apps.shared.page import Figure, number
 from minidl.nn import Module
 
 MODES = {
@@ -56,6 +57,7 @@ def weights_section(run: dict[str, Any], model: Module) -> dict[str, Any] | None
         "mode": mode,
         "says": " ".join(sentences(run, weights, bool(thawed))),
         "source": Path(weights["source"]).name if weights else "",
+        "counts": [Figure(p["what"], number(len(p["rows"])), p["note"]) for p in parts],
         "parts": parts,
     }
 
