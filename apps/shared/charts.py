@@ -29,12 +29,14 @@ class Series:
     Args:
         name: in the legend.
         values: one per place on the x axis; None or not finite where there is none.
-        dashed: tells, say, validation from training where both have a line.
+        dashed: tells validation from training where both have a line.
+        colour: which of the page's colours; by default the place among the lines of the chart.
     """
 
     name: str
     values: Sequence[float | None]
     dashed: bool = False
+    colour: int | None = None
 
 
 def line_chart(
@@ -45,7 +47,7 @@ def line_chart(
     Args:
         title: what is shown, for screen readers.
         xs: the places on the x axis, rising.
-        series: the lines; the page colours them in this order.
+        series: the lines.
         form: value -> text, for the axis and the values under the pointer.
         over: what the x axis counts.
 
@@ -65,7 +67,8 @@ def line_chart(
         y_axis(ticks, y_of, form),
         x_axis(xs, x_of, over),
     ]
-    parts += [line(i, xs, s.values, x_of, y_of, s.dashed) for i, s in enumerate(series)]
+    colours = [colour_of(s, i) for i, s in enumerate(series)]
+    parts += [line(c, xs, s.values, x_of, y_of, s.dashed) for c, s in zip(colours, series)]
     parts += bands(xs, series, x_of, y_of, form, over)
     return Markup("\n").join([*parts, Markup("</svg>")])
 
@@ -157,13 +160,18 @@ def x_axis(xs: list[int], x_of: Callable, over: str = "epoch") -> Markup:
 # --- lines --------------------------------------------------------------------------------------
 
 
-def style_of(index: int, dashed: bool = False) -> str:
-    """The classes of a line, by its place among the lines of its chart."""
-    return f"s{index % COLOURS}{' dashed' if dashed else ''}"
+def colour_of(series: Series, place: int) -> int:
+    """The number of the line's colour."""
+    return place if series.colour is None else series.colour
+
+
+def style_of(colour: int, dashed: bool = False) -> str:
+    """The classes of a line in the page's style."""
+    return f"s{colour % COLOURS}{' dashed' if dashed else ''}"
 
 
 def line(
-    index: int, xs: list, values: Sequence, x_of: Callable, y_of: Callable, dashed: bool = False
+    colour: int, xs: list, values: Sequence, x_of: Callable, y_of: Callable, dashed: bool = False
 ) -> Markup:
     """A path through the finite values, lifted where one is missing; dots if there are few."""
     path, pen_down, dots = [], False, []
@@ -172,10 +180,10 @@ def line(
             path.append(f"{'L' if pen_down else 'M'}{x_of(x)} {y_of(value)}")
             dots.append((x_of(x), y_of(value)))
         pen_down = is_number(value)
-    text = Markup('<path class="line {}" d="{}"/>').format(style_of(index, dashed), " ".join(path))
+    text = Markup('<path class="line {}" d="{}"/>').format(style_of(colour, dashed), " ".join(path))
     if len(dots) <= DOTS:
         dot = Markup('<circle class="dot {}" cx="{}" cy="{}" r="2.2"/>')
-        text += Markup("").join(dot.format(style_of(index), x, y) for x, y in dots)
+        text += Markup("").join(dot.format(style_of(colour), x, y) for x, y in dots)
     return text
 
 
@@ -199,7 +207,7 @@ def bands(
     found = []
     for left, right, x, i in zip(edges, edges[1:], middles, places):
         known = [(k, s) for k, s in enumerate(series) if is_number(s.values[i])]
-        rings = [ring.format(style_of(k), x, y_of(s.values[i])) for k, s in known]
+        rings = [ring.format(style_of(colour_of(s, k)), x, y_of(s.values[i])) for k, s in known]
         says = [f"{over} {xs[i]}", *(f"{s.name} {form(s.values[i])}" for _, s in known)]
         found.append(
             band.format(

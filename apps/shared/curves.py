@@ -18,7 +18,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from apps.shared.charts import Series, is_number, line_chart, style_of
+from apps.shared.charts import Series, colour_of, is_number, line_chart, style_of
 
 VALIDATION = "val_"
 KINDS = ("loss", "accuracy", "lr")  # metrics of one of these kinds share a chart
@@ -154,21 +154,20 @@ def words(name: str) -> str:
 def chart(
     title: str, lines: Mapping[str, str], xs: list[int], columns: dict[str, list], over: str
 ) -> Chart:
-    """Draw one group; a validation beside its training is dashed."""
+    """Draw one group. A validation is dashed; among several metrics it has its twin's colour."""
     known = {name: metric for name, metric in lines.items() if metric in columns}
-    series = [
-        Series(name, columns[metric], dashed=is_twin(metric, known.values()))
-        for name, metric in known.items()
-    ]
-    is_share = bool(known) and all(shares(m, columns[m]) for m in known.values())
+    metrics = list(known.values())
+    bases = list(dict.fromkeys(without_twin(metric) for metric in metrics))
+    series = []
+    for place, (name, metric) in enumerate(known.items()):
+        base = without_twin(metric)
+        dashed = metric != base and base in metrics
+        colour = bases.index(base) if len(bases) > 1 else place
+        series.append(Series(name, columns[metric], dashed, colour))
+    is_share = bool(metrics) and all(shares(metric, columns[metric]) for metric in metrics)
     svg = line_chart(title, xs, series, axis_percent if is_share else short, over)
-    legend = [(s.name, style_of(i, s.dashed)) for i, s in enumerate(series)]
+    legend = [(s.name, style_of(colour_of(s, i), s.dashed)) for i, s in enumerate(series)]
     return Chart(title, legend if len(legend) > 1 else [], svg)
-
-
-def is_twin(metric: str, others: Any) -> bool:
-    """Whether the metric is the validation of another in the same chart."""
-    return metric.startswith(VALIDATION) and without_twin(metric) in others
 
 
 # --- texts --------------------------------------------------------------------------------------
@@ -186,7 +185,10 @@ def axis_percent(value: float) -> str:
 
 
 def short(value: float) -> str:
-    """A value in four significant digits."""
+    """A value in four significant digits: 0.0123, 1.5e-4."""
+    if value and not 1e-3 <= abs(value) < 1e5:
+        digits, exponent = f"{value:.3e}".split("e")
+        return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
     return f"{value:.4g}"
 
 

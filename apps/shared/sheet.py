@@ -26,7 +26,7 @@ GAP = 16
 TEXT, SMALL = 14, 12  # pixels of the letters
 LINES = 5  # of a text; what is longer ends with three dots
 BAR = 4
-PAPER, INK, SOFT, EMPTY = "#ffffff", "#1b2330", "#566072", "#e9ecf1"
+PAPER, INK, SOFT, EMPTY = "#ffffff", "#1b2330", "#566072", "#f2f4f7"
 RIGHT, WRONG = "#0060aa", "#c24f00"
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf",
@@ -189,14 +189,15 @@ def write_lines(pen: Any, lines: list[Line], x: int, y: int) -> None:
 def printable(text: str, size: int) -> tuple[str, Any]:
     """A text and a font that has its letters.
 
-    Pillow's own font has ASCII alone, but gives the same sheet on every machine. Other texts get a
-    font of the system; without one they lose their accents, and what is then left is "?".
+    Pillow's own font has little more than ASCII, but gives the same sheet on every machine. Other
+    texts get a font of the system; without one they lose their accents, and what is not ASCII then
+    becomes "?".
     """
     from PIL import ImageFont
 
     text = text.encode(errors="backslashreplace").decode()  # bytes of a name that are no UTF-8
     own = ImageFont.load_default(size)
-    if text.isascii():
+    if all(letter.isascii() or has_letter(own, letter) for letter in set(text)):
         return text, own
     for name in FONTS:
         try:
@@ -206,3 +207,9 @@ def printable(text: str, size: int) -> tuple[str, Any]:
     plain = unicodedata.normalize("NFKD", text)
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
     return plain.encode("ascii", "replace").decode(), own
+
+
+def has_letter(font: Any, letter: str) -> bool:
+    """Whether a font draws the letter as something else than the box of a missing one."""
+    found, missing = font.getmask(letter), font.getmask("\uffff")
+    return found.size != missing.size or bytes(found) != bytes(missing)
