@@ -5,6 +5,7 @@ one kind: the losses of the two networks of a GAN, or the parts of a style loss.
 
     loss, val_loss, lr                     "Loss" (training, validation), "Learning rate"
     generator_loss, discriminator_loss     "Loss" (generator, discriminator)
+    lr_generator, lr_discriminator         "Learning rate" (generator, discriminator)
     accuracy, top5_accuracy                "Accuracy" (accuracy, top5)
     cider, val_cider                       "Cider" (training, validation)
 """
@@ -134,21 +135,23 @@ def without_twin(name: str) -> str:
 
 
 def kind_of(base: str) -> str:
-    """generator_loss -> loss; a metric of no known kind is of its own."""
-    return next((kind for kind in KINDS if base == kind or base.endswith(f"_{kind}")), base)
+    """generator_loss -> loss, lr_generator -> lr; a metric of no known kind is of its own."""
+    return next((kind for kind in KINDS if kind in base.split("_")), base)
 
 
 def line_names(base: str, kind: str, alone: bool) -> tuple[str, str]:
     """Names of the lines of a metric and its twin."""
     if alone:
         return "training", "validation"
-    name = words(base.removesuffix(f"_{kind}"))
+    name = " ".join(word for word in base.split("_") if word != kind) or words(base)
     return name, f"{name} (validation)"
 
 
 def words(name: str) -> str:
     """A metric's name for people: "lr" -> "learning rate"."""
-    return WORDS.get(name, name.replace("_", " "))
+    if name in WORDS:
+        return WORDS[name]
+    return " ".join(WORDS.get(word, word) for word in name.split("_"))
 
 
 def chart(
@@ -175,7 +178,7 @@ def chart(
 
 def shares(name: str, values: list) -> bool:
     """Whether the metric is shown in percent: its name says so, and its values are in [0, 1]."""
-    is_named = without_twin(name).split("_")[-1] in SHARES
+    is_named = any(word in SHARES for word in without_twin(name).split("_"))
     return is_named and all(0 <= value <= 1 for value in values if is_number(value))
 
 

@@ -10,7 +10,7 @@ from apps.classify.report.confusion import confusion_section
 from apps.classify.report.first_layer import first_layer
 from apps.classify.report.maps import maps_section
 from apps.classify.report.mistakes import confused_pairs, worst_mistakes
-from apps.classify.report.weights import trained_count, weights_section
+from apps.classify.report.weights import Weights, trained_count, weights_section
 from apps.shared.curves import curves
 from apps.shared.page import Figure, Page, duration, percent, settings_table, write_page
 from apps.shared.page import render as render_page
@@ -71,13 +71,13 @@ def render(
     )
 
 
-def subtitle(run: dict, evaluation: Evaluation, weights: dict | None) -> str:
+def subtitle(run: dict, evaluation: Evaluation, weights: Weights | None) -> str:
     """When, with which seed, of how many classes, from which weights."""
     parts = [run["date"], f"seed {run['settings']['seed']}", f"{len(evaluation.classes):,} classes"]
-    if weights and weights["mode"]:
-        parts.append(weights["mode"])
-    if weights and weights["source"]:
-        parts.append(f"weights {weights['source']}")
+    if weights and weights.mode:
+        parts.append(weights.mode)
+    if weights and weights.source:
+        parts.append(f"weights {weights.source}")
     return " · ".join(parts)
 
 

@@ -54,6 +54,13 @@ def test_a_gan_has_its_losses_in_one_chart():
     assert len(set(re.findall(r'<path class="line ([^"]+)"', found.charts[0].svg))) == 3
 
 
+def test_each_optimizer_has_its_rate_in_one_chart():
+    found = curves(epochs(lr_generator=down, lr_discriminator=up, loss_real=down, loss_fake=up))
+    assert titles(found) == {"Loss": ["real", "fake"],
+                             "Learning rate": ["generator", "discriminator"]}  # fmt: skip
+    assert found.columns[1:3] == ["learning rate generator", "learning rate discriminator"]
+
+
 def test_parts_of_a_loss_over_steps():
     history = [
         {"iteration": 50 * i, "loss": 3.0 / i, "content_loss": 1.0 / i, "style_loss": 2.0 / i}
