@@ -11,13 +11,13 @@ import io
 import math
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from apps.shared.pictures import Picture
+from apps.shared.pictures import Filmstrip, Picture
 from minidl.errors import ArgumentError
 from minidl.io.atomic import write_atomically
 
@@ -56,6 +56,27 @@ def write_sheet(
     options = {"optimize": True} if form == "PNG" else {"quality": 92}
     draw_sheet(pictures, title, **layout).save(stream, format=form, **options)
     write_atomically(path, stream.getvalue(), op)
+
+
+def write_filmstrip(path: str | Path, strip: Filmstrip, op: str, cell: int = CELL) -> None:
+    """Write the frames side by side; where each is a sheet, a row per frame.
+
+    Args:
+        path, op, cell: as of write_sheet.
+        strip: of at least one frame; its title stands above the pictures.
+
+    Raises:
+        ArgumentError, CheckpointError: as write_sheet.
+    """
+    pictures = []
+    for frame in strip.frames:
+        first, *others = frame.pictures
+        if strip.single:
+            pictures.append(replace(first, caption=frame.caption, second=frame.second))
+        else:  # the time of a row is told by its first picture
+            pictures += [replace(first, second=frame.caption), *others]
+    columns = len(strip.frames) if strip.single else max(len(f.pictures) for f in strip.frames)
+    write_sheet(path, pictures, op, strip.title, columns=columns, cell=cell)
 
 
 def sheet_format(path: str | Path, op: str) -> str:

@@ -6,9 +6,9 @@ from PIL import Image
 
 from apps.shared import sheet
 from apps.shared.pictures import Picture
-from apps.shared.sheet import BAR, CELL, GAP, draw_sheet, wrap, write_sheet
+from apps.shared.sheet import BAR, CELL, GAP, draw_sheet, wrap, write_filmstrip, write_sheet
 from minidl.errors import ArgumentError, CheckpointError
-from tests.apps.shared.made_up_page import EVIL, SURROGATE, captioned, noise
+from tests.apps.shared.made_up_page import EVIL, SURROGATE, captioned, filmstrip, noise
 
 
 def test_pictures_are_where_they_belong():
@@ -90,6 +90,18 @@ def test_files(tmp_path, name, form):
     with Image.open(tmp_path / name) as written:
         assert written.format == form and written.width == GAP + 2 * (CELL + GAP)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_filmstrip_is_one_row_or_a_row_per_frame(tmp_path):
+    write_filmstrip(tmp_path / "row.png", filmstrip(5), "draw", cell=100)
+    write_filmstrip(tmp_path / "rows.png", filmstrip(3, pictures=4), "draw", cell=100)
+    row = np.asarray(Image.open(tmp_path / "row.png"))
+    rows = np.asarray(Image.open(tmp_path / "rows.png"))
+    assert (row.shape[1] - GAP) // (100 + GAP) == 5 and (rows.shape[1] - GAP) // (100 + GAP) == 4
+    for i in range(5):  # frame i has the grey 20 i, and is 75 pixels high
+        assert (row[:, GAP + 50 + i * (100 + GAP)] == 20 * i).all(axis=1).sum() >= 75
+    for i in range(1, 3):
+        assert (rows[:, GAP + 50] == 20 * i).all(axis=1).sum() >= 75
 
 
 def test_the_same_pictures_give_the_same_file(tmp_path):
