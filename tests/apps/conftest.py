@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from apps.all_commands import app
+from tests.apps.browser import open_browser
 
 NAMES = ["bottom", "left", "top"]
 
@@ -42,6 +43,14 @@ def trained(halves, tmp_path_factory):
     result = minidl("train", "lenet", "--data", halves, "--epochs", 6, "--output", folder)
     assert result.exit_code == 0, result.output
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium without network, for pages."""
+    driver = open_browser()
+    yield driver
+    driver.quit()
 
 
 def minidl(*arguments):

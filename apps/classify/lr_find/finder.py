@@ -25,9 +25,11 @@ import models
 from apps.classify.freezing import frozen_part, gives_scores_only
 from apps.classify.learning import make_loaders, make_optimizer, sample
 from apps.classify.losses import make_loss
+from apps.classify.lr_find.page import lr_page
 from apps.classify.options import Settings, from_command_line
 from apps.classify.setup import make_ready, set_up
 from apps.shared import run_folder
+from apps.shared.page import write_page
 from minidl.data import Mixup
 from minidl.errors import ArgumentError
 from minidl.io.atomic import write_atomically
@@ -217,15 +219,9 @@ def sweep(
 
 def write(folder: Path, figures: dict[str, Any], result: Sweep, settings: Settings) -> None:
     """lr.json and lr.html."""
-    from apps.classify.lr_find.chart import lr_chart
-    from apps.classify.report.page import environment
-
     curve = asdict(result) | {"smoothed": result.smoothed}
     content = figures | curve | {"settings": settings.to_json()}
     text = to_json(content, indent=2, ensure_ascii=False) + "\n"
     write_atomically(folder / RESULT, text.encode(errors="backslashreplace"), "lr-find")
-    page = environment().get_template("classify/lr_find/page.html.j2").render(
-        figures=figures, sweep=result, settings=settings, date=run_folder.now_text(),
-        data=run_folder.short_name(settings.data), chart=lr_chart(result),
-    )  # fmt: skip
-    write_atomically(folder / PAGE, page.encode(errors="backslashreplace"), "lr-find")
+    data, date = run_folder.short_name(settings.data), run_folder.now_text()
+    write_page(folder / PAGE, lr_page(figures, result, settings.to_json(), data, date), "lr-find")

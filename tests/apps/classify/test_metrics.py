@@ -1,16 +1,9 @@
 """Precision, recall and the rest against scikit-learn, which computes them independently."""
 
-import base64
-import io
-import re
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from apps.classify.metrics import Evaluation
-from apps.shared.charts import Series, line_chart, nice_ticks
-from apps.shared.pictures import filter_images, picture_uri
 
 
 def evaluation(n_classes=5, n=200, seed=0):
@@ -94,56 +87,3 @@ def test_confused_pairs_count_the_mistakes():
     assert [p["count"] for p in pairs] == sorted((p["count"] for p in pairs), reverse=True)
     by_name = [(e.classes[t], e.classes[p], count) for t, p, count in e.confused(100)]
     assert [tuple(pair.values()) for pair in pairs] == by_name
-
-
-@pytest.mark.parametrize(
-    "low, high", [(0.013, 2.31), (0.1, 0.1), (0, 0), (0.985, 0.9917), (1e-6, 3e-6), (-5, 1e4)]
-)
-def test_ticks_enclose_the_values(low, high):
-    ticks = nice_ticks(low, high)
-    assert ticks[0] <= low + 1e-9 and ticks[-1] >= high - 1e-9
-    assert 2 <= len(ticks) <= 8
-    np.testing.assert_allclose(np.diff(ticks), ticks[1] - ticks[0], rtol=1e-6)
-
-
-@pytest.mark.parametrize("values", [[0.5], [0.5, 0.4, None, 0.3], [1.0, float("nan"), 2.0]])
-def test_chart_of_odd_histories(values):
-    svg = str(line_chart("Loss", list(range(1, len(values) + 1)), [Series("a<b", values)], str))
-    assert "nan" not in svg.replace("training", "") and "a<b" not in svg and "a&lt;b" in svg
-
-
-def test_curves_rise_with_their_values_to_the_right():
-    svg = str(line_chart("Loss", [1, 2, 3], [Series("x", [1.0, 3.0, 2.0])], str))
-    path = re.search(r'class="line s0" d="M(\S+) (\S+) L(\S+) (\S+) L(\S+) (\S+)"', svg)
-    x1, y1, x2, y2, x3, y3 = map(float, path.groups())
-    assert x1 < x2 < x3 and x2 - x1 == pytest.approx(x3 - x2, abs=0.02)
-    assert y2 < y3 < y1 and y3 - y2 == pytest.approx(y1 - y3, abs=0.02)  # y points down
-    ticks = re.findall(r'class="tick" x="40" y="(\S+)" dy="4" text-anchor="end">([\d.]+)<', svg)
-    at = {float(text): float(y) for y, text in ticks}
-    assert at[1.0] == y1 and at[3.0] == y2
-
-
-def test_chart_without_values_says_so():
-    assert "No values" in line_chart("Loss", [1], [Series("x", [None])], str)
-
-
-def test_filters_keep_zero_grey_and_sign():
-    weight = np.zeros((2, 1, 3, 3), np.float32)
-    weight[0, 0, 0, 0], weight[0, 0, 2, 2] = -2, 1
-    first, zero = filter_images(weight)
-    assert first[0, 0] == 0 and first[2, 2] == 191 and first[1, 1] == 128
-    assert (zero == 128).all()
-    assert filter_images(np.ones((3, 3, 5, 5), np.float32), at_most=2)[0].shape == (5, 5, 3)
-
-
-@pytest.mark.parametrize("shape, kind, size", [((8, 40, 1), "png", (40, 8)),
-                                               ((41, 20, 3), "jpeg", (20, 41)),
-                                               ((200, 400, 1), "jpeg", (160, 80))])  # fmt: skip
-def test_small_pictures_stay_exact(shape, kind, size):
-    image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    head, content = picture_uri(image).split(",")
-    assert head == f"data:image/{kind};base64"
-    shown = Image.open(io.BytesIO(base64.b64decode(content)))
-    assert shown.size == size
-    if kind == "png":
-        np.testing.assert_array_equal(np.asarray(shown), image[:, :, 0])

@@ -1,50 +1,11 @@
 """report.html in a real browser, offline: nothing missing, nothing loaded, nothing too wide."""
 
 import re
-import shutil
 
 import pytest
 
+from tests.apps.browser import CONTRASTS, OVERFLOW, TEXT_SIZES, show
 from tests.apps.classify.made_up_report import DIGITS, EVIL, FLOWERS, WEIGHTS, page
-
-
-@pytest.fixture(scope="module")
-def browser():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    chromium = chromium or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("Chromium or chromedriver is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (
-        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-        "disable-background-networking", "disable-component-update", "disable-sync",
-    ):  # fmt: skip
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    driver.execute_cdp_cmd("Network.enable", {})
-    driver.execute_cdp_cmd(
-        "Network.emulateNetworkConditions",
-        {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
-    )
-    yield driver
-    driver.quit()
-
-
-def show(browser, html, folder, width=1280, scheme="light"):
-    """Open a page at a width in pixels, as a phone below 600, and forget what was logged."""
-    (folder / "report.html").write_text(html, encoding="utf-8")
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    browser.get_log("browser"), browser.get_log("performance")
-    browser.get((folder / "report.html").as_uri())
 
 
 @pytest.mark.browser
@@ -64,8 +25,7 @@ def test_page_in_the_browser(browser, tmp_path, classes, width, scheme):
     ))  # fmt: skip
     assert all(url.startswith(("file:", "data:")) for url in requests)
     assert browser.title.startswith("lenet on <script>")  # the script was text, and did not run
-    overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert browser.execute_script(overflow) == 0  # nothing to scroll sideways
+    assert browser.execute_script(OVERFLOW) == 0  # nothing to scroll sideways
     sizes = browser.execute_script(TEXT_SIZES)
     assert sizes and min(sizes) >= 12, sorted(set(sizes))[:3]
     count = "return document.querySelectorAll(arguments[0]).length"
@@ -80,45 +40,6 @@ def test_page_in_the_browser(browser, tmp_path, classes, width, scheme):
     broken = "return [...document.images].filter(i => !i.naturalWidth || !i.alt).length"
     assert browser.execute_script(broken) == 0
     assert min(browser.execute_script(CONTRASTS)) >= 4.5  # WCAG 2.1, 1.4.3
-
-
-# Pixels on the screen of every text in the page, the scale of charts included.
-TEXT_SIZES = """
-const sizes = [];
-const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-while (walk.nextNode()) {
-  const e = walk.currentNode.parentElement;
-  if (!walk.currentNode.data.trim() || !e.getClientRects().length) continue;
-  const svg = e.closest('svg.chart');
-  const scale = svg ? svg.getBoundingClientRect().width / svg.viewBox.baseVal.width : 1;
-  sizes.push(parseFloat(getComputedStyle(e).fontSize) * scale + 1e-6);
-}
-return sizes;
-"""
-
-# Contrast between text and background of each cell of the matrix and each note.
-CONTRASTS = """
-const parse = c => c.match(/[\\d.]+/g).map(Number);
-const behind = e => {
-  let layers = [];
-  for (; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
-  let at = [255, 255, 255];
-  for (const [r, g, b, a = 1] of layers.reverse())
-    at = [r, g, b].map((v, i) => v * a + at[i] * (1 - a));
-  return at;
-};
-const light = rgb => {
-  const [r, g, b] = rgb.map(v => v / 255)
-    .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-  return .2126 * r + .7152 * g + .0722 * b;
-};
-const texts = document.querySelectorAll(
-  '#confusion td, .note, th, dt, dd, figcaption, .from, .given span, .pair p, summary, .layers p');
-return [...texts].map(e => {
-  const a = light(parse(getComputedStyle(e).color).slice(0, 3)), b = light(behind(e));
-  return (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-});
-"""
 
 
 @pytest.mark.browser
@@ -151,8 +72,7 @@ def test_pictures_of_a_pair_are_squares_of_one_size(browser, tmp_path, width):
 def test_a_thousand_classes_in_the_browser(browser, tmp_path, width):
     names = [f"n{i:08} a long name of class {i}" for i in range(1000)]
     show(browser, page(names, n=2000)[0], tmp_path, width)
-    overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert browser.execute_script(overflow) == 0
+    assert browser.execute_script(OVERFLOW) == 0
     heights = browser.execute_script(
         "const d = [...document.querySelectorAll('details')].find(d => d.querySelector('.box'));"
         "const before = document.body.scrollHeight; d.open = true;"
