@@ -64,6 +64,7 @@ class Function:
     output_hooks: dict | None = None  # output index -> hooks, see Tensor.register_hook
     retained: dict | None = None  # output index -> weak reference, see Tensor.retain_grad
     freed: bool = False
+    receptive_field: Any = "-"  # what a pixel of the output depends on: ops/receptive_field.py
 
     def apply(self, *inputs):
         """Compute the output Tensor (or a tuple of them) and record self if a gradient flows."""
@@ -87,6 +88,10 @@ class Function:
 
     def backward(self, *gys: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.backward")
+
+    def multiply_accumulates(self, y: Any, *inputs: tuple) -> int:
+        """How many products forward sums up, from the shapes of its first output and its inputs."""
+        return 0
 
     def free(self) -> None:
         """Drop inputs and everything forward kept. A second walk through self is an error."""

@@ -17,10 +17,13 @@ from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.kernels.blas import matmul
+from minidl.ops.receptive_field import WHOLE
 from minidl.tensor import Tensor
 
 
 class Linear(Function):
+    receptive_field = WHOLE
+
     def forward(self, x, w, b=None):
         self.x = x if self.needs_grad[1] else None
         self.w = w if self.needs_grad[0] else None
@@ -41,6 +44,9 @@ class Linear(Function):
         if len(self.needs_grad) > 2 and self.needs_grad[2]:
             gb = gy_rows.sum(axis=0)
         return gx, gw, gb
+
+    def multiply_accumulates(self, y, x, w, b=None):
+        return math.prod(y) * x[-1]
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -27,6 +27,7 @@ with h0 and c0. That equals packing in PyTorch.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,11 +38,14 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.kernels.blas import matmul
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.tensor import Tensor
 
 
 class LSTM(Function):
     """One layer in one direction. Inside, arrays are in the order in which steps are taken."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, lengths, reverse, has_biases):
         self.lengths, self.reverse, self.has_biases = lengths, reverse, has_biases
@@ -85,6 +89,10 @@ class LSTM(Function):
             return *gradients, None
         gb = rows.sum(axis=0)
         return *gradients, gb, gb.copy(), None
+
+    def multiply_accumulates(self, y, x, h0, c0, w_ih, w_hh, *rest):
+        T, N, _ = x
+        return T * N * (math.prod(w_ih) + math.prod(w_hh))
 
     def in_order(self, steps):
         """From the order of time to the order in which steps are taken, or back: a view."""

@@ -16,10 +16,13 @@ from minidl.errors import DeviceError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.kernels import blas
 from minidl.ops.broadcasting import unbroadcast
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.tensor import Tensor
 
 
 class MatMul(Function):
+    receptive_field = UNKNOWN
+
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
         self.a = a if self.needs_grad[1] else None
@@ -45,6 +48,9 @@ class MatMul(Function):
                 gb = unbroadcast(blas.matmul(a.swapaxes(-1, -2), gy), b_shape)
             gb = gb.reshape(b_shape)
         return ga, gb
+
+    def multiply_accumulates(self, y, a, b):
+        return math.prod(y) * a[-1]
 
 
 def as_rows(x):
