@@ -19,7 +19,7 @@ import numpy as np
 from minidl.device import array_module
 from minidl.errors import GraphError, ShapeError
 from minidl.function import Function
-from minidl.graph import node_of, topological_order
+from minidl.graph import topological_order
 from minidl.tensor import Tensor
 
 
@@ -35,7 +35,7 @@ def backward(root: Tensor, gradient: Any, retain_graph: bool = False) -> None:
     Raises:
         GraphError: part of the graph was freed by an earlier backward.
     """
-    start = node_of(root)
+    start = root.grad_fn or root
     order = topological_order(start)
     check_not_freed(order)
     pending = {start: {root.output_index: gradient}}  # node -> output index -> gradient so far
@@ -60,7 +60,7 @@ def propagate(node: Function, gradients: dict, pending: dict) -> None:
     for i, (x, gx) in enumerate(zip(node.inputs, gxs)):
         if gx is None:
             continue
-        uses = pending.setdefault(node_of(x), {})
+        uses = pending.setdefault(x.grad_fn or x, {})
         if x.output_index in uses:
             uses[x.output_index] = uses[x.output_index] + gx  # the sum over uses of x
         elif x.grad_fn is None and is_shared(gx, [*gys, *gxs[:i]]):

@@ -17,18 +17,6 @@ from minidl.function import Function
 from minidl.tensor import Tensor
 
 
-def node_of(x: Tensor) -> Any:
-    """The node that stands for a Tensor: the Function that made it, or a leaf itself."""
-    return x.grad_fn or x
-
-
-def nodes_below(node: Any) -> list:
-    """The nodes that a node was computed from, as far as they need a gradient."""
-    if not isinstance(node, Function):
-        return []
-    return [node_of(x) for x, needed in zip(node.inputs, node.needs_grad) if needed]
-
-
 def topological_order(start: Any) -> list:
     """Functions and leaves that need a gradient, each after everything that uses it.
 
@@ -45,8 +33,10 @@ def topological_order(start: Any) -> list:
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            for below in nodes_below(node):
-                stack.append((below, False))
+            if isinstance(node, Function):
+                for x, needed in zip(node.inputs, node.needs_grad):
+                    if needed:
+                        stack.append((x.grad_fn or x, False))
     order.reverse()
     return order
 

@@ -22,7 +22,7 @@ from minidl.nn.conv import Conv2d, ConvTranspose2d
 from minidl.nn.linear import Identity, Linear
 from minidl.nn.module import Module, Parameter
 from minidl.nn.norm import BatchNorm
-from minidl.nn.record import record
+from minidl.nn.record import ModuleCall, record
 from minidl.tensor import Tensor
 
 ROUNDING = 1e-3  # of the largest output: far above what float32 rounds, far below a wrong network
@@ -114,18 +114,18 @@ def pairs(model: Module, inputs: tuple) -> list[tuple[str, str]]:
     # By how many operations, or by the caller, each Tensor is looked at.
     users = Counter(x for call in recording.calls for x in call.inputs)
     users.update(tensors_in(outputs))
-    calls = Counter(call.module for call in recording.module_calls)
-    # A subclass of a layer may do something else.
-    layers = [call for call in recording.module_calls if type(call.module) in CHANNEL_AXIS]
-    made_by = {call.output: call for call in layers}
-    return [
-        (layer.path, norm.path)
-        for norm in recording.module_calls
-        if isinstance(norm.module, BatchNorm) and (layer := made_by.get(norm.inputs[0]))
-        and users[layer.output] == users[layer.module.weight] == 1
-        and calls[norm.module] == calls[layer.module] == 1
-        and can_fold(layer.module, norm.module, layer.output)
-    ]  # fmt: skip
+    times = Counter(call.module for call in recording.module_calls)
+    made_by: dict[Tensor, ModuleCall] = {}  # the output of a layer -> its call
+    found = []
+    for call in recording.module_calls:
+        if type(call.module) in CHANNEL_AXIS:  # a subclass of a layer may do something else
+            made_by[call.output] = call
+        elif isinstance(call.module, BatchNorm) and (layer := made_by.get(call.inputs[0])):
+            used = users[layer.output], users[layer.module.weight]
+            once = used == (1, 1) and times[layer.module] == times[call.module] == 1
+            if once and can_fold(layer.module, call.module, layer.output):
+                found.append((layer.path, call.path))
+    return found
 
 
 def can_fold(layer: Module, norm: BatchNorm, x: Tensor) -> bool:

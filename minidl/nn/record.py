@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from minidl.function import Function, grad_mode
+from minidl.graph import tensors_in
 from minidl.nn.module import Module
 from minidl.tensor import Tensor
 
@@ -49,7 +50,7 @@ class Line(NamedTuple):
     function: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ModuleCall:
     """One call of a Module.
 
@@ -71,8 +72,11 @@ class ModuleCall:
     line: Line | None = None
     output: Any = None
 
+    def __repr__(self) -> str:
+        return described(self, type(self.module).__name__, self.inputs, self.output)
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, repr=False)
 class Call:
     """One operation: a Function that was applied.
 
@@ -98,6 +102,16 @@ class Call:
     def path(self) -> str:
         """The dotted name of the module that ran it; "" in the outermost one and outside of any."""
         return self.within.path if self.within else ""
+
+    def __repr__(self) -> str:
+        return described(self, type(self.function).__name__, self.inputs, self.outputs)
+
+
+def described(call: Call | ModuleCall, name: str, inputs: Any, outputs: Any) -> str:
+    """'<Linear fc.0: (1, 3), (2, 3) -> (1, 2) at net.py:6>'."""
+    shapes = [", ".join(str(x.shape) for x in tensors_in(value)) for value in (inputs, outputs)]
+    where = f" at {os.path.basename(call.line.file)}:{call.line.number}" if call.line else ""
+    return f"<{name} {call.path}".rstrip() + f": {' -> '.join(shapes)}{where}>"
 
 
 class Recorder:

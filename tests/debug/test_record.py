@@ -199,3 +199,15 @@ def test_keyword_arguments_of_a_module():
         y = Scale()(minidl.ones(2), factor=3)
     assert recording.module_calls[0].options == {"factor": 3}
     np.testing.assert_array_equal(y.numpy(), [3, 3])
+
+
+def test_a_call_in_words():
+    net = nn.Sequential(nn.Linear(3, 2))
+    with record(lines=True) as recording:
+        net(minidl.ones(1, 3)).argmax()
+    number = recording.calls[0].line.number
+    assert [repr(call) for call in recording.calls] == [
+        f"<Linear 0: (1, 3), (2, 3), (2,) -> (1, 2) at test_record.py:{number}>",
+        f"<ArgSelect: (1, 2) -> () at test_record.py:{number}>",
+    ]
+    assert repr(recording.module_calls[1]).startswith("<Linear 0: (1, 3) -> (1, 2) at")

@@ -27,7 +27,7 @@ WITHOUT_GRADIENT = {
     "logical_not", "logical_or", "logical_xor", "lt", "ne", "remainder-integers", "round-ints",
     "to-integers", "to-bools",
 }  # fmt: skip
-"""Operations, and cases, whose results are integers or bools: recorded by an export alone."""
+"""Operations, and cases, whose results are integers or bools: they leave no graph."""
 
 LOSSES = {
     "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "hinge_embedding_loss",
