@@ -1,8 +1,8 @@
 """The walk back: from a loss to the gradients of the leaves.
 
-Nodes of the graph are Functions and leaf Tensors. Reverse-mode differentiation visits them so
-that a node comes after everything that used it. By then its gradient is complete, because the
-chain rule sums over uses:
+Reverse-mode differentiation visits the nodes of the graph, Functions and leaf Tensors, in the order
+of minidl/graph.py: each after everything that used it. By then its gradient is complete, because
+the chain rule sums over uses:
 
         d loss / d x  =  sum over uses u of x:   d loss / d u  *  d u / d x
 

@@ -1,11 +1,8 @@
 """The graph of recorded operations, and how to walk it.
 
-        x ──┐
-            ├── Function ── y          y.grad_fn is the Function
-        w ──┘                          Function.inputs is (x, w)
-
-Its nodes are Functions and leaf Tensors. Every edge points from a result to what it was computed
-from, so a walk starts at the results: at a loss, or at whatever a network returned.
+Its nodes are Functions and leaf Tensors (the picture is in minidl/function.py). Edges point from a
+result to what it was computed from, so a walk starts at the results: at a loss, or at whatever a
+network returned.
 """
 
 from __future__ import annotations
