@@ -200,13 +200,12 @@ def operations(case: Case, forward_only: bool = False) -> int:
 
 def operations_of(call: Call, forward_only: bool) -> int:
     """Those of one operation."""
-    shapes = [x.shape for x in call.inputs]
-    sums = call.function.multiply_accumulates(call.outputs[0].shape, *shapes)
+    sums = call.multiply_accumulates
     if forward_only:
         return 2 * sums
     if type(call.function).__name__ == "LSTM":
         # The gradients of the weights; of the state, and of the input where it is wanted.
-        (steps, batch, _), *_, w_ih, w_hh = shapes[:5]
+        (steps, batch, _), *_, w_ih, w_hh = (x.shape for x in call.inputs[:5])
         back = math.prod(w_hh) + call.needs_grad[0] * math.prod(w_ih)
         return 2 * (2 * sums + steps * batch * back)
     return 2 * sums * (1 + sum(call.needs_grad[:2]))

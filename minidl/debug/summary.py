@@ -163,16 +163,15 @@ def layers_of(model: Module, recording: Recording, inputs: list[Tensor]) -> list
     """
     fields = fields_of(recording, inputs)
     layers: dict[Module, Layer] = {}  # in the order of the first call
-    for call in recording.module_calls:
-        if call.module not in layers:
-            layers[call.module] = make_layer(call.module, call.path)
-            describe_output(layers[call.module], call, fields)
-        layers[call.module].calls += 1
+    for run in recording.module_calls:
+        if run.module not in layers:
+            layers[run.module] = make_layer(run.module, run.path)
+            describe_output(layers[run.module], run, fields)
+        layers[run.module].calls += 1
     for path, module in model.named_modules():
         layers.setdefault(module, make_layer(module, path))
     for call in recording.calls:
-        shapes = [call.outputs[0].shape, *(x.shape for x in call.inputs)]
-        layers[call.within.module].macs += call.function.multiply_accumulates(*shapes)
+        layers[call.within.module].macs += call.multiply_accumulates
     return [
         layer
         for module, layer in layers.items()

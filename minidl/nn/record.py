@@ -26,6 +26,7 @@ import os
 import sys
 import threading
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, NamedTuple
 
 from minidl.function import Function, grad_mode
@@ -102,6 +103,12 @@ class Call:
     def path(self) -> str:
         """The dotted name of the module that ran it; "" in the outermost one and outside of any."""
         return self.within.path if self.within else ""
+
+    @property
+    def multiply_accumulates(self) -> int:
+        """How many products the operation summed up."""
+        shapes = [x.shape for x in (*self.outputs[:1], *self.inputs)]
+        return self.function.multiply_accumulates(*shapes) if self.outputs else 0
 
     def __repr__(self) -> str:
         return described(self, type(self.function).__name__, self.inputs, self.outputs)
@@ -228,7 +235,7 @@ def record(lines: bool = False) -> Recording:
 
 def users_line() -> Line | None:
     """The innermost line on the stack that is not the library's; None if all are."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
         frame = frame.f_back
     return frame and Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)

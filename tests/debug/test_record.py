@@ -211,3 +211,12 @@ def test_a_call_in_words():
         f"<ArgSelect: (1, 2) -> () at test_record.py:{number}>",
     ]
     assert repr(recording.module_calls[1]).startswith("<Linear 0: (1, 3) -> (1, 2) at")
+
+
+def test_products_of_an_operation():
+    a, b = minidl.ones(2, 3, requires_grad=True), minidl.ones(3, 4)
+    with record() as recording:
+        ((a @ b) + 1).sum().backward()
+        minidl.ones(0, 2).unbind()
+    assert [call.multiply_accumulates for call in recording.calls] == [24, 0, 0, 0]
+    assert recording.calls[-1].outputs == ()
