@@ -63,14 +63,15 @@ def test_rectifiers_take_any_floats(dtype, activation):
 
 
 @pytest.mark.parametrize("dtype", [">f4", "<f4", "float16"])
-@pytest.mark.parametrize("rule", ["SGD", "Adam"])
+@pytest.mark.parametrize("rule", ["SGD", "Adam", "RMSprop", "Adagrad"])
 def test_optimizers_take_any_floats(dtype, rule):
     w = minidl.Tensor(np.array([1.0, -2.0], dtype), requires_grad=True)
+    options = {"alpha": 0.75} if rule == "RMSprop" else {}
     with minidl.use_cpu_kernels("numba"):
-        optimizer = getattr(minidl.optim, rule)([w], lr=0.25)
+        optimizer = getattr(minidl.optim, rule)([w], lr=0.25, **options)
         (w * w).sum().backward()
         optimizer.step()
-    expected = [0.5, -1.0] if rule == "SGD" else [0.75, -1.75]
+    expected = {"SGD": [0.5, -1.0], "RMSprop": [0.5, -1.5]}.get(rule, [0.75, -1.75])
     np.testing.assert_allclose(w.data, expected, rtol=1e-3)
 
 
