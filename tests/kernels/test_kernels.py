@@ -75,6 +75,33 @@ def test_optimizers_take_any_floats(dtype, rule):
     np.testing.assert_allclose(w.data, expected, rtol=1e-3)
 
 
+def test_each_set_states_the_dtypes_it_knows():
+    from minidl.kernels import cpu, reference
+
+    half = np.dtype("float16")
+    assert reference.set_for("conv2d", half) == "reference"
+    assert cpu.set_for("conv2d", np.dtype("float64")) == cpu.set_for("matmul", half) == "cpu"
+    assert all(cpu.set_for(op, half) == "reference" for op in cpu.SERVED_BY_REFERENCE)
+    with pytest.raises(DtypeError, match="float32 and float64"):
+        cpu.set_for("conv2d", half)
+
+
+def test_the_reference_set_needs_numpy_alone():
+    """A training step under it, in a process that cannot import what the compiled kernels need."""
+    code = """
+import sys
+sys.modules |= {"numba": None, "llvmlite": None, "threadpoolctl": None}
+import minidl, models
+net = models.lenet5()
+optimizer = minidl.optim.RMSprop(net.parameters())
+loss = minidl.nn.functional.cross_entropy(net(minidl.ones(2, 1, 32, 32)), minidl.tensor([3, 4]))
+loss.backward()
+optimizer.step()
+"""
+    environment = {**os.environ, "MINIDL_CPU_KERNELS": "reference"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
 def test_environment_variable_chooses():
     code = "import minidl; print(minidl.cpu_kernels())"
     for name in ("reference", "numba"):

@@ -32,7 +32,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl.kernels import settings
-from minidl.kernels.cpu.convolution.winograd.convolve import convolve, taps_of, turned
+from minidl.kernels.cpu.convolution.winograd.convolve import convolve_group, taps_of, turned
 from minidl.kernels.cpu.convolution.winograd.tiles import ENTRIES, count_tiles, tile_of
 from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients
 from minidl.kernels.cpu.vector.instructions import WIDTH
@@ -63,7 +63,7 @@ def forward(x, w, b, stride, padding, dilation, groups):
     y = np.empty((N, OH, OW, K), np.float32)
     for g in range(groups):
         part = group(K, g, groups)
-        convolve(x, taps_of(w[part]), None if b is None else b[part], y, padding, g)
+        convolve_group(x, taps_of(w[part]), None if b is None else b[part], y, padding, g)
     return channels_first(y)
 
 
@@ -73,7 +73,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     gx, gy = np.empty((N, H, W, C), np.float32), channels_last(gy)
     padding = (R - 1 - padding[0], S - 1 - padding[1])
     for g in range(groups):
-        convolve(gy, turned(taps_of(w[group(K, g, groups)])), None, gx, padding, g)
+        convolve_group(gy, turned(taps_of(w[group(K, g, groups)])), None, gx, padding, g)
     return channels_first(gx)
 
 

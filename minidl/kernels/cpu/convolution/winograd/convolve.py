@@ -57,7 +57,7 @@ def turned(taps):
     return y
 
 
-def convolve(x, w, b, y, padding, g):
+def convolve_group(x, w, b, y, padding, g):
     """Group g of y from x, both channels last, and its weights, (R, S, C, K) in memory."""
     (N, OH, OW, _), (R, _, C, K) = y.shape, w.shape
     n_tiles = count_tiles(N, OH, OW, tile_of(R))
