@@ -305,10 +305,9 @@ def test_kill_9_while_saving_leaves_a_whole_file(tmp_path):
 @posix
 def test_ctrl_c_saves_and_stops(tmp_path, whole):
     """SIGINT: the step is finished, the state saved, KeyboardInterrupt raised; then resume."""
-    process = start("interrupt", tmp_path)
-    while not (tmp_path / "metrics.jsonl").exists():  # the run has begun
-        time.sleep(0.01)
-    time.sleep(0.4)
+    process, metrics_file = start("interrupt", tmp_path), tmp_path / "metrics.jsonl"
+    while not (metrics_file.exists() and metrics_file.stat().st_size) and process.poll() is None:
+        time.sleep(0.01)  # until the first epoch has ended
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT or "KeyboardInterrupt" in errors, errors
