@@ -132,13 +132,12 @@ from minidl.tensor import Tensor
 from minidl.tensor_methods import attach_methods
 from minidl.training.evaluate import evaluate
 from minidl.training.fit import fit
+from minidl.version import __version__ as __version__
 
 attach_methods()
 
 if TYPE_CHECKING:
     from minidl import callbacks, data, debug, io, metrics
-
-__version__ = "0.1.0"
 
 LOADED_WHEN_USED = ("callbacks", "data", "debug", "io", "metrics")  # modules of this package
 

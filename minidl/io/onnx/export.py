@@ -34,6 +34,7 @@ from minidl.io.onnx.writer import Writer
 from minidl.nn.module import Module
 from minidl.shapes import is_int
 from minidl.tensor import Tensor
+from minidl.version import __version__
 
 OPSETS = range(17, 24)
 BATCH = "batch"  # how the file calls the size that is left open
@@ -165,8 +166,6 @@ def assemble(
 ) -> Any:  # fmt: skip
     """Inputs, nodes, weights and outputs as one checked ModelProto."""
     from onnx import helper
-
-    from minidl import __version__
 
     writer.scope = ""
     outputs = names_for("output_names", "output", output_names, len(first.outputs))
