@@ -8,15 +8,17 @@ import pytest
 import minidl as library
 import models
 from apps.classify.augmentation import AREA, CHOICES, augmented
-from apps.classify.chain import tail
 from apps.classify.class_weights import class_weights
-from apps.classify.data import open_data
+from apps.classify.data import make_loaders, open_data
 from apps.classify.freezing import frozen_part, make_plan
-from apps.classify.learning import make_loaders, parameter_groups
 from apps.classify.losses import loss_note, make_loss
-from apps.classify.options import from_command_line
 from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES
+from apps.classify.settings import Settings, from_command_line
 from apps.shared import parse
+from apps.shared.chain import tail
+from apps.shared.optimizer import parameter_groups
+from apps.shared.options import parse as parse_options
+from apps.shared.options import table
 from apps.shared.schedule import make_schedule
 from minidl import nn
 from minidl.data import transforms
@@ -24,7 +26,7 @@ from minidl.errors import MinidlError
 
 
 def settings(**given):
-    return from_command_line({"model": "lenet", **given})
+    return from_command_line(parse_options(Settings, {"model": "lenet", **given}))
 
 
 # --- defaults -----------------------------------------------------------------------------------
@@ -65,7 +67,8 @@ def test_keep():
      ("1x1", "1x1"), ("NaN", "NaN"), ("a=b", "a=b"), ("[1, 2]", [1, 2])],
 )  # fmt: skip
 def test_values_of_arguments(text, value):
-    assert parse.literals("--model-arg", [f"name={text}"]) == {"name": value}
+    option = table(Settings)["model_args"]
+    assert parse.literals(option, [f"name={text}"]) == {"name": value}
 
 
 # --- augmentation -------------------------------------------------------------------------------
@@ -140,7 +143,7 @@ def rates(**given):
     """The learning rate of each of 12 steps: 4 epochs of 3."""
     chosen = settings(epochs=4, lr=1.0, **given)
     optimizer = library.optim.SGD([nn.Parameter(library.ones(1))], lr=1.0)
-    schedule = make_schedule(optimizer, chosen, 3)
+    schedule = make_schedule(optimizer, chosen, 4, 3)
     found = []
     for step in range(12):
         found.append(optimizer.param_groups[0]["lr"])
