@@ -20,7 +20,8 @@ from apps.classify.results import Results, evaluate_on_test_set, write_results
 from apps.classify.settings import Settings
 from apps.classify.task import Task, get_ready, prepare_task
 from apps.shared.callbacks import standard_callbacks
-from apps.shared.feature_cache import FeatureCache, NotCached
+from apps.shared.cut import NotCached
+from apps.shared.feature_cache import FeatureCache
 from apps.shared.optimizer import make_optimizer
 from apps.shared.outcome import seconds_spent, trains_no_further
 from apps.shared.run_folder import BEST, CHECKPOINT

@@ -18,7 +18,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,17 @@ import numpy as np
 
 import minidl
 from apps.shared.batches import evaluation_loader
-from apps.shared.chain import Call, tail
+from apps.shared.chain import tail
+from apps.shared.cut import BehindFrozenPart, NotCached, find_cut, run_layers
 from minidl.data import DataLoader, Dataset, transforms
 from minidl.io.atomic import write_atomically
 from minidl.kernels import settings
-from minidl.nn import Dropout, Dropout2d, Module
+from minidl.nn import Module
 from minidl.tensor import Tensor
 
 FOLDER = "features"  # in the run folder
 INDEX = "index.json"
 SPARE = 1 << 30  # bytes of the disk that are left free for checkpoints and everything else
-
-
-class NotCached(Exception):
-    """Why features cannot be cached, in words for the user."""
 
 
 class FeatureLoader(DataLoader):
@@ -61,42 +58,6 @@ class FeatureLoader(DataLoader):
         return Tensor(x.transpose(0, 3, 1, 2) if x.ndim == 4 else x), Tensor(
             self.all_labels[indices]
         )
-
-
-class BehindFrozenPart(Module):
-    """A network that takes features of its frozen part in the place of pictures.
-
-    It is saved and loaded as the whole network: a checkpoint does not tell whether features were
-    cached.
-
-    Args:
-        model: the whole network.
-        layers: those behind the cut, which run one after the other.
-
-    Attributes:
-        takes_features: set it to False, and the whole network runs on pictures again.
-    """
-
-    def __init__(self, model: Module, layers: list[Module]):
-        super().__init__()
-        self.model = model
-        self.layers = tuple(layers)  # in a tuple: they are modules of the network already
-        self.takes_features = False
-
-    def forward(self, x: Tensor) -> Tensor:
-        return run_layers(self.layers, x) if self.takes_features else self.model(x)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return self.model.state_dict()
-
-    def load_state_dict(self, state: Any, strict: bool = True) -> Any:
-        return self.model.load_state_dict(state, strict)
-
-
-def run_layers(layers: Iterable[Module], x: Tensor) -> Tensor:
-    for layer in layers:
-        x = layer(x)
-    return x
 
 
 class FeatureCache:
@@ -133,7 +94,7 @@ class FeatureCache:
         self.front = [(call.name, call.module) for call in chain[:cut]]
         self.model = BehindFrozenPart(model, [call.module for call in chain[cut:]])
         self.place = chain[cut - 1].name
-        self.shape = stored(chain[cut].x.data).shape[1:]
+        self.shape = stored(chain[cut - 1].y.data).shape[1:]
         self.count = sum(len(dataset) for dataset in parts.values())
         self.bytes = 4 * self.count * int(np.prod(self.shape))
         self.loaders: list[FeatureLoader] = []
@@ -240,37 +201,6 @@ class FeatureCache:
     def remove(self) -> None:
         """Delete the files."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def find_cut(chain: list[Call], model: Module, x: Tensor) -> int:
-    """The position in the chain of the first layer that has to run in every epoch.
-
-    That is the first one that learns; or before it the first one that drops at random, behind the
-    last one with frozen weights.
-
-    Raises:
-        NotCached: layers that learn are not behind one cut, or nothing is before it.
-    """
-    if not chain or chain[0].x is not x:
-        raise NotCached("the network is no chain of layers that begins with the picture")
-    learns = [any(p.requires_grad for p in call.module.parameters()) for call in chain]
-    first = learns.index(True) if True in learns else len(chain)
-    behind = {id(p) for call in chain[first:] for p in call.module.parameters()}
-    for name, p in model.named_parameters():
-        if p.requires_grad and id(p) not in behind:
-            raise NotCached(f"{name} learns and is not behind the frozen layers")
-    weighted = [i for i in range(first) if next(chain[i].module.parameters(), None) is not None]
-    if not weighted:
-        raise NotCached("the first layer learns")
-    for i in range(weighted[-1] + 1, first):
-        if droppers(chain[i].module):
-            return i
-    return first
-
-
-def droppers(module: Module) -> bool:
-    """Whether a module drops something at random in training."""
-    return any(isinstance(part, Dropout | Dropout2d) and part.p > 0 for part in module.modules())
 
 
 def stored(features: Any) -> Any:

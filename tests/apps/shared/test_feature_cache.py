@@ -5,7 +5,8 @@ import pytest
 
 import minidl as library
 import models
-from apps.shared.feature_cache import FeatureCache, FeatureLoader, NotCached
+from apps.shared.cut import NotCached
+from apps.shared.feature_cache import FeatureCache, FeatureLoader
 from minidl import nn
 from minidl.data import ArrayDataset
 from minidl.data import transforms as T
@@ -83,3 +84,17 @@ def test_a_network_that_is_no_chain_cannot_be_cut(pictures, tmp_path):
 
     with pytest.raises(NotCached, match="no chain of layers"):
         make_cache(Sum(), pictures, tmp_path)
+
+
+def test_a_network_that_learns_nothing_gives_its_output(net, pictures, tmp_path):
+    """As for captions, where another network learns from the features."""
+    cache = make_cache(net.freeze(), pictures, tmp_path)
+    said = []
+    cache.compute(workers=0, log=said.append)
+    assert "classifier.5" in said[0] and cache.place == "classifier.5"
+    x, _ = next(iter(FeatureLoader(pictures, 20, PREPROCESSING)))
+    np.testing.assert_allclose(
+        cache.array("all"), net.eval()(x).detach().numpy(), rtol=1e-5, atol=1e-6
+    )
+    cache.compute(workers=0, log=said.append)
+    assert said[-1].endswith("there already")
