@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import models
+from apps.classify.settings import Settings
 from apps.shared.optimizer import MOMENTUM
 from apps.shared.options import OptionError, check_values
 from minidl.errors import nearest
-
-if TYPE_CHECKING:
-    from apps.classify.settings import Settings
 
 FROM_DATA = {  # arguments of networks that are not the user's to choose -> what decides them
     "num_classes": "the number of classes is that of the data",

@@ -14,7 +14,8 @@ import typer
 
 import models
 from apps.classify.checks import FROM_DATA
-from apps.classify.settings import Settings, from_checkpoint, from_command_line
+from apps.classify.defaults import from_checkpoint, from_command_line
+from apps.classify.settings import Settings
 from apps.shared import run_folder
 from apps.shared.command import RUN_HELP, DataDir, Workers, application, command
 from apps.shared.console import Console, usual_words

@@ -1,4 +1,4 @@
-"""What one can choose about the training of a classifier, and what is chosen otherwise."""
+"""What one can choose about the training of a classifier. defaults.py chooses the rest."""
 
 from __future__ import annotations
 
@@ -8,29 +8,16 @@ from typing import Any
 
 import models
 from apps.classify.augmentation import CHOICES as AUGMENTATIONS
-from apps.classify.checks import check
-from apps.classify.recipes import HIGHEST_LR, Recipe, recipe_for
+from apps.classify.recipes import Recipe, recipe_for
 from apps.shared import parse
-from apps.shared.optimizer import MOMENTUM, OPTIMIZERS, OptimizerOptions
-from apps.shared.options import (
-    Option,
-    OptionError,
-    at_least,
-    below,
-    check_resumed,
-    one_of,
-    option,
-    stored_values,
-)
+from apps.shared.optimizer import OptimizerOptions
+from apps.shared.options import Option, at_least, below, one_of, option
 from apps.shared.schedule import ScheduleOptions
 from apps.shared.settings import DataOptions, RunOptions, StepOptions
-from minidl.errors import nearest
-from minidl.kernels import cpu_kernels
 
 NETWORK, LEARNING, PICTURES = "Network and weights", "What learns", "Pictures and targets"
 MODES = ("scratch", "finetune", "frozen")
 LOSSES = ("cross-entropy", "map")
-ORIGINAL = "lenet5_1998"  # the network that has a loss of its own
 
 
 def files_or_factors(option: Option, texts: list[str]) -> list[str]:
@@ -161,89 +148,3 @@ class Settings(
     @property
     def recipe(self) -> Recipe:
         return recipe_for(self.data, self.pixels)
-
-
-def from_command_line(given: dict[str, Any]) -> Settings:
-    """Settings from the options that were given, the rest by the recipe.
-
-    Args:
-        given: option -> value, see options.parse.
-
-    Raises:
-        OptionError: an unknown name (the hint has the nearest), a number out of range, or
-            options that contradict each other.
-    """
-    name, data = given.get("model", models.names()[0]), given.get("data", "digits")
-    recipe = recipe_for(data, given.get("size") or models.entry(name).size)
-    optimizer = given.get("optimizer", "sgd")
-    if optimizer not in OPTIMIZERS:
-        raise OptionError(
-            "no such optimizer", {"--optimizer": optimizer}, nearest(optimizer, OPTIMIZERS)
-        )
-    lr, decay = OPTIMIZERS[optimizer]
-    if optimizer == "sgd":
-        lr = min(recipe.lr, HIGHEST_LR.get(name, recipe.lr))
-    defaults = {
-        "model": name,
-        "data": data,
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
-        "workers": 1,
-        "optimizer": optimizer,
-        "momentum": MOMENTUM.get(optimizer, 0.0),
-        "weight_decay": decay,
-        "schedule": "multistep" if "milestones" in given else "cosine",
-        "seed": 0,
-        "cpu_kernels": cpu_kernels(),  # numba, unless MINIDL_CPU_KERNELS says otherwise
-        "early_stopping": None,
-        "keep": "best" if "early_stopping" in given else "last",
-        "loss": "map" if name == ORIGINAL else "cross-entropy",
-    } | defaults_of_mode(given, lr)
-    settings = Settings(**(defaults | given))
-    check(settings, given)
-    return settings
-
-
-def defaults_of_mode(given: dict[str, Any], lr: float) -> dict[str, Any]:
-    """Defaults that depend on the way of training.
-
-    Weights that know something already take a tenth of the rate, and layers that know nothing ten
-    times as much, as in Caffe's example of fine-tuning (finetune_flickr_style). Frozen layers give
-    the same features as long as the pictures stay the same: then they are computed once.
-
-    Args:
-        given: the options that were given.
-        lr: the learning rate for training from scratch.
-    """
-    mode = given.get("mode", "scratch")
-    if mode == "finetune":
-        return {"lr": lr / 10, "fresh_lr_mult": 10.0}
-    if mode == "frozen":
-        unchanged = given.get("augment", "none") == "none" and not given.get("mixup")
-        later = "standard" if "unfreeze_after" in given else "none"  # for the time after
-        return {"lr": lr, "cache": unchanged, "augment": later}
-    return {"lr": lr}
-
-
-def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
-    """The settings of a run to go on with; `given` may only repeat most of them.
-
-    More epochs than the run was to have are allowed: the schedule is then that of the new number,
-    so the result differs from a run that had it from the start. So is more patience of early
-    stopping, which changes nothing but when the run stops.
-
-    Args:
-        meta: of the checkpoint.
-        given: option -> value, see options.parse.
-
-    Raises:
-        OptionError: an option contradicts the run.
-        CheckpointError: the checkpoint is not one of a training run.
-    """
-    stored = stored_values(Settings, meta.get("settings"))
-    if "keep" not in meta["settings"]:  # an older version kept the best with early stopping
-        stored["keep"] = "last" if stored["early_stopping"] is None else "best"
-    check_resumed(Settings, stored, given)
-    settings = Settings(**(stored | given))
-    check(settings)
-    return settings

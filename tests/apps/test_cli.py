@@ -11,8 +11,8 @@ from PIL import Image
 import minidl as library
 import models
 from apps.classify.data import make_loaders, open_data
+from apps.classify.defaults import from_command_line
 from apps.classify.recipes import OTHER_DATA, RECIPES
-from apps.classify.settings import from_command_line
 from apps.shared import warm_up
 from apps.shared.batches import evaluation_loader
 from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn

@@ -8,7 +8,7 @@ import pytest
 
 import minidl as library
 import models
-from apps.classify.lr_find.finder import Sweep, sweep
+from apps.classify.lr_find.sweep import Sweep, sweep
 from minidl import nn
 from tests.apps.classify.test_mistakes import refused
 from tests.apps.conftest import last_json, minidl

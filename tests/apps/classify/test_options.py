@@ -10,10 +10,11 @@ import models
 from apps.classify.augmentation import AREA, CHOICES, augmented
 from apps.classify.class_weights import class_weights
 from apps.classify.data import make_loaders, open_data
+from apps.classify.defaults import from_command_line
 from apps.classify.freezing import frozen_part, make_plan
 from apps.classify.losses import loss_note, make_loss
 from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES
-from apps.classify.settings import Settings, from_command_line
+from apps.classify.settings import Settings
 from apps.shared.optimizer import parameter_groups
 from apps.shared.options import parse as parse_options
 from minidl import nn

@@ -9,7 +9,7 @@ import pytest
 
 import minidl as library
 import models
-from apps.classify.settings import from_checkpoint
+from apps.classify.defaults import from_checkpoint
 from apps.classify.task import prepare_task
 from apps.shared.batches import evaluation_loader
 from minidl.data import open_dataset

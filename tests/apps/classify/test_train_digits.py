@@ -3,7 +3,7 @@
 import pytest
 
 import models
-from apps.classify.settings import from_command_line
+from apps.classify.defaults import from_command_line
 from apps.shared.optimizer import MOMENTUM, OPTIMIZERS, make_optimizer
 from tests.apps.conftest import last_json, minidl
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 from typer.testing import CliRunner
 
-from apps.classify.settings import Settings, from_command_line
+from apps.classify.defaults import from_command_line
+from apps.classify.settings import Settings
 from apps.shared import parse
 from apps.shared.command import application, command
 from apps.shared.console import Console
