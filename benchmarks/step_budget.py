@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import minidl
+from minidl import nn
 from minidl.nn import functional
 
 LIBRARY = str(Path(minidl.__file__).parent)
@@ -37,9 +39,18 @@ class Steps:
         )
 
 
-def count_steps(function: Callable) -> Steps:
-    """Count the steps of function(), after a first call that imports what is imported lazily."""
-    function()
+@dataclass
+class Subject:
+    """What is counted: run(*prepare()), without prepare."""
+
+    run: Callable
+    prepare: Callable[[], tuple[Any, ...]] = tuple
+
+
+def count_steps(run: Callable, prepare: Callable[[], tuple[Any, ...]] = tuple) -> Steps:
+    """Count the steps of run(*prepare()), after a first call that imports what is not yet there."""
+    run(*prepare())
+    arguments = prepare()
     steps = Steps()
     depth = 0
 
@@ -61,7 +72,7 @@ def count_steps(function: Callable) -> Steps:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        function()
+        run(*arguments)
     finally:
         sys.settrace(before)
     return steps
@@ -69,33 +80,111 @@ def count_steps(function: Callable) -> Steps:
 
 ELEMENTWISE = Steps(calls=12, lines=40, depth=6)
 CONVOLUTION = Steps(calls=25, lines=100, depth=6)
+BUDGETS = {
+    "x + y": ELEMENTWISE,
+    "x * 2": ELEMENTWISE,
+    "x / y": ELEMENTWISE,
+    "x ** 2": ELEMENTWISE,
+    "x.exp()": ELEMENTWISE,
+    "x.relu()": ELEMENTWISE,
+    "linear": Steps(11, 54, 4),
+    "linear, backward": Steps(29, 223, 5),
+    "conv2d": CONVOLUTION,
+    "conv2d, backward": Steps(33, 282, 5),
+    "batch_norm": Steps(28, 124, 4),
+    "batch_norm, backward": Steps(38, 240, 5),
+    "cross_entropy": Steps(27, 117, 5),
+    "cross_entropy, backward": Steps(24, 128, 6),
+    "lstm": Steps(38, 179, 4),
+    "lstm, backward": Steps(35, 343, 5),
+    "nn.Linear(6, 4)(x)": Steps(15, 68, 6),
+    "nn.Conv2d(3, 4, 3, 2, 1)(x)": CONVOLUTION,
+    "nn.BatchNorm2d(3)(x)": Steps(41, 182, 6),
+    "nn.LSTM(3, 4)(x)": Steps(72, 322, 6),
+    "SGD.step()": Steps(5, 28, 3),
+    "Adam.step()": Steps(7, 44, 4),
+    "RMSprop.step()": Steps(6, 39, 3),
+    "Adagrad.step()": Steps(5, 23, 3),
+}
 
 
-def subjects() -> dict[str, tuple[Callable, Steps]]:
-    """What is counted: name -> (function, budget)."""
+def subjects() -> dict[str, Subject]:
+    """What is counted, under the names of BUDGETS: a batch of 2, and 5 steps of the LSTM."""
     x, y = minidl.randn(2, 3, 6, 6, requires_grad=True), minidl.randn(2, 3, 6, 6)
-    layer = minidl.nn.Conv2d(3, 4, kernel_size=3, stride=2, padding=1)
     return {
-        "x + y": (lambda: x + y, ELEMENTWISE),
-        "x * 2": (lambda: x * 2, ELEMENTWISE),
-        "x / y": (lambda: x / y, ELEMENTWISE),
-        "x ** 2": (lambda: x**2, ELEMENTWISE),
-        "x.exp()": (lambda: x.exp(), ELEMENTWISE),
-        "x.relu()": (lambda: x.relu(), ELEMENTWISE),
-        "conv2d(x, w, b, 2, 1)": (
-            lambda: functional.conv2d(x, layer.weight, layer.bias, 2, 1), CONVOLUTION,
-        ),
-        "nn.Conv2d(3, 4, 3, 2, 1)(x)": (lambda: layer(x), CONVOLUTION),
+        "x + y": Subject(lambda: x + y),
+        "x * 2": Subject(lambda: x * 2),
+        "x / y": Subject(lambda: x / y),
+        "x ** 2": Subject(lambda: x**2),
+        "x.exp()": Subject(lambda: x.exp()),
+        "x.relu()": Subject(lambda: x.relu()),
+        **functions(x),
+        **modules(x),
+        **optimizers(),
+    }
+
+
+def functions(x: minidl.Tensor) -> dict[str, Subject]:
+    """Forward, and backward from a result."""
+    w, b = minidl.randn(4, 3, 3, 3, requires_grad=True), minidl.zeros(4, requires_grad=True)
+    matrix = minidl.randn(4, 6, requires_grad=True)
+    scale, shift = minidl.ones(3, requires_grad=True), minidl.zeros(3, requires_grad=True)
+    means, variances = minidl.zeros(3), minidl.ones(3)
+    scores, classes = minidl.randn(5, 4, requires_grad=True), minidl.tensor([0, 3, 1, 1, 2])
+    steps, state = minidl.randn(5, 2, 3, requires_grad=True), minidl.zeros(2, 4)
+    w_ih, w_hh = minidl.randn(16, 3, requires_grad=True), minidl.randn(16, 4, requires_grad=True)
+    calls = {
+        "linear": lambda: functional.linear(x, matrix, b),
+        "conv2d": lambda: functional.conv2d(x, w, b, 2, 1),
+        "batch_norm": lambda: functional.batch_norm(x, means, variances, scale, shift, True),
+        "cross_entropy": lambda: functional.cross_entropy(scores, classes),
+        "lstm": lambda: minidl.ops.lstm(steps, state, state, w_ih, w_hh)[0],
+    }
+    found = {}
+    for name, call in calls.items():
+        found[name] = Subject(call)
+        found[f"{name}, backward"] = Subject(
+            lambda y, gy: y.backward(gy), lambda call=call: with_gradient(call())
+        )
+    return found
+
+
+def with_gradient(y: minidl.Tensor) -> tuple[minidl.Tensor, minidl.Tensor]:
+    return y, minidl.ones(*y.shape)
+
+
+def modules(x: minidl.Tensor) -> dict[str, Subject]:
+    """Forward."""
+    linear, lstm, steps = nn.Linear(6, 4), nn.LSTM(3, 4), minidl.randn(5, 2, 3)
+    conv2d, batch_norm = nn.Conv2d(3, 4, kernel_size=3, stride=2, padding=1), nn.BatchNorm2d(3)
+    return {
+        "nn.Linear(6, 4)(x)": Subject(lambda: linear(x)),
+        "nn.Conv2d(3, 4, 3, 2, 1)(x)": Subject(lambda: conv2d(x)),
+        "nn.BatchNorm2d(3)(x)": Subject(lambda: batch_norm(x)),
+        "nn.LSTM(3, 4)(x)": Subject(lambda: lstm(steps)),
+    }
+
+
+def optimizers() -> dict[str, Subject]:
+    """The second step, on one parameter."""
+    rules = {
+        "SGD": {"momentum": 0.9}, "Adam": {}, "RMSprop": {"momentum": 0.9}, "Adagrad": {},
     }  # fmt: skip
+    found = {}
+    for name, options in rules.items():
+        w = minidl.ones(3, 4, requires_grad=True)
+        w.grad = minidl.ones(3, 4)
+        found[f"{name}.step()"] = Subject(getattr(minidl.optim, name)([w], **options).step)
+    return found
 
 
 def main() -> None:
     print(f"{'expression':<30}{'calls':>12}{'lines':>12}{'depth':>12}")
     with minidl.use_cpu_kernels("reference"):
-        for name, (function, budget) in subjects().items():
-            steps = count_steps(function)
+        for name, subject in subjects().items():
+            steps = count_steps(subject.run, subject.prepare)
             cells = [
-                f"{getattr(steps, what)} of {getattr(budget, what)}"
+                f"{getattr(steps, what)} of {getattr(BUDGETS[name], what)}"
                 for what in ("calls", "lines", "depth")
             ]
             print(f"{name:<30}" + "".join(f"{cell:>12}" for cell in cells))

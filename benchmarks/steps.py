@@ -16,7 +16,7 @@ import numpy as np
 import minidl
 from benchmarks.step_cases import Case
 from minidl import optim
-from minidl.debug.summary import multiply_accumulates, new_functions
+from minidl.debug import Call, record
 from minidl.nn import functional
 
 THREADS = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
@@ -49,8 +49,7 @@ def use_threads() -> None:
     minidl.set_num_threads(THREADS)
 
 
-def our_step(case: Case, watch: Callable = lambda loss: None) -> tuple[Callable, Callable]:
-    """`watch` is called with the loss of each step before the graph goes."""
+def our_step(case: Case) -> tuple[Callable, Callable]:
     use_threads()
     x, labels = batch(case)
     net, target = our_net(case), minidl.tensor(labels)
@@ -64,7 +63,6 @@ def our_step(case: Case, watch: Callable = lambda loss: None) -> tuple[Callable,
     def step():
         optimizer.zero_grad()
         loss = loss_of(case, net(picture), target, functional)
-        watch(loss)
         loss.backward()
         optimizer.step()
 
@@ -125,7 +123,7 @@ def gan_batch(case: Case) -> tuple[np.ndarray, ...]:
     return pictures, text, np.roll(text, 1, axis=0), noise
 
 
-def our_gan_step(case: Case, watch: Callable = lambda loss: None) -> tuple[Callable, Callable]:
+def our_gan_step(case: Case) -> tuple[Callable, Callable]:
     """One step of the discriminator and one of the generator."""
     use_threads()
     arrays = [minidl.tensor(array) for array in gan_batch(case)]
@@ -137,7 +135,7 @@ def our_gan_step(case: Case, watch: Callable = lambda loss: None) -> tuple[Calla
     ]
     step = gan_step(
         generator, discriminator, optimizers, arrays, ones, zeros,
-        functional.binary_cross_entropy_with_logits, watch,
+        functional.binary_cross_entropy_with_logits,
     )  # fmt: skip
     return step, lambda: {
         f"{i}.{name}": value.data
@@ -167,9 +165,7 @@ def torch_gan_step(case: Case, memory_format: str) -> tuple[Callable, Callable]:
     }
 
 
-def gan_step(
-    generator, discriminator, optimizers, arrays, ones, zeros, loss_of, watch=lambda loss: None
-):
+def gan_step(generator, discriminator, optimizers, arrays, ones, zeros, loss_of):
     """The step itself, the same lines for both libraries (Reed et al. 2016, algorithm 1)."""
     pictures, text, wrong_text, noise = arrays
 
@@ -180,11 +176,9 @@ def gan_step(
         loss = loss_of(discriminator(pictures, text), ones)
         loss = loss + 0.5 * loss_of(discriminator(pictures, wrong_text), zeros)
         loss = loss + 0.5 * loss_of(discriminator(drawn.detach(), text), zeros)
-        watch(loss)
         loss.backward()
         optimizers[1].step()
         loss = loss_of(discriminator(drawn, text), ones)
-        watch(loss)
         loss.backward()
         optimizers[0].step()
 
@@ -198,21 +192,20 @@ def operations(case: Case, forward_only: bool = False) -> int:
     with forward_only); nothing else counts. So a fast algorithm may have more of them a second than
     the machine can do.
     """
-    total = 0
+    step, _ = (our_gan_step if case.gan else our_step)(case)
+    with record() as recording:
+        step()
+    return sum(operations_of(call, forward_only) for call in recording.calls)
 
-    def count(loss):
-        nonlocal total
-        for function, shape in new_functions([loss], set()):
-            sums = multiply_accumulates(function, shape)
-            if forward_only:
-                total += 2 * sums
-            elif type(function).__name__ == "LSTM":
-                # The gradients of the weights; of the state, and of the input where it is wanted.
-                (steps, batch, _), *_, w_ih, w_hh = (x.shape for x in function.inputs[:5])
-                back = math.prod(w_hh) + function.needs_grad[0] * math.prod(w_ih)
-                total += 2 * (2 * sums + steps * batch * back)
-            elif sums:
-                total += 2 * sums * (1 + sum(function.needs_grad[:2]))
 
-    (our_gan_step if case.gan else our_step)(case, count)[0]()
-    return total
+def operations_of(call: Call, forward_only: bool) -> int:
+    """Those of one operation."""
+    sums = call.multiply_accumulates
+    if forward_only:
+        return 2 * sums
+    if type(call.function).__name__ == "LSTM":
+        # The gradients of the weights; of the state, and of the input where it is wanted.
+        (steps, batch, _), *_, w_ih, w_hh = (x.shape for x in call.inputs[:5])
+        back = math.prod(w_hh) + call.needs_grad[0] * math.prod(w_ih)
+        return 2 * (2 * sums + steps * batch * back)
+    return 2 * sums * (1 + sum(call.needs_grad[:2]))

@@ -1,8 +1,8 @@
 """The walk back: from a loss to the gradients of the leaves.
 
-Nodes of the graph are Functions and leaf Tensors. Reverse-mode differentiation visits them so
-that a node comes after everything that used it. By then its gradient is complete, because the
-chain rule sums over uses:
+Reverse-mode differentiation visits the nodes of the graph, Functions and leaf Tensors, in the order
+of minidl/graph.py: each after everything that used it. By then its gradient is complete, because
+the chain rule sums over uses:
 
         d loss / d x  =  sum over uses u of x:   d loss / d u  *  d u / d x
 
@@ -19,6 +19,7 @@ import numpy as np
 from minidl.device import array_module
 from minidl.errors import GraphError, ShapeError
 from minidl.function import Function
+from minidl.graph import topological_order
 from minidl.tensor import Tensor
 
 
@@ -35,8 +36,10 @@ def backward(root: Tensor, gradient: Any, retain_graph: bool = False) -> None:
         GraphError: part of the graph was freed by an earlier backward.
     """
     start = root.grad_fn or root
+    order = topological_order(start)
+    check_not_freed(order)
     pending = {start: {root.output_index: gradient}}  # node -> output index -> gradient so far
-    for node in topological_order(start):
+    for node in order:
         gradients = pending.pop(node, None)
         if not isinstance(node, Function):
             if gradients is not None:
@@ -48,79 +51,38 @@ def backward(root: Tensor, gradient: Any, retain_graph: bool = False) -> None:
             node.free()
 
 
-def topological_order(start: Any) -> list:
-    """Functions and leaves that need a gradient, each after everything that uses it.
-
-    A depth-first search that appends a node once all its inputs are appended gives inputs first,
-    so the reverse is the order to walk in. A node is `seen` when the search enters it, not when
-    it is put on the stack: in x + f(x), x waits on the stack while f(x), which also needs x, goes
-    first. A stack rather than recursion, because a recurrent net is thousands of nodes deep.
-    """
-    order, seen, stack = [], set(), [(start, False)]
-    while stack:
-        node, inputs_done = stack.pop()
-        if inputs_done:
-            order.append(node)
-            continue
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.append((node, True))
-        if not isinstance(node, Function):
-            continue
-        if node.freed:
-            raise GraphError(
-                "backward",
-                f"the graph was already walked and freed (at {type(node).__name__})",
-                hint="call backward(retain_graph=True) the first time, or compute the loss again;"
-                " in a loop, detach() what is carried over from the step before",
-            )
-        for x, needed in zip(node.inputs, node.needs_grad):
-            if needed:
-                stack.append((x.grad_fn or x, False))
-    order.reverse()
-    return order
-
-
 def propagate(node: Function, gradients: dict, pending: dict) -> None:
     """Turn the gradients of a Function's outputs into pending gradients of its inputs."""
     if node.output_hooks or node.retained:
         look_in(node, gradients)
     gys = [gradients.get(index) for index in range(node.n_outputs)]
-    gxs = node.backward(*gys)
-    if not isinstance(gxs, tuple | list):
-        gxs = (gxs,)
-    if len(gxs) < len(node.inputs):
-        raise GraphError(
-            type(node).__name__,
-            f"backward returned {len(gxs)} gradients for {len(node.inputs)} inputs",
-            hint="return one for each input, None for one that needs none",
-        )
-    for i, (x, gx, needed) in enumerate(zip(node.inputs, gxs, node.needs_grad)):
-        if not needed or gx is None:
+    gxs = input_gradients(node, node.backward(*gys))
+    for i, (x, gx) in enumerate(zip(node.inputs, gxs)):
+        if gx is None:
             continue
-        if isinstance(gx, np.generic):
-            gx = np.asarray(gx)  # NumPy makes scalars of 0-d results
-        if not hasattr(gx, "strides"):
-            raise GraphError(
-                type(node).__name__,
-                f"backward returned no array for input {i}",
-                {"returned": type(gx).__name__},
-                "forward and backward work on arrays, not on Tensors",
-            )
-        if gx.shape != x.data.shape:
-            raise ShapeError(
-                type(node).__name__,
-                f"backward returned a gradient of another shape than input {i}",
-                {"input": x, "gradient": gx},
-            )
-        slot = pending.setdefault(x.grad_fn or x, {})
-        if x.output_index in slot:
-            slot[x.output_index] = slot[x.output_index] + gx
+        uses = pending.setdefault(x.grad_fn or x, {})
+        if x.output_index in uses:
+            uses[x.output_index] = uses[x.output_index] + gx  # the sum over uses of x
         elif x.grad_fn is None and is_shared(gx, [*gys, *gxs[:i]]):
-            slot[x.output_index] = gx.copy()  # .grad must not change when another gradient does
+            uses[x.output_index] = gx.copy()  # .grad must not change when another gradient does
         else:
-            slot[x.output_index] = gx
+            uses[x.output_index] = gx
+
+
+def input_gradients(node: Function, returned: Any) -> list:
+    """What a Function's backward returned: an array for each input, None where none is needed.
+
+    The Function may be a user's own, so this is where its mistakes are noticed.
+    """
+    gxs = list(returned) if isinstance(returned, tuple | list) else [returned]
+    if len(gxs) < len(node.inputs):
+        raise too_few_gradients(node, len(gxs))
+    for i, (x, needed) in enumerate(zip(node.inputs, node.needs_grad)):
+        if not needed or gxs[i] is None:
+            gxs[i] = None
+        elif type(gxs[i]) is not type(x.data) or gxs[i].shape != x.data.shape:
+            gxs[i] = as_gradient(node, i, gxs[i])
+    return gxs
 
 
 def is_shared(gx: Any, others: list) -> bool:
@@ -175,3 +137,45 @@ def run_hooks(hooks: dict, gradient: Any) -> Any:
             )
         gradient = replaced.data
     return gradient
+
+
+# --- what can be wrong --------------------------------------------------------------------------
+
+
+def check_not_freed(order: list) -> None:
+    """No Function was walked through before: it has nothing left to differentiate with."""
+    for node in order:
+        if isinstance(node, Function) and node.freed:
+            raise GraphError(
+                "backward",
+                f"the graph was already walked and freed (at {type(node).__name__})",
+                hint="call backward(retain_graph=True) the first time, or compute the loss again;"
+                " in a loop, detach() what is carried over from the step before",
+            )
+
+
+def too_few_gradients(node: Function, count: int) -> GraphError:
+    return GraphError(
+        type(node).__name__,
+        f"backward returned {count} gradients for {len(node.inputs)} inputs",
+        hint="return one for each input, None for one that needs none",
+    )
+
+
+def as_gradient(node: Function, i: int, returned: Any) -> Any:
+    """An array for input i; NumPy makes scalars of 0-d results."""
+    gx = np.asarray(returned) if isinstance(returned, np.generic) else returned
+    if not hasattr(gx, "strides"):
+        raise GraphError(
+            type(node).__name__,
+            f"backward returned no array for input {i}",
+            {"returned": type(gx).__name__},
+            "forward and backward work on arrays, not on Tensors",
+        )
+    if gx.shape != node.inputs[i].data.shape:
+        raise ShapeError(
+            type(node).__name__,
+            f"backward returned a gradient of another shape than input {i}",
+            {"input": node.inputs[i], "gradient": gx},
+        )
+    return gx

@@ -9,7 +9,7 @@ needed, leaves the Function in the graph:
         w ──┘                          Function.inputs is (x, w)
 
 That is the whole graph: Tensors point at the Function that made them, Functions at their inputs.
-minidl/backward.py walks it in the other direction.
+minidl/graph.py walks it, minidl/backward.py differentiates along the walk.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Function:
       `self.needs_grad` is False. A returned array is either new or shares memory with a gy (an
       op may pass gy through); it is never an array kept elsewhere, and gy is never changed.
 
+    For summary it may state its `receptive_field`, and how many `multiply_accumulates` it has.
+
     Attributes:
         inputs: the Tensors that apply was called with (empty until recorded).
         needs_grad: for each input, whether backward has to compute its gradient.
@@ -64,6 +66,7 @@ class Function:
     output_hooks: dict | None = None  # output index -> hooks, see Tensor.register_hook
     retained: dict | None = None  # output index -> weak reference, see Tensor.retain_grad
     freed: bool = False
+    receptive_field: Any = "-"  # what a pixel of the output depends on: ops/receptive_field.py
 
     def apply(self, *inputs):
         """Compute the output Tensor (or a tuple of them) and record self if a gradient flows."""
@@ -76,8 +79,8 @@ class Function:
         self.needs_grad = needs_grad if grad_mode.enabled else [False] * len(inputs)
         y = self.forward(*map(array_of, inputs))
         self.inputs = inputs if (any_grad := True in self.needs_grad) else ()
-        if isinstance(y, tuple) or grad_mode.all_from is not None:
-            return outputs_of(self, inputs, y)
+        if isinstance(y, tuple):
+            return outputs_of(self, y)
         # An output that is no float (the label of the largest score, say) is a constant.
         recorded = any_grad and getattr(y, "dtype", FLOAT).kind == "f"
         return Tensor(y, recorded, self if recorded else None)
@@ -87,6 +90,10 @@ class Function:
 
     def backward(self, *gys: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.backward")
+
+    def multiply_accumulates(self, y: Any, *inputs: tuple) -> int:
+        """How many products forward sums up, from the shapes of its first output and its inputs."""
+        return 0
 
     def free(self) -> None:
         """Drop inputs and everything forward kept. A second walk through self is an error."""
@@ -112,7 +119,6 @@ class GradMode(threading.local):
     """Whether operations are recorded, for each thread its own: see no_grad."""
 
     enabled = True
-    all_from: frozenset | None = None  # see record_all
 
 
 grad_mode = GradMode()
@@ -182,42 +188,14 @@ class enable_grad:
         grad_mode.enabled = self.previous
 
 
-class record_all:
-    """Inside, operations on integers and bools are recorded, too: whatever depends on `inputs`.
-
-    Nothing is differentiated then: it is how a network is exported (minidl/io/onnx/recording.py).
-
-    Args:
-        inputs: leaves, of any element type.
-    """
-
-    def __init__(self, inputs: Sequence[Tensor]):
-        self.inputs = frozenset(inputs)
-
-    def __enter__(self):
-        grad_mode.all_from = self.inputs
-        return self
-
-    def __exit__(self, *exception):
-        grad_mode.all_from = None
-
-
-def outputs_of(function: Function, inputs: tuple, y: Any) -> Any:
-    """What apply returns where there are several outputs, or inside record_all."""
-    depends, in_full = bool(function.inputs), grad_mode.all_from is not None
-    if in_full:  # under no_grad nothing is recorded there either
-        depends = grad_mode.enabled and any(
-            x.requires_grad or x.grad_fn is not None or x in grad_mode.all_from for x in inputs
-        )
-        function.inputs = inputs if depends else ()
-    arrays = y if isinstance(y, tuple) else (y,)
+def outputs_of(function: Function, arrays: tuple) -> tuple:
+    """What apply returns where forward has several outputs; those that are no floats: constants."""
     function.n_outputs = len(arrays)
     outputs = []
     for index, array in enumerate(arrays):
-        has_gradient = depends and array.dtype.kind == "f"
-        made_by = function if has_gradient or (depends and in_full) else None
-        outputs.append(Tensor(array, has_gradient, made_by, output_index=index))
-    return tuple(outputs) if isinstance(y, tuple) else outputs[0]
+        recorded = bool(function.inputs) and array.dtype.kind == "f"
+        outputs.append(Tensor(array, recorded, function if recorded else None, index))
+    return tuple(outputs)
 
 
 def is_grad_enabled() -> bool:

@@ -1,8 +1,8 @@
 """Which end of a network is a plain chain of layers, so that it can be run from its middle.
 
-A network is a Module whose forward may do anything. Run once with hooks, it shows for each module
-which Tensor went in and which came out. From the network's output backwards, the module that made
-this Tensor, then the one that made what that one took, and so on, are links of a chain:
+A network is a Module whose forward may do anything. Run once under a recorder, it shows for each
+module which Tensor went in and which came out. From the network's output backwards, the module that
+made this Tensor, then the one that made what that one took, and so on, are links of a chain:
 
     VGG     x -> conv1_1 -> relu1_1 -> ... -> pool5 -> fit -> flatten -> fc6 -> ... -> fc8
     ResNet  x -> conv1 -> bn1 -> relu -> maxpool -> layer1.0 -> ... -> layer4.2 -> avgpool -> fc
@@ -14,10 +14,10 @@ The chain ends, looked at from the output, where something that is no module mad
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import minidl
-from minidl.nn import Module
+from minidl.debug import ModuleCall, Recorder
+from minidl.nn import Module, evaluating
 from minidl.tensor import Tensor
 
 
@@ -40,30 +40,30 @@ class Call:
     before: Call | None = None
 
 
+class Links(Recorder):
+    """Keeps the calls of modules that take one Tensor and return one, in the order of their ends.
+
+    The network itself is not among them: it is the chain.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.calls: list[Call] = []
+
+    def module_done(self, call: ModuleCall) -> None:
+        one = len(call.inputs) == 1 and not call.options and isinstance(call.inputs[0], Tensor)
+        if call.path and one and isinstance(call.output, Tensor):
+            self.calls.append(Call(call.path, call.module, call.inputs[0], call.output))
+
+
 def trace(model: Module, x: Tensor) -> tuple[list[Call], Tensor]:
     """The calls of all modules in the order in which they end, and the model's output.
 
     The model runs as in evaluation: dropout hands on what it gets.
     """
-    names = {module: name for name, module in model.named_modules()}
-    calls: list[Call] = []
-
-    def note(module: Module, inputs: tuple, y: Any) -> None:
-        if len(inputs) == 1 and isinstance(inputs[0], Tensor) and isinstance(y, Tensor):
-            calls.append(Call(names[module], module, inputs[0], y))
-
-    training = [(module, module.training) for module in names]
-    handles = [module.register_forward_hook(note) for module in names if names[module]]
-    model.eval()
-    try:
-        with minidl.no_grad():
-            y = model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in training:
-            module.training = mode
-    return calls, y
+    with evaluating(model), minidl.no_grad(), Links() as links:
+        y = model(x)
+    return links.calls, y
 
 
 def tail(model: Module, x: Tensor) -> list[Call]:

@@ -1,29 +1,25 @@
 """What a network consists of: shapes, parameters, multiply-accumulates and receptive fields.
 
-One forward pass with made-up input is recorded; a hook on every module then finds the operations
-that ran since the hook before, and counts them to its module. So operations called as functions
-count, too.
+One forward pass with made-up input is recorded. Each operation in it counts to the innermost module
+that was running, so operations called as functions count, too.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from minidl import random
-from minidl.debug.receptive_field import UNKNOWN, Field, field_of
+from minidl.debug.receptive_field import Field, field_of
 from minidl.errors import ArgumentError, DtypeError
-from minidl.function import Function, enable_grad
+from minidl.function import no_grad
+from minidl.graph import tensors_in
+from minidl.nn.evaluating import evaluating
 from minidl.nn.module import Module
-from minidl.ops.conv2d import Conv2d
-from minidl.ops.conv_transpose2d import ConvTranspose2d
-from minidl.ops.linear import Linear
-from minidl.ops.lstm import LSTM
-from minidl.ops.matmul import MatMul
+from minidl.nn.record import ModuleCall, Recording, record
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.tensor import Tensor
 
 HEADER = ("layer", "type", "output shape", "parameters", "MACs", "receptive field")
@@ -124,43 +120,32 @@ def summary(model: Module, input_shape: Any) -> Summary:
     if not isinstance(model, Module):
         raise DtypeError("summary", "model is a Module", {"model": type(model).__name__})
     inputs = make_inputs(model, input_shape)
-    modes = [(module, module.training) for module in model.modules()]
-    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     random_state = random.get_state()
-    found = Summary(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
-    )
-    recorder = Recorder(model, inputs)
     try:
-        model.eval()
-        for parameter in frozen:
-            parameter.requires_grad = True  # else what depends on it alone is not recorded
         # The values mean nothing, and may overflow: in evaluation a deep net that has not been
         # trained has batch norms that do not normalize yet.
-        with enable_grad(), np.errstate(all="ignore"):
+        with evaluating(model), no_grad(), np.errstate(all="ignore"), record() as recording:
             model(*inputs)
     finally:
-        recorder.remove()
-        for parameter in frozen:
-            parameter.requires_grad = False
-        for module, training in modes:
-            module.training = training
         random.set_state(random_state)
-    found.layers = recorder.listed()
-    found.macs = sum(layer.macs for layer in found.layers)
-    return found
+    layers = layers_of(model, recording, inputs)
+    return Summary(
+        layers,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        macs=sum(layer.macs for layer in layers),
+    )
 
 
 def make_inputs(model: Module, input_shape: Any) -> list[Tensor]:
-    """The tensors to call the model with, as leaves of the graph to be recorded."""
+    """The tensors to call the model with."""
     parts = [input_shape] if isinstance(input_shape, Tensor) else input_shape
     if not isinstance(parts, list | tuple) or not parts:
         parts = ()
     if all(isinstance(part, int | np.integer) and part > 0 for part in parts) and parts:
         dtype = next((p.dtype for p in model.parameters()), np.float32)
         values = np.random.default_rng(0).standard_normal(parts)
-        return [Tensor(values.astype(dtype), requires_grad=True)]
+        return [Tensor(values.astype(dtype))]
     if not parts or not all(isinstance(part, Tensor) for part in parts):
         raise ArgumentError(
             "summary",
@@ -168,102 +153,49 @@ def make_inputs(model: Module, input_shape: Any) -> list[Tensor]:
             {"input_shape": input_shape},
             "for one grey picture of 32x32 pixels: (1, 1, 32, 32)",
         )
-    return [Tensor(part.data, requires_grad=part.data.dtype.kind == "f") for part in parts]
+    return [Tensor(part.data) for part in parts]
 
 
-class Recorder:
-    """Hooks on all modules of a model that fill in a Layer for each."""
+def layers_of(model: Module, recording: Recording, inputs: list[Tensor]) -> list[Layer]:
+    """A Layer for each module: what it holds, what it returned, and what its own operations cost.
 
-    def __init__(self, model: Module, inputs: list[Tensor]):
-        self.layers = {}  # module -> Layer, in the order of the first call
-        self.uncalled = dict.fromkeys(model.modules())
-        self.paths = {module: path for path, module in model.named_modules()}
-        self.seen = set()  # Functions already counted
-        self.fields = {}  # Function or input -> receptive field
-        for x in inputs:
-            self.fields[x] = Field() if x.ndim == 4 else None
-        self.handles = []
-        for module in model.modules():
-            self.handles.append(module.register_forward_pre_hook(self.before))
-            self.handles.append(module.register_forward_hook(self.after))
-
-    def remove(self) -> None:
-        for handle in self.handles:
-            handle.remove()
-
-    def before(self, module: Module, inputs: tuple) -> None:
-        if module not in self.layers:
-            self.layers[module] = self.make_layer(module)
-            del self.uncalled[module]
-        self.layers[module].calls += 1
-
-    def after(self, module: Module, inputs: tuple, output: Any) -> None:
-        layer = self.layers[module]
-        outputs = list(tensors_in(output))
-        for function, shape in new_functions(outputs, self.seen):
-            layer.macs += multiply_accumulates(function, shape)
-            below = [self.fields.get(x.grad_fn or x) for x in function.inputs]
-            self.fields[function] = field_of(function, below)
-        if layer.output_shape is not None:
-            return  # it stands in the list where it was called first, with what it gave there
-        shapes = [y.shape for y in outputs]
-        layer.output_shape = shapes[0] if len(shapes) == 1 else shapes
-        if outputs:
-            first = outputs[0]
-            layer.receptive_field = str(self.fields.get(first.grad_fn or first) or UNKNOWN)
-
-    def make_layer(self, module: Module) -> Layer:
-        own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
-        return Layer(self.paths[module], type(module).__name__, parameters=own)
-
-    def listed(self) -> list[Layer]:
-        """Layers, and those containers that hold parameters or compute something themselves."""
-        layers = {**self.layers, **{module: self.make_layer(module) for module in self.uncalled}}
-        return [
-            layer
-            for module, layer in layers.items()
-            if layer.parameters or layer.macs or not module.modules_here
-        ]
-
-
-def tensors_in(output: Any) -> Iterator[Tensor]:
-    """The Tensors of nested tuples, lists and dicts."""
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, dict):
-        yield from tensors_in(list(output.values()))
-    elif isinstance(output, list | tuple):
-        for part in output:
-            yield from tensors_in(part)
-
-
-def new_functions(outputs: list[Tensor], seen: set) -> list[tuple[Function, tuple]]:
-    """(Function, shape of its output) that lead to outputs and are not in `seen`, inputs first.
-
-    They are added to `seen`.
+    Left out are containers that neither hold parameters nor multiply anything themselves.
     """
-    order, stack = [], [(y, False) for y in outputs]
-    while stack:
-        y, inputs_done = stack.pop()
-        if inputs_done:
-            order.append((y.grad_fn, y.shape))
-        elif y.grad_fn is not None and y.grad_fn not in seen:
-            seen.add(y.grad_fn)
-            stack.append((y, True))
-            stack.extend((x, False) for x in y.grad_fn.inputs)
-    return order
+    fields = fields_of(recording, inputs)
+    layers: dict[Module, Layer] = {}  # in the order of the first call
+    for run in recording.module_calls:
+        if run.module not in layers:
+            layers[run.module] = make_layer(run.module, run.path)
+            describe_output(layers[run.module], run, fields)
+        layers[run.module].calls += 1
+    for path, module in model.named_modules():
+        layers.setdefault(module, make_layer(module, path))
+    for call in recording.calls:
+        layers[call.within.module].macs += call.multiply_accumulates
+    return [
+        layer
+        for module, layer in layers.items()
+        if layer.parameters or layer.macs or not module.modules_here
+    ]
 
 
-def multiply_accumulates(function: Function, shape: tuple) -> int:
-    """How many products an operation sums up, from the shapes of its inputs and output."""
-    shapes = [x.shape for x in function.inputs]
-    if isinstance(function, Conv2d):
-        return math.prod(shape) * math.prod(shapes[1][1:])  # (C/groups) R S per output element
-    if isinstance(function, ConvTranspose2d):
-        return math.prod(shapes[0]) * math.prod(shapes[1][1:])  # (K/groups) R S per input element
-    if isinstance(function, Linear | MatMul):
-        return math.prod(shape) * shapes[0][-1]
-    if isinstance(function, LSTM):
-        (steps, batch, _), w_ih, w_hh = shapes[0], shapes[3], shapes[4]
-        return steps * batch * (math.prod(w_ih) + math.prod(w_hh))
-    return 0
+def fields_of(recording: Recording, inputs: list[Tensor]) -> dict[Tensor, Any]:
+    """The receptive field of each Tensor, as far as it depends on a picture."""
+    fields: dict[Tensor, Any] = {x: Field() for x in inputs if x.ndim == 4}
+    for call in recording.calls:
+        field = field_of(call.function, [fields.get(x) for x in call.inputs])
+        fields.update((y, field) for y in call.outputs)
+    return fields
+
+
+def make_layer(module: Module, path: str) -> Layer:
+    own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+    return Layer(path, type(module).__name__, parameters=own)
+
+
+def describe_output(layer: Layer, call: ModuleCall, fields: dict[Tensor, Any]) -> None:
+    """The shapes of what a call returned, and the field of the first Tensor in it."""
+    outputs = list(tensors_in(call.output))
+    shapes = [y.shape for y in outputs]
+    layer.output_shape = shapes[0] if len(shapes) == 1 else shapes
+    layer.receptive_field = str(outputs and fields.get(outputs[0]) or UNKNOWN)

@@ -8,7 +8,8 @@ arguments, in each of
     cuda/        Numba-CUDA on CuPy arrays
 
 `pick("conv2d", x)` returns the module for the array x. A set that lacks the operation is an
-error that names the file to write; there is no silent fallback.
+error that names the file to write; there is no silent fallback. Each set says in its __init__.py
+which dtypes it knows: set_for(op, dtype) names the folder that serves one, or raises a DtypeError.
 """
 
 from __future__ import annotations
@@ -21,13 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from minidl.errors import ArgumentError, DtypeError, KernelError, nearest
+from minidl.errors import ArgumentError, KernelError, nearest
 from minidl.kernels.memory import keep_freed_memory
 
 CPU_SETS = {"reference": "reference", "numba": "cpu"}  # public name -> folder
-# Numba knows neither float16 nor foreign byte order. These operations are a line of NumPy for each
-# number, which serves such arrays as well: there, both sets have the reference kernel.
-OF_ANY_TYPE = ("relu", "leaky_relu", "sgd", "adam")
 
 cpu_folder = "cpu"  # of the set in use; see use_cpu_kernels
 modules: dict[tuple, ModuleType] = {}  # (folder, operation, element type) -> loaded module
@@ -41,28 +39,26 @@ def pick(op: str, x: Any) -> ModuleType:
 
 def load(folder: str, op: str, dtype: Any) -> ModuleType:
     """Import a kernel file the first time it is needed (Numba takes a while to import)."""
-    odd_size = dtype.kind == "f" and dtype.itemsize not in (4, 8)
-    set_of_op = folder
-    if folder == "cpu" and (odd_size or not dtype.isnative):
-        if op not in OF_ANY_TYPE:
-            raise DtypeError(
-                op, "Numba computes in float32 and float64 of this machine's byte order only",
-                {"dtype": dtype.str if not dtype.isnative else str(dtype)},
-                'convert with x.to("float32")',
-            )  # fmt: skip
-        set_of_op = "reference"
-    name = f"minidl.kernels.{set_of_op}.{op}"
-    if find_spec(f"minidl.kernels.{folder}") is None or find_spec(name) is None:
-        raise KernelError(
-            op,
-            f"has no kernel in the set {folder!r}",
-            hint=f"it belongs in minidl/kernels/{folder}/{op}.py, beside the reference kernel"
-            f" minidl/kernels/reference/{op}.py",
-        )
+    missing = KernelError(
+        op,
+        f"has no kernel in the set {folder!r}",
+        hint=f"it belongs in minidl/kernels/{folder}/{op}.py, beside the reference kernel"
+        f" minidl/kernels/reference/{op}.py",
+    )
+    if find_spec(f"minidl.kernels.{folder}") is None:
+        raise missing
+    serving = import_module(f"minidl.kernels.{folder}").set_for(op, dtype)
+    if find_spec(f"minidl.kernels.{serving}.{op}") is None:
+        raise missing
     if not modules:
         keep_freed_memory()
-    modules[folder, op, dtype] = import_module(name)
+    modules[folder, op, dtype] = file_of(serving, op)
     return modules[folder, op, dtype]
+
+
+def file_of(folder: str, name: str) -> ModuleType:
+    """The module minidl/kernels/FOLDER/NAME, imported when first asked for."""
+    return import_module(f"minidl.kernels.{folder}.{name}")
 
 
 class use_cpu_kernels:

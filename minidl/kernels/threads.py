@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from minidl import kernels
 from minidl.errors import ArgumentError
-from minidl.kernels import blas
 from minidl.shapes import is_int
 
 
@@ -23,20 +23,16 @@ def set_num_threads(n: int) -> None:
 
     >>> minidl.set_num_threads(minidl.get_num_threads())
     """
-    from minidl.kernels.cpu import workers  # Numba takes a while to import
-
-    most = workers.most_threads()
+    threads = kernels.file_of("cpu", "threads")
+    most = threads.most_threads()
     if not is_int(n) or not 1 <= n <= most:
         raise ArgumentError(
             "set_num_threads", f"n is an int from 1 to {most}, the cores of this process",
             {"n": n}, "NUMBA_NUM_THREADS in the environment, before the start, allows more",
         )  # fmt: skip
-    workers.set_num_threads(int(n))
-    blas.use_threads(int(n))
+    threads.set_num_threads(int(n))
 
 
 def get_num_threads() -> int:
     """How many cores minidl's compiled loops use in this Python thread; see set_num_threads."""
-    from minidl.kernels.cpu import workers
-
-    return workers.get_num_threads()
+    return kernels.file_of("cpu", "threads").get_num_threads()

@@ -7,6 +7,7 @@ from minidl.nn.conv import Conv2d, ConvTranspose2d
 from minidl.nn.distance import CosineSimilarity, PairwiseDistance
 from minidl.nn.dropout import Dropout, Dropout2d
 from minidl.nn.embedding import Embedding
+from minidl.nn.evaluating import evaluating
 from minidl.nn.fuse import fuse_batch_norms
 from minidl.nn.linear import Flatten, Identity, Linear
 from minidl.nn.loss import (
@@ -33,5 +34,5 @@ __all__ = [
     "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss",
     "NLLLoss", "PairwiseDistance", "Parameter", "ReLU", "ReflectionPad2d", "ReplicationPad2d",
     "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh", "Unfold", "Upsample", "ZeroPad2d",
-    "functional", "fuse_batch_norms", "init",
+    "evaluating", "functional", "fuse_batch_norms", "init",
 ]  # fmt: skip

@@ -138,8 +138,8 @@ def describe_convolution(layer: Module) -> str:
     text = f"{layer.in_channels}, {layer.out_channels}, kernel_size={layer.kernel_size}"
     defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
     for name, default in defaults.items():
-        if getattr(layer, name, default) != default:
-            text += f", {name}={getattr(layer, name)}"
+        if (value := vars(layer).get(name, default)) != default:
+            text += f", {name}={value}"
     return text if layer.bias is not None else text + ", bias=False"
 
 

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from minidl.errors import DtypeError, GraphError
-from minidl.function import Function, enable_grad, no_grad
+from minidl.function import no_grad
+from minidl.graph import tensors_in
 from minidl.nn.conv import Conv2d, ConvTranspose2d
 from minidl.nn.linear import Identity, Linear
 from minidl.nn.module import Module, Parameter
 from minidl.nn.norm import BatchNorm
+from minidl.nn.record import ModuleCall, record
 from minidl.tensor import Tensor
 
 ROUNDING = 1e-3  # of the largest output: far above what float32 rounds, far below a wrong network
@@ -33,9 +34,9 @@ def fuse_batch_norms(model: Module, *inputs: Tensor) -> Module:
 
     A batch norm goes where its input is the output of a Conv2d, ConvTranspose2d or Linear that
     nothing else looks at, where both were called once and no other layer shares the weights; the
-    others stay. Which follows which is seen by running a copy once and following the recorded
-    graph; what is computed beside the graph (by detach, no_grad, comparisons) is not in it. So the
-    result is tried out on the example, with random averages: both networks agree, or this raises.
+    others stay. Which follows which is seen by running a copy once and recording its operations;
+    what is no operation (NumPy code, detach, changes in place) is not among them. So the result is
+    tried out on the example, with random averages: both networks agree, or this raises.
 
     Jacob et al. 2018, "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", section 3.2.
@@ -49,8 +50,7 @@ def fuse_batch_norms(model: Module, *inputs: Tensor) -> Module:
 
     Raises:
         DtypeError: model is no Module.
-        GraphError: the model looks at what would be folded in ways that are not recorded, or
-            changes in place what has to be recorded.
+        GraphError: the model looks at what would be folded in ways that are not recorded.
         MinidlError: the model refuses the inputs.
 
     >>> net = minidl.nn.Sequential(minidl.nn.Conv2d(3, 8, 3), minidl.nn.BatchNorm2d(8))
@@ -70,7 +70,7 @@ def fuse_batch_norms(model: Module, *inputs: Tensor) -> Module:
             raise GraphError(
                 "fuse_batch_norms", "the network looks at what a batch norm is given in a way that "
                 "is not recorded", {"batch norms": [norm for _, norm in found]},
-                "such as detach(), no_grad() or a comparison of the output of a convolution",
+                "such as detach() or NumPy code on the output of a convolution",
             )  # fmt: skip
     return fold_all(plain, found)
 
@@ -107,61 +107,25 @@ def agree(a: Any, b: Any) -> bool:
     )
 
 
-def tensors_in(output: Any) -> Iterator[Tensor]:
-    """The Tensors of nested tuples, lists and dicts."""
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, dict | list | tuple):
-        for part in output.values() if isinstance(output, dict) else output:
-            yield from tensors_in(part)
-
-
 def pairs(model: Module, inputs: tuple) -> list[tuple[str, str]]:
-    """The paths of layers and of the batch norms to be folded into them.
-
-    The model is made to record all of it, and is of no other use afterwards.
-    """
-    calls = Counter()
-    made_by: dict[Function, Module] = {}  # the Function of a layer's output -> the layer
-    norms: list[tuple[BatchNorm, Tensor]] = []
-
-    def note(module: Module, inputs: tuple, output: Any) -> None:
-        calls[module] += 1
-        if isinstance(module, BatchNorm):
-            norms.append((module, inputs[0]))
-        elif isinstance(output, Tensor):
-            made_by[output.grad_fn] = module
-
-    for module in model.modules():  # a subclass of a layer may do something else
-        if isinstance(module, BatchNorm) or type(module) in CHANNEL_AXIS:
-            module.register_forward_hook(note)
-    for parameter in model.parameters():
-        parameter.requires_grad = True  # else what depends on it alone is not recorded
-    with enable_grad(), np.errstate(all="ignore"):  # the values mean nothing
-        users = count_users(model(*inputs))
-    paths = {module: path for path, module in model.named_modules()}
-    return [
-        (paths[layer], paths[norm])
-        for norm, x in norms
-        if (layer := made_by.get(x.grad_fn))
-        and users[x.grad_fn] == users[layer.weight] == calls[norm] == calls[layer] == 1
-        and can_fold(layer, norm, x)
-    ]
-
-
-def count_users(outputs: Any) -> Counter:
-    """By how many Functions, or by the caller, the outputs of each Function are looked at.
-
-    And by how many each leaf is.
-    """
-    users: Counter = Counter()
-    stack = list(tensors_in(outputs))
-    while stack:
-        x = stack.pop()
-        users[x.grad_fn or x] += 1
-        if x.grad_fn is not None and users[x.grad_fn] == 1:
-            stack.extend(x.grad_fn.inputs)
-    return users
+    """The paths of layers and of the batch norms to be folded into them."""
+    with no_grad(), np.errstate(all="ignore"), record() as recording:  # the values mean nothing
+        outputs = model(*inputs)
+    # By how many operations, or by the caller, each Tensor is looked at.
+    users = Counter(x for call in recording.calls for x in call.inputs)
+    users.update(tensors_in(outputs))
+    times = Counter(call.module for call in recording.module_calls)
+    made_by: dict[Tensor, ModuleCall] = {}  # the output of a layer -> its call
+    found = []
+    for call in recording.module_calls:
+        if type(call.module) in CHANNEL_AXIS:  # a subclass of a layer may do something else
+            made_by[call.output] = call
+        elif isinstance(call.module, BatchNorm) and (layer := made_by.get(call.inputs[0])):
+            used = users[layer.output], users[layer.module.weight]
+            once = used == (1, 1) and times[layer.module] == times[call.module] == 1
+            if once and can_fold(layer.module, call.module, layer.output):
+                found.append((layer.path, call.path))
+    return found
 
 
 def can_fold(layer: Module, norm: BatchNorm, x: Tensor) -> bool:

@@ -24,10 +24,13 @@ from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.ops.broadcasting import operands, unbroadcast
 from minidl.ops.casting import cast
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
 
 class Add(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
         return a + b
@@ -39,6 +42,8 @@ class Add(Function):
 
 
 class Sub(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
         return a - b
@@ -50,6 +55,8 @@ class Sub(Function):
 
 
 class Mul(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
         self.a = a if self.needs_grad[1] else None
@@ -63,6 +70,8 @@ class Mul(Function):
 
 
 class Div(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
         self.a = a if self.needs_grad[1] else None
@@ -78,6 +87,8 @@ class Div(Function):
 
 
 class Neg(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         return -x
 
@@ -86,6 +97,8 @@ class Neg(Function):
 
 
 class Pow(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, a, b):
         self.a, self.b = a, b
         self.y = a**b
@@ -105,6 +118,8 @@ class Pow(Function):
 
 class PowNumber(Function):
     """A Python number as the exponent: NumPy squares and takes roots faster than powers."""
+
+    receptive_field = SAME_PIXEL
 
     def __init__(self, exponent):
         self.exponent = exponent

@@ -20,6 +20,7 @@ from minidl import kernels
 from minidl.errors import ArgumentError
 from minidl.function import Function
 from minidl.ops.pooling import check_pooling, pooled_size
+from minidl.ops.receptive_field import Window
 from minidl.shapes import check_flag
 from minidl.tensor import Tensor
 
@@ -37,6 +38,14 @@ class AveragePool(Function):
 
     def backward(self, gy):
         return kernels.pick("avg_pool2d", gy).backward(gy, self.x_shape, *self.windows)
+
+    @property
+    def receptive_field(self):
+        """The largest window, and the largest step from one to the next."""
+        rows, columns = self.windows[:2]
+        size = [int((end - first).max()) for first, end in (rows, columns)]
+        stride = [int(max(first[1:] - first[:-1], default=1)) for first, _ in (rows, columns)]
+        return Window(tuple(size), tuple(stride))
 
 
 def avg_pool2d(

@@ -30,6 +30,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, Hint, ShapeError
 from minidl.function import Function
 from minidl.ops.inplace import check_writeable
+from minidl.ops.receptive_field import SAME_PIXEL, WHOLE
 from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
 
@@ -73,6 +74,11 @@ class BatchNorm(Function):
         elif self.needs_grad[0]:
             gx = kernel.backward_evaluation(gy, self.inv_std, self.w)
         return gx, gw, gb
+
+    @property
+    def receptive_field(self):
+        """In training, averages over the picture are subtracted from each of its pixels."""
+        return WHOLE if self.training else SAME_PIXEL
 
     def count(self, x):
         """M, how many values each mean is taken over."""

@@ -20,6 +20,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.loss_reduction import check_reduction, check_same_shape, reduce, spread
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.ops.sigmoid import stable_sigmoid
 from minidl.ops.softplus import log_one_plus_exp
 from minidl.tensor import Tensor
@@ -27,6 +28,8 @@ from minidl.tensor import Tensor
 
 class BinaryCrossEntropyWithLogits(Function):
     """weight and pos_weight are arrays or the number 1, constants to the graph."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, weight, pos_weight, reduction):
         self.weight, self.pos_weight, self.reduction = weight, pos_weight, reduction

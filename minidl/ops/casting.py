@@ -15,10 +15,13 @@ from minidl.device import device_of, to_device
 from minidl.dtypes import NAMES, resolve_dtype
 from minidl.errors import DtypeError, nearest
 from minidl.function import Function
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
 
 class Cast(Function):
+    receptive_field = SAME_PIXEL
+
     def __init__(self, dtype):
         self.dtype = dtype
 
@@ -31,6 +34,8 @@ class Cast(Function):
 
 
 class Transfer(Function):
+    receptive_field = SAME_PIXEL
+
     def __init__(self, device):
         self.device = device
 
@@ -43,6 +48,8 @@ class Transfer(Function):
 
 
 class Clone(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         return x.copy(order="K")
 

@@ -14,6 +14,7 @@ from minidl.device import array_module
 from minidl.errors import DtypeError
 from minidl.function import Function
 from minidl.ops.broadcasting import operands
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.ops.reductions import Reduction
 from minidl.shapes import check_keepdim, is_number, normalize_dims
 from minidl.tensor import Tensor
@@ -21,6 +22,8 @@ from minidl.tensor import Tensor
 
 class Compare(Function):
     """function, one of Python's six, of two arrays, or of an array and an int."""
+
+    receptive_field = SAME_PIXEL
 
     def __init__(self, function, number=None):
         self.function, self.number = function, number
@@ -31,6 +34,8 @@ class Compare(Function):
 
 class Logic(Function):
     """The function of one or two arrays that NumPy has under this name."""
+
+    receptive_field = SAME_PIXEL
 
     def __init__(self, name):
         self.name = name

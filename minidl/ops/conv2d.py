@@ -12,12 +12,14 @@ al. 2012, section 3.5, split AlexNet over two GPUs so).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minidl import kernels
 from minidl.checks import check_floating, check_ndim
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
+from minidl.ops.receptive_field import Window
 from minidl.shapes import check_size, is_int, pair, window_output
 from minidl.tensor import Tensor
 
@@ -42,6 +44,14 @@ class Conv2d(Function):
         if len(self.needs_grad) > 2 and self.needs_grad[2]:
             gb = kernel.backward_bias(gy)
         return gx, gw, gb
+
+    @property
+    def receptive_field(self):
+        stride, _, dilation, _ = self.geometry
+        return Window(self.w_shape[2:], stride, dilation)
+
+    def multiply_accumulates(self, y, x, w, b=None):
+        return math.prod(y) * math.prod(w[1:])  # (C/groups) R S for each output element
 
 
 def conv2d(

@@ -18,10 +18,13 @@ which of them is meant: as many rows and columns more at the end.
 
 from __future__ import annotations
 
+import math
+
 from minidl import kernels
 from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
+from minidl.ops.receptive_field import Window
 from minidl.shapes import check_size, is_int, pair
 from minidl.tensor import Tensor
 
@@ -54,6 +57,17 @@ class ConvTranspose2d(Function):
         if len(self.needs_grad) > 2 and self.needs_grad[2]:
             gb = kernel.backward_bias(gy)
         return gx, gw, gb
+
+    @property
+    def receptive_field(self):
+        """At most ceil(((R - 1) d + 1) / s) input pixels reach an output pixel."""
+        stride, _, dilation, _ = self.geometry
+        spans = [dilation[i] * (self.w_shape[2 + i] - 1) + 1 for i in (0, 1)]
+        size = [-(-span // s) for span, s in zip(spans, stride)]
+        return Window(tuple(size), tuple(1 / s for s in stride))
+
+    def multiply_accumulates(self, y, x, w, b=None):
+        return math.prod(x) * math.prod(w[1:])  # (K/groups) R S for each input element
 
 
 def conv_transpose2d(

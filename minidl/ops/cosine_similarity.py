@@ -16,11 +16,14 @@ from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import check_broadcast, unbroadcast
 from minidl.ops.lp_norm import check_norm, lp_norm
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
 
 class CosineSimilarity(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, dim, eps):
         self.dim, self.eps = dim, eps  # dim counted from the end, so that it is that of a and b
 

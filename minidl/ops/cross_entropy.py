@@ -34,12 +34,15 @@ from minidl.ops.class_targets import (
     total_weight,
 )
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 
 class CrossEntropy(Function):
     """Against labels. labels and weight are arrays, constants to the graph."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, labels, weight, ignore_index, reduction, smoothing):
         self.labels, self.weight = labels, weight
@@ -72,6 +75,8 @@ class CrossEntropy(Function):
 
 class SoftCrossEntropy(Function):
     """Against class probabilities, which get a gradient, too."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, weight, reduction, smoothing):
         self.weight, self.reduction, self.smoothing = weight, reduction, smoothing

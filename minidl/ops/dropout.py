@@ -25,12 +25,15 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.random import next_counters
 from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
 
 
 class Dropout(Function):
+    receptive_field = SAME_PIXEL
+
     def __init__(self, p):
         self.threshold = round(p * 2**32)
         self.scale = 0.0 if p == 1 else 1 / (1 - p)

@@ -20,10 +20,13 @@ from minidl.device import array_module
 from minidl.errors import DtypeError
 from minidl.function import Function
 from minidl.ops.casting import cast, clone
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
 
 class Exp(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.y = array_module(x).exp(x)
         return self.y
@@ -33,6 +36,8 @@ class Exp(Function):
 
 
 class Expm1(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.y = array_module(x).expm1(x)
         return self.y
@@ -42,6 +47,8 @@ class Expm1(Function):
 
 
 class Log(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.x = x
         return array_module(x).log(x)
@@ -51,6 +58,8 @@ class Log(Function):
 
 
 class Log1p(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.x = x
         return array_module(x).log1p(x)
@@ -60,6 +69,8 @@ class Log1p(Function):
 
 
 class Sqrt(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.y = array_module(x).sqrt(x)
         return self.y
@@ -69,6 +80,8 @@ class Sqrt(Function):
 
 
 class Rsqrt(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.y = 1 / array_module(x).sqrt(x)
         return self.y
@@ -78,6 +91,8 @@ class Rsqrt(Function):
 
 
 class Sin(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.x = x
         return array_module(x).sin(x)
@@ -87,6 +102,8 @@ class Sin(Function):
 
 
 class Cos(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.x = x
         return array_module(x).cos(x)
@@ -96,6 +113,8 @@ class Cos(Function):
 
 
 class Square(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.x = x
         return x * x
@@ -105,6 +124,8 @@ class Square(Function):
 
 
 class Abs(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         self.x = x
         return array_module(x).abs(x)
@@ -115,6 +136,8 @@ class Abs(Function):
 
 class Staircase(Function):
     """sign, floor, ceil, round: constant between jumps, so no gradient passes."""
+
+    receptive_field = SAME_PIXEL
 
     def __init__(self, name):
         self.name = name

@@ -18,10 +18,13 @@ from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.tensor import Tensor
 
 
 class Embedding(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, padding_idx):
         self.padding_idx = padding_idx
 

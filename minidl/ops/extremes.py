@@ -12,10 +12,13 @@ from typing import Any
 from minidl.device import array_module
 from minidl.function import Function
 from minidl.ops.broadcasting import operands, unbroadcast
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
 
 class Maximum(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, a, b):
         self.a, self.b = a, b
         return array_module(a).maximum(a, b)
@@ -26,6 +29,8 @@ class Maximum(Function):
 
 
 class Minimum(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, a, b):
         self.a, self.b = a, b
         return array_module(a).minimum(a, b)

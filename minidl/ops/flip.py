@@ -12,12 +12,15 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.ops.shape import int_sequence
 from minidl.shapes import normalize_dims
 from minidl.tensor import Tensor
 
 
 class Flip(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, dims):
         self.dims = dims
 
@@ -29,6 +32,8 @@ class Flip(Function):
 
 
 class Roll(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, shifts, dims):
         self.shifts, self.dims = shifts, dims
 

@@ -16,12 +16,15 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 
 class HingeEmbeddingLoss(Function):
     """together is an array of bools, a constant to the graph."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, together, margin, reduction):
         self.together, self.margin, self.reduction = together, margin, reduction

@@ -22,6 +22,7 @@ from minidl.function import Function
 from minidl.kernels.layout import zeros
 from minidl.ops.broadcasting import check_operand
 from minidl.ops.inplace import check_in_place
+from minidl.ops.receptive_field import UNKNOWN, Window
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
@@ -42,6 +43,17 @@ class GetItem(Function):
         gx = zeros(array_module(gy), self.x_shape, gy.dtype)
         gx[self.index] = gy
         return gx
+
+    @property
+    def receptive_field(self):
+        """x[:, :, ::2, ::2] takes every second pixel; other indices are not followed."""
+        index = self.index if isinstance(self.index, tuple) else (self.index,)
+        if index and index[-1] is Ellipsis:
+            index = index[:-1]
+        if not all(isinstance(part, slice) and (part.step or 1) > 0 for part in index):
+            return UNKNOWN
+        steps = [part.step or 1 for part in index[2:]] + [1, 1]
+        return Window((1, 1), (steps[0], steps[1]))
 
 
 class Take(GetItem):

@@ -28,6 +28,7 @@ from minidl import kernels
 from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function
+from minidl.ops.receptive_field import Window
 from minidl.shapes import check_size, is_number, pair
 from minidl.tensor import Tensor
 
@@ -48,6 +49,11 @@ class InterpolateNearest(Function):
         kernel = kernels.pick("interpolate", gy)
         return kernel.backward_nearest(gy, self.x_shape, self.rows, self.columns)
 
+    @property
+    def receptive_field(self):
+        (H, W), OH, OW = self.x_shape[2:], len(self.rows), len(self.columns)
+        return Window((1, 1), (H / OH, W / OW))
+
 
 class InterpolateBilinear(Function):
     """rows, columns: (low, high, fraction) arrays as neighbours() makes them."""
@@ -62,6 +68,11 @@ class InterpolateBilinear(Function):
     def backward(self, gy):
         kernel = kernels.pick("interpolate", gy)
         return kernel.backward_bilinear(gy, self.x_shape, self.rows, self.columns)
+
+    @property
+    def receptive_field(self):
+        (H, W), OH, OW = self.x_shape[2:], len(self.rows[0]), len(self.columns[0])
+        return Window((2, 2), (H / OH, W / OW))
 
 
 def interpolate(

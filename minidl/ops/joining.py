@@ -18,6 +18,7 @@ from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.kernels.layout import zeros
 from minidl.ops.casting import cast
+from minidl.ops.receptive_field import UNKNOWN, along
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
@@ -33,8 +34,14 @@ class Cat(Function):
     def backward(self, gy):
         return tuple(array_module(gy).split(gy, self.ends[:-1], axis=self.axis))
 
+    @property
+    def receptive_field(self):
+        return along(self.axis)  # joined channels see what each of them saw
+
 
 class Stack(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, axis):
         self.axis = axis
 
@@ -64,8 +71,14 @@ class Split(Function):
             start += size
         return gx
 
+    @property
+    def receptive_field(self):
+        return along(self.axis)
+
 
 class Unbind(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, axis):
         self.axis = axis
 

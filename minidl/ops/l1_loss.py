@@ -11,10 +11,13 @@ from __future__ import annotations
 from minidl.device import array_module
 from minidl.function import Function
 from minidl.ops.loss_reduction import check_reduction, check_same_shape, reduce, spread
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.tensor import Tensor
 
 
 class L1Loss(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, reduction):
         self.reduction = reduction
 

@@ -12,11 +12,14 @@ from minidl import kernels
 from minidl.checks import check_floating, check_tensor
 from minidl.errors import DtypeError
 from minidl.function import Function
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 
 class LeakyReLU(Function):
+    receptive_field = SAME_PIXEL
+
     def __init__(self, negative_slope):
         self.negative_slope = negative_slope
 

@@ -13,19 +13,23 @@ from __future__ import annotations
 
 import math
 
+from minidl import kernels
 from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ShapeError
 from minidl.function import Function
-from minidl.kernels.blas import matmul
+from minidl.ops.receptive_field import WHOLE
 from minidl.tensor import Tensor
 
 
 class Linear(Function):
+    receptive_field = WHOLE
+
     def forward(self, x, w, b=None):
         self.x = x if self.needs_grad[1] else None
         self.w = w if self.needs_grad[0] else None
         # As one matrix: with more dimensions NumPy would make several products of it.
-        y = matmul(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w.T)
+        rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        y = kernels.pick("matmul", x).product(rows, w.T)
         if b is not None:
             y += b
         return y.reshape(*x.shape[:-1], len(w))
@@ -34,13 +38,17 @@ class Linear(Function):
         gx = gw = gb = None
         n_rows = math.prod(gy.shape[:-1])  # reshape(-1) cannot tell where out or in is 0
         gy_rows = gy.reshape(n_rows, gy.shape[-1])
+        kernel = kernels.pick("matmul", gy)
         if self.needs_grad[0]:
-            gx = matmul(gy_rows, self.w).reshape(*gy.shape[:-1], self.w.shape[1])
+            gx = kernel.product(gy_rows, self.w).reshape(*gy.shape[:-1], self.w.shape[1])
         if self.needs_grad[1]:
-            gw = matmul(gy_rows.T, self.x.reshape(n_rows, self.x.shape[-1]))
+            gw = kernel.product(gy_rows.T, self.x.reshape(n_rows, self.x.shape[-1]))
         if len(self.needs_grad) > 2 and self.needs_grad[2]:
             gb = gy_rows.sum(axis=0)
         return gx, gw, gb
+
+    def multiply_accumulates(self, y, x, w, b=None):
+        return math.prod(y) * x[-1]
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -20,11 +20,14 @@ from minidl import kernels
 from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ArgumentError
 from minidl.function import Function
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 
 class LocalResponseNorm(Function):
+    receptive_field = SAME_PIXEL
+
     def __init__(self, size, alpha, beta, k):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 

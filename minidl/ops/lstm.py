@@ -27,6 +27,7 @@ with h0 and c0. That equals packing in PyTorch.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,14 @@ from minidl.checks import check_floating, check_ndim
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
-from minidl.kernels.blas import matmul
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.tensor import Tensor
 
 
 class LSTM(Function):
     """One layer in one direction. Inside, arrays are in the order in which steps are taken."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, lengths, reverse, has_biases):
         self.lengths, self.reverse, self.has_biases = lengths, reverse, has_biases
@@ -54,7 +57,8 @@ class LSTM(Function):
         if self.lengths is not None:
             x = xp.where(valid[:, :, None], x, 0)  # what stands there, even a NaN, is not looked at
         # As one matrix: with three dimensions NumPy would make one product for each step.
-        z = matmul(x.reshape(T * N, size), w_ih.T).reshape(T, N, len(w_ih))
+        product = kernels.pick("matmul", x).product
+        z = product(x.reshape(T * N, size), w_ih.T).reshape(T, N, len(w_ih))
         if self.has_biases:
             z += rest[0] + rest[1]
         h, c, gates = kernels.pick("lstm", x).forward(z, h0, c0, w_hh, valid)
@@ -72,19 +76,23 @@ class LSTM(Function):
         gc = xp.zeros_like(self.c[0]) if gc is None else gc
         kernel = kernels.pick("lstm", gy)
         gz, gh, gc = kernel.backward(gy, gh, gc, self.c, self.gates, self.w_hh, self.valid)
-        rows = gz.reshape(T * N, 4 * H)
+        rows, product = gz.reshape(T * N, 4 * H), kernels.pick("matmul", gz).product
         gx = gw_ih = gw_hh = None
         if self.needs_grad[0]:
-            gx = self.in_order(matmul(rows, self.w_ih).reshape(self.x.shape))
+            gx = self.in_order(product(rows, self.w_ih).reshape(self.x.shape))
         if self.needs_grad[3]:
-            gw_ih = matmul(rows.T, self.x.reshape(T * N, self.x.shape[2]))
+            gw_ih = product(rows.T, self.x.reshape(T * N, self.x.shape[2]))
         if self.needs_grad[4]:
-            gw_hh = matmul(rows.T, self.h[:-1].reshape(T * N, H))
+            gw_hh = product(rows.T, self.h[:-1].reshape(T * N, H))
         gradients = gx, gh, gc, gw_ih, gw_hh
         if not self.has_biases:
             return *gradients, None
         gb = rows.sum(axis=0)
         return *gradients, gb, gb.copy(), None
+
+    def multiply_accumulates(self, y, x, h0, c0, w_ih, w_hh, *rest):
+        T, N, _ = x
+        return T * N * (math.prod(w_ih) + math.prod(w_hh))
 
     def in_order(self, steps):
         """From the order of time to the order in which steps are taken, or back: a view."""

@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import math
 
+from minidl import kernels
 from minidl.checks import check_tensor, with_dtypes
 from minidl.errors import DeviceError, DtypeError, ShapeError
 from minidl.function import Function
-from minidl.kernels import blas
 from minidl.ops.broadcasting import unbroadcast
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.tensor import Tensor
 
 
 class MatMul(Function):
+    receptive_field = UNKNOWN
+
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
         self.a = a if self.needs_grad[1] else None
         self.b = b if self.needs_grad[0] else None
-        return blas.matmul(a, b)
+        return kernels.pick("matmul", a).product(a, b)
 
     def backward(self, gy):
         a_shape, b_shape = self.shapes
@@ -32,19 +35,23 @@ class MatMul(Function):
             gy = gy[..., None]
         if len(a_shape) == 1:
             gy = gy[..., None, :]
+        kernel = kernels.pick("matmul", gy)
         ga = gb = None
         if self.needs_grad[0]:
             b = self.b if self.b.ndim > 1 else self.b[:, None]
-            ga = blas.matmul(gy, b.swapaxes(-1, -2))
+            ga = kernel.product(gy, b.swapaxes(-1, -2))
             ga = unbroadcast(ga, a_shape if len(a_shape) > 1 else (1, *a_shape)).reshape(a_shape)
         if self.needs_grad[1]:
             a = self.a if self.a.ndim > 1 else self.a[None, :]
             if len(b_shape) <= 2:  # one matrix for the whole batch: its sum is a product, too
-                gb = blas.matmul(as_rows(a).T, as_rows(gy))
+                gb = kernel.product(as_rows(a).T, as_rows(gy))
             else:
-                gb = unbroadcast(blas.matmul(a.swapaxes(-1, -2), gy), b_shape)
+                gb = unbroadcast(kernel.product(a.swapaxes(-1, -2), gy), b_shape)
             gb = gb.reshape(b_shape)
         return ga, gb
+
+    def multiply_accumulates(self, y, a, b):
+        return math.prod(y) * a[-1]
 
 
 def as_rows(x):

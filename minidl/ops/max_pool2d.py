@@ -17,6 +17,7 @@ from minidl import kernels
 from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.ops.pooling import check_pooling, pooled_size
+from minidl.ops.receptive_field import Window
 from minidl.shapes import check_flag, pair
 from minidl.tensor import Tensor
 
@@ -37,6 +38,11 @@ class MaxPool2d(Function):
     def backward(self, gy, _=None):
         kernel = kernels.pick("max_pool2d", gy)
         return kernel.backward(gy, self.indices, self.x_shape, *self.geometry)
+
+    @property
+    def receptive_field(self):
+        kernel_size, stride, _, dilation = self.geometry
+        return Window(kernel_size, stride, dilation)
 
 
 def max_pool2d(

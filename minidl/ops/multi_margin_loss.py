@@ -18,12 +18,15 @@ from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.ops.class_targets import check_labels
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.shapes import is_int, is_number
 from minidl.tensor import Tensor
 
 
 class MultiMarginLoss(Function):
     """labels and weight are arrays, constants to the graph."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, labels, p, margin, weight, reduction):
         self.labels, self.p, self.margin = labels, p, margin

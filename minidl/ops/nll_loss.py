@@ -14,11 +14,14 @@ from minidl.device import array_module
 from minidl.function import Function
 from minidl.ops.class_targets import check_ignore_index, check_labels, class_axis, total_weight
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.tensor import Tensor
 
 
 class NLLLoss(Function):
     """labels and weight are arrays, constants to the graph."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, labels, weight, ignore_index, reduction):
         self.labels, self.weight = labels, weight

@@ -14,6 +14,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.function import Function
 from minidl.ops.lp_norm import check_norm, lp_norm, lp_norm_gradient
+from minidl.ops.receptive_field import along
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
@@ -30,6 +31,10 @@ class Normalize(Function):
         x, m = self.x, array_module(gy).maximum(self.norm, self.eps)
         along = (gy * x).sum(axis=self.dim, keepdims=True) / (m * m) * (self.norm > self.eps)
         return gy / m - along * lp_norm_gradient(x, self.norm, self.p)
+
+    @property
+    def receptive_field(self):
+        return along(self.dim)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:

@@ -24,6 +24,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function
 from minidl.kernels.layout import channels_first
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
@@ -32,6 +33,8 @@ MODES = ("constant", "reflect", "replicate")
 
 class ConstantPad(Function):
     """widths: (before, behind) of every axis. A negative one takes pixels away."""
+
+    receptive_field = SAME_PIXEL
 
     def __init__(self, widths, value):
         self.widths = widths
@@ -63,6 +66,8 @@ class ConstantPad(Function):
 
 class BorderPad(Function):
     """Padding made of the picture: each border copies from a source (see borders)."""
+
+    receptive_field = SAME_PIXEL
 
     def __init__(self, widths, mode):
         self.widths = widths

@@ -17,12 +17,15 @@ from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import check_broadcast, unbroadcast
 from minidl.ops.lp_norm import check_norm, lp_norm, lp_norm_gradient
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.ops.shape import unsqueeze
 from minidl.tensor import Tensor
 
 
 class PairwiseDistance(Function):
     """Along the last dimension, after broadcasting."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, p, eps, keepdim):
         self.p, self.eps, self.keepdim = p, eps, keepdim

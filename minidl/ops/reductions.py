@@ -22,6 +22,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.ops.casting import cast
+from minidl.ops.receptive_field import along
 from minidl.shapes import check_keepdim, normalize_dim, reduced_dims
 from minidl.tensor import Tensor
 
@@ -44,6 +45,10 @@ class Reduction(Function):
         if self.keepdim:
             return reduced
         return array_module(reduced).expand_dims(reduced, self.axes)
+
+    @property
+    def receptive_field(self):
+        return along(*self.axes, keepdim=self.keepdim)
 
 
 class Sum(Reduction):
@@ -106,6 +111,10 @@ class CumSum(Function):
     def backward(self, gy):
         xp = array_module(gy)
         return xp.flip(xp.flip(gy, self.axis).cumsum(axis=self.axis), self.axis)
+
+    @property
+    def receptive_field(self):
+        return along(self.axis)
 
 
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:

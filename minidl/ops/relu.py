@@ -12,10 +12,13 @@ from __future__ import annotations
 from minidl import kernels
 from minidl.checks import check_floating, check_tensor
 from minidl.function import Function
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
 
 class ReLU(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         y = kernels.pick("relu", x).forward(x)
         self.y = y if self.needs_grad[0] else None  # y is not 0 where gy passes: x may be dropped

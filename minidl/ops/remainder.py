@@ -14,11 +14,14 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
 from minidl.ops.broadcasting import operands, unbroadcast
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
 
 class FloorDivide(Function):
     """Constant between its jumps, so no gradient passes."""
+
+    receptive_field = SAME_PIXEL
 
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
@@ -32,6 +35,8 @@ class FloorDivide(Function):
 
 
 class Remainder(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
         self.quotient = a // b if self.needs_grad[1] else None

@@ -13,12 +13,15 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import unbroadcast
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.ops.shape import int_sequence
 from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
 
 class Expand(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, shape):
         self.shape = shape
 
@@ -32,6 +35,8 @@ class Expand(Function):
 
 class Repeat(Function):
     """Whole copies side by side. In gy, dimension i is (copy, place) with repeats[i] copies."""
+
+    receptive_field = UNKNOWN
 
     def __init__(self, repeats):
         self.repeats = repeats

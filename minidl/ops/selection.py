@@ -18,6 +18,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
 from minidl.ops.extremes import maximum, minimum
+from minidl.ops.receptive_field import WHOLE, along
 from minidl.ops.reductions import Dims, Reduction, check_not_empty, check_reduction
 from minidl.shapes import check_keepdim, normalize_dim
 from minidl.tensor import Tensor
@@ -70,6 +71,10 @@ class Select(Function):
         xp.put_along_axis(gx, self.indices, gy, self.axis)
         return gx
 
+    @property
+    def receptive_field(self):
+        return along(self.axis, keepdim=self.keepdim)
+
 
 class ArgSelect(Function):
     """argmax or argmin, along an axis or of the flattened array (None)."""
@@ -79,6 +84,10 @@ class ArgSelect(Function):
 
     def forward(self, x):
         return getattr(x, self.name)(axis=self.axis, keepdims=self.keepdim)
+
+    @property
+    def receptive_field(self):
+        return WHOLE if self.axis is None else along(self.axis, keepdim=self.keepdim)
 
 
 def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:

@@ -15,11 +15,14 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
+from minidl.ops.receptive_field import SAME_PIXEL, UNKNOWN
 from minidl.shapes import normalize_dim, normalize_dims
 from minidl.tensor import Tensor
 
 
 class Reshape(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, shape):
         self.shape = shape
 
@@ -32,6 +35,8 @@ class Reshape(Function):
 
 
 class Permute(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, dims):
         self.dims = dims
 
@@ -43,6 +48,8 @@ class Permute(Function):
 
 
 class Contiguous(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         return array_module(x).ascontiguousarray(x)
 

@@ -12,10 +12,13 @@ from __future__ import annotations
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.function import Function
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
 
 class Sigmoid(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, x):
         y = stable_sigmoid(x)
         self.y = y if self.needs_grad[0] else None

@@ -17,6 +17,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ShapeError
 from minidl.function import Function
+from minidl.ops.receptive_field import along
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
@@ -34,6 +35,10 @@ class Softmax(Function):
     def backward(self, gy):
         return self.y * (gy - (gy * self.y).sum(axis=self.dim, keepdims=True))
 
+    @property
+    def receptive_field(self):
+        return along(self.dim)
+
 
 class LogSoftmax(Function):
     def __init__(self, dim):
@@ -48,6 +53,10 @@ class LogSoftmax(Function):
 
     def backward(self, gy):
         return gy - array_module(gy).exp(self.y) * gy.sum(axis=self.dim, keepdims=True)
+
+    @property
+    def receptive_field(self):
+        return along(self.dim)
 
 
 def softmax(input: Tensor, dim: int) -> Tensor:

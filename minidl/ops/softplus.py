@@ -17,12 +17,15 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.ops.sigmoid import stable_sigmoid
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 
 class Softplus(Function):
+    receptive_field = SAME_PIXEL
+
     def __init__(self, beta, threshold):
         self.beta, self.threshold = beta, threshold
 

@@ -13,11 +13,14 @@ from minidl import kernels
 from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ShapeError
 from minidl.function import Function
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.shapes import check_size, pair, window_output
 from minidl.tensor import Tensor
 
 
 class Unfold(Function):
+    receptive_field = UNKNOWN
+
     def __init__(self, kernel_size, dilation, padding, stride):
         self.geometry = (kernel_size, dilation, padding, stride)
 

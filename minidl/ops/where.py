@@ -20,11 +20,14 @@ from minidl.function import Function
 from minidl.ops.broadcasting import check_broadcast, operands, unbroadcast
 from minidl.ops.casting import cast
 from minidl.ops.extremes import maximum, minimum
+from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.shapes import is_int, is_number
 from minidl.tensor import Tensor
 
 
 class Where(Function):
+    receptive_field = SAME_PIXEL
+
     def forward(self, condition, a, b):
         self.condition, self.shapes = condition, (a.shape, b.shape)
         return array_module(a).where(condition, a, b)
@@ -39,6 +42,8 @@ class Where(Function):
 
 
 class Clamp(Function):
+    receptive_field = SAME_PIXEL
+
     def __init__(self, low, high):
         self.low, self.high = low, high
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from minidl import kernels
 from minidl.device import array_module
 from minidl.optim.optimizer import Optimizer
 
@@ -66,13 +67,9 @@ class Adagrad(Optimizer):
         super().__init__(params, defaults)
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        xp = array_module(p)
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
         if not state:
-            state |= {"step": 0, "sum": xp.full_like(p, group["initial_accumulator_value"])}
+            s = array_module(p).full_like(p, group["initial_accumulator_value"])
+            state |= {"step": 0, "sum": s}
         state["step"] += 1
-        s = state["sum"]
-        s += g * g
         lr = group["lr"] * group["lr_mult"] / (1 + (state["step"] - 1) * group["lr_decay"])
-        p -= lr * (g / (xp.sqrt(s) + group["eps"]))
+        kernels.pick("adagrad", p).step(p, g, state["sum"], lr, group["eps"], group["weight_decay"])

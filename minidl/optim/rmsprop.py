@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from minidl import kernels
 from minidl.device import array_module
 from minidl.optim.optimizer import Optimizer
 
@@ -65,20 +66,17 @@ class RMSprop(Optimizer):
         super().__init__(params, defaults)
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        xp, alpha, momentum = array_module(p), group["alpha"], group["momentum"]
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
-        v = state.setdefault("square_avg", xp.zeros_like(p))
-        v *= alpha
-        v += (1 - alpha) * (g * g)
-        if group["centered"]:
-            a = state.setdefault("grad_avg", xp.zeros_like(p))
-            a += (1 - alpha) * (g - a)
-            v = v - a * a
-        step = g / (xp.sqrt(v) + group["eps"])
-        if momentum:
-            b = state.setdefault("momentum_buffer", xp.zeros_like(p))
-            b *= momentum
-            b += step
-            step = b
-        p -= group["lr"] * group["lr_mult"] * step
+        zeros_like = array_module(p).zeros_like  # of p's memory layout
+        if not state:
+            state["square_avg"] = zeros_like(p)
+        if group["centered"] and "grad_avg" not in state:
+            state["grad_avg"] = zeros_like(p)
+        if group["momentum"] and "momentum_buffer" not in state:
+            state["momentum_buffer"] = zeros_like(p)
+        kernels.pick("rmsprop", p).step(
+            p, g, state["square_avg"],
+            state["grad_avg"] if group["centered"] else None,
+            state["momentum_buffer"] if group["momentum"] else None,
+            group["lr"] * group["lr_mult"], group["alpha"], group["eps"], group["weight_decay"],
+            group["momentum"],
+        )  # fmt: skip

@@ -58,7 +58,7 @@ def count_examples(op: str, inputs: Any, targets: Any) -> int:
     Raises:
         ArgumentError: there is no Tensor, or it has no rows.
     """
-    tensors = [*tensors_in(op, "targets", targets), *tensors_in(op, "inputs", inputs)]
+    tensors = [*checked_tensors(op, "targets", targets), *checked_tensors(op, "inputs", inputs)]
     if not tensors:
         raise ArgumentError(
             op, "a batch holds Tensors", {"inputs": inputs, "targets": targets},
@@ -70,7 +70,7 @@ def count_examples(op: str, inputs: Any, targets: Any) -> int:
     return len(tensors[0])
 
 
-def tensors_in(op: str, name: str, value: Any) -> Iterator[Tensor]:
+def checked_tensors(op: str, name: str, value: Any) -> Iterator[Tensor]:
     """The Tensors of a structure, in order.
 
     Raises:
@@ -87,10 +87,10 @@ def tensors_in(op: str, name: str, value: Any) -> Iterator[Tensor]:
         )
     elif isinstance(value, dict):
         for key, part in value.items():
-            yield from tensors_in(op, f"{name}[{key!r}]", part)
+            yield from checked_tensors(op, f"{name}[{key!r}]", part)
     elif isinstance(value, tuple | list):
         for index, part in enumerate(value):
-            yield from tensors_in(op, f"{name}[{index}]", part)
+            yield from checked_tensors(op, f"{name}[{index}]", part)
 
 
 def weigh(op: str, weight: Callable | None, count: int, inputs: Any, targets: Any) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from minidl.errors import ArgumentError
 from minidl.function import no_grad
+from minidl.nn.evaluating import evaluating
 from minidl.nn.module import Module
 from minidl.tensor import Tensor
 from minidl.training.batch import call_model, count_examples, split_batch, weigh
@@ -67,25 +68,19 @@ def evaluate_into(
     after_batch: Callable | None = None,
 ) -> None:
     """Add every batch of the loader to totals, calling after_batch after each."""
-    training = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            for batch in loader:
-                inputs, targets = split_batch(op, batch)
-                count = count_examples(op, inputs, targets)
-                counts = weigh(op, weight, count, inputs, targets)
-                outputs = call_model(model, inputs)
-                totals.count += count
-                if loss is not None:
-                    value = check_loss(op, loss(outputs, targets)).item()
-                    totals.add_values({"loss": value}, counts)
-                totals.measure(outputs, targets, counts)
-                if after_batch is not None:
-                    after_batch()
-    finally:
-        for module, mode in training:
-            module.training = mode
+    with evaluating(model), no_grad():
+        for batch in loader:
+            inputs, targets = split_batch(op, batch)
+            count = count_examples(op, inputs, targets)
+            counts = weigh(op, weight, count, inputs, targets)
+            outputs = call_model(model, inputs)
+            totals.count += count
+            if loss is not None:
+                value = check_loss(op, loss(outputs, targets)).item()
+                totals.add_values({"loss": value}, counts)
+            totals.measure(outputs, targets, counts)
+            if after_batch is not None:
+                after_batch()
     if totals.count == 0:
         name = "validation" if op == "fit" else "loader"
         raise ArgumentError(op, f"{name} gave no batch", {name: loader})

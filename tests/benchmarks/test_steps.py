@@ -20,6 +20,7 @@ def test_operations_of_lstm():
     assert operations(CASES["lstm"]) == 2 * (2 * one + 2 * one + one)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("side", FORMATS)
 def test_both_sides_learn_the_same(side):
     pytest.importorskip("torch")

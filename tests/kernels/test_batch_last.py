@@ -41,10 +41,11 @@ def problem(seed, N, C, K, size, window, padding):
 
 
 def all_four(x, w, b, gy, padding):
+    geometry = (1, 1), padding, (1, 1), 1
     return (
-        batch_last.forward(x, w, b, padding),
-        batch_last.backward_input(gy, w, padding),
-        batch_last.backward_weight(gy, x, w.shape, padding),
+        batch_last.forward(x, w, b, *geometry),
+        batch_last.backward_input(gy, w, x.shape, *geometry),
+        batch_last.backward_weight(gy, x, w.shape, *geometry),
         batch_last.backward_bias(gy),
     )
 
@@ -124,9 +125,9 @@ def assert_stays_inside(monkeypatch, arrays, padding):
 
 def test_nan_reaches_the_windows_that_see_it_and_no_others():
     x, w, b, _ = problem(3, LANES, 2, 3, (6, 6), (3, 3), (1, 1))
-    clean = batch_last.forward(x, w, b, (1, 1))
+    clean = batch_last.forward(x, w, b, (1, 1), (1, 1), (1, 1), 1)
     x[1, 0, 2, 3] = np.nan
-    y = batch_last.forward(x, w, b, (1, 1))
+    y = batch_last.forward(x, w, b, (1, 1), (1, 1), (1, 1), 1)
     assert np.isnan(y[1, :, 1:4, 2:5]).all()
     y[1, :, 1:4, 2:5] = clean[1, :, 1:4, 2:5]
     np.testing.assert_array_equal(y, clean)

@@ -50,7 +50,9 @@ def test_nowhere_to_keep_them(tmp_path):
     for folder in (
         package / "kernels" / "cpu",
         package / "kernels" / "cpu" / "convolution",
+        package / "kernels" / "cpu" / "convolution" / "winograd",
         package / "kernels" / "cpu" / "vector",
+        package / "kernels" / "cpu" / "threads",
     ):
         (folder / "__pycache__").write_text("")
     no_folder = tmp_path / "file"

@@ -42,7 +42,8 @@ def problem(seed, N, C, K, size, window, stride, padding):
 
 
 def both(x, w, b, gy, *rest):
-    return direct.forward(x, w, b, *rest), direct.backward_weight(gy, x, w.shape, *rest)
+    geometry = (*rest, (1, 1), 1)
+    return direct.forward(x, w, b, *geometry), direct.backward_weight(gy, x, w.shape, *geometry)
 
 
 def sums(x, w, b, gy, *rest):
@@ -136,9 +137,9 @@ def assert_stays_inside(monkeypatch, arrays, stride, padding):
 
 def test_nan_reaches_the_windows_that_see_it_and_no_others():
     x, w, b, _ = problem(4, 2, 2, PANEL, (6, 6), (3, 3), (1, 1), (1, 1))
-    clean = direct.forward(x, w, b, (1, 1), (1, 1))
+    clean = direct.forward(x, w, b, (1, 1), (1, 1), (1, 1), 1)
     x[1, 0, 2, 3] = np.nan
-    y = direct.forward(x, w, b, (1, 1), (1, 1))
+    y = direct.forward(x, w, b, (1, 1), (1, 1), (1, 1), 1)
     assert np.isnan(y[1, :, 1:4, 2:5]).all()
     y[1, :, 1:4, 2:5] = clean[1, :, 1:4, 2:5]
     np.testing.assert_array_equal(y, clean)

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from minidl.kernels import blas, memory
+from minidl.kernels import memory
+from minidl.kernels.cpu import matmul
+from minidl.kernels.cpu.threads import blas
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
@@ -75,7 +77,7 @@ def blas_threads():
 
 def a_product_is_right():
     a = np.arange(6.0).reshape(2, 3)
-    return bool((blas.matmul(a, a.T) == [[5, 14], [14, 50]]).all())
+    return bool((matmul.product(a, a.T) == [[5, 14], [14, 50]]).all())
 
 
 def test_another_thread_holds_the_lock_of_the_blas(two_threads):

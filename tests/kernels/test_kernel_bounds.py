@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 from numba import njit, prange
 
-from minidl.kernels.cpu import adam, conv2d, lstm, relu, sgd
+from minidl.kernels.cpu import adagrad, adam, lstm, relu, rmsprop, sgd
+from minidl.kernels.cpu.convolution import im2col
 from tests.kernels import test_batch_last, test_direct_convolution, test_lstm_strips, test_winograd
 from tests.op_cases import CASES
 from tests.ops.test_ops import assert_close, make_inputs, run
 
-KERNEL_FILES = ["avg_pool2d", "conv2d", "interpolate", "max_pool2d", "unfold"]
-OPS = [*KERNEL_FILES, "adaptive_avg_pool2d", "conv_transpose2d"]  # which use kernels of these
+FILES = ["avg_pool2d", "conv2d", "interpolate", "max_pool2d", "unfold"]  # of kernels
+OPS = [*FILES, "adaptive_avg_pool2d", "conv_transpose2d"]  # which use kernels of these
 WINDOW_CASES = [case for case in CASES if case.op in OPS]
 OTHERS = ["batch_norm", "dropout", "embedding", "instance_norm", "leaky_relu", "lrn", "relu"]
 COMPILED_CASES = WINDOW_CASES + [case for case in CASES if case.op in OTHERS]
@@ -72,7 +73,7 @@ def between_nans(array):
 def test_canaries_live(case, monkeypatch):
     expected = run(case, np.float64, "numba")  # also compiles, while np is still np
     guarded = GuardedNumpy()
-    for name in KERNEL_FILES:
+    for name in [*FILES, "convolution.im2col"]:
         monkeypatch.setattr(import_module(f"minidl.kernels.cpu.{name}"), "np", guarded)
     inputs = make_inputs(case, np.float64, case.gradient)
     for x in inputs:
@@ -92,7 +93,7 @@ def test_bounds_checks_find_nothing(tmp_path):
         "NUMBA_NUM_THREADS": "1",
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", "from tests.kernels import test_kernel_bounds as t; t.run_checked()"],
+        [sys.executable, "-c", "from tests.kernels.test_kernel_bounds import *; run_checked()"],
         cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -109,7 +110,7 @@ def run_checked():
         raise AssertionError("NUMBA_BOUNDSCHECK has no effect")
     for case in COMPILED_CASES:
         run(case, np.float64, "numba")
-    conv2d.MANY_TAPS = 1  # columns in one piece
+    im2col.MANY_TAPS = 1  # columns in one piece
     for case in WINDOW_CASES:
         run(case, np.float64, "numba")
     run_fast_kernels()
@@ -146,6 +147,8 @@ def run_fast_kernels():
         relu.backward(g, y)
         sgd.step(p, g, m, 0.1, 0.9, 0.0, 0.1, False)
         adam.step(p, g, m, v, None, 1, 0.1, 0.9, 0.99, 1e-8, 0.0, 0.1)
+        rmsprop.step(p, g, v, m, m.copy(), 0.1, 0.9, 1e-8, 0.1, 0.9)
+        adagrad.step(p, g, v, 0.1, 1e-8, 0.1)
 
 
 @njit(parallel=True)

@@ -63,15 +63,43 @@ def test_rectifiers_take_any_floats(dtype, activation):
 
 
 @pytest.mark.parametrize("dtype", [">f4", "<f4", "float16"])
-@pytest.mark.parametrize("rule", ["SGD", "Adam"])
+@pytest.mark.parametrize("rule", ["SGD", "Adam", "RMSprop", "Adagrad"])
 def test_optimizers_take_any_floats(dtype, rule):
     w = minidl.Tensor(np.array([1.0, -2.0], dtype), requires_grad=True)
+    options = {"alpha": 0.75} if rule == "RMSprop" else {}
     with minidl.use_cpu_kernels("numba"):
-        optimizer = getattr(minidl.optim, rule)([w], lr=0.25)
+        optimizer = getattr(minidl.optim, rule)([w], lr=0.25, **options)
         (w * w).sum().backward()
         optimizer.step()
-    expected = [0.5, -1.0] if rule == "SGD" else [0.75, -1.75]
+    expected = {"SGD": [0.5, -1.0], "RMSprop": [0.5, -1.5]}.get(rule, [0.75, -1.75])
     np.testing.assert_allclose(w.data, expected, rtol=1e-3)
+
+
+def test_each_set_states_the_dtypes_it_knows():
+    from minidl.kernels import cpu, reference
+
+    half = np.dtype("float16")
+    assert reference.set_for("conv2d", half) == "reference"
+    assert cpu.set_for("conv2d", np.dtype("float64")) == cpu.set_for("matmul", half) == "cpu"
+    assert all(cpu.set_for(op, half) == "reference" for op in cpu.SERVED_BY_REFERENCE)
+    with pytest.raises(DtypeError, match="float32 and float64"):
+        cpu.set_for("conv2d", half)
+
+
+def test_the_reference_set_needs_numpy_alone():
+    """A training step under it, in a process that cannot import what the compiled kernels need."""
+    code = """
+import sys
+sys.modules |= {"numba": None, "llvmlite": None, "threadpoolctl": None}
+import minidl, models
+net = models.lenet5()
+optimizer = minidl.optim.RMSprop(net.parameters())
+loss = minidl.nn.functional.cross_entropy(net(minidl.ones(2, 1, 32, 32)), minidl.tensor([3, 4]))
+loss.backward()
+optimizer.step()
+"""
+    environment = {**os.environ, "MINIDL_CPU_KERNELS": "reference"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_environment_variable_chooses():

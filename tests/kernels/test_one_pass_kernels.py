@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from minidl import Tensor, optim
-from minidl.kernels.cpu import adam, leaky_relu, relu, sgd
+from minidl.kernels.cpu import adagrad, adam, leaky_relu, relu, rmsprop, sgd
+from minidl.kernels.reference import adagrad as reference_adagrad
 from minidl.kernels.reference import adam as reference_adam
 from minidl.kernels.reference import leaky_relu as reference_leaky_relu
 from minidl.kernels.reference import relu as reference_relu
+from minidl.kernels.reference import rmsprop as reference_rmsprop
 from minidl.kernels.reference import sgd as reference_sgd
 from tests.kernels.guards import read_only, with_gaps
 
@@ -92,6 +94,11 @@ ADAM = [
     }
     for t, weight_decay, decay in [(1, 0, 0), (7, 0.3, 0), (7, 0, 0.3)]
 ]
+RMSPROP = [
+    {"lr": 0.1, "alpha": 0.9, "eps": 1e-3, "weight_decay": weight_decay, "momentum": momentum}
+    for weight_decay, momentum in [(0, 0), (0.3, 0.8)]
+]
+ADAGRAD = [{"lr": 0.1, "eps": 1e-3, "weight_decay": weight_decay} for weight_decay in (0, 0.3)]
 SIZES = [(), (0, 3), (3, 5, 4, 2), (sgd.LARGE + sgd.BLOCK + 1,)]
 
 
@@ -115,6 +122,25 @@ def assert_same_adam(options, p, g, m, v, largest):
             np.testing.assert_array_equal(actual, right)
 
 
+def assert_same_rmsprop(options, p, g, v, a, b):
+    arrays = [p, np.abs(v), a, b if options["momentum"] else None]
+    expected = [array if array is None else array.copy() for array in arrays]
+    reference_rmsprop.step(expected[0], g, *expected[1:], **options)
+    rmsprop.step(arrays[0], g, *arrays[1:], **options)
+    for actual, right in zip(arrays, expected):
+        if right is not None:
+            np.testing.assert_array_equal(actual, right)
+
+
+def assert_same_adagrad(options, p, g, s):
+    s = np.abs(s)
+    expected_p, expected_s = p.copy(), s.copy()
+    reference_adagrad.step(expected_p, g, expected_s, **options)
+    adagrad.step(p, g, s, **options)
+    np.testing.assert_array_equal(p, expected_p)
+    np.testing.assert_array_equal(s, expected_s)
+
+
 @pytest.mark.parametrize("shape", SIZES)
 @pytest.mark.parametrize("options", SGD)
 @np.errstate(invalid="ignore")
@@ -131,6 +157,23 @@ def test_adam(options, amsgrad, shape):
     assert_same_adam(options, p, g, m, v, largest if amsgrad else None)
 
 
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("options", RMSPROP)
+@np.errstate(invalid="ignore")
+def test_rmsprop(options, centered, shape):
+    """Also where the square of the mean is larger than the mean of squares: NaN in both."""
+    p, g, v, a, b = numbers(shape, 5)
+    assert_same_rmsprop(options, p, g, v, a if centered else None, b)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("options", ADAGRAD)
+@np.errstate(invalid="ignore")
+def test_adagrad(options, shape):
+    assert_same_adagrad(options, *numbers(shape, 3))
+
+
 @in_memory
 @np.errstate(invalid="ignore")
 def test_optimizers_change_parameters_in_any_memory(memory):
@@ -139,21 +182,30 @@ def test_optimizers_change_parameters_in_any_memory(memory):
     assert_same_sgd(SGD[-1], p.copy(), memory(g), memory(v))
     assert_same_adam(ADAM[-1], memory(p), g, m.copy(), v, largest.copy())
     assert_same_adam(ADAM[-1], p.copy(), memory(g), memory(m), memory(v), memory(largest))
+    assert_same_rmsprop(RMSPROP[-1], memory(p), g, m.copy(), v.copy(), largest.copy())
+    assert_same_rmsprop(RMSPROP[-1], p.copy(), memory(g), memory(m), memory(v), memory(largest))
+    assert_same_adagrad(ADAGRAD[-1], memory(p), g, v)
+    assert_same_adagrad(ADAGRAD[-1], p.copy(), memory(g), memory(v))
 
 
 @pytest.mark.parametrize("shape", [(7,), (adam.LARGE + 1,)], ids=["alone", "shared"])
 @np.errstate(invalid="ignore", divide="ignore")
-def test_adam_without_eps_divides_by_zero_like_numpy(shape):
+def test_without_eps_they_divide_by_zero_like_numpy(shape):
     """Where no gradient ever came: NaN, not an exception half way through the parameters."""
     p, g = np.ones(shape, np.float32), np.zeros(shape, np.float32)
     g[1] = 1
     m, v = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    assert_same_adam({**ADAM[0], "eps": 0.0}, p, g, m, v, None)
+    assert_same_adam({**ADAM[0], "eps": 0.0}, p.copy(), g, m, v.copy(), None)
+    assert_same_rmsprop({**RMSPROP[0], "eps": 0.0}, p.copy(), g, v.copy(), None, None)
+    assert_same_adagrad({**ADAGRAD[0], "eps": 0.0}, p, g, v)
 
 
 def test_a_step_goes_down():
     """The optimizers hand their options on in the right order: a parabola of each."""
-    for make in (lambda p: optim.SGD(p, 0.1, 0.5), lambda p: optim.AdamW(p, 0.1)):
+    for make in (
+        lambda p: optim.SGD(p, 0.1, 0.5), lambda p: optim.AdamW(p, 0.1),
+        lambda p: optim.RMSprop(p, 0.01, momentum=0.5), lambda p: optim.Adagrad(p, 0.5),
+    ):  # fmt: skip
         w = Tensor(np.array([1.0, -2.0], np.float32), requires_grad=True)
         optimizer = make([w])
         for _ in range(100):

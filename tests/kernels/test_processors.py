@@ -10,15 +10,16 @@ import pytest
 CODE = """
 from numba import float32, int64
 from numba.types import UniTuple
-from minidl.kernels.cpu.vector import matrix_product, transpose, winograd_tiles
-from minidl.kernels.cpu.vector.vectors import WIDTH
+from minidl.kernels.cpu.convolution.winograd import tiles
+from minidl.kernels.cpu.vector import matrix_product, transpose
+from minidl.kernels.cpu.vector.instructions import WIDTH
 
 flat, matrix, pair, triple = float32[::1], float32[:, ::1], UniTuple(int64, 2), UniTuple(int64, 3)
 signatures = {
     matrix_product.multiply_panel:
         (int64, int64, flat, *triple, flat, int64, int64, flat, *triple),
     transpose.transpose_matrix: (matrix, matrix),
-    winograd_tiles.transform_picture:
+    tiles.transform_picture:
         (*[int64] * 4, flat, triple, pair, triple, flat, int64, int64),
 }
 for function, signature in signatures.items():

@@ -6,7 +6,8 @@ import pytest
 
 import minidl
 from minidl.errors import ArgumentError
-from minidl.kernels import blas
+from minidl.kernels.cpu import matmul
+from minidl.kernels.cpu.threads import blas
 
 CORES = numba.config.NUMBA_NUM_THREADS
 
@@ -28,7 +29,7 @@ def test_both_kinds_of_threads(n):
     minidl.set_num_threads(n)
     assert minidl.get_num_threads() == numba.get_num_threads() == n
     assert blas_threads() and set(blas_threads()) == {n}
-    blas.matmul(np.ones((3, 4)), np.ones((4, 5)))  # sets one thread, and puts back what was
+    matmul.product(np.ones((3, 4)), np.ones((4, 5)))  # sets one thread, and puts back what was
     assert set(blas_threads()) == {n}
 
 

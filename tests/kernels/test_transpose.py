@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.transpose import transpose_backwards, transpose_matrix
-from minidl.kernels.cpu.vector.vectors import WIDTH
 from tests.kernels.guards import MARGIN, SENTINEL, between_nans, each_processor, run_in_python
 
 SIZES = st.integers(0, 3 * WIDTH + 1)
@@ -40,7 +40,7 @@ def test_in_python_with_checks(width, processor):
     code = """
 import numpy as np
 from minidl.kernels.cpu.vector.transpose import transpose_matrix
-from minidl.kernels.cpu.vector.vectors import WIDTH
+from minidl.kernels.cpu.vector.instructions import WIDTH
 x = np.arange((2 * WIDTH + 1) * (WIDTH + 2), dtype=np.float32).reshape(2 * WIDTH + 1, WIDTH + 2)
 y = np.empty(x.shape[::-1], np.float32)
 transpose_matrix(x, y)
@@ -54,8 +54,8 @@ print(WIDTH)
 def test_python_refuses_a_square_that_is_not_all_inside(outside):
     code = f"""
 import numpy as np
-from minidl.kernels.cpu.vector.vector_moves import transpose_block
-from minidl.kernels.cpu.vector.vectors import WIDTH
+from minidl.kernels.cpu.vector.moves import transpose_block
+from minidl.kernels.cpu.vector.instructions import WIDTH
 source, target = np.zeros(WIDTH * WIDTH, np.float32), np.zeros(WIDTH * WIDTH, np.float32)
 try:
     transpose_block(source, {int(outside == "source")}, WIDTH, target,

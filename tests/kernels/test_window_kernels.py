@@ -6,7 +6,7 @@ import pytest
 
 import minidl
 from minidl import Tensor
-from minidl.kernels.cpu import conv2d as kernel
+from minidl.kernels.cpu.convolution import im2col
 from minidl.nn import functional as F
 from tests.op_cases import CASES
 from tests.ops.test_ops import assert_close, run
@@ -18,7 +18,7 @@ CONVOLUTIONS = [case for case in CASES if case.op in ("conv2d", "conv_transpose2
 def test_columns_in_one_piece(case, monkeypatch):
     """As for many channels and few pixels."""
     expected = run(case, np.float64, "reference")
-    monkeypatch.setattr(kernel, "MANY_TAPS", 1)
+    monkeypatch.setattr(im2col, "MANY_TAPS", 1)
     actual = run(case, np.float64, "numba")
     for a, e in zip(actual, expected):
         assert_close(a, e, 1e-11)
@@ -29,7 +29,7 @@ def test_columns_in_one_piece(case, monkeypatch):
 def test_columns_come_in_pieces(case, n_bytes, monkeypatch):
     """A row at a time (less than one fits), and pieces that begin and end inside an image."""
     expected = run(case, np.float64, "reference")
-    monkeypatch.setattr(kernel, "COLUMNS_BYTES", n_bytes)
+    monkeypatch.setattr(im2col, "COLUMNS_BYTES", n_bytes)
     actual = run(case, np.float64, "numba")
     for a, e in zip(actual, expected):
         assert_close(a, e, 1e-11)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import minidl
 from minidl.kernels import memory
 from minidl.kernels.cpu import conv2d
-from minidl.kernels.cpu.convolution import winograd, winograd_gradient, winograd_transforms
+from minidl.kernels.cpu.convolution import winograd
+from minidl.kernels.cpu.convolution.winograd import convolve, transforms, weight_gradient
 from minidl.kernels.layout import channels_first
 from minidl.kernels.reference import conv2d as reference
 from tests.kernels.guards import (
@@ -23,15 +24,16 @@ from tests.kernels.guards import (
 )
 
 WIDTH = winograd.WIDTH
+PADDED = (1, 1), (1, 1), (1, 1), 1  # stride, padding, dilation, groups
 
 
 # How the work may be divided: what decides it, so that small problems take every way.
 DIVISIONS = {
     "panels-parts": {},
-    "tiles-panels": {(winograd, "PANEL_BYTES"): 0, (winograd_gradient, "SUMS_SIZE"): 0},
+    "tiles-panels": {(convolve, "PANEL_BYTES"): 0, (weight_gradient, "SUMS_SIZE"): 0},
     "tiles-entries": {
-        (winograd, "PANEL_BYTES"): 0, (winograd_gradient, "SUMS_SIZE"): 0,
-        (winograd_gradient, "PANEL_BYTES"): 0,
+        (convolve, "PANEL_BYTES"): 0, (weight_gradient, "SUMS_SIZE"): 0,
+        (weight_gradient, "PANEL_BYTES"): 0,
     },
 }  # fmt: skip
 
@@ -64,10 +66,11 @@ def problem(seed, N, C, K, H, W, padding, R=3, groups=1):
 
 
 def all_three(x, w, b, gy, padding, groups=1):
+    geometry = (1, 1), padding, (1, 1), groups
     return (
-        winograd.forward(x, w, b, padding, groups),
-        winograd.backward_input(gy, w, x.shape, padding, groups),
-        winograd.backward_weight(gy, x, w.shape, padding, groups),
+        winograd.forward(x, w, b, *geometry),
+        winograd.backward_input(gy, w, x.shape, *geometry),
+        winograd.backward_weight(gy, x, w.shape, *geometry),
     )
 
 
@@ -89,9 +92,9 @@ def assert_right(x, w, b, gy, padding, groups=1):
 @pytest.mark.parametrize("taps, outputs", [(3, 4), (5, 2)])
 def test_six_products_are_enough(taps, outputs):
     """A^T [(G g) o (B^T d)] is the correlation of d with g, for every d and g."""
-    A_T = matrix(getattr(winograd_transforms, f"outputs_line_{outputs}"), 6)
-    G = matrix(getattr(winograd_transforms, f"kernel_line_{taps}"), taps)
-    B_T = matrix(winograd_transforms.inputs_line, 6)
+    A_T = matrix(getattr(transforms, f"outputs_line_{outputs}"), 6)
+    G = matrix(getattr(transforms, f"kernel_line_{taps}"), taps)
+    B_T = matrix(transforms.inputs_line, 6)
     for d in np.eye(6):
         for g in np.eye(taps):
             y = A_T @ ((G @ g) * (B_T @ d))
@@ -108,8 +111,8 @@ def test_six_products_are_enough(taps, outputs):
     ],
 )
 def test_lines_of_the_gradients_are_transposes(line, size, transposed, transposed_size):
-    map_ = matrix(getattr(winograd_transforms, line), size)
-    gradient = matrix(getattr(winograd_transforms, transposed), transposed_size)
+    map_ = matrix(getattr(transforms, line), size)
+    gradient = matrix(getattr(transforms, transposed), transposed_size)
     np.testing.assert_allclose(gradient, map_.T, atol=1e-15)
 
 
@@ -170,18 +173,18 @@ def in_logical_order(array):
 
 def test_without_bias():
     x, w, b, _ = problem(5, 2, WIDTH, WIDTH, 8, 8, (1, 1))
-    without = winograd.forward(x, w, None, (1, 1))
-    np.testing.assert_array_equal(without, winograd.forward(x, w, np.zeros_like(b), (1, 1)))
-    assert np.abs(without - winograd.forward(x, w, b, (1, 1))).max() > 0.1
+    without = winograd.forward(x, w, None, *PADDED)
+    np.testing.assert_array_equal(without, winograd.forward(x, w, np.zeros_like(b), *PADDED))
+    assert np.abs(without - winograd.forward(x, w, b, *PADDED)).max() > 0.1
 
 
 def test_what_is_not_finite_stays_in_its_tile():
     """As the docstring says: NaN in each tile that reads the pixel, and in no other."""
     x, w, b, _ = problem(6, 1, WIDTH, WIDTH, 16, 16, (1, 1))
-    clean = winograd.forward(x, w, b, (1, 1))
+    clean = winograd.forward(x, w, b, *PADDED)
     for value in (np.nan, np.inf):
         x[0, 3, 5, 6] = value  # read by the tile of rows and columns 4 to 7 alone
-        y = winograd.forward(x, w, b, (1, 1))
+        y = winograd.forward(x, w, b, *PADDED)
         assert np.isnan(y[:, :, 4:8, 4:8]).all()
         y[:, :, 4:8, 4:8] = clean[:, :, 4:8, 4:8]
         np.testing.assert_array_equal(y, clean)
@@ -249,7 +252,7 @@ def test_outputs_lie_between_sentinels(monkeypatch, R, groups, divided):
     expected = all_three(*arrays, (1, 0), groups)
     guarded = GuardedNumpy()
     monkeypatch.setattr(winograd, "np", guarded)
-    monkeypatch.setattr(winograd_gradient, "np", guarded)
+    monkeypatch.setattr(convolve, "np", guarded)
     for actual, before in zip(all_three(*arrays, (1, 0), groups), expected):
         assert np.array_equal(actual, before)
     assert len(guarded.buffers) >= 3
@@ -261,7 +264,7 @@ def test_in_python_the_same_with_checks(width, processor):
     """Without compilation each access is checked, and the numbers are the same."""
     code = f"""
 import numpy as np
-from minidl.kernels.cpu.vector.vector_moves import copy_vector
+from minidl.kernels.cpu.vector.moves import copy_vector
 from tests.kernels import test_winograd as t
 assert t.WIDTH == {width}
 for division in t.DIVISIONS.values():
@@ -351,11 +354,13 @@ def test_others_are_plain_sums(monkeypatch, shape, w_shape, rest):
     assert not called
 
 
-def test_what_pays_depends_on_the_map_that_is_tiled():
+def test_what_is_faster_depends_on_the_map_that_is_tiled():
     """5x5 on 6x6: one tile for the 2x2 outputs, but nine for the gradient of the input."""
-    rest = (np.dtype(np.float32), (64, 16, 6, 6), (16, 16, 5, 5), (1, 1), (0, 0), (1, 1), 1)
-    assert winograd.pays(*rest)
-    assert not winograd.pays(*rest, of_input=True)
+    problem = (64, 16, 6, 6), (16, 16, 5, 5), (1, 1), (0, 0), (1, 1), 1
+    x, gy = np.empty(problem[0], np.float32), np.empty((64, 16, 2, 2), np.float32)
+    assert winograd.is_faster("y", x, *problem)
+    assert winograd.is_faster("gw", gy, *problem)
+    assert not winograd.is_faster("gx", gy, *problem)
 
 
 def test_a_network_learns_as_with_plain_sums():

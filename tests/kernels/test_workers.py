@@ -8,8 +8,8 @@ import numba
 import numpy as np
 import pytest
 
-from minidl.kernels import blas
-from minidl.kernels.cpu.workers import multiply, share
+from minidl.kernels.cpu.threads import blas
+from minidl.kernels.cpu.threads.workers import share
 
 
 def test_each_part_is_done_once():
@@ -66,17 +66,3 @@ def test_a_forked_process_starts_threads_of_its_own():
         share(done.append, range(8))
         os._exit(0 if sorted(done) == list(range(8)) else 1)
     assert os.waitpid(child, 0)[1] == 0
-
-
-@pytest.mark.parametrize(
-    "shape", [(2, 3, 300), (300, 3, 2), (1, 1, 1), (0, 3, 4), (4, 0, 3), (5, 3, 0)]
-)
-@pytest.mark.parametrize("small", [1, 2**24])
-def test_a_product_divided_along_either_side(shape, small, monkeypatch):
-    monkeypatch.setattr(blas, "SMALL", small)
-    m, k, n = shape
-    rng = np.random.default_rng(0)
-    a, b = rng.integers(-9, 9, (m, k)).astype(float), rng.integers(-9, 9, (n, k)).astype(float).T
-    out = np.full((m, n), np.nan)
-    multiply(a, b, out)
-    np.testing.assert_array_equal(out, a @ b)

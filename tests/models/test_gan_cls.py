@@ -59,6 +59,7 @@ def test_what_is_no_tensor():
         Generator(ngf=1)([1.0], minidl.ones(1, 1024))
 
 
+@pytest.mark.torch
 def test_both_learn_as_their_twins():
     """Pictures, scores and all gradients, in float64, with the same weights."""
     torch = pytest.importorskip("torch")

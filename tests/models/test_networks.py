@@ -199,7 +199,7 @@ def test_names_of_weights(name):
     assert not set(NAMES[name]) - set(state)
 
 
-def test_functions_make_what_the_registry_makes():
+def test_functions_make_what_the_registry_makes(undrawn):
     functions = {name: getattr(models, name) for name in models.names() if name != "lenet"}
     functions["lenet"] = models.lenet5
     for name, function in functions.items():

@@ -15,6 +15,7 @@ import numpy as np
 
 import minidl
 from apps.shared.pictures import signed_image
+from minidl.debug import ModuleCall, Recorder
 from minidl.nn import Module
 from minidl.tensor import Tensor
 
@@ -60,42 +61,29 @@ def feature_maps(model: Module, x: np.ndarray) -> list[Layer]:
     Returns:
         the chosen layers in the order of their calls; none if no layer gives maps.
     """
-    recorder = Recorder(model)
-    try:
-        with minidl.no_grad():
-            model(Tensor(x[None]))
-    finally:
-        recorder.remove()
+    with minidl.no_grad(), Maps() as recorder:
+        model(Tensor(x[None]))
     layers = recorder.layers
     return [layers[i] for i in choose(layers)]
 
 
-class Recorder:
-    """Hooks on all modules that keep the strongest maps of each output of maps."""
+class Maps(Recorder):
+    """Keeps the strongest maps of each module's output, as far as it consists of maps."""
 
-    def __init__(self, model: Module):
+    def __init__(self):
+        super().__init__()
         self.layers: list[Layer] = []
         self.latest: Any = None  # a container returns what the last module in it returned
-        self.handles = [
-            module.register_forward_hook(self.make_hook(name))
-            for name, module in model.named_modules()
-        ]
 
-    def make_hook(self, name: str):
-        def hook(module: Module, inputs: tuple, y: Any) -> None:
-            if y is self.latest or not isinstance(y, Tensor):
-                return
-            self.latest = y
-            if y.ndim == 4 and y.shape[2] * y.shape[3] > 1:
-                layer = describe(name, y.numpy()[0])
-                if not self.layers or not same(layer, self.layers[-1]):  # a pool of 1 pixel
-                    self.layers.append(layer)
-
-        return hook
-
-    def remove(self) -> None:
-        for handle in self.handles:
-            handle.remove()
+    def module_done(self, call: ModuleCall) -> None:
+        y = call.output
+        if y is self.latest or not isinstance(y, Tensor):
+            return
+        self.latest = y
+        if y.ndim == 4 and y.shape[2] * y.shape[3] > 1:
+            layer = describe(call.path, y.numpy()[0])
+            if not self.layers or not same(layer, self.layers[-1]):  # a pool of 1 pixel
+                self.layers.append(layer)
 
 
 def describe(name: str, y: np.ndarray) -> Layer:

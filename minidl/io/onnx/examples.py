@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError
-from minidl.io.onnx.recording import Recording, record
+from minidl.io.onnx.recording import Pass, record_pass
 from minidl.nn.module import Module
 from minidl.shapes import is_int
 from minidl.tensor import Tensor
@@ -47,13 +47,13 @@ def with_batch(examples: list[Tensor], size: int) -> list[Tensor]:
     return [Tensor(np.resize(x.data, (size, *x.shape[1:]))) for x in examples]
 
 
-def record_others(model: Module, examples: list[Tensor], draw: Callable) -> Recording:
+def record_others(model: Module, examples: list[Tensor], draw: Callable) -> Pass:
     """The pass with drawn values; if the model refuses those, the example's in another order."""
     with suppress(Exception):  # of any kind: it is the model's
-        return record(model, other_values(examples, draw), seed=1)
+        return record_pass(model, other_values(examples, draw), seed=1)
     rng = np.random.default_rng(1)
     shuffled = [Tensor(rng.permuted(x.data.ravel()).reshape(x.shape)) for x in examples]
-    return record(model, shuffled, seed=1)
+    return record_pass(model, shuffled, seed=1)
 
 
 def other_values(examples: list[Tensor], draw: Callable) -> list[Tensor]:

@@ -26,8 +26,9 @@ from minidl.io.onnx.examples import (
     small_positive,
     with_batch,
 )
+from minidl.io.onnx.exporters import export_call
 from minidl.io.onnx.merge import BATCHES, merge
-from minidl.io.onnx.recording import Recording, record
+from minidl.io.onnx.recording import Pass, record_pass
 from minidl.io.onnx.weights import PARAMETER
 from minidl.io.onnx.writer import Writer
 from minidl.nn.module import Module
@@ -109,10 +110,10 @@ def to_proto(
     examples = make_examples(model, inputs)
     names = names_for("input_names", "input", input_names, len(examples))
     small, large = (with_batch(examples, n) if dynamic_batch else examples for n in BATCHES)
-    first = record(model, small)
+    first = record_pass(model, small)
     check_state(first)
     writer = graph_of(model, first, opset, names)
-    for draw in (large_positive, small_positive):  # not kept: a recording holds all activations
+    for draw in (large_positive, small_positive):  # not kept: a pass holds all activations
         merge(writer, graph_of(model, record_others(model, small, draw), opset, names), first, None)
     second = record_others(model, large, of_all_sizes)
     other = graph_of(model, second, opset, names)
@@ -120,10 +121,10 @@ def to_proto(
     return assemble(writer, first, second, names, output_names, metadata)
 
 
-def check_state(recording: Recording) -> None:
+def check_state(recorded: Pass) -> None:
     """The operations read no buffer that the pass itself changed."""
-    read = [x for function in recording.functions for x in function.inputs] + recording.outputs
-    names = {recording.written[x] for x in read if x in recording.written}
+    read = [x for call in recorded.calls for x in call.inputs] + recorded.outputs
+    names = {recorded.written[x] for x in read if x in recorded.written}
     if names:
         raise ArgumentError(
             "onnx.save", "a buffer that forward changes is part of what it computes",
@@ -147,21 +148,19 @@ def is_name(name: Any) -> bool:
     return isinstance(name, str) and name != ""
 
 
-def graph_of(model: Module, recording: Recording, opset: int, names: list[str]) -> Writer:
+def graph_of(model: Module, recorded: Pass, opset: int, names: list[str]) -> Writer:
     """The nodes of a recorded pass."""
-    from minidl.io.onnx.exporters import CONVERTERS
-
     stored = {tensor: name for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
-    writer = Writer(opset, dict(zip(recording.inputs, names)), stored)
+    writer = Writer(opset, dict(zip(recorded.inputs, names)), stored)
     writer.parameters = {name for name, _ in model.named_parameters()}
-    for function in recording.functions:
-        writer.scope = recording.paths.get(function, "")
-        writer.convert(function, CONVERTERS)
+    for call in recorded.calls:
+        writer.scope = call.path
+        export_call(writer, call)
     return writer
 
 
 def assemble(
-    writer: Writer, first: Recording, second: Recording, names: list[str],
+    writer: Writer, first: Pass, second: Pass, names: list[str],
     output_names: list[str] | None, metadata: dict[str, Any] | None,
 ) -> Any:  # fmt: skip
     """Inputs, nodes, weights and outputs as one checked ModelProto."""
@@ -177,7 +176,7 @@ def assemble(
     rename = {}
     for name, x in zip(outputs, first.outputs):
         made = writer.name_of(x)
-        if made in rename or x.grad_fn is None:  # twice an output, or an input or weight itself
+        if made in rename or x not in writer.made:  # twice an output, or an input or weight itself
             made = writer.add("Identity", rename.get(made, made))
         rename[made] = name
     for node in writer.nodes:
@@ -231,7 +230,7 @@ def stored_tensor(name: str, array: np.ndarray, writer: Writer) -> Any:
 
 
 def value_info(name: str, a: Tensor, b: Tensor) -> Any:
-    """An input or output of the file; sizes that differ between the recordings are left open."""
+    """An input or output of the file; sizes that differ between the passes are left open."""
     from onnx import helper
 
     shape = [m if m == n else BATCH for m, n in zip(a.shape, b.shape)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError, CheckpointError, DtypeError, MinidlError, ShapeError
-from minidl.io.onnx.importers import OPERATORS
+from minidl.io.onnx.importers import IMPORTERS
 from minidl.io.onnx.node import Node
 from minidl.io.onnx.weights import learned, place
 from minidl.nn.module import Module, Parameter
@@ -146,7 +146,7 @@ def run(node: Node, inputs: list[Tensor | None]) -> tuple:
         MinidlError: with the node's name. A damaged file can make an operation fail in any way.
     """
     try:
-        y = OPERATORS[node.operator](node, *inputs)
+        y = IMPORTERS[node.operator](node, *inputs)
         outputs = y if isinstance(y, tuple) else (y,)
         if len(outputs) < len(node.outputs):
             node.refuse(f"has {len(node.outputs)} outputs, {len(outputs)} are known")

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from minidl.errors import CheckpointError
 from minidl.io.atomic import as_path, reason
 from minidl.io.onnx.graph import Graph, OnnxModule, Value
-from minidl.io.onnx.importers import OPERATORS
+from minidl.io.onnx.importers import IMPORTERS
 from minidl.io.onnx.node import DTYPES, Node, array_of
 from minidl.io.onnx.scope import REASONS
 from minidl.io.onnx.weights import PARAMETER
@@ -192,12 +192,12 @@ def key_of(proto: Any, name: str) -> tuple[str, str, str]:
 
 def check_operator(proto: Any) -> None:
     """The operator is one of the table."""
-    if proto.op_type in OPERATORS and proto.domain in HERE:
+    if proto.op_type in IMPORTERS and proto.domain in HERE:
         return
     node = f"{proto.op_type} {(proto.name or next(iter(proto.output), ''))!r}"
     if proto.domain not in HERE:
         refuse(f"{node}: operators of the domain {proto.domain!r} are not supported")
-    close = get_close_matches(proto.op_type, OPERATORS, n=1)
+    close = get_close_matches(proto.op_type, IMPORTERS, n=1)
     refuse(
         f"{node}: the operator {proto.op_type} is not supported",
         hint=f"did you mean {close[0]}?" if close and proto.op_type not in REASONS else "",

@@ -1,4 +1,4 @@
-"""Two recordings of one network as one graph that holds for both, or an error.
+"""Two recorded passes of one network as one graph that holds for both, or an error.
 
 The passes had other values and, with a dynamic batch, other batch sizes (BATCHES). Whatever differs
 between the two graphs depends on one or the other:
@@ -15,20 +15,20 @@ from typing import Any, NoReturn
 import numpy as np
 
 from minidl.errors import ArgumentError
-from minidl.io.onnx.recording import Recording
+from minidl.io.onnx.recording import Pass
 from minidl.io.onnx.writer import Writer
 
-# Of the two recordings. Neither is 1, which would be stretched, and what is computed from the batch
+# Of the two passes. Neither is 1, which would be stretched, and what is computed from the batch
 # size, such as N // 2 + 1, differs in another way than the batch sizes do.
 BATCHES = 2, 5
 
 
-def merge(a: Writer, b: Writer, recording: Recording, batch_of: str | None) -> Writer:
-    """The graph of recording a, made to hold for b too.
+def merge(a: Writer, b: Writer, recorded: Pass, batch_of: str | None) -> Writer:
+    """The graph of pass a, made to hold for b too.
 
     Args:
-        a, b: graphs of the two recordings.
-        recording: that of a, for its outputs.
+        a, b: graphs of the two passes.
+        recorded: pass a, for its outputs.
         batch_of: name of an input whose first size is the batch; None where sizes are fixed.
 
     Raises:
@@ -40,7 +40,7 @@ def merge(a: Writer, b: Writer, recording: Recording, batch_of: str | None) -> W
     for node in a.nodes:
         for place, name in enumerate(node.input):
             users.setdefault(name, []).append((node.op_type, place))
-    check_outputs(recording, a, batch_of)
+    check_outputs(recorded, a, batch_of)
     merged = []
     for node, other in zip(a.nodes, b.nodes):
         if node == other:
@@ -53,10 +53,10 @@ def merge(a: Writer, b: Writer, recording: Recording, batch_of: str | None) -> W
     return a
 
 
-def check_outputs(recording: Recording, writer: Writer, batch_of: str | None) -> None:
+def check_outputs(recorded: Pass, writer: Writer, batch_of: str | None) -> None:
     """Every output was recorded, or is an input or weight itself."""
-    for number, y in enumerate(recording.outputs):
-        if y.grad_fn is None and y not in writer.names and y not in writer.stored:
+    for number, y in enumerate(recorded.outputs):
+        if writer.is_constant(y):
             refuse(f"output {number} is not computed by recorded operations", batch_of)
 
 

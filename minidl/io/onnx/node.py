@@ -17,7 +17,7 @@ DTYPES = {
 
 
 class Node:
-    """What a function of operators/ gets to know, beside the tensors.
+    """What an importer gets to know, beside the tensors.
 
     Args:
         proto: onnx.NodeProto.

@@ -1,103 +1,103 @@
-"""One forward pass in evaluation mode, recorded: the operations in order and where they ran."""
+"""One forward pass in evaluation mode, recorded: the operations that an ONNX file consists of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from minidl import random
-from minidl.debug.summary import new_functions, tensors_in
 from minidl.errors import ArgumentError
-from minidl.function import Function, enable_grad, record_all
+from minidl.function import enable_grad
+from minidl.graph import tensors_in
+from minidl.nn.evaluating import evaluating
 from minidl.nn.module import Module
+from minidl.nn.record import Call, record
 from minidl.tensor import Tensor
 
 
 @dataclass
-class Recording:
-    """What a pass left behind.
+class Pass:
+    """What a forward pass left behind.
 
     Attributes:
         inputs: the tensors it started from.
         outputs: the tensors it returned, of nested tuples and dicts too, in order.
-        functions: the recorded operations, each after those that made its inputs.
-        paths: operation -> dotted name of the module that ran it.
+        calls: the operations that lead from inputs and parameters to the outputs, in order.
         written: buffer that the pass changed or replaced -> its dotted name.
     """
 
     inputs: list[Tensor]
-    outputs: list[Tensor] = field(default_factory=list)
-    functions: list[Function] = field(default_factory=list)
-    paths: dict[Function, str] = field(default_factory=dict)
-    written: dict[Tensor, str] = field(default_factory=dict)
+    outputs: list[Tensor]
+    calls: list[Call]
+    written: dict[Tensor, str]
 
 
-def record(model: Module, inputs: list[Tensor], seed: int = 0) -> Recording:
+def record_pass(model: Module, inputs: list[Tensor], seed: int = 0) -> Pass:
     """Run the model and record all that depends on the inputs, integers and bools, too.
 
-    Its mode, frozen parameters, buffers and the random numbers stay as they were.
+    Its modes, buffers and the random numbers stay as they were.
 
     Args:
         model: any Module.
         inputs: what to call it with.
-        seed: of the random numbers during the pass. Two recordings with different seeds show what
-            is random in them.
+        seed: of the random numbers during the pass. Two passes with different seeds show what is
+            random in them.
 
     Raises:
         ArgumentError: the model writes into its input.
     """
     leaves = [Tensor(x.data.copy(), requires_grad=x.data.dtype.kind == "f") for x in inputs]
-    recording, seen = Recording(leaves), set()
-    handles = []
-    for path, module in model.named_modules():
-
-        def after(_: Module, __: tuple, output: Any, path: str = path) -> None:
-            found = new_functions(list(tensors_in(output)), seen)
-            recording.paths.update((function, path) for function, _ in found)
-
-        handles.append(module.register_forward_hook(after))
-    with left_as_it_is(model):
+    with evaluating(model), buffers_and_random_numbers_kept(model):
         random.manual_seed(seed)
-        model.eval()
-        for parameter in model.parameters():
-            parameter.requires_grad = True  # else what depends on a frozen one is not recorded
         before = {buffer: buffer.data.tobytes() for buffer in model.buffers()}
-        try:
-            with enable_grad(), record_all(leaves), np.errstate(all="ignore"):  # values overflow
-                recording.outputs = list(tensors_in(model(*leaves)))
-        finally:
-            for handle in handles:
-                handle.remove()
-        for name, buffer in model.named_buffers():
-            if before.get(buffer) != buffer.data.tobytes():
-                recording.written[buffer] = name
+        with enable_grad(), np.errstate(all="ignore"), record() as recording:  # values overflow
+            outputs = list(tensors_in(model(*leaves)))
+        written = {
+            buffer: name
+            for name, buffer in model.named_buffers()
+            if before.get(buffer) != buffer.data.tobytes()
+        }
     for x, leaf in zip(inputs, leaves):
         if x.data.tobytes() != leaf.data.tobytes():
             raise ArgumentError("onnx.save", "forward changes its input in place, which is not"
                                 " recorded", {"input": x}, "make a new tensor")  # fmt: skip
-    recording.functions = [f for f, _ in new_functions(recording.outputs, set())]
-    return recording
+    calls = calls_between([*leaves, *model.parameters()], outputs, recording.calls)
+    for call in calls:
+        call.function.inputs = call.inputs  # of integers, too: exporters look at types and shapes
+    return Pass(leaves, outputs, calls, written)
+
+
+def calls_between(starts: list[Tensor], ends: list[Tensor], calls: list[Call]) -> list[Call]:
+    """The operations that depend on the starts and that the ends depend on.
+
+    All others compute constants, or nothing that is returned. What was computed under no_grad is a
+    constant by the model's own word, as what it detached is.
+    """
+    depending, found = set(starts), []
+    for call in calls:
+        if call.grad_enabled and any(x in depending or x.requires_grad for x in call.inputs):
+            depending.update(call.outputs)
+            found.append(call)
+    wanted, kept = set(ends), []
+    for call in reversed(found):
+        if not wanted.isdisjoint(call.outputs):
+            wanted.update(call.inputs)
+            kept.append(call)
+    return kept[::-1]
 
 
 @contextmanager
-def left_as_it_is(model: Module) -> Iterator[None]:
-    """Afterwards modes, frozen parameters, buffers and random numbers are what they were."""
-    modes = [(module, module.training) for module in model.modules()]
-    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
+def buffers_and_random_numbers_kept(model: Module) -> Iterator[None]:
+    """Afterwards buffers and the state of the random numbers are what they were."""
     buffers = [(module, dict(module.buffers_here)) for module in model.modules()]
     contents = [(buffer, buffer.data, buffer.data.copy()) for buffer in model.buffers()]
     random_state = random.get_state()
     try:
         yield
     finally:
-        for parameter in frozen:
-            parameter.requires_grad = False
-        for module, training in modes:
-            module.training = training
         for module, here in buffers:
             module.__dict__["buffers_here"] = here
         for buffer, array, values in contents:

@@ -8,12 +8,14 @@ import numpy as np
 
 from minidl.device import to_device
 from minidl.errors import ArgumentError
-from minidl.function import Function
+from minidl.nn.record import Call
 from minidl.tensor import Tensor
+
+WITHOUT_EXPORTER = "write it with operations that have one, or add an exporter"
 
 
 class Writer:
-    """Collects nodes. Converters (converters/) call `add` and `constant`.
+    """Collects nodes. Exporters (exporters/) call `add` and `constant`.
 
     Args:
         opset: version of the operator set to write for.
@@ -28,22 +30,28 @@ class Writer:
         self.nodes: list[Any] = []
         self.initializers: dict[str, np.ndarray] = {}
         self.parameters: set[str] = set()  # names of those that are learned
-        self.results: dict[tuple[Function, int], str] = {}
+        self.made: dict[Tensor, str] = {}  # outputs of the operations so far
+        self.unnamed: dict[Tensor, tuple[str, Call]] = {}  # those that no node makes
         self.taken = {*names.values(), *stored.values()}
-        self.scope = ""  # dotted path of the module whose operation is being converted
+        self.scope = ""  # dotted path of the module whose operation is being exported
 
     def name_of(self, x: Tensor) -> str:
         """The name of a tensor: made by a node, an input, a weight, or else a constant."""
-        if x.grad_fn is not None:
-            if (x.grad_fn, x.output_index) not in self.results:
-                self.refuse(f"output {x.output_index} of {type(x.grad_fn).__name__}", x.grad_fn)
-            return self.results[x.grad_fn, x.output_index]
+        if x in self.made:
+            return self.made[x]
+        if x in self.unnamed:
+            self.refuse(*self.unnamed[x])
         if x in self.names:
             return self.names[x]
         if x in self.stored:
             self.initializers[self.stored[x]] = to_device(x.data, "cpu")
             return self.stored[x]
         return self.constant(x.data)
+
+    def is_constant(self, x: Tensor) -> bool:
+        """Whether x is neither made by an operation, nor an input, nor a weight."""
+        known = self.made, self.unnamed, self.names, self.stored
+        return not any(x in tensors for tensors in known)
 
     def add(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node; the name of its output, or a list of them."""
@@ -88,32 +96,20 @@ class Writer:
         self.taken.add(found)
         return found
 
-    def convert(self, function: Function, converters: dict) -> None:
-        """Add the nodes of one recorded operation.
+    def name_outputs(self, call: Call, names: str | list[str]) -> None:
+        """Give the outputs of an operation the names that its nodes made for them.
 
-        Raises:
-            ArgumentError: no converter exists for its class.
+        Fewer names than outputs: using one of the others is an error.
         """
-        kind = type(function)
-        if kind not in converters:
-            self.refuse(kind.__name__, function)
-        names = [self.name_of(x) for x in function.inputs]
-        outputs = converters[kind](self, function, *names)
-        for index, name in enumerate([outputs] if isinstance(outputs, str) else outputs):
-            self.results[function, index] = name
+        names = [names] if isinstance(names, str) else names
+        self.made.update(zip(call.outputs, names))
+        for index, y in enumerate(call.outputs[len(names) :], len(names)):
+            self.unnamed[y] = f"output {index} of {type(call.function).__name__}", call
 
-    def refuse(self, what: str, function: Function) -> NoReturn:
-        """Raise the error for something that has no converter."""
+    def refuse(self, what: str, call: Call, hint: str = WITHOUT_EXPORTER) -> NoReturn:
+        """Raise the error for something that ONNX, or its exporter, cannot say."""
         raise ArgumentError(
             "onnx.save", f"{what} has no ONNX equivalent here",
-            {"in module": self.scope or "(model)",
-             "inputs": [tuple(x.shape) for x in function.inputs]},
-            reason_without(type(function)),
+            {"in module": call.path or "(model)", "inputs": [tuple(x.shape) for x in call.inputs]},
+            hint,
         )  # fmt: skip
-
-
-def reason_without(kind: type) -> str:
-    """Why a class has no converter."""
-    from minidl.io.onnx.exporters import NOT_EXPORTED
-
-    return NOT_EXPORTED.get(kind, "write it with operations that have one, or add a converter")

@@ -15,13 +15,20 @@ A process that was forked after the first parallel loop must not run one itself:
 not survive a fork, and Numba ends the child with a message that says so. Start processes with
 `spawn`, or fork before the first step.
 
-Convolutions that are NumPy's matrix products for the most part share them among Python threads
-instead (minidl/kernels/cpu/workers.py). Where NumPy computes faster than a compiled loop
-(cross_entropy.py), it does.
+Matrix products, and convolutions that are made of them, are shared among Python threads instead
+(minidl/kernels/cpu/threads/). Where NumPy computes faster than a compiled loop (cross_entropy.py),
+it does.
+
+    *.py            a file for each operation, as in reference/
+    convolution/    the ways to compute a convolution, among which conv2d.py chooses
+    vector/         vector instructions, and what is built from them in registers
+    threads/        how work is divided among the cores
 """
 
 import os
+from typing import Any
 
+from minidl.errors import DtypeError
 from minidl.kernels.compiled_code import ensure_folder
 
 # Between two parallel loops OpenMP's threads spin for a while, waiting for work. Where another
@@ -36,3 +43,26 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 ensure_folder()
+
+# Operations whose reference kernel is a line or two of NumPy for each number. It serves the dtypes
+# that Numba does not know: float16, longdouble, and numbers in another machine's byte order.
+SERVED_BY_REFERENCE = ("relu", "leaky_relu", "sgd", "adam", "rmsprop", "adagrad")
+OF_ANY_DTYPE = ("matmul",)  # which NumPy computes here, too
+
+
+def set_for(op: str, dtype: Any) -> str:
+    """The kernel set that computes an operation on arrays of a dtype.
+
+    Raises:
+        DtypeError: this one does not know the dtype, and the operation needs it.
+    """
+    known = dtype.isnative and (dtype.kind != "f" or dtype.itemsize in (4, 8))
+    if known or op in OF_ANY_DTYPE:
+        return "cpu"
+    if op in SERVED_BY_REFERENCE:
+        return "reference"
+    raise DtypeError(
+        op, "Numba computes in float32 and float64 of this machine's byte order only",
+        {"dtype": str(dtype) if dtype.isnative else dtype.str},
+        'convert with x.to("float32")',
+    )  # fmt: skip

@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from minidl.kernels.cpu.workers import threads_for
+from minidl.kernels.cpu.threads.workers import threads_for
 
 BLOCK_VALUES = 2**14  # x values in a block: 64 kB of float32, so that the second look is cached
 

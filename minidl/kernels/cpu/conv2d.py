@@ -1,129 +1,59 @@
-"""2-D convolution as a matrix product (im2col).
+"""2-D convolution: the fastest of four ways to compute a result, chosen from shapes and memory.
 
-im2col writes, for each output pixel, everything its window reads into one row:
+    convolution/batch_last.py   few channels and many pictures: each lane of a vector is a picture
+    convolution/winograd/       3x3 and 5x5 windows with a fraction of the multiplications
+    convolution/direct.py       windows read where they lie: the first layer, and strides
+    convolution/im2col.py       a matrix product of all that the windows read: everything else
 
-    columns[(n, oh, ow), (r, s, c)] = x[n, oh sh + r dh - ph, ow sw + s dw - pw, c]   (0 outside)
+Each has the functions of this file, and `is_faster` says whether it should compute a result:
+"y", "gx" or "gw". They round differently, but the choice depends on shapes, dtype and the order in
+memory alone, so the same call gives the same bits.
 
-Then y = columns @ w with w as an (R S C, K) matrix, and one call of the BLAS does all the
-arithmetic (Chellapilla et al. 2006). The gradients are products with the same matrix:
+A few groups of a few channels, as table I of LeNet-5 has them, would be too narrow to be fast any
+way. They are computed as one group, with zeros where a kernel does not see a channel.
 
-    gw = columns^T @ gy            gx = col2im(gy @ w^T),  col2im being the adjoint of im2col
-
-columns is R S times as large as x, so it is made for a few rows of output pixels at a time, few
-enough to stay in the cache; the threads of cpu/workers.py share these parts. In the deep
-layers with many channels and few pixels it is made whole: each product reads all weights, and for
-as few pixels as fit the cache, reading them takes as long as computing. For a 1x1 kernel with
-stride 1 it is x itself: nothing is copied.
-
-A few groups of a few channels, as table I of LeNet-5 has them, would be products too narrow to be
-fast; they are computed as one group, with zeros where a kernel does not see a channel.
-
-A 3x3 or 5x5 kernel with stride 1 goes another way in most networks, convolution/winograd.py, and
-so do networks of very few channels, convolution/batch_last.py. The first layer of a network, and
-others with short columns, are computed without writing these, convolution/direct.py.
-
-Shapes as in the reference kernel; inside, x is (N, H, W, C) and columns is
-(groups, pixels, R S C/groups). An image row is a row of output pixels of one image, number
-n OH + oh.
+Shapes as in the reference kernel.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from minidl.kernels.blas import matmul
-from minidl.kernels.cpu.convolution import batch_last, direct, winograd
-from minidl.kernels.cpu.workers import add_to_rows, multiply, share
-from minidl.kernels.layout import BATCH_LAST, channels_first, channels_last, order_of
+from minidl.kernels.cpu.convolution import batch_last, direct, im2col, winograd
+from minidl.kernels.layout import BATCH_LAST, order_of
 
-MANY_TAPS = 2**10  # from so many numbers in a row of it on, the column matrix is made whole,
-WHOLE_BYTES = 2**26  # if it is no larger
-COLUMNS_BYTES = 2 * 2**20  # how large a part of it may get: it should stay in the cache
-SMALL_BYTES = 2**17  # fewer columns are not worth a second thread
-SUMS = 4  # how many sums of weight gradients are made side by side
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
-IMAGE_GROUPS = 8  # into how many groups the images are divided for the gradient of x
+
+
+def choose(result, array, x_shape, w_shape, *geometry):
+    """The module that computes a result.
+
+    Args:
+        result: "y", "gx" or "gw".
+        array: x where y is computed, gy for a gradient: its dtype and order in memory count.
+        x_shape: (N, C, H, W).
+        w_shape: (K, C / groups, R, S).
+        geometry: stride, padding, dilation, groups.
+    """
+    for algorithm in (batch_last, winograd, direct):
+        if algorithm.is_faster(result, array, x_shape, w_shape, *geometry):
+            return algorithm
+    return im2col
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
     if are_narrow(w.shape, groups):
         w, groups = with_zeros(w, groups), 1
-    if batch_last.pays(x, w.shape, stride, dilation, groups):
-        return batch_last.forward(x, w, b, padding)
-    if winograd.pays(x.dtype, x.shape, w.shape, stride, padding, dilation, groups):
-        return winograd.forward(x, w, b, padding, groups)
-    if direct.pays(x, w.shape, stride, padding, dilation, groups):
-        return direct.forward(x, w, b, stride, padding)
-    K, _, R, S = w.shape
-    x = channels_last(x)
-    N, _, _, C = x.shape
-    OH, OW = output_size(x.shape, R, S, stride, padding, dilation)
-    y = np.empty((N * OH, OW * K), x.dtype)
-    window = (R, S, OH, OW, stride, padding, dilation, groups)
-    if is_whole(x, *window):
-        pixels = y.reshape(N * OH * OW, K)
-        multiply(whole_columns(x, *window), weight_matrix(w, groups)[0], pixels, b)
-    else:
-        rows = chunks(0, N * OH, OW * R * S * C * x.itemsize)
-        share(forward_rows, rows, x, weight_matrix(w, groups), b, y, window)
-    return channels_first(y.reshape(N, OH, OW, K))
-
-
-def forward_rows(rows, x, w_matrix, b, y, window):
-    """Some image rows of y."""
-    columns = im2col(x, rows, *window)
-    K = len(w_matrix) * w_matrix.shape[2]
-    pixels = y[rows].reshape(-1, K)
-    multiply_groups(columns, w_matrix, pixels)
-    if b is not None:
-        add_to_rows(pixels, b)
+    geometry = stride, padding, dilation, groups
+    return choose("y", x, x.shape, w.shape, *geometry).forward(x, w, b, *geometry)
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     if are_narrow(w.shape, groups):
         w, groups = with_zeros(w, groups), 1
-    if batch_last.pays(gy, w.shape, stride, dilation, groups):
-        return batch_last.backward_input(gy, w, padding)
-    if winograd.pays(gy.dtype, x_shape, w.shape, stride, padding, dilation, groups, of_input=True):
-        return winograd.backward_input(gy, w, x_shape, padding, groups)
-    N, C, H, W = x_shape
-    K, _, R, S = w.shape
-    gy = channels_last(gy)
-    OH, OW = gy.shape[1:3]
-    gy = gy.reshape(N * OH, OW * K)
-    w_matrix = weight_matrix(w, groups).transpose(0, 2, 1)
-    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-        gx = np.empty((N, H, W, C), gy.dtype)
-        multiply(gy.reshape(-1, K), w_matrix[0], gx.reshape(-1, C))
-        return channels_first(gx)
-    gx = np.zeros((N, H, W, C), gy.dtype)
-    window = (R, S, OH, OW, stride, padding, dilation)
-    if is_whole(gx, *window, groups):
-        columns = np.empty((N * OH * OW, R * S * C), gy.dtype)
-        multiply(gy.reshape(-1, K), w_matrix[0], columns)
-        columns = columns.reshape(N, 1, OH * OW, R * S * C)
-        share(add_columns, range(N), columns, gx, window)
-    else:
-        share(backward_images, divide(N, IMAGE_GROUPS), gy, w_matrix, gx, window)
-    return channels_first(gx)
-
-
-def add_columns(n, columns, gx, window):
-    """One image of gx, from the gradient of its columns."""
-    R, S, OH, OW, stride, padding, dilation = window
-    col2im(columns[n], gx, n * OH, R, S, OH, OW, *stride, *padding, *dilation)
-
-
-def backward_images(images, gy, w_matrix, gx, window):
-    """Some images of gx. Windows of neighbouring rows add to the same pixels: one thread each."""
-    groups, K_group, n_taps = w_matrix.shape
-    R, S, OH, OW, stride, padding, dilation = window
-    bytes_per_row = OW * groups * n_taps * gx.itemsize
-    for rows in chunks(images.start * OH, images.stop * OH, bytes_per_row):
-        gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
-        columns = matmul(gy_groups, w_matrix)
-        col2im(columns, gx, rows.start, R, S, OH, OW, *stride, *padding, *dilation)
+    geometry = stride, padding, dilation, groups
+    algorithm = choose("gx", gy, x_shape, w.shape, *geometry)
+    return algorithm.backward_input(gy, w, x_shape, *geometry)
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
@@ -131,45 +61,13 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
         whole = (w_shape[0], x.shape[1], *w_shape[2:])
         gw = backward_weight(gy, x, whole, stride, padding, dilation, 1)
         return diagonal(gw, groups).reshape(w_shape)
-    if batch_last.pays(gy, w_shape, stride, dilation, groups):
-        return batch_last.backward_weight(gy, x, w_shape, padding)
-    if winograd.pays(x.dtype, x.shape, w_shape, stride, padding, dilation, groups):
-        return winograd.backward_weight(gy, x, w_shape, padding, groups)
-    if direct.pays(x, w_shape, stride, padding, dilation, groups):
-        return direct.backward_weight(gy, x, w_shape, stride, padding)
-    K, C_group, R, S = w_shape
-    x, gy = channels_last(x), channels_last(gy)
-    N, OH, OW, _ = gy.shape
-    window = (R, S, OH, OW, stride, padding, dilation, groups)
-    if is_whole(x, *window):
-        gw = np.empty((R * S * C_group, K), gy.dtype)
-        multiply(whole_columns(x, *window).T, gy.reshape(N * OH * OW, K), gw)
-        return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
-    gy = gy.reshape(N * OH, OW * K)
-    parts = divide(N * OH, SUMS)
-    sums = np.zeros((len(parts), groups, R * S * C_group, K // groups), gy.dtype)
-    share(weight_sum, range(len(parts)), parts, gy, x, sums, window)
-    gw = sums.sum(axis=0)
-    gw = gw.reshape(groups, R, S, C_group, K // groups).transpose(1, 2, 3, 0, 4)
-    return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
-
-
-def weight_sum(number, parts, gy, x, sums, window):
-    """What some of the image rows add to gw."""
-    groups, n_taps, K_group = sums.shape[1:]
-    OW, part = window[3], parts[number]
-    for rows in chunks(part.start, part.stop, OW * groups * n_taps * x.itemsize):
-        columns = im2col(x, rows, *window)
-        gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
-        sums[number] += matmul(columns.transpose(0, 2, 1), gy_groups)
+    geometry = stride, padding, dilation, groups
+    algorithm = choose("gw", gy, x.shape, w_shape, *geometry)
+    return algorithm.backward_weight(gy, x, w_shape, *geometry)
 
 
 def backward_bias(gy):
-    if order_of(gy) == BATCH_LAST:
-        return batch_last.backward_bias(gy)
-    gy = channels_last(gy)
-    N, OH, OW, K = gy.shape
-    return gy.reshape(N * OH, OW * K).sum(axis=0).reshape(OW, K).sum(axis=0)
+    return (batch_last if order_of(gy) == BATCH_LAST else im2col).backward_bias(gy)
 
 
 def are_narrow(w_shape, groups):
@@ -189,163 +87,3 @@ def diagonal(whole, groups):
     """A view of what groups have of (K, C, R, S) weights: (groups, K/groups, C/groups, R, S)."""
     K, C, R, S = whole.shape
     return np.einsum("gkgcrs->gkcrs", whole.reshape(groups, K // groups, groups, C // groups, R, S))
-
-
-def output_size(x_shape, R, S, stride, padding, dilation):
-    _, H, W, _ = x_shape
-    OH = (H + 2 * padding[0] - dilation[0] * (R - 1) - 1) // stride[0] + 1
-    OW = (W + 2 * padding[1] - dilation[1] * (S - 1) - 1) // stride[1] + 1
-    return OH, OW
-
-
-def chunks(first, end, bytes_per_row):
-    """Slices of image rows whose columns fit into COLUMNS_BYTES (at least one row each).
-
-    Two at least, where that is more than a few rows: a thread for each.
-    """
-    step = max(1, COLUMNS_BYTES // max(1, bytes_per_row))
-    if (end - first) * bytes_per_row > SMALL_BYTES:
-        step = min(step, -(-(end - first) // 2))
-    return [slice(start, min(start + step, end)) for start in range(first, end, step)]
-
-
-def divide(n, at_most):
-    """0 to n in slices of one length, at most so many."""
-    step = max(1, -(-n // at_most))
-    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
-
-
-def is_pointwise(R, S, stride, padding, input_size, output_size):
-    """Output pixel (oh, ow) reads input pixel (oh, ow) and no other."""
-    return R == S == 1 and stride == (1, 1) and padding == (0, 0) and input_size == output_size
-
-
-def weight_matrix(w, groups):
-    """(K, C/groups, R, S) weights as one (R S C/groups, K/groups) matrix per group."""
-    K, C_group, R, S = w.shape
-    w = w.reshape(groups, K // groups, C_group, R, S).transpose(0, 3, 4, 2, 1)
-    return np.ascontiguousarray(w).reshape(groups, R * S * C_group, K // groups)
-
-
-def split_groups(pixels, groups):
-    """(pixels, K) as (groups, pixels, K/groups): a view."""
-    return pixels.reshape(len(pixels), groups, -1).transpose(1, 0, 2)
-
-
-def multiply_groups(columns, w_matrix, y):
-    """y[:, channels of group g] = columns[g] @ w_matrix[g]."""
-    groups = len(columns)
-    if groups == 1:
-        matmul(columns[0], w_matrix[0], out=y)
-    else:
-        split_groups(y, groups)[...] = matmul(columns, w_matrix)
-
-
-def is_whole(x, R, S, OH, OW, stride, padding, dilation, groups):
-    """The columns of x are made in one piece, or are x itself."""
-    if groups > 1:
-        return False
-    if is_pointwise(R, S, stride, padding, x.shape[1:3], (OH, OW)):
-        return True
-    taps = R * S * x.shape[3]
-    return taps >= MANY_TAPS and len(x) * OH * OW * taps * x.itemsize <= WHOLE_BYTES
-
-
-def whole_columns(x, R, S, OH, OW, stride, padding, dilation, groups):
-    """The columns of all image rows, (pixels, R S C)."""
-    N, H, W, C = x.shape
-    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)):
-        return x.reshape(N * H * W, C)
-    columns = np.empty((N * OH, OW, R * S * C), x.dtype)
-    rows = chunks(0, N * OH, OW * R * S * C * x.itemsize)
-    share(fill_rows, rows, x, columns, (R, S, OH, OW, *stride, *padding, *dilation))
-    return columns.reshape(N * OH * OW, R * S * C)
-
-
-def fill_rows(rows, x, columns, window):
-    """The columns of some image rows."""
-    target = columns[rows].reshape(1, -1, columns.shape[2])
-    fill_columns(x, target, rows.start, *window)
-
-
-def im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups):
-    """The columns of a slice of image rows."""
-    _, H, W, C = x.shape
-    if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-        return x.reshape(1, -1, C)[:, rows.start * OW : rows.stop * OW]
-    n_pixels = (rows.stop - rows.start) * OW
-    columns = np.empty((groups, n_pixels, R * S * (C // groups)), x.dtype)
-    fill_columns(x, columns, rows.start, R, S, OH, OW, *stride, *padding, *dilation)
-    return columns
-
-
-# The two loops below move runs: numbers that lie side by side both in x and in columns. Without
-# dilation and groups the S taps of a kernel row read S pixels in a row, one run of S C numbers;
-# else each tap is a run of C/groups. Of a run that sticks out of the picture, only a part is moved.
-
-
-@njit(nogil=True, cache=True)
-def fill_columns(x, columns, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
-    N, H, W, C = x.shape
-    groups, n_pixels, _ = columns.shape
-    C_group = C // groups
-    taps, run = (1, S * C) if dw == 1 and groups == 1 else (S, C_group)
-    x_rows = x.reshape(N * H, W * C)
-    kernel_rows = columns.reshape(groups, n_pixels, R, S * C_group)
-    for i in range(n_pixels // OW):
-        n, oh = (first_row + i) // OH, (first_row + i) % OH
-        for r in range(R):
-            h = oh * sh + r * dh - ph
-            inside = 0 <= h < H
-            source = x_rows[n * H + (h if inside else 0)]
-            for g in range(groups):
-                for ow in range(OW):
-                    target = kernel_rows[g, i * OW + ow, r]
-                    for t in range(taps):
-                        start = (ow * sw + t * dw - pw) * C + g * C_group
-                        if inside and start >= 0 and start + run <= W * C:
-                            for j in range(run):
-                                target[t * run + j] = source[start + j]
-                        else:
-                            for j in range(run):
-                                here = inside and 0 <= start + j < W * C
-                                target[t * run + j] = source[start + j] if here else 0
-
-
-@njit(nogil=True, cache=True)
-def col2im(columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
-    """x[n, h, v] += the column entries that im2col read from there.
-
-    Row by row of x, so that each sum has one order: tap (r, s) of output row oh read row h where
-    oh sh = h + ph - r dh.
-    """
-    N, H, W, C = x.shape
-    groups, n_pixels, _ = columns.shape
-    C_group = C // groups
-    taps, run = (1, S * C) if dw == 1 and groups == 1 else (S, C_group)
-    x_rows = x.reshape(N * H, W * C)
-    kernel_rows = columns.reshape(groups, n_pixels, R, S * C_group)
-    end_row = first_row + n_pixels // OW
-    first_n, end_n = first_row // OH, (end_row + OH - 1) // OH
-    for x_row in range(first_n * H, end_n * H):
-        n, h = x_row // H, x_row % H
-        target = x_rows[x_row]
-        for r in range(R):
-            oh = (h + ph - r * dh) // sh
-            row = n * OH + oh
-            if (h + ph - r * dh) % sh != 0 or not 0 <= oh < OH:
-                continue
-            if not first_row <= row < end_row:
-                continue
-            for g in range(groups):
-                for ow in range(OW):
-                    pixel = (row - first_row) * OW + ow
-                    source = kernel_rows[g, pixel, r]
-                    for t in range(taps):
-                        start = (ow * sw + t * dw - pw) * C + g * C_group
-                        # The part inside the picture. max also tells the compiler that no index
-                        # is negative (such ones count from the end), so it makes a plain loop.
-                        begin, end = max(start, 0), min(start + run, W * C)
-                        first = max(t * run + begin - start, 0)
-                        for j in range(end - begin):
-                            target[begin + j] += source[first + j]

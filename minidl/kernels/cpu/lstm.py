@@ -21,7 +21,8 @@ import math
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
-from minidl.kernels.blas import matmul
+from minidl.kernels.cpu.matmul import product
+from minidl.kernels.cpu.threads.workers import threads_for
 from minidl.kernels.cpu.vector.matrix_product import (
     BLOCKS,
     PANEL,
@@ -29,7 +30,6 @@ from minidl.kernels.cpu.vector.matrix_product import (
     check_blocks,
     multiply_panel,
 )
-from minidl.kernels.cpu.workers import threads_for
 from minidl.kernels.memory import scratch
 
 # tanh(x) = x P(x^2) / Q(x^2) for |x| < 7.9, and beyond that 1, from which it differs by less than
@@ -69,7 +69,7 @@ def forward(z, h0, c0, w_hh, valid):
             forward_strips(BLOCKS, strip, z, valid, panels, a, work, gates, h, c)
         return h, c, gates
     for t in range(T):
-        matmul(h[t], w_hh.T, out=gates[t])
+        product(h[t], w_hh.T, out=gates[t])
         gates[t] += z[t]
         step_forward(valid[t], gates[t], h[t], c[t], h[t + 1], c[t + 1])
     return h, c, gates
@@ -92,7 +92,7 @@ def backward(gy, gh, gc, c, gates, w_hh, valid):
         return gz, gh, gc
     for t in reversed(range(T)):
         step_backward(0, H, gy[t], valid[t], gates[t], c[t], c[t + 1], gh, gc, gz[t])
-        np.copyto(gh, matmul(gz[t], w_hh), where=valid[t][:, None])
+        np.copyto(gh, product(gz[t], w_hh), where=valid[t][:, None])
     return gz, gh, gc
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from minidl.kernels.cpu.workers import threads_for
+from minidl.kernels.cpu.threads.workers import threads_for
 from minidl.kernels.layout import arranged, logical, order_of
 
 

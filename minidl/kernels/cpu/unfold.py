@@ -10,8 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.kernels.cpu.conv2d import IMAGE_GROUPS, col2im, divide, fill_columns, output_size
-from minidl.kernels.cpu.workers import share
+from minidl.kernels.cpu.convolution.im2col import (
+    IMAGE_GROUPS,
+    col2im,
+    divide,
+    fill_columns,
+    output_size,
+)
+from minidl.kernels.cpu.threads.workers import share
 from minidl.kernels.layout import channels_first, channels_last
 
 

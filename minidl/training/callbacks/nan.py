@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from minidl import random
 from minidl.device import array_module
 from minidl.errors import Hint, NonFiniteError
 from minidl.function import no_grad
+from minidl.graph import tensors_in
 from minidl.nn.module import Module
-from minidl.tensor import HookHandle, Tensor
+from minidl.nn.record import ModuleCall, Recorder
 from minidl.training.batch import call_model
 from minidl.training.callback import Callback
 
@@ -129,25 +129,28 @@ def find_bad_state(model: Module) -> tuple[str, str] | None:
     return None
 
 
+class FirstNonFinite(Recorder):
+    """Notes the first module whose output is not finite although its inputs are.
+
+    Modules are done in the order of execution, each after those inside of it.
+    """
+
+    culprit: ModuleCall | None = None
+
+    def module_done(self, call: ModuleCall) -> None:
+        given = call.inputs, call.options
+        if self.culprit is None and is_finite(given) and not is_finite(call.output):
+            self.culprit = call
+
+
 def first_nonfinite_module(model: Module, inputs: Any) -> tuple[str | None, Any]:
     """Run the model and watch: path of the module at fault, or None, and the model's output."""
-    found: list[str] = []
-    names = {module: name for name, module in model.named_modules()}
-
-    def watch(module, given, output):
-        # Hooks run as modules finish, in execution order, a parent after its children.
-        if not found and is_finite(given) and not is_finite(output):
-            path = ".".join(filter(None, [type(model).__name__, names[module]]))
-            found.append(f"{path} ({type(module).__name__})")
-
-    handles: list[HookHandle] = [module.register_forward_hook(watch) for module in names]
-    try:
-        with no_grad():
-            outputs = call_model(model, inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return (found[0] if found else None), outputs
+    with no_grad(), FirstNonFinite() as watch:
+        outputs = call_model(model, inputs)
+    if watch.culprit is None:
+        return None, outputs
+    path = ".".join(filter(None, [type(model).__name__, watch.culprit.path]))
+    return f"{path} ({type(watch.culprit.module).__name__})", outputs
 
 
 def is_finite(value: Any) -> bool:
@@ -157,16 +160,6 @@ def is_finite(value: Any) -> bool:
         for tensor in tensors_in(value)
         if tensor.data.dtype.kind == "f"
     )
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from tensors_in(part)
-    elif isinstance(value, dict):
-        yield from tensors_in(list(value.values()))
 
 
 def first_of(names: list[str]) -> str:

@@ -9,7 +9,7 @@ from onnx import helper
 
 from minidl import Tensor
 from minidl.errors import MinidlError
-from minidl.io.onnx.importers import OPERATORS
+from minidl.io.onnx.importers import IMPORTERS
 from minidl.io.onnx.node import Node
 
 SIZES = dict(zip("ijklbc", (2, 3, 4, 1, 5, 2)))
@@ -24,7 +24,7 @@ EQUATIONS = [
 def run(operator, *inputs, **attributes):
     names = [f"x{i}" for i in range(len(inputs))]
     node = Node(helper.make_node(operator, names, ["y"], **attributes), 18)
-    return OPERATORS[operator](node, *inputs)
+    return IMPORTERS[operator](node, *inputs)
 
 
 def check_gradients(function, arrays, y, tensors):

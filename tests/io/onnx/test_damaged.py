@@ -77,7 +77,7 @@ def test_structure_changed(name, seed, tmp_path):
     """Valid files whose attributes, names and operators are others."""
     from onnx import ModelProto
 
-    from minidl.io.onnx.importers import OPERATORS
+    from minidl.io.onnx.importers import IMPORTERS
 
     data, inputs = FILES[name]
     rng = np.random.default_rng(seed)
@@ -87,7 +87,7 @@ def test_structure_changed(name, seed, tmp_path):
         node = model.graph.node[rng.integers(len(model.graph.node))]
         kind = rng.integers(4)
         if kind == 0:
-            node.op_type = sorted(OPERATORS)[rng.integers(len(OPERATORS))]
+            node.op_type = sorted(IMPORTERS)[rng.integers(len(IMPORTERS))]
         elif kind == 1 and node.input:
             names = [name for other in model.graph.node for name in other.input]
             node.input[rng.integers(len(node.input))] = names[rng.integers(len(names))]

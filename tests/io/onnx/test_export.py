@@ -399,7 +399,7 @@ class Cube(Function):
         return gy
 
 
-def test_an_operation_without_converter_is_named():
+def test_an_operation_without_an_exporter_is_named():
     class Inner(nn.Module):
         def forward(self, x):
             return Cube().apply(x)

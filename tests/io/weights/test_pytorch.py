@@ -256,6 +256,7 @@ def saved(torch, value, legacy):
     return stream.getvalue()
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("legacy", [False, True])
 def test_files_of_torch(legacy, read):
     torch = pytest.importorskip("torch")
@@ -283,6 +284,7 @@ def test_files_of_torch(legacy, read):
     assert_same(named, {name: p.detach().numpy() for name, p in parameters.items()})
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("legacy", [False, True])
 def test_types_and_views_of_torch(legacy, read):
     torch = pytest.importorskip("torch")
@@ -302,6 +304,7 @@ def test_types_and_views_of_torch(legacy, read):
     assert_same(read(saved(torch, values, legacy)).tensors, expected)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_whole_module_is_refused(legacy, read):
     torch = pytest.importorskip("torch")
@@ -309,6 +312,7 @@ def test_a_whole_module_is_refused(legacy, read):
         read(saved(torch, torch.nn.Linear(2, 3), legacy))
 
 
+@pytest.mark.torch
 def test_other_tensors_are_refused(read):
     torch = pytest.importorskip("torch")
     sparse = torch.eye(3).to_sparse()

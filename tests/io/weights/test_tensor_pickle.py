@@ -124,6 +124,7 @@ def test_pickles_of_python(protocol, refused):
     refused(pickle.dumps(Evil(), protocol))
 
 
+@pytest.mark.torch
 def test_with_torch_the_reader_does_not_use_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch = pytest.importorskip("torch")

@@ -1,10 +1,26 @@
-"""Each recorded operation as ONNX nodes: a table for each family, Function class -> converter.
+"""minidl's operations in terms of ONNX's: a table for each subject, Function class -> exporter.
 
-A converter takes the Writer, the Function and the names of its inputs, adds nodes, and returns the
-name of the output, or a list of them.
+An exporter takes the Writer, the Function and the names of its inputs, adds nodes, and returns the
+name of the output, or a list of them. The importers (../importers) are the other direction, in
+files of the same names.
 """
 
-from minidl.io.onnx.exporters import comparison, elementwise, network, reduction, remainder, shape
+from minidl.io.onnx.exporters import (
+    comparison,
+    convolution,
+    elementwise,
+    indexing,
+    matrix,
+    normalization,
+    pooling,
+    recurrent,
+    reduction,
+    remainder,
+    resize,
+    shape,
+)
+from minidl.io.onnx.writer import WITHOUT_EXPORTER, Writer
+from minidl.nn.record import Call
 from minidl.ops.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from minidl.ops.cross_entropy import CrossEntropy, SoftCrossEntropy
 from minidl.ops.dropout import Dropout
@@ -14,8 +30,11 @@ from minidl.ops.mse_loss import MSELoss
 from minidl.ops.multi_margin_loss import MultiMarginLoss
 from minidl.ops.nll_loss import NLLLoss
 
-FAMILIES = (comparison, elementwise, network, reduction, remainder, shape)
-CONVERTERS = {kind: make for family in FAMILIES for kind, make in family.CONVERTERS.items()}
+SUBJECTS = (
+    comparison, convolution, elementwise, indexing, matrix, normalization, pooling, recurrent,
+    reduction, remainder, resize, shape,
+)  # fmt: skip
+EXPORTERS = {kind: export for subject in SUBJECTS for kind, export in subject.EXPORTERS.items()}
 
 LOSS = "a loss is for training; export the network without it"
 NOT_EXPORTED = {
@@ -23,6 +42,19 @@ NOT_EXPORTED = {
     MSELoss: LOSS, MultiMarginLoss: LOSS, NLLLoss: LOSS, SoftCrossEntropy: LOSS,
     Dropout: "dropout is for training; pass training=self.training, so that evaluation has none",
 }  # fmt: skip
-"""Operations without a converter, and why."""
+"""Operations without an exporter, and why."""
 
-__all__ = ["CONVERTERS", "FAMILIES", "NOT_EXPORTED"]
+__all__ = ["EXPORTERS", "NOT_EXPORTED", "export_call"]
+
+
+def export_call(g: Writer, call: Call) -> None:
+    """Add the nodes of one recorded operation to a graph.
+
+    Raises:
+        ArgumentError: there is no exporter for it.
+    """
+    kind = type(call.function)
+    if kind not in EXPORTERS:
+        g.refuse(kind.__name__, call, NOT_EXPORTED.get(kind, WITHOUT_EXPORTER))
+    names = [g.name_of(x) for x in call.inputs]
+    g.name_outputs(call, EXPORTERS[kind](g, call.function, *names))

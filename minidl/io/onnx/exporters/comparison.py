@@ -95,4 +95,4 @@ def arg_select(g: Writer, f: Any, x: str) -> str:
     return g.add("Reshape", y, g.ints(*[1] * f.inputs[0].ndim)) if f.keepdim else y
 
 
-CONVERTERS = {ArgSelect: arg_select, Compare: compare, Logic: logic, Quantifier: quantifier}
+EXPORTERS = {ArgSelect: arg_select, Compare: compare, Logic: logic, Quantifier: quantifier}

@@ -18,7 +18,7 @@ from minidl.ops.where import Clamp, Where
 
 
 def same(operator: str) -> Callable:
-    """The converter of a Function that is one operator without attributes."""
+    """The exporter of a Function that is one operator without attributes."""
     return lambda g, f, *names: g.add(operator, *names)
 
 
@@ -92,7 +92,7 @@ def along(operator: str) -> Callable:
     return lambda g, f, x: g.add(operator, x, axis=int(f.dim))
 
 
-CONVERTERS = {
+EXPORTERS = {
     arithmetic.Add: same("Add"), arithmetic.Sub: same("Sub"), arithmetic.Mul: same("Mul"),
     arithmetic.Div: same("Div"), arithmetic.Neg: same("Neg"), arithmetic.Pow: same("Pow"),
     arithmetic.PowNumber: pow_number, casting.Cast: cast, casting.Clone: same("Identity"),

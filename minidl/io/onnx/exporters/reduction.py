@@ -19,7 +19,7 @@ from minidl.ops.variance import Std, Var
 
 
 def reduction(operator: str) -> Callable:
-    """The converter of a Reduction that is one operator."""
+    """The exporter of a Reduction that is one operator."""
     return lambda g, f, x: g.reduce(operator, x, f.axes, f.keepdim)
 
 
@@ -86,7 +86,7 @@ def pairwise_distance(g: Writer, f: Any, a: str, b: str) -> str:
     return p_norm(g, f, difference, f.p, [-1], f.keepdim)
 
 
-CONVERTERS = {
+EXPORTERS = {
     CosineSimilarity: cosine_similarity, CumSum: cumsum, Extreme: extreme,
     LogSumExp: reduction("ReduceLogSumExp"), Mean: reduction("ReduceMean"), Norm: norm,
     Normalize: normalize, PairwiseDistance: pairwise_distance, Prod: reduction("ReduceProd"),

@@ -53,4 +53,4 @@ def signs_differ(g: Writer, a: str, b: str, dtype: Any) -> str:
     return g.add("Less", product, g.constant(0, dtype))
 
 
-CONVERTERS = {FloorDivide: floor_divide, Remainder: remainder}
+EXPORTERS = {FloorDivide: floor_divide, Remainder: remainder}

@@ -1,7 +1,8 @@
-"""ONNX's operators in terms of minidl's: a table for each family, name -> function.
+"""ONNX's operators in terms of minidl's operations: a table for each subject, name -> importer.
 
-A function takes the Node and then the tensors that go in, None for one that is left out, and
+An importer takes the Node and then the tensors that go in, None for one that is left out, and
 returns a Tensor or a tuple of them. The operators' definitions: github.com/onnx/onnx, Operators.md.
+The exporters (../exporters) are the other direction, in files of the same names.
 """
 
 from minidl.io.onnx.importers import (
@@ -20,10 +21,10 @@ from minidl.io.onnx.importers import (
     shape,
 )
 
-FAMILIES = (
+SUBJECTS = (
     convolution, elementwise, generation, indexing, loss, matrix, normalization, pooling, recurrent,
     reduction, resize, scatter, shape,
 )  # fmt: skip
-OPERATORS = {name: function for family in FAMILIES for name, function in family.OPERATORS.items()}
+IMPORTERS = {name: importer for subject in SUBJECTS for name, importer in subject.IMPORTERS.items()}
 
-__all__ = ["FAMILIES", "OPERATORS"]
+__all__ = ["IMPORTERS"]

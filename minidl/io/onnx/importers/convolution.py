@@ -132,4 +132,4 @@ def spread_of(node: Node, x: Tensor, w: Tensor) -> list[Spread]:
     return axes
 
 
-OPERATORS = {"Conv": in_float32(conv), "ConvTranspose": in_float32(conv_transpose)}
+IMPORTERS = {"Conv": in_float32(conv), "ConvTranspose": in_float32(conv_transpose)}

@@ -251,7 +251,7 @@ def dropout(node: Node, x: Tensor, ratio: Tensor | None = None, mode: Tensor | N
     return x * mask, Tensor((mask.data != 0).astype(kept.dtype))
 
 
-OPERATORS = {
+IMPORTERS = {
     "Acosh": in_float32(acosh), "Asinh": in_float32(asinh), "Atanh": atanh,
     "Abs": unary(ops.abs), "Add": binary(ops.add), "And": logical(ops.logical_and),
     "BitCast": bit_cast, "BitShift": bit_shift, "BitwiseAnd": binary(ops.bitwise_and),

@@ -43,4 +43,4 @@ def range_(node: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     return Tensor((first + np.arange(count) * step).astype(start.dtype))
 
 
-OPERATORS = {"Constant": constant, "ConstantOfShape": constant_of_shape, "Range": range_}
+IMPORTERS = {"Constant": constant, "ConstantOfShape": constant_of_shape, "Range": range_}

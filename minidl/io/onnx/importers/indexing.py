@@ -216,7 +216,7 @@ def col2im(node: Node, x: Tensor, size: Tensor, block: Tensor) -> Tensor:
     return total
 
 
-OPERATORS = {
+IMPORTERS = {
     "Col2Im": col2im, "Compress": compress, "EyeLike": eye_like, "Gather": gather,
     "GatherElements": gather_elements, "GatherND": gather_nd, "NonZero": non_zero,
     "OneHot": one_hot, "ReverseSequence": reverse_sequence, "Slice": slice_, "TopK": top_k,

@@ -26,6 +26,6 @@ def softmax_cross_entropy(
     return ops.cross_entropy(x, target, weight, **options(node)), ops.log_softmax(x, 1)
 
 
-OPERATORS = {
+IMPORTERS = {
     "NegativeLogLikelihoodLoss": nll_loss, "SoftmaxCrossEntropyLoss": softmax_cross_entropy,
 }  # fmt: skip

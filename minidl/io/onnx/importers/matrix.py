@@ -140,4 +140,4 @@ def diagonal(node: Node, x: Tensor, first: int, second: int) -> Tensor:
     return taken.permute(*range(1, first + 1), 0, *range(first + 1, taken.ndim))
 
 
-OPERATORS = {"Einsum": einsum, "Gemm": gemm, "MatMul": matmul}
+IMPORTERS = {"Einsum": einsum, "Gemm": gemm, "MatMul": matmul}

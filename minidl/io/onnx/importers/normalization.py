@@ -117,7 +117,7 @@ def lp_normalization(node: Node, x: Tensor) -> Tensor:
     return x / ops.where(length == 0, Tensor(np.ones((), x.dtype)), length)
 
 
-OPERATORS = {
+IMPORTERS = {
     "BatchNormalization": in_float32(batch_normalization),
     "GroupNormalization": group_normalization,
     "InstanceNormalization": in_float32(instance_normalization), "LRN": in_float32(lrn),

@@ -152,7 +152,7 @@ def max_unpool(node: Node, x: Tensor, places: Tensor, shape: Tensor | None = Non
     return ops.pad(y, behind) if any(behind) else y
 
 
-OPERATORS = {
+IMPORTERS = {
     "AveragePool": in_float32(average_pool), "GlobalAveragePool": global_average_pool,
     "GlobalLpPool": global_lp_pool, "GlobalMaxPool": global_max_pool, "LpPool": lp_pool,
     "MaxPool": in_float32(max_pool), "MaxUnpool": max_unpool,

@@ -71,4 +71,4 @@ def in_our_order(rows: Tensor) -> Tensor:
     return ops.cat([i, f, g, o])
 
 
-OPERATORS = {"LSTM": in_float32(lstm)}
+IMPORTERS = {"LSTM": in_float32(lstm)}

@@ -146,7 +146,7 @@ def cumulative_product(x: Tensor, dim: int) -> Tensor:
     return ops.stack(parts, dim) if parts else x
 
 
-OPERATORS = {
+IMPORTERS = {
     "ArgMax": arg(ops.argmax), "ArgMin": arg(ops.argmin),
     "CumProd": cumulative(cumulative_product, 1), "CumSum": cumulative(ops.cumsum, 0),
     "Hardmax": normalized(hardmax), "LogSoftmax": normalized(ops.log_softmax),

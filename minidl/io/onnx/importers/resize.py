@@ -176,4 +176,4 @@ def cubic(x: np.ndarray, a: float) -> np.ndarray:
     return np.where(x <= 1, near, np.where(x < 2, far, 0))
 
 
-OPERATORS = {"Resize": resize, "Upsample": upsample}
+IMPORTERS = {"Resize": resize, "Upsample": upsample}

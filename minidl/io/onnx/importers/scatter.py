@@ -121,7 +121,7 @@ def one_each(
     return places, values
 
 
-OPERATORS = {
+IMPORTERS = {
     "Scatter": scatter_elements, "ScatterElements": scatter_elements, "ScatterND": scatter_nd,
     "TensorScatter": tensor_scatter,
 }  # fmt: skip

@@ -185,7 +185,7 @@ def center_crop_pad(node: Node, x: Tensor, shape: Tensor) -> Tensor:
     return ops.pad(x, [n for pair in pairs[::-1] for n in pair])
 
 
-OPERATORS = {
+IMPORTERS = {
     "CenterCropPad": center_crop_pad, "Concat": concat, "DepthToSpace": depth_to_space,
     "Expand": expand, "Flatten": flatten, "Pad": pad, "Reshape": reshape, "Shape": shape,
     "Size": size, "SpaceToDepth": space_to_depth, "Split": split, "Squeeze": squeeze, "Tile": tile,

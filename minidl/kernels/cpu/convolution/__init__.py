@@ -1,1 +1,1 @@
-"""How conv2d is computed: four algorithms, of which conv2d.py takes one."""
+"""The ways to compute a convolution, among which minidl/kernels/cpu/conv2d.py chooses."""

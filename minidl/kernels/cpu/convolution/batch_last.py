@@ -28,11 +28,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from minidl.kernels.cpu.threads.workers import threads_for
+from minidl.kernels.cpu.vector.instructions import AVX512, WIDTH
 from minidl.kernels.cpu.vector.lane_products import gathered_product_of, lane_dots_of
 from minidl.kernels.cpu.vector.matrix_product import LARGE, SMALL, block_rows, check_blocks
 from minidl.kernels.cpu.vector.transpose import transpose_matrix
-from minidl.kernels.cpu.vector.vectors import AVX512, WIDTH
-from minidl.kernels.cpu.workers import threads_for
 from minidl.kernels.layout import BATCH_LAST, arranged, logical, order_of
 
 LANES = 2 * WIDTH  # pictures at a time
@@ -49,21 +49,21 @@ small_product = gathered_product_of(SMALL, 2)
 dots = lane_dots_of(DOT_ROWS, DOT_COLUMNS)
 
 
-def pays(x, w_shape, stride, dilation, groups):
-    """These kernels compute this convolution of x, or gradient, and faster than others."""
+def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups):
+    """These kernels compute this result, and faster than others; see conv2d.choose."""
     K, C, _, _ = w_shape
-    if x.dtype != np.float32 or stride != (1, 1) or dilation != (1, 1) or groups > 1:
+    if array.dtype != np.float32 or stride != (1, 1) or dilation != (1, 1) or groups > 1:
         return False
-    if max(K, C) > MOST_CHANNELS or len(x) % LANES or x.size == 0:
+    if max(K, C) > MOST_CHANNELS or len(array) % LANES or array.size == 0:
         return False
-    return order_of(x) == BATCH_LAST or (C < FEW_IN and K < FEW_OUT)
+    return order_of(array) == BATCH_LAST or (C < FEW_IN and K < FEW_OUT)
 
 
-def forward(x, w, b, padding):
+def forward(x, w, b, stride, padding, dilation, groups):
     return convolve(x, w.transpose(2, 3, 1, 0), b, padding)
 
 
-def backward_input(gy, w, padding):
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     R, S = w.shape[2:]
     turned = w[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
     return convolve(gy, turned, None, (R - 1 - padding[0], S - 1 - padding[1]))
@@ -151,7 +151,7 @@ def convolve_row(oh, x, weights, offsets, bias, y, sizes, padding):
             k += LARGE if large else SMALL
 
 
-def backward_weight(gy, x, w_shape, padding):
+def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     K, C, R, S = w_shape
     x, gy = with_border(batch_behind(x), padding), batch_behind(gy)
     (_, H, W, N), (_, OH, OW, _) = x.shape, gy.shape

@@ -1,9 +1,9 @@
 """Convolution as a matrix product whose left matrix is never written (direct convolution).
 
-In the column matrix of im2col (conv2d.py) the row of an output pixel is what its window reads.
+In the column matrix of im2col.py the row of an output pixel is what its window reads.
 Where pictures lie channels-last, each row of the window is one *run* of S C numbers, and the window
 of the next pixel begins sw C numbers further on. A product that is told these distances finds the
-rows of the matrix in the picture itself (matrix_product.py, multiply_runs):
+rows of the matrix in the picture itself (vector/matrix_product.py, multiply_runs):
 
     y[pixel, k] = sum over r, v of x[pixel sw C + r (a row of the picture) + v] w[r, v, k]
 
@@ -16,7 +16,7 @@ matrix, transposed, with gy:
 This is the idea of "The indirect convolution algorithm" (Dukhan 2019), with distances in place of
 its pointers. It saves most where the columns are many and short, in the first layer of a network
 and where a stride leaves few outputs. The gradient of x has gy in place of x and few lanes to fill
-there; it stays a matrix product.
+there; im2col.py computes it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from __future__ import annotations
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
+from minidl.kernels.cpu.threads.workers import threads_for
 from minidl.kernels.cpu.vector.matrix_product import (
     BLOCKS,
     LARGE,
@@ -32,7 +33,6 @@ from minidl.kernels.cpu.vector.matrix_product import (
     check_blocks,
     multiply_runs,
 )
-from minidl.kernels.cpu.workers import threads_for
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
 
@@ -43,15 +43,16 @@ SUMS = 8  # how many sums of weight gradients are made side by side, where there
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 
 
-def pays(x, w_shape, stride, padding, dilation, groups):
-    """These kernels compute this convolution, or its gradient of w, and faster than im2col."""
+def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups):
+    """These kernels compute this result, and faster than im2col; see conv2d.choose."""
     K, C, R, S = w_shape
-    if x.dtype != np.float32 or dilation != (1, 1) or groups > 1 or x.size == 0:
+    if result == "gx" or array.dtype != np.float32 or dilation != (1, 1) or groups > 1:
         return False
     # A row of outputs is computed in blocks of LARGE pixels, and reads all weights.
-    OW = (x.shape[3] + 2 * padding[1] - S) // stride[1] + 1
+    OW = (x_shape[3] + 2 * padding[1] - S) // stride[1] + 1
     return (
-        K % PANEL == 0
+        min(x_shape) > 0
+        and K % PANEL == 0
         and 1 < R * S
         and 0 < R * S * C <= MOST_TAPS
         and R * S * C * K <= MOST_WEIGHTS
@@ -59,7 +60,7 @@ def pays(x, w_shape, stride, padding, dilation, groups):
     )
 
 
-def forward(x, w, b, stride, padding):
+def forward(x, w, b, stride, padding, dilation, groups):
     x = channels_last(x)
     (N, H, W, C), (K, _, R, S) = x.shape, w.shape
     OH, OW = (H + 2 * padding[0] - R) // stride[0] + 1, (W + 2 * padding[1] - S) // stride[1] + 1
@@ -81,7 +82,7 @@ def forward(x, w, b, stride, padding):
     return channels_first(y)
 
 
-def backward_weight(gy, x, w_shape, stride, padding):
+def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     (K, C, R, S), x, gy = w_shape, channels_last(x), channels_last(gy)
     (N, H, W, _), (_, OH, OW, _) = x.shape, gy.shape
     rows = block_rows(S * C)  # blocks write so many, and read so far

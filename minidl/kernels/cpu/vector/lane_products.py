@@ -1,4 +1,4 @@
-"""Sums of products where each lane of a vector is another picture (see vectors.py, batch_last.py).
+"""Sums of products where each lane of a vector is another picture (see convolution/batch_last.py).
 
     gathered_product_of(m, n)   m x n vectors of outputs: weights are broadcast, pictures loaded
     lane_dots_of(m, n)          m x n vectors of sums of products of two streams of vectors
@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minidl.kernels.cpu.vector.vectors import (
+from minidl.kernels.cpu.vector.instructions import (
     INDEX,
     WIDTH,
     data_pointer,

@@ -2,7 +2,7 @@
 
 c (rows x columns) = a (rows x K) times b (K x columns). The columns come in *panels*, PANEL wide:
 b is kept so that the PANEL numbers of one k lie side by side and those of the next k behind them.
-A panel of c is computed in blocks of a few rows (vectors.py, product_of): a block as large as the
+A panel of c is computed in blocks of a few rows (block_products.py): a block as large as the
 registers allow, and a smaller one for what is left over. Where fewer rows are left than a block
 has, the block computes the missing ones all the same: **a and c must have room for
 block_rows(rows) rows.**
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from numba import njit
 
-from minidl.kernels.cpu.vector.vectors import AVX512, WIDTH, product_of
+from minidl.kernels.cpu.vector.block_products import product_of
+from minidl.kernels.cpu.vector.instructions import AVX512, WIDTH
 
 # rows x vectors sums, the row of b and the broadcast number fill 16 or 32 registers:
 # 6 x 2 + 2 + 1 = 15, or 14 x 2 + 2 + 1 = 31.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from numba import njit, prange
 
-from minidl.kernels.cpu.vector.vector_moves import transpose_block
-from minidl.kernels.cpu.vector.vectors import WIDTH
+from minidl.kernels.cpu.vector.instructions import WIDTH
+from minidl.kernels.cpu.vector.moves import transpose_block
 
 
 @njit(nogil=True, cache=True)

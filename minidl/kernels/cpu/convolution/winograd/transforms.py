@@ -22,7 +22,7 @@ tests/kernels/test_winograd.py makes matrices of them and multiplies out.
 
 from __future__ import annotations
 
-from minidl.kernels.cpu.vector.vectors import transform_of
+from minidl.kernels.cpu.vector.linear_maps import transform_of
 
 READS = 6  # inputs that a tile reads, in each direction
 

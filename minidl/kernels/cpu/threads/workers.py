@@ -7,9 +7,7 @@ several times in a thousandth of a second; where another program holds one of th
 wait for it each time, and a network becomes ten times slower. So inside here a product has one
 thread.
 
-Which part is computed by which thread is left to chance: parts write to places of their own. How
-many parts `multiply` makes depends on the number of threads, and the BLAS may round another way at
-the edge of a part.
+Which part is computed by which thread is left to chance: parts write to places of their own.
 """
 
 from __future__ import annotations
@@ -19,16 +17,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-from numba import config, get_num_threads, njit, set_num_threads
+from numba import get_num_threads, set_num_threads
 
-from minidl.kernels import blas
-from minidl.kernels.blas import one_thread
+from minidl.kernels.cpu.threads.blas import one_thread
 
 # Numbers to be moved, about 0.4 ms on one core. To wake a sleeping thread, and to meet it at the
 # end, takes 0.1 to 0.2 ms, and more where the processor is a virtual one.
 SMALL = 2**20
-PART_BYTES = 2**21  # of a product that something is added to: it should stay in the cache
 
 pool: Any = None  # a ThreadPoolExecutor, when first needed
 pool_size = 0
@@ -66,52 +61,6 @@ def share(function: Callable, parts: Sequence, *arguments: Any) -> None:
     for error in errors:
         if error is not None:
             raise error
-
-
-def multiply(
-    a: np.ndarray,
-    b: np.ndarray,
-    out: np.ndarray,
-    bias: np.ndarray | None = None,
-    threads: int | None = None,
-) -> None:
-    """out = a @ b + bias of matrices, divided among the threads along the longer side of `out`.
-
-    So each part reads all of the smaller matrix and some of the larger one. There are two parts for
-    each thread: one that begins late, because it slept or another program had its core, leaves its
-    second to the others. With a bias, one number for each column, there are more: it is added to a
-    part that is still in the cache.
-    """
-    rows, columns = out.shape
-    threads = threads or get_num_threads()
-    parts = min(2 * threads, rows * columns * a.shape[1] // blas.SMALL) if threads > 1 else 1
-    if bias is not None:
-        parts = max(parts, out.nbytes // PART_BYTES)
-    step = max(1, -(-max(rows, columns) // max(1, parts)))
-    parts = [slice(start, start + step) for start in range(0, max(rows, columns), step)]
-    share(multiply_rows if rows >= columns else multiply_columns, parts, a, b, out, bias)
-
-
-def multiply_rows(rows: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any) -> None:
-    np.matmul(a[rows], b, out=out[rows])
-    if bias is not None:
-        add_to_rows(out[rows], bias)
-
-
-def multiply_columns(
-    columns: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any
-) -> None:
-    np.matmul(a, b[:, columns], out=out[:, columns])
-    if bias is not None:
-        out[:, columns] += bias[columns]
-
-
-@njit(nogil=True, cache=True)
-def add_to_rows(matrix, row):
-    """matrix += row. NumPy begins anew for each row, which takes longer than a short one."""
-    for i in range(matrix.shape[0]):
-        for j in range(matrix.shape[1]):
-            matrix[i, j] += row[j]
 
 
 class threads_for:
@@ -152,11 +101,6 @@ def workers(threads: int) -> Any:
 
         pool, pool_size = ThreadPoolExecutor(threads, thread_name_prefix="minidl"), threads
     return pool
-
-
-def most_threads() -> int:
-    """How many there may be: the cores of this process, or NUMBA_NUM_THREADS."""
-    return config.NUMBA_NUM_THREADS
 
 
 def forget_workers() -> None:

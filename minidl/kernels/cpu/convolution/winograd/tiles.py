@@ -2,7 +2,7 @@
 
 Arrays are flat. Pictures lie channels last: x_size and y_size are (height, width, step), step being
 the numbers from one pixel to the next, and the array begins at the first channel that is meant.
-Transforms lie entry by entry (winograd.py).
+Transforms lie entry by entry (convolve.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from minidl.kernels.cpu.convolution.winograd_transforms import (
+from minidl.kernels.cpu.convolution.winograd.transforms import (
     READS,
     transform_inputs,
     transform_kernel_3,
@@ -18,9 +18,9 @@ from minidl.kernels.cpu.convolution.winograd_transforms import (
     transform_outputs_2,
     transform_outputs_4,
 )
+from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import PANEL
-from minidl.kernels.cpu.vector.vector_moves import clear_vector, copy_vector, prefetch
-from minidl.kernels.cpu.vector.vectors import WIDTH
+from minidl.kernels.cpu.vector.moves import clear_vector, copy_vector, prefetch
 
 ENTRIES = READS * READS
 LINE = 16  # numbers in a cache line

@@ -1,4 +1,4 @@
-"""Small matrix products run in one thread, and leave the BLAS as it was."""
+"""Matrix products: small ones in one thread, which leave the BLAS as it was; large ones divided."""
 
 import os
 import subprocess
@@ -10,8 +10,9 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import minidl
-from minidl.kernels import blas
-from minidl.kernels.cpu import workers
+from minidl import kernels
+from minidl.kernels.cpu import matmul
+from minidl.kernels.cpu.threads import blas
 
 
 def blas_threads():
@@ -36,13 +37,13 @@ def two_threads(monkeypatch):
 
 def test_a_small_product_uses_one_thread_and_puts_them_back(two_threads):
     a, b = np.ones((3, 4), np.float32), np.ones((4, 5), np.float32)
-    np.testing.assert_array_equal(blas.matmul(a, b), np.full((3, 5), 4))
+    np.testing.assert_array_equal(matmul.product(a, b), np.full((3, 5), 4))
     assert two_threads == [{1}, {2}]
 
 
 def test_threads_are_put_back_after_an_error(two_threads):
     with pytest.raises(ValueError):
-        blas.matmul(np.ones((3, 4)), np.ones((5, 6)))
+        matmul.product(np.ones((3, 4)), np.ones((5, 6)))
     assert two_threads == [{1}, {2}]
 
 
@@ -54,9 +55,9 @@ def in_another_thread(function):
 
 def test_every_thread_can_set_the_threads(two_threads):
     a = np.ones((3, 4), np.float32)
-    blas.matmul(a, a.T)
-    in_another_thread(lambda: blas.matmul(a, a.T))
-    blas.matmul(a, a.T)
+    matmul.product(a, a.T)
+    in_another_thread(lambda: matmul.product(a, a.T))
+    matmul.product(a, a.T)
     assert two_threads == [{1}, {2}] * 3
 
 
@@ -71,19 +72,19 @@ def test_the_last_thread_out_puts_them_back(two_threads):
 
 
 def test_a_large_product_keeps_all_threads(two_threads, monkeypatch):
-    monkeypatch.setattr(blas, "SMALL", 3 * 4 * 5)
-    blas.matmul(np.ones((2, 3, 4)), np.ones((4, 5)))  # what counts is one matrix of the batch
+    monkeypatch.setattr(matmul, "SMALL", 3 * 4 * 5)
+    matmul.product(np.ones((2, 3, 4)), np.ones((4, 5)))  # what counts is one matrix of the batch
     assert two_threads == []
-    blas.matmul(np.ones((9, 2, 4)), np.ones((4, 5)))
+    matmul.product(np.ones((9, 2, 4)), np.ones((4, 5)))
     assert two_threads == [{1}, {2}]
 
 
 def test_vectors_and_out():
     a, b = np.arange(4.0), np.arange(12.0).reshape(4, 3)
-    np.testing.assert_array_equal(blas.matmul(a, b), a @ b)
-    np.testing.assert_array_equal(blas.matmul(b.T, a), b.T @ a)
+    np.testing.assert_array_equal(matmul.product(a, b), a @ b)
+    np.testing.assert_array_equal(matmul.product(b.T, a), b.T @ a)
     out = np.empty((3, 3))
-    assert blas.matmul(b.T, b, out=out) is out
+    assert matmul.product(b.T, b, out=out) is out
     np.testing.assert_array_equal(out, b.T @ b)
 
 
@@ -104,20 +105,20 @@ def test_a_large_product_is_divided_among_threads(monkeypatch, two_threads, shap
         shared.append(len(parts))
         plain(function, parts, *arguments)
 
-    plain = workers.share
-    monkeypatch.setattr(workers, "share", share)
+    plain = matmul.share
+    monkeypatch.setattr(matmul, "share", share)
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((rows, K)), rng.standard_normal((columns, K)).T
     out = np.empty((rows, columns))
-    assert blas.matmul(a, b, out=out) is out
-    for y in (out, blas.matmul(np.asfortranarray(a), b)):
+    assert matmul.product(a, b, out=out) is out
+    for y in (out, matmul.product(np.asfortranarray(a), b)):
         np.testing.assert_allclose(y, a @ b, rtol=0, atol=1e-10)
     assert shared == [n_parts, n_parts]
 
 
 def test_other_large_products_are_those_of_numpy(monkeypatch, two_threads):
     """Vectors, stacks, long sums, a result over an operand; and where the BLAS has one thread."""
-    monkeypatch.setattr(workers, "multiply", None)
+    monkeypatch.setattr(matmul, "multiply", None)
     rng = np.random.default_rng(0)
     square, long = rng.standard_normal((512, 512)), rng.standard_normal((64, 2**14))
     for a, b in (
@@ -125,13 +126,11 @@ def test_other_large_products_are_those_of_numpy(monkeypatch, two_threads):
         (np.stack([square, -square]), square),
         (long, long.T),
     ):
-        np.testing.assert_array_equal(blas.matmul(a, b), a @ b)
+        np.testing.assert_array_equal(matmul.product(a, b), a @ b)
     expected, over = square @ square, square.copy()
-    np.testing.assert_array_equal(blas.matmul(square, over, out=over), expected)
-    with minidl.use_cpu_kernels("reference"):
-        blas.matmul(square, square)
+    np.testing.assert_array_equal(matmul.product(square, over, out=over), expected)
     monkeypatch.setattr(blas, "all_threads", 1)
-    blas.matmul(square, square)
+    matmul.product(square, square)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,48 @@ def test_other_large_products_are_those_of_numpy(monkeypatch, two_threads):
 def test_a_large_product_of_wrong_shapes_is_an_error(two_threads, b, out):
     out = None if out is None else np.empty(out)
     with pytest.raises(ValueError, match="mismatch|broadcast|dimension"):
-        blas.matmul(np.ones((512, 512)), np.ones(b), out=out)
+        matmul.product(np.ones((512, 512)), np.ones(b), out=out)
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 300), (300, 3, 2), (1, 1, 1), (0, 3, 4), (4, 0, 3), (5, 3, 0)]
+)
+@pytest.mark.parametrize("small", [1, 2**24])
+def test_a_product_divided_along_either_side(shape, small, monkeypatch):
+    monkeypatch.setattr(matmul, "SMALL", small)
+    m, k, n = shape
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-9, 9, (m, k)).astype(float), rng.integers(-9, 9, (n, k)).astype(float).T
+    out = np.full((m, n), np.nan)
+    matmul.multiply(a, b, out)
+    np.testing.assert_array_equal(out, a @ b)
+
+
+def test_the_reference_set_calls_numpy_and_nothing_else(monkeypatch):
+    """Linear, LSTM, a convolution and @ under it: no thread is set, no library looked for."""
+    monkeypatch.setattr(blas, "set_threads", None)
+    monkeypatch.setattr(blas, "find_libraries", None)
+    with minidl.use_cpu_kernels("reference"):
+        for layer, shape in (
+            (minidl.nn.Linear(512, 512), (512, 512)),
+            (minidl.nn.LSTM(3, 4), (5, 2, 3)),
+            (minidl.nn.Conv2d(3, 4, 3), (2, 3, 6, 6)),
+        ):
+            y = layer(minidl.ones(*shape, requires_grad=True))
+            (y[0] if isinstance(y, tuple) else y).sum().backward()
+        x = minidl.ones(512, 512, requires_grad=True)
+        (x @ x).sum().backward()
+
+
+@pytest.mark.parametrize("dtype", ["float16", ">f4", "int32", "bool", "complex64", "object"])
+def test_any_dtype_that_numpy_multiplies(dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 2, (3, 4)).astype(dtype), rng.integers(0, 2, (4, 5)).astype(dtype)
+    for name in ("numba", "reference"):
+        with minidl.use_cpu_kernels(name):
+            y = kernels.pick("matmul", a).product(a, b)
+        np.testing.assert_array_equal(y, a @ b)
+        assert y.dtype == (a @ b).dtype
 
 
 FIRST = {
@@ -173,14 +213,14 @@ def test_a_thread_that_outlives_the_main_thread_computes_alone(begun):
     code = f"""
 import threading
 import numpy as np
-from minidl.kernels import blas
-from minidl.kernels.cpu import workers
+from minidl.kernels.cpu import matmul
+from minidl.kernels.cpu.threads import blas
 
 blas.find_libraries()
 blas.all_threads = 2
 
 def product():
-    print(blas.matmul(np.ones((512, 512)), np.ones((512, 512)))[0, 0], flush=True)
+    print(matmul.product(np.ones((512, 512)), np.ones((512, 512)))[0, 0], flush=True)
 
 def late():
     threading.main_thread().join()

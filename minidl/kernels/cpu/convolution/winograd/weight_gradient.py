@@ -1,4 +1,4 @@
-"""The gradient of the weights by Winograd's algorithm (winograd.py):
+"""The gradient of the weights by Winograd's algorithm:
 
     gg = G^T [sum over tiles of (B^T d B) o (A gy A^T)] G
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
-from minidl.kernels.cpu.convolution.winograd_tiles import (
+from minidl.kernels.cpu.convolution.winograd.tiles import (
     ENTRIES,
     bounds_of,
     check_room,
@@ -29,16 +29,15 @@ from minidl.kernels.cpu.convolution.winograd_tiles import (
     tile_place,
     transform_picture,
 )
-from minidl.kernels.cpu.convolution.winograd_transforms import (
+from minidl.kernels.cpu.convolution.winograd.transforms import (
     READS,
     transform_kernel_gradients_3,
     transform_kernel_gradients_5,
     transform_output_gradients_2,
     transform_output_gradients_4,
 )
+from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import PANEL, block_rows, multiply_panel
-from minidl.kernels.cpu.vector.vectors import WIDTH
-from minidl.kernels.layout import channels_last
 from minidl.kernels.memory import scratch
 
 SUMS_SIZE = 2**20  # numbers in a sum of products for which each part has one of its own
@@ -48,15 +47,6 @@ PANEL_BYTES = 2**23  # of V at most, where threads take panels: each of them rea
 SMALLEST_BLOCK = 48  # tiles, where all threads add to one sum
 SHARED_BLOCK_BYTES = 2**24  # of V and D of such a block
 TRANSFORM_PARTS = 8  # of tiles that all threads transform
-
-
-def backward_weight(gy, x, w_shape, padding, groups=1):
-    K, C, R, S = w_shape
-    x, gy = channels_last(x), channels_last(gy)
-    gw = np.zeros((R, S, C, K), np.float32)
-    for g in range(groups):
-        add_gradients(x, gy, gw, padding, K // groups, g)
-    return gw.transpose(3, 2, 0, 1)
 
 
 def add_gradients(x, gy, gw, padding, K, g):

@@ -1,70 +1,20 @@
-"""Matrix products with as many threads as they are worth.
+"""How many threads the BLAS uses, the library that computes NumPy's matrix products.
 
 A BLAS splits every product over all cores, and its threads spin while they wait for each other and
 for the next one. For a product of a fraction of a millisecond that gains nothing on an idle
 machine; where another program uses one of the cores, or the next kernel's threads, the spinning
-made LeNet train ten times slower. So a small product runs in the calling thread, and a large one of
-two matrices is divided among the threads of cpu/workers.py. What these cannot divide
-(stacks, vectors, very long sums) the BLAS does with threads of its own.
-
-Which products are small depends on their shape alone, never on the load: where one Python thread
-computes, the same product gives the same bits every time. (A large one has one thread, too, while
-another Python thread computes.)
+made LeNet train ten times slower. So while minidl computes small products, or parts of large ones,
+the BLAS has one thread.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import Any
-
-import numpy as np
-
-from minidl import kernels
-
-SMALL = 2**24  # multiply-adds, about 0.2 ms on one core
-LONG = 4  # a sum of so many times as many terms as there are rows and columns stays in one piece
 
 libraries: list | None = None  # threadpoolctl's handles on the BLAS libraries in this process
 all_threads = 1
 set_by: int | None = None  # the thread that last set how many they use
-
-
-def matmul(a: Any, b: Any, out: Any = None) -> Any:
-    """a @ b as np.matmul (or cp.matmul) computes it."""
-    if not isinstance(a, np.ndarray):
-        import cupy
-
-        return cupy.matmul(a, b, out=out)
-    rows = a.shape[-2] if a.ndim > 1 else 1
-    columns = b.shape[-1] if b.ndim > 1 else 1
-    if rows * a.shape[-1] * columns < SMALL:
-        with one_thread():
-            return np.matmul(a, b, out=out)
-    if not can_be_divided(a, b, out):
-        return np.matmul(a, b, out=out)
-    from minidl.kernels.cpu.workers import multiply  # Numba takes a while to import
-
-    if out is None:
-        out = np.empty((rows, columns), np.result_type(a, b))
-    multiply(a, b, out, threads=all_threads)
-    return out
-
-
-def can_be_divided(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> bool:
-    """Parts of the product are worth a thread, and may be written while others are computed."""
-    if kernels.cpu_folder == "reference" or one_thread.inside > 0:
-        return False
-    if not a.ndim == b.ndim == 2 or a.shape[1] != len(b):
-        return False
-    rows, columns = len(a), b.shape[1]
-    if len(b) > LONG * (rows + columns):  # each part would read all of one matrix
-        return False
-    if libraries is None:
-        find_libraries()
-    if out is None or all_threads == 1:
-        return all_threads > 1
-    return out.shape == (rows, columns) and not any(np.may_share_memory(out, x) for x in (a, b))
 
 
 class one_thread:

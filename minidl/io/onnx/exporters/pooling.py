@@ -1,4 +1,4 @@
-"""Average pooling: minidl's Function keeps its windows, ONNX's operator a kernel and a stride."""
+"""Pooling. minidl's average keeps its windows, ONNX's operator a kernel and a stride."""
 
 from __future__ import annotations
 
@@ -7,7 +7,31 @@ from typing import Any
 import numpy as np
 
 from minidl.io.onnx.writer import Writer
-from minidl.ops.avg_pool2d import windows
+from minidl.ops.avg_pool2d import AveragePool, windows
+from minidl.ops.max_pool2d import MaxPool2d
+from minidl.shapes import window_output
+
+
+def max_pool(g: Writer, f: Any, x: str) -> list[str]:
+    """The values; where they are counts differently in ONNX.
+
+    ceil_mode, unless its rule, which changed in ONNX, gives another size: then padding at the end,
+    which never wins.
+    """
+    kernel, stride, padding, dilation = f.geometry
+    ends, floors, ceils = list(padding), [], []
+    for i, size in enumerate(f.inputs[0].shape[2:]):
+        settings = kernel[i], stride[i], padding[i], dilation[i]
+        floors.append(window_output(size, *settings))
+        ceils.append(window_output(size + stride[i] - 1, *settings))
+        reach = (f.output_size[i] - 1) * stride[i] + (kernel[i] - 1) * dilation[i] + 1
+        ends[i] = max(padding[i], reach - size - padding[i])
+    size, ceil = list(f.output_size), 0
+    if size in (floors, ceils):
+        ends, ceil = list(padding), int(size != floors)
+    y = g.add("MaxPool", x, kernel_shape=list(kernel), strides=list(stride),
+              pads=[*padding, *ends], dilations=list(dilation), ceil_mode=ceil)  # fmt: skip
+    return [y]
 
 
 def average_pool(g: Writer, f: Any, x: str) -> str:
@@ -64,3 +88,6 @@ def matrix(ends: Any, counts: Any, size: int) -> np.ndarray:
     pixel = np.arange(size)
     first, end = (np.asarray(edge)[:, None] for edge in ends)
     return ((first <= pixel) & (pixel < end)) / np.asarray(counts, np.float64)[:, None]
+
+
+EXPORTERS = {AveragePool: average_pool, MaxPool2d: max_pool}

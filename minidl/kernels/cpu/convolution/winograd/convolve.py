@@ -1,30 +1,9 @@
-"""3x3 and 5x5 convolution with a fraction of the multiplications (Winograd's minimal filtering).
-
-For a tile of 4 x 4 outputs that reads 6 x 6 inputs d and has the 3 x 3 kernel g, with small
-constant matrices (winograd_transforms.py) and o for products entry by entry,
-
-    y = A^T [(G g G^T) o (B^T d B)] A          36 multiplications in place of 144
-
-and for a tile of 2 x 2 outputs with a 5 x 5 kernel 36 in place of 100. Over the channels one adds
-before transforming back, so that the 36 entries are 36 matrix products
-
-    M[e] = V[e] U[e]      V[e] (tiles, C)  U[e] (C, K)  M[e] (tiles, K)
-
-of the transformed pictures V and weights U. The gradient of x is the same convolution with the
-kernels turned by half a turn. The gradient of w is the transpose of the map from g to y:
-
-    gg = G^T [sum over tiles of (B^T d B) o (A gy A^T)] G
-
-The price is rounding: the matrices have entries up to 8 and sums that cancel. The result is off by
-up to 1e-4 of the largest output where a plain sum is off by 1e-6, and within a tile everything
-rounds as its largest value does: zeros beside large values come out as small numbers. Infinity
-subtracted from infinity makes NaN of a whole tile, and overflow begins a hundred times earlier.
-use_exact_conv(True) chooses the plain sum.
+"""Pictures convolved by Winograd's algorithm, all steps of it: V, U, M and the outputs.
 
 V, U and M lie entry by entry, [e][tile][channel] for V and M, [e][c][column] for a *panel* of U, a
-few output channels (matrix_product.py). From one entry to the next it is an odd number of cache
-lines: at a distance of 4096 bytes, the 36 entries of a tile would all want the same few places of
-the cache. How the work is divided depends on what there is more of:
+few output channels (vector/matrix_product.py). From one entry to the next it is an odd number of
+cache lines: at a distance of 4096 bytes, the 36 entries of a tile would all want the same few
+places of the cache. How the work is divided depends on what there is more of:
 
 - tiles, in the first layers: the weights are transformed first; then a thread takes a block of
   tiles from pictures to outputs. It is as small as U, which each block reads whole, permits: of few
@@ -42,9 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
-from minidl.kernels import settings
-from minidl.kernels.cpu.convolution.winograd_gradient import backward_weight as backward_weight
-from minidl.kernels.cpu.convolution.winograd_tiles import (
+from minidl.kernels.cpu.convolution.winograd.tiles import (
     ENTRIES,
     bounds_of,
     check_room,
@@ -56,59 +33,15 @@ from minidl.kernels.cpu.convolution.winograd_tiles import (
     transform_weight,
     write_outputs,
 )
+from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import PANEL, block_rows, multiply_panel
 from minidl.kernels.cpu.vector.transpose import transpose_backwards
-from minidl.kernels.cpu.vector.vectors import WIDTH
-from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
 
 BLOCK_BYTES = 2**18  # of V and M of a block of tiles
 SMALLEST_BLOCK = 48  # tiles; a block reads all of U, which must be worth it
 PANEL_BYTES = 2**23  # of V at most, where threads take panels: each of them reads all of it
 PICTURE_PARTS = 8  # into which the tiles are divided while they are transformed
-
-
-def pays(dtype, x_shape, w_shape, stride, padding, dilation, groups, of_input=False):
-    """These kernels compute this convolution, or gradient (of_input), faster than a plain sum."""
-    K, C, R, S = w_shape
-    if dtype != np.float32 or R != S or R not in (3, 5) or stride != (1, 1):
-        return False
-    if dilation != (1, 1) or max(padding) >= R or settings.exact_conv:
-        return False
-    if C % WIDTH or K // groups % WIDTH:
-        return False
-    # The tiles, of y or of the gradient of x, must not be mostly beside the picture (one of 2x2
-    # costs 36 products as well), and transforming the weights must be worth it.
-    N, _, H, W = x_shape
-    OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
-    tiles = count_tiles(N, *((H, W) if of_input else (OH, OW)), tile_of(R))
-    return tiles * ENTRIES * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
-
-
-def forward(x, w, b, padding, groups=1):
-    x = channels_last(x)
-    (N, H, W, _), (K, _, R, S) = x.shape, w.shape
-    OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
-    y = np.empty((N, OH, OW, K), np.float32)
-    for g in range(groups):
-        part = group(K, g, groups)
-        convolve(x, taps_of(w[part]), None if b is None else b[part], y, padding, g)
-    return channels_first(y)
-
-
-def backward_input(gy, w, x_shape, padding, groups=1):
-    N, C, H, W = x_shape
-    K, _, R, S = w.shape
-    gx, gy = np.empty((N, H, W, C), np.float32), channels_last(gy)
-    padding = (R - 1 - padding[0], S - 1 - padding[1])
-    for g in range(groups):
-        convolve(gy, turned(taps_of(w[group(K, g, groups)])), None, gx, padding, g)
-    return channels_first(gx)
-
-
-def group(channels, g, groups):
-    """The channels of group g."""
-    return slice(channels // groups * g, channels // groups * (g + 1))
 
 
 def taps_of(w):
@@ -124,7 +57,7 @@ def turned(taps):
     return y
 
 
-def convolve(x, w, b, y, padding, g):
+def convolve_group(x, w, b, y, padding, g):
     """Group g of y from x, both channels last, and its weights, (R, S, C, K) in memory."""
     (N, OH, OW, _), (R, _, C, K) = y.shape, w.shape
     n_tiles = count_tiles(N, OH, OW, tile_of(R))

@@ -1,7 +1,7 @@
 """Vectors moved in memory: as they are, as zeros, as columns, or into the cache ahead of time.
 
-As in vectors.py, each stands here in Python and as the code that emits instructions, and **nothing
-checks that it stays inside**.
+Like all intrinsics (instructions.py), each is written in Python and as the code that emits
+instructions, and **nothing checks that it stays inside**.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minidl.kernels.cpu.vector.vectors import (
+from minidl.kernels.cpu.vector.instructions import (
     INDEX,
     VECTOR,
     WIDTH,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minidl.io.onnx.writer import Writer
-from minidl.ops.interpolate import neighbours
+from minidl.ops.interpolate import InterpolateBilinear, InterpolateNearest, neighbours
 
 
 def nearest(g: Writer, f: Any, x: str) -> str:
@@ -57,3 +57,6 @@ def matrix(low: Any, high: Any, fraction: Any, n: int) -> np.ndarray:
     np.add.at(weights, (at, low), 1 - np.asarray(fraction))
     np.add.at(weights, (at, high), fraction)
     return weights
+
+
+EXPORTERS = {InterpolateBilinear: bilinear, InterpolateNearest: nearest}

@@ -1,0 +1,47 @@
+"""Normalization over a batch, a picture, or neighbouring channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidl.io.onnx.writer import Writer
+from minidl.ops.batch_norm import BatchNorm
+from minidl.ops.lrn import LocalResponseNorm
+
+
+def batch_norm(g: Writer, f: Any, x: str, w: str, b: str) -> str:
+    """With running averages; with the statistics of each picture, instance normalization."""
+    if not f.training:
+        mean, var = (g.name_of(average) for average in f.running)
+        return g.add("BatchNormalization", x, w, b, mean, var, epsilon=f.eps)
+    if f.per_image:
+        return g.add("InstanceNormalization", x, w, b, epsilon=f.eps)
+    ndim, dtype = f.inputs[0].ndim, f.inputs[0].dtype
+    axes = [0, *range(2, ndim)]
+    centered = g.add("Sub", x, g.reduce("ReduceMean", x, axes))
+    variance = g.reduce("ReduceMean", g.add("Mul", centered, centered), axes)
+    std = g.add("Sqrt", g.add("Add", variance, g.constant(f.eps, dtype)))
+    per_channel = g.ints(-1, *[1] * (ndim - 2))
+    w, b = (g.add("Reshape", v, per_channel) for v in (w, b))
+    return g.add("Add", g.add("Mul", g.add("Div", centered, std), w), b)
+
+
+def lrn(g: Writer, f: Any, x: str) -> str:
+    """Even windows, which runtimes refuse or place differently, as an average over channels."""
+    if f.size % 2:
+        return g.add("LRN", x, size=int(f.size), alpha=float(f.alpha), beta=float(f.beta),
+                     bias=float(f.k))  # fmt: skip
+    N, C, H, W = f.inputs[0].shape
+    squares = g.add("Reshape", g.add("Mul", x, x), g.ints(N, 1, C, H * W))
+    before, behind = f.size // 2, (f.size - 1) // 2
+    # Not by the pooling: ONNX Runtime 1.23 counts pads that differ wrongly from set 19 on.
+    squares = g.add("Pad", squares, g.ints(0, 0, before, 0, 0, 0, behind, 0))
+    mean = g.add("AveragePool", squares, kernel_shape=[int(f.size), 1], strides=[1, 1])
+    mean = g.add("Reshape", mean, g.ints(N, C, H, W))
+    dtype = f.inputs[0].dtype
+    scaled = g.add("Mul", mean, g.constant(f.alpha, dtype))
+    power = g.add("Pow", g.add("Add", scaled, g.constant(f.k, dtype)), g.constant(f.beta, dtype))
+    return g.add("Div", x, power)
+
+
+EXPORTERS = {BatchNorm: batch_norm, LocalResponseNorm: lrn}

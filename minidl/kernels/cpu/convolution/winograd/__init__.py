@@ -1,0 +1,91 @@
+"""3x3 and 5x5 convolution with a fraction of the multiplications (Winograd's minimal filtering).
+
+For a tile of 4 x 4 outputs that reads 6 x 6 inputs d and has the 3 x 3 kernel g, with small
+constant matrices (transforms.py) and o for products entry by entry,
+
+    y = A^T [(G g G^T) o (B^T d B)] A          36 multiplications in place of 144
+
+and for a tile of 2 x 2 outputs with a 5 x 5 kernel 36 in place of 100. Over the channels one adds
+before transforming back, so that the 36 entries are 36 matrix products
+
+    M[e] = V[e] U[e]      V[e] (tiles, C)  U[e] (C, K)  M[e] (tiles, K)
+
+of the transformed pictures V and weights U. The gradient of x is the same convolution with the
+kernels turned by half a turn. The gradient of w is the transpose of the map from g to y:
+
+    gg = G^T [sum over tiles of (B^T d B) o (A gy A^T)] G
+
+The price is rounding: the matrices have entries up to 8 and sums that cancel. The result is off by
+up to 1e-4 of the largest output where a plain sum is off by 1e-6, and within a tile everything
+rounds as its largest value does: zeros beside large values come out as small numbers. Infinity
+subtracted from infinity makes NaN of a whole tile, and overflow begins a hundred times earlier.
+use_exact_conv(True) chooses the plain sum.
+
+    convolve.py          pictures and gradients of pictures
+    weight_gradient.py   gradients of weights
+    tiles.py             tiles, from memory to their transforms and back
+    transforms.py        the small matrices, and compiled code made of them
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.kernels import settings
+from minidl.kernels.cpu.convolution.winograd.convolve import convolve_group, taps_of, turned
+from minidl.kernels.cpu.convolution.winograd.tiles import ENTRIES, count_tiles, tile_of
+from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients
+from minidl.kernels.cpu.vector.instructions import WIDTH
+from minidl.kernels.layout import channels_first, channels_last
+
+
+def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups):
+    """These kernels compute this result, and faster than a plain sum; see conv2d.choose."""
+    K, C, R, S = w_shape
+    if array.dtype != np.float32 or R != S or R not in (3, 5) or stride != (1, 1):
+        return False
+    if dilation != (1, 1) or max(padding) >= R or settings.exact_conv:
+        return False
+    if C % WIDTH or K // groups % WIDTH:
+        return False
+    # The tiles, of y or of the gradient of x, must not be mostly beside the picture (one of 2x2
+    # costs 36 products as well), and transforming the weights must be worth it.
+    N, _, H, W = x_shape
+    OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
+    tiles = count_tiles(N, *((H, W) if result == "gx" else (OH, OW)), tile_of(R))
+    return tiles * ENTRIES * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
+
+
+def forward(x, w, b, stride, padding, dilation, groups):
+    x = channels_last(x)
+    (N, H, W, _), (K, _, R, S) = x.shape, w.shape
+    OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
+    y = np.empty((N, OH, OW, K), np.float32)
+    for g in range(groups):
+        part = group(K, g, groups)
+        convolve_group(x, taps_of(w[part]), None if b is None else b[part], y, padding, g)
+    return channels_first(y)
+
+
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
+    N, C, H, W = x_shape
+    K, _, R, S = w.shape
+    gx, gy = np.empty((N, H, W, C), np.float32), channels_last(gy)
+    padding = (R - 1 - padding[0], S - 1 - padding[1])
+    for g in range(groups):
+        convolve_group(gy, turned(taps_of(w[group(K, g, groups)])), None, gx, padding, g)
+    return channels_first(gx)
+
+
+def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
+    K, C, R, S = w_shape
+    x, gy = channels_last(x), channels_last(gy)
+    gw = np.zeros((R, S, C, K), np.float32)
+    for g in range(groups):
+        add_gradients(x, gy, gw, padding, K // groups, g)
+    return gw.transpose(3, 2, 0, 1)
+
+
+def group(channels, g, groups):
+    """The channels of group g."""
+    return slice(channels // groups * g, channels // groups * (g + 1))

@@ -1,0 +1,58 @@
+"""One step of RMSprop in one pass over memory: the lines of the reference kernel, number by number.
+
+The results are the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit, prange
+
+from minidl.kernels.layout import are_dense, flat, memory_order
+from minidl.kernels.reference import rmsprop as reference
+
+BLOCK = 2**14  # how many numbers a thread takes at a time
+LARGE = 2**18  # so many are worth a second thread
+
+
+def step(p, g, v, a, b, lr, alpha, eps, weight_decay, momentum):
+    order = memory_order(p)
+    if not are_dense(order, *[array for array in (p, v, a, b) if array is not None]):
+        reference.step(p, g, v, a, b, lr, alpha, eps, weight_decay, momentum)
+        return
+    numbers = lr, alpha, 1 - alpha, eps, weight_decay, momentum
+    function = rescale if p.size < LARGE else rescale_blocks
+    v = flat(v, order)
+    function(
+        flat(p, order), flat(g, order), v,
+        v if a is None else flat(a, order), v if b is None else flat(b, order),
+        a is not None, b is not None, *map(p.dtype.type, numbers),
+    )  # fmt: skip
+
+
+# error_model: as in adam.py, a division by 0 gives what it does in NumPy.
+@njit(nogil=True, cache=True, error_model="numpy")
+def rescale(p, g, v, a, b, centered, summed, lr, alpha, share, eps, weight_decay, momentum):
+    for i in range(p.size):
+        slope = g[i] + weight_decay * p[i] if weight_decay else g[i]
+        v[i] = alpha * v[i] + share * (slope * slope)
+        size = v[i]
+        if centered:
+            a[i] += share * (slope - a[i])
+            size -= a[i] * a[i]
+        move = slope / (math.sqrt(size) + eps)
+        if summed:
+            b[i] = momentum * b[i] + move
+            move = b[i]
+        p[i] -= lr * move
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def rescale_blocks(p, g, v, a, b, centered, summed, lr, alpha, share, eps, weight_decay, momentum):
+    for start in prange((p.size + BLOCK - 1) // BLOCK):
+        block = slice(start * BLOCK, (start + 1) * BLOCK)
+        rescale(
+            p[block], g[block], v[block], a[block], b[block], centered, summed,
+            lr, alpha, share, eps, weight_decay, momentum,
+        )  # fmt: skip

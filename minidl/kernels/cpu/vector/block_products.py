@@ -1,0 +1,116 @@
+"""Blocks of a matrix product whose sums all stay in registers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minidl.kernels.cpu.vector.instructions import (
+    INDEX,
+    VECTOR,
+    WIDTH,
+    data_pointer,
+    load,
+    load_all,
+    multiply_add,
+    part,
+    place,
+    python_or,
+    splat,
+    store_all,
+    variables_for,
+)
+
+
+def product_of(rows: int, vectors: int) -> Any:
+    """A compiled function for a block of a matrix product: c = a @ b, or c += a @ b.
+
+    a is rows x (runs K), b is (runs K) x (vectors WIDTH). In memory a row of a is some runs of K
+    numbers: one in a matrix, one for each row of a convolution's window. All rows x vectors sums
+    stay in registers; each step loads one row of b and broadcasts one number of each row of a, so
+    that there are several multiplications to a load (Goto and van de Geijn 2008, "Anatomy of
+    high-performance matrix multiplication"). More sums than registers would spill to memory: AVX2
+    has 16 vector registers, AVX-512 has 32.
+
+    Returns:
+        product(runs, K, a, start, row, run, step, b, start, step, c, start, row, add): `row`
+        elements from one row to the next, `run` from one run to the next, `step` from one k to the
+        next; add is 0 or 1.
+    """
+
+    def in_python(runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add):
+        for i in range(rows):
+            target = part(c, c0 + i * c_row, vectors * WIDTH)
+            total = target.copy() if add else np.zeros_like(target)
+            for run in range(runs):
+                for k in range(K):
+                    left = part(a, a0 + i * a_row + run * a_run + k * a_step, 1)
+                    right = part(b, b0 + (run * K + k) * b_step, vectors * WIDTH)
+                    total += left * right
+            target[:] = total
+
+    @intrinsic
+    def product(_, runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add):
+        signature = types.void(
+            INDEX, INDEX, a, *[INDEX] * 4, b, *[INDEX] * 2, c, *[INDEX] * 2, INDEX
+        )  # fmt: skip
+
+        def build(context, builder, signature, values):
+            runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add = values
+            a = place(builder, data_pointer(context, builder, signature.args[2], a), a0)
+            b = place(builder, data_pointer(context, builder, signature.args[7], b), b0)
+            c = data_pointer(context, builder, signature.args[10], c)
+            targets = [
+                [
+                    place(builder, c, c0, (i, c_row), (j, ir.Constant(c_row.type, WIDTH)))
+                    for j in range(vectors)
+                ]
+                for i in range(rows)
+            ]
+            sums = variables_for(builder, targets)
+            zero = ir.Constant(VECTOR, [0.0] * WIDTH)
+            adding = builder.icmp_signed("!=", add, add.type(0))
+            with builder.if_else(adding) as (then, otherwise):
+                with then:
+                    load_all(builder, targets, sums)
+                with otherwise:
+                    for line in sums:
+                        for sum_ in line:
+                            builder.store(zero, sum_)
+            # Three rows share a pointer: a processor has too few integer registers for one each,
+            # and adds one or two times a_row to an address for nothing.
+            pointers = [
+                cgutils.alloca_once_value(builder, place(builder, a, a_row.type(0), (i, a_row)))
+                for i in range(0, rows, 3)
+            ]
+            b_pointer = cgutils.alloca_once_value(builder, b)
+            to_next_run = builder.sub(a_run, builder.mul(K, a_step))
+            with cgutils.for_range(builder, runs):
+                with cgutils.for_range(builder, K):
+                    b_now = builder.load(b_pointer)
+                    right = [
+                        load(builder, place(builder, b_now, b_step.type(j * WIDTH)))
+                        for j in range(vectors)
+                    ]
+                    for i in range(rows):
+                        from_pointer = builder.load(pointers[i // 3])
+                        number = place(builder, from_pointer, a_row.type(0), (i % 3, a_row))
+                        left = splat(builder, builder.load(number))
+                        for sum_, vector in zip(sums[i], right):
+                            multiply_add(builder, sum_, left, vector)
+                    for pointer in pointers:
+                        builder.store(place(builder, builder.load(pointer), a_step), pointer)
+                    builder.store(place(builder, b_now, b_step), b_pointer)
+                for pointer in pointers:
+                    builder.store(place(builder, builder.load(pointer), to_next_run), pointer)
+            store_all(builder, sums, targets)
+            return context.get_dummy_value()
+
+        return signature, build
+
+    return python_or(product, in_python)

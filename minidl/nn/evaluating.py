@@ -1,0 +1,37 @@
+"""A network in evaluation mode for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from minidl.nn.module import Module
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[Module]:
+    """`with evaluating(model):` evaluation mode inside, and afterwards the mode of before.
+
+    Each module gets back its own mode, so that a batch norm that somebody froze by calling its
+    eval() in a network that trains is still frozen.
+
+    Args:
+        model: any Module.
+
+    Returns:
+        A context manager that gives the model.
+
+    >>> net = minidl.nn.Sequential(minidl.nn.Dropout(0.5))
+    >>> with minidl.nn.evaluating(net):
+    ...     net(minidl.ones(3))
+    tensor([1., 1., 1.])
+    >>> net.training
+    True
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module, training in modes:
+            module.training = training
