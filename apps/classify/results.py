@@ -66,7 +66,7 @@ def write_results(folder: Path, task: Task, settings: Settings, results: Results
     figures = {
         "test_accuracy": results.evaluation.accuracy,
         "test_loss": results.evaluation.loss,
-        **outcome(results.history, settings),
+        **outcome(results.history, settings.epochs, settings.early_stopping, settings.keep),
         "seconds": round(results.seconds, 2),
         "images_per_second": images_per_second(results.history),
         "run": str(folder),

@@ -61,7 +61,7 @@ def train(
 
     task = prepare_task(settings, log, checkpoint)
     model, data, plan = task.model, task.data, task.plan
-    finished = trains_no_further(begun, settings)
+    finished = trains_no_further(begun, settings.epochs, settings.early_stopping)
     if finished:
         log(finished)
     get_ready(task, settings, epoch, log)

@@ -6,26 +6,30 @@ import math
 from typing import Any
 
 
-def outcome(history: list[dict[str, Any]], settings: Any) -> dict[str, Any]:
+def outcome(
+    history: list[dict[str, Any]], epochs: int, early_stopping: int | None, keep: str
+) -> dict[str, Any]:
     """What run.json says of it.
 
     Args:
         history: one dict per epoch: epoch, loss and, where there was a validation, val_loss.
-        settings: StepOptions and RunOptions: epochs, early_stopping, keep.
+        epochs: that the run was to have.
+        early_stopping: epochs without a better one after which it stops, or None.
+        keep: "best" or "last", the epoch whose network is tested.
 
     Returns:
         epochs: how many there were; best_epoch: the number of the one with the lowest validation
         loss; tested_epoch: of that whose network was tested; stopped_early: why there were fewer
         epochs than asked for, None if there were not.
     """
-    epochs, best = len(history), best_epoch(history)
+    done, best = len(history), best_epoch(history)
     why = None
-    if epochs < settings.epochs and has_waited(history, settings):
-        why = f"{counted(epochs - best)} without a better {monitored(history)[1]}"
+    if done < epochs and has_waited(history, early_stopping):
+        why = f"{counted(done - best)} without a better {monitored(history)[1]}"
     return {
-        "epochs": epochs,
+        "epochs": done,
         "best_epoch": best,
-        "tested_epoch": best if settings.keep == "best" else epochs,
+        "tested_epoch": best if keep == "best" else done,
         "stopped_early": why,
     }
 
@@ -45,22 +49,21 @@ def sentences(found: dict[str, Any]) -> list[str]:
     return said if why is None else [f"stopped early: {why}", *said]
 
 
-def why_no_further(history: list[dict[str, Any]], settings: Any) -> str:
-    """Why a run that is resumed trains no further, and what would let it."""
-    found, epochs = outcome(history, settings), len(history)
+def why_no_further(history: list[dict[str, Any]], epochs: int, early_stopping: int | None) -> str:
+    """Why a run that is resumed trains no further, and what would let it; as of outcome."""
+    found, done = outcome(history, epochs, early_stopping, "last"), len(history)
     if found["stopped_early"] is None:
-        return f"all {counted(epochs)} are done; --epochs N with N above {epochs} trains further"
-    waited = epochs - found["best_epoch"]
+        return f"all {counted(done)} are done; --epochs N with N above {done} trains further"
+    waited = done - found["best_epoch"]
     return (
-        f"the run stopped early, after epoch {epochs}: {found['stopped_early']}. It trains no "
+        f"the run stopped early, after epoch {done}: {found['stopped_early']}. It trains no "
         f"further; --early-stopping N with N above {waited} goes on from there"
     )
 
 
-def has_waited(history: list[dict[str, Any]], settings: Any) -> bool:
+def has_waited(history: list[dict[str, Any]], early_stopping: int | None) -> bool:
     """Whether early stopping ends a run here."""
-    patience = settings.early_stopping
-    return patience is not None and len(history) - best_epoch(history) >= patience
+    return early_stopping is not None and len(history) - best_epoch(history) >= early_stopping
 
 
 def best_epoch(history: list[dict[str, Any]]) -> int:
@@ -85,12 +88,12 @@ def counted(epochs: int) -> str:
 # --- what an interrupted run had done -----------------------------------------------------------
 
 
-def trains_no_further(run: dict[str, Any], settings: Any) -> str | None:
+def trains_no_further(run: dict[str, Any], epochs: int, early_stopping: int | None) -> str | None:
     """Why a run has nothing left to do: all its epochs are done, or it stopped early.
 
     Args:
         run: what its checkpoint says of it.
-        settings: as of outcome.
+        epochs, early_stopping: as of outcome.
 
     Returns:
         a sentence for the user; None where there is something left to do, or the checkpoint is
@@ -98,10 +101,10 @@ def trains_no_further(run: dict[str, Any], settings: Any) -> str | None:
     """
     try:
         history = run["history"]
-        stopped = run["stop"] and has_waited(history, settings)
-        if len(history) < settings.epochs and not stopped:
+        stopped = run["stop"] and has_waited(history, early_stopping)
+        if len(history) < epochs and not stopped:
             return None
-        return why_no_further(history, settings)
+        return why_no_further(history, epochs, early_stopping)
     except (LookupError, TypeError):
         return None
 
