@@ -18,9 +18,8 @@ from apps.classify.defaults import from_checkpoint, from_command_line
 from apps.classify.settings import Settings
 from apps.shared import run_folder
 from apps.shared.command import RUN_HELP, DataDir, Workers, application, command
-from apps.shared.console import Console, usual_words
+from apps.shared.console import Console, words_for_networks
 from apps.shared.options import OptionError
-from apps.shared.parse import as_literal
 from apps.shared.settings import RUN
 
 app = application()
@@ -28,16 +27,10 @@ RESUME = "minidl train --resume"
 
 
 def words(name: str, value: Any) -> str | None:
-    """What train and lr-find call the arguments that hints of the library name."""
-    if name == "fresh":
-        return f"--fresh {','.join(value)}"
+    """What train and lr-find call arguments that hints name and that are none of their options."""
     if name == "by":
         return f"minidl weights convert --by {value}"
-    if name == "size":
-        return f"--size {value}"
-    if name in FROM_DATA:
-        return None
-    return usual_words(name, value) or f"--model-arg {name}={as_literal(value)}"
+    return None if name in FROM_DATA else words_for_networks(name, value)
 
 
 Output = Annotated[

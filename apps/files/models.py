@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from apps.shared.command import application, command
-from apps.shared.console import Console, usual_words
+from apps.shared.console import Console, words_for_networks
 from apps.shared.options import OptionError
-from apps.shared.parse import as_literal, literal
+from apps.shared.parse import literal
 
 app = application()
 
@@ -19,13 +19,6 @@ ModelArg = Annotated[
         metavar="NAME=VALUE", help="Argument of the network, as in shortcut=B; repeatable."
     ),
 ]
-
-
-def words(name: str, value: Any) -> str | None:
-    """What summary calls the arguments that hints of the library name."""
-    if name in ("in_channels", "num_classes", "size"):
-        return f"--{name.replace('_', '-')} {value}"
-    return usual_words(name, value) or f"--model-arg {name}={as_literal(value)}"
 
 
 @command(app, "models")
@@ -45,7 +38,7 @@ def list_models(console: Console) -> None:
     console.json({"models": rows})
 
 
-@command(app, "summary", words=words)
+@command(app, "summary", words=words_for_networks)
 def show_summary(
     model: Annotated[str, typer.Argument(help="Network, as `minidl models` lists them.")],
     console: Console,

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from apps.files.models import model_arguments
 from apps.shared.command import application, command
-from apps.shared.console import Console, usual_words
-from apps.shared.parse import as_literal
+from apps.shared.console import Console, words_for_networks
 
 app = application()
 weights = application(
     "weights", "Weights that others have trained: which there are, fetching, converting."
 )
 app.add_typer(weights)
-
-
-def words(name: str, value: Any) -> str | None:
-    """What convert calls the arguments that hints of the library name."""
-    if name == "fresh":
-        return f"--fresh {','.join(value)}"
-    if name in ("by", "num_classes", "channel_order"):
-        return f"--{name.replace('_', '-')} {value}"
-    return usual_words(name, value) or f"--model-arg {name}={as_literal(value)}"
 
 
 @command(weights, "list")
@@ -53,7 +43,7 @@ def fetch_weights(
     console.line(f"{name} is in {fetch(name, output)}")
 
 
-@command(weights, "convert", words=words)
+@command(weights, "convert", words=words_for_networks)
 def convert_weights(
     file: Annotated[
         str, typer.Argument(help="Weight file, run folder, or a name of `minidl weights list`.")

@@ -19,6 +19,7 @@ import typer
 
 from apps.shared.console import Console, Words, usual_words
 from apps.shared.options import Option, parse, table
+from apps.shared.parse import as_literal
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
@@ -54,7 +55,8 @@ def command(
         name: of the command.
         settings: the dataclass whose options the command has; the function takes them as `given`.
         without: those of its options that the command has not.
-        words: what the command calls the arguments that hints of the library name.
+        words: what the command calls the arguments that hints of the library name; those that are
+            among its own options have their names already.
         has_json: whether it has --json.
 
     Returns:
@@ -64,9 +66,16 @@ def command(
     called = f"{app.info.name} {name}" if app.info.name else name
 
     def add(function: Callable) -> Callable:
+        signature = inspect.Signature(parameters_of(function, options, has_json))
+        flags = {name: f"--{name.replace('_', '-')}" for name in signature.parameters}
+        flags |= {option.name: option.flag for option in options.values()}
+
+        def option_or_words(name: str, value: Any) -> str | None:
+            return f"{flags[name]} {spoken(value)}" if name in flags else words(name, value)
+
         def run(**values: Any) -> None:
             debug, as_json = values.pop("debug"), values.pop("as_json", False)
-            console = Console(called, as_json, words)
+            console = Console(called, as_json, option_or_words)
             with console.answering_errors(debug):
                 if settings is not None:
                     typed = {field: values.pop(field) for field in options}
@@ -74,13 +83,17 @@ def command(
                 function(console=console, **values)
 
         run.__name__, run.__doc__ = function.__name__, function.__doc__
-        signature = inspect.Signature(parameters_of(function, options, has_json))
         run.__signature__ = signature
         run.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
         app.command(name)(run)
         return function
 
     return add
+
+
+def spoken(value: Any) -> str:
+    """A value as one types it: "a,b" for ["a", "b"]."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else as_literal(value)
 
 
 def parameters_of(

@@ -19,15 +19,16 @@ from typing import Any
 
 import typer
 
+from apps.shared.parse import as_literal
 from apps.shared.tables import Column, aligned, rich_table
 from minidl.errors import MinidlError
 
 Words = Callable[[str, Any], "str | None"]  # an argument of the library and its value -> option
 
-# What several commands call the arguments that hints of the library name.
+# What commands call the things that hints of the library name, beside options of the same name.
 USUAL_WORDS = {
     "clip_gradients": "--clip-grad",
-    "batch_size": "a larger --batch-size",
+    "larger_batch": "a larger --batch-size",
     "evaluation": "larger pictures with --size",
 }
 
@@ -35,6 +36,11 @@ USUAL_WORDS = {
 def usual_words(name: str, value: Any) -> str | None:
     """Words for a command that has nothing to add; see minidl.errors.Hint."""
     return USUAL_WORDS.get(name)
+
+
+def words_for_networks(name: str, value: Any) -> str | None:
+    """Words for a command with --model-arg: what it has no option for is one of the network."""
+    return usual_words(name, value) or f"--model-arg {name}={as_literal(value)}"
 
 
 class Console:

@@ -134,8 +134,8 @@ def batch_norm(
             "training needs more than one value per channel: one has no variance",
             {"input": input},
             Hint(
-                "use {batch_size}, or {evaluation}",
-                batch_size="a larger batch (drop_last=True)",
+                "use {larger_batch}, or {evaluation}",
+                larger_batch="a larger batch (drop_last=True)",
                 evaluation="eval() for this layer",
             ),
         )

@@ -28,7 +28,7 @@ from apps.shared.options import (
     table,
     to_dict,
 )
-from minidl.errors import CheckpointError
+from minidl.errors import ArgumentError, CheckpointError, Hint
 from tests.apps.conftest import minidl
 
 
@@ -93,6 +93,23 @@ def test_what_was_typed_is_given_parsed():
     assert result.exit_code == 0, result.output
     assert given == ({"hue": "blue", "bristles": {"soft": 0.5}, "wet": False}, 2)
     assert paint("wall", "--coats", "3")[0] == ({}, 3)  # nothing typed of the table
+
+
+def test_hints_name_the_options_of_the_command():
+    """An argument of the library that is an option of the command has the option's name."""
+    app = application()
+
+    @command(app, "wall", settings=Painting)
+    def wall(given, console: Console, coats: int = 2) -> None:
+        hint = Hint(
+            "try {coats=}, {bristles=} or {ladder=} ({larger_batch})",
+            coats=3, bristles=["soft", "hard"], ladder="long", larger_batch="more",
+        )  # fmt: skip
+        raise ArgumentError("paint", "it is wet", {}, hint)
+
+    assert CliRunner().invoke(app, []).output.splitlines()[1] == (
+        "  hint: try --coats 3, --bristle soft,hard or ladder='long' (a larger --batch-size)"
+    )
 
 
 def test_a_command_has_some_of_the_options():
