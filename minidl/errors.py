@@ -10,11 +10,64 @@ Every error a user can cause is a MinidlError and prints as
 
 The subclasses also derive from Python's own exception of the same meaning, so that
 `except ValueError` keeps working.
+
+What an error says is kept in fields (op, rule, received, hint), and a Hint keeps the arguments that
+it names. So a program that was called by other names than Python's, as the command line is, can say
+the same in its user's words.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
+
+
+class Hint(str):
+    """A hint that names arguments, each of which a command line may have under another name.
+
+    The text has two kinds of places for them: {name=} becomes name=value, as in an f-string, and
+    {name} becomes the value itself, a phrase in Python's words. As a string, a Hint is what a
+    Python user reads; `in_words` puts the same into the words of someone else.
+
+    Args:
+        text: the hint, with a place for each argument.
+        arguments: what goes into the places.
+
+    >>> from minidl.errors import Hint
+    >>> hint = Hint("leave the layer out with {fresh=}", fresh=["fc"])
+    >>> print(hint)
+    leave the layer out with fresh=['fc']
+    >>> hint.in_words(lambda name, layers: f"--{name} {layers[0]}")
+    'leave the layer out with --fresh fc'
+    """
+
+    text: str
+    arguments: dict[str, Any]
+
+    def __new__(cls, text: str, **arguments: Any) -> Hint:
+        hint = super().__new__(cls, filled(text, arguments, lambda name, value: None))
+        hint.text, hint.arguments = text, arguments
+        return hint
+
+    def in_words(self, words: Callable[[str, Any], str | None]) -> str:
+        """The hint with words(name, value) in each place; None leaves Python's words there."""
+        return filled(self.text, self.arguments, words)
+
+
+def filled(text: str, arguments: dict[str, Any], words: Callable[[str, Any], str | None]) -> str:
+    """The text of a Hint with its places filled."""
+
+    def fill(place: re.Match) -> str:
+        name, with_name = place.groups()
+        if name not in arguments:
+            return place.group()  # braces that are the text's own
+        said = words(name, arguments[name])
+        if said is not None:
+            return said
+        return f"{name}={arguments[name]!r}" if with_name else str(arguments[name])
+
+    return re.sub(r"\{(\w+)(=?)\}", fill, text)
 
 
 class MinidlError(Exception):
@@ -25,7 +78,11 @@ class MinidlError(Exception):
         rule: the rule that was broken, in one sentence, with the numbers.
         received: name -> value of the arguments that matter. Tensors and arrays print as their
             shape, everything else by repr.
-        hint: what to do about it.
+        hint: what to do about it, a Hint where it names arguments.
+
+    Attributes:
+        op, rule, received, hint: as above, `received` as text. They may be changed on the way up.
+        modules: the modules that the error passed on its way, innermost first.
     """
 
     def __init__(self, op: str, rule: str, received: dict[str, Any] | None = None, hint: str = ""):
@@ -36,12 +93,30 @@ class MinidlError(Exception):
         self.hint = hint
         self.modules: list = []  # innermost first: Module.__call__ adds itself as the error passes
 
+    @property
+    def suggests(self) -> dict[str, Any]:
+        """The arguments that the hint names, and the values that it proposes for them."""
+        return self.hint.arguments if isinstance(self.hint, Hint) else {}
+
     def __str__(self) -> str:
-        lines = [f"{self.op}: {self.rule}"]
+        return self.text()
+
+    def text(
+        self, op: str | None = None, words: Callable[[str, Any], str | None] | None = None
+    ) -> str:
+        """The error as its user reads it.
+
+        Args:
+            op: what refused, in the words of who called it; None for `self.op`.
+            words: argument and value -> how they are called there, see Hint.in_words; None for
+                Python's words.
+        """
+        lines = [f"{self.op if op is None else op}: {self.rule}"]
         width = max((len(name) for name in self.received), default=0)
         lines += [f"  {name:<{width}}  {text}" for name, text in self.received.items()]
         if self.hint:
-            lines.append(f"  hint: {self.hint}")
+            translate = words is not None and isinstance(self.hint, Hint)
+            lines.append(f"  hint: {self.hint.in_words(words) if translate else self.hint}")
         if self.modules:
             lines.append(f"  in model: {module_path(self.modules)}")
         return "\n".join(lines)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from minidl.checks import check_tensor
-from minidl.errors import ArgumentError, ShapeError, nearest
+from minidl.errors import ArgumentError, Hint, ShapeError, nearest
 from minidl.nn.checks import check_sizes
 from minidl.tensor import Tensor
 
@@ -43,7 +43,7 @@ def check_pictures(
     elif x.shape[1] != in_channels and x.shape[3] == in_channels:
         hint = "the colours come before rows and columns: x.permute(0, 3, 1, 2)"
     elif x.shape[1] != in_channels:
-        hint = f"did you mean in_channels={x.shape[1]}?"
+        hint = Hint("did you mean {in_channels=}?", in_channels=x.shape[1])
     elif not hint:
         hint = "resize the pictures in preprocessing"
     if smallest == largest:

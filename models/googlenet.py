@@ -43,6 +43,7 @@ import math
 from typing import Any
 
 from minidl import nn
+from minidl.errors import Hint
 from minidl.nn import init
 from minidl.shapes import check_flag
 from minidl.tensor import Tensor
@@ -82,6 +83,10 @@ class GoogLeNet(nn.Module):
     Raises:
         ArgumentError: an argument is not one of these.
 
+    Attributes:
+        use_aux_heads: whether the auxiliary heads answer in training. Set it to False where they
+            do not learn; without heads it is False from the start.
+
     Shapes: (N, in_channels, H, W), from 31 pixels on; in training with heads from 79. In training
     with heads it returns (scores, aux1_scores, aux2_scores), else scores: (N, num_classes) each,
     before softmax. AuxiliaryLoss takes both.
@@ -106,7 +111,8 @@ class GoogLeNet(nn.Module):
         check_flag("GoogLeNet", "aux_logits", aux_logits)
         check_flag("GoogLeNet", "naive", naive)
         n1, n2 = scaled("GoogLeNet", width, 64, 192)
-        self.in_channels, self.aux_logits = in_channels, aux_logits
+        self.in_channels = in_channels
+        self.use_aux_heads = aux_logits
         self.conv1 = nn.Conv2d(in_channels, n1, 7, stride=2, padding=3)
         self.relu = nn.ReLU()
         self.pool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
@@ -134,7 +140,7 @@ class GoogLeNet(nn.Module):
         start_weights(self)
 
     def forward(self, x: Tensor) -> Any:
-        heads = self.training and self.aux_logits
+        heads = self.training and self.use_aux_heads
         self.check_input(x, heads)
         x = self.norm1(self.pool1(self.relu(self.conv1(x))))
         x = self.relu(self.conv2(self.relu(self.conv2_reduce(x))))
@@ -152,7 +158,9 @@ class GoogLeNet(nn.Module):
         smallest, hint = SMALLEST, ""
         if heads:
             smallest = SMALLEST_WITH_HEADS
-            hint = f"aux_logits=False trains with pictures from {SMALLEST} pixels on"
+            hint = Hint(
+                f"{{aux_logits=}} trains with pictures from {SMALLEST} pixels on", aux_logits=False
+            )
         check_pictures("GoogLeNet", x, self.in_channels, smallest, hint=hint)
 
 

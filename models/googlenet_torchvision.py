@@ -148,6 +148,10 @@ class GoogLeNetTorchvision(nn.Module):
     Raises:
         ArgumentError: an argument is not one of these.
 
+    Attributes:
+        use_aux_heads: whether the auxiliary heads answer in training. Set it to False where they
+            do not learn; without heads it is False from the start.
+
     Shapes: (N, in_channels, H, W), from 15 pixels on. In training with heads it returns
     (scores, aux1_scores, aux2_scores), else scores: (N, num_classes) each, before softmax.
     Torchvision returns the second head's before the first's.
@@ -177,8 +181,8 @@ class GoogLeNetTorchvision(nn.Module):
                 op, "transform_input knows the means of three colours",
                 {"transform_input": transform_input, "in_channels": in_channels},
             )  # fmt: skip
-        self.in_channels, self.aux_logits = in_channels, aux_logits
-        self.transform_input = transform_input
+        self.in_channels, self.transform_input = in_channels, transform_input
+        self.use_aux_heads = aux_logits
         n1, n2 = scaled(op, width, 64, 192)
         self.conv1 = BasicConv2d(in_channels, n1, 7, stride=2, padding=3)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
@@ -215,7 +219,7 @@ class GoogLeNetTorchvision(nn.Module):
         x = self.maxpool4(self.inception4e(x))
         x = self.inception5b(self.inception5a(x))
         scores = self.fc(self.dropout(self.flatten(self.avgpool(x))))
-        heads = self.training and self.aux_logits
+        heads = self.training and self.use_aux_heads
         return (scores, self.aux1(from_4a), self.aux2(from_4d)) if heads else scores
 
 

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from apps.classify.settings import Settings
 from apps.shared import parse
-from minidl.errors import ArgumentError, DataError, nearest
+from apps.shared.options import table
+from minidl.errors import DataError, nearest
+
+OPTION = table(Settings)["class_weights"]
 
 
 def class_weights(texts: list[str], classes: list[str], labels: np.ndarray) -> list[float] | None:
@@ -26,7 +30,7 @@ def class_weights(texts: list[str], classes: list[str], labels: np.ndarray) -> l
         the factors in the order of the classes, None where texts is empty.
 
     Raises:
-        ArgumentError: an unknown class or no number; or all factors are 0.
+        OptionError: an unknown class or no number; or all factors are 0.
         DataError: the file cannot be read.
     """
     if not texts:
@@ -36,20 +40,16 @@ def class_weights(texts: list[str], classes: list[str], labels: np.ndarray) -> l
     if len(texts) == 1 and Path(texts[0]).is_file():
         given = from_file(Path(texts[0]))
     elif len(texts) == 1 and "=" not in texts[0]:
-        raise ArgumentError(
-            "train", "no such file", {"--class-weights": texts[0]},
-            "balanced, a file, or name=factor for each class that is not to count once",
-        )  # fmt: skip
+        hint = "balanced, a file, or name=factor for each class that is not to count once"
+        raise OPTION.refuse("no such file", texts[0], hint)
     else:
-        given = parse.factors("--class-weights", texts)
+        given = parse.factors(OPTION, texts)
     for name in given:
         if name not in classes:
-            raise ArgumentError(
-                "train", "no such class", {"--class-weights": name}, nearest(name, classes)
-            )
+            raise OPTION.refuse("no such class", name, nearest(name, classes))
     factors = [given.get(name, 1.0) for name in classes]
     if not any(factors):
-        raise ArgumentError("train", "no class counts at all", {"--class-weights": texts})
+        raise OPTION.refuse("no class counts at all", texts)
     return factors
 
 
@@ -66,7 +66,7 @@ def from_file(path: Path) -> dict[str, float]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise DataError(
-            "train", f"the class weights cannot be read: {reason}", {"file": str(path)}
+            "class weights", f"the file cannot be read: {reason}", {"--class-weights": str(path)}
         ) from None
     try:
         found: Any = json.loads(text)
@@ -75,8 +75,7 @@ def from_file(path: Path) -> dict[str, float]:
         found = {line.rpartition(" ")[0].strip(): line.split()[-1] for line in lines}
     if not isinstance(found, dict) or not found:
         raise DataError(
-            "train", "class weights are a JSON object or lines `name factor`", {"file": str(path)}
-        )
-    return {
-        name: parse.number("--class-weights", name, str(value)) for name, value in found.items()
-    }
+            "class weights", "class weights are a JSON object or lines `name factor`",
+            {"--class-weights": str(path)},
+        )  # fmt: skip
+    return {name: parse.factor(OPTION, name, str(value)) for name, value in found.items()}

@@ -10,21 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.classify.augmentation import augmented
-from apps.classify.options import Settings
-from minidl.data import (
-    DataLoader,
-    Dataset,
-    channel_statistics,
-    open_dataset,
-    split_dataset,
-    transforms,
-)
+from apps.classify.settings import Settings
+from apps.shared.batches import evaluation_loader
+from apps.shared.feature_cache import FeatureLoader
+from apps.shared.warm_up import black_pictures
+from minidl.data import Dataset, channel_statistics, open_dataset, split_dataset, transforms
 from minidl.errors import DataError
+from minidl.tensor import Tensor
 
 VALIDATION_SHARE = 0.1  # of the training set, but not more than
 VALIDATION_MOST = 5000  # pictures
-EVALUATION_BATCH = 256  # pictures in a batch that is only evaluated, but not more than
-EVALUATION_VALUES = 8 * 3 * 224 * 224  # numbers: VGG's first maps of 8 pictures take 100 MB
+OP = "data"  # what errors begin with, unless a command says its own name
 
 
 @dataclass
@@ -61,6 +57,10 @@ class Data(Parts):
     training: transforms.Compose
     augmentation: list[Any]
 
+    def sample(self) -> Tensor:
+        """A black picture as the network gets it: to see which way pictures take through it."""
+        return black_pictures(self.preprocessing(self.train[0][0]).shape)
+
 
 def open_data(
     settings: Settings, channels: int | None = None, normalize: Any | None = None
@@ -85,17 +85,18 @@ def open_parts(settings: Settings) -> Parts:
     Raises:
         DataError: the data are missing or damaged, or all of one class.
     """
-    where = settings.data, settings.data_dir, settings.test_share
-    whole, test = open_split(*where, "train"), open_split(*where, "test")
+    data, where, share = settings.data, settings.data_dir, settings.test_share
+    whole = open_dataset(data, "train", where, share)
+    test = open_dataset(data, "test", where, share)
     if len(whole.classes) < 2:
         raise DataError(
-            "train", "there is one class, and nothing to tell it from",
+            OP, "there is one class, and nothing to tell it from",
             {"data": settings.data, "class": whole.classes[0]},
             "expects a folder with a folder per class",
         )  # fmt: skip
     if test.classes != whole.classes:
         raise DataError(
-            "train", "the test set has other classes than the training set",
+            OP, "the test set has other classes than the training set",
             {"training": ", ".join(whole.classes), "test": ", ".join(test.classes)},
         )  # fmt: skip
     share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(whole), 1))
@@ -103,10 +104,6 @@ def open_parts(settings: Settings) -> Parts:
     train, validation = split_dataset(whole, share, salt="validation")
     channels = train[0][0].shape[2]
     return Parts(train, validation if len(validation) else None, test, channels)
-
-
-def open_split(data: str, data_dir: str | None, test_share: float | None, split: str) -> Dataset:
-    return open_dataset(data, split, data_dir, test_share)
 
 
 def prepare(
@@ -148,12 +145,22 @@ def standard_geometry(channels: int, size: int, dataset: Dataset) -> list[Any]:
     return [colour, transforms.Resize(inner), transforms.CenterCrop(inner), *border]
 
 
-def evaluation_loader(dataset: Dataset, preprocessing: Any, workers: int = 1) -> DataLoader:
-    """The pictures in order, as they are. Large pictures come in small batches."""
-    batch = evaluation_batch(preprocessing(dataset[0][0])) if len(dataset) else 1
-    return DataLoader(dataset, batch, preprocessing, num_workers=workers)
+def make_loaders(data: Data, settings: Settings) -> tuple[FeatureLoader, FeatureLoader | None]:
+    """Batches to train on, shuffled and augmented, and to validate with.
 
-
-def evaluation_batch(picture: Any) -> int:
-    """How many pictures of this shape go through a network at once."""
-    return max(1, min(EVALUATION_BATCH, EVALUATION_VALUES // picture.size))
+    What is in them depends on the seed alone. A last batch of a single picture is left out, another
+    one in each epoch: batch norm has nothing to average where it sees one number of each map.
+    """
+    workers, n = settings.workers, len(data.train)
+    loader = FeatureLoader(
+        data.train, settings.batch_size, data.training,
+        shuffle=True, seed=settings.seed, num_workers=workers,
+        drop_last=n > settings.batch_size > 1 and n % settings.batch_size == 1,
+    )  # fmt: skip
+    if data.validation is None:
+        return loader, None
+    plain = evaluation_loader(data.validation, data.preprocessing, workers)
+    validation = FeatureLoader(
+        data.validation, plain.batch_size, data.preprocessing, num_workers=workers
+    )
+    return loader, validation

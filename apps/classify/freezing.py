@@ -22,11 +22,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import models
-from apps.classify.chain import trace
-from apps.classify.options import Settings
+from apps.classify.settings import Settings
+from apps.shared.chain import trace
+from apps.shared.options import OptionError
 from minidl import callbacks
-from minidl.errors import ArgumentError, nearest
-from minidl.nn import Dropout, Dropout2d, Module
+from minidl.errors import nearest
+from minidl.nn import Module
 from minidl.tensor import Tensor
 
 
@@ -38,11 +39,13 @@ class Plan:
         factors: name of each parameter -> factor on its learning rate; 0 if it never learns.
         frozen: names of those that do not learn at first.
         unfreeze_after: epochs after which the frozen ones learn, too; None for never.
+        aux_heads: names of the parameters of auxiliary heads.
     """
 
     factors: dict[str, float]
     frozen: set[str] = field(default_factory=set)
     unfreeze_after: int | None = None
+    aux_heads: set[str] = field(default_factory=set)
 
     def learning(self, epoch: int) -> set[str]:
         """Names of the parameters that learn in an epoch (counted from 1)."""
@@ -53,9 +56,19 @@ class Plan:
             if factor > 0 and (thawed or name not in self.frozen)
         }
 
+    @property
+    def freezes(self) -> bool:
+        """Whether some parameters do not learn in some epochs."""
+        return bool(self.frozen) or 0 in self.factors.values()
+
     def apply(self, model: Module, epoch: int) -> None:
-        """Let those parameters of the model learn that learn in an epoch, and no others."""
+        """Let those parameters of the model learn that learn in an epoch, and no others.
+
+        Auxiliary heads are there to learn, and are left out while they do not.
+        """
         learning = self.learning(epoch)
+        if self.aux_heads:
+            model.use_aux_heads = not learning.isdisjoint(self.aux_heads)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in learning)
             if name not in learning:
@@ -71,7 +84,7 @@ def make_plan(model: Module, settings: Settings, fresh: Iterable[str] = ()) -> P
         fresh: names of the tensors that were initialised afresh.
 
     Raises:
-        ArgumentError: no such layer; nothing learns; or a layer that knows nothing is frozen.
+        OptionError: no such layer; nothing learns; or a layer that knows nothing is frozen.
     """
     names = [name for name, _ in model.named_parameters()]
     fresh = set(fresh) & set(names)  # without buffers
@@ -85,13 +98,14 @@ def make_plan(model: Module, settings: Settings, fresh: Iterable[str] = ()) -> P
     if settings.unfreeze_after is not None:
         for name in frozen:
             factors[name] *= settings.unfreeze_lr_mult
-    plan = Plan(factors, frozen, settings.unfreeze_after)
+    heads = aux_parameters(model, models.entry(settings.model))
+    plan = Plan(factors, frozen, settings.unfreeze_after, heads)
     if not plan.learning(1):
-        raise ArgumentError(
-            "train", "no layer learns",
+        raise OptionError(
+            "no layer learns",
             {"--freeze": settings.freeze, "--lr-mult": settings.lr_mult},
             "leave a layer out of them",
-        )  # fmt: skip
+        )
     return plan
 
 
@@ -105,12 +119,12 @@ def frozen_names(model: Module, settings: Settings, fresh: set[str]) -> set[str]
         found = set(names[: names.index(first)])
     else:
         entry = models.entry(settings.model)
-        head, heads = set(last_layer(model, entry)), unused_heads(model, entry)
+        head, heads = set(last_layer(model, entry)), aux_parameters(model, entry)
         return {name for name in names if name in heads or name not in head | fresh}
     useless = sorted(found & fresh)
     if useless:
-        raise ArgumentError(
-            "train", "a layer that is initialised afresh knows nothing, and would stay so",
+        raise OptionError(
+            "a layer that is initialised afresh knows nothing, and would stay so",
             {"frozen": useless[0], "and more": len(useless) - 1}, "let it learn",
         )  # fmt: skip
     return found
@@ -124,17 +138,17 @@ def last_layer(model: Module, entry: Any) -> list[str]:
     return found or [name for name in names if name.rpartition(".")[0] == last]
 
 
-def unused_heads(model: Module, entry: Any) -> set[str]:
-    """Parameters of auxiliary heads. They help the layers before them, which are frozen."""
+def aux_parameters(model: Module, entry: Any) -> set[str]:
+    """Parameters of auxiliary heads: they help the layers before them to learn."""
     heads = {path.split(".")[0] for path in entry.aux_heads}
     return {name for name, _ in model.named_parameters() if name.split(".")[0] in heads}
 
 
-def matching(model: Module, pattern: str, option: str) -> list[str]:
+def matching(model: Module, pattern: str, flag: str) -> list[str]:
     """Names of the parameters that a name or pattern means, in order; at least one.
 
     Raises:
-        ArgumentError: there is none; names the nearest.
+        OptionError: there is none; names the nearest.
     """
     names = [name for name, _ in model.named_parameters()]
     if "*" in pattern:
@@ -144,9 +158,7 @@ def matching(model: Module, pattern: str, option: str) -> list[str]:
     if not found:
         layers = [path for path, module in model.named_modules() if path and has_own(module)]
         groups = [path for path, _ in model.named_children()]
-        raise ArgumentError(
-            "train", "no such layer", {option: pattern}, nearest(pattern, [*groups, *layers])
-        )
+        raise OptionError("no such layer", {flag: pattern}, nearest(pattern, [*groups, *layers]))
     return found
 
 
@@ -180,40 +192,32 @@ def frozen_part(model: Module, x: Tensor) -> list[Module]:
     return before
 
 
-def gives_scores_only(model: Module, entry: Any) -> bool:
-    """Whether the auxiliary heads of a network, if it has any, do not learn."""
-    names = unused_heads(model, entry)
-    return not any(p.requires_grad for name, p in model.named_parameters() if name in names)
-
-
 class Freezing(callbacks.Callback):
     """Follow a plan: keep the frozen part as in evaluation, and unfreeze it when it is time.
 
     Args:
         plan: what learns when.
+        model: the network, which fit trains as it is or behind the frozen part (cache.model).
         x: a batch that the model takes.
-        entry: of the network, see models.entry.
         cache: a FeatureCache that is in use until then, or None.
     """
 
     order = -200  # before the others look at what learns
 
-    def __init__(self, plan: Plan, x: Tensor, entry: Any, cache: Any = None):
-        self.plan, self.x, self.entry, self.cache = plan, x, entry, cache
+    def __init__(self, plan: Plan, model: Module, x: Tensor, cache: Any = None):
+        self.plan, self.model, self.x, self.cache = plan, model, x, cache
 
     def on_epoch_start(self, run) -> None:
         """The model was just switched to training, all of it."""
         after = self.plan.unfreeze_after
         if after is not None and run.epoch > after and self.cache is not None:
             self.cache.leave()
-        self.plan.apply(run.model, run.epoch)
+        self.plan.apply(self.model, run.epoch)
         if self.cache is None or not self.cache.in_use:
-            for module in frozen_part(run.model, self.x):
-                module.training = False
-            if self.entry.aux_heads and gives_scores_only(run.model, self.entry):
-                run.model.training = False  # of the network itself: it leaves out the other heads
+            evaluate_frozen_part(self.model, self.x)
 
 
-def droppers(module: Module) -> bool:
-    """Whether a module drops something at random in training."""
-    return any(isinstance(part, Dropout | Dropout2d) and part.p > 0 for part in module.modules())
+def evaluate_frozen_part(model: Module, x: Tensor) -> None:
+    """Switch the frozen part of a network to evaluation; arguments as of frozen_part."""
+    for module in frozen_part(model, x):
+        module.eval()

@@ -12,8 +12,8 @@ from typing import Any
 
 import minidl
 import models
-from apps.classify.freezing import gives_scores_only, unused_heads
-from apps.classify.options import Settings
+from apps.classify.freezing import aux_parameters
+from apps.classify.settings import Settings
 from minidl.nn import CrossEntropyLoss, Module
 from models.inception import AuxiliaryLoss
 from models.lenet_1998 import MapLoss
@@ -33,7 +33,7 @@ def make_loss(
         return MapLoss()
     factors = None if weights is None else minidl.tensor(weights, dtype="float32")
     loss = CrossEntropyLoss(factors, label_smoothing=settings.label_smoothing)
-    has_heads = unused_heads(model, models.entry(settings.model))
+    has_heads = aux_parameters(model, models.entry(settings.model))
     return AuxiliaryLoss(loss) if has_heads else loss
 
 
@@ -45,7 +45,7 @@ def loss_note(model: Module, settings: Settings, weights: list[float] | None, wh
         settings, weights: as for make_loss; also mixup.
         what: whose loss the plain one is, "the test" or "validation and test".
     """
-    found, entry = [], models.entry(settings.model)
+    found, heads = [], aux_parameters(model, models.entry(settings.model))
     if settings.loss == "map":
         found.append('a further class, "none of these" (LeCun et al. 1998, equation 9)')
     if settings.label_smoothing:
@@ -54,7 +54,7 @@ def loss_note(model: Module, settings: Settings, weights: list[float] | None, wh
         found.append(f"mixup ({settings.mixup:g})")
     if weights is not None:
         found.append("class weights")
-    if unused_heads(model, entry) and not gives_scores_only(model, entry):
+    if any(p.requires_grad for name, p in model.named_parameters() if name in heads):
         factor = make_loss(model, settings).weight
         found.append(f"{factor:g} times the loss of each auxiliary head")
     if not found:

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from apps.classify.data import evaluation_batch
-from apps.classify.evaluate import Trained, class_probabilities
+from apps.classify.evaluation import class_probabilities
 from apps.classify.views import make_views
+from apps.shared.batches import evaluation_batch
+from apps.shared.options import OptionError
+from apps.shared.trained import Trained
 from minidl.data import read_picture
 from minidl.data.pictures import is_picture
-from minidl.errors import ArgumentError, DataError
+from minidl.errors import DataError
 from minidl.tensor import Tensor
 
 
@@ -23,7 +25,7 @@ def predict(
     """The most probable classes of picture files, in their order.
 
     Args:
-        trained: from evaluate.load_trained.
+        trained: from load_trained.
         paths: of the files; any format that Pillow reads.
         top: how many classes, at most as many as there are.
         tta: test-time augmentation, one of views.CHOICES.
@@ -34,10 +36,10 @@ def predict(
         why there is none.
 
     Raises:
-        ArgumentError: top is below 1, or no such way of test-time augmentation.
+        OptionError: top is below 1, or no such way of test-time augmentation.
     """
     if top < 1:
-        raise ArgumentError("predict", "top must be at least 1", {"--top": top})
+        raise OptionError("top must be at least 1", {"--top": top})
     return answers(trained, paths, top, make_views(trained.preprocessing, tta))
 
 

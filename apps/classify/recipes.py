@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OPTIMIZERS = {  # name -> (learning rate, weight decay), where a recipe has nothing better
-    "sgd": (0.02, 5e-4),
-    "adam": (1e-3, 0.0),
-    "adamw": (1e-3, 1e-2),
-    "rmsprop": (3e-4, 0.0),
-    "adagrad": (1e-2, 0.0),
-}
-MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # the optimizers that have one, and its default
 # Networks that explode at the learning rates of recipes, with the highest that they are given. The
 # loss of lenet5_1998, squared distances in 84 dimensions, begins near 100, and so do its gradients;
 # lenet_caffe has no squashing and no normalization, and Caffe's example gives it this rate.

@@ -22,10 +22,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from apps.shared.options import OptionError
 from minidl.data import transforms
 from minidl.data.transform import Transform
 from minidl.data.transform_geometry import pad_to
-from minidl.errors import ArgumentError, nearest
+from minidl.errors import nearest
 
 CHOICES = ("none", "flip", "10-crop")
 LARGER = 256 / 224  # side of the whole picture to side of a crop, as in the paper
@@ -65,11 +66,11 @@ def make_views(preprocessing: transforms.Compose, tta: str) -> Views:
         tta: one of CHOICES.
 
     Raises:
-        ArgumentError: no such way, or the preprocessing does not scale and cut.
+        OptionError: no such way, or the preprocessing does not scale and cut.
     """
     if tta not in CHOICES:
-        raise ArgumentError(
-            "test-time augmentation", "no such way", {"--tta": tta}, nearest(tta, CHOICES)
+        raise OptionError(
+            "no such way of test-time augmentation", {"--tta": tta}, nearest(tta, CHOICES)
         )
     steps = preprocessing.transforms
     if tta == "10-crop":
@@ -83,8 +84,8 @@ def ten_crops(steps: list[Transform]) -> Views:
     """The views of 10-crop: Resize is exchanged for a larger one, CenterCrop for the ten."""
     resize, crop = place_of(steps, transforms.Resize), place_of(steps, transforms.CenterCrop)
     if not resize < crop < len(steps):
-        raise ArgumentError(
-            "test-time augmentation", "10-crop needs a preprocessing with Resize and CenterCrop",
+        raise OptionError(
+            "10-crop needs a preprocessing with Resize and CenterCrop",
             {"preprocessing": ", ".join(type(step).__name__ for step in steps)}, "--tta flip",
         )  # fmt: skip
     h, w = steps[crop].size

@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
-from apps.shared.command_line import Debug, Json, app
-from apps.shared.console import answering_errors, note, print_json
+from apps.shared.command import application, command
+from apps.shared.console import Console, words_for_networks
+from apps.shared.options import OptionError
+from apps.shared.parse import literal
+
+app = application()
+
+ModelArg = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE", help="Argument of the network, as in shortcut=B; repeatable."
+    ),
+]
 
 
-@app.command("models")
-def list_models(as_json: Json = False, debug: Debug = False) -> None:
+@command(app, "models")
+def list_models(console: Console) -> None:
     """Show the networks that have a name.
 
     MACs: multiply-accumulates for one picture of the size that the network is
     usually given. `minidl summary` shows the layers of one of them.
     """
-    with answering_errors(debug):
-        rows = known_models()
-        say = note if as_json else print
-        say(f"{'network':<24} {'parameters':>11} {'MACs':>14} {'pixels':>6}  what it is")
-        for row in rows:
-            say(
-                f"{row['name']:<24} {row['parameters']:>11,} {row['macs']:>14,} "
-                f"{row['size']:>6}  {row['summary']}"
-            )
-        if as_json:
-            print_json({"models": rows})
-        sys.stdout.flush()
+    rows = known_models()
+    console.line(f"{'network':<24} {'parameters':>11} {'MACs':>14} {'pixels':>6}  what it is")
+    for row in rows:
+        console.line(
+            f"{row['name']:<24} {row['parameters']:>11,} {row['macs']:>14,} "
+            f"{row['size']:>6}  {row['summary']}"
+        )
+    console.json({"models": rows})
 
 
-@app.command("summary")
+@command(app, "summary", words=words_for_networks)
 def show_summary(
     model: Annotated[str, typer.Argument(help="Network, as `minidl models` lists them.")],
+    console: Console,
     size: Annotated[
         int | None,
         typer.Option(help="Pixels per side; by default what the network is usually given."),
     ] = None,
     num_classes: Annotated[int | None, typer.Option(help="Scores that it gives.")] = None,
     in_channels: Annotated[int | None, typer.Option(help="1 for grey, 3 for colour.")] = None,
-    model_arg: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE", help="Argument of the network, as in shortcut=B; repeatable."
-        ),
-    ] = None,
-    as_json: Json = False,
-    debug: Debug = False,
+    model_arg: ModelArg = None,
 ) -> None:
     """Show the layers of a network: output shapes, parameters, multiply-accumulates,
     receptive fields.
@@ -56,18 +56,15 @@ def show_summary(
     A network with auxiliary heads is shown as it classifies: they are listed,
     and not called.
     """
-    with answering_errors(debug):
-        given = {"num_classes": num_classes, "in_channels": in_channels}
-        arguments = {name: value for name, value in given.items() if value is not None}
-        arguments |= parse_arguments("summary", model_arg or [])
-        found, shape = summarize(model, size, arguments)
-        (note if as_json else print)(str(found))
-        if as_json:
-            figures = {"parameters": found.parameters, "trainable": found.trainable}
-            layers = [vars(layer) for layer in found.layers]
-            about = {"model": model, "arguments": arguments, "input_shape": shape}
-            print_json({**about, **figures, "macs": found.macs, "layers": layers})
-        sys.stdout.flush()
+    given = {"num_classes": num_classes, "in_channels": in_channels}
+    arguments = {name: value for name, value in given.items() if value is not None}
+    arguments |= model_arguments(model_arg or [])
+    found, shape = summarize(model, size, arguments)
+    console.line(str(found))
+    figures = {"parameters": found.parameters, "trainable": found.trainable}
+    layers = [vars(layer) for layer in found.layers]
+    about = {"model": model, "arguments": arguments, "input_shape": shape}
+    console.json({**about, **figures, "macs": found.macs, "layers": layers})
 
 
 def known_models() -> list[dict[str, Any]]:
@@ -104,15 +101,12 @@ def summarize(name: str, size: int | None, arguments: dict[str, Any]) -> tuple[A
     return summary(net, shape), shape
 
 
-def parse_arguments(op: str, texts: list[str]) -> dict[str, Any]:
+def model_arguments(texts: list[str]) -> dict[str, Any]:
     """The arguments of a network from "shortcut=B" and "width=0.5"."""
-    from apps.shared.parse import literal
-    from minidl.errors import ArgumentError
-
     arguments = {}
     for text in texts:
         name, _, value = text.partition("=")
         if not name or not value:
-            raise ArgumentError(op, "--model-arg is NAME=VALUE", {"--model-arg": text})
+            raise OptionError("--model-arg is NAME=VALUE", {"--model-arg": text})
         arguments[name] = literal(value)
     return arguments

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from apps.shared.command_line import RUN_HELP, Debug, Json, app
-from apps.shared.console import answering_errors, note, print_json
+from apps.shared.command import RUN_HELP, application, command
+from apps.shared.console import Console
 
-onnx_app = typer.Typer(help="ONNX files: write one, look into one.", no_args_is_help=True)
-app.add_typer(onnx_app, name="onnx")
+app = application()
+onnx = application("onnx", "ONNX files: write one, look into one.")
+app.add_typer(onnx)
 
 TOLERANCE = 1e-4  # of the largest output, if that is above 1
 PICTURES = 3  # that the file is tried with; the export itself saw batches of 2 and 5
 SCALES = 0.1, 1.0, 30.0  # of their values
 
 
-@onnx_app.command("export")
+@command(onnx, "export")
 def export(
     run: Annotated[
         str, typer.Argument(metavar="RUN|MODEL", help=f"{RUN_HELP} Or a network's name.")
     ],
     output: Annotated[str, typer.Argument(metavar="FILE", help="The .onnx file to write.")],
+    console: Console,
     size: Annotated[
         int | None,
         typer.Option(help="Pixels per side; by default what the network was trained with."),
@@ -34,8 +35,6 @@ def export(
     dynamic_batch: Annotated[
         bool, typer.Option(help="Let the file take any number of pictures, not just one.")
     ] = True,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Write a trained network, or a fresh one by its name, as an ONNX file.
 
@@ -43,43 +42,35 @@ def export(
     a score for each class; both are described in its metadata. Where ONNX
     Runtime is installed, the file is run there and compared with the network.
     """
-    with answering_errors(debug):
-        figures = write_onnx(run, output, size, opset, dynamic_batch)
-        say = note if as_json else print
-        shape = "x".join(str(n) for n in figures["input_shape"])
-        say(f"{output}: {figures['nodes']} nodes, operator set {opset}, input {shape}")
-        if figures["difference"] is None:
-            say("ONNX Runtime is not installed: the file was not run")
-        else:
-            say(f"in ONNX Runtime scores differ by up to {figures['difference']:.1e}")
-        if as_json:
-            print_json(figures)
-        sys.stdout.flush()
+    figures = write_onnx(run, output, size, opset, dynamic_batch)
+    shape = "x".join(str(n) for n in figures["input_shape"])
+    console.line(f"{output}: {figures['nodes']} nodes, operator set {opset}, input {shape}")
+    if figures["difference"] is None:
+        console.line("ONNX Runtime is not installed: the file was not run")
+    else:
+        console.line(f"in ONNX Runtime scores differ by up to {figures['difference']:.1e}")
+    console.json(figures)
 
 
-@onnx_app.command("info")
+@command(onnx, "info")
 def info(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="An .onnx file.")],
-    as_json: Json = False,
-    debug: Debug = False,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="An .onnx file.")], console: Console
 ) -> None:
     """Show what an ONNX file takes and gives, and what it consists of."""
-    with answering_errors(debug):
-        figures = describe(file)
-        say = note if as_json else print
-        say(f"written by {figures['producer'] or 'an unnamed program'}, set {figures['opset']}")
-        for word in ("inputs", "outputs"):
-            for value in figures[word]:
-                shape = ", ".join("?" if n is None else str(n) for n in value["shape"] or ["..."])
-                say(f"{word[:-1]:<7} {value['name']}: {value['dtype']} ({shape})")
-        say(f"{figures['parameters']:,} parameters, {figures['nodes']} nodes:")
-        for operator, count in figures["operators"].items():
-            say(f"  {count:>5}  {operator}")
-        for key, value in figures["metadata"].items():
-            say(f"{key}: {value if len(value) <= 70 else value[:67] + '...'}")
-        if as_json:
-            print_json(figures)
-        sys.stdout.flush()
+    figures = describe(file)
+    console.line(
+        f"written by {figures['producer'] or 'an unnamed program'}, set {figures['opset']}"
+    )
+    for word in ("inputs", "outputs"):
+        for value in figures[word]:
+            shape = ", ".join("?" if n is None else str(n) for n in value["shape"] or ["..."])
+            console.line(f"{word[:-1]:<7} {value['name']}: {value['dtype']} ({shape})")
+    console.line(f"{figures['parameters']:,} parameters, {figures['nodes']} nodes:")
+    for operator, count in figures["operators"].items():
+        console.line(f"  {count:>5}  {operator}")
+    for key, value in figures["metadata"].items():
+        console.line(f"{key}: {value if len(value) <= 70 else value[:67] + '...'}")
+    console.json(figures)
 
 
 def write_onnx(
@@ -108,7 +99,7 @@ def write_onnx(
 def find_network(run: str, size: int | None) -> tuple[Any, tuple[int, ...], dict[str, Any]]:
     """The network of a run, or a fresh one; the shape of its input; what the file says of it."""
     import models
-    from apps.classify.evaluate import load_trained
+    from apps.shared.trained import load_trained
     from minidl.errors import CheckpointError, nearest
     from minidl.nn.checks import check_sizes
 
@@ -120,7 +111,7 @@ def find_network(run: str, size: int | None) -> tuple[Any, tuple[int, ...], dict
         model = models.build(run, **sized)
         return model, (1, model.in_channels, side, side), {"model": run, "model_arguments": sized}
     try:
-        trained = load_trained(run, "export")
+        trained = load_trained(run)
     except CheckpointError as error:
         close = nearest(run, models.names())
         if not Path(run).exists() and close.startswith("did you mean"):

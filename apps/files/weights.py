@@ -2,57 +2,53 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from apps.shared.command_line import Debug, Json, app
-from apps.shared.console import answering_errors, as_options, note, print_json
+from apps.files.models import model_arguments
+from apps.shared.command import application, command
+from apps.shared.console import Console, words_for_networks
 
-weights_app = typer.Typer(
-    help="Weights that others have trained: which there are, fetching, converting.",
-    no_args_is_help=True,
+app = application()
+weights = application(
+    "weights", "Weights that others have trained: which there are, fetching, converting."
 )
-app.add_typer(weights_app, name="weights")
+app.add_typer(weights)
 
 
-@weights_app.command("list")
-def list_weights(as_json: Json = False, debug: Debug = False) -> None:
+@command(weights, "list")
+def list_weights(console: Console) -> None:
     """Show the published weights that have a name, and where they are on this machine."""
-    with answering_errors(debug):
-        from models.weights.published import available
+    from models.weights.published import available
 
-        rows = available()
-        say = note if as_json else print
-        for row in rows:
-            place = row["found"] or f"not here, {row['megabytes']} MB to fetch"
-            say(f"{row['name']:<28} for {row['model']:<22} {row['what']}: {place}")
-        if as_json:
-            print_json({"weights": rows})
-        sys.stdout.flush()
+    rows = available()
+    for row in rows:
+        place = row["found"] or f"not here, {row['megabytes']} MB to fetch"
+        console.line(f"{row['name']:<28} for {row['model']:<22} {row['what']}: {place}")
+    console.json({"weights": rows})
 
 
-@weights_app.command("fetch")
+@command(weights, "fetch", has_json=False)
 def fetch_weights(
     name: Annotated[str, typer.Argument(help="One of `minidl weights list`.")],
+    console: Console,
     output: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder to put the file into.")
     ] = None,
-    debug: Debug = False,
 ) -> None:
     """Download published weights, unless they are there: to the cache folder, or to --output."""
-    with answering_errors(debug):
-        from models.weights.published import fetch
+    from models.weights.published import fetch
 
-        print(f"{name} is in {fetch(name, output)}", flush=True)
+    console.line(f"{name} is in {fetch(name, output)}")
 
 
-@weights_app.command("convert")
+@command(weights, "convert", words=words_for_networks)
 def convert_weights(
     file: Annotated[
         str, typer.Argument(help="Weight file, run folder, or a name of `minidl weights list`.")
     ],
+    console: Console,
     model: Annotated[str, typer.Option(help="Network that the weights are for.")],
     output: Annotated[
         str, typer.Option("--output", "-o", help="New file, *.safetensors or *.npz.")
@@ -77,31 +73,19 @@ def convert_weights(
         str | None,
         typer.Option(help="RGB or BGR, what the file expects, if not its library's usual order."),
     ] = None,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Convert a weight file of another library into one with minidl's names.
 
     The answer says which tensors were converted, which layers of the network are
     not in the file, and what was not used. The new file holds what was converted.
     """
-    with answering_errors(debug):
-        from apps.classify.evaluate import weight_file
-        from apps.files.models import parse_arguments
-        from minidl.errors import CheckpointError
-        from models.weights.convert import convert
+    from apps.shared.trained import weight_file
+    from models.weights.convert import convert
 
-        try:
-            report = convert(
-                weight_file(file, "convert"), model, output, num_classes,
-                parse_arguments("convert", model_arg or []), by, fresh or (), channel_order,
-            )  # fmt: skip
-        except CheckpointError as error:
-            error.hint = as_options(error.hint, "--by order", "--model-arg")
-            raise
-        say = note if as_json else print
-        say(str(report))
-        say(f"written to {output}: what was loaded, under our names")
-        if as_json:
-            print_json({"output": output, **report.as_json()})
-        sys.stdout.flush()
+    report = convert(
+        weight_file(file), model, output, num_classes, model_arguments(model_arg or []), by,
+        fresh or (), channel_order,
+    )  # fmt: skip
+    console.line(str(report))
+    console.line(f"written to {output}: what was loaded, under our names")
+    console.json({"output": output, **report.as_json()})

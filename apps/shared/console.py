@@ -1,4 +1,4 @@
-"""How the command line answers: figures to stdout, everything else to stderr, exit codes.
+"""What a command says: figures to stdout, everything else to stderr, exit codes.
 
 0    done
 2    the user's mistake or the machine's (bad option, missing file, full disk): a few lines
@@ -11,100 +11,137 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 
+from apps.shared.parse import as_literal
+from apps.shared.tables import Column, aligned, rich_table
 from minidl.errors import MinidlError
 
+Words = Callable[[str, Any], "str | None"]  # an argument of the library and its value -> option
 
-def note(text: str) -> None:
-    """A line about what is going on."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def print_json(value: Any) -> None:
-    """The answer to --json, a line of strict JSON: NaN, which JSON has not, becomes null."""
-    from minidl.io.json import to_json
-
-    print(to_json(value), flush=True)
-
-
-def print_anything() -> None:
-    """Names that the terminal's encoding lacks are printed as escapes, not refused."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-@contextmanager
-def answering_errors(debug: bool) -> Iterator[None]:
-    """Turn exceptions into a short text on stderr and an exit code; with debug a traceback, too."""
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except SystemExit:  # how rich answers when nobody reads stderr any more
-        forget_output()
-        raise typer.Exit(141) from None
-    except (Exception, KeyboardInterrupt) as error:
-        if debug and not isinstance(error, BrokenPipeError):
-            traceback.print_exc()
-        code, text = explain(error)
-        if code == 141:
-            forget_output()
-        else:
-            note(text)
-        raise typer.Exit(code) from None
-
-
-# What hints of the library advise -> the same in the words of the command line.
-IN_OPTIONS = {
-    "(callbacks.ClipGradients)": "(--clip-grad)",
-    "use a larger batch (drop_last=True), or eval() for this layer": (
-        "a larger --batch-size, or larger pictures with --size"
-    ),
+# What commands call the things that hints of the library name, beside options of the same name.
+USUAL_WORDS = {
+    "clip_gradients": "--clip-grad",
+    "larger_batch": "a larger --batch-size",
+    "evaluation": "larger pictures with --size",
 }
 
 
-def explain(error: BaseException) -> tuple[int, str]:
-    """Exit code and text for an exception."""
-    if isinstance(error, KeyboardInterrupt):
-        return 130, str(error) or "interrupted"
-    if isinstance(error, BrokenPipeError):
-        return 141, ""
-    if isinstance(error, MinidlError):
-        for words, options in IN_OPTIONS.items():
-            error.hint = error.hint.replace(words, options)
-        return 2, f"error: {error}"
-    if isinstance(error, OSError):
-        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-        where = f": {error.filename}" if error.filename else ""
-        return 2, f"error: {what or error}{where}"
-    if isinstance(error, MemoryError):
-        return 2, "error: not enough memory\n  hint: a smaller --batch-size needs less"
-    return 1, (
-        f"error: a fault in minidl, {type(error).__name__}: {error}\n"
-        "  hint: --debug shows where; please report it"
-    )
+def usual_words(name: str, value: Any) -> str | None:
+    """Words for a command that has nothing to add; see minidl.errors.Hint."""
+    return USUAL_WORDS.get(name)
 
 
-def as_options(hint: str, by_order: str, arguments: str) -> str:
-    """A hint of load_weights in the words of the command line, where its arguments are options.
+def words_for_networks(name: str, value: Any) -> str | None:
+    """Words for a command with --model-arg: what it has no option for is one of the network."""
+    return usual_words(name, value) or f"--model-arg {name}={as_literal(value)}"
+
+
+class Console:
+    """Where a command's answer goes: to people, and to programs where --json was given.
 
     Args:
-        hint: as load_weights gives it, with fresh=['fc'] and by='order'.
-        by_order: how one has the file's tensors placed by order.
-        arguments: the options of the command that are arguments of the network.
+        command: its name, with which errors begin.
+        as_json: whether stdout is for JSON; what is for people goes to stderr then.
+        words: what the command calls the arguments that hints name.
     """
-    hint = re.sub(r"fresh=\['([^']*)'\]", r"--fresh \1", hint)
-    hint = hint.replace("as the file's", f"as the file's with {arguments}")
-    return hint.replace("by='order'", by_order)
+
+    def __init__(self, command: str = "", as_json: bool = False, words: Words = usual_words):
+        self.command, self.as_json, self.words = command, as_json, words
+        self.stream = sys.stderr if as_json else sys.stdout
+        self.is_terminal = self.stream.isatty()
+
+    # --- for people -----------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """A line about what is going on: to stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """A line of the answer; a terminal shows it in the style of rich ("bold", "dim")."""
+        if self.is_terminal and style:
+            from rich.text import Text
+
+            self.rich(Text(text, style))
+        else:
+            print(text, file=self.stream, flush=True)
+
+    def table(self, title: str, columns: list[Column], rows: Iterable[list[str]]) -> None:
+        """A table, with a title above it if there is one; see tables.py."""
+        rows = list(rows)
+        if self.is_terminal:
+            self.rich(rich_table(title, columns, rows))
+            return
+        for text in [title, *aligned(columns, rows)] if title else aligned(columns, rows):
+            self.line(text)
+
+    def rich(self, thing: Any) -> None:
+        """Something that rich draws, on a terminal."""
+        from rich.console import Console as RichConsole
+        from rich.text import Text
+
+        is_line = isinstance(thing, Text)  # which the terminal wraps, if it has to
+        RichConsole(file=self.stream, highlight=False).print(thing, soft_wrap=is_line)
+
+    # --- for programs ---------------------------------------------------------------------------
+
+    def json(self, value: Any) -> None:
+        """With --json, one line of strict JSON: NaN, which JSON has not, becomes null."""
+        if self.as_json:
+            from minidl.io.json import to_json
+
+            print(to_json(value), flush=True)
+
+    # --- errors ---------------------------------------------------------------------------------
+
+    def error(self, error: BaseException) -> int:
+        """Say what went wrong, and return the exit code for it."""
+        code, text = self.explain(error)
+        if code == 141:
+            forget_output()
+        else:
+            self.note(text)
+        return code
+
+    def explain(self, error: BaseException) -> tuple[int, str]:
+        """Exit code and text for an exception."""
+        if isinstance(error, KeyboardInterrupt):
+            return 130, str(error) or "interrupted"
+        if isinstance(error, BrokenPipeError):
+            return 141, ""
+        if isinstance(error, MinidlError):
+            return 2, f"error: {error.text(self.command or None, self.words)}"
+        if isinstance(error, OSError):
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            what = "the disk is full" if full else error.strerror or str(error)
+            return 2, f"error: {what}" + (f": {error.filename}" if error.filename else "")
+        if isinstance(error, MemoryError):
+            return 2, "error: not enough memory\n  hint: a smaller --batch-size needs less"
+        return 1, (
+            f"error: a fault in minidl, {type(error).__name__}: {error}\n"
+            "  hint: --debug shows where; please report it"
+        )
+
+    @contextmanager
+    def answering_errors(self, debug: bool = False) -> Iterator[None]:
+        """Turn exceptions into a few lines and an exit code; with debug show a traceback, too."""
+        try:
+            yield
+        except typer.Exit:
+            raise
+        except SystemExit:  # how rich answers when nobody reads stderr any more
+            forget_output()
+            raise typer.Exit(141) from None
+        except (Exception, KeyboardInterrupt) as error:
+            if debug and not isinstance(error, BrokenPipeError):
+                traceback.print_exc()
+            raise typer.Exit(self.error(error)) from None
 
 
 def forget_output() -> None:

@@ -5,37 +5,43 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from apps.classify.options import Settings
 
-
-def outcome(history: list[dict[str, Any]], settings: Settings) -> dict[str, Any]:
+def outcome(
+    history: list[dict[str, Any]], epochs: int, early_stopping: int | None, keep: str
+) -> dict[str, Any]:
     """What run.json says of it.
 
     Args:
         history: one dict per epoch: epoch, loss and, where there was a validation, val_loss.
-        settings: epochs, early_stopping, keep.
+        epochs: that the run was to have.
+        early_stopping: epochs without a better one after which it stops, or None.
+        keep: "best" or "last", the epoch whose network is tested.
 
     Returns:
         epochs: how many there were; best_epoch: the number of the one with the lowest validation
         loss; tested_epoch: of that whose network was tested; stopped_early: why there were fewer
         epochs than asked for, None if there were not.
     """
-    epochs, best = len(history), best_epoch(history)
+    done, best = len(history), best_epoch(history)
     why = None
-    if epochs < settings.epochs and has_waited(history, settings):
-        why = f"{counted(epochs - best)} without a better {monitored(history)[1]}"
+    if done < epochs and has_waited(history, early_stopping):
+        why = f"{counted(done - best)} without a better {monitored(history)[1]}"
     return {
-        "epochs": epochs,
+        "epochs": done,
         "best_epoch": best,
-        "tested_epoch": best if settings.keep == "best" else epochs,
+        "tested_epoch": best if keep == "best" else done,
         "stopped_early": why,
     }
 
 
-def sentences(outcome: dict[str, Any]) -> list[str]:
-    """What is said of a run that did not simply test the network of its last epoch."""
-    tested, epochs = outcome["tested_epoch"], outcome["epochs"]
-    why = outcome["stopped_early"]
+def sentences(found: dict[str, Any]) -> list[str]:
+    """What is said of a run that did not simply test the network of its last epoch.
+
+    Args:
+        found: from outcome.
+    """
+    tested, epochs = found["tested_epoch"], found["epochs"]
+    why = found["stopped_early"]
     if why is None and tested == epochs:
         return []
     last = ", the last one" if tested == epochs else ""
@@ -43,22 +49,21 @@ def sentences(outcome: dict[str, Any]) -> list[str]:
     return said if why is None else [f"stopped early: {why}", *said]
 
 
-def why_no_further(history: list[dict[str, Any]], settings: Settings) -> str:
-    """Why a run that is resumed trains no further, and what would let it."""
-    how, epochs = outcome(history, settings), len(history)
-    if how["stopped_early"] is None:
-        return f"all {counted(epochs)} are done; --epochs N with N above {epochs} trains further"
-    waited = epochs - how["best_epoch"]
+def why_no_further(history: list[dict[str, Any]], epochs: int, early_stopping: int | None) -> str:
+    """Why a run that is resumed trains no further, and what would let it; as of outcome."""
+    found, done = outcome(history, epochs, early_stopping, "last"), len(history)
+    if found["stopped_early"] is None:
+        return f"all {counted(done)} are done; --epochs N with N above {done} trains further"
+    waited = done - found["best_epoch"]
     return (
-        f"the run stopped early, after epoch {epochs}: {how['stopped_early']}. It trains no "
+        f"the run stopped early, after epoch {done}: {found['stopped_early']}. It trains no "
         f"further; --early-stopping N with N above {waited} goes on from there"
     )
 
 
-def has_waited(history: list[dict[str, Any]], settings: Settings) -> bool:
+def has_waited(history: list[dict[str, Any]], early_stopping: int | None) -> bool:
     """Whether early stopping ends a run here."""
-    patience = settings.early_stopping
-    return patience is not None and len(history) - best_epoch(history) >= patience
+    return early_stopping is not None and len(history) - best_epoch(history) >= early_stopping
 
 
 def best_epoch(history: list[dict[str, Any]]) -> int:
@@ -78,3 +83,42 @@ def monitored(history: list[dict[str, Any]]) -> tuple[str, str]:
 def counted(epochs: int) -> str:
     """1 epoch, 2 epochs."""
     return f"{epochs} epoch{'' if epochs == 1 else 's'}"
+
+
+# --- what an interrupted run had done -----------------------------------------------------------
+
+
+def trains_no_further(run: dict[str, Any], epochs: int, early_stopping: int | None) -> str | None:
+    """Why a run has nothing left to do: all its epochs are done, or it stopped early.
+
+    Args:
+        run: what its checkpoint says of it.
+        epochs, early_stopping: as of outcome.
+
+    Returns:
+        a sentence for the user; None where there is something left to do, or the checkpoint is
+        damaged: going on with it will say so.
+    """
+    try:
+        history = run["history"]
+        stopped = run["stop"] and has_waited(history, early_stopping)
+        if len(history) < epochs and not stopped:
+            return None
+        return why_no_further(history, epochs, early_stopping)
+    except (LookupError, TypeError):
+        return None
+
+
+def seconds_spent(run: dict[str, Any]) -> float:
+    """Seconds of training before an interruption; 0 where the checkpoint is damaged."""
+    try:
+        return sum(epoch["seconds"] for epoch in run["history"]) + run["totals"]["seconds"]
+    except (LookupError, TypeError):
+        return 0.0
+
+
+def images_per_second(history: list[dict[str, Any]]) -> float:
+    """Training pictures per second of training, over all epochs."""
+    seconds = sum(epoch["seconds"] for epoch in history)
+    count = sum(epoch["seconds"] * epoch["images_per_second"] for epoch in history)
+    return round(count / seconds, 1) if seconds else 0.0

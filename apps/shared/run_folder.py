@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, and how it is made.
+"""The folder of a run: what is in it, how it is made, found again, and left after an error.
 
 checkpoint.safetensors   the latest state: weights, optimizer, position; what --resume reads
 best.safetensors         the weights of the epoch with the lowest validation loss
@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from apps.classify.options import Settings
-from minidl.errors import ArgumentError, CheckpointError
+from apps.shared.options import OptionError
+from minidl.errors import CheckpointError, DataError
 from minidl.io.atomic import write_atomically
+from minidl.io.checkpoint import CheckpointContent, load_checkpoint
 from minidl.io.json import to_json
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -28,25 +31,32 @@ BEST = "best.safetensors"
 RUN = "run.json"
 METRICS = "metrics.jsonl"
 REPORT = "report.html"
+OP = "run folder"  # what errors begin with, unless a command says its own name
 
 
-def make_folder(output: str | None, settings: Settings, prefix: str = "") -> Path:
-    """The folder for a new run: `output`, or runs/<prefix><model>-<data>-<time>.
+# --- a new run ----------------------------------------------------------------------------------
+
+
+def make_folder(output: str | None, name: str, resume_command: str) -> Path:
+    """The folder for a new run: `output`, or runs/<name>-<time>.
+
+    Args:
+        output: as typed, or None.
+        name: what the run is called, such as lenet-digits.
+        resume_command: what goes on with a run, such as "minidl train --resume".
 
     Raises:
-        ArgumentError: the folder is in use, or cannot be made or written to.
+        OptionError: the folder is in use, or cannot be made or written to.
     """
     if output is None:
-        name = f"{prefix}{settings.model}-{short_name(settings.data)}-{now_name()}"
-        return make_new(Path("runs"), name)
+        return make_new(Path("runs"), f"{name}-{now_name()}")
     folder = Path(output)
     if folder.is_dir() and any(folder.iterdir()):
         is_run = (folder / CHECKPOINT).exists()
-        hint = f"go on with it: minidl train --resume {folder}; or " if is_run else ""
-        raise ArgumentError(
-            "train", "the output folder is not empty", {"--output": output},
-            f"{hint}choose a new folder",
-        )  # fmt: skip
+        hint = f"go on with it: {resume_command} {folder}; or " if is_run else ""
+        raise OptionError(
+            "the output folder is not empty", {"--output": output}, f"{hint}choose a new folder"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_writable(folder)
@@ -85,9 +95,9 @@ def check_writable(folder: Path) -> None:
     probe.unlink()
 
 
-def cannot_write(folder: str, error: OSError) -> ArgumentError:
-    return ArgumentError(
-        "train", f"the output folder cannot be used: {error.strerror or error}",
+def cannot_write(folder: str, error: OSError) -> OptionError:
+    return OptionError(
+        f"the output folder cannot be used: {error.strerror or error}",
         {"--output": folder}, "choose another with --output",
     )  # fmt: skip
 
@@ -106,12 +116,54 @@ def now_text() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def find_checkpoint(run: str, op: str) -> Path:
+@contextmanager
+def removed_if_empty(folder: Path) -> Iterator[None]:
+    """An error inside leaves no folder into which nothing was written."""
+    try:
+        yield
+    except BaseException:
+        remove_if_empty(folder)
+        raise
+
+
+@contextmanager
+def in_run_folder(folder: Path, resume_command: str, is_resumed: bool = False) -> Iterator[None]:
+    """What is done inside leaves either a run to go on with or no folder at all.
+
+    Ctrl-C says how to go on. So does an error of a picture or the disk: once it is mended, the same
+    settings will do. A mistake in an option leaves no folder behind.
+
+    Args:
+        folder: of the run.
+        resume_command: what goes on with it, such as "minidl train --resume runs/a".
+        is_resumed: whether the run began earlier: errors then leave out how to go on.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (folder / CHECKPOINT).exists():
+            raise KeyboardInterrupt(
+                f"interrupted; the state is saved. Go on with: {resume_command}"
+            ) from None
+        remove_if_empty(folder)
+        raise KeyboardInterrupt("interrupted before the first step; nothing was saved") from None
+    except BaseException as error:
+        mendable = isinstance(error, DataError | CheckpointError) and not is_resumed
+        if mendable and (folder / CHECKPOINT).exists():
+            saved = f"the state is saved; go on with {resume_command}"
+            error.hint = f"{error.hint}; {saved}" if error.hint else saved
+        remove_if_empty(folder)
+        raise
+
+
+# --- a run that is there ------------------------------------------------------------------------
+
+
+def find_checkpoint(run: str) -> Path:
     """The checkpoint of a run folder; a path of a checkpoint file is itself.
 
     Args:
         run: folder or file.
-        op: who asks, for errors.
 
     Raises:
         CheckpointError: there is none.
@@ -121,10 +173,32 @@ def find_checkpoint(run: str, op: str) -> Path:
         checkpoint = path / CHECKPOINT
         if checkpoint.exists():
             return checkpoint
-        raise CheckpointError(op, f"the folder holds no {CHECKPOINT}", {"run": run}, similar(path))
+        raise CheckpointError(OP, f"the folder holds no {CHECKPOINT}", {"run": run}, similar(path))
     if not path.exists():
-        raise CheckpointError(op, "no such run", {"run": run}, similar(path))
+        raise CheckpointError(OP, "no such run", {"run": run}, similar(path))
     return path
+
+
+def open_run(run: str, output: str | None = None) -> tuple[Path, CheckpointContent]:
+    """The folder of a run to go on with, and its checkpoint.
+
+    Args:
+        run: what --resume says.
+        output: what --output says, which may only repeat it.
+
+    Raises:
+        OptionError: the two contradict each other, or `run` is a file.
+        CheckpointError: there is no run, or its checkpoint is damaged.
+    """
+    path = find_checkpoint(run)
+    folder = path.parent
+    if path.name != CHECKPOINT:
+        raise OptionError("expects a run folder", {"--resume": run}, f"did you mean {folder}?")
+    if output is not None and Path(output).resolve() != folder.resolve():
+        raise OptionError(
+            "a resumed run stays in its folder", {"--resume": run, "--output": output}
+        )
+    return folder, load_checkpoint(path)
 
 
 def similar(path: Path) -> str:
@@ -141,10 +215,13 @@ def similar(path: Path) -> str:
     return f"runs here: {', '.join(newest)}" if newest else "minidl train lenet makes one"
 
 
+# --- run.json -----------------------------------------------------------------------------------
+
+
 def write_run(folder: Path, content: dict[str, Any]) -> None:
     """run.json, whole or not at all. Bytes of file names that are no UTF-8 become JSON escapes."""
     text = to_json(content, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(folder / RUN, text.encode(errors="backslashreplace"), "train")
+    write_atomically(folder / RUN, text.encode(errors="backslashreplace"), OP)
 
 
 def versions() -> dict[str, str]:

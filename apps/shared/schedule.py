@@ -14,45 +14,64 @@ large first steps with fresh weights can lead to where nothing is learned (Goyal
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from apps.shared import parse
+from apps.shared.options import at_least, one_of, option
+from apps.shared.settings import STEPS
 from minidl import callbacks, optim
-
-if TYPE_CHECKING:
-    from apps.classify.options import Settings
 
 CHOICES = ("none", "step", "multistep", "exponential", "cosine", "plateau")
 
 
+@dataclass(kw_only=True)
+class ScheduleOptions:
+    """How the learning rate changes."""
+
+    schedule: str = option(
+        STEPS, "none, step, multistep, exponential, cosine (the default) or plateau.",
+        check=one_of(CHOICES),
+    )  # fmt: skip
+    milestones: list[int] = option(
+        STEPS, "A tenth of the rate after each of these epochs, as in 80,120.",
+        default_factory=list, metavar="EPOCHS", typed=str, parse=parse.ascending,
+    )  # fmt: skip
+    warmup: float = option(
+        STEPS, "Let the rate rise during the first epochs.", default=0.0, metavar="EPOCHS",
+        check=at_least(0),
+    )  # fmt: skip
+
+
 def make_schedule(
-    optimizer: optim.Optimizer, settings: Settings, steps: int
+    optimizer: optim.Optimizer, settings: ScheduleOptions, epochs: int, steps: int
 ) -> callbacks.Schedule | None:
     """The callback that changes the learning rate, or None for a constant one.
 
     Args:
         optimizer: whose rate it is.
-        settings: schedule, epochs, milestones, warmup.
+        settings: schedule, milestones, warmup.
+        epochs: of the run.
         steps: in an epoch.
     """
     if settings.schedule == "plateau":
         scheduler = optim.ReduceLROnPlateau(optimizer, factor=0.2, patience=2)
         return callbacks.Schedule(scheduler)
+    scheduler = scheduler_of(optimizer, settings, epochs, steps)
+    in_steps = settings.schedule == "cosine"
     if settings.warmup:
-        each = 1 if settings.schedule == "cosine" else steps
-        inner = scheduler_of(optimizer, settings, steps) or optim.ExponentialLR(optimizer, 1.0)
+        scheduler = scheduler or optim.ExponentialLR(optimizer, 1.0)
         rise = max(1, round(settings.warmup * steps))
-        return callbacks.Schedule(WarmUp(optimizer, inner, each, rise), every="step")
-    scheduler = scheduler_of(optimizer, settings, steps)
+        scheduler = WarmUp(optimizer, scheduler, 1 if in_steps else steps, rise)
+        return callbacks.Schedule(scheduler, every="step")
     if scheduler is None:
         return None
-    return callbacks.Schedule(scheduler, every="step" if settings.schedule == "cosine" else "epoch")
+    return callbacks.Schedule(scheduler, every="step" if in_steps else "epoch")
 
 
 def scheduler_of(
-    optimizer: optim.Optimizer, settings: Settings, steps: int
+    optimizer: optim.Optimizer, settings: ScheduleOptions, epochs: int, steps: int
 ) -> optim.LRScheduler | None:
     """The schedule itself, in epochs; the cosine in steps. None for a constant rate."""
-    epochs = settings.epochs
     if settings.schedule == "step":
         return optim.StepLR(optimizer, step_size=max(1, -(-epochs // 3)), gamma=0.1)
     if settings.schedule == "multistep":

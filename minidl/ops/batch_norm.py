@@ -27,7 +27,7 @@ from typing import Any
 from minidl import kernels
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
-from minidl.errors import ArgumentError, ShapeError
+from minidl.errors import ArgumentError, Hint, ShapeError
 from minidl.function import Function
 from minidl.ops.inplace import check_writeable
 from minidl.ops.receptive_field import SAME_PIXEL, WHOLE
@@ -133,7 +133,11 @@ def batch_norm(
             "batch_norm",
             "training needs more than one value per channel: one has no variance",
             {"input": input},
-            "use a larger batch (drop_last=True), or eval() for this layer",
+            Hint(
+                "use {larger_batch}, or {evaluation}",
+                larger_batch="a larger batch (drop_last=True)",
+                evaluation="eval() for this layer",
+            ),
         )
     running = check_running("batch_norm", running_mean, running_var, required=not training)
     weight, bias = fill_affine(input, weight, bias)

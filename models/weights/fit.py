@@ -7,7 +7,7 @@ import reprlib
 from typing import TYPE_CHECKING, Any
 
 from minidl import nn
-from minidl.errors import CheckpointError
+from minidl.errors import CheckpointError, Hint
 from minidl.nn.state import NAMES_SHOWN, Plain, counted, shorten
 from models.registry import MODELS, all_arguments
 from models.weights.maps import Value, layers_of
@@ -69,23 +69,37 @@ def wrong_shapes(
     name = next(iter(wrong))
     layer = name.rpartition(".")[0]
     theirs, ours = values[name].array.shape, model.state_dict()[name].shape
-    leave_out = f"leave the layer out with fresh=[{layer!r}]"
+    leave_out = {"fresh": [layer]}
     first = next((p for p, m in model.named_modules() if isinstance(m, nn.Conv2d)), "")
     if layer == first and len(theirs) == 4 and theirs[:1] + theirs[2:] == ours[:1] + ours[2:]:
-        hint = (
+        hint = Hint(
             f"these weights see {theirs[1]} channels, the model {ours[1]}: make it with "
-            f"in_channels={theirs[1]}, or {leave_out}"
+            "{in_channels=}, or leave the layer out with {fresh=}",
+            in_channels=theirs[1], **leave_out,
+        )  # fmt: skip
+    elif known := other_name(model, file.meta.get("model")):
+        hint = Hint(
+            f"{known}: make it as the file's, or leave the layer out with {{fresh=}}", **leave_out
         )
-    elif known := other_network(model, file.meta):
-        hint = f"{known}: make it as the file's, or {leave_out}"
+    elif known := other_arguments(model, file.meta):
+        needed = known[0]
+        places = " and ".join(f"{{{name}=}}" for name in needed)
+        hint = Hint(
+            f"{in_one_sentence(*known)}: make it with {places}, "
+            "or leave the layer out with {fresh=}",
+            **leave_out, **needed,
+        )  # fmt: skip
     elif sides := other_maps(model, layer, theirs, ours):
-        hint = (
+        hint = Hint(
             f"the file's {layer} sees maps of {sides[0]}x{sides[0]}, the model's of "
             f"{sides[1]}x{sides[1]}: if the file is for pictures of another size, make the model "
-            f"with that size, or {leave_out}"
+            "with that size, or leave the layer out with {fresh=}",
+            **leave_out,
         )
     else:
-        hint = f"weights of another architecture? To leave the layer out: fresh=[{layer!r}]"
+        hint = Hint(
+            "weights of another architecture? To leave the layer out: {fresh=}", **leave_out
+        )
     shown = dict(list(wrong.items())[:NAMES_SHOWN])
     rule = f"the shapes differ in {counted(len(wrong), 'tensor', 'tensors')}"
     return CheckpointError(OP, rule, {"file": path, **shown}, hint)
@@ -93,12 +107,33 @@ def wrong_shapes(
 
 def other_network(model: nn.Module, meta: dict[str, Any]) -> str:
     """What the network of a run of ours was made with and this one was not; "" if not known."""
+    if other := other_name(model, meta.get("model")):
+        return other
+    found = other_arguments(model, meta)
+    return in_one_sentence(*found) if found else ""
+
+
+def in_one_sentence(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """The arguments that other_arguments found, in words."""
+    theirs, ours = (
+        ", ".join(f"{key}={reprlib.repr(value)}" for key, value in given.items())
+        for given in (theirs, ours)
+    )
+    return f"the file's network was made with {theirs}, this one with {ours}"
+
+
+def other_arguments(
+    model: nn.Module, meta: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The arguments that differ between the network of a run of ours and the model.
+
+    Returns:
+        The file's and the model's, by name; None where nothing is known or nothing differs.
+    """
     name, arguments = meta.get("model"), meta.get("model_arguments")
     built_as = getattr(model, "built_as", None)
-    if other := other_name(model, name):
-        return other
     if not is_name(name) or not isinstance(arguments, dict) or built_as is None:
-        return ""
+        return None
     theirs, ours = all_arguments(name, arguments), all_arguments(*built_as)
     # A last layer for other classes was no fault.
     differ = [
@@ -106,11 +141,8 @@ def other_network(model: nn.Module, meta: dict[str, Any]) -> str:
         if key != "num_classes" and as_in_json(theirs[key]) != as_in_json(ours[key])
     ]  # fmt: skip
     if not differ:
-        return ""
-    theirs, ours = (
-        ", ".join(f"{key}={reprlib.repr(given[key])}" for key in differ) for given in (theirs, ours)
-    )
-    return f"the file's network was made with {theirs}, this one with {ours}"
+        return None
+    return {key: theirs[key] for key in differ}, {key: ours[key] for key in differ}
 
 
 def as_in_json(value: Any) -> Any:
@@ -159,14 +191,16 @@ def keeps_order(file: WeightsFile) -> bool:
 
 
 def nothing_fits(model: nn.Module, file: WeightsFile, path: str) -> CheckpointError:
-    by_order = "; by='order' goes by order and shape" if keeps_order(file) else ""
+    hint = "weights of another architecture, or unknown names"
+    if keeps_order(file):
+        hint = Hint(f"{hint}; {{by=}} goes by order and shape", by="order")
     return CheckpointError(
         OP, f"no tensor of the file has a place in {type(model).__name__}",
         {
             "file": path, "format": file.format, "its names": shorten(list(file.tensors)),
             "the model's": shorten(list(model.state_dict())),
         },
-        f"weights of another architecture, or unknown names{by_order}",
+        hint,
     )  # fmt: skip
 
 
@@ -181,5 +215,5 @@ def refuse_leftovers(model: nn.Module, rows: list[Row], unused: list[Row], kept:
         raise CheckpointError(
             OP, f"{lacks} missing in the file and {len(left)} left over",
             {"missing": shorten(missing), "left over": shorten(left)},
-            "strict=False loads the others",
+            Hint("{strict=} loads the others", strict=False),
         )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from apps.all_commands import app
+from apps.cli import app
 from tests.apps.browser import open_browser
 
 NAMES = ["bottom", "left", "top"]

@@ -10,11 +10,11 @@ from PIL import Image
 
 import minidl as library
 import models
-from apps.classify.data import evaluation_loader, open_data
-from apps.classify.learning import make_loaders
-from apps.classify.options import from_command_line
+from apps.classify.data import make_loaders, open_data
+from apps.classify.defaults import from_command_line
 from apps.classify.recipes import OTHER_DATA, RECIPES
 from apps.shared import warm_up
+from apps.shared.batches import evaluation_loader
 from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn
 
 
@@ -239,7 +239,7 @@ def test_warming_up_changes_nothing(monkeypatch):
     expected = net[1](library.ones(100)).numpy()
     library.manual_seed(5)
     monkeypatch.setattr(warm_up, "PATIENCE", 0.0)
-    warm_up.warm_up(net, (1, 32, 32), said.append)
+    warm_up.warm_up(warm_up.steps_of_classifier(net, (1, 32, 32)), said.append)
     np.testing.assert_array_equal(net[1](library.ones(100)).numpy(), expected)
     for name, tensor in net.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), before[name])

@@ -1,8 +1,11 @@
-"""Hints that name what was meant."""
+"""Errors keep what they say in fields; hints name what was meant."""
+
+import copy
+import pickle
 
 import pytest
 
-from minidl.errors import nearest, typing_errors
+from minidl.errors import ArgumentError, Hint, nearest, typing_errors
 
 NAMES = [
     "resnet50", "resnet20_cifar", "resnet110_cifar", "vgg11", "vgg16", "vgg19", "googlenet",
@@ -48,3 +51,57 @@ def test_none_is_proposed_that_is_not_near(word):
 )  # fmt: skip
 def test_typing_errors(a, b, count):
     assert typing_errors(a, b) == typing_errors(b, a) == count
+
+
+# --- hints in other words -----------------------------------------------------------------------
+
+LEAVE_OUT = Hint(
+    "make it with {size=}, or leave the layer out with {fresh=} ({callback})",
+    size=64, fresh=["fc"], callback="callbacks.X",
+)  # fmt: skip
+
+
+def test_a_hint_is_a_string_in_pythons_words():
+    assert (
+        LEAVE_OUT == "make it with size=64, or leave the layer out with fresh=['fc'] (callbacks.X)"
+    )
+    assert isinstance(LEAVE_OUT, str) and Hint("plain") == "plain"
+
+
+def test_a_hint_in_the_words_of_a_command_line():
+    def words(name, value):
+        return {"size": f"--size {value}", "fresh": f"--fresh {','.join(value)}"
+                if name == "fresh" else ""}.get(name)  # fmt: skip
+
+    said = LEAVE_OUT.in_words(words)
+    assert said == "make it with --size 64, or leave the layer out with --fresh fc (callbacks.X)"
+
+
+def test_braces_that_are_the_texts_own_stay():
+    hint = Hint("a {thing} in {place=}, {0} {}", place="{place=}")
+    assert hint == "a {thing} in place='{place=}', {0} {}"
+    assert hint.in_words(lambda name, value: value) == "a {thing} in {place=}, {0} {}"
+
+
+def test_a_hint_survives_copies():
+    for same in (
+        copy.copy(LEAVE_OUT),
+        copy.deepcopy(LEAVE_OUT),
+        pickle.loads(pickle.dumps(LEAVE_OUT)),
+    ):
+        assert same == LEAVE_OUT and same.arguments == LEAVE_OUT.arguments
+
+
+def test_an_error_says_the_same_in_other_words():
+    error = ArgumentError("load_weights", "the shapes differ", {"file": "a.npz"}, LEAVE_OUT)
+    assert error.suggests == {"size": 64, "fresh": ["fc"], "callback": "callbacks.X"}
+    assert str(error).splitlines() == [
+        "load_weights: the shapes differ", "  file  'a.npz'", f"  hint: {LEAVE_OUT}",
+    ]  # fmt: skip
+    said = error.text("train", lambda name, value: f"--{name}")
+    assert said.splitlines() == [
+        "train: the shapes differ", "  file  'a.npz'",
+        "  hint: make it with --size, or leave the layer out with --fresh (--callback)",
+    ]  # fmt: skip
+    error.hint = "another"  # on the way up
+    assert error.suggests == {} and error.text("train").endswith("hint: another")

@@ -244,3 +244,16 @@ def test_arguments_are_described(name):
     described = inspect.getdoc(name).split("Args:")[1].split("\n\n")[0]
     for argument in inspect.signature(name).parameters:
         assert f" {argument}:" in described, f"{name.__name__}: {argument}"
+
+
+@pytest.mark.parametrize("name", ["googlenet", "googlenet_torchvision"])
+def test_auxiliary_heads_can_be_left_out(name):
+    """By a switch of their own: the network trains all the same, with smaller pictures, too."""
+    minidl.manual_seed(0)
+    net = models.build(name, num_classes=3, width=0.05)
+    x = minidl.randn(2, 3, 80, 80)
+    assert net.use_aux_heads and len(net(x)) == 3
+    net.use_aux_heads = False
+    assert net.training and net(x).shape == (2, 3)
+    assert net(minidl.randn(2, 3, 64, 64)).shape == (2, 3)
+    assert not models.build(name, width=0.05, aux_logits=False).use_aux_heads

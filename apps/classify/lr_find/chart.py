@@ -4,14 +4,11 @@ smoothed loss as a line, and a mark at the suggested rate."""
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from apps.classify.lr_find.sweep import Sweep
 from apps.shared.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, nice_ticks, y_axis
-
-if TYPE_CHECKING:
-    from apps.classify.lr_find.finder import Sweep
 
 
 def lr_chart(sweep: Sweep) -> Markup:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apps.classify.lr_find.chart import lr_chart
+from apps.classify.lr_find.sweep import Sweep
 from apps.shared.page import Figure, Page, render, settings_table
-
-if TYPE_CHECKING:
-    from apps.classify.lr_find.finder import Sweep
 
 
 def lr_page(

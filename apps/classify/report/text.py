@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.classify.metrics import Evaluation
-from apps.shared.tables import Out
+from apps.shared.console import Console
 
 CLASSES = 40  # with more classes only the hardest are listed; JSON has all
 HARDEST = 20
@@ -23,7 +23,7 @@ def percent(value: float) -> str:
 # --- evaluate -----------------------------------------------------------------------------------
 
 
-def show_evaluation(out: Out, found: Evaluation, split: str) -> None:
+def show_evaluation(out: Console, found: Evaluation, split: str) -> None:
     """Per-class figures, the confusion matrix, the most confused pairs, and the summary."""
     show_classes(out, found)
     if len(found.classes) <= MATRIX_CLASSES:
@@ -43,7 +43,7 @@ def show_evaluation(out: Out, found: Evaluation, split: str) -> None:
     )
 
 
-def show_classes(out: Out, found: Evaluation) -> None:
+def show_classes(out: Console, found: Evaluation) -> None:
     """A row per class. Classes that the data lack and the network never named are left out."""
     predicted = found.confusion().sum(axis=0)
     rows = [row for row, n in zip(found.per_class(), predicted) if row["count"] or n]
@@ -63,7 +63,7 @@ def show_classes(out: Out, found: Evaluation) -> None:
     )  # fmt: skip
 
 
-def show_matrix(out: Out, found: Evaluation) -> None:
+def show_matrix(out: Console, found: Evaluation) -> None:
     """Counts: a row per true class, a column per predicted class, "." for none."""
     confusion, n = found.confusion(), len(found.classes)
     names, heads = found.classes, found.classes
@@ -87,7 +87,7 @@ def show_matrix(out: Out, found: Evaluation) -> None:
         out.rich(Text.assemble(f"{name:>{label}}", *zip(cells, styles)))
 
 
-def show_pairs(out: Out, found: Evaluation) -> None:
+def show_pairs(out: Console, found: Evaluation) -> None:
     """Which classes are taken for which."""
     pairs = found.confused_pairs(PAIRS)
     if not pairs:
@@ -130,7 +130,9 @@ def evaluation_json(found: Evaluation, split: str, names: list[str] | None) -> d
 # --- predict ------------------------------------------------------------------------------------
 
 
-def show_answer(out: Out, path: str, answer: list[dict[str, Any]], widths: tuple[int, int]) -> None:
+def show_answer(
+    out: Console, path: str, answer: list[dict[str, Any]], widths: tuple[int, int]
+) -> None:
     """The classes of one picture: a line of text, on a terminal a line per class with a bar.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl import random
 from minidl.device import array_module
-from minidl.errors import NonFiniteError
+from minidl.errors import Hint, NonFiniteError
 from minidl.function import no_grad
 from minidl.graph import tensors_in
 from minidl.nn.module import Module
@@ -77,7 +77,7 @@ class StopOnNaN(Callback):
         value = run.metrics.get("val_loss", 0.0)
         if cause is None and not math.isfinite(value):
             rule = f"the validation loss is {value}; training loss, weights and buffers are finite"
-            cause = rule, f"look at the validation data, {SMALLER_STEPS}"
+            cause = rule, LOOK_AT_VALIDATION
         if cause is not None:
             details = {"epoch": run.epoch, "step": run.step, **run.rates}
             raise NonFiniteError("fit", cause[0], details, cause[1])
@@ -87,7 +87,9 @@ class StopOnNaN(Callback):
         raise NonFiniteError("fit", rule, details, hint)
 
 
-SMALLER_STEPS = "lower the learning rate, or clip gradients (callbacks.ClipGradients)"
+CLIP = {"clip_gradients": "callbacks.ClipGradients"}
+SMALLER_STEPS = Hint("lower the learning rate, or clip gradients ({clip_gradients})", **CLIP)
+LOOK_AT_VALIDATION = Hint(f"look at the validation data, {SMALLER_STEPS.text}", **CLIP)
 
 
 def find_cause(model: Module, inputs: Any, loss: Any, targets: Any) -> tuple[str, str]:

@@ -9,11 +9,12 @@ import pytest
 
 import minidl as library
 import models
-from apps.classify.data import evaluation_loader
-from apps.classify.evaluate import Trained, class_probabilities, evaluate, load_trained
+from apps.classify.evaluation import class_probabilities, evaluate
 from apps.classify.metrics import Evaluation
 from apps.classify.report.text import show_evaluation
-from apps.shared.tables import Out
+from apps.shared.batches import evaluation_loader
+from apps.shared.console import Console
+from apps.shared.trained import Trained, load_trained
 from minidl.data import ArrayDataset, open_dataset
 from minidl.data import transforms as T
 from tests.apps.conftest import NAMES, last_json, minidl
@@ -22,7 +23,7 @@ from tests.apps.conftest import NAMES, last_json, minidl
 def test_json_holds_everything(trained, halves):
     metrics = pytest.importorskip("sklearn.metrics")
     figures = last_json(minidl("evaluate", trained, "--data", halves, "--json").output)
-    network, data = load_trained(str(trained), "test"), open_dataset(halves, "test")
+    network, data = load_trained(str(trained)), open_dataset(halves, "test")
     given = evaluate(network, data)
     np.testing.assert_array_equal(
         figures["confusion"],
@@ -102,7 +103,7 @@ def test_classes_in_another_order(trained, halves):
     images = np.stack([data[i][0] for i in range(len(data))])
     other = ["top", "bottom", "left"]
     labels = [other.index(NAMES[label]) for label in data.labels]
-    network = load_trained(str(trained), "test")
+    network = load_trained(str(trained))
     found = evaluate(network, ArrayDataset(images, labels, other))
     np.testing.assert_array_equal(found.labels, data.labels)
     assert found.classes == NAMES and found.accuracy == 1.0
@@ -197,7 +198,7 @@ def many_classes(n=1000):
 
 def test_a_thousand_classes_fit_on_a_screen(capsys):
     found = many_classes()
-    show_evaluation(Out(as_json=False), found, "test")
+    show_evaluation(Console(as_json=False), found, "test")
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 50 and max(map(len, lines)) < 100
     assert "the 20 classes" in lines[0]
@@ -212,7 +213,7 @@ class Terminal(io.StringIO):
 def test_on_a_terminal_it_is_a_table(monkeypatch):
     found = many_classes(4)
     found.classes = ["[red]", "b", "c", "a name of some length"]
-    out = Out(as_json=False)
+    out = Console(as_json=False)
     out.stream, out.is_terminal = Terminal(), True
     show_evaluation(out, found, "test")
     text = out.stream.getvalue()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import minidl as library
-from apps.classify.lr_find.finder import Sweep, sweep
+import models
+from apps.classify.lr_find.sweep import Sweep, sweep
 from minidl import nn
 from tests.apps.classify.test_mistakes import refused
 from tests.apps.conftest import last_json, minidl
@@ -91,4 +92,38 @@ def test_mistakes(halves, tmp_path, options, says):
 
 
 def test_without_a_network():
-    refused(minidl("lr-find"), "say which network")
+    refused(minidl("lr-find"), "error: lr-find: say which network", "minidl lr-find lenet")
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--optimizer", "adm"], ["no such optimizer", "did you mean adam?"]),
+        (["--batch-size", 0], ["batch-size must be at least 1", "--batch-size  0"]),
+        (["--lr-mult", "features"], ["--lr-mult is NAME=VALUE"]),
+        (["--lr-mult", "featurs=0.1"], ["no such layer", "did you mean features?"]),
+        (["--class-weights", "topp=2"], ["no such class", "did you mean top?"]),
+        (["--data", "digit"], ["no such data set", "did you mean digits?"]),
+        (["--size", 64], ["expects pictures as (N, 1, 32, 32)"]),
+        (["--mode", "frozen", "--weights", "nowhere.npz"], ["nowhere.npz"]),
+    ],
+    ids=lambda value: " ".join(map(str, value))[:30],
+)
+def test_errors_are_those_of_lr_find(halves, tmp_path, options, says):
+    """What train and lr-find share speaks of the command that was called."""
+    result = minidl("lr-find", "lenet", "--data", halves, *options, "--output", tmp_path / "lr")
+    refused(result, "error: lr-find: ", *says)
+    assert "train:" not in result.output and not (tmp_path / "lr").exists()
+
+
+def test_hints_name_the_options_of_the_command(halves, tmp_path):
+    net = models.build("resnet18", num_classes=3, in_channels=1, width=0.05)
+    library.io.save_checkpoint(tmp_path / "start.safetensors", net)
+    result = minidl("lr-find", "resnet18", "--data", halves, "--size", 32, "--mode", "finetune",
+                    "--weights", tmp_path / "start.safetensors", "--model-arg", "width=0.1",
+                    "--output", tmp_path / "lr")  # fmt: skip
+    refused(result, "error: lr-find: the shapes differ", "--fresh conv1")
+    result = minidl("lr-find", "resnet18", "--data", halves, "--size", 32, "--batch-size", 1,
+                    "--model-arg", "width=0.05", "--output", tmp_path / "lr")  # fmt: skip
+    refused(result, "error: lr-find: training needs more than one value",
+            "hint: use a larger --batch-size, or larger pictures with --size")  # fmt: skip

@@ -285,7 +285,7 @@ def test_diverging_loss_names_the_module(halves, tmp_path):
 def test_a_batch_too_small_for_batch_norm_names_the_options(halves, tmp_path):
     result = minidl("train", "resnet18", "--model-arg", "width=0.05", "--data", halves, "--size",
                     32, "--batch-size", 1, "--output", tmp_path / "run")  # fmt: skip
-    refused(result, "more than one value per channel", "hint: a larger --batch-size, or larger "
+    refused(result, "more than one value per channel", "hint: use a larger --batch-size, or larger "
             "pictures with --size\n", "in model: ResNet.layer4.0.bn1")  # fmt: skip
 
 

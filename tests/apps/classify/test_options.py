@@ -8,23 +8,22 @@ import pytest
 import minidl as library
 import models
 from apps.classify.augmentation import AREA, CHOICES, augmented
-from apps.classify.chain import tail
 from apps.classify.class_weights import class_weights
-from apps.classify.data import open_data
+from apps.classify.data import make_loaders, open_data
+from apps.classify.defaults import from_command_line
 from apps.classify.freezing import frozen_part, make_plan
-from apps.classify.learning import make_loaders, parameter_groups
 from apps.classify.losses import loss_note, make_loss
-from apps.classify.options import from_command_line
 from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES
-from apps.shared import parse
-from apps.shared.schedule import make_schedule
+from apps.classify.settings import Settings
+from apps.shared.optimizer import parameter_groups
+from apps.shared.options import parse as parse_options
 from minidl import nn
 from minidl.data import transforms
 from minidl.errors import MinidlError
 
 
 def settings(**given):
-    return from_command_line({"model": "lenet", **given})
+    return from_command_line(parse_options(Settings, {"model": "lenet", **given}))
 
 
 # --- defaults -----------------------------------------------------------------------------------
@@ -57,15 +56,6 @@ def test_large_pictures_of_other_data_have_their_own_recipe():
 def test_keep():
     assert settings().keep == "last" and settings(early_stopping=3).keep == "best"
     assert settings(early_stopping=3, keep="last").keep == "last"
-
-
-@pytest.mark.parametrize(
-    "text, value",
-    [("B", "B"), ("0.5", 0.5), ("3", 3), ("true", True), ("False", False), ("None", None),
-     ("1x1", "1x1"), ("NaN", "NaN"), ("a=b", "a=b"), ("[1, 2]", [1, 2])],
-)  # fmt: skip
-def test_values_of_arguments(text, value):
-    assert parse.literals("--model-arg", [f"name={text}"]) == {"name": value}
 
 
 # --- augmentation -------------------------------------------------------------------------------
@@ -131,38 +121,6 @@ def test_every_augmentation_makes_batches(augment):
     chosen = settings(data="digits", augment=augment, batch_size=16)
     x, labels = next(iter(make_loaders(open_data(chosen), chosen)[0]))
     assert x.shape == (16, 1, 32, 32) and np.isfinite(x.numpy()).all()
-
-
-# --- schedules ----------------------------------------------------------------------------------
-
-
-def rates(**given):
-    """The learning rate of each of 12 steps: 4 epochs of 3."""
-    chosen = settings(epochs=4, lr=1.0, **given)
-    optimizer = library.optim.SGD([nn.Parameter(library.ones(1))], lr=1.0)
-    schedule = make_schedule(optimizer, chosen, 3)
-    found = []
-    for step in range(12):
-        found.append(optimizer.param_groups[0]["lr"])
-        if schedule is not None:
-            schedule.on_step_end(None)
-            if step % 3 == 2:
-                schedule.on_epoch_end(None)
-    return found
-
-
-def test_schedules_in_steps():
-    cosine = [(1 + np.cos(np.pi * t / 12)) / 2 for t in range(12)]
-    assert rates(schedule="cosine") == pytest.approx(cosine)
-    assert rates(milestones="1,3") == pytest.approx([1.0] * 3 + [0.1] * 6 + [0.01] * 3)
-    assert rates(schedule="none") == [1.0] * 12
-
-
-def test_warm_up_multiplies_the_schedule():
-    rise = np.minimum((np.arange(12) + 1) / 4, 1)  # 1 1/3 epochs
-    for given in ({"schedule": "cosine"}, {"milestones": "1,3"}, {"schedule": "none"},
-                  {"schedule": "step"}, {"schedule": "exponential"}):  # fmt: skip
-        assert rates(**given, warmup=4 / 3) == pytest.approx(rise * rates(**given)), given
 
 
 # --- class weights ------------------------------------------------------------------------------
@@ -265,39 +223,3 @@ def test_dropout_before_the_layer_that_learns_works():
     found = [names[module] for module in frozen_part(net, library.zeros(1, 3, 32, 32))]
     assert found[0] == "features.conv1_1" and found[-1] == "classifier.fc7"
     assert "classifier.drop6" in found and "classifier.drop7" not in found
-
-
-def test_the_chain_of_a_network_is_the_network():
-    """Also with blocks, with dropout, and with a layer that hands on what it gets."""
-
-    class Shortcut(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.body, self.other = nn.Linear(4, 4), nn.Dropout(0.5)
-
-        def forward(self, x):
-            return self.body(x) + self.other(x)
-
-    library.manual_seed(0)
-    net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), Shortcut(), Shortcut(), nn.ReLU())
-    x = library.randn(3, 4)
-    chain = tail(net, x)
-    assert [call.name for call in chain] == ["0", "1", "2", "3", "4"]
-    assert all(module.training for module in net.modules())
-    y = x
-    for call in chain:
-        assert call.x is not None and call.module.training
-        y = call.module.eval()(y)
-    np.testing.assert_array_equal(y.detach().numpy(), net.eval()(x).detach().numpy())
-
-
-def test_a_network_that_is_no_chain_has_none():
-    class Sum(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)
-
-        def forward(self, x):
-            return self.a(x) + self.b(x)
-
-    assert tail(Sum(), library.ones(1, 2)) == []

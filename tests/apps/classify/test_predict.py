@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 import minidl as library
-from apps.classify.evaluate import class_probabilities, load_trained
+from apps.classify.evaluation import class_probabilities
 from apps.classify.predict import predict
 from apps.classify.report.text import show_answer
 from apps.classify.views import make_views
-from apps.shared.tables import Out
+from apps.shared.console import Console
+from apps.shared.trained import load_trained
 from minidl.data import read_picture
 from tests.apps.classify.test_evaluate import Terminal
 from tests.apps.conftest import NAMES, last_json, minidl, picture
@@ -78,7 +79,7 @@ def test_a_cmyk_photograph(trained, tmp_path):
 
 def test_augmented_answers(trained, halves):
     path = halves / "test" / "left" / "3.png"
-    network = load_trained(str(trained), "test")
+    network = load_trained(str(trained))
     for tta in ("flip", "10-crop"):
         x = make_views(network.preprocessing, tta)(read_picture(path))[:, None]
         expected = class_probabilities(network.model, library.tensor(x)).mean(axis=0)
@@ -112,7 +113,7 @@ def test_piped_lines_are_aligned(trained, halves):
 
 
 def test_on_a_terminal_each_class_has_a_line():
-    out = Out(as_json=False)
+    out = Console(as_json=False)
     out.stream, out.is_terminal = Terminal(), True
     answer = [{"class": "[b]", "probability": 0.75}, {"class": "x", "probability": float("nan")}]
     show_answer(out, "a.png", answer, (5, 3))
@@ -123,12 +124,12 @@ def test_on_a_terminal_each_class_has_a_line():
 
 
 def test_pictures_go_through_the_network_together(trained, halves, monkeypatch):
-    network = load_trained(str(trained), "test")
+    network = load_trained(str(trained))
     sizes = []
     network.model.register_forward_hook(lambda module, inputs, y: sizes.append(len(inputs[0])))
     paths = [str(path) for path in sorted((halves / "test").rglob("*.png"))]
     assert len(list(predict(network, paths, 1))) == 18 and sizes == [18]
     sizes.clear()
-    monkeypatch.setattr("apps.classify.data.EVALUATION_VALUES", 5 * 32 * 32)
+    monkeypatch.setattr("apps.shared.batches.LARGEST_VALUES", 5 * 32 * 32)
     found = [path for path, _ in predict(network, paths, 1)]
     assert found == paths and sizes == [5, 5, 5, 3]

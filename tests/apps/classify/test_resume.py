@@ -12,7 +12,7 @@ import pytest
 
 import minidl as library
 from apps import cli
-from apps.classify.train import seconds_spent
+from apps.shared.outcome import seconds_spent
 from tests.apps.conftest import last_json, minidl, picture, spawn
 
 EPOCHS = 30
@@ -187,7 +187,7 @@ def test_seconds_are_those_of_the_whole_run(halves, tmp_path, monkeypatch):
     spent = sum(json.loads(line)["seconds"] for line in lines)
     assert seconds_spent(saved) == pytest.approx(spent) and spent > 0
     assert seconds_spent({"history": [{"seconds": 3}], "totals": {"seconds": 0.5}}) == 3.5
-    monkeypatch.setattr("apps.classify.train.seconds_spent", lambda run: 1000)
+    monkeypatch.setattr("apps.classify.training.seconds_spent", lambda run: 1000)
     result = minidl("train", "--resume", tmp_path / "run", "--json")
     assert 1000 < last_json(result.output)["seconds"] < 1060
 
@@ -197,11 +197,12 @@ def test_ctrl_c_while_the_command_starts(monkeypatch, capsys):
 
     class Interrupting:
         def find_spec(self, name, path=None, target=None):
-            if name == "apps.all_commands":
+            if name == "apps.files.data":
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
-    monkeypatch.delitem(sys.modules, "apps.all_commands")
+    monkeypatch.delitem(sys.modules, "apps.files.data", raising=False)
+    monkeypatch.setattr(sys, "argv", ["minidl", "data", "list"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 130 and capsys.readouterr().err == "interrupted\n"
@@ -232,7 +233,7 @@ def test_ctrl_c_while_kernels_compile(halves, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("apps.classify.setup.warm_up", interrupted)
+    monkeypatch.setattr("apps.classify.task.warm_up", interrupted)
     result = minidl(*arguments(halves, tmp_path / "run"))
     assert result.exit_code == 130
     assert "nothing was saved" in result.output

@@ -9,9 +9,9 @@ import pytest
 
 import minidl as library
 import models
-from apps.classify.data import evaluation_loader
-from apps.classify.options import from_checkpoint
-from apps.classify.setup import set_up
+from apps.classify.defaults import from_checkpoint
+from apps.classify.task import prepare_task
+from apps.shared.batches import evaluation_loader
 from minidl.data import open_dataset
 from tests.apps.classify.three_ways import changed, colours, history_of, run, same, weights_of
 from tests.apps.conftest import minidl
@@ -364,10 +364,9 @@ def test_validation_has_the_plain_loss(halves, tmp_path):
     run(tmp_path / "run", "lenet", "--data", halves, "--epochs", 2, "--label-smoothing", 0.3,
         "--mixup", 0.2, "--class-weights", "top=5")  # fmt: skip
     checkpoint = library.io.load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
-    setup = set_up(from_checkpoint(checkpoint.meta, {}), print, checkpoint)
-    setup.model.load_state_dict(checkpoint.model)
-    loader = evaluation_loader(setup.data.validation, setup.data.preprocessing, 1)
-    expected = library.evaluate(setup.model, loader, library.nn.CrossEntropyLoss())["loss"]
+    task = prepare_task(from_checkpoint(checkpoint.meta, {}), print, checkpoint)
+    loader = evaluation_loader(task.data.validation, task.data.preprocessing, 1)
+    expected = library.evaluate(task.model, loader, library.nn.CrossEntropyLoss())["loss"]
     assert checkpoint.run["history"][-1]["val_loss"] == pytest.approx(expected, rel=1e-5)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "contains label smoothing (0.3), mixup (0.2) and class weights, that of" in page

@@ -134,8 +134,8 @@ def test_weights_of_a_run_with_another_head_name_it(colours, tmp_path, channels)
     result = minidl("train", *given, "--output", tmp_path / "run")
     refused(
         result, "the shapes differ in 1 tensor\n",
-        "the file's network was made with head='average', this one with head='fc': make it as the "
-        "file's with --model-arg or --size, or leave the layer out with --fresh classifier.fc8",
+        "the file's network was made with head='average', this one with head='fc': make it with "
+        "--model-arg head=average, or leave the layer out with --fresh classifier.fc8",
     )  # fmt: skip
     again = minidl("train", *given, "--model-arg", "head=average", "--output", tmp_path / "run")
     assert again.exit_code == 0, again.output
@@ -153,7 +153,7 @@ def test_a_disk_too_small_for_features(halves, lenet, tmp_path, monkeypatch):
     import shutil
 
     usage = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
-    monkeypatch.setattr("apps.classify.feature_cache.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("apps.shared.feature_cache.shutil.disk_usage", lambda path: usage)
     result = run(tmp_path / "run", "lenet", "--data", halves, "--mode", "frozen", "--weights",
                  lenet, "--epochs", 1)  # fmt: skip
     assert "features are not cached: the features would take" in result.output
@@ -164,7 +164,7 @@ def test_ctrl_c_while_features_are_computed(halves, lenet, tmp_path, monkeypatch
         yield next(iter(loader))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("apps.classify.feature_cache.with_progress", interrupted)
+    monkeypatch.setattr("apps.shared.feature_cache.with_progress", interrupted)
     result = minidl("train", "lenet", "--data", halves, "--mode", "frozen", "--weights", lenet,
                     "--output", tmp_path / "run")  # fmt: skip
     assert result.exit_code == 130 and "nothing was saved" in result.output

@@ -3,9 +3,8 @@
 import pytest
 
 import models
-from apps.classify.learning import make_optimizer
-from apps.classify.options import from_command_line
-from apps.classify.recipes import MOMENTUM, OPTIMIZERS
+from apps.classify.defaults import from_command_line
+from apps.shared.optimizer import MOMENTUM, OPTIMIZERS, make_optimizer
 from tests.apps.conftest import last_json, minidl
 
 

@@ -24,9 +24,9 @@ def test_export_of_a_run(exported, trained):
     figures = last_json(output)
     if figures["difference"] is not None:
         assert figures["difference"] < 1e-5
-    from apps.classify.evaluate import load_trained
+    from apps.shared.trained import load_trained
 
-    net = load_trained(str(trained), "test").model
+    net = load_trained(str(trained)).model
     x = np.random.default_rng(0).random((5, net.in_channels, 32, 32), np.float32)
     with library.no_grad():
         expected = net(library.tensor(x)).numpy()

@@ -189,4 +189,6 @@ def test_a_damaged_run_folder_is_refused_as_in_training(tmp_path):
     out = tmp_path / "a.npz"
     result = minidl("weights", "convert", tmp_path, "--model", "lenet", "-o", out)
     assert result.exit_code == 2 and "Traceback" not in result.output
-    assert "load_checkpoint: not a whole safetensors file" in result.output and not out.exists()
+    assert (
+        "error: weights convert: not a whole safetensors file" in result.output and not out.exists()
+    )

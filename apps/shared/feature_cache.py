@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.classify.chain import Call, tail
-from apps.classify.data import Data, evaluation_loader
-from apps.classify.freezing import droppers
-from minidl.data import DataLoader, Dataset
+from apps.shared.batches import evaluation_loader
+from apps.shared.chain import tail
+from apps.shared.cut import BehindFrozenPart, NotCached, find_cut, run_layers
+from minidl.data import DataLoader, Dataset, transforms
 from minidl.io.atomic import write_atomically
 from minidl.kernels import settings
 from minidl.nn import Module
@@ -37,10 +37,6 @@ from minidl.tensor import Tensor
 FOLDER = "features"  # in the run folder
 INDEX = "index.json"
 SPARE = 1 << 30  # bytes of the disk that are left free for checkpoints and everything else
-
-
-class NotCached(Exception):
-    """Why features cannot be cached, in words for the user."""
 
 
 class FeatureLoader(DataLoader):
@@ -64,33 +60,19 @@ class FeatureLoader(DataLoader):
         )
 
 
-class Piece:
-    """Some links of a chain: layers that run one after the other.
-
-    The Tensors that once went through them are not kept.
-    """
-
-    def __init__(self, calls: list[Call]):
-        self.layers = [(call.name, call.module) for call in calls]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        for _, module in self.layers:
-            x = module(x)
-        return x
-
-
 class FeatureCache:
-    """Features of the training and validation pictures, and a model that begins behind them.
+    """Features of several sets of pictures, and a network that begins behind them.
 
     Args:
         model: parameters that do not learn now have requires_grad False.
-        data: the pictures and their preprocessing.
+        parts: name -> pictures, such as {"train": ..., "validation": ...}.
+        preprocessing: what they go through before the network, the same in every epoch.
         x: a batch of such pictures, one is enough.
         folder: of the run.
 
     Attributes:
+        model: the network behind the frozen part, for fit.
         place: the layer behind which the network is cut.
-        front, rest: the layers before and behind the cut.
         shape: of the features of one picture, channels last.
         bytes: of all files together.
 
@@ -98,20 +80,24 @@ class FeatureCache:
         NotCached: the network cannot be cut, or the disk is too small.
     """
 
-    def __init__(self, model: Module, data: Data, x: Tensor, folder: Path):
-        self.model, self.data, self.folder = model, data, folder / FOLDER
+    def __init__(
+        self,
+        model: Module,
+        parts: dict[str, Dataset],
+        preprocessing: transforms.Compose,
+        x: Tensor,
+        folder: Path,
+    ):
+        self.parts, self.preprocessing, self.folder = parts, preprocessing, folder / FOLDER
         chain = tail(model, x)
         cut = find_cut(chain, model, x)
-        self.front, self.rest = Piece(chain[:cut]), Piece(chain[cut:])
+        self.front = [(call.name, call.module) for call in chain[:cut]]
+        self.model = BehindFrozenPart(model, [call.module for call in chain[cut:]])
         self.place = chain[cut - 1].name
-        self.shape = stored(chain[cut].x.data).shape[1:]
-        self.parts = {"train": data.train}
-        if data.validation is not None:
-            self.parts["validation"] = data.validation
-        self.count = sum(len(dataset) for dataset in self.parts.values())
+        self.shape = stored(chain[cut - 1].y.data).shape[1:]
+        self.count = sum(len(dataset) for dataset in parts.values())
         self.bytes = 4 * self.count * int(np.prod(self.shape))
         self.loaders: list[FeatureLoader] = []
-        self.in_use = False
         free = shutil.disk_usage(folder).free - SPARE
         if self.bytes > free:
             raise NotCached(
@@ -119,52 +105,53 @@ class FeatureCache:
                 f"{in_words(max(free, 0))}"
             )
 
-    def compute(self, workers: int, say: Callable[[str], None]) -> None:
+    def compute(self, workers: int, log: Callable[[str], None]) -> None:
         """Fill the files, unless they are there.
 
         Args:
             workers: threads that prepare pictures.
-            say: called with a line for the user before and after.
+            log: called with a line for the user before and after.
         """
         key = self.key()
         what = f"features behind {self.place} ({in_words(self.bytes)})"
         if self.load(key):
-            say(f"{what}: there already")
+            log(f"{what}: there already")
             return
-        say(f"computing the {what} of {self.count:,} pictures, this once")
+        log(f"computing the {what} of {self.count:,} pictures, this once")
         started = time.perf_counter()
         try:
             self.folder.mkdir(exist_ok=True)
             for name, dataset in self.parts.items():
                 self.write(self.folder / f"{name}.npy", dataset, workers)
             content = json.dumps({"key": key, "behind": self.place}) + "\n"
-            write_atomically(self.folder / INDEX, content.encode(), "train")
+            write_atomically(self.folder / INDEX, content.encode(), "feature cache")
         except BaseException:
             self.remove()
             raise
-        say(f"computed in {time.perf_counter() - started:.0f} s")
+        log(f"computed in {time.perf_counter() - started:.0f} s")
 
     def write(self, path: Path, dataset: Dataset, workers: int) -> None:
         """Write the features of a data set, batch by batch, as .npy."""
         (self.folder / INDEX).unlink(missing_ok=True)
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(dataset), *self.shape)}
         self.model.eval()
+        layers = [module for _, module in self.front]
         with open(path, "wb") as file, minidl.no_grad():
             np.lib.format.write_array_header_1_0(file, header)
-            loader = evaluation_loader(dataset, self.data.preprocessing, workers)
+            loader = evaluation_loader(dataset, self.preprocessing, workers)
             for x, _ in with_progress(loader):
-                file.write(np.ascontiguousarray(stored(self.front(x).data)).tobytes())
+                file.write(np.ascontiguousarray(stored(run_layers(layers, x).data)).tobytes())
 
     def key(self) -> str:
         """What the features depend on, in one number: weights, pictures, preprocessing, kernels."""
         digest = hashlib.sha256()
-        for layer, module in self.front.layers:
+        for layer, module in self.front:
             for name, tensor in module.state_dict().items():
                 digest.update(f"{layer}.{name} {tensor.shape}".encode())
                 digest.update(np.ascontiguousarray(tensor.data).data)
         facts = {
             "pictures": {name: fingerprint(part) for name, part in self.parts.items()},
-            "preprocessing": self.data.preprocessing.config(),
+            "preprocessing": self.preprocessing.config(),
             "behind": self.place,
             "kernels": minidl.cpu_kernels(),
             "exact convolutions": settings.exact_conv,
@@ -189,52 +176,31 @@ class FeatureCache:
 
     # --- using them -----------------------------------------------------------------------------
 
-    def enter(self, loader: FeatureLoader, validation: FeatureLoader | None) -> None:
-        """From here on the loaders give features, and the model begins with them."""
-        loader.features = self.array("train")
-        if validation is not None:
-            validation.features = self.array("validation")
-        self.loaders = [part for part in (loader, validation) if part is not None]
-        # An attribute of this one module, found before the forward of its class.
-        self.model.__dict__["forward"] = self.rest
-        self.in_use = True
+    @property
+    def in_use(self) -> bool:
+        return self.model.takes_features
+
+    def enter(self, **loaders: FeatureLoader | None) -> None:
+        """From here on these loaders give features, and the model takes them.
+
+        Args:
+            loaders: of the parts, by their names; None for a part that is not there.
+        """
+        self.loaders = [loader for loader in loaders.values() if loader is not None]
+        for name, loader in loaders.items():
+            if loader is not None:
+                loader.features = self.array(name)
+        self.model.takes_features = True
 
     def leave(self) -> None:
         """From here on the loaders give pictures again, and the model takes them."""
-        self.model.__dict__.pop("forward", None)
         for loader in self.loaders:
             loader.features = None
-        self.loaders, self.in_use = [], False
+        self.model.takes_features = False
 
     def remove(self) -> None:
         """Delete the files."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def find_cut(chain: list[Call], model: Module, x: Tensor) -> int:
-    """The position in the chain of the first layer that has to run in every epoch.
-
-    That is the first one that learns; or before it the first one that drops at random, behind the
-    last one with frozen weights.
-
-    Raises:
-        NotCached: layers that learn are not behind one cut, or nothing is before it.
-    """
-    if not chain or chain[0].x is not x:
-        raise NotCached("the network is no chain of layers that begins with the picture")
-    learns = [any(p.requires_grad for p in call.module.parameters()) for call in chain]
-    first = learns.index(True) if True in learns else len(chain)
-    behind = {id(p) for call in chain[first:] for p in call.module.parameters()}
-    for name, p in model.named_parameters():
-        if p.requires_grad and id(p) not in behind:
-            raise NotCached(f"{name} learns and is not behind the frozen layers")
-    weighted = [i for i in range(first) if next(chain[i].module.parameters(), None) is not None]
-    if not weighted:
-        raise NotCached("the first layer learns")
-    for i in range(weighted[-1] + 1, first):
-        if droppers(chain[i].module):
-            return i
-    return first
 
 
 def stored(features: Any) -> Any:

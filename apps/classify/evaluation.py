@@ -5,134 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import minidl
-import models
-from apps.classify.data import evaluation_loader
 from apps.classify.metrics import Evaluation
 from apps.classify.views import make_views
-from apps.shared.run_folder import BEST, find_checkpoint
-from minidl.data import Dataset, open_dataset, transforms
-from minidl.errors import ArgumentError, CheckpointError, DataError, MinidlError
+from apps.shared.batches import evaluation_loader
+from apps.shared.trained import Trained, load_trained
+from minidl.data import Dataset, open_dataset
+from minidl.errors import DataError
 from minidl.nn import Module
 from minidl.nn.functional import softmax
 from minidl.tensor import Tensor
-
-
-@dataclass
-class Trained:
-    """A network as a checkpoint describes it.
-
-    Args:
-        model: with its weights, in evaluation mode.
-        name: of the network, as in models.names().
-        classes: names, in the order of the outputs.
-        preprocessing: what a picture goes through first.
-        meta: all that the checkpoint says.
-    """
-
-    model: Module
-    name: str
-    classes: list[str]
-    preprocessing: transforms.Compose
-    meta: dict[str, Any]
-
-
-def load_trained(run: str, op: str, best: bool | None = None) -> Trained:
-    """The network of a run folder, or of a checkpoint file.
-
-    Args:
-        run: path of either.
-        op: who asks, for errors.
-        best: of a folder, the network of the best epoch (True) or of the last step (False); None
-            for the one that training kept and reported.
-
-    Raises:
-        ArgumentError: best is given for a file.
-        CheckpointError: none there, damaged, or not of a classifier.
-    """
-    folder = Path(run)
-    if best is not None and folder.is_file():
-        option = "--best" if best else "--last"
-        raise ArgumentError(
-            op, f"{option} chooses in a run folder, and this is a file", {"run": run},
-            f"leave out {option}, or name the folder {folder.parent}",
-        )  # fmt: skip
-    path = find_checkpoint(run, op)
-    if best:
-        return load_best(path.with_name(BEST), op)
-    checkpoint = minidl.io.load_checkpoint(path)
-    kept_best = keeps_best(checkpoint.meta.get("settings") or {})
-    if best is None and kept_best and folder.is_dir() and path.with_name(BEST).exists():
-        return load_best(path.with_name(BEST), op)
-    return build_trained(checkpoint, path, op)
-
-
-def kept_checkpoint(run: str, op: str) -> Path:
-    """The file of the network that a run kept and reported: of its best epoch, or the last step.
-
-    Raises:
-        CheckpointError: there is none, or it is damaged.
-    """
-    path = find_checkpoint(run, op)
-    best = path.with_name(BEST)
-    if not best.exists():
-        return path
-    settings = minidl.io.load_checkpoint(path).meta.get("settings") or {}
-    return best if keeps_best(settings) else path
-
-
-def weight_file(source: str, op: str) -> str | Path:
-    """The file of the weights that a run kept; another file, or a published name, is itself.
-
-    Raises:
-        CheckpointError: as kept_checkpoint.
-    """
-    # Unlike Path.is_dir, False for a name that is too long.
-    return kept_checkpoint(source, op) if os.path.isdir(source) else source
-
-
-def keeps_best(settings: dict[str, Any]) -> bool:
-    """Whether a run reports the network of its best epoch; older runs do with early stopping."""
-    if "keep" in settings:
-        return settings["keep"] == "best"
-    return settings.get("early_stopping") is not None
-
-
-def load_best(path: Path, op: str) -> Trained:
-    """The network of the best epoch."""
-    if not path.exists():
-        raise CheckpointError(
-            op, f"the run has no {BEST}", {"run": str(path.parent)}, "--last takes the last step"
-        )
-    return build_trained(minidl.io.load_checkpoint(path), path, op)
-
-
-def build_trained(checkpoint: Any, path: Path, op: str) -> Trained:
-    """The network that a loaded checkpoint describes; `path` is for errors."""
-    meta = checkpoint.meta
-    try:
-        name, classes = meta["model"], list(meta["classes"])
-        arguments, steps = dict(meta["model_arguments"]), meta["preprocessing"]
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(
-            op, "the checkpoint is not one of a classifier", {"path": str(path), "lacks": error}
-        ) from None
-    try:
-        model = models.build(name, **arguments)
-        model.load_state_dict(checkpoint.model)
-        preprocessing = transforms.from_config(steps)
-    except (MinidlError, TypeError) as error:
-        raise CheckpointError(
-            op, "the checkpoint does not fit this version of the network",
-            {"path": str(path), "model": name, "reason": getattr(error, "rule", str(error))},
-        ) from None  # fmt: skip
-    return Trained(model.eval(), name, classes, preprocessing, meta)
 
 
 def evaluate(trained: Trained, dataset: Dataset, workers: int = 1, tta: str = "none") -> Evaluation:
@@ -189,7 +74,7 @@ def evaluate_run(
     workers: int = 1,
     tta: str = "none",
     best: bool | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> tuple[Evaluation, Dataset]:
     """Evaluate a run on a data set, by default the one it was trained on.
 
@@ -200,7 +85,7 @@ def evaluate_run(
         workers: threads that prepare batches.
         tta: test-time augmentation, one of views.CHOICES.
         best: see load_trained.
-        say: called with a line of text, if the classes had to be matched by name.
+        log: called with a line of text, if the classes had to be matched by name.
 
     Returns:
         what was found, and the data set.
@@ -210,7 +95,7 @@ def evaluate_run(
         DataError: the data are missing or damaged, or have classes that the network has not.
         CheckpointError: the run is.
     """
-    trained = load_trained(run, "evaluate", best)
+    trained = load_trained(run, best)
     settings = trained.meta.get("settings", {})
     if data is None:
         data, data_dir = settings.get("data", "digits"), data_dir or settings.get("data_dir")
@@ -219,7 +104,7 @@ def evaluate_run(
     dataset = open_dataset(data, split, data_dir, settings.get("test_share") if own else None)
     class_places(trained, dataset, data)
     if dataset.classes != trained.classes:
-        say(
+        log(
             f"classes matched by name: the data have {len(dataset.classes)} of the network's "
             f"{len(trained.classes)}"
         )

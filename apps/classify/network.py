@@ -1,4 +1,4 @@
-"""Where a run starts from: a network with fresh weights, or with those of a file.
+"""The network of a run: with fresh weights, or with those of a file.
 
 What was loaded, initialised afresh and left unused is said, and kept in run.json and in the
 checkpoint: a resumed run needs the weight file no more.
@@ -12,21 +12,20 @@ from typing import Any
 
 import models
 from apps.classify.data import Parts
-from apps.classify.evaluate import weight_file
-from apps.classify.options import Settings
 from apps.classify.pixel_range import to_unit_variance
-from apps.shared.console import as_options
+from apps.classify.settings import Settings
+from apps.shared.trained import weight_file
 from minidl.data import transforms
 from minidl.errors import CheckpointError
 from minidl.nn import Module
 
 
 @dataclass
-class Start:
-    """A network at the start of its run.
+class Network:
+    """A network at the beginning of its run.
 
     Args:
-        model: the network.
+        model: the network itself.
         arguments: with which it was built, for the checkpoint.
         weights: what became of the tensors of the weight file, in JSON's types; None without one.
     """
@@ -54,7 +53,7 @@ class Start:
         return transforms.Normalize(chosen["mean"], chosen["std"])
 
 
-def begin(settings: Settings, parts: Parts, say: Callable[[str], None]) -> Start:
+def new_network(settings: Settings, parts: Parts, log: Callable[[str], None]) -> Network:
     """The network of a new run.
 
     Weights decide how many colours the network sees: grey pictures are repeated in three channels
@@ -63,53 +62,50 @@ def begin(settings: Settings, parts: Parts, say: Callable[[str], None]) -> Start
     Args:
         settings: model, weights, size, ...
         parts: the data, for the number of classes and of colours.
-        say: called with what became of the weights.
+        log: called with what became of the weights.
 
     Raises:
         ArgumentError, CheckpointError: the weights cannot be used.
     """
     if settings.weights is None:
-        return build(settings, len(parts.classes), parts.channels)
+        return fresh_network(settings, len(parts.classes), parts.channels)
     try:
-        start, report = with_weights(settings, len(parts.classes), parts.channels)
+        network, report = with_weights(settings, len(parts.classes), parts.channels)
     except CheckpointError as error:
         other = 4 - parts.channels  # 3 for 1, 1 for 3
         try:
-            start, report = with_weights(settings, len(parts.classes), other)
+            network, report = with_weights(settings, len(parts.classes), other)
         except CheckpointError as second:
-            if "in_channels=" in error.hint:  # that much was right in the second
-                error = second
-            by_order = "minidl weights convert --by order"
-            error.hint = as_options(error.hint, by_order, "--model-arg or --size")
-            raise error from None
+            # Where the first complained of the colours alone, the second knows the real fault.
+            raise (second if "in_channels" in error.suggests else error) from None
         kind = "colour" if other == 3 else "grey"
-        say(f"the weights were learned from {kind} pictures, to which these are converted")
-    say(str(report))
-    if start.normalize is not None:
-        say("pictures are normalized as the weights need it, not by their own mean and deviation")
+        log(f"the weights were learned from {kind} pictures, to which these are converted")
+    log(str(report))
+    if network.normalize is not None:
+        log("pictures are normalized as the weights need it, not by their own mean and deviation")
     else:
-        say("how pictures were normalized for the weights is not known: by their own mean, here")
-    return start
+        log("how pictures were normalized for the weights is not known: by their own mean, here")
+    return network
 
 
-def resumed(settings: Settings, parts: Parts, meta: dict[str, Any]) -> Start:
+def network_of_checkpoint(settings: Settings, parts: Parts, meta: dict[str, Any]) -> Network:
     """The network of a run to go on with, as its checkpoint says; its weights come from there."""
     arguments = meta.get("model_arguments") or {}
     channels = arguments.get("in_channels", parts.channels)
-    start = build(settings, len(parts.classes), channels)
-    start.weights = meta.get("weights")
-    return start
+    network = fresh_network(settings, len(parts.classes), channels)
+    network.weights = meta.get("weights")
+    return network
 
 
-def build(settings: Settings, num_classes: int, channels: int) -> Start:
+def fresh_network(settings: Settings, num_classes: int, channels: int) -> Network:
     """The network with fresh weights."""
     arguments = {"num_classes": num_classes, "in_channels": channels, **settings.model_args}
     if "size" in models.registry.arguments_of(settings.model):
         arguments["size"] = settings.pixels
-    return Start(models.build(settings.model, **arguments), arguments)
+    return Network(models.build(settings.model, **arguments), arguments)
 
 
-def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[Start, Any]:
+def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[Network, Any]:
     """The network with the weights of a file, of a run folder, or published under a name.
 
     Returns:
@@ -117,10 +113,9 @@ def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[S
     """
     from models.weights.load import load_weights
 
-    start = build(settings, num_classes, channels)
-    source = weight_file(settings.weights, "train")
-    report = load_weights(start.model, source, fresh=settings.fresh)
-    to_unit_variance(start.model, report)
+    network = fresh_network(settings, num_classes, channels)
+    report = load_weights(network.model, weight_file(settings.weights), fresh=settings.fresh)
+    to_unit_variance(network.model, report)
     found = report.as_json()
-    start.weights = {"source": settings.weights, "initialised": found.pop("fresh"), **found}
-    return start, report
+    network.weights = {"source": settings.weights, "initialised": found.pop("fresh"), **found}
+    return network, report

@@ -1,0 +1,79 @@
+"""The optimizer of a run, made from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from apps.shared.options import above, at_least, below, one_of, option
+from apps.shared.settings import STEPS
+from minidl import optim
+from minidl.nn import Module
+
+OPTIMIZERS = {  # name -> (learning rate, weight decay), where an application has nothing better
+    "sgd": (0.02, 5e-4),
+    "adam": (1e-3, 0.0),
+    "adamw": (1e-3, 1e-2),
+    "rmsprop": (3e-4, 0.0),
+    "adagrad": (1e-2, 0.0),
+}
+MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # the optimizers that have one, and its default
+
+
+@dataclass(kw_only=True)
+class OptimizerOptions:
+    """What a step does with the gradients."""
+
+    optimizer: str = option(
+        STEPS, "sgd (the default), adam, adamw, rmsprop or adagrad.", check=one_of(OPTIMIZERS)
+    )
+    lr: float = option(STEPS, "Learning rate.", check=above(0))
+    momentum: float = option(STEPS, "Of sgd and rmsprop.", check=(at_least(0), below(1)))
+    weight_decay: float = option(STEPS, "L2 penalty.", check=at_least(0))
+    bias_decay: bool = option(
+        STEPS, "Whether weight decay holds for biases and norms, too; it does.", default=True
+    )
+    clip_grad: float | None = option(
+        STEPS, "Largest norm of the gradients of a step.", default=None, metavar="NORM",
+        check=above(0),
+    )  # fmt: skip
+
+
+def make_optimizer(
+    model: Module, settings: OptimizerOptions, factors: dict[str, float] | None = None
+) -> optim.Optimizer:
+    """The optimizer of all parameters, in groups of one learning rate and weight decay.
+
+    Args:
+        model: whose parameters; frozen ones are among them, and are skipped while they are.
+        settings: which optimizer, with which numbers.
+        factors: on the learning rate, by name of the parameter; None for 1.
+    """
+    lr, decay = settings.lr, settings.weight_decay
+    groups = parameter_groups(model, settings, factors or {})
+    if settings.optimizer == "sgd":
+        return optim.SGD(groups, lr, momentum=settings.momentum, weight_decay=decay)
+    if settings.optimizer == "rmsprop":
+        return optim.RMSprop(groups, lr, momentum=settings.momentum, weight_decay=decay)
+    if settings.optimizer == "adagrad":
+        return optim.Adagrad(groups, lr, weight_decay=decay)
+    kind = {"adam": optim.Adam, "adamw": optim.AdamW}[settings.optimizer]
+    return kind(groups, lr, weight_decay=decay)
+
+
+def parameter_groups(
+    model: Module, settings: OptimizerOptions, factors: dict[str, float]
+) -> list[dict[str, Any]]:
+    """Groups of parameters with the same factor and weight decay, in order of appearance.
+
+    With bias_decay off, vectors have no weight decay: they are biases and what norms multiply by
+    and add, and shrinking them does not make the network simpler.
+    """
+    groups: dict[tuple, dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        decays = settings.bias_decay or parameter.ndim > 1
+        decay = settings.weight_decay if decays else 0.0
+        factor = factors.get(name, 1.0)
+        group = {"params": [], "lr_mult": factor, "weight_decay": decay}
+        groups.setdefault((factor, decay), group)["params"].append(parameter)
+    return list(groups.values())

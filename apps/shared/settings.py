@@ -1,0 +1,97 @@
+"""Groups of options that applications which train have in common: data, steps, the run itself.
+
+The options of the optimizer and of the schedule are in the files that make these: optimizer.py and
+schedule.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.shared import parse
+from apps.shared.options import (
+    FREE,
+    MORE,
+    Option,
+    at_least,
+    below,
+    between,
+    one_of,
+    option,
+)
+from minidl.data.fetch import SOURCES
+from minidl.kernels import CPU_SETS
+
+DATA, STEPS, RUN = "Data", "Steps", "Run"
+
+
+def data_set(option: Option, text: str) -> str:
+    """A data set's name as it is, a path from the root."""
+    return text if text in SOURCES else parse.path_or_name(option, text)
+
+
+@dataclass(kw_only=True)
+class DataOptions:
+    """Which data, and how they are read."""
+
+    data: str = option(
+        DATA,
+        "digits, mnist, fashion-mnist, cifar10, or the path of a folder with a folder per class, "
+        "a list file of `path label` lines, or an archive of these. Default: digits.",
+        parse=data_set,
+    )
+    data_dir: str | None = option(
+        DATA, "Folder in which to look for data first.", default=None, parse=parse.path_or_name,
+        resume=FREE,
+    )  # fmt: skip
+    test_share: float | None = option(
+        DATA,
+        "Share held out for testing when the data set has no test split (by hash of the file "
+        "name). Default 0.2.",
+        default=None,
+        check=between(0, 1),
+    )
+    size: int | None = option(
+        DATA, "Height and width of the network's pictures.", default=None, metavar="PIXELS",
+        check=at_least(1),
+    )  # fmt: skip
+    workers: int = option(
+        DATA, "Threads that prepare batches; 0: none.", check=at_least(0), resume=FREE
+    )
+
+
+@dataclass(kw_only=True)
+class StepOptions:
+    """How many steps, of how many pictures each."""
+
+    epochs: int = option(STEPS, "Passes over the data.", check=at_least(1), resume=MORE)
+    batch_size: int = option(STEPS, "Pictures per batch.", check=at_least(1))
+    accumulate: int = option(
+        STEPS, "Batches per step, as one batch K times as large.", default=1, metavar="K",
+        check=at_least(1),
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class RunOptions:
+    """The run as a whole: random numbers, kernels, when it ends, what it keeps."""
+
+    seed: int = option(
+        RUN, "Of all random numbers; 0 if left out.", check=(at_least(0), below(2**63, "2^63"))
+    )
+    cpu_kernels: str = option(RUN, "numba (the default) or reference.", check=one_of(CPU_SETS))
+    early_stopping: int | None = option(
+        RUN,
+        "Stop after N epochs without a better validation loss. A run that stopped goes on with "
+        "--resume and a larger N.",
+        metavar="N",
+        check=at_least(1),
+        resume=MORE,
+    )
+    keep: str = option(
+        RUN,
+        "Which epoch's network is evaluated, by train and later commands: best (lowest "
+        "validation loss) or last. Default: last; with --early-stopping best.",
+        default="last",
+        check=one_of(("best", "last")),
+    )
