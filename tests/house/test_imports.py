@@ -51,11 +51,6 @@ SHARED, COMMAND_LINE = "shared", ("cli",)
 # Imports inside functions that make a circle for a good reason: "importer -> imported": reason.
 INSIDE: dict[str, str] = {}
 
-# TODO: imports that are being taken away. Each is left out of what follows, and must be needed.
-STILL = {
-    "minidl.kernels.blas -> minidl.kernels.cpu.workers",
-}
-
 
 @functools.cache
 def imports() -> dict[str, Imports]:
@@ -85,25 +80,25 @@ def shown(found: list[list[str]]) -> str:
 
 
 def test_no_circle_when_modules_load():
-    found = circles(graph_without(STILL, inside=False))
+    found = circles(graph_without(set(), inside=False))
     assert not found, shown(found)
 
 
 def test_no_circle_through_imports_inside_functions():
-    found = circles(graph_without(STILL | INSIDE.keys(), inside=True))
+    found = circles(graph_without(set(INSIDE), inside=True))
     assert not found, shown(found)
 
 
 def test_layers_hold():
-    wrong = sorted(edge for edge in edges() - STILL - INSIDE.keys() if not allowed(edge))
+    wrong = sorted(edge for edge in edges() - INSIDE.keys() if not allowed(edge))
     assert not wrong, "these imports point the wrong way:\n" + "\n".join(wrong)
 
 
-@pytest.mark.parametrize("edge", sorted(STILL | INSIDE.keys()))
+@pytest.mark.parametrize("edge", sorted(INSIDE))
 def test_no_exception_is_kept_without_need(edge):
     assert edge in edges(), "there is no such import any more: take it out of the list"
     importer, imported = edge.split(" -> ")
-    others = (STILL | INSIDE.keys()) - {edge}
+    others = set(INSIDE) - {edge}
     way_back = shortest_way(graph_without(others, inside=True), imported, importer)
     assert way_back or not allowed(edge), "this import is allowed by now: take it out of the list"
 
