@@ -53,7 +53,6 @@ INSIDE: dict[str, str] = {}
 
 # TODO: imports that are being taken away. Each is left out of what follows, and must be needed.
 STILL = {
-    "minidl.kernels.blas -> minidl.kernels.cpu.workers",
     "apps.shared.outcome -> apps.classify.options",
     "apps.shared.run_folder -> apps.classify.options",
     "apps.files.onnx -> apps.classify.evaluate",
