@@ -82,11 +82,11 @@ def wrong_shapes(
             f"{known}: make it as the file's, or leave the layer out with {{fresh=}}", **leave_out
         )
     elif known := other_arguments(model, file.meta):
-        needed = known[0]
-        places = " and ".join(f"{{{name}=}}" for name in needed)
+        needed = known[0] if max(len(repr(value)) for value in known[0].values()) < 60 else {}
+        places = "with " + " and ".join(f"{{{name}=}}" for name in needed)
+        how = places if needed else "as the file's"
         hint = Hint(
-            f"{in_one_sentence(*known)}: make it with {places}, "
-            "or leave the layer out with {fresh=}",
+            f"{in_one_sentence(*known)}: make it {how}, or leave the layer out with {{fresh=}}",
             **leave_out, **needed,
         )  # fmt: skip
     elif sides := other_maps(model, layer, theirs, ours):
