@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.classify.augmentation import augmented
-from apps.classify.settings import Settings
+from apps.classify.recipes import Recipe
 from apps.shared.batches import evaluation_loader
 from apps.shared.feature_cache import FeatureLoader
 from apps.shared.warm_up import black_pictures
@@ -62,36 +62,21 @@ class Data(Parts):
         return black_pictures(self.preprocessing(self.train[0][0]).shape)
 
 
-def open_data(
-    settings: Settings, channels: int | None = None, normalize: Any | None = None
-) -> Data:
-    """Everything about the data of a run.
-
-    Args:
-        settings: which data, pictures of which size, which augmentation.
-        channels: that the network takes; None for those on disk.
-        normalize: the Normalize step that the network's weights need; None for the mean and
-            standard deviation of the training pictures.
-
-    Raises:
-        DataError: the data are missing or damaged, or all of one class.
-    """
-    return prepare(open_parts(settings), settings, channels, normalize)
-
-
-def open_parts(settings: Settings) -> Parts:
+def open_parts(data: str, data_dir: str | None = None, test_share: float | None = None) -> Parts:
     """The parts to train on, to validate with and to test on.
 
+    Args:
+        data, data_dir, test_share: as of minidl.data.open_dataset.
+
     Raises:
         DataError: the data are missing or damaged, or all of one class.
     """
-    data, where, share = settings.data, settings.data_dir, settings.test_share
-    whole = open_dataset(data, "train", where, share)
-    test = open_dataset(data, "test", where, share)
+    whole = open_dataset(data, "train", data_dir, test_share)
+    test = open_dataset(data, "test", data_dir, test_share)
     if len(whole.classes) < 2:
         raise DataError(
             OP, "there is one class, and nothing to tell it from",
-            {"data": settings.data, "class": whole.classes[0]},
+            {"data": data, "class": whole.classes[0]},
             "expects a folder with a folder per class",
         )  # fmt: skip
     if test.classes != whole.classes:
@@ -107,16 +92,30 @@ def open_parts(settings: Settings) -> Parts:
 
 
 def prepare(
-    parts: Parts, settings: Settings, channels: int | None = None, normalize: Any | None = None
+    parts: Parts,
+    size: int,
+    augment: str,
+    recipe: Recipe,
+    channels: int | None = None,
+    normalize: Any | None = None,
 ) -> Data:
-    """What pictures go through on their way to the network; arguments as of open_data."""
+    """What pictures go through on their way to the network.
+
+    Args:
+        parts: from open_parts.
+        size: pixels per side, as the network takes them.
+        augment: one of augmentation.CHOICES.
+        recipe: of the data set.
+        channels: that the network takes; None for those on disk.
+        normalize: the Normalize step that the network's weights need; None for the mean and
+            standard deviation of the training pictures.
+    """
     channels = channels or parts.channels
-    size = settings.pixels
     if normalize is None:
         normalize = own_normalization(parts.train, channels)
     steps = [*standard_geometry(channels, size, parts.train), transforms.ToFloat(), normalize]
     preprocessing = transforms.Compose(steps)
-    training, changes = augmented(preprocessing, settings.augment, settings.recipe, size, channels)
+    training, changes = augmented(preprocessing, augment, recipe, size, channels)
     return Data(
         parts.train, parts.validation, parts.test, channels, preprocessing, training, changes
     )
@@ -145,17 +144,18 @@ def standard_geometry(channels: int, size: int, dataset: Dataset) -> list[Any]:
     return [colour, transforms.Resize(inner), transforms.CenterCrop(inner), *border]
 
 
-def make_loaders(data: Data, settings: Settings) -> tuple[FeatureLoader, FeatureLoader | None]:
+def make_loaders(
+    data: Data, batch_size: int, seed: int, workers: int
+) -> tuple[FeatureLoader, FeatureLoader | None]:
     """Batches to train on, shuffled and augmented, and to validate with.
 
     What is in them depends on the seed alone. A last batch of a single picture is left out, another
     one in each epoch: batch norm has nothing to average where it sees one number of each map.
     """
-    workers, n = settings.workers, len(data.train)
+    n = len(data.train)
     loader = FeatureLoader(
-        data.train, settings.batch_size, data.training,
-        shuffle=True, seed=settings.seed, num_workers=workers,
-        drop_last=n > settings.batch_size > 1 and n % settings.batch_size == 1,
+        data.train, batch_size, data.training, shuffle=True, seed=seed, num_workers=workers,
+        drop_last=n > batch_size > 1 and n % batch_size == 1,
     )  # fmt: skip
     if data.validation is None:
         return loader, None

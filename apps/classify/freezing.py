@@ -21,8 +21,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-import models
-from apps.classify.settings import Settings
+from apps.classify.settings import LearningOptions
 from apps.shared.chain import trace
 from apps.shared.options import OptionError
 from minidl import callbacks
@@ -75,12 +74,16 @@ class Plan:
                 parameter.grad = None
 
 
-def make_plan(model: Module, settings: Settings, fresh: Iterable[str] = ()) -> Plan:
+def make_plan(
+    model: Module, entry: Any, mode: str, settings: LearningOptions, fresh: Iterable[str] = ()
+) -> Plan:
     """The plan for a network.
 
     Args:
         model: the network.
-        settings: mode, freeze, train_from, unfreeze_after, lr_mult, ...
+        entry: what is known of it, see models.entry.
+        mode: "frozen", or another way of training.
+        settings: freeze, train_from, unfreeze_after, lr_mult, ...
         fresh: names of the tensors that were initialised afresh.
 
     Raises:
@@ -94,12 +97,11 @@ def make_plan(model: Module, settings: Settings, fresh: Iterable[str] = ()) -> P
             factors[name] *= factor
     for name in fresh:
         factors[name] *= settings.fresh_lr_mult
-    frozen = frozen_names(model, settings, fresh) if settings.mode == "frozen" else set()
+    frozen = frozen_names(model, entry, settings, fresh) if mode == "frozen" else set()
     if settings.unfreeze_after is not None:
         for name in frozen:
             factors[name] *= settings.unfreeze_lr_mult
-    heads = aux_parameters(model, models.entry(settings.model))
-    plan = Plan(factors, frozen, settings.unfreeze_after, heads)
+    plan = Plan(factors, frozen, settings.unfreeze_after, aux_parameters(model, entry))
     if not plan.learning(1):
         raise OptionError(
             "no layer learns",
@@ -109,7 +111,7 @@ def make_plan(model: Module, settings: Settings, fresh: Iterable[str] = ()) -> P
     return plan
 
 
-def frozen_names(model: Module, settings: Settings, fresh: set[str]) -> set[str]:
+def frozen_names(model: Module, entry: Any, settings: LearningOptions, fresh: set[str]) -> set[str]:
     """The parameters that mode "frozen" freezes."""
     names = [name for name, _ in model.named_parameters()]
     if settings.freeze:
@@ -118,7 +120,6 @@ def frozen_names(model: Module, settings: Settings, fresh: set[str]) -> set[str]
         first = matching(model, settings.train_from, "--train-from")[0]
         found = set(names[: names.index(first)])
     else:
-        entry = models.entry(settings.model)
         head, heads = set(last_layer(model, entry)), aux_parameters(model, entry)
         return {name for name in names if name in heads or name not in head | fresh}
     useless = sorted(found & fresh)

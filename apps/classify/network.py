@@ -13,7 +13,7 @@ from typing import Any
 import models
 from apps.classify.data import Parts
 from apps.classify.pixel_range import to_unit_variance
-from apps.classify.settings import Settings
+from apps.classify.settings import NetworkOptions
 from apps.shared.trained import weight_file
 from minidl.data import transforms
 from minidl.errors import CheckpointError
@@ -53,14 +53,17 @@ class Network:
         return transforms.Normalize(chosen["mean"], chosen["std"])
 
 
-def new_network(settings: Settings, parts: Parts, log: Callable[[str], None]) -> Network:
+def new_network(
+    settings: NetworkOptions, size: int, parts: Parts, log: Callable[[str], None]
+) -> Network:
     """The network of a new run.
 
     Weights decide how many colours the network sees: grey pictures are repeated in three channels
     where they were learned from colour pictures, and the other way round.
 
     Args:
-        settings: model, weights, size, ...
+        settings: which network, which weights.
+        size: pixels per side of its pictures.
         parts: the data, for the number of classes and of colours.
         log: called with what became of the weights.
 
@@ -68,13 +71,13 @@ def new_network(settings: Settings, parts: Parts, log: Callable[[str], None]) ->
         ArgumentError, CheckpointError: the weights cannot be used.
     """
     if settings.weights is None:
-        return fresh_network(settings, len(parts.classes), parts.channels)
+        return fresh_network(settings, size, len(parts.classes), parts.channels)
     try:
-        network, report = with_weights(settings, len(parts.classes), parts.channels)
+        network, report = with_weights(settings, size, len(parts.classes), parts.channels)
     except CheckpointError as error:
         other = 4 - parts.channels  # 3 for 1, 1 for 3
         try:
-            network, report = with_weights(settings, len(parts.classes), other)
+            network, report = with_weights(settings, size, len(parts.classes), other)
         except CheckpointError as second:
             # Where the first complained of the colours alone, the second knows the real fault.
             raise (second if "in_channels" in error.suggests else error) from None
@@ -88,24 +91,28 @@ def new_network(settings: Settings, parts: Parts, log: Callable[[str], None]) ->
     return network
 
 
-def network_of_checkpoint(settings: Settings, parts: Parts, meta: dict[str, Any]) -> Network:
+def network_of_checkpoint(
+    settings: NetworkOptions, size: int, parts: Parts, meta: dict[str, Any]
+) -> Network:
     """The network of a run to go on with, as its checkpoint says; its weights come from there."""
     arguments = meta.get("model_arguments") or {}
     channels = arguments.get("in_channels", parts.channels)
-    network = fresh_network(settings, len(parts.classes), channels)
+    network = fresh_network(settings, size, len(parts.classes), channels)
     network.weights = meta.get("weights")
     return network
 
 
-def fresh_network(settings: Settings, num_classes: int, channels: int) -> Network:
+def fresh_network(settings: NetworkOptions, size: int, num_classes: int, channels: int) -> Network:
     """The network with fresh weights."""
     arguments = {"num_classes": num_classes, "in_channels": channels, **settings.model_args}
     if "size" in models.registry.arguments_of(settings.model):
-        arguments["size"] = settings.pixels
+        arguments["size"] = size
     return Network(models.build(settings.model, **arguments), arguments)
 
 
-def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[Network, Any]:
+def with_weights(
+    settings: NetworkOptions, size: int, num_classes: int, channels: int
+) -> tuple[Network, Any]:
     """The network with the weights of a file, of a run folder, or published under a name.
 
     Returns:
@@ -113,7 +120,7 @@ def with_weights(settings: Settings, num_classes: int, channels: int) -> tuple[N
     """
     from models.weights.load import load_weights
 
-    network = fresh_network(settings, num_classes, channels)
+    network = fresh_network(settings, size, num_classes, channels)
     report = load_weights(network.model, weight_file(settings.weights), fresh=settings.fresh)
     to_unit_variance(network.model, report)
     found = report.as_json()

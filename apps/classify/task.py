@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import minidl
+import models
 from apps.classify.class_weights import class_weights
 from apps.classify.data import Data, open_parts, prepare
 from apps.classify.freezing import Plan, make_plan
 from apps.classify.network import Network, network_of_checkpoint, new_network
-from apps.classify.settings import Settings
-from apps.shared.options import to_dict
+from apps.classify.settings import LearningOptions, NetworkOptions, Settings
+from apps.shared.options import group, to_dict
 from apps.shared.trained import description
 from apps.shared.warm_up import steps_of_classifier, warm_up
 from minidl.errors import DataError
@@ -55,14 +56,18 @@ def prepare_task(settings: Settings, log: Callable[[str], None], checkpoint: Any
     """
     minidl.use_cpu_kernels(settings.cpu_kernels)
     minidl.manual_seed(settings.seed)
-    parts = open_parts(settings)
+    parts = open_parts(settings.data, settings.data_dir, settings.test_share)
+    chosen, size = group(settings, NetworkOptions), settings.pixels
     if checkpoint is None:
-        network = new_network(settings, parts, log)
+        network = new_network(chosen, size, parts, log)
     else:
-        network = network_of_checkpoint(settings, parts, checkpoint.meta)
-    data = prepare(parts, settings, network.channels, network.normalize)
+        network = network_of_checkpoint(chosen, size, parts, checkpoint.meta)
+    data = prepare(
+        parts, size, settings.augment, settings.recipe, network.channels, network.normalize
+    )
     factors = class_weights(settings.class_weights, data.classes, data.train.labels)
-    plan = make_plan(network.model, settings, network.fresh)
+    learning, entry = group(settings, LearningOptions), models.entry(settings.model)
+    plan = make_plan(network.model, entry, settings.mode, learning, network.fresh)
     meta = description(
         settings.model, network.arguments, data.classes, data.preprocessing,
         pictures=[len(data.train), len(data.validation or ())], class_weights=factors,

@@ -22,10 +22,11 @@ from apps.classify.task import Task, get_ready, prepare_task
 from apps.shared.callbacks import standard_callbacks
 from apps.shared.cut import NotCached
 from apps.shared.feature_cache import FeatureCache
-from apps.shared.optimizer import make_optimizer
+from apps.shared.optimizer import OptimizerOptions, make_optimizer
+from apps.shared.options import group
 from apps.shared.outcome import seconds_spent, trains_no_further
 from apps.shared.run_folder import BEST, CHECKPOINT
-from apps.shared.schedule import make_schedule
+from apps.shared.schedule import ScheduleOptions, make_schedule
 from minidl.data import Mixup
 from minidl.nn import CrossEntropyLoss
 
@@ -66,13 +67,13 @@ def train(
         log(finished)
     get_ready(task, settings, epoch, log)
 
-    loader, validation = make_loaders(data, settings)
+    loader, validation = make_loaders(data, settings.batch_size, settings.seed, settings.workers)
     cache, features = cache_features(task, settings, folder, epoch, bool(finished), log)
     if cache is not None:
         cache.enter(train=loader, validation=validation)
-    optimizer = make_optimizer(model, settings, plan.factors)
+    optimizer = make_optimizer(model, group(settings, OptimizerOptions), plan.factors)
     steps = -(-len(loader) // settings.accumulate)
-    schedule = make_schedule(optimizer, settings, settings.epochs, steps)
+    schedule = make_schedule(optimizer, group(settings, ScheduleOptions), settings.epochs, steps)
     monitor = "loss" if validation is None else "val_loss"
     callbacks = standard_callbacks(
         folder, task.meta, monitor, settings.early_stopping, settings.clip_grad, schedule

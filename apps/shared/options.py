@@ -142,6 +142,16 @@ def without_none(kind: Any) -> Any:
     return kind
 
 
+def group(settings: Any, kind: type) -> Any:
+    """One group of the options alone, for a function that needs no others.
+
+    Args:
+        settings: of a class that inherits from the group.
+        kind: the group, such as OptimizerOptions.
+    """
+    return kind(**{f.name: getattr(settings, f.name) for f in fields(kind)})
+
+
 # --- from what was typed to values --------------------------------------------------------------
 
 

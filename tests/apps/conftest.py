@@ -68,3 +68,11 @@ def spawn(*arguments, **options):
 
 def last_json(text):
     return json.loads(text.splitlines()[-1])
+
+
+def open_data(settings):
+    """The data of a run, without a network."""
+    from apps.classify.data import open_parts, prepare
+
+    parts = open_parts(settings.data, settings.data_dir, settings.test_share)
+    return prepare(parts, settings.pixels, settings.augment, settings.recipe)

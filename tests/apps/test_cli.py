@@ -10,12 +10,12 @@ from PIL import Image
 
 import minidl as library
 import models
-from apps.classify.data import make_loaders, open_data
+from apps.classify.data import make_loaders
 from apps.classify.defaults import from_command_line
 from apps.classify.recipes import OTHER_DATA, RECIPES
 from apps.shared import warm_up
 from apps.shared.batches import evaluation_loader
-from tests.apps.conftest import NAMES, last_json, minidl, picture, spawn
+from tests.apps.conftest import NAMES, last_json, minidl, open_data, picture, spawn
 
 
 def test_run_folder(trained, halves):
@@ -197,7 +197,7 @@ def test_only_training_pictures_are_augmented():
     settings = from_command_line({"data": "digits", "batch_size": 50})
     data = open_data(settings)
     plain = {data.preprocessing(data.train[i][0]).tobytes() for i in range(len(data.train))}
-    x, _ = next(iter(make_loaders(data, settings)[0]))
+    x, _ = next(iter(make_loaders(data, 50, seed=0, workers=1)[0]))
     moved = [picture for picture in x.numpy() if picture.tobytes() not in plain]
     assert 30 < len(moved) < 50  # all but about one in 25, which is moved by 0 pixels
     first, _ = next(iter(evaluation_loader(data.train, data.preprocessing)))

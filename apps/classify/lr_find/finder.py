@@ -18,8 +18,8 @@ from apps.classify.lr_find.sweep import FEWEST, Sweep, sweep
 from apps.classify.settings import Settings
 from apps.classify.task import get_ready, prepare_task
 from apps.shared import run_folder
-from apps.shared.optimizer import make_optimizer
-from apps.shared.options import OptionError, to_dict
+from apps.shared.optimizer import OptimizerOptions, make_optimizer
+from apps.shared.options import OptionError, group, to_dict
 from apps.shared.page import write_page
 from minidl.data import Mixup
 from minidl.io.atomic import write_atomically
@@ -78,10 +78,10 @@ def sweep_run(
     model.train()
     if task.plan.freezes:
         evaluate_frozen_part(model, data.sample())
-    loader, _ = make_loaders(data, settings)
+    loader, _ = make_loaders(data, settings.batch_size, settings.seed, settings.workers)
     batches = Mixup(loader, settings.mixup, len(data.classes)) if settings.mixup else loader
     rates = np.geomspace(lowest, highest, steps).tolist()
-    optimizer = make_optimizer(model, settings, task.plan.factors)
+    optimizer = make_optimizer(model, group(settings, OptimizerOptions), task.plan.factors)
     loss = make_loss(model, settings, task.class_weights)
     log(f"{steps} steps with learning rates from {lowest:g} to {highest:g}")
     with np.errstate(all="ignore"):  # that it explodes in the end is the point

@@ -9,21 +9,28 @@ import minidl as library
 import models
 from apps.classify.augmentation import AREA, CHOICES, augmented
 from apps.classify.class_weights import class_weights
-from apps.classify.data import make_loaders, open_data
+from apps.classify.data import make_loaders
 from apps.classify.defaults import from_command_line
 from apps.classify.freezing import frozen_part, make_plan
 from apps.classify.losses import loss_note, make_loss
 from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES
-from apps.classify.settings import Settings
+from apps.classify.settings import LearningOptions, Settings
 from apps.shared.optimizer import parameter_groups
+from apps.shared.options import group
 from apps.shared.options import parse as parse_options
 from minidl import nn
 from minidl.data import transforms
 from minidl.errors import MinidlError
+from tests.apps.conftest import open_data
 
 
 def settings(**given):
     return from_command_line(parse_options(Settings, {"model": "lenet", **given}))
+
+
+def plan_of(net, chosen, fresh=()):
+    learning = group(chosen, LearningOptions)
+    return make_plan(net, models.entry(chosen.model), chosen.mode, learning, fresh)
 
 
 # --- defaults -----------------------------------------------------------------------------------
@@ -119,7 +126,7 @@ def test_grey_pictures_have_no_coloured_light():
 @pytest.mark.parametrize("augment", CHOICES)
 def test_every_augmentation_makes_batches(augment):
     chosen = settings(data="digits", augment=augment, batch_size=16)
-    x, labels = next(iter(make_loaders(open_data(chosen), chosen)[0]))
+    x, labels = next(iter(make_loaders(open_data(chosen), 16, seed=0, workers=1)[0]))
     assert x.shape == (16, 1, 32, 32) and np.isfinite(x.numpy()).all()
 
 
@@ -192,7 +199,7 @@ def test_factors_multiply_and_zero_freezes():
     net = models.build("lenet")
     chosen = settings(lr_mult=["features=0.1", "*.bias=2", "features.3=0"], mode="finetune",
                       weights="w")  # fmt: skip
-    plan = make_plan(net, chosen, {"classifier.5.weight", "a.buffer"})
+    plan = plan_of(net, chosen, {"classifier.5.weight", "a.buffer"})
     assert plan.factors == pytest.approx({
         "features.0.weight": 0.1, "features.0.bias": 0.2, "features.3.weight": 0.0,
         "features.3.bias": 0.0, "classifier.1.weight": 1.0, "classifier.1.bias": 2.0,
@@ -210,7 +217,7 @@ def test_factors_multiply_and_zero_freezes():
 def test_alexnets_biases_learn_twice_as_fast_and_do_not_decay():
     net = models.build("alexnet", width=0.0625, num_classes=3)
     chosen = settings(model="alexnet", lr_mult=["*.bias=2"], bias_decay=False)
-    groups = parameter_groups(net, chosen, make_plan(net, chosen).factors)
+    groups = parameter_groups(net, chosen, plan_of(net, chosen).factors)
     assert [(g["lr_mult"], g["weight_decay"], len(g["params"])) for g in groups] == [
         (1.0, 5e-4, 8), (2.0, 0.0, 8),
     ]  # fmt: skip
@@ -218,7 +225,7 @@ def test_alexnets_biases_learn_twice_as_fast_and_do_not_decay():
 
 def test_dropout_before_the_layer_that_learns_works():
     net = models.build("vgg11", num_classes=3, size=32, width=0.05)
-    make_plan(net, settings(model="vgg11", mode="frozen", weights="w")).apply(net, 1)
+    plan_of(net, settings(model="vgg11", mode="frozen", weights="w")).apply(net, 1)
     names = {module: name for name, module in net.named_modules()}
     found = [names[module] for module in frozen_part(net, library.zeros(1, 3, 32, 32))]
     assert found[0] == "features.conv1_1" and found[-1] == "classifier.fc7"
