@@ -21,7 +21,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
     """Settings from the options that were given, the rest by the recipe.
 
     Args:
-        given: option -> value, see options.parse.
+        given: option -> value, see options.parse_options.
 
     Raises:
         OptionError: an unknown name (the hint has the nearest), a number out of range, or
@@ -88,7 +88,7 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
 
     Args:
         meta: of the checkpoint.
-        given: option -> value, see options.parse.
+        given: option -> value, see options.parse_options.
 
     Raises:
         OptionError: an option contradicts the run.

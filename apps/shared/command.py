@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from apps.shared.console import Console, Words, usual_words
-from apps.shared.options import Option, parse, table
+from apps.shared.options import Option, parse_options, table
 from apps.shared.parse import as_literal
 
 Json = Annotated[
@@ -79,7 +79,7 @@ def command(
             with console.answering_errors(debug):
                 if settings is not None:
                     typed = {field: values.pop(field) for field in options}
-                    values["given"] = parse(settings, typed)
+                    values["given"] = parse_options(settings, typed)
                 function(console=console, **values)
 
         run.__name__, run.__doc__ = function.__name__, function.__doc__

@@ -155,7 +155,7 @@ def group(settings: Any, kind: type) -> Any:
 # --- from what was typed to values --------------------------------------------------------------
 
 
-def parse(settings: type, typed: dict[str, Any]) -> dict[str, Any]:
+def parse_options(settings: type, typed: dict[str, Any]) -> dict[str, Any]:
     """The values of the options that were typed; those that are None or empty were not.
 
     Raises:

@@ -16,8 +16,7 @@ from apps.classify.losses import loss_note, make_loss
 from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES
 from apps.classify.settings import LearningOptions, Settings
 from apps.shared.optimizer import parameter_groups
-from apps.shared.options import group
-from apps.shared.options import parse as parse_options
+from apps.shared.options import group, parse_options
 from minidl import nn
 from minidl.data import transforms
 from minidl.errors import MinidlError

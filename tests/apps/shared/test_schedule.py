@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import minidl as library
-from apps.shared.options import parse
+from apps.shared.options import parse_options
 from apps.shared.schedule import ScheduleOptions, make_schedule
 from minidl import nn
 
 
 def rates(**given):
     """The learning rate of each of 12 steps: 4 epochs of 3."""
-    chosen = ScheduleOptions(**({"schedule": "multistep"} | parse(ScheduleOptions, given)))
+    chosen = ScheduleOptions(**({"schedule": "multistep"} | parse_options(ScheduleOptions, given)))
     optimizer = library.optim.SGD([nn.Parameter(library.ones(1))], lr=1.0)
     schedule = make_schedule(optimizer, chosen, 4, 3)
     found = []
