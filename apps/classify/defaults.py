@@ -34,7 +34,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         raise OptionError(
             "no such optimizer", {"--optimizer": optimizer}, nearest(optimizer, OPTIMIZERS)
         )
-    lr, decay = OPTIMIZERS[optimizer]
+    _, lr, decay = OPTIMIZERS[optimizer]
     if optimizer == "sgd":
         lr = min(recipe.lr, HIGHEST_LR.get(name, recipe.lr))
     defaults = {

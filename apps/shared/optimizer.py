@@ -10,12 +10,13 @@ from apps.shared.settings import STEPS
 from minidl import optim
 from minidl.nn import Module
 
-OPTIMIZERS = {  # name -> (learning rate, weight decay), where an application has nothing better
-    "sgd": (0.02, 5e-4),
-    "adam": (1e-3, 0.0),
-    "adamw": (1e-3, 1e-2),
-    "rmsprop": (3e-4, 0.0),
-    "adagrad": (1e-2, 0.0),
+# name -> (class, learning rate, weight decay), where an application has no better numbers
+OPTIMIZERS: dict[str, tuple[type[optim.Optimizer], float, float]] = {
+    "sgd": (optim.SGD, 0.02, 5e-4),
+    "adam": (optim.Adam, 1e-3, 0.0),
+    "adamw": (optim.AdamW, 1e-3, 1e-2),
+    "rmsprop": (optim.RMSprop, 3e-4, 0.0),
+    "adagrad": (optim.Adagrad, 1e-2, 0.0),
 }
 MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # the optimizers that have one, and its default
 
@@ -25,10 +26,10 @@ class OptimizerOptions:
     """What a step does with the gradients."""
 
     optimizer: str = option(
-        STEPS, "sgd (the default), adam, adamw, rmsprop or adagrad.", check=one_of(OPTIMIZERS)
+        STEPS, f"{', '.join(OPTIMIZERS)}. Default: sgd.", check=one_of(OPTIMIZERS)
     )
     lr: float = option(STEPS, "Learning rate.", check=above(0))
-    momentum: float = option(STEPS, "Of sgd and rmsprop.", check=(at_least(0), below(1)))
+    momentum: float = option(STEPS, f"Of {' and '.join(MOMENTUM)}.", check=(at_least(0), below(1)))
     weight_decay: float = option(STEPS, "L2 penalty.", check=at_least(0))
     bias_decay: bool = option(
         STEPS, "Whether weight decay holds for biases and norms, too; it does.", default=True
@@ -49,16 +50,10 @@ def make_optimizer(
         settings: which optimizer, with which numbers.
         factors: on the learning rate, by name of the parameter; None for 1.
     """
-    lr, decay = settings.lr, settings.weight_decay
+    kind, *_ = OPTIMIZERS[settings.optimizer]
+    more = {"momentum": settings.momentum} if settings.optimizer in MOMENTUM else {}
     groups = parameter_groups(model, settings, factors or {})
-    if settings.optimizer == "sgd":
-        return optim.SGD(groups, lr, momentum=settings.momentum, weight_decay=decay)
-    if settings.optimizer == "rmsprop":
-        return optim.RMSprop(groups, lr, momentum=settings.momentum, weight_decay=decay)
-    if settings.optimizer == "adagrad":
-        return optim.Adagrad(groups, lr, weight_decay=decay)
-    kind = {"adam": optim.Adam, "adamw": optim.AdamW}[settings.optimizer]
-    return kind(groups, lr, weight_decay=decay)
+    return kind(groups, lr=settings.lr, weight_decay=settings.weight_decay, **more)
 
 
 def parameter_groups(

@@ -15,6 +15,7 @@ from apps.classify.defaults import from_command_line
 from apps.classify.recipes import OTHER_DATA, RECIPES
 from apps.shared import warm_up
 from apps.shared.batches import evaluation_loader
+from apps.shared.optimizer import OPTIMIZERS
 from tests.apps.conftest import NAMES, last_json, minidl, open_data, picture, spawn
 
 
@@ -122,7 +123,7 @@ def test_schedules(halves, tmp_path, schedule):
     assert rates == pytest.approx(expected[schedule])
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_optimizers_learn(halves, tmp_path, optimizer):
     result = minidl("train", "lenet", "--data", halves, "--epochs", 6, "--optimizer", optimizer,
                     "--json", "--output", tmp_path / "run")  # fmt: skip

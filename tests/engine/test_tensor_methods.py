@@ -34,7 +34,7 @@ def test_nothing_is_written_twice():
 
 
 def test_a_method_is_written_out_only_where_it_differs_from_the_operation():
-    same_name = {name for name in WRITTEN_OUT if name in ops.__all__}
+    same_name = {name for name in WRITTEN_OUT if isinstance(vars(ops).get(name), FunctionType)}
     assert same_name == {"where", "split"}  # other order of arguments, other name of one
 
 

@@ -24,11 +24,11 @@ def all_modules():
 
 
 def public_objects():
-    """(dotted name, object) of everything in the __all__ of the public packages."""
+    """(dotted name, object) of everything that the public packages list."""
     found = {}
     for package in PUBLIC:
         module = importlib.import_module(package)
-        for name in module.__all__:
+        for name in getattr(module, "__all__", vars(module)):
             thing = getattr(module, name)
             if inspect.isclass(thing) or inspect.isfunction(thing):
                 found.setdefault(f"{thing.__module__}.{thing.__qualname__}", thing)

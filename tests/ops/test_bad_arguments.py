@@ -23,9 +23,8 @@ MODULES = [
 def operations():
     for module in MODULES:
         module = importlib.import_module(f"minidl.ops.{module}")
-        for name in minidl.ops.__all__:
-            operation = getattr(minidl.ops, name)
-            if getattr(operation, "__module__", None) == module.__name__:
+        for name, operation in vars(minidl.ops).items():
+            if inspect.isfunction(operation) and operation.__module__ == module.__name__:
                 yield name
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minidl import ops
 from minidl.io.onnx.importers.precision import in_float32
 from minidl.io.onnx.importers.rows import spread
 from minidl.io.onnx.importers.windows import axes_of, padded
 from minidl.io.onnx.node import Node
+from minidl.nn import functional as F
 from minidl.tensor import Tensor
 
 
@@ -23,13 +23,13 @@ def conv(node: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
         x, padding = padded(x, axes, 0), (0,) * len(axes)
     group = node.get("group", 1)
     if x.ndim == 4:
-        return ops.conv2d(x, w, b, strides, padding, dilations, group)
+        return F.conv2d(x, w, b, strides, padding, dilations, group)
     if x.ndim == 3:
-        y = ops.conv2d(
+        y = F.conv2d(
             x.unsqueeze(2), w.unsqueeze(2), b, (1, *strides), (0, *padding), (1, *dilations), group
         )
         return y.squeeze(2)
-    x = ops.pad(x, (0, 0, 0, 0, padding[0], padding[0]))
+    x = F.pad(x, (0, 0, 0, 0, padding[0], padding[0]))
     return conv_volume(x, w, b, strides, padding[1:], dilations, group, axes[0].places)
 
 
@@ -44,7 +44,7 @@ def conv_volume(x, w, b, strides, padding, dilations, group, depth) -> Tensor:
     for r in range(w.shape[2]):
         start = r * dilations[0]
         planes = x[:, :, start : start + (depth - 1) * strides[0] + 1 : strides[0]]
-        y = ops.conv2d(
+        y = F.conv2d(
             as_pictures(planes), w[:, :, r], None, strides[1:], padding, dilations[1:], group
         )
         total = y if total is None else total + y
@@ -99,9 +99,9 @@ def spread_pictures(x, w, b, axes: list[Spread], group: int) -> Tensor:
     strides, dilations, extra = (
         tuple(getattr(axis, name) for axis in axes) for name in ("stride", "dilation", "extra")
     )
-    y = ops.conv_transpose2d(x, w, b, strides, shared, extra, group, dilations)
+    y = F.conv_transpose2d(x, w, b, strides, shared, extra, group, dilations)
     rest = [same - side for axis, same in zip(axes, shared) for side in (axis.before, axis.behind)]
-    return ops.pad(y, [*rest[2:], *rest[:2]]) if any(rest) else y
+    return F.pad(y, [*rest[2:], *rest[:2]]) if any(rest) else y
 
 
 def spread_of(node: Node, x: Tensor, w: Tensor) -> list[Spread]:

@@ -12,6 +12,7 @@ from minidl import ops
 from minidl.device import array_module
 from minidl.io.onnx.importers.precision import in_float32
 from minidl.io.onnx.node import Node
+from minidl.nn import functional as F
 from minidl.tensor import Tensor
 
 
@@ -130,7 +131,7 @@ def logical(function: Callable) -> Callable:
 
 
 def leaky_relu(node: Node, x: Tensor) -> Tensor:
-    return ops.leaky_relu(x, node.get("alpha", 0.01))
+    return F.leaky_relu(x, node.get("alpha", 0.01))
 
 
 def p_relu(node: Node, x: Tensor, slope: Tensor) -> Tensor:
@@ -168,7 +169,7 @@ def hard_swish(node: Node, x: Tensor) -> Tensor:
 
 
 def mish(node: Node, x: Tensor) -> Tensor:
-    return x * ops.tanh(ops.softplus(x))
+    return x * ops.tanh(F.softplus(x))
 
 
 def swish(node: Node, x: Tensor) -> Tensor:
@@ -195,7 +196,7 @@ def zero_like(x: Tensor) -> Tensor:
 
 
 def softplus(node: Node, x: Tensor) -> Tensor:
-    return ops.softplus(x)
+    return F.softplus(x)
 
 
 def cosh(node: Node, x: Tensor) -> Tensor:
@@ -247,7 +248,7 @@ def dropout(node: Node, x: Tensor, ratio: Tensor | None = None, mode: Tensor | N
     if not training or p == 0:
         return x, kept
     # The mask comes from the same draws as the output: what dropout does to ones.
-    mask = ops.dropout(Tensor(np.ones(x.shape, x.dtype)), p)
+    mask = F.dropout(Tensor(np.ones(x.shape, x.dtype)), p)
     return x * mask, Tensor((mask.data != 0).astype(kept.dtype))
 
 

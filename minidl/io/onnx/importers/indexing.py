@@ -10,6 +10,7 @@ import numpy as np
 from minidl import ops
 from minidl.io.onnx.importers.rows import spread
 from minidl.io.onnx.node import Node, int_list, one_int
+from minidl.nn import functional as F
 from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
@@ -30,7 +31,7 @@ def gather(node: Node, x: Tensor, index: Tensor) -> Tensor:
         places = index.data
         if (places < 0).any():
             places = np.where(places < 0, places + n, places)
-        return ops.embedding(Tensor(places), x)
+        return F.embedding(Tensor(places), x)
     y = ops.index_select(x, axis, index.reshape(-1))
     return y.reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from minidl import ops
 from minidl.io.onnx.node import Node
+from minidl.nn import functional as F
 from minidl.tensor import Tensor
 
 
@@ -16,14 +17,14 @@ def options(node: Node) -> dict[str, Any]:
 
 
 def nll_loss(node: Node, x: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    return ops.nll_loss(x, target, weight, **options(node))
+    return F.nll_loss(x, target, weight, **options(node))
 
 
 def softmax_cross_entropy(
     node: Node, x: Tensor, target: Tensor, weight: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The loss, and the logarithms of the probabilities."""
-    return ops.cross_entropy(x, target, weight, **options(node)), ops.log_softmax(x, 1)
+    return F.cross_entropy(x, target, weight, **options(node)), ops.log_softmax(x, 1)
 
 
 IMPORTERS = {

@@ -9,6 +9,7 @@ import numpy as np
 
 from minidl import ops
 from minidl.io.onnx.node import Node
+from minidl.nn import functional as F
 from minidl.tensor import Tensor
 
 
@@ -21,7 +22,7 @@ def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     transposed = bool(node.get("transB", 0))
     is_layer = transposed and alpha == 1 and a.dtype.kind == "f" and a.dtype == b.dtype
     if is_layer and (c is None or (beta == 1 and c.shape == (b.shape[0],))):
-        return ops.linear(a, b, c)
+        return F.linear(a, b, c)
     y = ops.matmul(a, b.transpose(0, 1) if transposed else b)
     y = y if alpha == 1 else scaled(y, alpha)
     if c is None:

@@ -10,6 +10,7 @@ import numpy as np
 from minidl import ops
 from minidl.io.onnx.importers.precision import in_float32
 from minidl.io.onnx.node import Node
+from minidl.nn import functional as F
 from minidl.tensor import Tensor
 
 
@@ -26,14 +27,14 @@ def batch_normalization(
     scale, bias, mean, var = (x_.to(x.dtype) for x_ in (scale, bias, mean, var))
     if node.get("training_mode", 0):
         return training_step(x, scale, bias, mean, var, eps, keep)
-    return ops.batch_norm(
+    return F.batch_norm(
         x, mean, var, scale, bias, training=node.training, momentum=1 - keep, eps=eps
     )
 
 
 def training_step(x, scale, bias, mean, var, eps, keep) -> tuple:
     """A node that is in training mode itself returns the new averages; its variance is biased."""
-    y = ops.batch_norm(x, None, None, scale, bias, training=True, eps=eps)
+    y = F.batch_norm(x, None, None, scale, bias, training=True, eps=eps)
     axes = (0, *range(2, x.ndim))
     new_mean, new_var = x.data.mean(axis=axes), x.data.var(axis=axes)
     averages = [
@@ -44,7 +45,7 @@ def training_step(x, scale, bias, mean, var, eps, keep) -> tuple:
 
 
 def instance_normalization(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    return ops.instance_norm(x, weight=scale, bias=bias, eps=node.get("epsilon", 1e-5))
+    return F.instance_norm(x, weight=scale, bias=bias, eps=node.get("epsilon", 1e-5))
 
 
 def layer_normalization(node: Node, x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Any:
@@ -98,9 +99,9 @@ def lrn(node: Node, x: Tensor) -> Tensor:
     options = node.get("alpha", 1e-4), node.get("beta", 0.75), node.get("bias", 1.0)
     pictures = x if x.ndim == 4 else x.reshape(*x.shape[:2], 1, math.prod(x.shape[2:]))
     if size % 2:
-        y = ops.local_response_norm(pictures, size, *options)
+        y = F.local_response_norm(pictures, size, *options)
     else:
-        y = ops.flip(ops.local_response_norm(ops.flip(pictures, 1), size, *options), 1)
+        y = ops.flip(F.local_response_norm(ops.flip(pictures, 1), size, *options), 1)
     return y.reshape(x.shape)
 
 

@@ -12,6 +12,7 @@ from minidl import ops
 from minidl.io.onnx.importers.precision import in_float32
 from minidl.io.onnx.importers.windows import Axis, axes_of, counts, padded, symmetric, taps
 from minidl.io.onnx.node import Node, int_list
+from minidl.nn import functional as F
 from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
@@ -56,13 +57,13 @@ def max_pool_axes(node: Node, x: Tensor, axes: list[Axis]) -> Any:
     dilation = tuple(axis.dilation for axis in axes)
     padding = tuple(axis.before for axis in axes)
     if is_plain(x, axes):
-        y = ops.max_pool2d(
+        y = F.max_pool2d(
             x, kernel, stride, padding, dilation, bool(node.get("ceil_mode", 0)), wants_places
         )
         frame, W = (0, 0), x.shape[3]
     else:  # padding that never wins
         wide = padded(x, axes, -np.inf)
-        y = ops.max_pool2d(wide, kernel, stride, 0, dilation, False, wants_places)
+        y = F.max_pool2d(wide, kernel, stride, 0, dilation, False, wants_places)
         frame, W = padding, wide.shape[3]
     if not wants_places:
         return y
@@ -91,7 +92,7 @@ def average_pool(node: Node, x: Tensor) -> Tensor:
 def average_pool_axes(node: Node, x: Tensor, axes: list[Axis]) -> Tensor:
     include = bool(node.get("count_include_pad", 0))
     if is_plain(x, axes) and all(axis.dilation == 1 for axis in axes):
-        return ops.avg_pool2d(
+        return F.avg_pool2d(
             x, tuple(axis.kernel for axis in axes), tuple(axis.stride for axis in axes),
             tuple(axis.before for axis in axes), bool(node.get("ceil_mode", 0)), include,
         )  # fmt: skip
@@ -149,7 +150,7 @@ def max_unpool(node: Node, x: Tensor, places: Tensor, shape: Tensor | None = Non
     values = ops.cat([x.reshape(-1), Tensor(np.zeros(1, x.dtype))])
     y = ops.index_select(values, 0, Tensor(source)).reshape(inner)
     behind = [n for i in range(x.ndim - 1, -1, -1) for n in (0, outer[i] - inner[i])]
-    return ops.pad(y, behind) if any(behind) else y
+    return F.pad(y, behind) if any(behind) else y
 
 
 IMPORTERS = {

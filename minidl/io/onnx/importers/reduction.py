@@ -9,6 +9,7 @@ import numpy as np
 
 from minidl import ops
 from minidl.io.onnx.node import Node, int_list, one_int
+from minidl.nn import functional as F
 from minidl.tensor import Tensor
 
 
@@ -131,7 +132,7 @@ def cumulative(function: Callable, neutral: int) -> Callable:
         y = ops.flip(x, dim) if reverse else x
         if node.get("exclusive", 0):
             behind = [0] * (2 * (x.ndim - 1 - dim))
-            y = ops.pad(y, [*behind, 1, -1], value=neutral)
+            y = F.pad(y, [*behind, 1, -1], value=neutral)
         y = function(y, dim).to(x.dtype)
         return ops.flip(y, dim) if reverse else y
 

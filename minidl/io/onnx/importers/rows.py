@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl import ops
+from minidl.nn import functional as F
 from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
@@ -22,4 +23,4 @@ def spread(x: Tensor, axis: int, stride: int, first: int, size: int) -> Tensor:
     source = np.full(size, n)  # the slice of zeros that pad adds
     source[position[inside]] = np.flatnonzero(inside)
     behind = [0] * (2 * (x.ndim - 1 - axis))
-    return ops.index_select(ops.pad(x, [*behind, 0, 1]), axis, Tensor(source))
+    return ops.index_select(F.pad(x, [*behind, 0, 1]), axis, Tensor(source))

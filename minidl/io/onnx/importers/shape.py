@@ -6,6 +6,7 @@ import numpy as np
 
 from minidl import ops
 from minidl.io.onnx.node import Node, int_list
+from minidl.nn import functional as F
 from minidl.tensor import Tensor
 
 
@@ -125,8 +126,8 @@ def pad(
         return wrapped(node, x, pairs)
     flat = [n for pair in pairs[::-1] for n in pair]  # the last axis first
     if mode == "constant":
-        return ops.pad(x, flat, value=fill)
-    return ops.pad(x, flat, mode={"reflect": "reflect", "edge": "replicate"}[mode])
+        return F.pad(x, flat, value=fill)
+    return F.pad(x, flat, mode={"reflect": "reflect", "edge": "replicate"}[mode])
 
 
 def wrapped(node: Node, x: Tensor, pairs: list[tuple[int, int]]) -> Tensor:
@@ -182,7 +183,7 @@ def center_crop_pad(node: Node, x: Tensor, shape: Tensor) -> Tensor:
         more = size - x.shape[d]
         before = more // 2 if more >= 0 else -(-more // 2)
         pairs[d] = (before, more - before)
-    return ops.pad(x, [n for pair in pairs[::-1] for n in pair])
+    return F.pad(x, [n for pair in pairs[::-1] for n in pair])
 
 
 IMPORTERS = {

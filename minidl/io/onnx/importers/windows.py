@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minidl import ops
 from minidl.io.onnx.node import Node
+from minidl.nn import functional as F
 from minidl.shapes import check_size
 from minidl.tensor import Tensor
 
@@ -88,7 +88,7 @@ def symmetric(axes: list[Axis]) -> bool:
 def padded(x: Tensor, axes: list[Axis], value: float) -> Tensor:
     """x with the padding around its spatial axes."""
     widths = [n for axis in axes[::-1] for n in (axis.before, axis.behind)]
-    return ops.pad(x, widths, value=value) if any(widths) else x
+    return F.pad(x, widths, value=value) if any(widths) else x
 
 
 def taps(x: Tensor, axes: list[Axis]):
