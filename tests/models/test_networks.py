@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import json
+import pkgutil
 
 import numpy as np
 import pytest
@@ -227,9 +228,7 @@ def test_names_and_arguments_have_their_nearest():
     assert models.names()[0] == "lenet" and set(models.names()) == set(MODELS)
 
 
-FILES = ["alexnet", "checks", "googlenet", "googlenet_torchvision", "inception", "lenet",
-         "lenet_1998", "lenet_caffe", "preact_resnet", "registry", "resnet", "resnet_cifar",
-         "vgg"]  # fmt: skip
+FILES = [found.name for found in pkgutil.iter_modules(models.__path__) if not found.ispkg]
 
 
 @pytest.mark.parametrize("name", FILES)

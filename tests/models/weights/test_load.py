@@ -16,6 +16,7 @@ from minidl.errors import ArgumentError, CheckpointError
 from minidl.io import save_checkpoint
 from minidl.io.weights.file import WeightsFile
 from models import load_weights
+from models.registry import arguments_of
 from models.weights.fit import heads_of
 from models.weights.load import place
 from tests.models import others
@@ -74,7 +75,7 @@ def test_auxiliary_heads_are_made_anew_too():
 
 @pytest.mark.parametrize("name", [name for name in models.names() if "1001" not in name])
 def test_heads_are_the_layers_with_a_score_for_each_class(name):
-    small = {} if name.startswith("lenet") or "cifar" in name else {"width": 0.1}
+    small = {"width": 0.1} if "width" in arguments_of(name) and "cifar" not in name else {}
     few, many = (models.build(name, num_classes=n, **small).state_dict() for n in (5, 6))
     differ = {key.rpartition(".")[0] for key in few if few[key].shape != many[key].shape}
     assert differ <= set(heads_of(models.build(name, num_classes=5, **small)))
