@@ -17,7 +17,7 @@ import models
 from apps.classify.settings import Settings
 from apps.shared.optimizer import OPTIMIZERS
 from apps.shared.options import table
-from minidl import Function, callbacks, nn, optim
+from minidl import callbacks, nn, optim
 from models.registry import MODELS
 from tests.io.weights.make import SAMPLES
 from tests.io.weights.test_read import format_of
@@ -39,14 +39,6 @@ def own(module, kind):
     return [c for c in classes if issubclass(c, kind) and c.__module__ == module.__name__]
 
 
-def name_of(module):
-    return module.__name__.rsplit(".", 1)[-1]
-
-
-def file_of(module):
-    return module.__name__.replace(".", "/") + ".py"
-
-
 @functools.cache
 def source_of(*places):
     """The text of all Python files in some folders, or of single files."""
@@ -60,34 +52,40 @@ def mentions(place, word):
 
 # --- operations ---------------------------------------------------------------------------------
 
-OPERATIONS = {
+SHARED = {"arg_select", "cast", "compare", "select", "to_whole"}  # by several operations
+CASED_ELSEWHERE = {"allclose", "equal", "setitem", "transpose_matrix"}  # in tests/engine
+PUBLIC = {
     thing
-    for table in (vars(minidl.ops), vars(nn.functional))
-    for thing in table.values()
+    for names in (vars(minidl.ops), vars(nn.functional))
+    for thing in names.values()
     if inspect.isfunction(thing)
 }
-CASED = {case.op for case in CASES}
-CASED_ELSEWHERE = {"allclose", "equal", "setitem", "transpose_matrix"}  # in tests/engine
-WITH_FUNCTIONS = [module for module in modules("minidl.ops") if own(module, Function)]
 PICKED = set(re.findall(r'kernels\.pick\("(\w+)"', source_of("minidl/ops", "minidl/optim")))
 
 
-@pytest.mark.parametrize("module", WITH_FUNCTIONS, ids=name_of)
-def test_operation_is_public(module):
-    listed = [f for f in OPERATIONS if f.__module__ == module.__name__]
-    assert listed, (
-        f"no function of {file_of(module)} is listed in minidl/nn/functional.py, or, as what"
-        " minidl.X and x.X stand for, in minidl/ops/__init__.py"
+def operations():
+    """The functions of minidl/ops that apply a Function."""
+    for module in modules("minidl.ops"):
+        for name, thing in inspect.getmembers(module, inspect.isfunction):
+            applies = ".apply(" in inspect.getsource(thing)
+            if applies and thing.__module__ == module.__name__ and name not in SHARED:
+                yield pytest.param(thing, id=name)
+
+
+@pytest.mark.parametrize("operation", list(operations()))
+def test_operation_is_public(operation):
+    assert operation in PUBLIC, (
+        f"{operation.__name__} is listed neither in minidl/nn/functional.py nor, as what minidl.X"
+        " and x.X stand for, in minidl/ops/__init__.py"
     )
 
 
-@pytest.mark.parametrize("module", WITH_FUNCTIONS, ids=name_of)
-def test_operation_has_cases(module):
+@pytest.mark.parametrize("operation", list(operations()))
+def test_operation_has_cases(operation):
     """On which gradients, kernels, layouts, oracles and error messages are checked."""
-    for operation in OPERATIONS:
-        name = operation.__name__
-        if operation.__module__ == module.__name__ and name not in CASED_ELSEWHERE:
-            assert {name, name_of(module)} & CASED, f"no Case of {name!r} in tests/op_cases"
+    names = {operation.__name__, operation.__module__.rsplit(".", 1)[-1]}
+    cased = names & {case.op for case in CASES} or operation.__name__ in CASED_ELSEWHERE
+    assert cased, f"no Case of {operation.__name__!r} in tests/op_cases"
 
 
 @pytest.mark.parametrize("name", sorted(PICKED))
