@@ -39,6 +39,11 @@ def own(module, kind):
     return [c for c in classes if issubclass(c, kind) and c.__module__ == module.__name__]
 
 
+def file_and_class(kind):
+    """What a test is called, so that -k finds it by either."""
+    return f"{kind.__module__.rsplit('.', 1)[-1]}-{kind.__name__}"
+
+
 @functools.cache
 def source_of(*places):
     """The text of all Python files in some folders, or of single files."""
@@ -145,7 +150,7 @@ NETWORKS = [
 ]
 
 
-@pytest.mark.parametrize("kind", NETWORKS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", NETWORKS, ids=file_and_class)
 def test_network_is_in_the_registry(kind):
     name = kind.__name__
     assert name in models.__all__, f"{name} is not listed in models/__init__.py"
@@ -193,7 +198,7 @@ WATCHERS = [
 ]
 
 
-@pytest.mark.parametrize("kind", WATCHERS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", WATCHERS, ids=file_and_class)
 def test_callback_is_public_and_tested(kind):
     name = kind.__name__
     assert name in callbacks.__all__, f"{name} is not listed in minidl/callbacks.py"
