@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from minidl.errors import DtypeError
 from minidl.nn.module import Module
 
 
@@ -21,6 +22,9 @@ def evaluating(model: Module) -> Iterator[Module]:
     Returns:
         A context manager that gives the model.
 
+    Raises:
+        DtypeError: model is no Module.
+
     >>> net = minidl.nn.Sequential(minidl.nn.Dropout(0.5))
     >>> with minidl.nn.evaluating(net):
     ...     net(minidl.ones(3))
@@ -28,9 +32,11 @@ def evaluating(model: Module) -> Iterator[Module]:
     >>> net.training
     True
     """
+    if not isinstance(model, Module):
+        raise DtypeError("evaluating", "model is a Module", {"model": type(model).__name__})
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
+        model.eval()
         yield model
     finally:
         for module, training in modes:

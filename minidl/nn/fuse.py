@@ -120,12 +120,17 @@ def pairs(model: Module, inputs: tuple) -> list[tuple[str, str]]:
     for call in recording.module_calls:
         if type(call.module) in CHANNEL_AXIS:  # a subclass of a layer may do something else
             made_by[call.output] = call
-        elif isinstance(call.module, BatchNorm) and (layer := made_by.get(call.inputs[0])):
+        elif isinstance(call.module, BatchNorm) and (layer := made_by.get(input_of(call))):
             used = users[layer.output], users[layer.module.weight]
             once = used == (1, 1) and times[layer.module] == times[call.module] == 1
             if once and can_fold(layer.module, call.module, layer.output):
                 found.append((layer.path, call.path))
     return found
+
+
+def input_of(norm: ModuleCall) -> Tensor:
+    """What a batch norm was called with: norm(x), or norm(x=x)."""
+    return next(tensors_in([norm.inputs, norm.options]))
 
 
 def can_fold(layer: Module, norm: BatchNorm, x: Tensor) -> bool:

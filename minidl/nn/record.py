@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NamedTuple
 
+from minidl.errors import GraphError
 from minidl.function import Function, grad_mode
 from minidl.graph import tensors_in
 from minidl.nn.module import Module
@@ -133,8 +134,9 @@ class Recorder:
 
     def __init__(self, lines: bool = False):
         self.lines = lines
+        self.thread: int | None = None  # the one whose calls it sees; None outside of `with`
         self.running: list[ModuleCall] = []
-        self.paths: dict[Module, dict[Module, str]] = {}  # outermost module -> names in its tree
+        self.paths: dict[Module, str] = {}  # names in the tree of the outermost module
 
     def operation_done(self, call: Call) -> None:
         """A Function was applied."""
@@ -146,17 +148,22 @@ class Recorder:
         """A Module returned; those inside of it did so before."""
 
     def __enter__(self) -> Any:
+        global active
         with lock:
+            if self in active:
+                name = type(self).__name__
+                raise GraphError(name, "it is recording already", None, "make another one")
             if not active:
                 Function.apply, Module.__call__ = watched_apply, watched_call  # type: ignore
-            active.append(self)
-        watching.recorders = (*watching.recorders, self)
+            self.thread = threading.get_ident()
+            active = (*active, self)
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        watching.recorders = tuple(r for r in watching.recorders if r is not self)
+        global active
         with lock:
-            active.remove(self)
+            self.thread = None
+            active = tuple(recorder for recorder in active if recorder is not self)
             if not active:
                 Function.apply, Module.__call__ = APPLY, CALL  # type: ignore
 
@@ -174,16 +181,15 @@ class Recorder:
     def before_module(self, module: Module, inputs: tuple, options: dict) -> ModuleCall | None:
         """The call that begins, or None for a module without a name."""
         parent = self.running[-1] if self.running else None
-        outermost = self.running[0].module if self.running else module
-        if outermost not in self.paths:
-            self.paths[outermost] = {m: name for name, m in outermost.named_modules()}
-        path = self.paths[outermost].get(module)
+        if parent is None:
+            self.paths = {part: name for name, part in module.named_modules()}
+        path = self.paths.get(module)
         if path is None:
             return None
         line = users_line() if self.lines else None
         call = ModuleCall(module, path, inputs, options, parent, line)
-        self.running.append(call)
         self.module_starts(call)
+        self.running.append(call)
         return call
 
     def after_module(self, call: ModuleCall, y: Any) -> None:
@@ -245,22 +251,19 @@ def users_line() -> Line | None:
 
 APPLY, CALL = Function.apply, Module.__call__
 lock = threading.Lock()  # for `active`, and the exchange of the two methods
-active: list[Recorder] = []  # of all threads
+active: tuple[Recorder, ...] = ()  # of all threads
 
 
-class Watching(threading.local):
-    """The recorders of this thread: another thread's operations are none of their business."""
-
-    recorders: tuple[Recorder, ...] = ()
-
-
-watching = Watching()
+def recorders_here() -> list[Recorder]:
+    """Those of this thread: what another one runs is none of their business."""
+    thread = threading.get_ident()
+    return [recorder for recorder in active if recorder.thread == thread]
 
 
 def watched_apply(function: Function, *inputs: Tensor) -> Any:
     """Function.apply while something records."""
     y = APPLY(function, *inputs)
-    for recorder in watching.recorders:
+    for recorder in recorders_here():
         recorder.after_apply(function, inputs, y)
     return y
 
@@ -268,10 +271,10 @@ def watched_apply(function: Function, *inputs: Tensor) -> Any:
 def watched_call(module: Module, *inputs: Any, **options: Any) -> Any:
     """Module.__call__ while something records."""
     calls = []
-    for recorder in watching.recorders:
-        if (call := recorder.before_module(module, inputs, options)) is not None:
-            calls.append((recorder, call))
     try:
+        for recorder in recorders_here():
+            if (call := recorder.before_module(module, inputs, options)) is not None:
+                calls.append((recorder, call))
         y = CALL(module, *inputs, **options)
         for recorder, call in calls:
             recorder.after_module(call, y)

@@ -28,7 +28,8 @@ class Metric:
 
     A subclass has reset, update and compute, and names in `state` the attributes in which it
     remembers the batches. A checkpoint holds those, so that a run resumed in the middle of an epoch
-    computes the same value.
+    computes the same value. What measures is a copy of the object that was passed, one for training
+    and one for validation.
 
     Attributes:
         state: names of attributes; their values are JSON values and Tensors.

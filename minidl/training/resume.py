@@ -54,7 +54,7 @@ def resume_run(run: Run, path: str | Path) -> None:
         load_run_state(run, checkpoint.run)
     except CheckpointError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         why, hint = getattr(error, "rule", repr(error)), getattr(error, "hint", "")
         raise CheckpointError(
             "fit", f"the state of the run cannot be used: {why}", {"resume": str(path)}, hint
@@ -63,7 +63,8 @@ def resume_run(run: Run, path: str | Path) -> None:
 
 def load_optimizers(run: Run, saved: dict[str, Any]) -> None:
     """Each optimizer takes over its own state."""
-    states = {"": saved} if "param_groups" in saved else saved
+    is_one = isinstance(saved.get("param_groups"), list)  # not an optimizer of this name
+    states = {"": saved} if is_one else saved
     if set(states) != set(run.optimizers):
         raise CheckpointError(
             "fit", "the checkpoint was saved with other optimizers",

@@ -270,6 +270,11 @@ class Run:
             )  # fmt: skip
         for name in values:
             check_name("fit", name)
+            if name in self.totals.metrics and self.outputs is not None:
+                raise ArgumentError(
+                    "fit", "the step function returns what the metrics measure", {"name": name},
+                    "give it another name, or measure nothing: fit(..., metrics={})",
+                )  # fmt: skip
         self.count_batch({name: as_number("fit", name, value) for name, value in values.items()})
 
     # --- saving ---------------------------------------------------------------------------------

@@ -74,14 +74,18 @@ class Totals:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """JSON values and Tensors; of the Metrics only where they have seen a batch."""
+        """JSON values and Tensors; metrics only where they have seen a batch.
+
+        Functions remember nothing but sums. Their names are there so that another set of metrics
+        is noticed.
+        """
         metrics = self.metrics.items() if self.measured else ()
         return {
             "count": self.count,
             "seconds": self.seconds,
             "measured": self.measured,
             "sums": {name: list(total) for name, total in self.sums.items()},
-            "metrics": {n: m.state_dict() for n, m in metrics if isinstance(m, Metric)},
+            "metrics": {n: m.state_dict() if isinstance(m, Metric) else {} for n, m in metrics},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -92,14 +96,16 @@ class Totals:
         """
         self.count, self.seconds = int(state["count"]), float(state["seconds"])
         self.measured = int(state["measured"])
-        self.sums = {name: [total, weight] for name, (total, weight) in state["sums"].items()}
-        mine = {name: m for name, m in self.metrics.items() if isinstance(m, Metric)}
+        sums = state["sums"].items()
+        self.sums = {name: [float(total), float(weight)] for name, (total, weight) in sums}
         saved = state["metrics"]
-        if self.measured and set(saved) != set(mine):
+        if self.measured and set(saved) != set(self.metrics):
             raise CheckpointError(
                 self.op, "the checkpoint was saved within an epoch, with other metrics",
-                {"metrics": sorted(mine), "saved": sorted(saved)},
+                {"metrics": sorted(self.metrics), "saved": sorted(saved)},
                 "resume with the metrics of the run that saved it",
             )  # fmt: skip
         for name, values in saved.items():
-            mine[name].load_state_dict(values)
+            metric = self.metrics[name]
+            if isinstance(metric, Metric):
+                metric.load_state_dict(values)

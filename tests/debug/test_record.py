@@ -8,7 +8,7 @@ import pytest
 import minidl
 from minidl import Function, nn
 from minidl.debug import Recorder, record
-from minidl.errors import ShapeError
+from minidl.errors import GraphError, ShapeError
 from minidl.nn import functional
 
 APPLY, CALL = Function.apply, nn.Module.__call__
@@ -120,6 +120,57 @@ def test_an_error_ends_the_recording_and_the_modules_that_ran():
     assert names(recording) == ["ReLU", "Exp"]
     assert recording.calls[1].within is None
     assert recording.module_calls[0].output is None
+
+
+def test_a_recording_inside_of_itself_is_refused():
+    x = minidl.ones(2)
+    with record() as recording:
+        with pytest.raises(GraphError, match="it is recording already"), recording:
+            pass
+        x.exp()
+    with recording:  # later it may go on
+        x.sin()
+    assert names(recording) == ["Exp", "Sin"]
+    assert Function.apply is APPLY
+
+
+def test_an_error_of_a_recorder_leaves_no_module_running():
+    class Refusing(Recorder):
+        def module_starts(self, call):
+            raise RuntimeError
+
+    with record() as recording, Refusing() as refusing:
+        with pytest.raises(RuntimeError):
+            nn.ReLU()(minidl.ones(2))
+        minidl.ones(2).exp()
+    assert recording.calls[0].within is None
+    assert not refusing.running
+    assert Function.apply is APPLY
+
+
+def test_a_recording_that_another_thread_ends():
+    def recorded():
+        with record() as recording:
+            yield recording
+
+    generator = recorded()
+    recording = next(generator)
+    thread = threading.Thread(target=generator.close)
+    thread.start()
+    thread.join()
+    with record():
+        minidl.ones(2).exp()
+    assert not recording.calls
+    assert Function.apply is APPLY
+
+
+def test_names_of_modules_that_were_replaced_in_between():
+    net = nn.Sequential(nn.ReLU())
+    with record() as recording:
+        net(minidl.ones(2))
+        net[0] = nn.Tanh()
+        net(minidl.ones(2))
+    assert [call.path for call in recording.calls] == ["0", "0"]
 
 
 def test_another_thread_is_not_recorded():

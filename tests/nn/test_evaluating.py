@@ -3,6 +3,7 @@
 import pytest
 
 from minidl import nn
+from minidl.errors import DtypeError
 
 
 def modes(net):
@@ -30,6 +31,23 @@ def test_after_an_error_too():
     with pytest.raises(KeyError), nn.evaluating(net):
         raise KeyError
     assert modes(net) == before
+
+
+def test_after_an_eval_that_fails():
+    class Stubborn(nn.Dropout):
+        def eval(self):
+            super().eval()
+            raise KeyError
+
+    net = Stubborn()
+    with pytest.raises(KeyError), nn.evaluating(net):
+        pass
+    assert net.training
+
+
+def test_what_is_no_module():
+    with pytest.raises(DtypeError, match="model is a Module"), nn.evaluating([nn.Dropout()]):
+        pass
 
 
 def test_inside_of_each_other():

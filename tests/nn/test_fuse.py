@@ -165,6 +165,19 @@ def test_frozen_and_plain_layers():
     np.testing.assert_allclose(fused(x).numpy(), model.eval()(x).numpy(), rtol=1e-5, atol=1e-6)
 
 
+def test_a_norm_that_is_called_by_keyword():
+    class ByKeyword(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)
+
+        def forward(self, x):
+            return self.norm(x=self.conv(x))
+
+    fused = nn.fuse_batch_norms(ByKeyword(), minidl.ones(1, 1, 3, 3))
+    assert n_norms(fused) == 0
+
+
 def test_what_is_no_module():
     with pytest.raises(DtypeError, match="model is a Module"):
         nn.fuse_batch_norms(minidl.ones(2))

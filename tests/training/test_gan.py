@@ -116,3 +116,16 @@ def test_a_checkpoint_of_other_optimizers(tmp_path):
     minidl.fit(model, points(), None, one, callbacks=lone, step=lambda run, x, t: {})
     with pytest.raises(CheckpointError, match="with other optimizers"):
         minidl.fit(model, points(), None, optimizers, 2, resume=lone.path, step=step)
+
+
+def test_an_optimizer_may_have_any_name(tmp_path):
+    """Even one that stands in the state of each optimizer."""
+    model, optimizers = parts()
+    renamed = {"param_groups": optimizers["critic"], "state": optimizers["generator"]}
+    saving = callbacks.Checkpoint(tmp_path, monitor=None)
+    minidl.fit(model, points(), None, renamed, callbacks=saving, step=lambda run, x, t: {})
+    history = minidl.fit(
+        model, points(), None, renamed, 2, callbacks=saving, resume=saving.path,
+        step=lambda run, x, t: {},
+    )  # fmt: skip
+    assert len(history) == 2

@@ -67,3 +67,17 @@ def test_checkpoint_with_a_damaged_run(saved, key):
         message = resume_error(saved, loader=make_loader(batch_size=1),
                                chosen=[callbacks.Checkpoint(saved.parent)])  # fmt: skip
         assert "fit: " in message
+
+
+def test_checkpoint_with_sums_and_counts_that_are_no_numbers(saved):
+    content = load_checkpoint(saved)
+    for change in (
+        {"totals": {**content.run["totals"], "sums": {"loss": ["1", "x"]}}},
+        {"step": float("inf")},
+        {"totals": {**content.run["totals"], "measured": float("inf")}},
+    ):
+        model = Net()
+        save_checkpoint(saved, model, optim.SGD(model.parameters(), lr=0.1), content.run | change)
+        message = resume_error(saved, loader=make_loader(batch_size=1),
+                               chosen=[callbacks.Checkpoint(saved.parent)])  # fmt: skip
+        assert "the state of the run cannot be used" in message

@@ -145,12 +145,21 @@ def alone(run, real, targets):
     return {}
 
 
+def measures_too(run, real, targets):
+    run.outputs = run.model.critic(real)
+    return {"score": 1.0}
+
+
 MISTAKES = {
     "no loss": (lambda: fit(None), "several optimizers need a step function"),
     "step": (lambda: fit(3), "step is called with (run, inputs, targets)"),
     "nothing returned": (lambda: fit(lambda *_: None), "step returns a dict"),
     "many numbers": (lambda: fit(lambda *_: {"x": minidl.ones(2)}), "x is one number for a batch"),
     "a name that is taken": (lambda: fit(lambda *_: {"lr": 1.0}), "one that fit uses itself"),
+    "what a metric measures": (
+        lambda: fit(measures_too, metrics={"score": lambda y, t: y.mean()}),
+        "returns what the metrics measure",
+    ),
     "no name": (lambda: fit(without_names), "one of the run's optimizers"),
     "mistyped": (lambda: fit(mistyped), "did you mean critic?"),
     "loss per example": (lambda: fit(per_example), "minimize: loss returns one number"),
