@@ -114,9 +114,11 @@ class MinidlError(Exception):
         lines = [f"{self.op if op is None else op}: {self.rule}"]
         width = max((len(name) for name in self.received), default=0)
         lines += [f"  {name:<{width}}  {text}" for name, text in self.received.items()]
-        if self.hint:
-            translate = words is not None and isinstance(self.hint, Hint)
-            lines.append(f"  hint: {self.hint.in_words(words) if translate else self.hint}")
+        hint = self.hint
+        if words is not None and isinstance(hint, Hint):
+            hint = hint.in_words(words)
+        if hint:
+            lines.append(f"  hint: {hint}")
         if self.modules:
             lines.append(f"  in model: {module_path(self.modules)}")
         return "\n".join(lines)
