@@ -10,7 +10,7 @@ from typing import Any
 from minidl.errors import DeviceError, DtypeError, ShapeError
 from minidl.tensor import Tensor
 
-# None is no value of these.
+# Arguments that are never None.
 REQUIRED = {"input", "other", "target", "index", "mask", "condition"}
 
 

@@ -46,7 +46,7 @@ class Function:
       `self.needs_grad` is False. A returned array is either new or shares memory with a gy (an
       op may pass gy through); it is never an array kept elsewhere, and gy is never changed.
 
-    For summary it may state its `receptive_field`, and how many `multiply_accumulates` it has.
+    summary also asks for its `receptive_field` and its `multiply_accumulates`; ops/ states both.
 
     Attributes:
         inputs: the Tensors that apply was called with (empty until recorded).

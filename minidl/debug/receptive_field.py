@@ -6,8 +6,8 @@ convolutional neural networks"). A window of k taps, dilation d and stride s tur
     size' = size + (k - 1) d jump        jump' = jump s
 
 where jump is the distance, in input pixels, between the fields of two neighbours. Where branches
-meet, the largest counts. Borders are ignored: a field may be larger than the picture. What each
-operation does to a field it states itself: see minidl/ops/receptive_field.py.
+meet, the largest counts. Borders are ignored: a field may be larger than the picture. Each
+operation states what it does to a field: see minidl/ops/receptive_field.py.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from minidl.nn.module import Module
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[Module]:
-    """`with evaluating(model):` evaluation mode inside, and afterwards the mode of before.
+    """`with evaluating(model):` switches to evaluation mode, and back at the end of the block.
 
-    Each module gets back its own mode, so that a batch norm that somebody froze by calling its
-    eval() in a network that trains is still frozen.
+    Each module gets its own mode back: a batch norm that was frozen by its eval(), in a network
+    that otherwise trains, stays frozen.
 
     Args:
         model: any Module.

@@ -1,7 +1,7 @@
 """Batch norms folded into the layers before them, for networks that have learned all they will.
 
-In evaluation a batch norm is a multiplication and an addition for each channel, and so may be done
-to the weights once, in place of to every picture:
+In evaluation a batch norm multiplies each channel by a number and adds another. That can be done
+to the weights, once, instead of to every picture:
 
     gamma (w x + b - mean) / sqrt(var + eps) + beta
         = (s w) x + (s (b - mean) + beta)                       s = gamma / sqrt(var + eps)
@@ -46,7 +46,7 @@ def fuse_batch_norms(model: Module, *inputs: Tensor) -> Module:
         inputs: an example of what it is called with.
 
     Returns:
-        The copy, in evaluation mode, with Identity in place of what was folded.
+        The copy, in evaluation mode, with an Identity where a batch norm was folded.
 
     Raises:
         DtypeError: model is no Module.

@@ -8,8 +8,8 @@
 
 Whatever looks into a network stands on it: summary, the ONNX export, the folding of batch norms,
 the search for the first NaN. It sees each operation when it has run, whether autograd records it
-or not: of integers, of constants, under no_grad. What it cannot see is what is no operation:
-NumPy code, detach(), changes in place.
+or not: on integers, on constants, under no_grad. It cannot see what is not an operation: NumPy
+code, detach(), changes in place.
 
 Recorder hands over the calls as they happen, for code that must not keep every array; Recording
 keeps them.
@@ -42,7 +42,7 @@ class Line(NamedTuple):
     """A line of the user's code.
 
     Attributes:
-        file: its path, as Python has it.
+        file: its path, as in a traceback.
         number: of the line, from 1.
         function: the name of the function that it is in; "<module>" outside of any.
     """
@@ -61,7 +61,7 @@ class ModuleCall:
         path: its dotted name in the outermost module that was running; "" for that one.
         inputs: its positional arguments.
         options: its keyword arguments.
-        parent: the call that it is inside of; None for the outermost.
+        parent: the call of the module around it; None for the outermost.
         line: where the user's code called it or a module around it; None unless asked for.
         output: what it returned, of any structure; None as long as it runs.
     """
@@ -125,8 +125,11 @@ def described(call: Call | ModuleCall, name: str, inputs: Any, outputs: Any) -> 
 class Recorder:
     """Sees what its thread runs inside `with`. Subclasses override what they want to be told.
 
-    Modules that are not part of the tree of the outermost one, hidden in a tuple say, have no name:
-    what they run counts as run by the module around them.
+    What they compute themselves they compute with arrays: an operation on Tensors would be seen as
+    well, and what they compute about it, without end.
+
+    A module outside the tree of the outermost one, such as one hidden in a tuple, has no name: what
+    it runs counts as run by the module around it.
 
     Args:
         lines: find the user's line of each call. It costs a walk up the stack each time.
@@ -145,7 +148,7 @@ class Recorder:
         """A Module is about to run."""
 
     def module_done(self, call: ModuleCall) -> None:
-        """A Module returned; those inside of it did so before."""
+        """A Module returned, after those inside it."""
 
     def __enter__(self) -> Any:
         global active

@@ -9,8 +9,8 @@ Each has the functions of this file, and `is_faster` says whether it should comp
 "y", "gx" or "gw". They round differently, but the choice depends on shapes, dtype and the order in
 memory alone, so the same call gives the same bits.
 
-A few groups of a few channels, as table I of LeNet-5 has them, would be too narrow to be fast any
-way. They are computed as one group, with zeros where a kernel does not see a channel.
+A few groups of a few channels, as in table I of LeNet-5, are too narrow to be fast in any of these
+ways. They are computed as one group, with zeros where a kernel does not see a channel.
 
 Shapes as in the reference kernel.
 """

@@ -10,10 +10,10 @@ from minidl.training.callback import Callback
 class ClipGradients(Callback):
     """Scale all gradients down together when their norm is above max_norm.
 
+    With several optimizers, the norm is that of the parameters about to be updated.
+
     Args:
         max_norm: the largest norm allowed, >= 0; see optim.clip_grad_norm_.
-
-    Of several optimizers, each step's own parameters are clipped together.
 
     Raises:
         ArgumentError: max_norm is out of range; in a run, a step function steps on its own.

@@ -132,7 +132,7 @@ def find_bad_state(model: Module) -> tuple[str, str] | None:
 class FirstNonFinite(Recorder):
     """Notes the first module whose output is not finite although its inputs are.
 
-    Modules are done in the order of execution, each after those inside of it.
+    Modules finish in the order of execution, each after those inside it.
     """
 
     culprit: ModuleCall | None = None

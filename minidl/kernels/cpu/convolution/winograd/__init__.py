@@ -3,10 +3,10 @@
 For a tile of 4 x 4 outputs that reads 6 x 6 inputs d and has the 3 x 3 kernel g, with small
 constant matrices (transforms.py) and o for products entry by entry,
 
-    y = A^T [(G g G^T) o (B^T d B)] A          36 multiplications in place of 144
+    y = A^T [(G g G^T) o (B^T d B)] A          36 multiplications instead of 144
 
-and for a tile of 2 x 2 outputs with a 5 x 5 kernel 36 in place of 100. Over the channels one adds
-before transforming back, so that the 36 entries are 36 matrix products
+and for a tile of 2 x 2 outputs with a 5 x 5 kernel 36 instead of 100. The sum over channels comes
+before the transform back, which makes the 36 entries 36 matrix products
 
     M[e] = V[e] U[e]      V[e] (tiles, C)  U[e] (C, K)  M[e] (tiles, K)
 

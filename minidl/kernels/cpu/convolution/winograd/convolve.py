@@ -136,8 +136,7 @@ def convolve_block(first, end, R, C, K, x, x_size, padding, U, has_bias, bias, V
 @njit(nogil=True, cache=True)
 def multiply_entry(e, rows, C, V, V_entry, U, has_bias, bias, M, M_row, M_entry):
     """Entry e of one panel of M; U, bias and M begin with the panel."""
-    # 7 is the value at t = 1 in both directions, and the columns of A^T for it are ones: what is
-    # added there, is added to all outputs.
+    # Entry 7 feeds every output with weight 1, so adding the bias there adds it everywhere.
     add = 1 if has_bias and e == 7 else 0
     if add:
         for row in range(rows):
