@@ -21,7 +21,7 @@ from apps.classify.settings import Settings
 from apps.classify.task import Task, get_ready, prepare_task
 from apps.shared.callbacks import standard_callbacks
 from apps.shared.cut import NotCached
-from apps.shared.feature_cache import FeatureCache
+from apps.shared.feature_cache import FeatureCache, remove_features
 from apps.shared.optimizer import OptimizerOptions, make_optimizer
 from apps.shared.options import group
 from apps.shared.outcome import seconds_spent, trains_no_further
@@ -131,6 +131,7 @@ def cache_features(
     if settings.mode != "frozen":
         return None, None
     if after is not None and epoch > after:
+        remove_features(folder)  # of the epochs before, if there the run was interrupted
         return None, {"reason": "all layers learn"}
     parts = {"train": data.train, "validation": data.validation}
     parts = {name: part for name, part in parts.items() if part is not None}

@@ -77,7 +77,7 @@ class FeatureCache:
         bytes: of all files together.
 
     Raises:
-        NotCached: the network cannot be cut, or the disk is too small.
+        NotCached: the network cannot be cut.
     """
 
     def __init__(
@@ -98,25 +98,24 @@ class FeatureCache:
         self.count = sum(len(dataset) for dataset in parts.values())
         self.bytes = 4 * self.count * int(np.prod(self.shape))
         self.loaders: list[FeatureLoader] = []
-        free = shutil.disk_usage(folder).free - SPARE
-        if self.bytes > free:
-            raise NotCached(
-                f"the features would take {in_words(self.bytes)}, the disk has room for "
-                f"{in_words(max(free, 0))}"
-            )
 
     def compute(self, workers: int, log: Callable[[str], None]) -> None:
-        """Fill the files, unless they are there.
+        """Fill the files, unless they are there already.
 
         Args:
             workers: threads that prepare pictures.
             log: called with a line for the user before and after.
+
+        Raises:
+            NotCached: the disk is too small. Files of another network or other pictures are gone.
         """
         key = self.key()
         what = f"features behind {self.place} ({in_words(self.bytes)})"
         if self.load(key):
             log(f"{what}: there already")
             return
+        self.remove()
+        self.check_room()
         log(f"computing the {what} of {self.count:,} pictures, this once")
         started = time.perf_counter()
         try:
@@ -130,9 +129,17 @@ class FeatureCache:
             raise
         log(f"computed in {time.perf_counter() - started:.0f} s")
 
+    def check_room(self) -> None:
+        """The disk has room for the features and for what else a run writes."""
+        free = shutil.disk_usage(self.folder.parent).free - SPARE
+        if self.bytes > free:
+            raise NotCached(
+                f"the features would take {in_words(self.bytes)}, the disk has room for "
+                f"{in_words(max(free, 0))}"
+            )
+
     def write(self, path: Path, dataset: Dataset, workers: int) -> None:
         """Write the features of a data set, batch by batch, as .npy."""
-        (self.folder / INDEX).unlink(missing_ok=True)
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(dataset), *self.shape)}
         self.model.eval()
         layers = [module for _, module in self.front]
@@ -200,7 +207,12 @@ class FeatureCache:
 
     def remove(self) -> None:
         """Delete the files."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_features(self.folder.parent)
+
+
+def remove_features(folder: Path) -> None:
+    """Delete the features in the folder of a run, if there are any."""
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
 def stored(features: Any) -> Any:

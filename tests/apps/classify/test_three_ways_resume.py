@@ -76,6 +76,7 @@ def test_after_ctrl_c(halves, lenet, tmp_path, monkeypatch, way):
         for one, other in zip(history_of(folder), history_of(tmp_path / "whole"), strict=True):
             assert one["loss"] == other["loss"] and one.get("val_loss") == other.get("val_loss")
         assert figures(folder) == figures(tmp_path / "whole")
+        assert not (folder / "features").exists()
 
 
 def figures(folder):

@@ -1,5 +1,7 @@
 """Features of a frozen part, kept for whoever trains what is behind it: no settings are needed."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,18 @@ def test_a_network_that_learns_nothing_gives_its_output(net, pictures, tmp_path)
     )
     cache.compute(workers=0, log=said.append)
     assert said[-1].endswith("there already")
+
+
+def test_features_that_are_there_need_no_room_on_the_disk(net, pictures, tmp_path, monkeypatch):
+    """They may have taken it themselves, before the run was interrupted."""
+    make_cache(net, pictures, tmp_path).compute(workers=0, log=lambda text: None)
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr("apps.shared.feature_cache.shutil.disk_usage", lambda path: full)
+    said = []
+    make_cache(net, pictures, tmp_path).compute(workers=0, log=said.append)
+    assert said[-1].endswith("there already")
+    for parameter in net.parameters():
+        parameter.data += 1
+    with pytest.raises(NotCached, match="has room for"):
+        make_cache(net, pictures, tmp_path).compute(workers=0, log=said.append)
+    assert not (tmp_path / "features").exists()  # useless ones do not stay
