@@ -241,8 +241,9 @@ def one_of(choices: Collection[str]) -> Check:
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
-    """The settings as a checkpoint and run.json hold them."""
-    return asdict(settings)
+    """The settings as a checkpoint and run.json hold them, in the order of --help."""
+    values = asdict(settings)
+    return {name: values[name] for name in table(type(settings))}
 
 
 def stored_values(settings: type, stored: Any) -> dict[str, Any]:

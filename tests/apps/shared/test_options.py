@@ -112,6 +112,11 @@ def test_hints_name_the_options_of_the_command():
     )
 
 
+def test_settings_are_written_in_the_order_of_help():
+    """Pages show them so; dataclasses have the last group first."""
+    assert list(to_dict(Painting(hue="red"))) == ["hue", "shades", "bristles", "folder", "wet"]
+
+
 def test_a_command_has_some_of_the_options():
     text = paint("door", "--help")[1].output
     assert "--hue" in text and "--bristle" not in text and "--folder" not in text
@@ -129,7 +134,7 @@ def test_json_is_the_last_line_and_people_read_stderr():
     _, result = paint("wall", "--json", "--shades", "3")
     assert result.stderr == "painted\n"
     assert result.stdout == (
-        '{"bristles": {}, "folder": null, "hue": "red", "shades": 3, "wet": false}\n'
+        '{"hue": "red", "shades": 3, "bristles": {}, "folder": null, "wet": false}\n'
     )
 
 
