@@ -214,10 +214,10 @@ def predict(
     and the exit code is 2.
     """
     from apps.classify import predict as prediction
+    from apps.classify.evaluation import load_classifier
     from apps.classify.report.text import show_answer
-    from apps.shared.trained import load_trained
 
-    trained = load_trained(run, best)
+    trained = load_classifier(run, best)
     paths = prediction.picture_files(images)
     answers = prediction.predict(trained, paths, top, tta)
     steps = ", ".join(str(step) for step in trained.preprocessing.transforms)

@@ -20,6 +20,11 @@ from minidl.nn.functional import softmax
 from minidl.tensor import Tensor
 
 
+def load_classifier(run: str, best: bool | None = None) -> Trained:
+    """The classifier of a run folder or checkpoint file; arguments and errors of load_trained."""
+    return load_trained(run, best, kind="classifier", needs=("classes",))
+
+
 def evaluate(trained: Trained, dataset: Dataset, workers: int = 1, tta: str = "none") -> Evaluation:
     """Ask the network about every picture of a labelled set.
 
@@ -84,7 +89,7 @@ def evaluate_run(
         split: "train" or "test".
         workers: threads that prepare batches.
         tta: test-time augmentation, one of views.CHOICES.
-        best: see load_trained.
+        best: as of load_trained.
         log: called with a line of text, if the classes had to be matched by name.
 
     Returns:
@@ -95,7 +100,7 @@ def evaluate_run(
         DataError: the data are missing or damaged, or have classes that the network has not.
         CheckpointError: the run is.
     """
-    trained = load_trained(run, best)
+    trained = load_classifier(run, best)
     settings = trained.meta.get("settings", {})
     if data is None:
         data, data_dir = settings.get("data", "digits"), data_dir or settings.get("data_dir")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,9 @@ from apps.classify.network import Network, network_of_checkpoint, new_network
 from apps.classify.settings import LearningOptions, NetworkOptions, Settings
 from apps.shared.options import group, to_dict
 from apps.shared.trained import description
-from apps.shared.warm_up import steps_of_classifier, warm_up
+from apps.shared.warm_up import black_pictures, warm_up
 from minidl.errors import DataError
-from minidl.nn import Module
+from minidl.nn import CrossEntropyLoss, Module
 
 
 @dataclass
@@ -69,7 +70,7 @@ def prepare_task(settings: Settings, log: Callable[[str], None], checkpoint: Any
     learning, entry = group(settings, LearningOptions), models.entry(settings.model)
     plan = make_plan(network.model, entry, settings.mode, learning, network.fresh)
     meta = description(
-        settings.model, network.arguments, data.classes, data.preprocessing,
+        settings.model, network.arguments, data.preprocessing, classes=data.classes,
         pictures=[len(data.train), len(data.validation or ())], class_weights=factors,
         weights=network.weights, settings=to_dict(settings),
     )  # fmt: skip
@@ -108,8 +109,23 @@ def get_ready(task: Task, settings: Settings, epoch: int, log: Callable[[str], N
     log(introduction(task, settings))
     task.plan.apply(task.model, max(epoch, settings.epochs))  # what learns later has to fit, too
     shape = task.data.channels, settings.pixels, settings.pixels
-    warm_up(steps_of_classifier(task.model, shape), log)
+    warm_up(lambda: train_and_evaluate(task.model, shape), log)
     task.plan.apply(task.model, epoch)
+
+
+def train_and_evaluate(model: Module, picture_shape: tuple[int, int, int]) -> None:
+    """One step of training and one of evaluation, each on a copy of the network.
+
+    Args:
+        model: gives scores; in training perhaps a tuple of them, those of auxiliary heads last.
+        picture_shape: (C, H, W) of the pictures.
+    """
+    y = copy.deepcopy(model).train()(black_pictures(picture_shape, 2))
+    scores = y if isinstance(y, tuple) else (y,)
+    losses = [CrossEntropyLoss()(s, minidl.zeros(len(s), dtype="int64")) for s in scores]
+    sum(losses[1:], losses[0]).backward()
+    with minidl.no_grad():
+        copy.deepcopy(model).eval()(black_pictures(picture_shape, 2))
 
 
 def introduction(task: Task, settings: Settings) -> str:

@@ -120,7 +120,7 @@ def find_network(run: str, size: int | None) -> tuple[Any, tuple[int, ...], dict
     side = size or (trained.meta.get("settings") or {}).get("size")
     side = side or models.entry(trained.name).size
     keys = ("model", "model_arguments", "classes", "preprocessing")
-    metadata = {key: trained.meta[key] for key in keys}
+    metadata = {key: trained.meta[key] for key in keys if key in trained.meta}
     return trained.model, (1, trained.model.in_channels, side, side), metadata
 
 

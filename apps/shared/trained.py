@@ -20,7 +20,6 @@ from minidl.errors import CheckpointError, MinidlError
 from minidl.nn import Module
 
 OP = "trained network"  # what errors begin with, unless a command says its own name
-CLASSIFIER = ("classes",)  # what the checkpoint of a classifier says, too
 
 
 @dataclass
@@ -43,33 +42,25 @@ class Trained:
 
 
 def description(
-    name: str,
-    arguments: dict[str, Any],
-    classes: list[str],
-    preprocessing: transforms.Compose,
-    **more: Any,
+    name: str, arguments: dict[str, Any], preprocessing: transforms.Compose, **more: Any
 ) -> dict[str, Any]:
     """What a checkpoint says beside the numbers, so that load_trained can build the network.
 
     Args:
         name, arguments: of the network, as models.build takes them.
-        classes, preprocessing: as of Trained.
-        more: what the application wants to know when it goes on with a run; "settings" among it.
+        preprocessing: as of Trained.
+        more: what else the application needs: "settings" to resume a run; "classes" of a
+            classifier, the vocabulary of a captioner, ...
     """
-    return {
-        "model": name,
-        "model_arguments": arguments,
-        "classes": classes,
-        "preprocessing": preprocessing.config(),
-        **more,
-    }
+    steps = preprocessing.config()
+    return {"model": name, "model_arguments": arguments, "preprocessing": steps, **more}
 
 
 def load_trained(
     run: str,
     best: bool | None = None,
-    kind: str = "classifier",
-    needs: tuple[str, ...] = CLASSIFIER,
+    kind: str = "trained network",
+    needs: tuple[str, ...] = (),
 ) -> Trained:
     """The network of a run folder, or of a checkpoint file.
 
@@ -78,7 +69,7 @@ def load_trained(
         best: of a folder, the network of the best epoch (True) or of the last step (False); None
             for the one that training kept and reported.
         kind: what network is wanted, for errors.
-        needs: what its checkpoint has to say beside model, model_arguments and preprocessing.
+        needs: keys that its checkpoint must have beside model, model_arguments and preprocessing.
 
     Raises:
         OptionError: best is given for a file.

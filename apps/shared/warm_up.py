@@ -1,31 +1,31 @@
 """Compile the kernels that a network needs, and say so if it takes long.
 
 Numba compiles a kernel when it is first called, and keeps the machine code in a cache folder. So
-the first run on a machine waits 10 to 30 seconds before its first step; the next ones load it.
+the first run on a machine waits 10 to 30 seconds before its first step; later runs load the code.
+What only large batches call, and the optimizer's kernel, is still compiled in the first step.
 """
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 from collections.abc import Callable
 
 import numpy as np
 
-import minidl
 from minidl import random
-from minidl.nn import CrossEntropyLoss, Module
 from minidl.tensor import Tensor
 
 PATIENCE = 1.0  # seconds after which the user wants to know what is going on
 
 
 def warm_up(run_once: Callable[[], None], log: Callable[[str], None]) -> float:
-    """Run something once, so that every kernel it calls is compiled. Random numbers are kept.
+    """Run something once, so that every kernel it calls is compiled.
+
+    The state of the random generator is restored: the run draws the same numbers as without.
 
     Args:
-        run_once: what is to come, on a copy of the network: see steps_of_classifier.
+        run_once: a step of training and one of evaluation, on copies of the network.
         log: called with a line of text when this takes long, and when it is done.
 
     Returns:
@@ -48,26 +48,7 @@ def warm_up(run_once: Callable[[], None], log: Callable[[str], None]) -> float:
     return seconds
 
 
-def steps_of_classifier(model: Module, picture_shape: tuple[int, int, int]) -> Callable[[], None]:
-    """A step of training and one of evaluation of copies of a network, for warm_up.
-
-    Args:
-        model: gives scores; in training perhaps a tuple of them, those of auxiliary heads last.
-        picture_shape: (C, H, W) of the pictures.
-    """
-
-    def run_once() -> None:
-        y = copy.deepcopy(model).train()(black_pictures(picture_shape, 2))
-        scores = y if isinstance(y, tuple) else (y,)
-        losses = [CrossEntropyLoss()(s, minidl.zeros(len(s), dtype="int64")) for s in scores]
-        sum(losses[1:], losses[0]).backward()
-        with minidl.no_grad():
-            copy.deepcopy(model).eval()(black_pictures(picture_shape, 2))
-
-    return run_once
-
-
 def black_pictures(picture_shape: tuple[int, int, int], n: int = 1) -> Tensor:
-    """A batch (n, C, H, W), laid out in memory as a DataLoader does: channels last."""
+    """A batch (n, C, H, W) of zeros, with the memory layout of a DataLoader: channels last."""
     C, H, W = picture_shape
     return Tensor(np.zeros((n, H, W, C), np.float32).transpose(0, 3, 1, 2))
