@@ -17,10 +17,18 @@ from apps.classify.checks import FROM_DATA
 from apps.classify.defaults import from_checkpoint, from_command_line
 from apps.classify.settings import Settings
 from apps.shared import run_folder
-from apps.shared.command import RUN_HELP, DataDir, Workers, application, command
+from apps.shared.command import (
+    RUN_HELP,
+    Best,
+    DataDir,
+    Output,
+    Resume,
+    Workers,
+    application,
+    command,
+)
 from apps.shared.console import Console, words_for_networks
 from apps.shared.options import OptionError
-from apps.shared.settings import RUN
 
 app = application()
 RESUME = "minidl train --resume"
@@ -33,31 +41,12 @@ def words(name: str, value: Any) -> str | None:
     return None if name in FROM_DATA else words_for_networks(name, value)
 
 
-Output = Annotated[
-    str | None,
-    typer.Option(
-        rich_help_panel=RUN, help="Run folder; by default a new one, runs/<model>-<data>-<time>."
-    ),
-]
-Resume = Annotated[
-    str | None,
-    typer.Option(rich_help_panel=RUN, metavar="RUN", help="Go on with the run in this folder."),
-]
 Tta = Annotated[
     str,
     typer.Option(
         "--tta",
         help="Test-time augmentation, the mean over views of each picture: none, flip (it and its "
         "mirror image) or 10-crop (corners and middle, each also mirrored).",
-    ),
-]
-Best = Annotated[
-    bool | None,
-    typer.Option(
-        "--best/--last",
-        help="Of a run folder, the network of the epoch with the best validation, or of the last "
-        "step. By default the one that training reported.",
-        show_default=False,
     ),
 ]
 

@@ -20,6 +20,7 @@ import typer
 from apps.shared.console import Console, Words, usual_words
 from apps.shared.options import Option, parse_options, table
 from apps.shared.parse import as_literal
+from apps.shared.settings import RUN
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
@@ -30,6 +31,26 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an e
 DataDir = Annotated[str | None, typer.Option(help="Folder in which to look for data first.")]
 Workers = Annotated[int, typer.Option(help="Threads that prepare batches; 0: none.")]
 RUN_HELP = "Run folder, or a .safetensors file in one."
+Output = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=RUN,
+        help="Run folder; by default a new one in runs/, named after network, data and time.",
+    ),
+]
+Resume = Annotated[
+    str | None,
+    typer.Option(rich_help_panel=RUN, metavar="RUN", help="Go on with the run in this folder."),
+]
+Best = Annotated[
+    bool | None,
+    typer.Option(
+        "--best/--last",
+        help="Of a run folder, the network of the epoch with the best validation, or of the last "
+        "step. By default the one that training reported.",
+        show_default=False,
+    ),
+]
 
 
 def application(name: str | None = None, help: str | None = None) -> typer.Typer:
