@@ -12,7 +12,7 @@ from typing import Any
 
 import minidl
 import models
-from apps.classify.freezing import aux_parameters
+from apps.classify.plan import aux_parameters
 from apps.classify.settings import Settings
 from minidl.nn import CrossEntropyLoss, Module
 from models.inception import AuxiliaryLoss

@@ -55,7 +55,7 @@ class NetworkOptions:
 
 @dataclass(kw_only=True)
 class LearningOptions:
-    """Which layers learn, how fast, and from when on; see freezing.py."""
+    """Which layers learn, how fast, and from when on; see plan.py."""
 
     freeze: list[str] = option(
         LEARNING,

@@ -11,9 +11,10 @@ import minidl
 import models
 from apps.classify.class_weights import class_weights
 from apps.classify.data import Data, open_parts, prepare
-from apps.classify.freezing import Plan, make_plan
 from apps.classify.network import Network, network_of_checkpoint, new_network
+from apps.classify.plan import make_plan
 from apps.classify.settings import LearningOptions, NetworkOptions, Settings
+from apps.shared.freezing import Plan
 from apps.shared.options import group, to_dict
 from apps.shared.trained import description
 from apps.shared.warm_up import black_pictures, warm_up

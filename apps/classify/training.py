@@ -14,7 +14,6 @@ import numpy as np
 
 import minidl
 from apps.classify.data import make_loaders
-from apps.classify.freezing import Freezing
 from apps.classify.losses import make_loss
 from apps.classify.results import Results, evaluate_on_test_set, write_results
 from apps.classify.settings import Settings
@@ -22,6 +21,7 @@ from apps.classify.task import Task, get_ready, prepare_task
 from apps.shared.callbacks import standard_callbacks
 from apps.shared.cut import NotCached
 from apps.shared.feature_cache import FeatureCache, remove_features
+from apps.shared.freezing import Freezing
 from apps.shared.optimizer import OptimizerOptions, make_optimizer
 from apps.shared.options import group
 from apps.shared.outcome import seconds_spent, trains_no_further

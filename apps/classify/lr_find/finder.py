@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from apps.classify.data import make_loaders
-from apps.classify.freezing import evaluate_frozen_part
 from apps.classify.losses import make_loss
 from apps.classify.lr_find.page import lr_page
 from apps.classify.lr_find.sweep import FEWEST, Sweep, sweep
 from apps.classify.settings import Settings
 from apps.classify.task import get_ready, prepare_task
 from apps.shared import run_folder
+from apps.shared.freezing import evaluate_frozen_part
 from apps.shared.optimizer import OptimizerOptions, make_optimizer
 from apps.shared.options import OptionError, group, to_dict
 from apps.shared.page import write_page

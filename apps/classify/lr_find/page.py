@@ -42,6 +42,6 @@ def headline(figures: dict[str, Any], sweep: Sweep) -> list[Figure]:
     lowest = f"{figures['lr_of_lowest_loss']:.2g}"
     return [
         suggestion,
-        Figure("Lowest loss", lowest, "here the rate is too high already"),
+        Figure("Rate of the lowest loss", lowest, "too high already"),
         Figure("Steps", str(figures["steps"]), sweep.ended or "up to the highest rate"),
     ]

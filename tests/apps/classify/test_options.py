@@ -11,10 +11,11 @@ from apps.classify.augmentation import AREA, CHOICES, augmented
 from apps.classify.class_weights import class_weights
 from apps.classify.data import make_loaders
 from apps.classify.defaults import from_command_line
-from apps.classify.freezing import frozen_part, make_plan
 from apps.classify.losses import loss_note, make_loss
+from apps.classify.plan import make_plan
 from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES
 from apps.classify.settings import LearningOptions, Settings
+from apps.shared.freezing import frozen_part
 from apps.shared.optimizer import parameter_groups
 from apps.shared.options import group, parse_options
 from minidl import nn
