@@ -41,6 +41,11 @@ class Parts:
     def classes(self) -> list[str]:
         return self.train.classes
 
+    @property
+    def monitor(self) -> str:
+        """The metric that decides which epoch is best."""
+        return "loss" if self.validation is None else "val_loss"
+
 
 @dataclass
 class Data(Parts):

@@ -62,11 +62,14 @@ def evaluate_on_test_set(task: Task, settings: Settings) -> Evaluation:
 
 
 def write_results(folder: Path, task: Task, settings: Settings, results: Results) -> dict[str, Any]:
-    """Write run.json and the report; the figures of the run, see training.train."""
+    """Write run.json and the report, and return the figures of the run; see training.train."""
+    ending = outcome(
+        results.history, settings.epochs, settings.early_stopping, settings.keep, task.data.monitor
+    )
     figures = {
         "test_accuracy": results.evaluation.accuracy,
         "test_loss": results.evaluation.loss,
-        **outcome(results.history, settings.epochs, settings.early_stopping, settings.keep),
+        **ending,
         "seconds": round(results.seconds, 2),
         "images_per_second": images_per_second(results.history),
         "run": str(folder),

@@ -62,7 +62,7 @@ def train(
 
     task = prepare_task(settings, log, checkpoint)
     model, data, plan = task.model, task.data, task.plan
-    finished = trains_no_further(begun, settings.epochs, settings.early_stopping)
+    finished = trains_no_further(begun, settings.epochs, settings.early_stopping, data.monitor)
     if finished:
         log(finished)
     get_ready(task, settings, epoch, log)
@@ -74,9 +74,8 @@ def train(
     optimizer = make_optimizer(model, group(settings, OptimizerOptions), plan.factors)
     steps = -(-len(loader) // settings.accumulate)
     schedule = make_schedule(optimizer, group(settings, ScheduleOptions), settings.epochs, steps)
-    monitor = "loss" if validation is None else "val_loss"
     callbacks = standard_callbacks(
-        folder, task.meta, monitor, settings.early_stopping, settings.clip_grad, schedule
+        folder, task.meta, data.monitor, settings.early_stopping, settings.clip_grad, schedule
     )
     if plan.freezes:
         callbacks.append(Freezing(plan, model, data.sample(), cache))

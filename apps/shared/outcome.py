@@ -5,27 +5,30 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from minidl.training.metrics import lower_is_better
+
 
 def outcome(
-    history: list[dict[str, Any]], epochs: int, early_stopping: int | None, keep: str
+    history: list[dict[str, Any]], epochs: int, early_stopping: int | None, keep: str, monitor: str
 ) -> dict[str, Any]:
-    """What run.json says of it.
+    """What run.json says about the end of a run.
 
     Args:
-        history: one dict per epoch: epoch, loss and, where there was a validation, val_loss.
-        epochs: that the run was to have.
-        early_stopping: epochs without a better one after which it stops, or None.
+        history: one dict per epoch: its number as "epoch", and its metrics.
+        epochs: how many the run was to have.
+        early_stopping: the run stops after so many epochs without a better one; or None.
         keep: "best" or "last", the epoch whose network is tested.
+        monitor: the metric that decides which epoch is best, such as "val_loss".
 
     Returns:
-        epochs: how many there were; best_epoch: the number of the one with the lowest validation
-        loss; tested_epoch: of that whose network was tested; stopped_early: why there were fewer
-        epochs than asked for, None if there were not.
+        epochs: how many there were; best_epoch: the number of the best one; tested_epoch: the
+        number of the one whose network was tested; stopped_early: why there were fewer epochs than
+        asked for, None if there were not.
     """
-    done, best = len(history), best_epoch(history)
+    done, best = len(history), best_epoch(history, monitor)
     why = None
-    if done < epochs and has_waited(history, early_stopping):
-        why = f"{counted(done - best)} without a better {monitored(history)[1]}"
+    if done < epochs and has_waited(history, early_stopping, monitor):
+        why = f"{counted(done - best)} without a better {spoken(monitor)}"
     return {
         "epochs": done,
         "best_epoch": best,
@@ -35,7 +38,7 @@ def outcome(
 
 
 def sentences(found: dict[str, Any]) -> list[str]:
-    """What is said of a run that did not simply test the network of its last epoch.
+    """What is said about a run that did not simply test the network of its last epoch.
 
     Args:
         found: from outcome.
@@ -49,9 +52,11 @@ def sentences(found: dict[str, Any]) -> list[str]:
     return said if why is None else [f"stopped early: {why}", *said]
 
 
-def why_no_further(history: list[dict[str, Any]], epochs: int, early_stopping: int | None) -> str:
-    """Why a run that is resumed trains no further, and what would let it; as of outcome."""
-    found, done = outcome(history, epochs, early_stopping, "last"), len(history)
+def why_no_further(
+    history: list[dict[str, Any]], epochs: int, early_stopping: int | None, monitor: str
+) -> str:
+    """Why a resumed run trains no further, and what would let it; arguments as of outcome."""
+    found, done = outcome(history, epochs, early_stopping, "last", monitor), len(history)
     if found["stopped_early"] is None:
         return f"all {counted(done)} are done; --epochs N with N above {done} trains further"
     waited = done - found["best_epoch"]
@@ -61,23 +66,26 @@ def why_no_further(history: list[dict[str, Any]], epochs: int, early_stopping: i
     )
 
 
-def has_waited(history: list[dict[str, Any]], early_stopping: int | None) -> bool:
+def has_waited(history: list[dict[str, Any]], early_stopping: int | None, monitor: str) -> bool:
     """Whether early stopping ends a run here."""
-    return early_stopping is not None and len(history) - best_epoch(history) >= early_stopping
+    if early_stopping is None:
+        return False
+    return len(history) - best_epoch(history, monitor) >= early_stopping
 
 
-def best_epoch(history: list[dict[str, Any]]) -> int:
-    """The number of the epoch with the lowest monitored loss, the first of them; 0 for none."""
-    name = monitored(history)[0]
-    known = [(entry[name], entry["epoch"]) for entry in history if not math.isnan(entry[name])]
+def best_epoch(history: list[dict[str, Any]], monitor: str) -> int:
+    """The number of the best epoch, the first of several; 0 for none."""
+    sign = 1 if lower_is_better(monitor) else -1
+    known = [(sign * e[monitor], e["epoch"]) for e in history if not math.isnan(e[monitor])]
     return min(known, default=(0.0, 0))[1]
 
 
-def monitored(history: list[dict[str, Any]]) -> tuple[str, str]:
-    """The metric that decides which epoch is best, and what it is called."""
-    if history and "val_loss" in history[-1]:
-        return "val_loss", "validation loss"
-    return "loss", "training loss"  # too few pictures to hold some out
+def spoken(monitor: str) -> str:
+    """A metric in a sentence: "val_loss" is the validation loss."""
+    part, name = (
+        ("validation", monitor[4:]) if monitor.startswith("val_") else ("training", monitor)
+    )
+    return f"{part} {name.replace('_', ' ')}"
 
 
 def counted(epochs: int) -> str:
@@ -88,12 +96,14 @@ def counted(epochs: int) -> str:
 # --- what an interrupted run had done -----------------------------------------------------------
 
 
-def trains_no_further(run: dict[str, Any], epochs: int, early_stopping: int | None) -> str | None:
+def trains_no_further(
+    run: dict[str, Any], epochs: int, early_stopping: int | None, monitor: str
+) -> str | None:
     """Why a run has nothing left to do: all its epochs are done, or it stopped early.
 
     Args:
-        run: what its checkpoint says of it.
-        epochs, early_stopping: as of outcome.
+        run: what its checkpoint says about it.
+        epochs, early_stopping, monitor: as of outcome.
 
     Returns:
         a sentence for the user; None where there is something left to do, or the checkpoint is
@@ -101,10 +111,10 @@ def trains_no_further(run: dict[str, Any], epochs: int, early_stopping: int | No
     """
     try:
         history = run["history"]
-        stopped = run["stop"] and has_waited(history, early_stopping)
+        stopped = run["stop"] and has_waited(history, early_stopping, monitor)
         if len(history) < epochs and not stopped:
             return None
-        return why_no_further(history, epochs, early_stopping)
+        return why_no_further(history, epochs, early_stopping, monitor)
     except (LookupError, TypeError):
         return None
 
