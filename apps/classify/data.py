@@ -13,13 +13,12 @@ from apps.classify.augmentation import augmented
 from apps.classify.recipes import Recipe
 from apps.shared.batches import evaluation_loader
 from apps.shared.feature_cache import FeatureLoader
+from apps.shared.preprocessing import hold_out, own_normalization, standard_geometry
 from apps.shared.warm_up import black_pictures
-from minidl.data import Dataset, channel_statistics, open_dataset, split_dataset, transforms
+from minidl.data import Dataset, open_dataset, transforms
 from minidl.errors import DataError
 from minidl.tensor import Tensor
 
-VALIDATION_SHARE = 0.1  # of the training set, but not more than
-VALIDATION_MOST = 5000  # pictures
 OP = "data"  # what errors begin with, unless a command says its own name
 
 
@@ -89,11 +88,8 @@ def open_parts(data: str, data_dir: str | None = None, test_share: float | None 
             OP, "the test set has other classes than the training set",
             {"training": ", ".join(whole.classes), "test": ", ".join(test.classes)},
         )  # fmt: skip
-    share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(whole), 1))
-    # Salted: where the test pictures were chosen by the same hash, none is left below the share.
-    train, validation = split_dataset(whole, share, salt="validation")
-    channels = train[0][0].shape[2]
-    return Parts(train, validation if len(validation) else None, test, channels)
+    train, validation = hold_out(whole)
+    return Parts(train, validation, test, train[0][0].shape[2])
 
 
 def prepare(
@@ -124,29 +120,6 @@ def prepare(
     return Data(
         parts.train, parts.validation, parts.test, channels, preprocessing, training, changes
     )
-
-
-def own_normalization(train: Dataset, channels: int) -> transforms.Normalize:
-    """Mean 0 and standard deviation 1 of the training pictures."""
-    mean, std = channel_statistics(train)
-    if len(mean) > channels:  # colours that become grey
-        mean, std = [sum(mean) / len(mean)], [sum(std) / len(std)]
-    mean = [round(value, 4) for value in mean]  # so that the numbers can be read and typed
-    std = [max(round(value, 4), 1e-4) for value in std]
-    return transforms.Normalize(mean, std)
-
-
-def standard_geometry(channels: int, size: int, dataset: Dataset) -> list[Any]:
-    """Steps that make any picture size x size pixels with so many channels.
-
-    Where all are 28x28, as MNIST's, they get a border of 2 pixels, as LeCun et al. did, and are
-    not scaled. A picture that the network is later asked about goes through the same steps.
-    """
-    colour = transforms.ToRGB() if channels == 3 else transforms.Grayscale()
-    inner, border = size, []
-    if size == 32 and dataset.image_shape is not None and dataset.image_shape[:2] == (28, 28):
-        inner, border = 28, [transforms.Pad(2)]
-    return [colour, transforms.Resize(inner), transforms.CenterCrop(inner), *border]
 
 
 def make_loaders(
