@@ -13,6 +13,7 @@ import models
 from apps.classify.data import make_loaders
 from apps.classify.defaults import from_command_line
 from apps.classify.recipes import OTHER_DATA, RECIPES
+from apps.classify.task import train_and_evaluate
 from apps.shared import warm_up
 from apps.shared.batches import evaluation_loader
 from apps.shared.optimizer import OPTIMIZERS
@@ -240,7 +241,7 @@ def test_warming_up_changes_nothing(monkeypatch):
     expected = net[1](library.ones(100)).numpy()
     library.manual_seed(5)
     monkeypatch.setattr(warm_up, "PATIENCE", 0.0)
-    warm_up.warm_up(warm_up.steps_of_classifier(net, (1, 32, 32)), said.append)
+    warm_up.warm_up(lambda: train_and_evaluate(net, (1, 32, 32)), said.append)
     np.testing.assert_array_equal(net[1](library.ones(100)).numpy(), expected)
     for name, tensor in net.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), before[name])
