@@ -1,4 +1,4 @@
-"""Where the command `minidl` starts: a list of its commands, each imported when it is called.
+"""The entry point of the command `minidl`: a list of its commands, each imported when it is called.
 
 So `minidl --help` answers at once, whatever the applications import. An application is a module
 with an `app` (apps/shared/command.py); a test compares the lines here with its commands.
@@ -40,7 +40,7 @@ APPLICATIONS = {
 
 
 class Commands(TyperGroup):
-    """The commands of minidl: for --help their lines above, to be called the real ones."""
+    """The commands of minidl. --help shows the lines above; calling a command imports it."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -53,13 +53,13 @@ class Commands(TyperGroup):
                     self.add_command(stand_in, name)
 
     def resolve_command(self, context, arguments):
-        """The command that is called, imported. Typer has answered a mistyped name by then."""
+        """Import the command that is called. Typer itself answers a mistyped name."""
         name, command, rest = super().resolve_command(context, arguments)
         return name, load(name, self.modules[name]) if command is not None else None, rest
 
 
 def load(name: str, module: str):
-    """Import a command. That takes a few tenths of a second, in which Ctrl-C is answered, too."""
+    """Import a command. That takes a few tenths of a second, during which Ctrl-C must work, too."""
     try:
         app = import_module(module).app
     except KeyboardInterrupt:
@@ -96,7 +96,7 @@ def top(
 
 def main() -> None:
     """What the installed command calls."""
-    for stream in (sys.stdout, sys.stderr):  # names that the terminal's encoding lacks
+    for stream in (sys.stdout, sys.stderr):  # file names may hold what its encoding lacks
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     app()

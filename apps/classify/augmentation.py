@@ -2,7 +2,7 @@
 
     none       the pictures as they are
     flip       mirrored or not
-    shift      moved by up to some pixels, with black where nothing is
+    shift      moved by up to some pixels; the uncovered border is black
     shift-flip moved by up to an eighth of the size, mirrored or not
     crop       a random part (35 % of the area or more) scaled to the whole size, mirrored or not
     color      that, with random brightness, contrast, saturation and lighting
@@ -28,7 +28,7 @@ JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4}  # as in Torch'
 
 
 def steps_of(name: str, recipe: Recipe) -> set[str]:
-    """The kinds of random change that a choice means: of "crop", "shift", "flip", "color"."""
+    """The kinds of random change that a choice stands for: "crop", "shift", "flip", "color"."""
     if name == "standard":
         kinds = {"crop": recipe.crop, "shift": recipe.shift > 0, "flip": recipe.flip}
         return {kind for kind, wanted in kinds.items() if wanted}

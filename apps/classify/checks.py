@@ -1,4 +1,4 @@
-"""No option of a training run contradicts another. (The table has the range of each one.)"""
+"""Options of a training run that contradict each other. (The table checks each one alone.)"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FROM_DATA = {  # arguments of networks that are not the user's to choose -> what
 
 
 def check(settings: Settings, given: dict[str, Any] | None = None) -> None:
-    """Every setting is in its range, and they fit together.
+    """Check that every setting is in its range and that they fit together.
 
     Args:
         settings: all of them.
@@ -143,7 +143,7 @@ def check_loss(settings: Settings) -> None:
     ):
         if value:
             raise OptionError(
-                "the loss of lenet5_1998 as published knows labels alone", {flag: value},
+                "the loss of lenet5_1998 as published takes labels alone", {flag: value},
                 "--loss cross-entropy",
             )  # fmt: skip
 

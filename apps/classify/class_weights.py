@@ -20,7 +20,7 @@ def class_weights(texts: list[str], classes: list[str], labels: np.ndarray) -> l
     """A factor for each class.
 
     Args:
-        texts: what --class-weights says: ["balanced"]; [path of a file], which holds a JSON object
+        texts: the values of --class-weights: ["balanced"]; [path of a file] with a JSON object
             {"class": factor} or lines `class factor`; or ["class=factor", ...]. A class that is
             not named has the factor 1.
         classes: their names.
@@ -40,7 +40,7 @@ def class_weights(texts: list[str], classes: list[str], labels: np.ndarray) -> l
     if len(texts) == 1 and Path(texts[0]).is_file():
         given = from_file(Path(texts[0]))
     elif len(texts) == 1 and "=" not in texts[0]:
-        hint = "balanced, a file, or name=factor for each class that is not to count once"
+        hint = "balanced, a file, or name=factor for each class with a factor other than 1"
         raise OPTION.refuse("no such file", texts[0], hint)
     else:
         given = parse.factors(OPTION, texts)

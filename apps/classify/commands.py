@@ -1,7 +1,7 @@
 """The commands of image classification: train, evaluate, predict, lr-find.
 
-Each makes settings of its options, calls one function, and says what came of it. What takes long to
-import is imported inside of the commands, so that --help answers at once.
+Each turns its options into settings, calls one function and prints what it returns. Slow imports
+are inside the commands, so that --help answers at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RESUME = "minidl train --resume"
 
 
 def words(name: str, value: Any) -> str | None:
-    """What train and lr-find call arguments that hints name and that are none of their options."""
+    """How train and lr-find spell arguments in hints that are none of their own options."""
     if name == "by":
         return f"minidl weights convert --by {value}"
     return None if name in FROM_DATA else words_for_networks(name, value)

@@ -1,7 +1,7 @@
 """From the name of a data set to loaders: pictures to train on, to validate with, to test on.
 
-Validation pictures are held out from the training set. The test set is looked at once, at the
-end, so its accuracy is that of pictures which nothing was chosen by.
+Validation pictures are held out from the training set. The test set is used once, at the end: no
+choice was made by its pictures, so its accuracy is an honest estimate.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Data(Parts):
     augmentation: list[Any]
 
     def sample(self) -> Tensor:
-        """A black picture as the network gets it: to see which way pictures take through it."""
+        """A black picture as the network gets it, to trace which layers pictures go through."""
         return black_pictures(self.preprocessing(self.train[0][0]).shape)
 
 
@@ -127,8 +127,8 @@ def make_loaders(
 ) -> tuple[FeatureLoader, FeatureLoader | None]:
     """Batches to train on, shuffled and augmented, and to validate with.
 
-    What is in them depends on the seed alone. A last batch of a single picture is left out, another
-    one in each epoch: batch norm has nothing to average where it sees one number of each map.
+    Their content depends on the seed alone. A last batch of a single picture is left out (another
+    picture in each epoch): batch norm cannot normalise over one number of each feature map.
     """
     n = len(data.train)
     loader = FeatureLoader(

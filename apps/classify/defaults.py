@@ -1,5 +1,8 @@
-"""From the options that were typed to all settings: the rest by data set, network and mode; or, for
-a run to go on with, as its checkpoint has them."""
+"""From the typed options to complete settings.
+
+What is not typed depends on the data set, the network and the mode, or, for a resumed run, comes
+from its checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ def defaults_of_mode(given: dict[str, Any], lr: float) -> dict[str, Any]:
 
 
 def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
-    """The settings of a run to go on with; `given` may only repeat most of them.
+    """The settings of a resumed run; most options in `given` may only repeat them.
 
     More epochs than the run was to have are allowed: the schedule is then that of the new number,
     so the result differs from a run that had it from the start. So is more patience of early

@@ -35,7 +35,7 @@ def evaluate(trained: Trained, dataset: Dataset, workers: int = 1, tta: str = "n
         tta: test-time augmentation, one of views.CHOICES.
 
     Raises:
-        DataError: the data have classes that the network has not.
+        DataError: the data have classes that the network lacks.
     """
     places = class_places(trained, dataset)
     views = make_views(trained.preprocessing, tta)
@@ -97,7 +97,7 @@ def evaluate_run(
 
     Raises:
         ArgumentError: no such way of test-time augmentation.
-        DataError: the data are missing or damaged, or have classes that the network has not.
+        DataError: the data are missing or damaged, or have classes that the network lacks.
         CheckpointError: the run is.
     """
     trained = load_classifier(run, best)
@@ -117,7 +117,7 @@ def evaluate_run(
 
 
 def class_places(trained: Trained, dataset: Dataset, data: str = "") -> np.ndarray:
-    """Where each class of the data is among the network's: int (len(dataset.classes),).
+    """The place of each class of the data among the network's: int (len(dataset.classes),).
 
     They are matched by name unless they are the same, in the same order.
 

@@ -1,8 +1,9 @@
-"""What is to become small in training, and what validation and test measure.
+"""The loss that training minimises, and what it contains that validation and test do not.
 
-Validation and test have the plain mean cross-entropy, whatever training has: their losses can be
-compared, with each other and between runs, and early stopping asks how good the network is. (timm
-does so, too; Keras leaves class weights out of its validation loss, and label smoothing in it.)
+Validation and test measure the plain mean cross-entropy, whatever training minimises. So their
+losses can be compared, with each other and between runs, and early stopping watches how good the
+network is. (timm does the same; Keras leaves class weights out of its validation loss, but not
+label smoothing.)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from models.lenet_1998 import MapLoss
 def make_loss(
     model: Module, settings: Settings, weights: list[float] | None = None
 ) -> Callable[..., Any]:
-    """What is to become small: of scores, and of those of auxiliary heads where there are any.
+    """The training loss of the scores, and of those of auxiliary heads where there are any.
 
     Args:
         model: the network.

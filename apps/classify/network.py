@@ -1,7 +1,7 @@
 """The network of a run: with fresh weights, or with those of a file.
 
-What was loaded, initialised afresh and left unused is said, and kept in run.json and in the
-checkpoint: a resumed run needs the weight file no more.
+What was loaded, initialised afresh and left unused is printed, and kept in run.json and in the
+checkpoint, so a resumed run no longer needs the weight file.
 """
 
 from __future__ import annotations
@@ -87,7 +87,10 @@ def new_network(
     if network.normalize is not None:
         log("pictures are normalized as the weights need it, not by their own mean and deviation")
     else:
-        log("how pictures were normalized for the weights is not known: by their own mean, here")
+        log(
+            "how pictures were normalized for these weights is not known; they are normalized by "
+            "their own mean and deviation"
+        )
     return network
 
 

@@ -75,7 +75,7 @@ def most_probable(classes: list[str], probabilities: np.ndarray, top: int) -> li
 
 
 def picture_files(arguments: list[str]) -> list[str]:
-    """The files that are meant: a folder stands for the pictures in it and below, by name.
+    """The picture files among the arguments; a folder stands for all pictures in and below it.
 
     Raises:
         DataError: there is none in a folder.

@@ -1,4 +1,4 @@
-"""What is chosen for a data set where the user says nothing: defaults found by trying."""
+"""Defaults for each data set, found by trying."""
 
 from __future__ import annotations
 

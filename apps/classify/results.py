@@ -1,4 +1,4 @@
-"""What a run has found: the test, and what run.json and the report say of it."""
+"""The results of a run: the test, run.json and the report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from minidl.errors import NonFiniteError
 
 @dataclass
 class Results:
-    """What a run has found.
+    """The results of a run.
 
     Args:
         history: of minidl.fit, one dict per epoch.

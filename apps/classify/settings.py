@@ -1,4 +1,4 @@
-"""What one can choose about the training of a classifier. defaults.py chooses the rest."""
+"""The options of training a classifier. defaults.py chooses what the user does not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOSSES = ("cross-entropy", "map")
 
 
 def files_or_factors(option: Option, texts: list[str]) -> list[str]:
-    """What --class-weights says, with paths from the root."""
+    """The values of --class-weights, with paths of files made absolute."""
     return [os.path.abspath(text) if os.path.isfile(text) else text for text in texts]
 
 
@@ -97,13 +97,13 @@ class LearningOptions:
 
 @dataclass(kw_only=True)
 class PictureOptions:
-    """What training makes of pictures and targets."""
+    """How training changes pictures and targets."""
 
     augment: str = option(
         PICTURES,
         "Random changes of training pictures: none, flip, shift, shift-flip (by up to an eighth, "
         "mirrored or not), crop (a part, mirrored or not), color (that, and colours and light), "
-        "or standard: what the data set is known to like. Default: standard; with frozen layers "
+        "or standard: what suits the data set. Default: standard; with frozen layers "
         "none.",
         default="standard",
         check=one_of(AUGMENTATIONS),

@@ -1,4 +1,4 @@
-"""What is trained on what: the data, the network, what becomes of each of its parameters."""
+"""What is trained, and on what: the data, the network, and which of its parameters learn when."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Task:
         network: with its weights, and where they come from.
         plan: which parameters learn, and when.
         class_weights: a factor for each class in the loss, or None.
-        meta: what the checkpoints say beside the numbers.
+        meta: what the checkpoints hold beside the weights.
     """
 
     data: Data
@@ -85,7 +85,7 @@ def check_same_data(now: dict[str, Any], before: dict[str, Any]) -> None:
     """The data are what they were when the run began, as far as the checkpoint can tell.
 
     Args:
-        now, before: what checkpoints say beside the numbers.
+        now, before: what checkpoints hold beside the weights.
 
     Raises:
         DataError

@@ -58,7 +58,7 @@ def train(
     started = time.perf_counter()
     begun = checkpoint.run if checkpoint else {}
     started -= seconds_spent(begun)
-    epoch = begun.get("epochs_finished", 0) + 1  # the first one that is to come
+    epoch = begun.get("epochs_finished", 0) + 1  # the first one still to train
 
     task = prepare_task(settings, log, checkpoint)
     model, data, plan = task.model, task.data, task.plan
@@ -96,7 +96,7 @@ def train(
     if cache is not None:
         cache.remove()
 
-    plan.apply(model, len(history))  # as in the last epoch, also where nothing was left to learn
+    plan.apply(model, len(history))  # as in the last epoch, even if this call trained none
     if settings.keep == "best":
         model.load_state_dict(minidl.io.load_checkpoint(folder / BEST).model)
     evaluation = evaluate_on_test_set(task, settings)
@@ -118,7 +118,7 @@ def cache_features(
 
     Args:
         task, settings, folder: of the run.
-        epoch: the first one that is to come.
+        epoch: the first one still to train.
         finished: whether there is none.
         log: called with lines for the user.
 
@@ -150,9 +150,9 @@ def cache_features(
 
 
 def why_not_cached(settings: Settings) -> str:
-    """Why the settings rule out that features are computed once."""
+    """Why, by the settings, features cannot be computed once and kept."""
     if settings.mixup:
-        return "mixup blends other pictures in each epoch"
+        return "mixup blends different pictures in each epoch"
     if settings.augment != "none":
-        return f"the pictures are others in each epoch (augmentation: {settings.augment})"
+        return f"the pictures differ in each epoch (augmentation: {settings.augment})"
     return "as asked"

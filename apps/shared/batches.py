@@ -1,4 +1,4 @@
-"""Batches of pictures that are only looked at: in order, as they are, as many as memory allows."""
+"""Batches for evaluation: pictures in order and unchanged, as many at once as memory allows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from minidl.data import DataLoader, Dataset
 
 LARGEST_BATCH = 256  # pictures in a batch that is only evaluated, but not more than
-LARGEST_VALUES = 8 * 3 * 224 * 224  # numbers: VGG's first maps of 8 pictures take 100 MB
+LARGEST_VALUES = 8 * 3 * 224 * 224  # numbers; VGG's first feature maps of so many take 100 MB
 
 
 def evaluation_loader(dataset: Dataset, preprocessing: Any, workers: int = 1) -> DataLoader:
-    """The pictures in order, as they are. Large pictures come in small batches."""
+    """A loader of the pictures in order, unchanged. Large ones come in small batches."""
     batch = evaluation_batch(preprocessing(dataset[0][0])) if len(dataset) else 1
     return DataLoader(dataset, batch, preprocessing, num_workers=workers)
 

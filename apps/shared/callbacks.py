@@ -21,7 +21,7 @@ def standard_callbacks(
 
     Args:
         folder: of the run.
-        meta: what the checkpoints say beside the numbers.
+        meta: what the checkpoints hold beside the weights.
         monitor: the metric that decides which epoch is best.
         early_stopping: epochs without a better one after which the run stops, or None.
         clip_grad: largest norm of the gradients, or None.

@@ -1,4 +1,4 @@
-"""Which end of a network is a plain chain of layers, so that it can be run from its middle.
+"""Find the plain chain of layers that a network ends with, so that it can be run from its middle.
 
 A network is a Module whose forward may do anything. Run once under a recorder, it shows for each
 module which Tensor went in and which came out. From the network's output backwards, the module that
@@ -7,8 +7,8 @@ made this Tensor, then the one that made what that one took, and so on, are link
     VGG     x -> conv1_1 -> relu1_1 -> ... -> pool5 -> fit -> flatten -> fc6 -> ... -> fc8
     ResNet  x -> conv1 -> bn1 -> relu -> maxpool -> layer1.0 -> ... -> layer4.2 -> avgpool -> fc
 
-Where two paths meet inside of a module (a residual block), the module as a whole is the link.
-The chain ends, looked at from the output, where something that is no module made the Tensor.
+Where two paths meet inside a module (a residual block), the module as a whole is the link. Walking
+back from the output, the chain ends at a Tensor that something other than a module made.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Call:
 
 
 class Links(Recorder):
-    """Keeps the calls of modules that take one Tensor and return one, in the order of their ends.
+    """Keeps the calls of modules that take one Tensor and return one, in the order they return.
 
     The network itself is not among them: it is the chain.
     """
@@ -59,7 +59,7 @@ class Links(Recorder):
 def trace(model: Module, x: Tensor) -> tuple[list[Call], Tensor]:
     """The calls of all modules in the order in which they end, and the model's output.
 
-    The model runs as in evaluation: dropout hands on what it gets.
+    The model runs in evaluation mode, where dropout returns its input.
     """
     with evaluating(model), minidl.no_grad(), Links() as links:
         y = model(x)
@@ -85,15 +85,15 @@ def tail(model: Module, x: Tensor) -> list[Call]:
         own = appeared.setdefault(id(call.x), len(appeared))
         call.start = own if call.before is None else call.before.start
         known = chains.get(id(call.y))
-        # One that begins earlier is better, and of two the one in smaller pieces, seen first. A
-        # module that hands on what it gets (dropout in evaluation) is a link of its own.
+        # The chain that begins earlier is better; of two equal ones the finer, which is seen first.
+        # A module that returns its input (dropout in evaluation) is a link of its own.
         if known is None or call.start < known.start or call.x is call.y:
             chains[id(call.y)] = call
         appeared.setdefault(id(call.y), len(appeared))
     chain: list[Call] = []
     last = chains.get(id(y))
     while last is not None:
-        # A layer that hands on what it gets, inside of a module that is a link as a whole, is not
+        # A layer that returns its input, inside a module that is a link as a whole, does not come
         # before that module.
         if not any(last.name.startswith(f"{after.name}.") for after in chain):
             chain.append(last)

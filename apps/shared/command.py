@@ -1,12 +1,12 @@
-"""From a function to a command of the command line.
+"""Turn a function into a command of the command line.
 
     @command(app, "train", settings=Settings)
     def train(given: dict[str, Any], console: Console, output: Output = None) -> None:
         \"\"\"The text of --help.\"\"\"
 
 `given` holds the options of the table of Settings that were typed (options.py), parsed; the other
-parameters are options as typer knows them. Each command also gets --json and --debug, answers
-errors in a few lines, and says what it has to say to `console`.
+parameters are ordinary typer options. Each command also gets --json and --debug, reports errors in
+a few lines, and prints through `console`.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ def command(
     Args:
         app: from `application`.
         name: of the command.
-        settings: the dataclass whose options the command has; the function takes them as `given`.
-        without: those of its options that the command has not.
-        words: what the command calls the arguments that hints of the library name; those that are
-            among its own options have their names already.
-        has_json: whether it has --json.
+        settings: the dataclass whose options the command has; the function gets them as `given`.
+        without: fields of `settings` that are no options of this command.
+        words: how the command spells an argument of the library that a hint names; its own options
+            need no such entry.
+        has_json: whether the command has --json.
 
     Returns:
         a decorator, which leaves the function as it is.
@@ -120,7 +120,7 @@ def spoken(value: Any) -> str:
 def parameters_of(
     function: Callable, options: dict[str, Option], has_json: bool
 ) -> list[inspect.Parameter]:
-    """What typer is to see: the function's parameters with the table's in the place of `given`."""
+    """The parameters that typer sees: the function's own, with the table's options for `given`."""
     found: list[inspect.Parameter] = []
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
         if parameter.name == "given":
@@ -138,7 +138,7 @@ def keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 
 def as_typer(option: Option) -> Any:
-    """The annotation that makes a parameter this option; None is what it is if left out."""
+    """The annotation that makes typer offer this option; its value is None if it is left out."""
     kind = option.typed or option.type
     if option.is_argument:
         return Annotated[kind | None, typer.Argument(help=option.help, metavar=option.metavar)]

@@ -1,4 +1,4 @@
-"""What a command says: figures to stdout, everything else to stderr, exit codes.
+"""What a command prints, figures on stdout and everything else on stderr, and its exit codes.
 
 0    done
 2    the user's mistake or the machine's (bad option, missing file, full disk): a few lines
@@ -25,7 +25,7 @@ from minidl.errors import MinidlError
 
 Words = Callable[[str, Any], "str | None"]  # an argument of the library and its value -> option
 
-# What commands call the things that hints of the library name, beside options of the same name.
+# How commands spell arguments of the library that hints name, where no option has the same name.
 USUAL_WORDS = {
     "clip_gradients": "--clip-grad",
     "larger_batch": "a larger --batch-size",
@@ -34,22 +34,22 @@ USUAL_WORDS = {
 
 
 def usual_words(name: str, value: Any) -> str | None:
-    """Words for a command that has nothing to add; see minidl.errors.Hint."""
+    """The `words` of a command that adds none of its own; see minidl.errors.Hint."""
     return USUAL_WORDS.get(name)
 
 
 def words_for_networks(name: str, value: Any) -> str | None:
-    """Words for a command with --model-arg: what it has no option for is one of the network."""
+    """The `words` of a command with --model-arg, which sets any argument that has no option."""
     return usual_words(name, value) or f"--model-arg {name}={as_literal(value)}"
 
 
 class Console:
-    """Where a command's answer goes: to people, and to programs where --json was given.
+    """Where a command's output goes: to people, and with --json to programs.
 
     Args:
         command: its name, with which errors begin.
-        as_json: whether stdout is for JSON; what is for people goes to stderr then.
-        words: what the command calls the arguments that hints name.
+        as_json: whether stdout is for JSON; text for people goes to stderr then.
+        words: how the command spells the arguments that hints name.
     """
 
     def __init__(self, command: str = "", as_json: bool = False, words: Words = usual_words):
@@ -92,7 +92,7 @@ class Console:
     # --- for programs ---------------------------------------------------------------------------
 
     def json(self, value: Any) -> None:
-        """With --json, one line of strict JSON: NaN, which JSON has not, becomes null."""
+        """With --json, print one line of strict JSON, with null for NaN, which JSON lacks."""
         if self.as_json:
             from minidl.io.json import to_json
 

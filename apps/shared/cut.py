@@ -11,7 +11,7 @@ from minidl.tensor import Tensor
 
 
 class NotCached(Exception):
-    """Why the features of a frozen part cannot be kept, in words for the user."""
+    """The features of a frozen part cannot be cached; the message tells the user why."""
 
 
 def find_cut(chain: list[Call], model: Module, x: Tensor) -> int:
@@ -46,17 +46,17 @@ def droppers(module: Module) -> bool:
 
 
 class BehindFrozenPart(Module):
-    """A network that takes features of its frozen part in the place of pictures.
+    """A network that can take the features of its frozen part in place of pictures.
 
-    It is saved and loaded as the whole network: a checkpoint does not tell whether features were
-    cached.
+    It is saved and loaded as the whole network, so checkpoints are the same with and without a
+    feature cache.
 
     Args:
         model: the whole network.
         layers: those behind the cut, which run one after the other.
 
     Attributes:
-        takes_features: set it to False, and the whole network runs on pictures again.
+        takes_features: whether the input is features; else the whole network runs on pictures.
     """
 
     def __init__(self, model: Module, layers: list[Module]):

@@ -40,7 +40,7 @@ SPARE = 1 << 30  # bytes of the disk that are left free for checkpoints and ever
 
 
 class FeatureLoader(DataLoader):
-    """A DataLoader that hands out features of the pictures instead of pictures, while it has them.
+    """A DataLoader that yields features in place of pictures while it has them.
 
     Args:
         features: float32 (N, ...) in the order of the data set, channels last as in all batches;
@@ -150,7 +150,7 @@ class FeatureCache:
                 file.write(np.ascontiguousarray(stored(run_layers(layers, x).data)).tobytes())
 
     def key(self) -> str:
-        """What the features depend on, in one number: weights, pictures, preprocessing, kernels."""
+        """A hash of all that the features depend on: weights, pictures, preprocessing, kernels."""
         digest = hashlib.sha256()
         for layer, module in self.front:
             for name, tensor in module.state_dict().items():
@@ -188,7 +188,7 @@ class FeatureCache:
         return self.model.takes_features
 
     def enter(self, **loaders: FeatureLoader | None) -> None:
-        """From here on these loaders give features, and the model takes them.
+        """Let these loaders yield features, and the model take them.
 
         Args:
             loaders: of the parts, by their names; None for a part that is not there.
@@ -200,7 +200,7 @@ class FeatureCache:
         self.model.takes_features = True
 
     def leave(self) -> None:
-        """From here on the loaders give pictures again, and the model takes them."""
+        """Let the loaders yield pictures again, and the model take them."""
         for loader in self.loaders:
             loader.features = None
         self.model.takes_features = False
@@ -221,7 +221,7 @@ def stored(features: Any) -> Any:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Names (or how many pictures without names there are), labels, and what stands for pixels."""
+    """A hash of names (or the number of unnamed pictures), labels, and a stamp of each picture."""
     names = dataset.names or [str(len(dataset))]
     digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape"))
     digest.update(dataset.labels.tobytes())

@@ -10,7 +10,7 @@ from apps.shared.settings import STEPS
 from minidl import optim
 from minidl.nn import Module
 
-# name -> (class, learning rate, weight decay), where an application has no better numbers
+# name -> (class, learning rate, weight decay): defaults where an application has none of its own
 OPTIMIZERS: dict[str, tuple[type[optim.Optimizer], float, float]] = {
     "sgd": (optim.SGD, 0.02, 5e-4),
     "adam": (optim.Adam, 1e-3, 0.0),
@@ -32,7 +32,9 @@ class OptimizerOptions:
     momentum: float = option(STEPS, f"Of {' and '.join(MOMENTUM)}.", check=(at_least(0), below(1)))
     weight_decay: float = option(STEPS, "L2 penalty.", check=at_least(0))
     bias_decay: bool = option(
-        STEPS, "Whether weight decay holds for biases and norms, too; it does.", default=True
+        STEPS,
+        "Whether weight decay applies to biases and norms, too. Default: it does.",
+        default=True,
     )
     clip_grad: float | None = option(
         STEPS, "Largest norm of the gradients of a step.", default=None, metavar="NORM",

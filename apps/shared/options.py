@@ -27,15 +27,15 @@ from minidl.errors import ArgumentError, CheckpointError, nearest
 
 Check = Callable[["Option", Any], None]  # raises OptionError for a value that is out of range
 
-# What a resumed run may do to an option of the run that it goes on with.
+# Whether a resumed run may change an option: not at all, to a larger value, or freely.
 SAME, MORE, FREE = "same", "more", "free"
 
 
 class OptionError(ArgumentError):
-    """An option has a value that cannot be, or does not fit the others.
+    """An option has an impossible value, or one that contradicts another option.
 
     Args:
-        rule, received, hint: as of MinidlError; options have the names of the command line.
+        rule, received, hint: as of MinidlError; options are named as on the command line.
     """
 
     def __init__(self, rule: str, received: dict[str, Any] | None = None, hint: str = ""):
@@ -44,16 +44,16 @@ class OptionError(ArgumentError):
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of an option.
+    """Everything about an option.
 
     Args:
         panel: the group in which --help shows it.
         help: its text there.
-        called: its name on the command line without dashes, if that is not the field's name; what
-            errors call an argument that has no dashes.
-        is_argument: whether its place says what it is, as in `minidl train MODEL`.
-        metavar: what stands for a value in --help.
-        typed: the type of what is typed, where it is not that of the value.
+        called: its name on the command line without dashes, where it differs from the field's; for
+            a positional argument, its name in errors.
+        is_argument: whether it is positional, as in `minidl train MODEL`.
+        metavar: the placeholder for a value in --help.
+        typed: the type of what is typed, where it differs from that of the value.
         parse: (option, typed) -> value, where they differ.
         checks: each raises OptionError for a value that is out of range.
         resume: SAME, MORE or FREE.
@@ -79,7 +79,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """What one types: "--batch-size"; the word for an argument."""
+        """What one types, "--batch-size"; of a positional argument its name."""
         return self.words if self.is_argument else f"--{self.words}"
 
     def refuse(self, rule: str, value: Any, hint: str = "") -> OptionError:
@@ -100,9 +100,8 @@ def option(
 
     Args:
         panel, help, more: as of Option.
-        default, default_factory: as of dataclasses.field: what the option is where nothing is
-            typed, and what it was in checkpoints that are older than the option. Without one the
-            application has to decide.
+        default, default_factory: as of dataclasses.field: the value where nothing is typed, and in
+            checkpoints that are older than the option. Without a default the application decides.
         check: one or several checks of the value; None is not checked.
     """
     checks = check if isinstance(check, tuple) else (check,)
@@ -156,7 +155,7 @@ def group(settings: Any, kind: type) -> Any:
 
 
 def parse_options(settings: type, typed: dict[str, Any]) -> dict[str, Any]:
-    """The values of the options that were typed; those that are None or empty were not.
+    """Parse the options that were typed; those that are None or an empty list were not typed.
 
     Raises:
         OptionError: one cannot be read.
@@ -208,7 +207,7 @@ def above(limit: float) -> Check:
 
 
 def below(limit: float, spoken: str = "") -> Check:
-    """A number < limit, which errors call `spoken`."""
+    """A number < limit; errors write the limit as `spoken`."""
 
     def check(option: Option, value: float) -> None:
         if not value < limit:
@@ -271,7 +270,7 @@ def stored_values(settings: type, stored: Any) -> dict[str, Any]:
 
 
 def check_resumed(settings: type, stored: dict[str, Any], given: dict[str, Any]) -> None:
-    """A resumed run may repeat its options, and change those that allow it.
+    """A resumed run may repeat the options of the run, and change those that allow it.
 
     Args:
         settings: the dataclass.

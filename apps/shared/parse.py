@@ -1,4 +1,4 @@
-"""From what is typed to values: "name=value", "a,b,c", paths. Each is the `parse` of an option."""
+"""Parsers of typed values: "name=value", "a,b,c", paths. Each can be the `parse` of an option."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def factor(option: Option, name: str, text: str) -> float:
 
 
 def literals(option: Option, texts: Iterable[str]) -> dict[str, Any]:
-    """["shortcut=B", "width=0.5"] as {"shortcut": "B", "width": 0.5}: JSON where it is, else text.
+    """["shortcut=B", "width=0.5"] as {"shortcut": "B", "width": 0.5}: JSON, or else text.
 
     Python's True, False and None are understood, too.
     """
@@ -95,5 +95,5 @@ def ascending(option: Option, text: str) -> list[int]:
 
 
 def path_or_name(option: Option, text: str) -> str:
-    """A path that exists, from the root: runs are resumed from anywhere. Else the text itself."""
+    """An existing path made absolute, so that runs resume from anywhere; else the text itself."""
     return os.path.abspath(text) if os.path.exists(text) else text

@@ -1,8 +1,8 @@
-"""The folder of a run: what is in it, how it is made, found again, and left after an error.
+"""The folder of a run: its files, how it is made and found again, and what an error leaves of it.
 
 checkpoint.safetensors   the latest state: weights, optimizer, position; what --resume reads
 best.safetensors         the weights of the epoch with the lowest validation loss
-features/                what frozen layers make of each picture, until the run has finished
+features/                outputs of frozen layers for each picture, until the run has finished
 run.json                 the settings, versions and figures, for people and scripts
 metrics.jsonl            one line per epoch
 events.out.tfevents...   the same for TensorBoard
@@ -66,7 +66,7 @@ def make_folder(output: str | None, name: str, resume_command: str) -> Path:
 
 
 def remove_if_empty(folder: Path) -> None:
-    """Take back a folder that nothing was written into."""
+    """Delete a folder if nothing was written into it."""
     try:
         folder.rmdir()
     except OSError:
@@ -81,7 +81,7 @@ def make_new(parent: Path, name: str) -> Path:
             folder.mkdir(parents=True)
             return folder
         except FileExistsError:
-            if not folder.exists():  # not the folder is in the way, but the parent is a file
+            if not folder.exists():  # the parent is what exists, and it is a file
                 raise cannot_write(str(parent), NotADirectoryError("not a folder")) from None
         except OSError as error:
             raise cannot_write(str(folder), error) from None
@@ -128,7 +128,7 @@ def removed_if_empty(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def in_run_folder(folder: Path, resume_command: str, is_resumed: bool = False) -> Iterator[None]:
-    """What is done inside leaves either a run to go on with or no folder at all.
+    """Leave either a run to go on with or no folder at all, whatever happens inside.
 
     Ctrl-C says how to go on. So does an error of a picture or the disk: once it is mended, the same
     settings will do. A mistake in an option leaves no folder behind.
@@ -183,8 +183,8 @@ def open_run(run: str, output: str | None = None) -> tuple[Path, CheckpointConte
     """The folder of a run to go on with, and its checkpoint.
 
     Args:
-        run: what --resume says.
-        output: what --output says, which may only repeat it.
+        run: the value of --resume.
+        output: the value of --output, which may only repeat it.
 
     Raises:
         OptionError: the two contradict each other, or `run` is a file.
@@ -225,7 +225,7 @@ def write_run(folder: Path, content: dict[str, Any]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of what decides the numbers: minidl, Python, NumPy, Numba, the machine."""
+    """Versions of what decides the results: minidl, Python, NumPy, Numba, the machine."""
     found = {"minidl": package_version("minidl"), "python": platform.python_version()}
     found |= {name: package_version(name) for name in ("numpy", "numba")}
     found["machine"] = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"

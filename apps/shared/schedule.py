@@ -1,14 +1,14 @@
 """How the learning rate changes while the network learns.
 
-    none          it stays
+    none          constant
     step          a tenth after each third of the epochs
     multistep     a tenth after each of the epochs in --milestones
-    exponential   to a hundredth over all epochs, a little after each
+    exponential   to a hundredth over all epochs, by the same factor after each
     cosine        half a cosine from the full rate to 0, a little after each step
     plateau       a fifth after three epochs in which the validation loss did not fall
 
 A warm-up multiplies what the schedule says by a factor that rises to 1, a little with each step:
-large first steps with fresh weights can lead to where nothing is learned (Goyal et al. 2017,
+large first steps with fresh weights can end where nothing is learned any more (Goyal et al. 2017,
 "Accurate, large minibatch SGD", section 2.2; He et al. 2015, section 4.2, for ResNet-110).
 """
 
@@ -91,7 +91,7 @@ class WarmUp(optim.LRScheduler):
     Args:
         optimizer: whose rate it sets.
         schedule: of the same optimizer; it must not be stepped any more.
-        each: steps that are one of the schedule's own units, as many as an epoch has, or 1.
+        each: how many steps are one unit of the schedule: those of an epoch, or 1.
         rise: steps until the full rate.
     """
 

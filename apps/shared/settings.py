@@ -1,4 +1,4 @@
-"""Groups of options that applications which train have in common: data, steps, the run itself.
+"""Groups of options that all applications that train have in common: data, steps, the run.
 
 The options of the optimizer and of the schedule are in the files that make these: optimizer.py and
 schedule.py.
@@ -26,13 +26,17 @@ DATA, STEPS, RUN = "Data", "Steps", "Run"
 
 
 def data_set(option: Option, text: str) -> str:
-    """A data set's name as it is, a path from the root."""
+    """The name of a data set as it is; an existing path made absolute."""
     return text if text in SOURCES else parse.path_or_name(option, text)
 
 
 @dataclass(kw_only=True)
 class DataOptions:
-    """Which data, and how they are read."""
+    """Which data, and how they are read.
+
+    An application with data sets of its own declares `data` anew, with its own text; the option
+    keeps its place in --help.
+    """
 
     data: str = option(
         DATA,
@@ -67,7 +71,7 @@ class StepOptions:
     epochs: int = option(STEPS, "Passes over the data.", check=at_least(1), resume=MORE)
     batch_size: int = option(STEPS, "Pictures per batch.", check=at_least(1))
     accumulate: int = option(
-        STEPS, "Batches per step, as one batch K times as large.", default=1, metavar="K",
+        STEPS, "Batches per step: trains as with a batch K times as large.", default=1, metavar="K",
         check=at_least(1),
     )  # fmt: skip
 
@@ -77,7 +81,7 @@ class RunOptions:
     """The run as a whole: random numbers, kernels, when it ends, what it keeps."""
 
     seed: int = option(
-        RUN, "Of all random numbers; 0 if left out.", check=(at_least(0), below(2**63, "2^63"))
+        RUN, "Seed of all random numbers; default 0.", check=(at_least(0), below(2**63, "2^63"))
     )
     cpu_kernels: str = option(RUN, "numba (the default) or reference.", check=one_of(CPU_SETS))
     early_stopping: int | None = option(

@@ -1,7 +1,7 @@
 """A trained network with all that is needed to use it, from a run folder or a file.
 
-A checkpoint says beside its numbers which network they belong to (`description`), so that
-`load_trained` can build it anew.
+Beside the weights, a checkpoint describes the network that they belong to (`description`), so that
+`load_trained` can rebuild it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Trained:
         name: of the network, as in models.names().
         classes: names, in the order of the outputs; [] where the outputs are no classes.
         preprocessing: what a picture goes through first.
-        meta: all that the checkpoint says.
+        meta: everything the checkpoint holds beside the weights.
     """
 
     model: Module
@@ -44,7 +44,7 @@ class Trained:
 def description(
     name: str, arguments: dict[str, Any], preprocessing: transforms.Compose, **more: Any
 ) -> dict[str, Any]:
-    """What a checkpoint says beside the numbers, so that load_trained can build the network.
+    """What a checkpoint holds beside the weights, so that load_trained can rebuild the network.
 
     Args:
         name, arguments: of the network, as models.build takes them.

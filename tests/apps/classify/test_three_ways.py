@@ -168,8 +168,8 @@ def test_every_family_can_be_cut(colours, tmp_path, name, options, behind):
 @pytest.mark.parametrize(
     "options, why",
     [
-        (["--augment", "flip"], "the pictures are others in each epoch (augmentation: flip)"),
-        (["--mixup", 0.3], "mixup blends other pictures in each epoch"),
+        (["--augment", "flip"], "the pictures differ in each epoch (augmentation: flip)"),
+        (["--mixup", 0.3], "mixup blends different pictures in each epoch"),
         (["--freeze", "classifier"], "the first layer learns"),
     ],
 )

@@ -122,6 +122,20 @@ def test_a_command_has_some_of_the_options():
     assert "--hue" in text and "--bristle" not in text and "--folder" not in text
 
 
+def test_an_application_may_declare_an_option_of_a_group_anew():
+    """It keeps its place among the others."""
+
+    @dataclass(kw_only=True)
+    class Fence(Painting):
+        shades: int = option("Colours", "How many greens.", default=2, check=at_least(2))
+
+    known = table(Fence)
+    assert list(known) == ["hue", "shades", "bristles", "folder", "wet"]
+    assert known["shades"].help == "How many greens." and to_dict(Fence(hue="red"))["shades"] == 2
+    with pytest.raises(OptionError, match="at least 2"):
+        check_values(Fence(hue="red", shades=1))
+
+
 def test_errors_begin_with_the_command_and_name_the_option():
     _, result = paint("wall", "--shades", "0")
     assert result.exit_code == 2
