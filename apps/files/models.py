@@ -6,19 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
+from apps.shared import parse
 from apps.shared.command import application, command
 from apps.shared.console import Console, words_for_networks
-from apps.shared.options import OptionError
-from apps.shared.parse import literal
+from apps.shared.options import Option
 
 app = application()
 
-ModelArg = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE", help="Argument of the network, as in shortcut=B; repeatable."
-    ),
-]
+MODEL_ARG = Option(
+    "", "Argument of the network, as in shortcut=B; repeatable.", called="model-arg",
+    metavar="NAME=VALUE",
+)  # fmt: skip
+ModelArg = Annotated[list[str] | None, typer.Option(metavar=MODEL_ARG.metavar, help=MODEL_ARG.help)]
 
 
 @command(app, "models")
@@ -102,11 +101,9 @@ def summarize(name: str, size: int | None, arguments: dict[str, Any]) -> tuple[A
 
 
 def model_arguments(texts: list[str]) -> dict[str, Any]:
-    """The arguments of a network from "shortcut=B" and "width=0.5"."""
-    arguments = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        if not name or not value:
-            raise OptionError("--model-arg is NAME=VALUE", {"--model-arg": text})
-        arguments[name] = literal(value)
-    return arguments
+    """The arguments of a network from "shortcut=B" and "width=0.5".
+
+    Raises:
+        OptionError: as of parse.literals.
+    """
+    return parse.literals(MODEL_ARG, texts)

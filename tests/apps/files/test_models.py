@@ -79,3 +79,11 @@ def test_mistakes(arguments, says):
     assert "Traceback" not in result.output
     for text in says:
         assert text in result.output
+
+
+def test_an_argument_is_named_once():
+    result = minidl("summary", "resnet20_cifar", "--model-arg", "shortcut=A", "--model-arg",
+                    "shortcut=B")  # fmt: skip
+    assert result.exit_code == 2 and "--model-arg names shortcut twice" in result.output
+    result = minidl("summary", "resnet20_cifar", "--model-arg", "shortcut")
+    assert result.exit_code == 2 and "--model-arg is NAME=VALUE" in result.output
