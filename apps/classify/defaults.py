@@ -98,8 +98,6 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
         CheckpointError: the checkpoint is not one of a training run.
     """
     stored = stored_values(Settings, meta.get("settings"))
-    if "keep" not in meta["settings"]:  # an older version kept the best with early stopping
-        stored["keep"] = "last" if stored["early_stopping"] is None else "best"
     check_resumed(Settings, stored, given)
     settings = Settings(**(stored | given))
     check(settings)

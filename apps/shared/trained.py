@@ -153,7 +153,5 @@ def kept_checkpoint(run: str) -> Path:
 
 
 def keeps_best(settings: dict[str, Any]) -> bool:
-    """Whether a run reports the network of its best epoch; older runs do with early stopping."""
-    if "keep" in settings:
-        return settings["keep"] == "best"
-    return settings.get("early_stopping") is not None
+    """Whether a run reports the network of its best epoch."""
+    return settings.get("keep") == "best"

@@ -187,23 +187,3 @@ def test_contradictions_are_refused(halves, lenet, options, says):
     assert minidl("train", "--resume", folder, *given[1:]).exit_code == 0  # repeated: no conflict
     result = minidl("train", "--resume", folder, *options)
     assert result.exit_code == 2 and says in result.output
-
-
-def test_checkpoints_of_runs_without_these_options_can_be_resumed(halves, tmp_path):
-    run(tmp_path / "run", "lenet", "--data", halves, "--epochs", 1, "--early-stopping", 9)
-    path = tmp_path / "run" / "checkpoint.safetensors"
-    old = library.io.load_checkpoint(path)
-    names = ("model data data_dir epochs batch_size optimizer lr momentum weight_decay schedule "
-             "seed cpu_kernels early_stopping workers").split()  # fmt: skip
-    old.meta["settings"] = {name: old.meta["settings"][name] for name in names}
-    del old.meta["class_weights"], old.meta["weights"]
-    net = library.io.load_checkpoint(path)
-    model = models.build("lenet", **old.meta["model_arguments"])
-    model.load_state_dict(net.model)
-    optimizer = library.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    optimizer.load_state_dict(net.optimizer)
-    library.io.save_checkpoint(path, model, optimizer, net.run, old.meta)
-    result = minidl("train", "--resume", tmp_path / "run", "--epochs", 2)
-    assert result.exit_code == 0, result.output
-    settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
-    assert settings["keep"] == "best" and settings["mode"] == "scratch"
