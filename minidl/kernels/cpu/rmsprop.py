@@ -5,8 +5,7 @@ The results are the same, bit for bit.
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 from numba import njit, prange
 
 from minidl.kernels.layout import are_dense, flat, memory_order
@@ -41,7 +40,8 @@ def rescale(p, g, v, a, b, centered, summed, lr, alpha, share, eps, weight_decay
         if centered:
             a[i] += share * (slope - a[i])
             size -= a[i] * a[i]
-        move = slope / (math.sqrt(size) + eps)
+        # np.sqrt: with NUMBA_DISABLE_JIT=1, math.sqrt raises where rounding made size negative.
+        move = slope / (np.sqrt(size) + eps)
         if summed:
             b[i] = momentum * b[i] + move
             move = b[i]
