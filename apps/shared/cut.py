@@ -35,12 +35,12 @@ def find_cut(chain: list[Call], model: Module, x: Tensor) -> int:
     if not weighted:
         raise NotCached("the first layer learns")
     for i in range(weighted[-1] + 1, first):
-        if droppers(chain[i].module):
+        if drops_at_random(chain[i].module):
             return i
     return first
 
 
-def droppers(module: Module) -> bool:
+def drops_at_random(module: Module) -> bool:
     """Whether a module drops something at random in training."""
     return any(isinstance(part, Dropout | Dropout2d) and part.p > 0 for part in module.modules())
 

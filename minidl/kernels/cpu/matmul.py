@@ -27,6 +27,7 @@ PART_BYTES = 2**21  # of a product that something is added to: it should stay in
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """a @ b as np.matmul computes it, written to out if that is given."""
     rows = a.shape[-2] if a.ndim > 1 else 1
     columns = b.shape[-1] if b.ndim > 1 else 1
     if rows * a.shape[-1] * columns < SMALL:
