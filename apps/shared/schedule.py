@@ -20,6 +20,7 @@ from apps.shared import parse
 from apps.shared.options import at_least, one_of, option
 from apps.shared.settings import STEPS
 from minidl import callbacks, optim
+from minidl.optim.schedule import back_to_base
 
 CHOICES = ("none", "step", "multistep", "exponential", "cosine", "plateau")
 
@@ -99,6 +100,7 @@ class WarmUp(optim.LRScheduler):
         self, optimizer: optim.Optimizer, schedule: optim.LRScheduler, each: int, rise: int
     ):
         self.schedule, self.each, self.rise = schedule, each, rise
+        back_to_base(optimizer)
         super().__init__(optimizer)
 
     def lr(self, base: float, t: int) -> float:

@@ -220,10 +220,12 @@ def test_error_message(mistake):
     [
         (plateau.state_dict(), "another schedule"),
         (None, "another schedule"),
-        ({"last_epoch": "3", "base_lrs": [0.1]}, "no count of steps"),
-        ({"last_epoch": -1, "base_lrs": [0.1]}, "no count of steps"),
-        ({"last_epoch": 3, "base_lrs": [0.1, 0.2]}, "a rate for each group"),
-        ({"last_epoch": 3, "base_lrs": ["0.1"]}, "a rate for each group"),
+        ({"last_epoch": "3", "base_lrs": [0.1], "changed_lrs": [None]}, "no count of steps"),
+        ({"last_epoch": -1, "base_lrs": [0.1], "changed_lrs": [None]}, "no count of steps"),
+        ({"last_epoch": 3, "base_lrs": [0.1, 0.2], "changed_lrs": [0.1]}, "a rate for each group"),
+        ({"last_epoch": 3, "base_lrs": ["0.1"], "changed_lrs": [0.1]}, "a rate for each group"),
+        ({"last_epoch": 3, "base_lrs": [0.1], "changed_lrs": []}, "a rate for each group"),
+        ({"last_epoch": 3, "base_lrs": [0.1], "changed_lrs": ["0.1"]}, "a rate for each group"),
     ],
 )
 def test_bad_state_changes_nothing(state, text):
