@@ -1,13 +1,14 @@
-"""Checks of the tensors that an operation or a layer is given.
+"""Checks of the tensors that an operation or a layer is given, and of what should be in order.
 
 Those of sizes and dimensions are in minidl/shapes.py, which knows no Tensor.
 """
 
 from __future__ import annotations
 
+from collections.abc import ItemsView, KeysView, Sequence, Set
 from typing import Any
 
-from minidl.errors import DeviceError, DtypeError, ShapeError
+from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from minidl.tensor import Tensor
 
 # Arguments that are never None.
@@ -72,3 +73,18 @@ def check_ndim(op: str, name: str, x: Any, ndim: int, dims: str) -> None:
         raise DtypeError(op, f"{name} must be a Tensor", {name: "NoneType"})
     if x.data.ndim != ndim:
         raise ShapeError(op, f"{name} has {ndim} dimensions {dims}", {name: x})
+
+
+def check_ordered(op: str, name: str, values: Any, hint: str = "pass a list") -> None:
+    """values, of which each has its place, are no set: it has another order in each run.
+
+    What belongs to the first would belong to another one after a resume. Views of a dict are in
+    the order in which it was filled, and pass.
+
+    Raises:
+        ArgumentError
+    """
+    if isinstance(values, Set) and not isinstance(values, Sequence | KeysView | ItemsView):
+        raise ArgumentError(
+            op, f"{name} have an order, and a set has none", {name: type(values).__name__}, hint
+        )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_ordered
 from minidl.errors import ArgumentError, DataError
 
 PAD, UNKNOWN, START, END = "<pad>", "<unk>", "<s>", "</s>"
@@ -189,3 +190,4 @@ def check_list(op: str, name: str, values: Any, hint: str = "") -> None:
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise ArgumentError(op, f"{name} is a list", {name: values}, hint)
+    check_ordered(op, name, values)

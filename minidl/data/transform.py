@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_ordered
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.shapes import is_number
 
@@ -200,6 +201,7 @@ def numbers(op: str, name: str, value: Any) -> list[float]:
         ArgumentError
     """
     values = [value] if isinstance(value, int | float | np.number) else value
+    check_ordered(op, name, values)
     try:
         result = [float(number) for number in values]
     except (TypeError, ValueError, OverflowError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_ordered
 from minidl.errors import ArgumentError, DtypeError, nearest
 from minidl.nn.module import Module
 
@@ -84,6 +85,7 @@ class ModuleList(Module):
 
     def extend(self, modules: Iterable[Module]) -> ModuleList:
         """Add modules at the end and return self."""
+        check_ordered("ModuleList", "modules", modules)
         for module in modules:
             self.append(module)
         return self
@@ -123,6 +125,7 @@ class ModuleDict(Module):
 
     def __init__(self, modules: dict[str, Module] | Iterable[tuple] | None = None):
         super().__init__()
+        check_ordered("ModuleDict", "modules", modules, "pass a dict")
         for name, module in dict(modules or {}).items():
             self[name] = module
 

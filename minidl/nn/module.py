@@ -92,10 +92,13 @@ class Module:
             self.register_buffer(name, value)
         elif name in self.parameters_here:
             self.register_parameter(name, value)
-        elif isinstance(value, list) and any(isinstance(v, Module | Parameter) for v in value):
+        elif isinstance(value, list | set | frozenset) and any(
+            isinstance(v, Module | Parameter) for v in value
+        ):
+            kind = type(value).__name__
             raise ModuleError(
                 type(self).__name__,
-                f"a list of modules or parameters as {name!r} would not be learned or saved",
+                f"a {kind} of modules or parameters as {name!r} would not be learned or saved",
                 hint="use nn.ModuleList; to hide modules on purpose, a tuple",
             )
         elif name in self.modules_here and value is not None:

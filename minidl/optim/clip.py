@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from minidl.checks import check_ordered
 from minidl.device import array_module
 from minidl.errors import ArgumentError, NonFiniteError
 from minidl.shapes import check_flag, is_number
@@ -96,6 +97,7 @@ def gradients_of(op: str, parameters: Tensor | Iterable[Tensor]) -> list:
             op, "parameters are Tensors", {"parameters": type(parameters).__name__},
             "pass model.parameters()",
         )  # fmt: skip
+    check_ordered(op, "parameters", parameters, "pass a list, or model.parameters()")
     parameters = list(parameters)
     for p in parameters:
         if not isinstance(p, Tensor):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_ordered
 from minidl.device import array_module
 from minidl.errors import ArgumentError, CheckpointError, DtypeError, ShapeError, nearest
 from minidl.function import enable_grad
@@ -307,6 +308,7 @@ def as_list(op: str, params: Any) -> list:
             {"params": params},
             "put it in a list: [...]",
         )
+    check_ordered(op, "params", params, "pass a list, or model.parameters()")
     params = list(params)
     if not params:
         raise ArgumentError(

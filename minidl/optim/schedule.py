@@ -15,7 +15,7 @@ Several schedules on one optimizer chain, as PyTorch's do. A step does to the ra
 optimizer has what the formula does from t - 1 to t, so that what another schedule, a plateau or
 you have made of the rate stays:
 
-    lr <- floor + (lr - floor) (formula(t) - floor) / (formula(t - 1) - floor)      formula(-1) = base
+    lr <- floor + (lr - floor) (formula(t) - floor) / (formula(t - 1) - floor),  formula(-1) = base
 
 floor is eta_min in CosineAnnealingLR, elsewhere 0. A schedule that is alone has the formula's very
 value after each step; no rounding adds up.
@@ -28,6 +28,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any
 
+from minidl.checks import check_ordered
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.optim.optimizer import Optimizer
 from minidl.shapes import is_number
@@ -354,6 +355,7 @@ def back_to_base(optimizer: Optimizer) -> None:
 def as_list(op: str, name: str, values: Any) -> list:
     if not isinstance(values, Iterable):
         raise ArgumentError(op, f"{name} is a list", {name: values})
+    check_ordered(op, name, values)
     return list(values)
 
 

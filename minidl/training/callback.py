@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from minidl.checks import check_ordered
 from minidl.errors import ArgumentError
 from minidl.training.run import Run
 
@@ -84,6 +85,7 @@ def check_callbacks(callbacks: Any) -> list[Callback]:
     """
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
         callbacks = [callbacks]
+    check_ordered("fit", "callbacks", callbacks)
     callbacks = list(callbacks)
     for callback in callbacks:
         if not isinstance(callback, Callback):

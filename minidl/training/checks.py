@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from minidl.checks import check_ordered
 from minidl.errors import ArgumentError
 from minidl.nn.module import Module
 from minidl.optim.optimizer import Optimizer
@@ -42,6 +43,7 @@ def check_loader(name: str, loader: Any) -> None:
             {name: type(loader).__name__},
             "a minidl.data.DataLoader, or a list of (inputs, targets) pairs",
         )
+    check_ordered("fit", "batches", loader)
     if hasattr(loader, "__len__") and len(loader) == 0:
         raise ArgumentError("fit", f"{name} is empty", {name: loader})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from minidl.checks import check_ordered
 from minidl.errors import ArgumentError
 from minidl.function import no_grad
 from minidl.nn.evaluating import evaluating
@@ -49,6 +50,7 @@ def evaluate(
     check_model("evaluate", model)
     if not isinstance(loader, Iterable):
         raise ArgumentError("evaluate", "loader can be iterated", {"loader": loader})
+    check_ordered("evaluate", "batches", loader)
     if loss is not None:
         check_function("evaluate", "loss", loss, "(outputs, targets)")
     if weight is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.checks import check_ordered
 from minidl.errors import ArgumentError, DtypeError
 from minidl.io.atomic import as_path, write_atomically
 from minidl.io.onnx.examples import (
@@ -137,6 +138,7 @@ def names_for(argument: str, word: str, given: list[str] | None, count: int) -> 
     """The given names, or a word with numbers behind it."""
     if given is None:
         return [word] if count == 1 else [f"{word}_{i + 1}" for i in range(count)]
+    check_ordered("onnx.save", argument, given)
     names = list(given)
     if len(names) != count or len(set(names)) != count or not all(map(is_name, names)):
         raise ArgumentError(
