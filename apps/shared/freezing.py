@@ -61,9 +61,9 @@ class Plan:
 
 
 def frozen_part(model: Module, x: Tensor) -> list[Module]:
-    """Layers that run before the first one that learns, up to the last one with weights.
+    """Layers before the first one that learns, up to the last one with weights or averages.
 
-    Dropout behind those weights is left out: it regularises the layer that learns.
+    Dropout behind those is left out: it regularises the layer that learns.
 
     Args:
         model: parameters that do not learn now have requires_grad False.
@@ -77,7 +77,7 @@ def frozen_part(model: Module, x: Tensor) -> list[Module]:
             break
         if not module.modules_here:
             before.append(module)
-    while before and not has_own(before[-1]):
+    while before and not before[-1].state_dict():
         before.pop()
     return before
 

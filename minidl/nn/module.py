@@ -309,7 +309,10 @@ class Module:
         return self.train(False)
 
     def freeze(self) -> Module:
-        """Stop learning the parameters here and below. Gradients still pass to the input."""
+        """Stop learning the parameters here and below. Gradients still pass to the input.
+
+        Norms use their running averages then, and leave them as they are, in training as well.
+        """
         return self.requires_grad_(False)
 
     def unfreeze(self) -> Module:
@@ -320,11 +323,18 @@ class Module:
         """Freeze or unfreeze. Frozen parameters forget their gradient, so that an optimizer that
         still has them leaves them alone."""
         check_flag("requires_grad_", "requires_grad", requires_grad)
-        for parameter in self.parameters():
-            parameter.requires_grad = bool(requires_grad)
-            if not requires_grad:
-                parameter.grad = None
+        for module in self.modules():
+            module.learn_here(bool(requires_grad))
         return self
+
+    def learn_here(self, learns: bool) -> None:
+        """Freeze or unfreeze what this module has itself. A layer overrides it that changes
+        something in training which is no parameter, such as running averages."""
+        for parameter in self.parameters_here.values():
+            if parameter is not None:
+                parameter.requires_grad = learns
+                if not learns:
+                    parameter.grad = None
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

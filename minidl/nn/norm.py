@@ -1,9 +1,12 @@
 """Normalization layers: batch, instance, local response.
 
-A batch norm whose weight and bias are frozen (freeze()) is frozen altogether: it normalizes with
-its running averages and does not move them, in training as well. What was learned before
-fine-tuning then stays as it was, whatever the batches look like. PyTorch differs: there such a
-layer goes on taking and averaging batch statistics until eval().
+A norm that is frozen (freeze()) is frozen altogether: if it has running averages it normalizes
+with them and does not move them, in training as well. What was learned before fine-tuning then
+stays as it was, whatever the batches look like. PyTorch differs: there such a layer goes on taking
+and averaging batch statistics until eval().
+
+Weight and bias tell whether a norm is frozen, so that requires_grad = False by hand will do. One
+without them (affine=False) is frozen by freeze(), its own or that of a network it is in.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ class Normalization(Module):
         check_flags(op, affine=affine, track_running_stats=track_running_stats)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
+        self.thawed = not affine  # without weight and bias: False after freeze()
         for name in ("weight", "bias"):
             empty = Parameter(new_weight(op, num_features)) if affine else None
             self.register_parameter(name, empty)
@@ -67,6 +71,14 @@ class Normalization(Module):
             self.running_var.data[...] = 1
             self.num_batches_tracked.data[...] = 0
 
+    def learn_here(self, learns: bool) -> None:
+        super().learn_here(learns)
+        self.thawed = learns and not self.affine
+
+    def learns(self) -> bool:
+        """Whether weight or bias is learned; without them, whether freeze() did not end that."""
+        return self.thawed or self.affine and (self.weight.requires_grad or self.bias.requires_grad)
+
     def check_input(self, x: Tensor) -> None:
         name = type(self).__name__
         check_tensor(name, input=x)
@@ -90,7 +102,7 @@ class BatchNorm(Normalization):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
-        learns = self.training and not self.is_frozen()
+        learns = self.training and self.learns()
         updates = learns and self.track_running_stats
         momentum = self.momentum
         if momentum is None:  # the plain average of n batches gives the newest a weight 1/n
@@ -103,17 +115,13 @@ class BatchNorm(Normalization):
             self.num_batches_tracked.data += 1
         return y
 
-    def is_frozen(self) -> bool:
-        """Whether there are a weight and a bias, and neither is learned."""
-        return self.affine and not (self.weight.requires_grad or self.bias.requires_grad)
-
 
 class BatchNorm1d(BatchNorm):
     """Batch normalization of vectors or sequences; see minidl.nn.functional.batch_norm.
 
     In training with the batch's own mean and variance, in evaluation with running averages. Also
-    in training with running averages, which then stay, where weight and bias are frozen (PyTorch
-    goes on with the batch's).
+    in training with running averages, which then stay, where it is frozen (PyTorch goes on with the
+    batch's).
 
     Args:
         num_features: C.
@@ -136,8 +144,8 @@ class BatchNorm2d(BatchNorm):
     """Batch normalization of pictures; see minidl.nn.functional.batch_norm.
 
     In training with the batch's own mean and variance, in evaluation with running averages. Also
-    in training with running averages, which then stay, where weight and bias are frozen (PyTorch
-    goes on with the batch's).
+    in training with running averages, which then stay, where it is frozen (PyTorch goes on with the
+    batch's).
 
     Args:
         num_features: C.
@@ -158,6 +166,9 @@ class BatchNorm2d(BatchNorm):
 
 class InstanceNorm2d(Normalization):
     """Normalization of each channel of each picture; see minidl.nn.functional.instance_norm.
+
+    With running averages it uses them in evaluation, and also in training where it is frozen; they
+    stay as they are then.
 
     Args:
         num_features: C.
@@ -186,9 +197,10 @@ class InstanceNorm2d(Normalization):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
+        learns = self.training and self.learns()
         return instance_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias,
-            use_input_stats=self.training or not self.track_running_stats,
+            use_input_stats=learns or not self.track_running_stats,
             momentum=self.momentum or 0.0, eps=self.eps,
         )  # fmt: skip
 

@@ -63,7 +63,7 @@ class OnnxModule(Module):
     """A network from an ONNX file. Its weights are Parameters under the file's names, trainable.
 
     It starts in evaluation mode. In training mode batch normalization uses and averages the
-    statistics of the batch, and dropout drops, as minidl's own layers do.
+    statistics of the batch, unless it is frozen, and dropout drops, as minidl's own layers do.
 
     Args:
         graph: what load read.
@@ -74,7 +74,7 @@ class OnnxModule(Module):
 
     def __init__(self, graph: Graph):
         super().__init__()
-        self.graph, self.last_uses = graph, last_uses(graph)
+        self.graph, self.last_uses, self.is_frozen = graph, last_uses(graph), False
         self.constants: dict[str, Tensor] = {}  # integers: shapes, axes, indices
         self.places: dict[str, tuple[Module, str]] = {}  # name in the file -> where it is here
         weights = graph.parameters or learned(graph.nodes, graph.initializers)
@@ -110,12 +110,16 @@ class OnnxModule(Module):
         values |= {name: getattr(owner, key) for name, (owner, key) in self.places.items()}
         values |= {value.name: x for value, x in zip(self.graph.inputs, inputs)}
         for number, node in enumerate(self.graph.nodes):
-            node.training = self.training
+            node.training, node.frozen = self.training, self.is_frozen
             values.update(zip(node.outputs, run(node, [values[name] for name in node.inputs])))
             for name in self.last_uses.get(number, ()):
                 del values[name]
         outputs = tuple(values[value.name] for value in self.graph.outputs)
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def learn_here(self, learns: bool) -> None:
+        super().learn_here(learns)
+        self.is_frozen = not learns
 
     def check_inputs(self, inputs: tuple) -> None:
         wanted = self.graph.inputs

@@ -29,6 +29,7 @@ class Node:
         inputs, outputs: names; "" for one that is left out.
         attributes: name -> int, float, str, list of these, or array.
         training: whether the model is in training mode, set by it before each call.
+        frozen: whether the model was frozen as a whole, set likewise.
     """
 
     def __init__(self, proto: Any, opset: int):
@@ -37,7 +38,7 @@ class Node:
         self.label = f"{proto.op_type} {name!r}"
         self.inputs, self.outputs = list(proto.input), list(proto.output)
         self.opset = opset
-        self.training = False
+        self.training = self.frozen = False
         self.attributes = {a.name: attribute_value(self, a) for a in proto.attribute}
 
     def get(self, name: str, default: Any = None) -> Any:

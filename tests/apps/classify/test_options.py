@@ -230,3 +230,14 @@ def test_dropout_before_the_layer_that_learns_works():
     found = [names[module] for module in frozen_part(net, library.zeros(1, 3, 32, 32))]
     assert found[0] == "features.conv1_1" and found[-1] == "classifier.fc7"
     assert "classifier.drop6" in found and "classifier.drop7" not in found
+
+
+def test_averages_right_before_the_layer_that_learns_stay():
+    """A norm without weights of its own has them, and belongs to the frozen part."""
+    nn = library.nn
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2, affine=False), nn.ReLU(), nn.Dropout(),
+        nn.Conv2d(2, 1, 1),
+    )  # fmt: skip
+    net[0].freeze()
+    assert frozen_part(net, library.zeros(1, 1, 2, 2)) == [net[0], net[1]]

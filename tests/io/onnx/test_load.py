@@ -129,6 +129,35 @@ def test_it_can_be_trained(tmp_path):
     assert not np.allclose(mean.numpy(), before)  # averages of batches were taken
 
 
+def test_frozen_it_keeps_its_averages(tmp_path):
+    net = load(picture_net(), tmp_path).train()
+    norm, x = net.get_submodule("features.1"), minidl.tensor(normal(8, 3, 8, 8))
+    before = norm.running_mean.numpy().copy()
+    for freeze in (net.freeze, norm.freeze):
+        freeze()
+        net(x)
+        np.testing.assert_array_equal(norm.running_mean.numpy(), before)
+        net.unfreeze()
+    net(x)
+    assert not np.allclose(norm.running_mean.numpy(), before)
+
+
+def test_frozen_without_scale_and_bias_of_its_own(tmp_path):
+    names = ["scale", "bias", "mean", "var"]
+    nodes = [
+        helper.make_node("Mul", ["scale", "scale"], ["squared"]),
+        helper.make_node("BatchNormalization", ["x", "squared", *names[1:]], ["y"]),
+    ]
+    weights = [tensor(name, np.abs(normal(3))) for name in names]
+    proto = make_model(nodes, [info("x", [4, 3, 2, 2])], [info("y", [4, 3, 2, 2])], weights)
+    net, x = load(proto, tmp_path).train(), minidl.tensor(normal(4, 3, 2, 2))
+    before = net.mean.numpy().copy()
+    net.freeze()(x)
+    np.testing.assert_array_equal(net.mean.numpy(), before)
+    net.unfreeze()(x)
+    assert not np.allclose(net.mean.numpy(), before)
+
+
 def test_dropout_drops_in_training_only(tmp_path):
     nodes = [helper.make_node("Dropout", ["x"], ["y", "mask"])]
     outputs = [info("y", [1000]), info("mask", [1000], TensorProto.BOOL)]

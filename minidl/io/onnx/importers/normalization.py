@@ -11,6 +11,7 @@ from minidl import ops
 from minidl.io.onnx.importers.precision import in_float32
 from minidl.io.onnx.node import Node
 from minidl.nn import functional as F
+from minidl.nn.module import Parameter
 from minidl.tensor import Tensor
 
 
@@ -19,17 +20,21 @@ def batch_normalization(
 ) -> Any:
     """With the running averages; in the model's training mode with the batch's, as nn.BatchNorm2d.
 
-    ONNX's momentum is the share of the old average, PyTorch's that of the new one.
+    Like that it is frozen where scale and bias are: it uses the running averages then, and they
+    stay. ONNX's momentum is the share of the old average, PyTorch's that of the new one.
     """
     eps, keep = node.get("epsilon", 1e-5), node.get("momentum", 0.9)
     if node.opset < 9 and not node.get("spatial", 1):
         node.refuse("statistics per pixel (spatial=0) are not supported")
+    own = [p for p in (scale, bias) if isinstance(p, Parameter)]
+    frozen = not any(p.requires_grad for p in own) if own else node.frozen
     scale, bias, mean, var = (x_.to(x.dtype) for x_ in (scale, bias, mean, var))
     if node.get("training_mode", 0):
         return training_step(x, scale, bias, mean, var, eps, keep)
     return F.batch_norm(
-        x, mean, var, scale, bias, training=node.training, momentum=1 - keep, eps=eps
-    )
+        x, mean, var, scale, bias, training=node.training and not frozen,
+        momentum=1 - keep, eps=eps,
+    )  # fmt: skip
 
 
 def training_step(x, scale, bias, mean, var, eps, keep) -> tuple:
