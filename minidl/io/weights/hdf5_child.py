@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.io.weights.file import Budget, Refused, count, parsing, short
+from minidl.io.weights.file import Budget, Refused, count, from_bfloat16, parsing, short
 
 MAX_DEPTH = 32
 MAX_OBJECTS = 200_000
@@ -131,6 +131,11 @@ class Reader:
             self.budget.take(size * dataset.dtype.itemsize, path)
             array = np.asarray(dataset[()])
             self.arrays[path] = np.array(array, array.dtype.newbyteorder("="), order="C")
+        elif told := self.attributes[path].get("dtype"):  # Keras 3 writes it beside the bits
+            if told != "bfloat16" or dataset.dtype != np.dtype("V2"):
+                raise Refused("a data set has a type that is not known", {short(path): short(told)})
+            self.budget.take(size * 4, path)
+            self.arrays[path] = from_bfloat16(np.asarray(dataset[()]).view(np.uint16))
 
     def read_attributes(self, found: Any, path: str) -> None:
         """The attributes of a group or data set that JSON can hold; bytes are text."""

@@ -1,12 +1,14 @@
-"""Keras' HDF5 files: .h5 of Keras 2, .weights.h5 and .keras of Keras 3.
+"""Keras' HDF5 files: .h5 of Keras 1 and 2, .weights.h5 and .keras of Keras 3.
 
-    Keras 2   attribute layer_names of the root (or of its group model_weights, beside the model's
-              description); a group per layer, with the attribute weight_names
-    Keras 3   groups that mirror the objects: layers/conv2d_1/vars/0; vars has the layer's name as
-              an attribute. A .keras file is a zip archive with such a file in it
+    Keras 1, 2   attribute layer_names of the root (or of its group model_weights, beside the
+                 model's description); a group per layer, with the attribute weight_names
+    Keras 3      groups that mirror the objects: layers/conv2d_1/vars/0; vars has the layer's name
+                 as an attribute. A .keras file is a zip archive with such a file in it
 
-Keras keeps kernels as (R, S, C, K) and matrices as (in, out); which of the arrays are kernels is
-seen from their names, or in Keras 3 from the class in the path (conv2d, dense, depthwise_conv2d).
+Keras keeps kernels as (R, S, C, K) and matrices as (in, out), unless the file says otherwise
+(keras_layout.py); which of the arrays are kernels is seen from their names, or in Keras 3 from the
+class in the path (conv2d, dense, depthwise_conv2d). What a compiled model of Keras 3 has beside
+its layers, state of the optimizer and of metrics, is left out, and so is that of random generators.
 
 An HDF5 file can refer to others: external and soft links, virtual data sets, external storage. All
 of them are refused, and nothing but the file is ever opened.
@@ -19,23 +21,43 @@ from typing import Any
 
 import numpy as np
 
-from minidl.io.weights.file import Refused, WeightsFile, add
+from minidl.io.weights.file import Refused, WeightsFile, add, short
 from minidl.io.weights.hdf5 import Hdf5, read_hdf5
+from minidl.io.weights.keras_layout import Layout, described, seen, to_pytorch
 from minidl.io.weights.zips import Zip
 
+KERAS1_KERNEL = r"_W(_\d+)?$"  # the end of "conv1_W", "conv1_W_1"
+# Parts of a path in Keras 3 below which nothing is a weight.
+NO_WEIGHTS = {
+    "optimizer", "metrics", "loss_tracker", "_loss_tracker", "_compile_metrics", "_compile_loss",
+    "compiled_metrics", "compiled_loss", "seed_generator", "_seed_generators",
+}  # fmt: skip
 
-def read_keras(file: Hdf5) -> WeightsFile:
-    """The weights in what an .h5 file of Keras 2 or 3 holds."""
+
+def read_keras(file: Hdf5, config: str = "") -> WeightsFile:
+    """The weights in what an .h5 file of Keras holds.
+
+    Args:
+        file: what is in it.
+        config: the model's description, where that is not in the file.
+    """
     root = "model_weights" if "model_weights" in file.attributes else ""
     attributes = file.attributes[root]
+    about = attributes | file.attributes[""]
+    layout = described(config or about.get("model_config", ""))
+    layout.turned = about.get("backend") == "theano"
     if "layer_names" in attributes or "layer_names0" in attributes:
-        tensors, meta = read_keras2(file, root), {}
+        first = str(about.get("keras_version", "1")).startswith("1")
+        tensors, meta = read_keras2(file, root, layout, first), {}
     else:
-        tensors, meta = read_keras3(file)
-    about = file.attributes[""]
+        tensors, meta = read_keras3(file, layout)
     meta |= {name: about[name] for name in ("keras_version", "backend") if name in about}
-    channels_first = '"channels_first"' in str(about.get("model_config", ""))
-    return WeightsFile("keras", tensors, "HWIO", "CHW" if channels_first else "HWC", meta)
+    if layout.eps:
+        meta["eps"] = layout.eps
+    if layout.turned and not layout.classes and not layout.first:
+        meta["maps"] = "not told"  # whether channels were first, when they were flattened
+    kernel_layout = "OIHW" if layout.outputs_first[""] else "HWIO"
+    return WeightsFile("keras", tensors, kernel_layout, layout.flatten_order, meta)
 
 
 def read_keras_file(data: bytes) -> WeightsFile:
@@ -44,24 +66,65 @@ def read_keras_file(data: bytes) -> WeightsFile:
 
 
 def read_keras_zip(archive: Zip) -> WeightsFile:
-    """The weights of a .keras file. Its config.json, which can name code, is not read."""
-    return read_keras(read_hdf5(archive.read("model.weights.h5"), archive.nbytes))
+    """The weights of a .keras file.
+
+    Its config.json can name code. It is read as text, for the order of dimensions that it states.
+    """
+    config = ""
+    if "config.json" in archive.members:
+        config = archive.read("config.json").decode("utf-8", "replace")
+    return read_keras(read_hdf5(archive.read("model.weights.h5"), archive.nbytes), config)
 
 
-# --- Keras 2 ----------------------------------------------------------------------------------
+# --- Keras 1 and 2 ----------------------------------------------------------------------------
 
 
-def read_keras2(file: Hdf5, root: str) -> dict[str, np.ndarray]:
-    """Tensors under their weight names, "conv1/kernel" (without the ":0" of TensorFlow)."""
-    tensors: dict[str, np.ndarray] = {}
+def read_keras2(file: Hdf5, root: str, layout: Layout, first: bool) -> dict[str, np.ndarray]:
+    """Tensors under their weight names, "conv1/kernel" (without the ":0" of TensorFlow).
+
+    Args:
+        root: the group that has them.
+        layout: what is known of it from the description; what is seen goes into it.
+        first: whether the version is 1, or not given.
+    """
+    arrays: dict[tuple[str, str], np.ndarray] = {}  # (layer, name)
     for layer in names_in(file.attributes[root], "layer_names"):
         group = f"{root}/{layer}".lstrip("/")
         for weight in names_in(file.attributes.get(group, {}), "weight_names"):
             name = re.sub(r":\d+$", "", weight)
-            name = name if "/" in name else f"{layer}/{name}"
-            array = file.array(f"{group}/{weight}")
-            add(tensors, name, to_pytorch(array, layer, name.rsplit("/", 1)[-1]))
+            if (layer, name) in arrays:
+                raise Refused("two tensors have the same name", {"name": short(name)})
+            arrays[layer, name] = file.array(f"{group}/{weight}")
+    layout.first = first and any(re.search(KERAS1_KERNEL, name) for _, name in arrays)
+    if layout.first:
+        see_layout(arrays, layout)
+    tensors: dict[str, np.ndarray] = {}
+    for (layer, name), array in arrays.items():
+        full = name if "/" in name else f"{layer}/{name}"
+        own, _, weight = full.rpartition("/")
+        own = own.rpartition("/")[2]
+        if layout.first:  # "conv1_W", of a model in the model, too
+            own = re.sub(KERAS1_KERNEL, "", weight) if re.search(KERAS1_KERNEL, weight) else own
+        add(tensors, full, to_pytorch(array, own, weight, layout))
     return tensors
+
+
+def see_layout(arrays: dict[tuple[str, str], np.ndarray], layout: Layout) -> None:
+    """The layout of those kernels of Keras 1 that are not in the model's description."""
+    beside: dict[str, set[int]] = {}
+    for (layer, _), array in arrays.items():
+        if array.ndim == 1:
+            beside.setdefault(layer, set()).add(len(array))
+    kernels = []
+    for (layer, name), array in arrays.items():
+        own = re.sub(KERAS1_KERNEL, "", name.rpartition("/")[2])
+        kind = layout.classes.get(own, own).lower()
+        is_kernel = own != name.rpartition("/")[2] and array.ndim == 4
+        if is_kernel and own not in layout.outputs_first and not re.search("1d|deconv", kind):
+            kernels.append((array.shape, beside.get(layer, set())))
+    if kernels:
+        layout.outputs_first[""] = seen(kernels)
+        layout.flatten_order = "CHW" if layout.outputs_first[""] else "HWC"
 
 
 def names_in(attributes: dict[str, Any], key: str) -> list[str]:
@@ -80,21 +143,44 @@ def names_in(attributes: dict[str, Any], key: str) -> list[str]:
 # --- Keras 3 ----------------------------------------------------------------------------------
 
 
-def read_keras3(file: Hdf5) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_keras3(file: Hdf5, layout: Layout) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors under their paths, "block1/layers/conv2d_1/vars/0", and the names of the layers."""
     tensors: dict[str, np.ndarray] = {}
     layers: dict[str, str] = {}
+    norms: dict[str, list[str]] = {}
     for path in file.arrays:
         group, _, index = path.rpartition("/")
         owner = group.removesuffix("/vars")
-        if owner == group or not index.isdigit() or owner.split("/")[0] == "optimizer":
+        if owner == group or not index.isdigit() or NO_WEIGHTS & set(owner.split("/")):
             continue
         cls = re.sub(r"_\d+$", "", owner.rpartition("/")[2])
-        add(tensors, path, to_pytorch(file.array(path), cls, weight_name(cls, index)))
+        add(tensors, path, to_pytorch(file.array(path), cls, weight_name(cls, index), layout))
         layer = file.attributes[group].get("name")
         if isinstance(layer, str):
             layers[owner] = layer
-    return tensors, {"layer_names": layers}
+        if cls == "batch_normalization":
+            norms.setdefault(owner, []).append(path)
+    roles = [roles_of(sorted(paths), layout.norms.get(layers.get(owner, "")))
+             for owner, paths in norms.items()]  # fmt: skip
+    return tensors, {
+        "layer_names": layers,
+        "roles": {k: v for part in roles for k, v in part.items()},
+    }
+
+
+def roles_of(paths: list[str], options: dict[str, Any] | None) -> dict[str, str]:
+    """What each array of a batch norm is: those without scale or center have fewer.
+
+    Of three, without a description of the model, the first may be the one or the other: unknown.
+    """
+    own = ["gamma", "beta"]
+    if options is not None:
+        own = [own[i] for i, flag in enumerate(("scale", "center")) if options.get(flag, True)]
+    elif len(paths) == 3:
+        own = ["gamma or beta"]
+    elif len(paths) == 2:
+        own = []
+    return dict(zip(paths, [*own, "moving_mean", "moving_variance"]))
 
 
 def weight_name(cls: str, index: str) -> str:
@@ -106,28 +192,3 @@ def weight_name(cls: str, index: str) -> str:
         return "depthwise_kernel"
     others = "embedding" in cls or cls in ("p_re_lu", "einsum_dense")
     return index if others else "kernel"
-
-
-# --- layout -----------------------------------------------------------------------------------
-
-
-def to_pytorch(array: np.ndarray, layer: str, weight: str) -> np.ndarray:
-    """Kernels with the outputs first; other arrays as they are.
-
-    Args:
-        layer: its name or class.
-        weight: the last part of its name: "kernel", "depthwise_kernel", "gamma"; "conv1_W_1"
-            in files of Keras 1.
-    """
-    if not re.search(r"kernel$|_W(_\d+)?$", weight):
-        return array
-    if weight == "depthwise_kernel" and array.ndim in (3, 4):
-        *size, c, m = array.shape  # (*spatial, C, M): output m of channel c
-        n = len(size)
-        return array.transpose(n, n + 1, *range(n)).reshape(c * m, 1, *size)
-    if array.ndim == 2:
-        return array.T
-    if array.ndim in (4, 5) or (array.ndim == 3 and "conv1d" in layer):
-        n = array.ndim  # (*spatial, C, K) -> (K, C, *spatial); transposed: (*spatial, K, C)
-        return array.transpose(n - 1, n - 2, *range(n - 2))
-    return array

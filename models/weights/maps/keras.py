@@ -47,6 +47,7 @@ class Keras(Source):
             return None
         if layer.endswith("/vars") and part.isdigit():
             layer = layer.removesuffix("/vars")
+            part = meta.get("roles", {}).get(name, part)
             names = meta.get("layer_names")  # what the layers are called beside their numbers
             return (names.get(layer, layer) if isinstance(names, dict) else layer), part
         layer = layer.rpartition("/")[2]  # a layer's group is in a group of the same name
@@ -63,12 +64,19 @@ class Keras(Source):
     def parts(self, layer: Layer, found: dict[str, Value]) -> dict[str, Value]:
         if not layer.is_norm:
             return renamed(found, CONV)
+        if layer.eps is not None:
+            return renamed(found, NORM)
         older = any(name.startswith("bn") for value in found.values() for name in value.names)
         return other_eps(renamed(found, NORM), OLDER_EPS if older else EPS, layer.module.eps)
 
     def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         facts = Facts(VGG_MEAN)
         add_stride_note(facts, model, "1x1")
+        if meta.get("maps") == "not told":
+            facts.notes.append(
+                "a file of weights from the Theano backend does not say whether maps were "
+                "flattened with their channels last, as taken here; one of a whole model does"
+            )
         return facts
 
 

@@ -25,6 +25,7 @@ class Layer:
         family: see family_of.
         place: its place in the Sequential that holds it; -1 elsewhere.
         flattened_maps: of a linear layer that sees flattened maps, how many maps; else 0.
+        eps: of a batch norm, what the file says is added to its variance; None if it does not.
     """
 
     path: str
@@ -32,6 +33,7 @@ class Layer:
     family: str = ""
     place: int = -1
     flattened_maps: int = 0
+    eps: float | None = None
 
     @property
     def is_norm(self) -> bool:
@@ -95,11 +97,22 @@ class Source:
                 index.setdefault(where[0], {})[where[1]] = Value(array, (name,))
         matched = {}
         for layer in layers:
-            found = self.parts(layer, self.find(index, layer))
+            found = self.find(index, layer)
+            layer.eps = self.told_eps(found, file.meta)
+            found = self.parts(layer, found)
+            if layer.is_norm and layer.eps is not None:
+                found = other_eps(found, layer.eps, layer.module.eps)
             if layer.is_norm and "running_mean" in found:
                 found = with_identity(layer, found)
             matched.update({f"{layer.path}.{part}": value for part, value in found.items()})
         return matched
+
+    def told_eps(self, found: dict[str, Value], meta: dict[str, Any]) -> float | None:
+        """What the file itself says is added to the variance of a batch norm with these parts."""
+        told = meta.get("eps")
+        name = next((value.names[0] for value in found.values() if value.names), "")
+        where = self.split(name, meta) if told and name else None
+        return told.get(where[0]) if where else None
 
     def find(self, index: dict[str, dict[str, Value]], layer: Layer) -> dict[str, Value]:
         """The parts that the file has under the first of a layer's names that it knows."""
