@@ -64,8 +64,13 @@ def check_mode(settings: Settings) -> None:
             f"--mode {mode} starts from weights", {"--mode": mode},
             "--weights FILE, a run folder or a name; minidl weights list shows names",
         )  # fmt: skip
-    if settings.fresh and mode == "scratch":
-        raise belongs("--fresh", settings.fresh, "--mode finetune or --mode frozen")
+    if mode == "scratch":
+        for flag, value in (
+            ("--fresh", settings.fresh), ("--prefix", settings.prefix),
+            ("--partial", settings.partial),
+        ):  # fmt: skip
+            if value:
+                raise belongs(flag, value, "--mode finetune or --mode frozen")
     if mode != "frozen":
         check_nothing_frozen(settings)
     if settings.freeze and settings.train_from:

@@ -124,7 +124,10 @@ def with_weights(
     from models.weights.load import load_weights
 
     network = fresh_network(settings, size, num_classes, channels)
-    report = load_weights(network.model, weight_file(settings.weights), fresh=settings.fresh)
+    report = load_weights(
+        network.model, weight_file(settings.weights), fresh=settings.fresh,
+        prefix=settings.prefix, partial=settings.partial,
+    )  # fmt: skip
     to_unit_variance(network.model, report)
     found = report.as_json()
     network.weights = {"source": settings.weights, "initialised": found.pop("fresh"), **found}

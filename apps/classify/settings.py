@@ -47,6 +47,13 @@ class NetworkOptions:
         NETWORK, "Layers to initialise afresh, though the weights have them.",
         default_factory=list, metavar="NAMES", parse=parse.names,
     )  # fmt: skip
+    prefix: str | None = option(
+        NETWORK, "How the network's names begin in the weights, if they have it several times.",
+        default=None, metavar="NAME",
+    )  # fmt: skip
+    partial: bool = option(
+        NETWORK, "Take also weights for less than half of the network.", default=False
+    )
     model_args: dict[str, Any] = option(
         NETWORK, "Argument of the network, as in shortcut=B; repeatable.", called="model-arg",
         default_factory=dict, metavar="NAME=VALUE", typed=list[str], parse=parse.literals,

@@ -73,6 +73,13 @@ def convert_weights(
         str | None,
         typer.Option(help="RGB or BGR, what the file expects, if not its library's usual order."),
     ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="How the names of the network begin, if the file has it several times."),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Convert also less than half of a network.")
+    ] = False,
 ) -> None:
     """Convert a weight file of another library into one with minidl's names.
 
@@ -84,7 +91,7 @@ def convert_weights(
 
     report = convert(
         weight_file(file), model, output, num_classes, model_arguments(model_arg or []), by,
-        fresh or (), channel_order,
+        fresh or (), channel_order, prefix, partial,
     )  # fmt: skip
     console.line(str(report))
     console.line(f"written to {output}: what was loaded, under our names")

@@ -92,7 +92,9 @@ def command(
         flags |= {option.name: option.flag for option in options.values()}
 
         def option_or_words(name: str, value: Any) -> str | None:
-            return f"{flags[name]} {spoken(value)}" if name in flags else words(name, value)
+            if name not in flags:
+                return words(name, value)
+            return flags[name] if value is True else f"{flags[name]} {spoken(value)}"
 
         def run(**values: Any) -> None:
             debug, as_json = values.pop("debug"), values.pop("as_json", False)

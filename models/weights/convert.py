@@ -15,7 +15,7 @@ from minidl.io.atomic import as_path, write_atomically
 from minidl.nn.checks import check_sizes
 from models.registry import build
 from models.weights.fit import heads_of
-from models.weights.load import add_published, check_arguments, match, place
+from models.weights.load import add_published, check_arguments, match, place, plain_names
 from models.weights.maps import layers_of
 from models.weights.report import Report
 
@@ -31,6 +31,8 @@ def convert(
     by: str = "name",
     fresh: Sequence[str] = (),
     channel_order: str | None = None,
+    prefix: str | None = None,
+    partial: bool = False,
 ) -> Report:
     """Write what load_weights loads into a network to a file, under our names.
 
@@ -45,7 +47,7 @@ def convert(
         arguments: further ones of the network, such as {"size": 128}.
         by: as load_weights takes it.
         fresh: layers to leave out.
-        channel_order: as load_weights takes it.
+        channel_order, prefix, partial: as load_weights takes them.
 
     Returns:
         The Report.
@@ -72,20 +74,22 @@ def convert(
     check_arguments(network, by, channel_order)
     path, published = find(path_or_name, "convert")
     file = read_weights(path)
-    classes = classes_in(file, network, by)
+    classes = classes_in(file, network, by, prefix)
     if num_classes is None and classes is not None:
         network = build(model, **{**chosen, "num_classes": classes})
-    report = place(network, file, str(path), by, fresh, False, channel_order)
+    report = place(network, file, str(path), by, fresh, False, channel_order, prefix, partial)
     add_published(report, network, published)
     own = network.state_dict()
-    tensors = {row.name: np.ascontiguousarray(own[row.name].numpy()) for row in report.loaded}
+    tensors = {row.name: np.array(own[row.name].numpy(), order="C") for row in report.loaded}
     write_atomically(output, encoded(tensors, report, output.suffix), "convert")
     return report
 
 
-def classes_in(file: Any, network: Any, by: str) -> int | None:
+def classes_in(file: Any, network: Any, by: str, prefix: str | None) -> int | None:
     """How many scores the last layer in the file gives, None where it has none or the same."""
-    values = match(network, file, layers_of(network), by)[1]
+    layers = layers_of(network)
+    file = plain_names(network, file, layers, by, prefix).file
+    values = match(network, file, layers, by)[1]
     head = f"{heads_of(network)[0]}.weight"
     if head not in values or len(values[head].array) == network.state_dict()[head].shape[0]:
         return None

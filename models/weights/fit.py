@@ -217,3 +217,36 @@ def refuse_leftovers(model: nn.Module, rows: list[Row], unused: list[Row], kept:
             {"missing": shorten(missing), "left over": shorten(left)},
             Hint("{strict=} loads the others", strict=False),
         )  # fmt: skip
+
+
+def refuse_mostly_fresh(
+    model: nn.Module,
+    loaded: dict[str, Value],
+    rows: list[Row],
+    unused: list[Row],
+    kept: set[str],
+    why: list[str],
+) -> None:
+    """What partial=False refuses: a file that has less than half of the network.
+
+    Layers that were to stay fresh do not count, nor those that have a score for each class.
+
+    Args:
+        why: what is known of a file of which little fits.
+    """
+    heads = heads_of(model)
+    missing = [row.name for row in rows
+               if row.name not in kept and row.name.rpartition(".")[0] not in heads]  # fmt: skip
+    found = [name for name in loaded if not name.endswith(COUNTER)]
+    if len(missing) <= len(found):
+        return
+    hint = Hint(
+        "; ".join([*(why or ["weights of another network, or unknown names"]), "{partial=} loads "
+                   "what there is"]), partial=True,
+    )  # fmt: skip
+    raise CheckpointError(
+        OP, f"the file has {counted(len(found), 'tensor', 'tensors')} of the network, and "
+        f"{len(missing)} would keep their initial values",
+        {"not in the file": shorten(missing), "not used": shorten([row.name for row in unused])},
+        hint,
+    )  # fmt: skip

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from minidl import nn
 from minidl.errors import ArgumentError, nearest
 from minidl.nn.state import shorten
+from minidl.shapes import check_flag
 from models.weights.fit import (
     fit,
     keeps_order,
@@ -27,10 +28,12 @@ from models.weights.fit import (
     other_name,
     other_network,
     refuse_leftovers,
+    refuse_mostly_fresh,
 )
 from models.weights.maps import SOURCES, Layer, Preprocessing, Value, layers_of
 from models.weights.maps.source import Facts
 from models.weights.report import COUNTER, Report, Row
+from models.weights.wrappers import Unwrapped, unwrap
 
 if TYPE_CHECKING:
     from minidl.io.weights.file import WeightsFile
@@ -39,6 +42,10 @@ if TYPE_CHECKING:
 __all__ = ["Preprocessing", "Report", "load_weights"]
 
 OP = "load_weights"
+MERGED_NORMS = (
+    "the exporter merged batch norms into convolutions, which lost their names: "
+    "export with training=TrainingMode.PRESERVE and do_constant_folding=False"
+)
 IDENTITY = "none: 1 or 0, as the file goes without"  # of a batch norm without scale or shift
 
 
@@ -50,6 +57,8 @@ def load_weights(
     fresh: Sequence[str] = (),
     strict: bool = False,
     channel_order: str | None = None,
+    prefix: str | None = None,
+    partial: bool = False,
 ) -> Report:
     """Load a weight file of another library, or of minidl, into a network.
 
@@ -58,9 +67,14 @@ def load_weights(
     colours, the order of flattened maps and batch norms are converted; pictures are red, green,
     blue and the report says what else they have to go through.
 
+    What wrappers have put around names comes off, and the report says what: DataParallel's
+    "module.", wherever it is, or "net." of a network that is a part of a larger one. Of a network
+    and the average of its weights in one file, the network is taken.
+
     The last layer (and those of auxiliary heads) keeps its initial values where the file was made
-    for another number of classes. So do layers that the file does not have. Any other difference
-    of shape is an error, unless the layer is in `fresh`.
+    for another number of classes. So do layers that the file does not have, as long as most of the
+    network's tensors are in it. Any other difference of shape is an error, unless the layer is in
+    `fresh`.
 
     Args:
         model: the network. Its values change in place.
@@ -73,14 +87,20 @@ def load_weights(
             last layer and those in `fresh` may differ.
         channel_order: "RGB" or "BGR", what the first convolution of the file expects; None for
             what the library is known for.
+        prefix: how the names of the network begin in the file, where it is there several times:
+            "ema_model", "student.backbone"; the rest of the file is not used. "" for names
+            without a prefix.
+        partial: load also what fills less than half of the network's tensors.
 
     Returns:
         A Report: what was loaded, initialised afresh, unused.
 
     Raises:
-        ArgumentError: no such layer, name, or option; or by="order" of a file that keeps none.
-        CheckpointError: no such file, a damaged one, one of another architecture, or shapes that
-            differ. The model is as it was.
+        ArgumentError: no such layer, name, prefix, or option; or by="order" of a file that keeps
+            none.
+        CheckpointError: no such file, a damaged one, one of another architecture, one that has
+            less than half of the network or has it several times, or shapes that differ. The
+            model is as it was.
 
     >>> import tempfile, models
     >>> path = tempfile.mkdtemp() + "/lenet.safetensors"
@@ -93,7 +113,9 @@ def load_weights(
 
     check_arguments(model, by, channel_order)
     path, published = find(path_or_name)
-    report = place(model, read_weights(path), str(path), by, fresh, strict, channel_order)
+    report = place(
+        model, read_weights(path), str(path), by, fresh, strict, channel_order, prefix, partial
+    )
     add_published(report, model, published)
     return report
 
@@ -120,17 +142,25 @@ def place(
     fresh: Sequence[str] = (),
     strict: bool = False,
     channel_order: str | None = None,
+    prefix: str | None = None,
+    partial: bool = False,
 ) -> Report:
     """load_weights of a file that has been read; `path` is for the report and for errors."""
+    check_flag(OP, "partial", partial)
     layers = layers_of(model)
     kept = named_layers(model, fresh)
-    source, matched, facts, order = match(model, file, layers, by)
+    unwrapped = plain_names(model, file, layers, by, prefix)
+    source, matched, facts, order = match(model, unwrapped.file, layers, by)
+    matched = unwrapped.under_file_names(matched)
     values = converted(matched, layers, file.flatten_order, channel_order or order)
     loaded, rows = fit(model, values, kept, file, path)
     used = {name for value in loaded.values() for name in value.names}
     unused = [Row(name, a.shape) for name, a in file.tensors.items() if name not in used]
     if not loaded:
         raise nothing_fits(model, file, path)
+    if not partial:
+        why = [note for note in facts.notes if note == MERGED_NORMS]
+        refuse_mostly_fresh(model, loaded, rows, unused, kept, why)
     if strict:
         skipped = {name for row in rows if row.name in values for name in values[row.name].names}
         refuse_leftovers(model, rows, [row for row in unused if row.name not in skipped], kept)
@@ -142,8 +172,18 @@ def place(
         rows, unused, sum(v.array.size for name, v in loaded.items() if name in parameters),
         facts.preprocessing,
         facts.notes + not_square(matched, layers, file.flatten_order)
-        + elsewhere(other_network(model, file.meta)),
+        + elsewhere(other_network(model, file.meta)) + unwrapped.note(),
+        unwrapped.taken_off(),
     )  # fmt: skip
+
+
+def plain_names(
+    model: nn.Module, file: WeightsFile, layers: list[Layer], by: str, prefix: str | None
+) -> Unwrapped:
+    """The file under names without what wrappers have put there."""
+    if by == "order" and prefix is None:
+        return Unwrapped(file)
+    return unwrap(model, file, prefix, lambda other: match(model, other, layers, by)[1])
 
 
 def check_arguments(model: Any, by: Any, channel_order: Any) -> None:
@@ -186,10 +226,7 @@ def match(
     source = candidates[best]
     facts = own_facts(file.meta) if source.name == "minidl" else source.facts(model, file.meta)
     if file.format == "onnx" and any(name.startswith("onnx::") for name in file.tensors):
-        facts.notes.append(
-            "the exporter merged batch norms into convolutions, which lost their names: "
-            "export with training=TrainingMode.PRESERVE and do_constant_folding=False"
-        )
+        facts.notes.append(MERGED_NORMS)
     return source.name, found[best], facts, source.channel_order
 
 

@@ -43,6 +43,7 @@ class Report:
         parameters: how many numbers were loaded into parameters (running averages not counted).
         preprocessing: what pictures go through before these weights, None where it is not known.
         notes: what differs from the network that the weights were trained in.
+        taken_off: parts of the names that wrappers had put there: "module.", "net."
     """
 
     file: str
@@ -55,9 +56,12 @@ class Report:
     parameters: int = 0
     preprocessing: Preprocessing | None = None
     notes: list[str] = field(default_factory=list)
+    taken_off: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [f"weights of {self.model} from {self.file} ({self.format}, names: {self.names})"]
+        if self.taken_off:
+            lines.append(f"  taken off names     {', '.join(self.taken_off)}")
         lines.append(
             f"  loaded              {len(self.loaded)} tensors ({self.parameters:,} parameters)"
         )
@@ -86,6 +90,7 @@ class Report:
             "parameters": self.parameters, "loaded": as_dicts(self.loaded, "from"),
             "fresh": as_dicts(self.fresh, "why"), "unused": as_dicts(self.unused),
             "preprocessing": chosen, "notes": list(self.notes),
+            "taken_off": list(self.taken_off),
         }  # fmt: skip
 
 

@@ -41,6 +41,8 @@ class WeightsFile:
         flatten_order: in which order that library flattens maps before its first linear layer, so
             what the columns of that layer's matrix mean: "CHW" or "HWC".
         meta: what else the file says: classes, mean picture, names of layers, ...
+        taken_off: what wrappers had put in front of all names, and the names here do not have:
+            "module." or "".
     """
 
     format: str
@@ -48,6 +50,7 @@ class WeightsFile:
     kernel_layout: str = "OIHW"
     flatten_order: str = "CHW"
     meta: dict[str, Any] = field(default_factory=dict)
+    taken_off: str = ""
 
 
 class Refused(Exception):

@@ -38,7 +38,7 @@ from minidl.io.weights.zips import Zip
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
 MAX_DEPTH = 32
-# Where training scripts put the state_dict in what they save; the first that is there is taken.
+# Where training scripts put the state_dict in what they save.
 STATE_KEYS = (
     "state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params",
     "model_state", "model_ema", "state_dict_ema",
@@ -58,7 +58,7 @@ def read_pytorch(data: bytes) -> WeightsFile:
     tensors: dict[str, np.ndarray] = {}
     for name, tensor in pickled.items():
         add(tensors, name[len(prefix) :], view(tensor, storages, budget, name))
-    return WeightsFile("pytorch", tensors, meta=meta)
+    return WeightsFile("pytorch", tensors, meta=meta, taken_off=prefix)
 
 
 # --- the containers ---------------------------------------------------------------------------
@@ -198,7 +198,10 @@ def view(tensor: PickledTensor, storages: Storages, budget: Budget, name: str) -
 
 
 def find_state(value: Any) -> tuple[Any, dict[str, Any]]:
-    """The state_dict in what was saved, and the numbers and texts beside it (epoch, ...)."""
+    """The state_dict in what was saved, and the numbers and texts beside it (epoch, ...).
+
+    Several of them, such as that of a network and of the average of its weights, stay in a dict.
+    """
     meta: dict[str, Any] = {}
     for _ in range(MAX_DEPTH):
         if type(value) is not dict:
@@ -206,11 +209,21 @@ def find_state(value: Any) -> tuple[Any, dict[str, Any]]:
         for key, entry in value.items():
             if type(key) is str and isinstance(entry, str | int | float | bool):
                 meta.setdefault(key, entry)
-        inner = [key for key in STATE_KEYS if type(value.get(key)) is dict]
+        inner = {key: value[key] for key in STATE_KEYS if type(value.get(key)) is dict}
+        inner = {key: state for key, state in inner.items() if has_tensors(state)} or inner
         if not inner:
             break
-        value = value[inner[0]]
+        if len(inner) > 1:
+            value = inner
+            break
+        (value,) = inner.values()
     return value, meta
+
+
+def has_tensors(state: Any) -> bool:
+    found: dict[str, PickledTensor] = {}
+    flatten(state, "", found, set(), 0)
+    return bool(found)
 
 
 def flatten(value: Any, name: str, found: dict, seen: set[int], depth: int) -> None:

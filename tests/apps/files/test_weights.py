@@ -192,3 +192,33 @@ def test_a_damaged_run_folder_is_refused_as_in_training(tmp_path):
     assert (
         "error: weights convert: not a whole safetensors file" in result.output and not out.exists()
     )
+
+
+def test_convert_one_of_several_copies_and_less_than_half(tmp_path):
+    """The errors name the options."""
+    own = others.arrays(others.randomised(models.resnet18(num_classes=7, width=0.05)))
+    path, out = tmp_path / "both.npz", tmp_path / "one.npz"
+    np.savez(
+        path, **{f"{one}.{name}": a for one in ("student", "teacher") for name, a in own.items()}
+    )
+    line = [
+        "weights",
+        "convert",
+        path,
+        "--model",
+        "resnet18",
+        "-o",
+        out,
+        "--model-arg",
+        "width=0.05",
+    ]
+    result = minidl(*line)
+    assert result.exit_code == 2 and "--prefix student. takes one of them" in result.stderr
+    result = minidl(*line, "--prefix", "teacher")
+    assert result.exit_code == 0 and "taken off names     teacher." in result.stdout
+    np.testing.assert_array_equal(read_weights(out).tensors["conv1.weight"], own["conv1.weight"])
+
+    np.savez(path, **{name: a for name, a in own.items() if "layer1" in name})
+    result = minidl(*line)
+    assert result.exit_code == 2 and "--partial loads what there is" in result.stderr
+    assert minidl(*line, "--partial").exit_code == 0

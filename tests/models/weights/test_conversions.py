@@ -6,6 +6,7 @@ import pytest
 import minidl
 import models
 from minidl import nn
+from minidl.errors import CheckpointError
 from minidl.io.weights.file import WeightsFile
 from models.weights.load import place
 from tests.models import others
@@ -87,7 +88,7 @@ def test_a_batch_norm_without_scale():
                                (3, 4, 6, 3))  # fmt: skip
     only = {name: a for name, a in file.tensors.items() if name.startswith(("conv1", "bn_conv1"))}
     net.bn1.weight.data[...] = 5
-    report = place(net, WeightsFile("caffe", only), "file")
+    report = place(net, WeightsFile("caffe", only), "file", partial=True)
     assert "bn1.weight" in {row.name for row in report.loaded}
     np.testing.assert_array_equal(net.bn1.weight.detach().numpy(), 1)
     np.testing.assert_array_equal(net.bn1.bias.detach().numpy(), 0)
@@ -182,7 +183,10 @@ def test_onnx_without_names():
     own = others.arrays(net)
     tensors = {"fc.weight": own["fc.weight"], "fc.bias": own["fc.bias"],
                "onnx::Conv_193": own["conv1.weight"]}  # fmt: skip
-    assert "do_constant_folding=False" in notes(net, WeightsFile("onnx", tensors))
+    file = WeightsFile("onnx", tensors)
+    assert "do_constant_folding=False" in str(place(net, file, "file", partial=True))
+    with pytest.raises(CheckpointError, match="do_constant_folding=False"):
+        place(net, file, "file")
 
 
 @pytest.mark.parametrize(
