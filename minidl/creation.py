@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl.checks import check_tensor
 from minidl.device import array_module, import_cupy, to_device
-from minidl.dtypes import resolve_dtype
+from minidl.dtypes import check_fits, converted, floating_dtype, resolve_dtype
 from minidl.errors import ArgumentError, DtypeError, MinidlError, ShapeError
 from minidl.random import generator
 from minidl.shapes import check_flag, check_size, is_int
@@ -21,18 +21,23 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
     Args:
         data: number, nested sequence, array or Tensor.
         dtype: element type; by default that of an array, else float32 for Python floats, int64
-            for ints, bool for bools.
+            for ints, bool for bools. Numbers are rounded once, to this type; for integers,
+            fractions are cut off, and what is out of range is refused.
         device: "cpu" or "cuda"; by default where the data are.
         requires_grad: compute a gradient in backward; the dtype must be floating point.
 
     Raises:
         DtypeError: the data are not numbers, or requires_grad on integers.
+        ArgumentError: a number does not fit into integers of `dtype`: 300 into uint8, NaN.
 
     >>> minidl.tensor([[1, 2], [3, 4]], dtype="float32").shape
     (2, 2)
     """
-    array = as_array(data)
-    array = array.copy() if dtype is None else array.astype(resolve_dtype("tensor", dtype))
+    if dtype is None:
+        array = as_array(data).copy()
+    else:
+        dtype = resolve_dtype("tensor", dtype)
+        array = converted("tensor", as_array(data, np.float64), dtype)
     return leaf(array if device is None else to_device(array, device), requires_grad)
 
 
@@ -84,8 +89,14 @@ def from_dlpack(source: Any) -> Tensor:
         ) from None  # fmt: skip
 
 
-def as_array(data: Any) -> Any:
-    """The NumPy or CuPy array behind `data`; Python floats become float32."""
+def as_array(data: Any, floats: Any = np.float32) -> Any:
+    """The NumPy or CuPy array behind `data`.
+
+    Args:
+        data: number, nested sequence, array or Tensor.
+        floats: what Python floats become: float64, which they are, where the dtype that they are
+            wanted in is known and they are rounded to it next.
+    """
     if isinstance(data, Tensor):
         return data.data
     if type(data).__module__.partition(".")[0] == "cupy":
@@ -98,7 +109,7 @@ def as_array(data: Any) -> Any:
         array = np.asarray(data)
     except ValueError:
         raise ShapeError("tensor", "the nested sequence is ragged: its rows differ") from None
-    if array.dtype == np.float64 and not contains_float64(data):
+    if array.dtype == np.float64 and floats != np.float64 and not contains_float64(data):
         array = array.astype(np.float32)
     return check_numbers("tensor", array)
 
@@ -118,16 +129,37 @@ def check_numbers(op: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise DtypeError(
             op, "expects real numbers or bools", {"dtype": str(array.dtype)},
-            "complex numbers, text, None and objects are not",
+            "complex numbers, text, None and objects are not, nor ints of more than 64 bits",
         )  # fmt: skip
     return array
 
 
 def contains_float64(data: Any) -> bool:
     """Whether a nested sequence holds NumPy float64 values, which are kept as such."""
-    while isinstance(data, list | tuple) and data:
-        data = data[0]
-    return getattr(data, "dtype", None) == np.float64
+    if not isinstance(data, list | tuple):
+        return getattr(data, "dtype", None) == np.float64
+    if {float, int, bool}.issuperset(map(type, data)):
+        return False  # the usual case: Python's own numbers, looked through in C
+    return any(map(contains_float64, data))
+
+
+def as_written(op: str, value: Any, dtype: np.dtype) -> Any:
+    """The array of what is written into memory of `dtype`, which holds all of its numbers.
+
+    Raises:
+        DtypeError, ShapeError: as of tensor().
+        ArgumentError: a number does not fit.
+    """
+    if isinstance(value, int):
+        try:
+            return np.asarray(value, dtype)
+        except OverflowError:
+            raise ArgumentError(
+                op, f"the number does not fit into {dtype}", {"number": value}
+            ) from None
+    array = as_array(value, np.float64)
+    check_fits(op, array, dtype)
+    return array
 
 
 def leaf(array: Any, requires_grad: bool) -> Tensor:
@@ -193,11 +225,18 @@ def full(shape: tuple, fill_value: float, dtype: Any = None, requires_grad=False
         dtype: by default float32 for a float, int64 for an int, bool for a bool.
         requires_grad: compute a gradient in backward.
 
+    Raises:
+        ArgumentError: the number does not fit into integers of `dtype`.
+
     >>> minidl.full((2, 2), 7.0)
     tensor([[7., 7.],
             [7., 7.]])
     """
-    value = tensor(fill_value, dtype).data
+    if dtype is None:
+        value = as_array(fill_value)
+    else:
+        dtype = resolve_dtype("full", dtype)
+        value = as_written("full", fill_value, dtype).astype(dtype)
     array = np.empty(check_shape("full", (shape,), value.dtype), value.dtype)
     array[...] = value
     return leaf(array, requires_grad)
@@ -211,7 +250,8 @@ def arange(*bounds: float, dtype: Any = None) -> Tensor:
         dtype: by default int64, or float32 when a bound is a float.
 
     Raises:
-        ArgumentError: not one to three finite numbers, or a step of 0.
+        ArgumentError: not one to three finite numbers, a step of 0, or values that do not fit into
+            integers of `dtype`.
         ShapeError: more values than fit into memory.
 
     >>> minidl.arange(1, 2, 0.25)
@@ -224,27 +264,38 @@ def arange(*bounds: float, dtype: Any = None) -> Tensor:
         )
     first, last, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
     check_size("arange", (int((last - first) // step),), np.int64, {"bounds": bounds})
+    if not all(map(is_bound, bounds)):
+        raise ArgumentError("arange", "ints have at most 64 bits", {"bounds": bounds})
     if dtype is None:
         whole = all(isinstance(bound, int | np.integer) for bound in bounds)
         dtype = np.int64 if whole else np.float32
-    return Tensor(np.arange(*bounds).astype(resolve_dtype("arange", dtype)))
+    return Tensor(converted("arange", np.arange(*bounds), resolve_dtype("arange", dtype)))
 
 
 def linspace(start: float, end: float, steps: int, dtype: Any = np.float32) -> Tensor:
     """`steps` evenly spaced values from start up to, and including, end.
 
     Raises:
-        ArgumentError: steps is not an int >= 0, or start or end not a finite number.
+        ArgumentError: steps is not an int >= 0, start or end not a finite number, or one that does
+            not fit into integers of `dtype`.
 
     >>> minidl.linspace(0, 1, 5)
     tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    if not all(isinstance(b, int | float | np.number) and abs(b) < np.inf for b in (start, end)):
+    if not is_bound(start) or not is_bound(end):
         raise ArgumentError(
             "linspace", "start and end are finite numbers", {"start": start, "end": end}
         )
     (steps,) = check_shape("linspace", (steps,), np.float64)
-    return Tensor(np.linspace(start, end, steps).astype(resolve_dtype("linspace", dtype)))
+    values = np.linspace(start, end, steps)
+    return Tensor(converted("linspace", values, resolve_dtype("linspace", dtype)))
+
+
+def is_bound(value: Any) -> bool:
+    """A finite number, or an int of 64 bits."""
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    return isinstance(value, float | np.number) and bool(np.isfinite(value))
 
 
 def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
@@ -267,14 +318,18 @@ def randn(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> 
 
     Args:
         shape: the sizes, as ints or one tuple.
-        dtype: element type.
-        requires_grad: compute a gradient in backward; the dtype must be floating point.
+        dtype: element type, floating point.
+        requires_grad: compute a gradient in backward.
+
+    Raises:
+        DtypeError: the dtype is not floating point.
 
     >>> minidl.randn(2, 3).shape
     (2, 3)
     """
+    dtype = floating_dtype("randn", dtype)
     array = generator().standard_normal(check_shape("randn", shape, np.float64))
-    return leaf(np.asarray(array, resolve_dtype("randn", dtype)), requires_grad)
+    return leaf(np.asarray(array, dtype), requires_grad)
 
 
 def rand(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
@@ -282,29 +337,37 @@ def rand(*shape: int, dtype: Any = np.float32, requires_grad: bool = False) -> T
 
     Args:
         shape: the sizes, as ints or one tuple.
-        dtype: element type.
-        requires_grad: compute a gradient in backward; the dtype must be floating point.
+        dtype: element type, floating point.
+        requires_grad: compute a gradient in backward.
+
+    Raises:
+        DtypeError: the dtype is not floating point.
 
     >>> bool((minidl.rand(5) < 1).all())
     True
     """
+    dtype = floating_dtype("rand", dtype)
     array = generator().random(check_shape("rand", shape, np.float64))
-    return leaf(np.asarray(array, resolve_dtype("rand", dtype)), requires_grad)
+    below_1 = 1 - float(np.finfo(dtype).epsneg)  # a value above it would round to 1
+    return leaf(np.asarray(np.minimum(array, below_1), dtype), requires_grad)
 
 
 def randint(low: int, high: int, size: tuple, dtype: Any = np.int64) -> Tensor:
     """Whole numbers uniform in [low, high) from minidl's generator.
 
     Raises:
-        ArgumentError: low or high is not an int of 64 bits, or low is not below high.
+        ArgumentError: low or high is not an int of 64 bits, low is not below high, or a value
+            does not fit into integers of `dtype`.
 
     >>> minidl.randint(3, 4, (2,))
     tensor([3, 3])
     """
     if not is_int(low) or not is_int(high) or not -(2**63) <= low < high <= 2**63 - 1:
         raise ArgumentError("randint", "expects ints low < high", {"low": low, "high": high})
+    dtype = resolve_dtype("randint", dtype)
+    check_fits("randint", np.array([low, high - 1]), dtype)
     array = generator().integers(low, high, check_shape("randint", (size,), np.int64))
-    return Tensor(np.asarray(array, resolve_dtype("randint", dtype)))
+    return Tensor(np.asarray(array, dtype))
 
 
 def randperm(n: int) -> Tensor:
@@ -321,7 +384,7 @@ def randperm(n: int) -> Tensor:
 
 
 def full_like(x: Tensor, fill_value: float) -> Tensor:
-    """One number in x's shape, dtype, device and memory layout."""
+    """One number in x's shape, dtype, device and memory layout; refused where it does not fit."""
     check_tensor("full_like", input=x)
     y = empty_like(x)
     y.fill_(fill_value)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.errors import DtypeError, nearest
+from minidl.errors import ArgumentError, DtypeError, nearest
 
 float16, float32, float64 = np.float16, np.float32, np.float64
 uint8, int32, int64 = np.uint8, np.int32, np.int64
@@ -33,6 +33,48 @@ def resolve_dtype(op: str, dtype: Any) -> np.dtype:
     if found is None or found.kind not in RANK:
         raise DtypeError(op, "no such element type", {"dtype": dtype}, nearest(dtype, NAMES))
     return found
+
+
+def floating_dtype(op: str, dtype: Any) -> np.dtype:
+    """resolve_dtype for what makes fractions: in integers, numbers from 0 to 1 would all be 0.
+
+    Raises:
+        DtypeError: no such element type, or not a floating-point one.
+    """
+    found = resolve_dtype(op, dtype)
+    if found.kind != "f":
+        raise DtypeError(
+            op, "makes fractions, which need a floating-point element type", {"dtype": str(found)},
+            'convert afterwards: x.to("int64"); minidl.randint makes whole numbers',
+        )  # fmt: skip
+    return found
+
+
+def check_fits(op: str, array: Any, dtype: np.dtype) -> None:
+    """Every number of an array is one that integers of `dtype` can be, fractions cut off.
+
+    As a conversion, NumPy and PyTorch take what is left of the bits: 44 of 300 for uint8, and of
+    NaN whatever the processor makes of it. Floats and bools take every number: floats become
+    infinite beyond their range, and bools are True of all but 0, as in PyTorch.
+
+    Raises:
+        ArgumentError: names the first of the smallest and the largest number that does not fit.
+    """
+    if dtype.kind not in "iu" or not array.size or np.can_cast(array.dtype, dtype):
+        return
+    limits = np.iinfo(dtype)
+    for number in (array.min().item(), array.max().item()):
+        if not abs(number) < np.inf or not limits.min <= int(number) <= limits.max:
+            raise ArgumentError(
+                op, f"{number} does not fit into {dtype}, {limits.min} to {limits.max}",
+                {"numbers": array, "dtype": str(dtype)},
+            )  # fmt: skip
+
+
+def converted(op: str, array: Any, dtype: np.dtype) -> Any:
+    """A copy of an array in another element type, which holds its numbers (check_fits)."""
+    check_fits(op, array, dtype)
+    return array.astype(dtype)
 
 
 def promoted_dtype(a: Any, b: Any) -> np.dtype:

@@ -134,9 +134,9 @@ class PictureDataset(Dataset):
         classes: Sequence[str],
         channels: int = 3,
     ):
-        labels = np.asarray(labels, np.int64)
+        labels = np.asarray(labels)
         check_labels("PictureDataset", labels, len(names), len(classes), files.location)
-        self.files, self.all_labels = files, labels
+        self.files, self.all_labels = files, labels.astype(np.int64)
         self.names, self.classes = list(names), list(classes)
         self.channels = channels
 

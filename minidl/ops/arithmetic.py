@@ -3,13 +3,17 @@
     y = a + b     ga = gy                gb = gy
     y = a - b     ga = gy                gb = -gy
     y = a * b     ga = gy b              gb = gy a
-    y = a / b     ga = gy / b            gb = -gy a / b^2
+    y = a / b     ga = gy / b            gb = -gy y / b
     y = -a        ga = -gy
     y = a ** b    ga = gy b a^(b-1)      gb = gy a^b log(a)
 
-Where a or b was stretched, its gradient is summed back (minidl/ops/broadcasting.py). At the
-singular points of powers the gradient is PyTorch's: ga = 0 where b = 0, gb = 0 where a = 0 and
-b >= 0.
+Where a or b was stretched, its gradient is summed back (minidl/ops/broadcasting.py). In gb of the
+quotient, a / b^2 would overflow or vanish with b^2 where y / b does not.
+
+The gradients of powers are products of which one factor may be 0 and the other infinite. There
+they are what the product tends to: ga = 0 where b = 0, or where a^(b-1) = 0 with an infinite b;
+gb = 0 where a^b stays 0, that is at a = inf with b < 0, and at a = 0 with b >= 0. (PyTorch has the
+same at b = 0 and a = 0, NaN at the others.)
 """
 
 from __future__ import annotations
@@ -74,15 +78,16 @@ class Div(Function):
 
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
-        self.a = a if self.needs_grad[1] else None
         self.b = b
-        return a / b
+        y = a / b
+        self.y = y if self.needs_grad[1] else None
+        return y
 
     def backward(self, gy):
         ga = unbroadcast(gy / self.b, self.shapes[0]) if self.needs_grad[0] else None
         gb = None
         if self.needs_grad[1]:
-            gb = unbroadcast(-gy * self.a / (self.b * self.b), self.shapes[1])
+            gb = unbroadcast(-gy * (self.y / self.b), self.shapes[1])
         return ga, gb
 
 
@@ -108,11 +113,11 @@ class Pow(Function):
         xp, a, b = array_module(gy), self.a, self.b
         ga = gb = None
         if self.needs_grad[0]:
-            slope = b * a ** xp.where(b == 0, 1, b - 1)  # b = 0: the factor b makes it 0
-            ga = unbroadcast(gy * slope, a.shape)
+            power = a ** xp.where(b == 0, 0, b - 1)  # b = 0: finite, and the factor b makes it 0
+            ga = unbroadcast(gy * (xp.where(power == 0, 0, b) * power), a.shape)
         if self.needs_grad[1]:
-            safe_a = xp.where((a == 0) & (b >= 0), 1, a)  # log(1) = 0
-            gb = unbroadcast(gy * self.y * xp.log(safe_a), b.shape)
+            stays_0 = ((a == 0) & (b >= 0)) | ((a == np.inf) & (b < 0))
+            gb = unbroadcast(gy * self.y * xp.log(xp.where(stays_0, 1, a)), b.shape)
         return ga, gb
 
 
@@ -262,7 +267,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
             "pow", "integers have no negative powers", {"input": a, "exponent": exponent},
             "convert first: input.float()",
         )  # fmt: skip
-    if type(exponent) in (int, float):
+    if type(exponent) in (int, float) and abs(exponent) < np.inf:
         return PowNumber(exponent).apply(a)
     return Pow().apply(a, b)
 

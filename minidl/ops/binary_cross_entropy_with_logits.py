@@ -7,7 +7,11 @@
 
 The logarithms are computed from x, never from an s that has rounded to 0 or 1:
 
-    -log s = log(1 + e^-x)        -log(1 - s) = log(1 + e^x)
+    -log s       = log(1 + e^-x) = max(-x, 0) + log(1 + e^-|x|)
+    -log(1 - s)  = log(1 + e^x)  = max(x, 0)  + log(1 + e^-|x|)
+
+At x = -inf and inf one of them is infinite. Where its factor is 0, it does not count: a score that
+is infinitely sure and right costs nothing. (PyTorch's loss there is NaN.)
 """
 
 from __future__ import annotations
@@ -17,12 +21,13 @@ from typing import Any
 import numpy as np
 
 from minidl.checks import check_floating, check_tensor
+from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
+from minidl.kernels.weighting import weighted
 from minidl.ops.loss_reduction import check_reduction, check_same_shape, reduce, spread
 from minidl.ops.receptive_field import UNKNOWN
 from minidl.ops.sigmoid import stable_sigmoid
-from minidl.ops.softplus import log_one_plus_exp
 from minidl.tensor import Tensor
 
 
@@ -36,8 +41,9 @@ class BinaryCrossEntropyWithLogits(Function):
 
     def forward(self, x, t):
         self.x, self.t = x, t
-        losses = self.pos_weight * t * log_one_plus_exp(-x) + (1 - t) * log_one_plus_exp(x)
-        return reduce(self.weight * losses, self.reduction)
+        of_yes, of_no = surprises(x)
+        losses = weighted(self.pos_weight * t, of_yes) + weighted(1 - t, of_no)
+        return reduce(weighted(self.weight, losses), self.reduction)
 
     def backward(self, gy):
         x, t, p = self.x, self.t, self.pos_weight
@@ -46,8 +52,16 @@ class BinaryCrossEntropyWithLogits(Function):
         if self.needs_grad[0]:
             gx = g * (stable_sigmoid(x) * (1 + (p - 1) * t) - p * t)
         if self.needs_grad[1]:
-            gt = g * (p * log_one_plus_exp(-x) - log_one_plus_exp(x))
+            of_yes, of_no = surprises(x)
+            gt = weighted(g, weighted(p, of_yes) - of_no)
         return gx, gt
+
+
+def surprises(x):
+    """-log s and -log(1 - s)."""
+    xp = array_module(x)
+    both = xp.log1p(xp.exp(-xp.abs(x)))
+    return xp.maximum(-x, 0) + both, xp.maximum(x, 0) + both
 
 
 def binary_cross_entropy_with_logits(

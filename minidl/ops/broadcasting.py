@@ -68,13 +68,8 @@ def promote(op: str, a: Any, b: Any, floating: bool) -> tuple[Tensor, Tensor]:
     """Both as Tensors of the dtype that PyTorch's promotion gives, on one device."""
     check_operand(op, a)
     check_operand(op, b)
-    a = a if isinstance(a, Tensor) else Tensor(as_array(a))
-    b = b if isinstance(b, Tensor) else Tensor(as_array(b))
-    if type(a.data) is not type(b.data):
-        raise DeviceError(
-            op, "the tensors are on two devices", {"input": a.device, "other": b.device},
-            'move one with x.to("cuda")',
-        )  # fmt: skip
+    a, b = beside(b, a), beside(a, b)
+    check_devices(op, a, b)
     check_broadcast(op, a, b)
     if a.data.dtype == b.data.dtype:
         return a, b
@@ -82,6 +77,14 @@ def promote(op: str, a: Any, b: Any, floating: bool) -> tuple[Tensor, Tensor]:
     if floating and dtype.kind != "f":
         dtype = np.dtype(np.float32)
     return cast(a, dtype), cast(b, dtype)
+
+
+def beside(other: Any, value: Any) -> Tensor:
+    """A value as a Tensor. The floats of a list keep all digits beside an array of float64."""
+    if isinstance(value, Tensor):
+        return value
+    wide = getattr(other, "dtype", None) == np.float64 and other.ndim > 0
+    return Tensor(as_array(value, np.float64 if wide else np.float32))
 
 
 def is_operand(value: Any) -> bool:
@@ -103,6 +106,14 @@ def check_operand(op: str, value: Any) -> None:
         raise DtypeError(
             op, "expects Tensors and numbers", {"received": f"{type(value).__name__} {value!r:.60}"}
         )
+
+
+def check_devices(op: str, a: Tensor, b: Tensor) -> None:
+    if type(a.data) is not type(b.data):
+        raise DeviceError(
+            op, "the tensors are on two devices", {"input": a.device, "other": b.device},
+            'move one with x.to("cuda")',
+        )  # fmt: skip
 
 
 def check_broadcast(op: str, a: Tensor, b: Tensor) -> None:

@@ -3,7 +3,8 @@
     y = x.astype(dtype)     gx = gy.astype(dtype of x)
 
 Between floating-point types a conversion is part of the graph; one to integers or bools is a
-constant to it, as its derivative is 0 wherever there is one.
+constant to it, as its derivative is 0 wherever there is one. Numbers that integers cannot be, 300
+for uint8 or NaN, are refused by `to`, at the price of a look for the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from minidl.checks import check_tensor
 from minidl.device import device_of, to_device
-from minidl.dtypes import NAMES, resolve_dtype
+from minidl.dtypes import NAMES, check_fits, resolve_dtype
 from minidl.errors import DtypeError, nearest
 from minidl.function import Function
 from minidl.ops.receptive_field import SAME_PIXEL
@@ -79,6 +80,8 @@ def to(input: Tensor, *targets: Any, dtype: Any = None, device: str | None = Non
     Raises:
         DtypeError: no such element type or device; names the nearest.
         DeviceError: there is no such GPU.
+        ArgumentError: a number does not fit into integers: out of their range, or NaN (PyTorch
+            takes what is left of the bits). Fractions are cut off. clamp first for the nearest.
 
     >>> minidl.tensor([1.7, -1.7]).to("int64")
     tensor([ 1, -1])
@@ -98,7 +101,9 @@ def to(input: Tensor, *targets: Any, dtype: Any = None, device: str | None = Non
                 nearest(target, [*NAMES, "cpu", "cuda"]),
             )  # fmt: skip
         else:
-            input = cast(input, resolve_dtype("to", target))
+            wanted = resolve_dtype("to", target)
+            check_fits("to", input.data, wanted)
+            input = cast(input, wanted)
     return input
 
 

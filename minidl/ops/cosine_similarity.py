@@ -15,7 +15,7 @@ from minidl.device import array_module
 from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.ops.broadcasting import check_broadcast, unbroadcast
-from minidl.ops.lp_norm import check_norm, lp_norm
+from minidl.ops.lp_norm import check_norm, least_divisor, lp_norm
 from minidl.ops.receptive_field import UNKNOWN
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
@@ -30,8 +30,9 @@ class CosineSimilarity(Function):
     def forward(self, a, b):
         xp = array_module(a)
         self.a_length, self.b_length = (lp_norm(v, 2, self.dim) for v in (a, b))
-        self.a_unit = a / xp.maximum(self.a_length, self.eps)
-        self.b_unit = b / xp.maximum(self.b_length, self.eps)
+        least = least_divisor(self.eps, a.dtype)
+        self.a_unit = a / xp.maximum(self.a_length, least)
+        self.b_unit = b / xp.maximum(self.b_length, least)
         self.y = (self.a_unit * self.b_unit).sum(axis=self.dim, keepdims=True)
         return self.y.squeeze(self.dim)
 
@@ -46,8 +47,8 @@ class CosineSimilarity(Function):
 
     def one_side(self, gy, unit, other, length):
         turned = other - self.y * unit * (length > self.eps)
-        longest = array_module(gy).maximum(length, self.eps)
-        return unbroadcast(gy * turned / longest, unit.shape)
+        divisor = array_module(gy).maximum(length, least_divisor(self.eps, gy.dtype))
+        return unbroadcast(gy * turned / divisor, unit.shape)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:

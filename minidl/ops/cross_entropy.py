@@ -13,6 +13,10 @@ smoothed part, and the mean over samples of labels divides by the sum of the wei
 those not ignored (so it is a weighted mean, NaN when all are ignored), but for probabilities by
 the number of samples.
 
+A score of -inf makes p = 0 and log p infinite. Where q = 0, that does not count: q log p = 0, its
+limit (PyTorch's loss is NaN). So classes can be ruled out by a score of -inf. A row of nothing
+but -inf, or with a score of inf, has no probabilities: NaN.
+
 Fused, because softmax, logarithm and their gradients one by one would write an array of the
 scores' size each, and because p - onehot needs no division by a p that may be 0.
 """
@@ -24,6 +28,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
+from minidl.kernels.weighting import weighted
 from minidl.ops.class_targets import (
     check_ignore_index,
     check_labels,
@@ -92,7 +97,7 @@ class SoftCrossEntropy(Function):
         self.q = self.w * ((1 - self.smoothing) * t + self.smoothing / n_classes)
         self.log_p = x - x.max(axis=axis, keepdims=True)
         self.log_p -= xp.log(xp.exp(self.log_p).sum(axis=axis, keepdims=True))
-        return reduce(-(self.q * self.log_p).sum(axis=axis), self.reduction)
+        return reduce(-weighted(self.q, self.log_p).sum(axis=axis), self.reduction)
 
     def backward(self, gy):
         xp, axis = array_module(gy), self.axis
@@ -103,7 +108,7 @@ class SoftCrossEntropy(Function):
         if self.needs_grad[0]:
             gx = g * (xp.exp(self.log_p) * self.q.sum(axis=axis, keepdims=True) - self.q)
         if self.needs_grad[1]:
-            gt = -g * self.w * (1 - self.smoothing) * self.log_p
+            gt = weighted(-g * self.w * (1 - self.smoothing), self.log_p)
         return gx, gt
 
 

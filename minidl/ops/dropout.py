@@ -3,6 +3,7 @@
     y  = m x         m = 0 with probability p, else 1 / (1 - p), drawn for each element
     gx = m gy
 
+What is dropped is 0, also where it was infinite (in PyTorch, NaN). NaN stays visible.
 The expected value of y is x, so evaluation is the identity.
 
 m is a function of (seed, position): Philox4x32-10 (kernels/reference/dropout.py) turns counter
@@ -26,6 +27,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.receptive_field import SAME_PIXEL
+from minidl.ops.where import where
 from minidl.random import next_counters
 from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
@@ -108,7 +110,8 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         return input
     N, C, _, _ = input.data.shape
     ones = Tensor(array_module(input.data).ones((N, C, 1, 1), input.data.dtype))
-    return input * Dropout(float(p)).apply(ones)
+    m = Dropout(float(p)).apply(ones)
+    return where((m > 0) | (input != input), input, 0.0) * m
 
 
 def check_arguments(op: str, input: Any, p: Any, training: Any) -> None:

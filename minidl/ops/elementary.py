@@ -87,7 +87,7 @@ class Rsqrt(Function):
         return self.y
 
     def backward(self, gy):
-        return gy * (self.y * self.y * self.y * -0.5)
+        return gy * -0.5 * self.y * self.y * self.y  # in this order: y^3 alone may overflow
 
 
 class Sin(Function):

@@ -1,8 +1,12 @@
 """The larger and the smaller of two tensors, element by element.
 
-    y = maximum(a, b)     ga = gy where a > b, gy / 2 where a = b, else 0; gb likewise
+    y = maximum(a, b)     ga = gy where a > b, gy / 2 where a = b, 0 where a < b; gb likewise
 
-A tie splits the gradient evenly, as in PyTorch. NaN in either wins.
+A tie splits the gradient evenly. NaN in either wins, and where either is NaN, neither is larger or
+equal: the gradient goes to both in full. All as in PyTorch.
+
+Neighbours that decide ties otherwise, also as in PyTorch: clamp passes all of the gradient to its
+input (where.py), relu nothing, max along a dimension all to the first (selection.py).
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from typing import Any
 
 from minidl.device import array_module
 from minidl.function import Function
+from minidl.kernels.weighting import masked
 from minidl.ops.broadcasting import operands, unbroadcast
 from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
@@ -24,8 +29,8 @@ class Maximum(Function):
         return array_module(a).maximum(a, b)
 
     def backward(self, gy):
-        gys = split_by_winner(gy, self.a > self.b, self.a == self.b)
-        return unbroadcast(gys[0], self.a.shape), unbroadcast(gys[1], self.b.shape)
+        a, b = self.a, self.b
+        return share(gy, a < b, a == b, a.shape), share(gy, b < a, a == b, b.shape)
 
 
 class Minimum(Function):
@@ -36,14 +41,13 @@ class Minimum(Function):
         return array_module(a).minimum(a, b)
 
     def backward(self, gy):
-        gys = split_by_winner(gy, self.a < self.b, self.a == self.b)
-        return unbroadcast(gys[0], self.a.shape), unbroadcast(gys[1], self.b.shape)
+        a, b = self.a, self.b
+        return share(gy, a > b, a == b, a.shape), share(gy, b > a, a == b, b.shape)
 
 
-def split_by_winner(gy, first_wins, tie):
-    """(gradient to the first, gradient to the second)."""
-    to_first = gy * array_module(gy).where(tie, 0.5, first_wins).astype(gy.dtype)
-    return to_first, gy - to_first
+def share(gy, loses, tie, shape):
+    """The gradient of one of the two, of its shape."""
+    return unbroadcast(masked(gy, ~loses) / (tie + gy.dtype.type(1)), shape)
 
 
 def maximum(input: Any, other: Any) -> Tensor:

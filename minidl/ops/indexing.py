@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from minidl.checks import check_tensor
-from minidl.creation import as_array
+from minidl.creation import as_array, as_written
 from minidl.device import array_module
-from minidl.errors import ArgumentError, BoundsError, DtypeError, MinidlError, ShapeError
+from minidl.errors import BoundsError, DtypeError, MinidlError, ShapeError
 from minidl.function import Function
 from minidl.kernels.layout import zeros
 from minidl.ops.broadcasting import check_operand
@@ -109,7 +109,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     Raises:
         GraphError: a gradient would be lost.
         BoundsError, ShapeError, DtypeError: as getitem; value does not broadcast.
-        ArgumentError: input's dtype cannot hold the number.
+        ArgumentError: a number does not fit into input's integers.
     """
     check_in_place("setitem", input, value)
     check_operand("setitem", value)
@@ -122,7 +122,9 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         place = whole[last]
     except (IndexError, TypeError, ValueError) as error:
         raise explain("setitem", input, parts, error) from None
-    array = value if isinstance(value, int | float) else as_array(value)
+    array = as_written("setitem", value, input.data.dtype)
+    if not isinstance(value, Tensor):
+        array = array_module(input.data).asarray(array)
     shape = getattr(array, "shape", ())
     sizes = zip(shape[::-1], place.shape[::-1])
     if any(size not in (1, wanted) for size, wanted in sizes) or (
@@ -132,14 +134,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             "setitem", "the value does not broadcast to the indexed part",
             {"value": array, "indexed part": place},
         )  # fmt: skip
-    try:
-        whole[last] = array
-    except (OverflowError, ValueError):  # of a Python number: 300 or NaN
-        raise ArgumentError(
-            "setitem",
-            f"the number does not fit into {whole.dtype}",
-            {"input": input, "value": value},
-        ) from None
+    whole[last] = array
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minidl.checks import check_tensor
-from minidl.dtypes import RANK
+from minidl.creation import as_written
+from minidl.device import array_module
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.function import grad_mode
-from minidl.ops.broadcasting import operands
+from minidl.ops.broadcasting import check_broadcast, check_devices, check_operand, operands
 from minidl.tensor import Tensor
 
 
@@ -107,7 +110,7 @@ def div_(input: Tensor, other: Any) -> Tensor:
 
 
 def copy_(input: Tensor, other: Any) -> Tensor:
-    """Overwrite input with other's values, converted to its dtype.
+    """Overwrite input with other's values, converted to its dtype (for integers as in Tensor.to).
 
     Args:
         input: the Tensor to change.
@@ -119,9 +122,15 @@ def copy_(input: Tensor, other: Any) -> Tensor:
     Raises:
         GraphError: a gradient would be lost.
         ShapeError: other does not broadcast to input.
+        ArgumentError: a number does not fit into input's integers.
     """
-    x, y = in_place_operands("copy_", input, other, converting=True)
-    x[...] = y
+    check_in_place("copy_", input, other)
+    check_operand("copy_", other)
+    values = as_written("copy_", other, input.data.dtype)
+    if not isinstance(other, Tensor):
+        values = array_module(input.data).asarray(values)
+    check_target("copy_", input, Tensor(values))
+    input.data[...] = values
     return input
 
 
@@ -137,6 +146,7 @@ def fill_(input: Tensor, value: float) -> Tensor:
 
     Raises:
         GraphError: a gradient would be lost.
+        ArgumentError: the number does not fit into input's integers.
     """
     return copy_(input, value)
 
@@ -156,19 +166,25 @@ def zero_(input: Tensor) -> Tensor:
     return copy_(input, 0)
 
 
-def in_place_operands(op: str, input: Tensor, other: Any, converting: bool = False) -> tuple:
+def in_place_operands(op: str, input: Tensor, other: Any) -> tuple:
     """The arrays of input and other, once the result is known to fit into input's memory."""
     check_in_place(op, input, other)
     x, y = operands(op, input, other)
-    result = y.data.ndim and y.data.shape
-    if result and unlike_target(input.data.shape, result):
-        raise ShapeError(op, "the result must have input's shape", {"input": input, "other": y})
-    if not converting and RANK[x.data.dtype.kind] > RANK[input.data.dtype.kind]:
+    check_target(op, input, y)
+    if not np.can_cast(x.data.dtype, input.data.dtype, "same_kind"):
         raise DtypeError(
             op, f"a result of {x.data.dtype} does not fit into {input.data.dtype}",
             {"input": input, "other": y}, "convert first: input = input.float()",
         )  # fmt: skip
     return input.data, y.data
+
+
+def check_target(op: str, input: Tensor, y: Tensor) -> None:
+    """A result of input and y, or y itself, has input's shape, and is on its device."""
+    check_devices(op, input, y)
+    check_broadcast(op, input, y)
+    if y.data.ndim and unlike_target(input.data.shape, y.data.shape):
+        raise ShapeError(op, "the result must have input's shape", {"input": input, "other": y})
 
 
 def unlike_target(target: tuple, shape: tuple) -> bool:

@@ -3,7 +3,8 @@
     y  = x  where x > 0,  else a x
     gx = gy where x > 0,  else a gy
 
-The derivative at the kink x = 0 is taken as a, as in PyTorch.
+The derivative at the kink x = 0 is taken as a, as in PyTorch. With a = 0 it is relu, also at
+x = -inf, where a x would be NaN.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.errors import DtypeError
 from minidl.function import Function
 from minidl.ops.receptive_field import SAME_PIXEL
+from minidl.ops.relu import relu
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
@@ -55,4 +57,6 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
         raise DtypeError(
             "leaky_relu", "negative_slope is a number", {"negative_slope": negative_slope}
         )
+    if negative_slope == 0:
+        return relu(input)
     return LeakyReLU(float(negative_slope)).apply(input)

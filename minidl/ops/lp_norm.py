@@ -1,7 +1,10 @@
 """The p-norm of vectors and its gradient, for the operations that compare vectors.
 
 n     = (sum_i |x[i]|^p)^(1/p)
-dn/dx[i] = sign(x[i]) (|x[i]| / n)^(p-1)        0 where n = 0, as in PyTorch
+dn/dx[i] = sign(x[i]) (|x[i]| / n)^(p-1)        0 where n = 0 or x[i] = 0, as in PyTorch
+
+|x|^p may leave the range of floats where n does not: in float32 the square of 1e20, and of 1e-25,
+in float16 that of 300. There n is computed of x / m, m = max |x|, and multiplied by m.
 """
 
 from __future__ import annotations
@@ -9,30 +12,59 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.shapes import is_number
 
 
-def lp_norm(x: Any, p: float, axis: int) -> Any:
-    """The norm along one axis, which stays with size 1."""
+def lp_norm(x: Any, p: float, axis: Any) -> Any:
+    """The norm along one axis or several, which stay with size 1."""
     xp = array_module(x)
-    if p == 2:
-        return xp.sqrt((x * x).sum(axis=axis, keepdims=True))
     if p == 1:
         return xp.abs(x).sum(axis=axis, keepdims=True)
-    return (xp.abs(x) ** p).sum(axis=axis, keepdims=True) ** (1 / p)
+    with np.errstate(over="ignore"):
+        return in_range(root_of_powers(x, p, axis), x, p, axis)
+
+
+def root_of_powers(x: Any, p: float, axis: Any) -> Any:
+    """The norm as it is written."""
+    if p == 2:
+        return array_module(x).sqrt((x * x).sum(axis=axis, keepdims=True))
+    return (array_module(x).abs(x) ** p).sum(axis=axis, keepdims=True) ** (1 / p)
+
+
+def in_range(norm: Any, x: Any, p: float, axis: Any) -> Any:
+    """The norm, computed once more where powers became infinite or lost digits near 0."""
+    limits = np.finfo(x.dtype)
+    lost = ~((norm > float(limits.tiny / limits.eps) ** (1 / p)) & (norm < np.inf))
+    if not lost.any():
+        return norm
+    xp = array_module(x)
+    m = xp.abs(x).max(axis=axis, keepdims=True, initial=0)
+    m = xp.where((m > 0) & (m < np.inf), m, x.dtype.type(1))  # 0, inf and NaN stay what they are
+    return xp.where(lost, m * root_of_powers(x / m, p, axis), norm)
 
 
 def lp_norm_gradient(x: Any, norm: Any, p: float) -> Any:
     """dn/dx, of x's shape; `norm` is lp_norm(x)."""
     xp = array_module(x)
+    if p == 1:
+        return xp.sign(x)
     safe = xp.where(norm == 0, xp.ones_like(norm), norm)
     if p == 2:
         return x / safe
-    if p == 1:
-        return xp.sign(x)
-    return xp.sign(x) * (xp.abs(x) / safe) ** (p - 1)
+    # The one of the two that stays in range: a power above 1 of the quotient, below 1 of each.
+    with np.errstate(divide="ignore"):
+        size = xp.abs(x)
+        slope = (size / safe) ** (p - 1) if p > 2 else size ** (p - 1) / safe ** (p - 1)
+    return xp.where((x == 0) & (norm == norm), 0, xp.sign(x) * slope)
+
+
+def least_divisor(eps: float, dtype: Any) -> float:
+    """eps, or where it would round to 0 the smallest number: in float16, 1e-8 does."""
+    return max(eps, float(np.finfo(dtype).tiny)) if eps else 0.0
 
 
 def check_norm(op: str, p: float, eps: float) -> None:

@@ -5,13 +5,15 @@
 
 The mean divides by the sum of the weights w[label] of the samples not ignored. Where that is 0
 (all are ignored, or their classes weigh nothing) it is NaN, and so is gx at their labels; ignored
-samples have gx = 0 in any case. All as in PyTorch. nll_loss(log_softmax(x)) is cross_entropy(x).
+samples have gx = 0 in any case. All as in PyTorch. An infinite x of a class that weighs nothing
+costs nothing (in PyTorch NaN). nll_loss(log_softmax(x)) is cross_entropy(x).
 """
 
 from __future__ import annotations
 
 from minidl.device import array_module
 from minidl.function import Function
+from minidl.kernels.weighting import weighted
 from minidl.ops.class_targets import check_ignore_index, check_labels, class_axis, total_weight
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
 from minidl.ops.receptive_field import UNKNOWN
@@ -33,7 +35,7 @@ class NLLLoss(Function):
         label = xp.where(kept, self.labels, 0)
         picked = xp.take_along_axis(x, xp.expand_dims(label, axis), axis).squeeze(axis)
         factor = xp.ones(label.shape, x.dtype) if self.weight is None else self.weight[label]
-        losses = xp.where(kept, -factor * picked, 0)
+        losses = xp.where(kept, weighted(-factor, picked), 0)
         self.denominator = None
         if self.reduction == "mean":
             self.denominator = total_weight(self.labels, self.weight, self.ignore_index)

@@ -3,7 +3,8 @@
     y = (sum |x_i|^p)^(1/p)      gx_i = gy sign(x_i) (|x_i| / y)^(p-1)
     y = max |x_i|  for p = inf   gx_i = gy sign(x_i) / m  for the m largest, 0 elsewhere
 
-A norm is not differentiable at 0; the gradient there is 0, as in PyTorch.
+A norm is not differentiable at 0; the gradient there is 0, as in PyTorch. Large and small numbers,
+whose powers leave the range of floats, see lp_norm.py.
 """
 
 from __future__ import annotations
@@ -12,13 +13,8 @@ import numpy as np
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError
-from minidl.ops.reductions import (
-    Dims,
-    Reduction,
-    check_not_empty,
-    check_reduction,
-    divide_or_zero,
-)
+from minidl.ops.lp_norm import lp_norm, lp_norm_gradient
+from minidl.ops.reductions import Dims, Reduction, check_not_empty, check_reduction
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
@@ -33,12 +29,8 @@ class Norm(Reduction):
         self.x = x
         if p == np.inf:
             self.y = xp.abs(x).max(axis=self.axes, keepdims=True)
-        elif p == 2:
-            self.y = xp.sqrt((x * x).sum(axis=self.axes, keepdims=True))
-        elif p == 1:
-            self.y = xp.abs(x).sum(axis=self.axes, keepdims=True)
         else:
-            self.y = (xp.abs(x) ** p).sum(axis=self.axes, keepdims=True) ** (1 / p)
+            self.y = lp_norm(x, p, self.axes)
         return self.y if self.keepdim else self.y.squeeze(self.axes)
 
     def backward(self, gy):
@@ -47,12 +39,7 @@ class Norm(Reduction):
         if p == np.inf:  # the largest magnitudes share the gradient evenly
             largest = xp.abs(x) == self.y
             return gy * xp.sign(x) * largest / largest.sum(axis=self.axes, keepdims=True)
-        if p == 2:
-            return gy * divide_or_zero(x, self.y)
-        if p == 1:
-            return gy * xp.sign(x)
-        ratio = divide_or_zero(xp.abs(x), self.y)
-        return gy * xp.sign(x) * xp.where(ratio == 0, 1, ratio) ** (p - 1) * (ratio != 0)
+        return gy * lp_norm_gradient(x, self.y, p)
 
 
 def norm(input: Tensor, p: float | str = 2, dim: Dims = None, keepdim: bool = False) -> Tensor:

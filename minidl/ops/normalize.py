@@ -2,7 +2,7 @@
 
     m  = max(n, eps)        n the p-norm of x along a dimension
     y  = x / m
-    gx = gy / m - (sum_i gy[i] x[i]) / m^2 * dn/dx          second term only where n > eps
+    gx = (gy - (sum_i gy[i] y[i]) dn/dx) / m        second term only where n > eps
 
 Cosines between all pairs of rows of a and b are then one matrix product:
 normalize(a) @ normalize(b).T
@@ -13,7 +13,7 @@ from __future__ import annotations
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.function import Function
-from minidl.ops.lp_norm import check_norm, lp_norm, lp_norm_gradient
+from minidl.ops.lp_norm import check_norm, least_divisor, lp_norm, lp_norm_gradient
 from minidl.ops.receptive_field import along
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
@@ -25,12 +25,13 @@ class Normalize(Function):
 
     def forward(self, x):
         self.x, self.norm = x, lp_norm(x, self.p, self.dim)
-        return x / array_module(x).maximum(self.norm, self.eps)
+        self.m = array_module(x).maximum(self.norm, least_divisor(self.eps, x.dtype))
+        self.y = x / self.m
+        return self.y
 
     def backward(self, gy):
-        x, m = self.x, array_module(gy).maximum(self.norm, self.eps)
-        along = (gy * x).sum(axis=self.dim, keepdims=True) / (m * m) * (self.norm > self.eps)
-        return gy / m - along * lp_norm_gradient(x, self.norm, self.p)
+        along = (gy * self.y).sum(axis=self.dim, keepdims=True) * (self.norm > self.eps)
+        return (gy - along * lp_norm_gradient(self.x, self.norm, self.p)) / self.m
 
     @property
     def receptive_field(self):

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minidl.checks import check_tensor
+from minidl.creation import as_written
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function
@@ -157,17 +158,12 @@ def pad(
 
 
 def check_value(input: Tensor, value: float | None) -> None:
-    """value is None or a number that input's dtype can hold."""
+    """value is None or a number that fits into input's dtype."""
     if value is None:
         return
     if not isinstance(value, int | float | np.number):
         raise ArgumentError("pad", "value is a number", {"value": value})
-    try:
-        np.asarray(value, input.data.dtype)
-    except (OverflowError, ValueError):
-        raise ArgumentError(
-            "pad", f"the value does not fit into {input.data.dtype}", {"value": value}
-        ) from None
+    as_written("pad", value, input.data.dtype)
 
 
 def widths_of_axes(input: Tensor, pad: Sequence[int]) -> list[tuple[int, int]]:

@@ -6,7 +6,8 @@
     logsumexp  y = log sum e^x_i                     gx_i = gy e^(x_i - y)
     cumsum     y_i = sum_{j <= i} x_j                gx_i = sum_{j >= i} gy_j
 
-The gradient of logsumexp is 0 where all x are -inf (PyTorch's is NaN). Every function takes `dim`
+The gradient of logsumexp is 0 where all x are -inf, and where some are inf, they share it (in
+PyTorch, NaN). Every function takes `dim`
 (an int, a tuple, or None for all) and `keepdim` as there. The variance is in variance.py, norms
 are in norm.py, the largest and smallest elements in selection.py.
 """
@@ -90,11 +91,11 @@ class LogSumExp(Reduction):
     def forward(self, x):
         xp = array_module(x)
         peak = x.max(axis=self.axes, keepdims=True)
-        self.peak = xp.where(xp.isfinite(peak), peak, 0)  # inf - inf would be NaN
-        self.e = xp.exp(x - self.peak)  # at most 1: no overflow
-        self.total = self.e.sum(axis=self.axes, keepdims=True)
-        with np.errstate(divide="ignore"):  # log(0) = -inf: all x are -inf
-            y = xp.log(self.total) + self.peak
+        peak = xp.where(peak == -np.inf, 0, peak)  # all x are -inf: e is 0
+        with np.errstate(divide="ignore", invalid="ignore"):  # log(0) = -inf, inf - inf
+            self.e = xp.exp(xp.where(x == peak, 0, x - peak))  # at most 1: no overflow
+            self.total = self.e.sum(axis=self.axes, keepdims=True)
+            y = xp.log(self.total) + peak
         return y if self.keepdim else y.squeeze(self.axes)
 
     def backward(self, gy):

@@ -4,7 +4,8 @@
 
 Ties, as in PyTorch: max and min along a dimension select the first of equal elements, and the
 gradient goes there; where no index is returned (max and min of everything, amax, amin), equal
-elements share the gradient evenly. NaN is larger and smaller than every number.
+elements share the gradient evenly. NaN is larger and smaller than every number, and so it gets the
+gradient, of amax and amin as well (there PyTorch's is NaN for all).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
+from minidl.kernels.weighting import masked
 from minidl.ops.extremes import maximum, minimum
 from minidl.ops.receptive_field import WHOLE, along
 from minidl.ops.reductions import Dims, Reduction, check_not_empty, check_reduction
@@ -46,8 +48,8 @@ class Extreme(Reduction):
     def backward(self, gy):
         xp = array_module(gy)
         winners = (self.x == self.y) | (xp.isnan(self.x) & xp.isnan(self.y))
-        share = winners / winners.sum(axis=self.axes, keepdims=True, dtype=gy.dtype)
-        return self.stretchable(gy) * share
+        share = self.stretchable(gy) / winners.sum(axis=self.axes, keepdims=True, dtype=gy.dtype)
+        return masked(xp.broadcast_to(share, winners.shape), winners)
 
 
 class Select(Function):

@@ -1,10 +1,16 @@
 """Choosing element by element: where, clamp, masked_fill.
 
     where        y = a where c, else b            ga = gy where c,  gb = gy where not c
-    clamp        y = min(max(x, low), high)       gx = gy where low <= x <= high
+    clamp        y = min(max(x, low), high)       gx = gy where low <= x <= high, else 0
     masked_fill  y = value where mask, else x     gx = gy where not mask
 
-At a bound itself the gradient of clamp passes, as in PyTorch.
+At a bound itself the gradient of clamp passes to x, as in PyTorch, whether the bound is a number
+or a tensor. A bound that is a tensor gets the gradient where x is beyond it, and where the two are
+equal, that of the side where x is. NaN in x or a bound gets and leaves no gradient.
+
+The gradient of what where did not take is 0. Further back, 0 times an infinite slope is NaN, as
+everywhere: of where(x > 0, sqrt(x), 0) at x = 0. Choose what goes into the function, too:
+where(x > 0, sqrt(where(x > 0, x, 1)), 0).
 """
 
 from __future__ import annotations
@@ -17,9 +23,10 @@ from minidl.device import array_module
 from minidl.dtypes import number_dtype
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
-from minidl.ops.broadcasting import check_broadcast, operands, unbroadcast
+from minidl.kernels.weighting import masked
+from minidl.ops.broadcasting import NUMBER, check_broadcast, operands, unbroadcast
 from minidl.ops.casting import cast
-from minidl.ops.extremes import maximum, minimum
+from minidl.ops.extremes import Maximum, Minimum
 from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.shapes import is_int, is_number
 from minidl.tensor import Tensor
@@ -33,11 +40,11 @@ class Where(Function):
         return array_module(a).where(condition, a, b)
 
     def backward(self, gy):
-        xp, ga, gb = array_module(gy), None, None
+        ga = gb = None
         if self.needs_grad[1]:
-            ga = unbroadcast(xp.where(self.condition, gy, gy.dtype.type(0)), self.shapes[0])
+            ga = unbroadcast(masked(gy, self.condition), self.shapes[0])
         if self.needs_grad[2]:
-            gb = unbroadcast(xp.where(self.condition, gy.dtype.type(0), gy), self.shapes[1])
+            gb = unbroadcast(masked(gy, ~self.condition), self.shapes[1])
         return None, ga, gb
 
 
@@ -55,7 +62,27 @@ class Clamp(Function):
         return array_module(x).clip(x, self.low, self.high)
 
     def backward(self, gy):
-        return gy * self.inside
+        return masked(gy, self.inside)
+
+
+class AtLeast(Maximum):
+    """clamp by a tensor from below. A tie is x's, not shared as that of maximum is."""
+
+    def backward(self, gy):
+        return parted(gy, self.a >= self.b, self.a < self.b, self.a.shape, self.b.shape)
+
+
+class AtMost(Minimum):
+    """clamp by a tensor from above."""
+
+    def backward(self, gy):
+        return parted(gy, self.a <= self.b, self.a > self.b, self.a.shape, self.b.shape)
+
+
+def parted(gy, inside, outside, x_shape, bound_shape):
+    """The gradients of x and of its bound."""
+    gx, g_bound = masked(gy, inside), masked(gy, outside)
+    return unbroadcast(gx, x_shape), unbroadcast(g_bound, bound_shape)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
@@ -77,7 +104,7 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     tensor([-0.1,  2. ])
     """
     check_mask("where", "condition", condition)
-    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+    if isinstance(input, NUMBER) and isinstance(other, NUMBER):
         input = Tensor(array_module(condition.data).asarray(as_array(input)))
     a, b = operands("where", input, other)
     check_broadcast("where", condition, a)
@@ -105,8 +132,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise ArgumentError("clamp", "expects min, max or both", {"min": min, "max": max})
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        input = input if min is None else maximum(input, min)
-        return input if max is None else minimum(input, max)
+        input = input if min is None else AtLeast().apply(*operands("clamp", input, min))
+        return input if max is None else AtMost().apply(*operands("clamp", input, max))
     bounds = [python_number(name, bound) for name, bound in (("min", min), ("max", max))]
     dtype = input.data.dtype
     for bound in bounds:

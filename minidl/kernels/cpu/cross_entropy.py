@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl.kernels.weighting import weighted
+
 
 def forward(x, labels, weight, ignore_index, smoothing):
     P, C = x.shape
@@ -19,14 +21,20 @@ def forward(x, labels, weight, ignore_index, smoothing):
     largest = x.max(axis=1)
     shifted = x - largest[:, None]
     own = shifted[np.arange(P), label]
-    of_all = shifted @ weight if smoothing > 0 else None
+    of_all = sum_of_all(shifted, weight) if smoothing > 0 else None
     log_sum = np.log(np.exp(shifted, out=shifted).sum(axis=1))
-    losses = weight[label] * (log_sum - own)
+    losses = weighted(weight[label], log_sum - own)
     if smoothing > 0:
         spread = weight.sum() * log_sum - of_all
-        losses = (1 - smoothing) * losses + smoothing / C * spread
+        losses = weighted(1 - smoothing, losses) + smoothing / C * spread
     losses[~kept] = 0
     return losses, largest, log_sum
+
+
+def sum_of_all(x, weight):
+    """The weighted sum of each row, over the classes that count: a score may be -inf."""
+    counts = weight != 0
+    return x @ weight if counts.all() else x[:, counts] @ weight[counts]
 
 
 def backward(g, x, labels, weight, ignore_index, smoothing, largest, log_sum):

@@ -36,8 +36,9 @@ def drop_flat(x, y, threshold, scale, seed, first):
         counter = first + np.uint64(block)
         words = philox(counter & LOW, counter >> HALF, np.uint64(0), np.uint64(0), key0, key1)
         for lane in range(min(4, x.size - 4 * block)):
-            factor = zero if words[lane] < threshold else scale
-            y[4 * block + lane] = x[4 * block + lane] * factor
+            number = x[4 * block + lane]
+            dropped = words[lane] < threshold and number == number  # NaN stays
+            y[4 * block + lane] = zero if dropped else number * scale
 
 
 @njit(cache=True)

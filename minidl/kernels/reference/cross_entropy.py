@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl.kernels.weighting import weighted
+
 
 def forward(x, labels, weight, ignore_index, smoothing):
     """losses (P,), and for backward the largest score and the log of the sum, (P,) each."""
@@ -17,9 +19,10 @@ def forward(x, labels, weight, ignore_index, smoothing):
     surprise = log_sum[:, None] - (x - largest[:, None])  # -log p
     kept = labels != ignore_index
     label = np.where(kept, labels, 0)
-    losses = weight[label] * surprise[np.arange(len(x)), label]
+    losses = weighted(weight[label], surprise[np.arange(len(x)), label])
     if smoothing > 0:
-        losses = (1 - smoothing) * losses + smoothing * (surprise @ weight) / x.shape[1]
+        of_all = weighted(weight, surprise).sum(axis=1)
+        losses = weighted(1 - smoothing, losses) + smoothing * of_all / x.shape[1]
     return np.where(kept, losses, 0).astype(x.dtype), largest, log_sum
 
 

@@ -26,8 +26,8 @@ def drop(x, threshold, scale, seed, first):
     if x.ndim == 4:
         N, C, H, W = x.shape
         words = channels_first(words.reshape(N, H, W, C))
-    mask = np.where(words.reshape(x.shape) < threshold, 0, scale)
-    return x * mask.astype(x.dtype)
+    dropped = (words.reshape(x.shape) < threshold) & (x == x)  # NaN stays
+    return np.where(dropped, x.dtype.type(0), x) * x.dtype.type(scale)
 
 
 def philox(counter, key):

@@ -14,7 +14,7 @@ from minidl.ops.sigmoid import Sigmoid
 from minidl.ops.softmax import LogSoftmax, Softmax
 from minidl.ops.softplus import Softplus
 from minidl.ops.tanh import Tanh
-from minidl.ops.where import Clamp, Where
+from minidl.ops.where import AtLeast, AtMost, Clamp, Where
 
 
 def same(operator: str) -> Callable:
@@ -93,6 +93,7 @@ def along(operator: str) -> Callable:
 
 
 EXPORTERS = {
+    AtLeast: same("Max"), AtMost: same("Min"),
     arithmetic.Add: same("Add"), arithmetic.Sub: same("Sub"), arithmetic.Mul: same("Mul"),
     arithmetic.Div: same("Div"), arithmetic.Neg: same("Neg"), arithmetic.Pow: same("Pow"),
     arithmetic.PowNumber: pow_number, casting.Cast: cast, casting.Clone: same("Identity"),

@@ -13,6 +13,7 @@ from minidl.device import array_module
 from minidl.io.onnx.importers.precision import in_float32
 from minidl.io.onnx.node import Node
 from minidl.nn import functional as F
+from minidl.ops import casting
 from minidl.tensor import Tensor
 
 
@@ -97,7 +98,7 @@ def bit_cast(node: Node, x: Tensor) -> Tensor:
 
 def convert(x: Tensor, dtype: np.dtype) -> Tensor:
     with np.errstate(invalid="ignore", over="ignore"):  # what no integer holds is undefined
-        return x.to(dtype)
+        return casting.cast(x, dtype)
 
 
 def clip(node: Node, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
