@@ -9,19 +9,24 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minidl.device import array_module
 from minidl.errors import ArgumentError
+from minidl.kernels.sums import rounded, total
 from minidl.shapes import is_number
 
 
-def lp_norm(x: Any, p: float, axis: int) -> Any:
-    """The norm along one axis, which stays with size 1."""
+def lp_norm(x: Any, p: float, axes: tuple[int, ...]) -> Any:
+    """The norm along some axes, which stay with size 1."""
     xp = array_module(x)
+    if x.dtype == np.float16:  # the square of 256 is too large for one
+        return rounded(lp_norm(x.astype(np.float32), p, axes), x.dtype)
     if p == 2:
-        return xp.sqrt((x * x).sum(axis=axis, keepdims=True))
+        return xp.sqrt(total(x * x, axes, keepdims=True))
     if p == 1:
-        return xp.abs(x).sum(axis=axis, keepdims=True)
-    return (xp.abs(x) ** p).sum(axis=axis, keepdims=True) ** (1 / p)
+        return total(xp.abs(x), axes, keepdims=True)
+    return total(xp.abs(x) ** p, axes, keepdims=True) ** (1 / p)
 
 
 def lp_norm_gradient(x: Any, norm: Any, p: float) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError
+from minidl.ops.lp_norm import lp_norm
 from minidl.ops.reductions import (
     Dims,
     Reduction,
@@ -33,12 +34,8 @@ class Norm(Reduction):
         self.x = x
         if p == np.inf:
             self.y = xp.abs(x).max(axis=self.axes, keepdims=True)
-        elif p == 2:
-            self.y = xp.sqrt((x * x).sum(axis=self.axes, keepdims=True))
-        elif p == 1:
-            self.y = xp.abs(x).sum(axis=self.axes, keepdims=True)
         else:
-            self.y = (xp.abs(x) ** p).sum(axis=self.axes, keepdims=True) ** (1 / p)
+            self.y = lp_norm(x, p, self.axes)
         return self.y if self.keepdim else self.y.squeeze(self.axes)
 
     def backward(self, gy):

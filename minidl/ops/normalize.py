@@ -13,6 +13,7 @@ from __future__ import annotations
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.ops.lp_norm import check_norm, lp_norm, lp_norm_gradient
 from minidl.ops.receptive_field import along
 from minidl.shapes import normalize_dim
@@ -24,12 +25,12 @@ class Normalize(Function):
         self.p, self.dim, self.eps = p, dim, eps
 
     def forward(self, x):
-        self.x, self.norm = x, lp_norm(x, self.p, self.dim)
+        self.x, self.norm = x, lp_norm(x, self.p, (self.dim,))
         return x / array_module(x).maximum(self.norm, self.eps)
 
     def backward(self, gy):
         x, m = self.x, array_module(gy).maximum(self.norm, self.eps)
-        along = (gy * x).sum(axis=self.dim, keepdims=True) / (m * m) * (self.norm > self.eps)
+        along = total(gy * x, (self.dim,), keepdims=True) / (m * m) * (self.norm > self.eps)
         return gy / m - along * lp_norm_gradient(x, self.norm, self.p)
 
     @property

@@ -17,6 +17,7 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
+from minidl.kernels.sums import rounded
 from minidl.ops.extremes import maximum, minimum
 from minidl.ops.receptive_field import WHOLE, along
 from minidl.ops.reductions import Dims, Reduction, check_not_empty, check_reduction
@@ -46,8 +47,8 @@ class Extreme(Reduction):
     def backward(self, gy):
         xp = array_module(gy)
         winners = (self.x == self.y) | (xp.isnan(self.x) & xp.isnan(self.y))
-        share = winners / winners.sum(axis=self.axes, keepdims=True, dtype=gy.dtype)
-        return self.stretchable(gy) * share
+        share = rounded(1 / winners.sum(axis=self.axes, keepdims=True), gy.dtype)
+        return self.stretchable(gy) * (winners * share)
 
 
 class Select(Function):
