@@ -29,6 +29,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, Hint, ShapeError
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.ops.inplace import check_writeable
 from minidl.ops.receptive_field import SAME_PIXEL, WHOLE
 from minidl.shapes import check_flag, is_number
@@ -65,7 +66,7 @@ class BatchNorm(Function):
             gw = sum_gy_xhat.sum(axis=0).astype(gy.dtype)
             gb = sum_gy.sum(axis=0).astype(gy.dtype)
         elif self.needs_grad[2]:
-            gb = gy.sum(axis=(0, *range(2, gy.ndim)))
+            gb = total(gy, (0, *range(2, gy.ndim)))
         if self.needs_grad[0] and self.training:
             M = self.count(gy)
             gx = kernel.backward_training(

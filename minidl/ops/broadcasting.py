@@ -21,6 +21,7 @@ from minidl.creation import as_array
 from minidl.device import array_module
 from minidl.dtypes import number_dtype, promoted_dtype
 from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
+from minidl.kernels.sums import total
 from minidl.ops.casting import cast
 from minidl.tensor import Tensor
 
@@ -135,4 +136,4 @@ def unbroadcast(g: Any, shape: tuple) -> Any:
     extra = g.ndim - len(shape)
     stretched = [i for i, size in enumerate(shape) if size == 1 and g.shape[extra + i] != 1]
     axes = tuple(range(extra)) + tuple(extra + i for i in stretched)
-    return g.sum(axis=axes, keepdims=True).reshape(shape)
+    return total(g, axes, keepdims=True).reshape(shape)

@@ -15,6 +15,7 @@ import numpy as np
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
+from minidl.kernels.sums import wide_total
 from minidl.tensor import Tensor
 
 
@@ -95,7 +96,7 @@ def check_range(op: str, labels: Any, n_classes: int, ignore_index: int | None) 
 def total_weight(labels: Any, weight: Any, ignore_index: int) -> Any:
     """What the mean divides by: the weights (1 where there are none) of the labels that count."""
     kept = labels[labels != ignore_index]
-    return kept.size if weight is None else weight[kept].sum()
+    return kept.size if weight is None else wide_total(weight[kept], (0,))
 
 
 def class_axis(array: Any) -> int:

@@ -14,6 +14,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ShapeError
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.ops.broadcasting import check_broadcast, unbroadcast
 from minidl.ops.lp_norm import check_norm, least_divisor, lp_norm
 from minidl.ops.receptive_field import UNKNOWN
@@ -29,11 +30,11 @@ class CosineSimilarity(Function):
 
     def forward(self, a, b):
         xp = array_module(a)
-        self.a_length, self.b_length = (lp_norm(v, 2, self.dim) for v in (a, b))
+        self.a_length, self.b_length = (lp_norm(v, 2, (self.dim,)) for v in (a, b))
         least = least_divisor(self.eps, a.dtype)
         self.a_unit = a / xp.maximum(self.a_length, least)
         self.b_unit = b / xp.maximum(self.b_length, least)
-        self.y = (self.a_unit * self.b_unit).sum(axis=self.dim, keepdims=True)
+        self.y = total(self.a_unit * self.b_unit, (self.dim,), keepdims=True)
         return self.y.squeeze(self.dim)
 
     def backward(self, gy):

@@ -28,6 +28,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.kernels.weighting import weighted
 from minidl.ops.class_targets import (
     check_ignore_index,
@@ -96,8 +97,8 @@ class SoftCrossEntropy(Function):
             self.w = self.weight.reshape((-1,) + (1,) * (x.ndim - axis - 1))
         self.q = self.w * ((1 - self.smoothing) * t + self.smoothing / n_classes)
         self.log_p = x - x.max(axis=axis, keepdims=True)
-        self.log_p -= xp.log(xp.exp(self.log_p).sum(axis=axis, keepdims=True))
-        return reduce(-weighted(self.q, self.log_p).sum(axis=axis), self.reduction)
+        self.log_p -= xp.log(total(xp.exp(self.log_p), (axis,), keepdims=True))
+        return reduce(-total(weighted(self.q, self.log_p), (axis,)), self.reduction)
 
     def backward(self, gy):
         xp, axis = array_module(gy), self.axis
@@ -106,7 +107,7 @@ class SoftCrossEntropy(Function):
         g = xp.expand_dims(xp.broadcast_to(g, samples), axis)
         gx = gt = None
         if self.needs_grad[0]:
-            gx = g * (xp.exp(self.log_p) * self.q.sum(axis=axis, keepdims=True) - self.q)
+            gx = g * (xp.exp(self.log_p) * total(self.q, (axis,), keepdims=True) - self.q)
         if self.needs_grad[1]:
             gt = weighted(-g * self.w * (1 - self.smoothing), self.log_p)
         return gx, gt

@@ -4,7 +4,7 @@
 
 With ints, slices, None and ... every element is taken at most once, y shares memory with x, and
 the gradient is put in place by one assignment. An array of indices may name an element several
-times; then the gradients of all its copies add up (NumPy's add.at). The rules are PyTorch's,
+times; then the gradients of all its copies add up. The rules are PyTorch's,
 except that slices may step backwards, as in NumPy.
 """
 
@@ -20,6 +20,7 @@ from minidl.device import array_module
 from minidl.errors import BoundsError, DtypeError, MinidlError, ShapeError
 from minidl.function import Function
 from minidl.kernels.layout import zeros
+from minidl.kernels.sums import add_at
 from minidl.ops.broadcasting import check_operand
 from minidl.ops.inplace import check_in_place
 from minidl.ops.receptive_field import UNKNOWN, Window
@@ -62,7 +63,7 @@ class Take(GetItem):
     def backward(self, gy):
         xp = array_module(gy)
         gx = zeros(xp, self.x_shape, gy.dtype)
-        xp.add.at(gx, self.index, gy)
+        add_at(gx, self.index, gy)
         return gx
 
 

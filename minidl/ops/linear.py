@@ -17,6 +17,7 @@ from minidl import kernels
 from minidl.checks import check_floating, check_ndim, check_tensor
 from minidl.errors import ShapeError
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.ops.receptive_field import WHOLE
 from minidl.tensor import Tensor
 
@@ -44,7 +45,7 @@ class Linear(Function):
         if self.needs_grad[1]:
             gw = kernel.product(gy_rows.T, self.x.reshape(n_rows, self.x.shape[-1]))
         if len(self.needs_grad) > 2 and self.needs_grad[2]:
-            gb = gy_rows.sum(axis=0)
+            gb = total(gy_rows, (0,))
         return gx, gw, gb
 
     def multiply_accumulates(self, y, x, w, b=None):

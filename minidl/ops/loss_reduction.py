@@ -16,6 +16,7 @@ from typing import Any
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError, nearest
+from minidl.kernels.sums import divide, rounded, wide_total
 from minidl.tensor import Tensor
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -31,24 +32,17 @@ def reduce(losses: Any, reduction: str, denominator: Any = None) -> Any:
     """The reduced array of losses; `denominator` replaces their number in the mean."""
     if reduction == "none":
         return losses
-    xp = array_module(losses)
-    total = xp.asarray(losses.sum())
-    if reduction == "sum":
-        return total
-    return divide(total, losses.size if denominator is None else denominator)
+    y = wide_total(losses, tuple(range(losses.ndim)))
+    if reduction == "mean":
+        y = divide(y, float(losses.size if denominator is None else denominator))
+    return array_module(losses).asarray(rounded(y, losses.dtype))
 
 
 def spread(gy: Any, shape: tuple, reduction: str, denominator: Any = None) -> Any:
     """The adjoint of reduce: the gradient of each loss, of `shape` or a 0-d array for all."""
     if reduction != "mean":
         return gy
-    return divide(gy, math.prod(shape) if denominator is None else denominator)
-
-
-def divide(total: Any, n: Any) -> Any:
-    """total / n, and NaN for n = 0 without a warning: the mean of nothing is defined so."""
-    n = float(n)
-    return total / n if n else total * float("nan")
+    return divide(gy, float(math.prod(shape) if denominator is None else denominator))
 
 
 def check_same_shape(op: str, input: Tensor, target: Tensor) -> None:

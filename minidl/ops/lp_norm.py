@@ -16,35 +16,39 @@ import numpy as np
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError
+from minidl.kernels.sums import rounded, total
 from minidl.shapes import is_number
 
 
-def lp_norm(x: Any, p: float, axis: Any) -> Any:
-    """The norm along one axis or several, which stay with size 1."""
+def lp_norm(x: Any, p: float, axes: tuple[int, ...]) -> Any:
+    """The norm along some axes, which stay with size 1."""
     xp = array_module(x)
+    if x.dtype == np.float16:  # the square of 256 is too large for one
+        return rounded(lp_norm(x.astype(np.float32), p, axes), x.dtype)
     if p == 1:
-        return xp.abs(x).sum(axis=axis, keepdims=True)
+        return total(xp.abs(x), axes, keepdims=True)
     with np.errstate(over="ignore"):
-        return in_range(root_of_powers(x, p, axis), x, p, axis)
+        return in_range(root_of_powers(x, p, axes), x, p, axes)
 
 
-def root_of_powers(x: Any, p: float, axis: Any) -> Any:
+def root_of_powers(x: Any, p: float, axes: tuple[int, ...]) -> Any:
     """The norm as it is written."""
+    xp = array_module(x)
     if p == 2:
-        return array_module(x).sqrt((x * x).sum(axis=axis, keepdims=True))
-    return (array_module(x).abs(x) ** p).sum(axis=axis, keepdims=True) ** (1 / p)
+        return xp.sqrt(total(x * x, axes, keepdims=True))
+    return total(xp.abs(x) ** p, axes, keepdims=True) ** (1 / p)
 
 
-def in_range(norm: Any, x: Any, p: float, axis: Any) -> Any:
+def in_range(norm: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
     """The norm, computed once more where powers became infinite or lost digits near 0."""
     limits = np.finfo(x.dtype)
     lost = ~((norm > float(limits.tiny / limits.eps) ** (1 / p)) & (norm < np.inf))
     if not lost.any():
         return norm
     xp = array_module(x)
-    m = xp.abs(x).max(axis=axis, keepdims=True, initial=0)
+    m = xp.abs(x).max(axis=axes, keepdims=True, initial=0)
     m = xp.where((m > 0) & (m < np.inf), m, x.dtype.type(1))  # 0, inf and NaN stay what they are
-    return xp.where(lost, m * root_of_powers(x / m, p, axis), norm)
+    return xp.where(lost, m * root_of_powers(x / m, p, axes), norm)
 
 
 def lp_norm_gradient(x: Any, norm: Any, p: float) -> Any:

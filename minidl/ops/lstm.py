@@ -37,6 +37,7 @@ from minidl.checks import check_floating, check_ndim
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.ops.receptive_field import UNKNOWN
 from minidl.tensor import Tensor
 
@@ -87,7 +88,7 @@ class LSTM(Function):
         gradients = gx, gh, gc, gw_ih, gw_hh
         if not self.has_biases:
             return *gradients, None
-        gb = rows.sum(axis=0)
+        gb = total(rows, (0,))
         return *gradients, gb, gb.copy(), None
 
     def multiply_accumulates(self, y, x, h0, c0, w_ih, w_hh, *rest):

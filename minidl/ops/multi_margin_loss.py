@@ -16,6 +16,7 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.kernels.weighting import weighted
 from minidl.ops.class_targets import check_labels
 from minidl.ops.loss_reduction import check_reduction, reduce, spread
@@ -43,14 +44,14 @@ class MultiMarginLoss(Function):
             factor *= self.weight[label]
         if self.needs_grad[0]:
             self.excess, self.factor, self.label = excess, factor, label
-        return reduce(weighted(factor, excess**self.p).sum(axis=-1), self.reduction)
+        return reduce(total(weighted(factor, excess**self.p), (-1,)), self.reduction)
 
     def backward(self, gy):
         xp = array_module(gy)
         g = spread(gy, self.labels.shape, self.reduction)
         g = xp.expand_dims(xp.broadcast_to(g, self.labels.shape), -1) * self.factor
         gx = g * (self.excess > 0) if self.p == 1 else weighted(2 * g, self.excess)
-        xp.put_along_axis(gx, self.label, -gx.sum(axis=-1, keepdims=True), -1)
+        xp.put_along_axis(gx, self.label, -total(gx, (-1,), keepdims=True), -1)
         return gx
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.ops.lp_norm import check_norm, least_divisor, lp_norm, lp_norm_gradient
 from minidl.ops.receptive_field import along
 from minidl.shapes import normalize_dim
@@ -24,13 +25,13 @@ class Normalize(Function):
         self.p, self.dim, self.eps = p, dim, eps
 
     def forward(self, x):
-        self.x, self.norm = x, lp_norm(x, self.p, self.dim)
+        self.x, self.norm = x, lp_norm(x, self.p, (self.dim,))
         self.m = array_module(x).maximum(self.norm, least_divisor(self.eps, x.dtype))
         self.y = x / self.m
         return self.y
 
     def backward(self, gy):
-        along = (gy * self.y).sum(axis=self.dim, keepdims=True) * (self.norm > self.eps)
+        along = total(gy * self.y, (self.dim,), keepdims=True) * (self.norm > self.eps)
         return (gy - along * lp_norm_gradient(self.x, self.norm, self.p)) / self.m
 
     @property

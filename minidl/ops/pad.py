@@ -25,6 +25,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function
 from minidl.kernels.layout import channels_first
+from minidl.kernels.sums import total
 from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.shapes import check_size
 from minidl.tensor import Tensor
@@ -91,7 +92,7 @@ class BorderPad(Function):
             for border, source in self.borders(axis):
                 folded = gy[along(axis, border)]
                 if self.mode == "replicate":
-                    folded = folded.sum(axis=axis, keepdims=True)
+                    folded = total(folded, (axis,), keepdims=True)
                 gy[along(axis, source)] += folded
         return gy[self.center]
 

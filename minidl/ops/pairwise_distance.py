@@ -33,7 +33,7 @@ class PairwiseDistance(Function):
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
         self.d = a - b + self.eps
-        self.y = lp_norm(self.d, self.p, -1)
+        self.y = lp_norm(self.d, self.p, (-1,))
         return self.y if self.keepdim else self.y.squeeze(-1)
 
     def backward(self, gy):

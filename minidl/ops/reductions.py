@@ -22,6 +22,8 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
+from minidl.kernels import sums
+from minidl.kernels.sums import divide, running_total, total
 from minidl.ops.casting import cast
 from minidl.ops.receptive_field import along
 from minidl.shapes import check_keepdim, normalize_dim, reduced_dims
@@ -55,7 +57,7 @@ class Reduction(Function):
 class Sum(Reduction):
     def forward(self, x):
         self.shape = x.shape
-        return x.sum(axis=self.axes, keepdims=self.keepdim)
+        return total(x, self.axes, self.keepdim)
 
     def backward(self, gy):
         return array_module(gy).broadcast_to(self.stretchable(gy), self.shape)
@@ -64,11 +66,11 @@ class Sum(Reduction):
 class Mean(Reduction):
     def forward(self, x):
         self.shape = x.shape
-        self.n = count(x.shape, self.axes)
-        return x.sum(axis=self.axes, keepdims=self.keepdim) / x.dtype.type(self.n)
+        return sums.mean(x, self.axes, self.keepdim)
 
     def backward(self, gy):
-        share = gy / gy.dtype.type(self.n or 1)  # n = 0: there is nothing to share gy among
+        # n = 0: there is nothing to share gy among
+        share = divide(gy, count(self.shape, self.axes) or 1)
         return array_module(gy).broadcast_to(self.stretchable(share), self.shape)
 
 
@@ -94,7 +96,7 @@ class LogSumExp(Reduction):
         peak = xp.where(peak == -np.inf, 0, peak)  # all x are -inf: e is 0
         with np.errstate(divide="ignore", invalid="ignore"):  # log(0) = -inf, inf - inf
             self.e = xp.exp(xp.where(x == peak, 0, x - peak))  # at most 1: no overflow
-            self.total = self.e.sum(axis=self.axes, keepdims=True)
+            self.total = total(self.e, self.axes, keepdims=True)
             y = xp.log(self.total) + peak
         return y if self.keepdim else y.squeeze(self.axes)
 
@@ -107,11 +109,11 @@ class CumSum(Function):
         self.axis = axis
 
     def forward(self, x):
-        return x.cumsum(axis=self.axis)
+        return running_total(x, self.axis)
 
     def backward(self, gy):
         xp = array_module(gy)
-        return xp.flip(xp.flip(gy, self.axis).cumsum(axis=self.axis), self.axis)
+        return xp.flip(running_total(xp.flip(gy, self.axis), self.axis), self.axis)
 
     @property
     def receptive_field(self):

@@ -12,6 +12,7 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.ops.broadcasting import unbroadcast
 from minidl.ops.receptive_field import UNKNOWN
 from minidl.ops.shape import int_sequence
@@ -48,7 +49,7 @@ class Repeat(Function):
     def backward(self, gy):
         sizes = (1,) * (len(self.repeats) - len(self.x_shape)) + self.x_shape
         copies = [size for pair in zip(self.repeats, sizes) for size in pair]
-        gx = gy.reshape(copies).sum(axis=tuple(range(0, len(copies), 2)))
+        gx = total(gy.reshape(copies), tuple(range(0, len(copies), 2)))
         return gx.reshape(self.x_shape)
 
 

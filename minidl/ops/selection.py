@@ -18,6 +18,7 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
+from minidl.kernels.sums import rounded
 from minidl.kernels.weighting import masked
 from minidl.ops.extremes import maximum, minimum
 from minidl.ops.receptive_field import WHOLE, along
@@ -48,8 +49,8 @@ class Extreme(Reduction):
     def backward(self, gy):
         xp = array_module(gy)
         winners = (self.x == self.y) | (xp.isnan(self.x) & xp.isnan(self.y))
-        share = self.stretchable(gy) / winners.sum(axis=self.axes, keepdims=True, dtype=gy.dtype)
-        return masked(xp.broadcast_to(share, winners.shape), winners)
+        share = rounded(1 / winners.sum(axis=self.axes, keepdims=True), gy.dtype)
+        return masked(xp.broadcast_to(self.stretchable(gy) * share, winners.shape), winners)
 
 
 class Select(Function):

@@ -17,6 +17,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ShapeError
 from minidl.function import Function
+from minidl.kernels.sums import total
 from minidl.ops.receptive_field import along
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
@@ -28,12 +29,12 @@ class Softmax(Function):
 
     def forward(self, x):
         y = array_module(x).exp(x - x.max(axis=self.dim, keepdims=True))
-        y /= y.sum(axis=self.dim, keepdims=True)
+        y /= total(y, (self.dim,), keepdims=True)
         self.y = y if self.needs_grad[0] else None
         return y
 
     def backward(self, gy):
-        return self.y * (gy - (gy * self.y).sum(axis=self.dim, keepdims=True))
+        return self.y * (gy - total(gy * self.y, (self.dim,), keepdims=True))
 
     @property
     def receptive_field(self):
@@ -47,12 +48,12 @@ class LogSoftmax(Function):
     def forward(self, x):
         xp = array_module(x)
         y = x - x.max(axis=self.dim, keepdims=True)
-        y -= xp.log(xp.exp(y).sum(axis=self.dim, keepdims=True))
+        y -= xp.log(total(xp.exp(y), (self.dim,), keepdims=True))
         self.y = y if self.needs_grad[0] else None
         return y
 
     def backward(self, gy):
-        return gy - array_module(gy).exp(self.y) * gy.sum(axis=self.dim, keepdims=True)
+        return gy - array_module(gy).exp(self.y) * total(gy, (self.dim,), keepdims=True)
 
     @property
     def receptive_field(self):

@@ -13,6 +13,7 @@ import numpy as np
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError
+from minidl.kernels.sums import mean, rounded, total
 from minidl.ops.reductions import Dims, Reduction, check_reduction, count, divide_or_zero
 from minidl.tensor import Tensor
 
@@ -23,23 +24,31 @@ class Var(Reduction):
         self.correction = correction
 
     def forward(self, x):
+        return rounded(self.variance(x), x.dtype)
+
+    def variance(self, x):
+        """Not yet rounded to x's dtype."""
         n = count(x.shape, self.axes)
-        self.centered = x - x.sum(axis=self.axes, keepdims=True) / max(n, 1)
+        if x.dtype == np.float16:
+            x = x.astype(np.float32)  # the square of 256 is too large for a float16
+        self.centered = x - mean(x, self.axes, keepdims=True)
+        if n > 1:  # where the spread is a few units in the last place, the mean's rounding counts
+            self.centered -= mean(self.centered, self.axes, keepdims=True)
         freedom = max(n - self.correction, 0)
         # One value has no variance: 0 / 0 is NaN, as in PyTorch.
         self.scale = x.dtype.type(1 / freedom if freedom else np.inf)
-        y = (self.centered * self.centered).sum(axis=self.axes, keepdims=self.keepdim)
+        y = total(self.centered * self.centered, self.axes, self.keepdim)
         with np.errstate(invalid="ignore"):
             return y * self.scale
 
     def backward(self, gy):
-        return self.stretchable(gy) * (2 * self.scale) * self.centered
+        return rounded(self.stretchable(gy) * (2 * self.scale) * self.centered, gy.dtype)
 
 
 class Std(Var):
     def forward(self, x):
-        self.y = array_module(x).sqrt(super().forward(x))
-        return self.y
+        self.y = array_module(x).sqrt(self.variance(x))
+        return rounded(self.y, x.dtype)
 
     def backward(self, gy):
         return super().backward(divide_or_zero(gy, 2 * self.y))

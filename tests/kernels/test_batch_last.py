@@ -46,7 +46,7 @@ def all_four(x, w, b, gy, padding):
         batch_last.forward(x, w, b, *geometry),
         batch_last.backward_input(gy, w, x.shape, *geometry),
         batch_last.backward_weight(gy, x, w.shape, *geometry),
-        batch_last.backward_bias(gy),
+        conv2d.backward_bias(gy),
     )
 
 

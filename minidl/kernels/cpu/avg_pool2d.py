@@ -14,6 +14,9 @@ import numpy as np
 from numba import njit, prange
 
 from minidl.kernels.layout import arranged, logical, order_of
+from minidl.kernels.sums import RUN, SHORT
+
+PIECE = 2**11  # numbers of a row of a large window at a time
 
 
 def forward(x, rows, columns, row_counts, column_counts):
@@ -51,9 +54,39 @@ def sum_windows(x, y, tops, bottoms, lefts, rights):
     for image_row in prange(N * OH):
         n, oh = image_row // OH, image_row % OH
         for ow in range(OW):
+            if (bottoms[oh] - tops[oh]) * (rights[ow] - lefts[ow]) > SHORT:
+                sum_window(x[n], y[n, oh, ow], tops[oh], bottoms[oh], lefts[ow], rights[ow])
+                continue
             for c in range(C):
                 y[n, oh, ow, c] = 0
             for h in range(tops[oh], bottoms[oh]):
                 for v in range(lefts[ow], rights[ow]):
                     for c in range(C):
                         y[n, oh, ow, c] += x[n, h, v, c]
+
+
+@njit(nogil=True, cache=True)
+def sum_window(x, y, top, bottom, left, right):
+    """A large window of x (H, W, C): runs of rows, their sums in float64 (kernels/sums.py).
+
+    Some columns at a time, so that one piece of a row stays in the nearest cache.
+    """
+    H, W, C = x.shape
+    rows = x.reshape(H, W * C)
+    at_once = min(right - left, max(1, PIECE // C))
+    run, sums, total = np.empty(at_once * C, x.dtype), np.empty(at_once * C), np.zeros(C)
+    for first in range(left, right, at_once):
+        begin, end = first * C, min(first + at_once, right) * C
+        sums[:] = 0
+        for start in range(top, bottom, RUN):
+            run[: end - begin] = rows[start, begin:end]
+            for h in range(start + 1, min(start + RUN, bottom)):
+                row = rows[h, begin:end]
+                for i in range(len(row)):
+                    run[i] += row[i]
+            for i in range(end - begin):
+                sums[i] += run[i]
+        for pixel in sums[: end - begin].reshape(-1, C):
+            for c in range(C):
+                total[c] += pixel[c]
+    y[:] = total

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from minidl.kernels.sums import RUN, SHORT
+
 
 def backward_weight(gy, indices, vocabulary):
     gw = np.zeros((vocabulary, gy.shape[1]), gy.dtype)
@@ -24,7 +26,29 @@ def backward_weight(gy, indices, vocabulary):
 @njit(parallel=True, cache=True)
 def sum_places(gy, order, rows, starts, ends, gw):
     for i in prange(len(rows)):
-        row = rows[i]
-        for place in range(starts[i], ends[i]):
-            for d in range(gy.shape[1]):
-                gw[row, d] += gy[order[place], d]
+        places = order[starts[i] : ends[i]]
+        if len(places) > SHORT:
+            sum_many(gy, places, gw[rows[i]])
+        else:
+            sum_run(gy, places, gw[rows[i]])
+
+
+@njit(nogil=True, cache=True)
+def sum_run(gy, places, total):
+    """total += gy of a few places."""
+    for place in places:
+        terms = gy[place]
+        for d in range(len(total)):
+            total[d] += terms[d]
+
+
+@njit(nogil=True, cache=True)
+def sum_many(gy, places, gw):
+    """Of many places: runs, whose sums are added in float64 (kernels/sums.py)."""
+    run, total = np.empty(len(gw), gy.dtype), np.zeros(len(gw))
+    for first in range(0, len(places), RUN):
+        run[:] = 0
+        sum_run(gy, places[first : first + RUN], run)
+        for d in range(len(run)):
+            total[d] += run[d]
+    gw[:] = total

@@ -1,7 +1,8 @@
 """Interpolation, compiled: each thread has rows of output pixels, and in backward of input pixels.
 
 The outputs that read from row h are neighbours, because sources never decrease. So backward is
-written from the side of the input pixel: it sums over the outputs that read it.
+written from the side of the input pixel: it sums over the outputs that read it, in runs whose sums
+are added in float64 (kernels/sums.py).
 
 Shapes, rows and columns as in the reference kernel; inside, arrays are (N, H, W, C).
 """
@@ -13,6 +14,7 @@ from numba import njit, prange
 
 from minidl.kernels.cpu.avg_pool2d import sum_windows
 from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.sums import RUN
 
 
 def forward_nearest(x, rows, columns):
@@ -90,15 +92,21 @@ def blend_back(
     N, H, W, C = gx.shape
     for image_row in prange(N * H):
         n, h = image_row // H, image_row % H
+        run, total = np.empty(C, gx.dtype), np.empty(C)
         for v in range(W):
-            for c in range(C):
-                gx[n, h, v, c] = 0
+            total[:] = 0
             for oh in range(first_oh[h], end_oh[h]):
                 row_weight = weight(h, tops[oh], bottoms[oh], down[oh])
-                for ow in range(first_ow[v], end_ow[v]):
-                    w = row_weight * weight(v, lefts[ow], rights[ow], across[ow])
+                for first in range(first_ow[v], end_ow[v], RUN):
+                    run[:] = 0
+                    for ow in range(first, min(first + RUN, end_ow[v])):
+                        w = row_weight * weight(v, lefts[ow], rights[ow], across[ow])
+                        for c in range(C):
+                            run[c] += w * gy[n, oh, ow, c]
                     for c in range(C):
-                        gx[n, h, v, c] += w * gy[n, oh, ow, c]
+                        total[c] += run[c]
+            for c in range(C):
+                gx[n, h, v, c] = total[c]
 
 
 @njit(cache=True)

@@ -20,6 +20,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from minidl.kernels.sums import total
+
 
 def forward(x, w, b, stride, padding, dilation, groups):
     seen = windows(pad(x, padding), w.shape[2:], stride, dilation)
@@ -68,7 +70,7 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
 
 
 def backward_bias(gy):
-    return gy.sum(axis=(0, 2, 3))
+    return total(gy, (0, 2, 3))
 
 
 def pad(x, padding):

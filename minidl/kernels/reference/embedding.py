@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl.kernels.sums import add_at
+
 
 def backward_weight(gy, indices, vocabulary):
     """gw[v] = sum of gy over the places where indices is v, in the order of the places."""
     gw = np.zeros((vocabulary, gy.shape[1]), gy.dtype)
-    np.add.at(gw, indices, gy)  # unlike gw[indices] += gy, counts a repeated index repeatedly
+    add_at(gw, indices, gy)
     return gw

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl.kernels.sums import add_at
+
 
 def forward_nearest(x, rows, columns):
     return x[:, :, rows[:, None], columns]
@@ -20,7 +22,7 @@ def forward_nearest(x, rows, columns):
 def backward_nearest(gy, x_shape, rows, columns):
     """gx: a pixel may be copied to many places, whose gradients add."""
     gx = np.zeros(x_shape, gy.dtype)
-    np.add.at(gx, (slice(None), slice(None), rows[:, None], columns), gy)
+    add_at(gx, (slice(None), slice(None), rows[:, None], columns), gy)
     return gx
 
 
@@ -39,11 +41,11 @@ def backward_bilinear(gy, x_shape, rows, columns):
     low, high, fraction = columns
     fraction = fraction.astype(gy.dtype)
     g = np.zeros((N, C, gy.shape[2], W), gy.dtype)
-    np.add.at(g, (..., low), (1 - fraction) * gy)
-    np.add.at(g, (..., high), fraction * gy)
+    add_at(g, (..., low), (1 - fraction) * gy)
+    add_at(g, (..., high), fraction * gy)
     low, high, fraction = rows
     fraction = fraction.astype(gy.dtype)[:, None]
     gx = np.zeros((N, C, H, W), gy.dtype)
-    np.add.at(gx, (slice(None), slice(None), low), (1 - fraction) * g)
-    np.add.at(gx, (slice(None), slice(None), high), fraction * g)
+    add_at(gx, (slice(None), slice(None), low), (1 - fraction) * g)
+    add_at(gx, (slice(None), slice(None), high), fraction * g)
     return gx

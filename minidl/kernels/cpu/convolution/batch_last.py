@@ -199,8 +199,3 @@ def add_some_rows(number, gy, x, offsets, sums, sizes):
                     x, oh * W * N, offsets, tap, min(DOT_COLUMNS, n_taps - tap), sums, target,
                 )  # fmt: skip
                 target += DOT_ROWS * DOT_COLUMNS * WIDTH
-
-
-def backward_bias(gy):
-    gy = batch_behind(gy)
-    return gy.reshape(len(gy), -1).sum(axis=1)

@@ -131,12 +131,6 @@ def weight_sum(number, parts, gy, x, sums, window):
         sums[number] += product(columns.transpose(0, 2, 1), gy_groups)
 
 
-def backward_bias(gy):
-    gy = channels_last(gy)
-    N, OH, OW, K = gy.shape
-    return gy.reshape(N * OH, OW * K).sum(axis=0).reshape(OW, K).sum(axis=0)
-
-
 def output_size(x_shape, R, S, stride, padding, dilation):
     _, H, W, _ = x_shape
     OH = (H + 2 * padding[0] - dilation[0] * (R - 1) - 1) // stride[0] + 1

@@ -1,0 +1,190 @@
+"""Sums whose rounding error does not grow with the number of terms.
+
+A float32 accumulator that has grown large rounds each further term, and equal terms all the same
+way: the mean of a million times 0.1 comes out as 0.100958, and twenty million ones as 16777216.
+Adding r terms of one sign one after the other loses at most
+
+    u (r + 1) / 2    of the sum,    u = 2^-24, half of what a float32 can tell apart
+
+(Higham 1993). So here at most RUN terms are added one after the other, then at most RUN sums of
+such runs, and what is left, one number for 225 terms, in float64: u (16 / 2 + 16 / 2 + 1 / 2) =
+9.8e-7 at most for any number of terms. (Equal ones that were tried: 2.4e-7.) That is as fast as
+NumPy's own sum, which adds row to row in one accumulator, and many times as fast where the rows are
+short: the runs are laid out as a few long rows (see fold).
+
+Along the axis that is the fastest in memory, NumPy halves the terms again and again (pairwise
+summation), and its sum serves as it is. float16 is added in float64, and a mean divided there, too:
+the largest float16 is 65,504. float64 and integers have digits enough.
+
+The compiled kernels follow the rule in their loops: runs in float32, the sums of runs in float64.
+
+Higham, N. J. (1993), "The accuracy of floating point summation".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minidl.device import array_module
+
+RUN = 15  # terms that one float32 accumulator takes
+SHORT = 32  # a sum of so few terms is made as it comes
+SMALL = 2**13  # numbers; to convert so few to float64 takes no time
+ROW = 2**12  # numbers that NumPy adds at a time: they should stay in the nearest cache
+SQUARES = 128  # that NumPy adds in one run: it has several accumulators there
+ADDED_TO_A_PLACE = 64  # numbers are converted while NumPy looks up one place and adds to it
+
+
+def total(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """x.sum(axis=axes, keepdims=keepdims), in x's dtype, and right to 1e-6.
+
+    Args:
+        x: an array of any dtype and strides.
+        axes: each once.
+        keepdims: keep the summed axes with size 1.
+    """
+    if x.size <= SMALL and x.dtype == np.float32:  # the usual case takes no further call
+        if x.size <= SHORT:
+            return x.sum(axis=axes, keepdims=keepdims)
+        return x.sum(axis=axes, keepdims=keepdims, dtype=np.float64).astype(np.float32)
+    return rounded(wide_total(x, axes, keepdims), x.dtype)
+
+
+def mean(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """x.mean(axis=axes, keepdims=keepdims), in x's dtype; NaN where there is nothing."""
+    return rounded(divide(wide_total(x, axes, keepdims), terms(x, axes)), x.dtype)
+
+
+def wide_total(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """The same as total, not yet rounded to x's dtype: float32 or float64 where x is float."""
+    if x.dtype.kind != "f" or x.dtype.itemsize > 4:
+        return x.sum(axis=axes, keepdims=keepdims)
+    if x.size <= SMALL or x.dtype.itemsize < 4:
+        return x.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
+    if is_safe(x, axes):
+        return x.sum(axis=axes, keepdims=keepdims)
+    y = sum_in_memory_order(x, tuple(axis % x.ndim for axis in axes))
+    return np.expand_dims(y, axes) if keepdims else y
+
+
+def is_safe(x: Any, axes: tuple[int, ...]) -> bool:
+    """NumPy's sum is short or pairwise, or CuPy's (a tree of threads)."""
+    if not isinstance(x, np.ndarray) or terms(x, axes) <= SHORT:
+        return True
+    if len(axes) == x.ndim:
+        return x.flags.forc
+    return axes in ((x.ndim - 1,), (-1,)) and x.flags.c_contiguous
+
+
+def rounded(x: Any, dtype: np.dtype) -> Any:
+    """x in that dtype. A sum may be too large for a float16, and is infinite then."""
+    if dtype != np.float16:
+        return x.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):
+        return x.astype(dtype)
+
+
+def terms(x: Any, axes: tuple[int, ...]) -> int:
+    """How many numbers of x each sum over the axes has."""
+    return math.prod([x.shape[axis] for axis in axes])
+
+
+def divide(total: Any, n: float) -> Any:
+    """total / n, and NaN for n = 0 without a warning: the mean of nothing is defined so."""
+    if not n:
+        return total * float("nan")
+    if total.dtype == np.float16:  # n may be too large for one
+        return (total.astype(np.float32) / n).astype(np.float16)
+    return total / n
+
+
+def sum_in_memory_order(x: np.ndarray, axes: tuple[int, ...]) -> Any:
+    """The sums over the axes, one axis after the other, the fastest in memory first."""
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    kept = [axis for axis in order if axis not in axes]
+    y, summed = x.transpose(order), [axis in axes for axis in order]
+    if y.flags.c_contiguous:
+        y, summed = merge(y, summed)
+    for axis in reversed(range(len(summed))):
+        if summed[axis]:
+            y = y.sum(axis=-1) if axis == y.ndim - 1 else sum_axis(y, axis)
+    y = y.reshape([x.shape[axis] for axis in kept])
+    return y if kept == sorted(kept) else y.transpose(np.argsort(kept))
+
+
+def merge(y: np.ndarray, summed: list[bool]) -> tuple[np.ndarray, list[bool]]:
+    """A contiguous array with neighbouring axes of one kind, summed or kept, made one."""
+    shape: list[int] = []
+    kinds: list[bool] = []
+    for size, kind in zip(y.shape, summed):
+        if kinds and kinds[-1] == kind:
+            shape[-1] *= size
+        else:
+            shape.append(size)
+            kinds.append(kind)
+    return y.reshape(shape), kinds
+
+
+def sum_axis(x: np.ndarray, axis: int) -> np.ndarray:
+    """x.sum(axis) of an axis that is not the fastest in memory."""
+    x = x.transpose(axis, *range(axis), *range(axis + 1, x.ndim))
+    for _ in range(2):
+        if len(x) > RUN and x.size > SMALL:
+            x = fold(x)
+    return x.sum(axis=0, dtype=np.float64)
+
+
+def fold(x: np.ndarray) -> np.ndarray:
+    """Runs of RUN of the rows added up.
+
+    A run is every n-th row of RUN n rows: n rows that lie side by side are one long row to NumPy,
+    and it adds those many times as fast as short ones.
+    """
+    rest = x.shape[1:]
+    n = min(max(1, ROW // max(1, math.prod(rest))), -(-len(x) // RUN))
+    blocks = len(x) // (RUN * n)
+    done, left = blocks * n, x[blocks * RUN * n :]
+    y = np.empty((done + min(n, len(left)), *rest), x.dtype)
+    whole = x[: done * RUN].reshape(blocks, RUN, n, *rest)
+    whole.sum(axis=1, out=y[:done].reshape(blocks, n, *rest))
+    last, pieces = y[done:], len(left) // n
+    if pieces:
+        left[: pieces * n].reshape(pieces, n, *rest).sum(axis=0, out=last)
+        left = left[pieces * n :]
+        last[: len(left)] += left
+    else:
+        last[...] = left
+    return y
+
+
+def sum_of_squares(x: Any) -> float:
+    """The sum of the squares of all numbers of x, without an array of the squares."""
+    x = x.ravel(order="K")
+    if x.dtype == np.float16:
+        x = x.astype(np.float32)
+    rows = x[: len(x) // SQUARES * SQUARES].reshape(-1, SQUARES)
+    rest = x[rows.size :]
+    of_rows = array_module(x).einsum("ij,ij->i", rows, rows)
+    return float(wide_total(of_rows, (0,))) + float(wide_total(rest * rest, (0,)))
+
+
+def running_total(x: Any, axis: int) -> Any:
+    """x.cumsum(axis) in x's dtype."""
+    if x.dtype.kind != "f" or x.dtype.itemsize > 4:
+        return x.cumsum(axis=axis)
+    return rounded(x.cumsum(axis=axis, dtype=np.float64), x.dtype)
+
+
+def add_at(y: Any, index: Any, numbers: Any) -> None:
+    """y[index] += numbers; a place that index names repeatedly gets all of its numbers."""
+    add = array_module(y).add
+    few = numbers.size <= max(SHORT, y.size // ADDED_TO_A_PLACE)
+    if y.dtype.itemsize > 4 or (few and y.dtype.itemsize == 4):
+        add.at(y, index, numbers)
+        return
+    wide = y.astype(np.float64)
+    add.at(wide, index, numbers.astype(np.float64))
+    y[...] = rounded(wide, y.dtype)
