@@ -34,6 +34,7 @@ from models.resnet_cifar import (
     resnet56_cifar,
     resnet110_cifar,
 )
+from models.squeezenet import SqueezeNet, squeezenet
 from models.vgg import (
     VGG,
     vgg11,
@@ -51,12 +52,13 @@ from models.weights.load import load_weights
 __all__ = [
     "AlexNet", "AuxiliaryLoss", "Entry", "GoogLeNet", "GoogLeNetTorchvision", "LeNet5",
     "LeNet5of1998", "LeNetCaffe", "MapLoss", "PreactBottleneckCifar", "PreactResNetCifar", "ResNet",
-    "ResNetCifar", "VGG", "alexnet", "alexnet_one_tower", "alexnet_torchvision", "build", "entry",
-    "googlenet", "googlenet_naive", "googlenet_torchvision", "lenet5", "lenet5_1998", "lenet_caffe",
-    "load_weights", "names", "plain20_cifar", "preact_resnet1001_cifar", "preact_resnet110_cifar",
-    "preact_resnet164_cifar", "preact_resnet20_cifar", "preact_resnet32_cifar",
-    "preact_resnet44_cifar", "preact_resnet56_cifar", "resnet101", "resnet110_cifar", "resnet152",
-    "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34", "resnet44_cifar", "resnet50",
-    "resnet56_cifar", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg16c",
-    "vgg19", "vgg19_bn",
+    "ResNetCifar", "SqueezeNet", "VGG", "alexnet", "alexnet_one_tower", "alexnet_torchvision",
+    "build", "entry", "googlenet", "googlenet_naive", "googlenet_torchvision", "lenet5",
+    "lenet5_1998", "lenet_caffe", "load_weights", "names", "plain20_cifar",
+    "preact_resnet1001_cifar", "preact_resnet110_cifar", "preact_resnet164_cifar",
+    "preact_resnet20_cifar", "preact_resnet32_cifar", "preact_resnet44_cifar",
+    "preact_resnet56_cifar", "resnet101", "resnet110_cifar", "resnet152", "resnet18",
+    "resnet20_cifar", "resnet32_cifar", "resnet34", "resnet44_cifar", "resnet50", "resnet56_cifar",
+    "squeezenet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg16c", "vgg19",
+    "vgg19_bn",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from models.lenet_caffe import LeNetCaffe
 from models.preact_resnet import PreactBottleneckCifar, PreactResNetCifar
 from models.resnet import ResNet
 from models.resnet_cifar import ResNetCifar
+from models.squeezenet import SqueezeNet
 from models.vgg import VGG
 
 
@@ -155,6 +156,10 @@ MODELS = {
     "preact_resnet110_cifar": preact(PreactResNetCifar, 110, 1_727_962, 252_887_680),
     "preact_resnet164_cifar": preact(PreactBottleneckCifar, 164, 1_703_258, 247_646_720),
     "preact_resnet1001_cifar": preact(PreactBottleneckCifar, 1001, 10_327_706, 1_490_995_712),
+    "squeezenet": Entry(
+        SqueezeNet, 227, "SqueezeNet 1.1, Iandola et al. 2016",
+        "classifier.conv10", 1_235_496, 387_747_520,
+    ),
 }  # fmt: skip
 
 

@@ -60,6 +60,8 @@ TABLE = [
     ("preact_resnet20_cifar", {"bias": True, "shortcut": "avg"}, 270_410, 40_551_040),
     ("preact_resnet164_cifar", {}, 1_703_258, 247_646_720),
     ("preact_resnet1001_cifar", {}, 10_327_706, 1_490_995_712),
+    ("squeezenet", {}, 1_235_496, 387_747_520),
+    ("squeezenet", {"num_classes": 17}, 731_217, 387_747_520 - 983 * 512 * 14 * 14),
 ]
 QUICK = 2e9  # multiply-accumulates up to which a forward pass is in the quick tests
 
@@ -123,6 +125,20 @@ def test_layers_of_lenet_1998():
         "c1": (156, 117_600), "s2": (12, 0), "s4": (32, 0), "c5": (48_120, 48_000),
         "f6": (10_164, 10_080),
     }  # fmt: skip
+
+
+def test_layers_of_squeezenet():
+    """Of a fire module the squeezing, and the expansions together."""
+    found = rows(models.squeezenet(), (1, 3, 227, 227))
+    assert found["features.conv1"] == (1_792, 22_064_832)
+    assert found["classifier.conv10"] == (513_000, 100_352_000)
+    assert found["features.fire2.squeeze1x1"] == (1_040, 3_211_264)
+    assert found["features.fire2.expand1x1"] == (1_088, 3_211_264)
+    assert found["features.fire2.expand3x3"] == (9_280, 28_901_376)
+    assert found["features.fire9.squeeze1x1"] == (32_832, 6_422_528)
+    assert found["features.fire9.expand1x1"] == (16_640, 3_211_264)
+    assert found["features.fire9.expand3x3"] == (147_712, 28_901_376)
+    assert len(found) == 2 + 8 * 3
 
 
 BLOCKS = {  # of GoogLeNet: parameters, multiply-accumulates, and those of the naive module

@@ -341,3 +341,36 @@ class GoogLeNetTorchvision(nn.Module):
         x = functional.max_pool2d(self.inception4e(x), 2, 2, ceil_mode=True)
         x = self.inception5b(self.inception5a(x))
         return self.fc(x.mean((2, 3))), self.aux1(a), self.aux2(d)
+
+
+class Fire(nn.Module):
+    def __init__(self, entering, squeeze, expand1, expand3):
+        super().__init__()
+        self.squeeze1x1 = nn.Conv2d(entering, squeeze, 1)
+        self.expand1x1 = nn.Conv2d(squeeze, expand1, 1)
+        self.expand3x3 = nn.Conv2d(squeeze, expand3, 3, padding=1)
+
+    def forward(self, x):
+        x = torch.relu(self.squeeze1x1(x))
+        return torch.cat([torch.relu(self.expand1x1(x)), torch.relu(self.expand3x3(x))], 1)
+
+
+def squeezenet(stem, fires, classes, channels=3):
+    """SqueezeNet 1.1. fires: the three numbers of fire2 to fire9."""
+
+    def pool():
+        return nn.MaxPool2d(3, 2, ceil_mode=True)
+
+    layers = [("conv1", nn.Conv2d(channels, stem, 3, 2)), ("relu1", nn.ReLU()), ("pool1", pool())]
+    entering = stem
+    for i, (squeeze, expand1, expand3) in enumerate(fires, 2):
+        layers.append((f"fire{i}", Fire(entering, squeeze, expand1, expand3)))
+        layers += [(f"pool{i}", pool())] if i in (3, 5) else []
+        entering = expand1 + expand3
+    net = nn.Sequential()
+    net.add_module("features", nn.Sequential(OrderedDict(layers)))
+    net.add_module("classifier", nn.Sequential(OrderedDict([
+        ("conv10", nn.Conv2d(entering, classes, 1)), ("relu10", nn.ReLU()),
+        ("pool10", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()),
+    ])))  # fmt: skip
+    return net
