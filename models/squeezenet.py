@@ -1,5 +1,5 @@
-"""SqueezeNet 1.1 (Iandola et al. 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters
-and < 0.5 MB model size", table 1, and the authors' later release 1.1).
+"""SqueezeNet 1.1 (Iandola et al. 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer
+parameters and < 0.5 MB model size", table 1, and the authors' later release 1.1).
 
     layer   squeeze  expand 1x1  expand 3x3   output          parameters  multiply-accumulates
     conv1   64 kernels 3x3, stride 2; relu     64 x 113 x 113      1,792            22,064,832
