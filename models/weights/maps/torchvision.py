@@ -1,8 +1,8 @@
 """PyTorch's names: those of torchvision's networks, and those that are ours already.
 
 torchvision numbers the layers of AlexNet, VGG and SqueezeNet by their place, activations, pooling
-and batch norms counted; our `features` have the same layers in the same order. Its ResNet and GoogLeNet
-(models.googlenet_torchvision) have the names that ours have.
+and batch norms counted; our `features` have the same layers in the same order. Its ResNet and
+GoogLeNet (models.googlenet_torchvision) have the names that ours have.
 """
 
 from __future__ import annotations
