@@ -10,6 +10,7 @@ from typing import Any
 from minidl.errors import ArgumentError, nearest
 from minidl.nn import Module
 from models.alexnet import ONE_TOWER, TORCHVISION, AlexNet
+from models.efficientnet_lite import EfficientNetLite
 from models.googlenet import GoogLeNet
 from models.googlenet_torchvision import GoogLeNetTorchvision
 from models.lenet import LeNet5
@@ -159,6 +160,9 @@ MODELS = {
     "squeezenet": Entry(
         SqueezeNet, 227, "SqueezeNet 1.1, Iandola et al. 2016",
         "classifier.conv10", 1_235_496, 387_747_520,
+    ),
+    "efficientnet_lite0": Entry(
+        EfficientNetLite, 224, "EfficientNet-Lite0, Tan and Le 2019", "fc", 4_652_008, 385_187_552
     ),
 }  # fmt: skip
 

