@@ -377,7 +377,7 @@ def squeezenet(stem, fires, classes, channels=3):
 
 
 class SamePadded(nn.Conv2d):
-    """TensorFlow's SAME: outputs = ceil(inputs / stride), an uneven rest at the bottom and right."""
+    """TensorFlow's SAME: ceil(inputs / stride) outputs, an uneven rest at the bottom and right."""
 
     def forward(self, x):
         missing = []
