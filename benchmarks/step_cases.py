@@ -75,6 +75,18 @@ def googlenet_twin() -> Any:
     return torch_twins().GoogLeNet((64, 192), MODULES, (128, 1024), 1000)
 
 
+def squeezenet_twin() -> Any:
+    from models.squeezenet import FIRES
+
+    return torch_twins().squeezenet(64, FIRES.values(), 1000)
+
+
+def efficientnet_twin() -> Any:
+    from models.efficientnet_lite import HEAD, ROWS, STEM
+
+    return torch_twins().EfficientNetLite(STEM, ROWS, HEAD, 1000)
+
+
 def gan_twins() -> Any:
     from tests.models import gan_twins
 
@@ -125,6 +137,12 @@ CASES = {
         lambda: models.resnet20_cifar(),
         lambda: torch_twins().resnet_cifar(3, (16, 32, 64), 10, "A"),
         (128, 3, 32, 32), 10,
+    ),
+    "squeezenet": Case(
+        lambda: models.squeezenet(dropout=0.0), squeezenet_twin, (8, 3, 227, 227)
+    ),
+    "efficientnet-lite0": Case(
+        lambda: models.efficientnet_lite0(dropout=0.0), efficientnet_twin, (8, 3, 224, 224)
     ),
     "lstm": Case(lambda: nn.LSTM(512, 512), lstm_twin, (20, 32, 512), 0),
     "dcgan64": Case(

@@ -36,6 +36,7 @@ STEPS_OF_ERROR = 3
 GOALS = {
     "lenet5": 3.0, "alexnet": 1.0, "googlenet": 1.1, "vgg16": 1.7, "vgg16-style": 2.0,
     "resnet18": 1.3, "resnet50": 1.0, "resnet20-cifar": 1.5, "lstm": 1.0, "dcgan64": 1.0,
+    "squeezenet": 1.0, "efficientnet-lite0": 1.0,
 }  # fmt: skip
 """The ratio that minidl wants to reach."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from minidl.errors import ArgumentError, nearest
 from minidl.nn import Module
 from models.alexnet import ONE_TOWER, TORCHVISION, AlexNet
+from models.efficientnet_lite import EfficientNetLite
 from models.googlenet import GoogLeNet
 from models.googlenet_torchvision import GoogLeNetTorchvision
 from models.lenet import LeNet5
@@ -18,6 +19,7 @@ from models.lenet_caffe import LeNetCaffe
 from models.preact_resnet import PreactBottleneckCifar, PreactResNetCifar
 from models.resnet import ResNet
 from models.resnet_cifar import ResNetCifar
+from models.squeezenet import SqueezeNet
 from models.vgg import VGG
 
 
@@ -155,6 +157,13 @@ MODELS = {
     "preact_resnet110_cifar": preact(PreactResNetCifar, 110, 1_727_962, 252_887_680),
     "preact_resnet164_cifar": preact(PreactBottleneckCifar, 164, 1_703_258, 247_646_720),
     "preact_resnet1001_cifar": preact(PreactBottleneckCifar, 1001, 10_327_706, 1_490_995_712),
+    "squeezenet": Entry(
+        SqueezeNet, 227, "SqueezeNet 1.1, Iandola et al. 2016",
+        "classifier.conv10", 1_235_496, 387_747_520,
+    ),
+    "efficientnet_lite0": Entry(
+        EfficientNetLite, 224, "EfficientNet-Lite0, Tan and Le 2019", "fc", 4_652_008, 385_187_552
+    ),
 }  # fmt: skip
 
 

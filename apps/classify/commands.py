@@ -184,7 +184,13 @@ def evaluate(
 
 @command(app, "predict")
 def predict(
-    run: Annotated[str, typer.Argument(help=RUN_HELP)],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|NAME",
+            help=f"{RUN_HELP} Or a name of `minidl weights list`, such as squeezenet.",
+        ),
+    ],
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE...", help="Picture files, and folders of them.")
     ],
@@ -193,9 +199,12 @@ def predict(
     tta: Tta = "none",
     best: Best = None,
 ) -> None:
-    """Say what is on pictures.
+    """Say what is on pictures, by a network of yours or one that learned ImageNet.
 
-    They go through the preprocessing that the checkpoint holds (colours, size,
+    minidl predict squeezenet PHOTO fetches 5 MB of weights once and knows 1,000
+    classes; efficientnet-lite0 (19 MB) is right more often.
+
+    Pictures go through the preprocessing that the checkpoint holds (colours, size,
     normalisation), and should look like those of the training: the digits of
     digits and mnist are light on dark.
 
@@ -203,10 +212,10 @@ def predict(
     and the exit code is 2.
     """
     from apps.classify import predict as prediction
-    from apps.classify.evaluation import load_classifier
+    from apps.classify.published import load_any_classifier
     from apps.classify.report.text import show_answer
 
-    trained = load_classifier(run, best)
+    trained = load_any_classifier(run, best, console.note)
     paths = prediction.picture_files(images)
     answers = prediction.predict(trained, paths, top, tta)
     steps = ", ".join(str(step) for step in trained.preprocessing.transforms)

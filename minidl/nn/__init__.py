@@ -1,7 +1,16 @@
 """Layers: Module and what is built on it, under PyTorch's names."""
 
 from minidl.nn import functional, init
-from minidl.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh
+from minidl.nn.activation import (
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from minidl.nn.container import ModuleDict, ModuleList, Sequential
 from minidl.nn.conv import Conv2d, ConvTranspose2d
 from minidl.nn.distance import CosineSimilarity, PairwiseDistance
@@ -32,7 +41,7 @@ __all__ = [
     "Dropout", "Dropout2d", "Embedding", "Flatten", "HingeEmbeddingLoss", "Identity",
     "InstanceNorm2d", "L1Loss", "LSTM", "LSTMCell", "LeakyReLU", "Linear", "LocalResponseNorm",
     "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss",
-    "NLLLoss", "PairwiseDistance", "Parameter", "ReLU", "ReflectionPad2d", "ReplicationPad2d",
-    "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh", "Unfold", "Upsample", "ZeroPad2d",
-    "evaluating", "functional", "fuse_batch_norms", "init",
+    "NLLLoss", "PairwiseDistance", "Parameter", "ReLU", "ReLU6", "ReflectionPad2d",
+    "ReplicationPad2d", "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh", "Unfold",
+    "Upsample", "ZeroPad2d", "evaluating", "functional", "fuse_batch_norms", "init",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from minidl.nn.module import Module
 from minidl.ops.leaky_relu import leaky_relu
 from minidl.ops.relu import relu
+from minidl.ops.relu6 import relu6
 from minidl.ops.sigmoid import sigmoid
 from minidl.ops.softmax import log_softmax, softmax
 from minidl.ops.softplus import softplus
@@ -23,6 +24,19 @@ class ReLU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return relu(x)
+
+
+class ReLU6(Module):
+    """min(max(x, 0), 6); see minidl.nn.functional.relu6.
+
+    Shapes: any, kept.
+
+    >>> minidl.nn.ReLU6()(minidl.tensor([-1.0, 2.0, 8.0]))
+    tensor([0., 2., 6.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu6(x)
 
 
 class LeakyReLU(Module):

@@ -8,7 +8,7 @@ from minidl.errors import ArgumentError
 from minidl.nn import init
 from minidl.nn.checks import check_flags, new_weight
 from minidl.nn.module import Module, Parameter
-from minidl.ops.conv2d import conv2d
+from minidl.ops.conv2d import Padding, conv2d
 from minidl.ops.conv_transpose2d import conv_transpose2d
 from minidl.shapes import is_int, pair
 from minidl.tensor import Tensor
@@ -39,7 +39,7 @@ class Conv2d(Module):
         out_channels: int,
         kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
+        padding: Padding = 0,
         dilation: int | tuple[int, int] = 1,
         groups: int = 1,
         bias: bool = True,

@@ -25,6 +25,7 @@ from minidl.ops.normalize import normalize
 from minidl.ops.pad import pad
 from minidl.ops.pairwise_distance import cdist, pairwise_distance
 from minidl.ops.relu import relu
+from minidl.ops.relu6 import relu6
 from minidl.ops.sigmoid import sigmoid
 from minidl.ops.softmax import log_softmax, softmax
 from minidl.ops.softplus import softplus
@@ -36,6 +37,6 @@ __all__ = [
     "conv2d", "conv_transpose2d", "cosine_similarity", "cross_entropy", "dropout", "dropout2d",
     "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss", "leaky_relu",
     "linear", "local_response_norm", "log_softmax", "max_pool2d", "mse_loss", "multi_margin_loss",
-    "nll_loss", "normalize", "pad", "pairwise_distance", "relu", "sigmoid", "softmax", "softplus",
-    "tanh", "unfold",
+    "nll_loss", "normalize", "pad", "pairwise_distance", "relu", "relu6", "sigmoid", "softmax",
+    "softplus", "tanh", "unfold",
 ]  # fmt: skip

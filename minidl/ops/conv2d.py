@@ -5,7 +5,9 @@
     gw[k,c,r,s]   = sum_{n,oh,ow} gy[n,k,oh,ow] x[n, c, oh sh + r dh - ph, ow sw + s dw - pw]
     gb[k]         = sum_{n,oh,ow} gy[n,k,oh,ow]
 
-x reads as 0 outside of the picture. The kernel is not flipped, as in PyTorch, Caffe and ONNX.
+(ph, pw) are the rows of padding at the top and its columns on the left; those at the bottom and on
+the right make room for more windows. x reads as 0 outside of the picture. The kernel is not
+flipped, as in PyTorch, Caffe and ONNX.
 With groups, output channels k of group g see only the input channels of group g (Krizhevsky et
 al. 2012, section 3.5, split AlexNet over two GPUs so).
 """
@@ -22,6 +24,8 @@ from minidl.function import Function
 from minidl.ops.receptive_field import Window
 from minidl.shapes import check_size, is_int, pair, window_output
 from minidl.tensor import Tensor
+
+Padding = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]] | str
 
 
 class Conv2d(Function):
@@ -59,7 +63,7 @@ def conv2d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] | str = 0,
+    padding: Padding = 0,
     dilation: int | tuple[int, int] = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -74,13 +78,15 @@ def conv2d(
         weight: (K, C / groups, R, S).
         bias: (K,) or None.
         stride: pixels from one window to the next, >= 1; an int or (height, width).
-        padding: rows and columns of zeros added on each side, >= 0; "valid" for none, "same" for
-            as many as keep the size (stride 1 and an odd window only; PyTorch pads unevenly).
+        padding: rows and columns of zeros added on each side, >= 0: an int, (height, width) or
+            ((top, bottom), (left, right)); "valid" for none; "same" for as many as keep the size,
+            stride 1 only; "same_upper" for OH = ceil(H / stride), TensorFlow's SAME. Of an odd
+            number, these two have the one more at the bottom and on the right.
         dilation: pixels from one kernel tap to the next, >= 1.
         groups: into how many separate convolutions the channels are split.
 
     Returns:
-        (N, K, OH, OW) with OH = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1.
+        (N, K, OH, OW) with OH = floor((H + top + bottom - dilation (R - 1) - 1) / stride) + 1.
 
     Raises:
         ShapeError: the shapes do not fit, or the window is larger than the padded picture.
@@ -90,11 +96,13 @@ def conv2d(
     >>> x, w = minidl.ones(1, 3, 5, 5), minidl.ones(8, 3, 3, 3)
     >>> minidl.nn.functional.conv2d(x, w, stride=2, padding=1).shape
     (1, 8, 3, 3)
+    >>> minidl.nn.functional.conv2d(minidl.ones(1, 3, 6, 6), w, None, 2, "same_upper").shape
+    (1, 8, 3, 3)
     """
     stride = pair("conv2d", "stride", stride, minimum=1)
     dilation = pair("conv2d", "dilation", dilation, minimum=1)
     check_arguments("conv2d", input, weight, bias, groups)
-    padding = resolve_padding(padding, weight.data.shape, stride, dilation)
+    padding = resolve_padding(padding, input.data.shape, weight.data.shape, stride, dilation)
     check_window(input, weight, stride, padding, dilation)
     inputs = (input, weight) if bias is None else (input, weight, bias)
     return Conv2d(stride, padding, dilation, groups).apply(*inputs)
@@ -129,41 +137,77 @@ def check_arguments(op: str, input: Tensor, weight: Tensor, bias: Tensor | None,
         )
 
 
-def resolve_padding(padding: Any, w_shape: tuple, stride: tuple, dilation: tuple) -> tuple:
-    """The (height, width) padding; "same" needs stride 1 and an odd effective kernel."""
-    if not isinstance(padding, str):
+def resolve_padding(padding: Any, x_shape: tuple, w_shape: tuple, stride: tuple, dilation: tuple):
+    """Rows and columns of zeros, as the kernels take them.
+
+    Returns:
+        (height, width) where opposite sides have as many, else (top, left, bottom, right) as in
+        ONNX. Either way [0] and [1] are those in front, [-2] and [-1] those behind.
+    """
+    if isinstance(padding, int):  # the usual case, first
         return pair("conv2d", "padding", padding)
-    if padding == "valid":
-        return 0, 0
-    if padding != "same":
+    if isinstance(padding, str):
+        sides = named_padding(padding, x_shape, w_shape, stride, dilation)
+    elif isinstance(padding, list | tuple) and any(isinstance(n, list | tuple) for n in padding):
+        sides = check_sides(padding)
+    else:
+        return pair("conv2d", "padding", padding)
+    (top, bottom), (left, right) = sides
+    return (top, left) if (top, left) == (bottom, right) else (top, left, bottom, right)
+
+
+def named_padding(name: str, x_shape: tuple, w_shape: tuple, stride: tuple, dilation: tuple):
+    """((top, bottom), (left, right)) under a name; of an odd number, the one more goes behind."""
+    if name == "valid":
+        return (0, 0), (0, 0)
+    if name not in ("same", "same_upper"):
         raise ArgumentError(
-            "conv2d", 'padding is "same", "valid" or a number', {"padding": padding}
+            "conv2d", 'padding is "same", "same_upper", "valid" or numbers', {"padding": name}
         )
-    totals = [dilation[i] * (w_shape[2 + i] - 1) for i in (0, 1)]
-    if stride != (1, 1) or totals[0] % 2 or totals[1] % 2:
+    if name == "same" and stride != (1, 1):
+        raise ArgumentError(
+            "conv2d", 'padding="same" needs stride 1', {"stride": stride},
+            'padding="same_upper" gives ceil(size / stride) outputs, as TensorFlow\'s SAME',
+        )  # fmt: skip
+    sides = []
+    for size, taps, step, gap in zip(x_shape[2:], w_shape[2:], stride, dilation):
+        window, places = gap * (taps - 1) + 1, -(-size // step)
+        # PyTorch's "same" looks at the window alone, which with stride 1 is the same number.
+        total = max((places - 1) * step + window - size, 0)
+        sides.append((total // 2, total - total // 2))
+    return sides
+
+
+def check_sides(padding: Any):
+    """((top, bottom), (left, right)), ints >= 0."""
+    numbers = [n for side in padding for n in (side if isinstance(side, list | tuple) else [side])]
+    pairs = len(padding) == 2 and all(
+        isinstance(side, list | tuple) and len(side) == 2 for side in padding
+    )
+    if not pairs or not all(is_int(n) and n >= 0 for n in numbers):
         raise ArgumentError(
             "conv2d",
-            'padding="same" needs stride 1 and an odd kernel (or an even dilation)',
-            {"stride": stride, "kernel": w_shape[2:], "dilation": dilation},
-            "pad one side more with functional.pad first",
+            "padding is an int >= 0, a pair (height, width) or ((top, bottom), (left, right))",
+            {"padding": padding},
         )
-    return totals[0] // 2, totals[1] // 2
+    return [(int(before), int(behind)) for before, behind in padding]
 
 
 def check_window(input: Tensor, weight: Tensor, stride: tuple, padding: tuple, dilation: tuple):
     """The window fits into the padded picture at least once, and that into memory."""
     (H, W), (R, S) = input.data.shape[2:], weight.data.shape[2:]
-    OH = window_output(H, R, stride[0], padding[0], dilation[0])
-    OW = window_output(W, S, stride[1], padding[1], dilation[1])
+    OH = window_output(H + padding[0] + padding[-2], R, stride[0], 0, dilation[0])
+    OW = window_output(W + padding[1] + padding[-1], S, stride[1], 0, dilation[1])
     if OH < 1 or OW < 1:
         i, axis, size, kernel = (0, "height", H, R) if OH < 1 else (1, "width", W, S)
-        window = dilation[i] * (kernel - 1) + 1
+        window, size = dilation[i] * (kernel - 1) + 1, size + padding[i] + padding[i - 2]
         raise ShapeError(
             "conv2d",
-            f"the window is {window} pixels in {axis}, the padded input {size + 2 * padding[i]}",
+            f"the window is {window} pixels in {axis}, the padded input {size}",
             {"input": input, "weight": weight, "padding": padding, "dilation": dilation},
             "use a larger picture, more padding or a smaller kernel",
         )
     if max(padding) > max(H, W):
-        padded = (*input.data.shape[:2], H + 2 * padding[0], W + 2 * padding[1])
+        H, W = H + padding[0] + padding[-2], W + padding[1] + padding[-1]
+        padded = (*input.data.shape[:2], H, W)
         check_size("conv2d", padded, input.data.dtype, {"input": input, "padding": padding})

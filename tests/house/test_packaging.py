@@ -47,7 +47,7 @@ def test_wheel_holds_every_package(tmp_path):
     )  # fmt: skip
     (wheel,) = tmp_path.glob("*.whl")
     packed = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
-    expected = {file for file in installed_files() if file.suffix in (".py", ".j2")}
+    expected = {file for file in installed_files() if file.suffix in (".py", ".j2", ".txt")}
     assert Path("dist/__init__.py") in packed
     assert expected - packed == set()
     # A wheel that brings a top-level "tests" or "benchmarks" hides those of other projects.

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import minidl
 from minidl.kernels.layout import CHANNELS_LAST, logical
 
 MARGIN = 256  # numbers on each side
 SENTINEL = np.float32(12345.0)
+
+
+def paddings(low, high):
+    """Drawn by hypothesis: (height, width), or (top, left, bottom, right)."""
+    sides = st.integers(low, high)
+    return st.tuples(sides, sides) | st.tuples(sides, sides, sides, sides)
 
 
 def between_nans(array, order=CHANNELS_LAST):

@@ -27,7 +27,8 @@ from tests.ops.test_ops import assert_close, make_inputs, run
 FILES = ["avg_pool2d", "conv2d", "interpolate", "max_pool2d", "unfold"]  # of kernels
 OPS = [*FILES, "adaptive_avg_pool2d", "conv_transpose2d"]  # which use kernels of these
 WINDOW_CASES = [case for case in CASES if case.op in OPS]
-OTHERS = ["batch_norm", "dropout", "embedding", "instance_norm", "leaky_relu", "lrn", "relu"]
+RECTIFIERS = ["relu", "relu6", "leaky_relu"]
+OTHERS = ["batch_norm", "dropout", "embedding", "instance_norm", "lrn", *RECTIFIERS]
 COMPILED_CASES = WINDOW_CASES + [case for case in CASES if case.op in OTHERS]
 MARGIN = 1024  # bytes on each side: more than a row of any case
 SENTINEL = 0x7F  # as every byte of a float or int: no NaN, and no value that a kernel computes

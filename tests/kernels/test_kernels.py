@@ -50,13 +50,13 @@ def test_bytes_in_foreign_order_are_no_typing_error(dtype):
 
 
 @pytest.mark.parametrize("dtype", [">f4", "<f4", "float16"])
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+@pytest.mark.parametrize("activation", ["relu", "relu6", "leaky_relu"])
 def test_rectifiers_take_any_floats(dtype, activation):
     x = minidl.Tensor(np.array([-1.0, 2.0], dtype), requires_grad=True)
     with minidl.use_cpu_kernels("numba"):
         y = getattr(minidl.nn.functional, activation)(x)
         y.sum().backward()
-    slope = 0.0 if activation == "relu" else 0.01
+    slope = 0.01 if activation == "leaky_relu" else 0.0
     np.testing.assert_allclose(y.data, [-slope, 2], rtol=1e-3)
     np.testing.assert_allclose(x.grad.data, [slope, 1], rtol=1e-3)
     assert y.dtype.itemsize == x.grad.dtype.itemsize == np.dtype(dtype).itemsize

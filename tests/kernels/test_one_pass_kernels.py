@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from minidl import Tensor, optim
-from minidl.kernels.cpu import adagrad, adam, leaky_relu, relu, rmsprop, sgd
+from minidl.kernels.cpu import adagrad, adam, leaky_relu, relu, relu6, rmsprop, sgd
 from minidl.kernels.reference import adagrad as reference_adagrad
 from minidl.kernels.reference import adam as reference_adam
 from minidl.kernels.reference import leaky_relu as reference_leaky_relu
 from minidl.kernels.reference import relu as reference_relu
+from minidl.kernels.reference import relu6 as reference_relu6
 from minidl.kernels.reference import rmsprop as reference_rmsprop
 from minidl.kernels.reference import sgd as reference_sgd
 from tests.kernels.guards import read_only, with_gaps
@@ -34,14 +35,17 @@ def numbers(shape=(3, 5, 4, 2), count=1):
 
 
 def rectified(x, gy):
-    y = relu.forward(x)
-    return y, relu.backward(gy, y), leaky_relu.forward(x, 0.2), leaky_relu.backward(gy, x, 0.2)
+    y, y6 = relu.forward(x), relu6.forward(4 * x)
+    return (
+        y, relu.backward(gy, y), y6, relu6.backward(gy, y6),
+        leaky_relu.forward(x, 0.2), leaky_relu.backward(gy, x, 0.2),
+    )  # fmt: skip
 
 
 def rectified_by_reference(x, gy):
-    y = reference_relu.forward(x)
+    y, y6 = reference_relu.forward(x), reference_relu6.forward(4 * x)
     return (
-        y, reference_relu.backward(gy, y),
+        y, reference_relu.backward(gy, y), y6, reference_relu6.backward(gy, y6),
         reference_leaky_relu.forward(x, 0.2), reference_leaky_relu.backward(gy, x, 0.2),
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from tests.kernels.guards import (
     between_nans,
     calls_of,
     each_processor,
+    paddings,
     read_only,
     run_in_python,
     with_gaps,
@@ -61,7 +62,8 @@ def problem(seed, N, C, K, H, W, padding, R=3, groups=1):
     rng = np.random.default_rng(seed)
     x, w = pictures(rng, N, C, H, W), pictures(rng, K, C // groups, R, R)
     b = rng.standard_normal(K, dtype=np.float32)
-    gy = pictures(rng, N, K, H + 2 * padding[0] - R + 1, W + 2 * padding[1] - R + 1)
+    outputs = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - R + 1
+    gy = pictures(rng, N, K, *outputs)
     return x, w, b, gy
 
 
@@ -119,11 +121,12 @@ def test_lines_of_the_gradients_are_transposes(line, size, transposed, transpose
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 2**31), st.integers(0, 3), st.integers(1, 4), st.integers(1, 4),
-    st.integers(1, 14), st.integers(1, 14), st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    st.integers(1, 14), st.integers(1, 14), paddings(0, 4),
     st.sampled_from([3, 5]), st.integers(1, 3),
 )  # fmt: skip
 def test_any_shape(seed, N, C, K, H, W, padding, R, groups):
-    assume(max(padding) < R and H + 2 * padding[0] >= R and W + 2 * padding[1] >= R)
+    assume(max(padding) < R)
+    assume(H + padding[0] + padding[-2] >= R and W + padding[1] + padding[-1] >= R)
     C, K = C * groups * WIDTH, K * groups * WIDTH
     assert_right(*problem(seed, N, C, K, H, W, padding, R, groups), padding, groups)
 
@@ -219,7 +222,7 @@ DRAWN = np.random.default_rng(0).integers([1, 1, 1, 3, 3], [4, 6, 6, 15, 15], (8
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1)])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1), (0, 2, 1, 0)])
 @pytest.mark.parametrize("R, groups", [(3, 1), (5, 1), (3, 2)])
 def test_stays_inside_its_memory(shape, padding, R, groups, divided, guarded):
     assert_stays_inside(shape, padding, R, groups, guarded)

@@ -123,6 +123,48 @@ def caffe_plain(model):
     return WeightsFile("caffe", out)
 
 
+FIRE = ["squeeze1x1", "expand1x1", "expand3x3"]
+FIRE_PLACES = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}  # in torchvision's features
+
+
+def caffe_squeezenet(model, parts=("weight", "bias"), file_format="caffe"):
+    """The authors' file; or pickled lists of kernel and bias, whose parts are numbers."""
+    own = arrays(model)
+    names = {f"features.fire{n}.{layer}": f"fire{n}/{layer}" for n in FIRE_PLACES for layer in FIRE}
+    names |= {"features.conv1": "conv1", "classifier.conv10": "conv10"}
+    out = {}
+    for ours, theirs in names.items():
+        weight = own[f"{ours}.weight"]
+        out[f"{theirs}.{parts[0]}"] = bgr(weight) if theirs == "conv1" else weight
+        out[f"{theirs}.{parts[1]}"] = own[f"{ours}.bias"]
+    return WeightsFile(file_format, out)
+
+
+def torchvision_squeezenet(model):
+    own = arrays(model)
+    names = {
+        f"features.fire{n}.{layer}": f"features.{place}.{layer.replace('squeeze1x1', 'squeeze')}"
+        for n, place in FIRE_PLACES.items() for layer in FIRE
+    }  # fmt: skip
+    names |= {"features.conv1": "features.0", "classifier.conv10": "classifier.1"}
+    return WeightsFile("pytorch", {
+        f"{theirs}.{part}": own[f"{ours}.{part}"]
+        for ours, theirs in names.items() for part in ("weight", "bias")
+    })  # fmt: skip
+
+
+def efficientnet_pytorch(model):
+    """Melas-Kyriazi's names."""
+    words = {"stem": "conv_stem", "head": "conv_head", "expand": "expand_conv",
+             "depthwise": "depthwise_conv", "project": "project_conv"}  # fmt: skip
+    out = {}
+    for name, array in arrays(model).items():
+        *path, part = name.split(".")
+        layers = [layer if layer.isdigit() else f"_{words.get(layer, layer)}" for layer in path]
+        out[".".join([*layers, part])] = array
+    return WeightsFile("pytorch", out)
+
+
 def caffe_googlenet(model):
     names = {
         "conv1": "conv1/7x7_s2", "conv2_reduce": "conv2/3x3_reduce", "conv2": "conv2/3x3",

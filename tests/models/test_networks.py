@@ -77,6 +77,7 @@ SMALLEST = {
     "alexnet": 67, "alexnet_torchvision": 63, "vgg11": 32, "vgg19": 32, "googlenet": 31,
     "googlenet_naive": 31, "googlenet_torchvision": 15, "resnet18": 1, "resnet50": 1,
     "resnet20_cifar": 1, "preact_resnet20_cifar": 1, "preact_resnet164_cifar": 1,
+    "squeezenet": 17, "efficientnet_lite0": 1,
 }  # fmt: skip
 
 
@@ -186,6 +187,11 @@ NAMES = {
                        "layer3.2.bn2.running_var", "fc.weight"],
     "preact_resnet20_cifar": ["conv1.weight", "layer2.0.bn1.weight", "layer3.2.conv2.weight",
                               "bn.weight", "fc.weight"],
+    "squeezenet": ["features.conv1.weight", "features.fire2.squeeze1x1.weight",
+                   "features.fire9.expand3x3.bias", "classifier.conv10.weight"],
+    "efficientnet_lite0": ["stem.weight", "bn0.running_var", "blocks.0.depthwise.weight",
+                           "blocks.1.expand.weight", "blocks.15.project.weight",
+                           "blocks.15.bn2.bias", "head.weight", "bn1.weight", "fc.bias"],
     "lenet": ["features.0.weight", "features.3.weight", "classifier.1.weight",
               "classifier.5.bias"],
     "lenet5_1998": ["c1.weight", "s2.weight", "s2.bias", "c3.sees.0.weight", "s4.bias",

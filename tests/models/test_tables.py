@@ -1,5 +1,7 @@
 """Parameters and multiply-accumulates, to the digit: the tables of the papers and of the files."""
 
+import re
+
 import pytest
 
 import models
@@ -60,6 +62,10 @@ TABLE = [
     ("preact_resnet20_cifar", {"bias": True, "shortcut": "avg"}, 270_410, 40_551_040),
     ("preact_resnet164_cifar", {}, 1_703_258, 247_646_720),
     ("preact_resnet1001_cifar", {}, 10_327_706, 1_490_995_712),
+    ("squeezenet", {}, 1_235_496, 387_747_520),
+    ("squeezenet", {"num_classes": 17}, 731_217, 387_747_520 - 983 * 512 * 14 * 14),
+    ("efficientnet_lite0", {}, 4_652_008, 385_187_552),
+    ("efficientnet_lite0", {"num_classes": 17}, 3_392_785, 385_187_552 - 983 * 1280),
 ]
 QUICK = 2e9  # multiply-accumulates up to which a forward pass is in the quick tests
 
@@ -123,6 +129,47 @@ def test_layers_of_lenet_1998():
         "c1": (156, 117_600), "s2": (12, 0), "s4": (32, 0), "c5": (48_120, 48_000),
         "f6": (10_164, 10_080),
     }  # fmt: skip
+
+
+def test_layers_of_squeezenet():
+    """Of a fire module the squeezing, and the expansions together."""
+    found = rows(models.squeezenet(), (1, 3, 227, 227))
+    assert found["features.conv1"] == (1_792, 22_064_832)
+    assert found["classifier.conv10"] == (513_000, 100_352_000)
+    assert found["features.fire2.squeeze1x1"] == (1_040, 3_211_264)
+    assert found["features.fire2.expand1x1"] == (1_088, 3_211_264)
+    assert found["features.fire2.expand3x3"] == (9_280, 28_901_376)
+    assert found["features.fire9.squeeze1x1"] == (32_832, 6_422_528)
+    assert found["features.fire9.expand1x1"] == (16_640, 3_211_264)
+    assert found["features.fire9.expand3x3"] == (147_712, 28_901_376)
+    assert len(found) == 2 + 8 * 3
+
+
+ROWS = {  # of EfficientNet-Lite0: last block, parameters of a row with batch norms, and MACs
+    "0": (0, 896, 10_035_200),
+    "1-2": (2, 13_968, 54_942_720),
+    "3-4": (4, 39_712, 37_933_056),
+    "5-7": (7, 198_480, 43_512_000),
+    "8-10": (10, 446_784, 86_007_936),
+    "11-14": (14, 1_652_640, 91_158_816),
+    "15": (15, 605_440, 29_409_408),
+}
+
+
+def test_rows_of_efficientnet_lite0():
+    found = rows(models.efficientnet_lite0(), (1, 3, 224, 224))
+    blocks = {}
+    for path, (parameters, macs) in found.items():
+        place = re.match(r"blocks\.(\d+)\.", path)
+        if place:
+            row = next(row for row, (last, *_) in ROWS.items() if int(place[1]) <= last)
+            before = blocks.get(row, (0, 0))
+            blocks[row] = (before[0] + parameters, before[1] + macs)
+    assert blocks == {row: figures[1:] for row, figures in ROWS.items()}
+    assert found["stem"] == (864, 10_838_016) and found["bn0"] == (64, 0)
+    assert found["head"] == (409_600, 20_070_400) and found["bn1"] == (2_560, 0)
+    assert found["blocks.11.depthwise"] == (16_800, 672 * 25 * 49)
+    assert found["fc"] == (1_281_000, 1_280_000)
 
 
 BLOCKS = {  # of GoogLeNet: parameters, multiply-accumulates, and those of the naive module

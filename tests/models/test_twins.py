@@ -9,8 +9,10 @@ import pytest
 import minidl
 import models
 from models.alexnet import NORMS
+from models.efficientnet_lite import ROWS
 from models.googlenet import MODULES
 from models.lenet_1998 import DIGITS, TABLE_I
+from models.squeezenet import FIRES
 from models.vgg import CONFIGURATIONS
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -108,6 +110,18 @@ def test_googlenet_of_torchvision():
         num_classes=5, width=1 / 16, dropout=0.0, aux_dropout=0.0, transform_input=True
     )
     compare(net, twins.GoogLeNetTorchvision(STEM, NARROW, HEAD, 5), (3, 3, 97, 80))
+
+
+def test_squeezenet():
+    net = models.squeezenet(num_classes=5, width=1 / 8, dropout=0.0)
+    fires = [[max(1, round(n / 8)) for n in kernels] for kernels in FIRES.values()]
+    compare(net, twins.squeezenet(8, fires, 5), (3, 3, 73, 90))
+
+
+def test_efficientnet_lite0():
+    net = models.efficientnet_lite0(num_classes=5, width=1 / 8, dropout=0.0)
+    rows = [(e, max(1, round(n / 8)), *rest) for e, n, *rest in ROWS]
+    compare(net, twins.EfficientNetLite(4, rows, 160, 5), (3, 3, 71, 90))
 
 
 def test_resnet_of_basic_blocks():

@@ -341,3 +341,89 @@ class GoogLeNetTorchvision(nn.Module):
         x = functional.max_pool2d(self.inception4e(x), 2, 2, ceil_mode=True)
         x = self.inception5b(self.inception5a(x))
         return self.fc(x.mean((2, 3))), self.aux1(a), self.aux2(d)
+
+
+class Fire(nn.Module):
+    def __init__(self, entering, squeeze, expand1, expand3):
+        super().__init__()
+        self.squeeze1x1 = nn.Conv2d(entering, squeeze, 1)
+        self.expand1x1 = nn.Conv2d(squeeze, expand1, 1)
+        self.expand3x3 = nn.Conv2d(squeeze, expand3, 3, padding=1)
+
+    def forward(self, x):
+        x = torch.relu(self.squeeze1x1(x))
+        return torch.cat([torch.relu(self.expand1x1(x)), torch.relu(self.expand3x3(x))], 1)
+
+
+def squeezenet(stem, fires, classes, channels=3):
+    """SqueezeNet 1.1. fires: the three numbers of fire2 to fire9."""
+
+    def pool():
+        return nn.MaxPool2d(3, 2, ceil_mode=True)
+
+    layers = [("conv1", nn.Conv2d(channels, stem, 3, 2)), ("relu1", nn.ReLU()), ("pool1", pool())]
+    entering = stem
+    for i, (squeeze, expand1, expand3) in enumerate(fires, 2):
+        layers.append((f"fire{i}", Fire(entering, squeeze, expand1, expand3)))
+        layers += [(f"pool{i}", pool())] if i in (3, 5) else []
+        entering = expand1 + expand3
+    net = nn.Sequential()
+    net.add_module("features", nn.Sequential(OrderedDict(layers)))
+    net.add_module("classifier", nn.Sequential(OrderedDict([
+        ("conv10", nn.Conv2d(entering, classes, 1)), ("relu10", nn.ReLU()),
+        ("pool10", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()),
+    ])))  # fmt: skip
+    return net
+
+
+class SamePadded(nn.Conv2d):
+    """TensorFlow's SAME: ceil(inputs / stride) outputs, an uneven rest at the bottom and right."""
+
+    def forward(self, x):
+        missing = []
+        for n, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1]):
+            whole = max(0, (-(-n // stride) - 1) * stride + kernel - n)
+            missing += [whole // 2, whole - whole // 2]
+        return super().forward(functional.pad(x, missing))
+
+
+class InvertedResidual(nn.Module):
+    def __init__(self, entering, leaving, expansion, kernel, stride):
+        super().__init__()
+        many = entering * expansion
+        if expansion > 1:
+            self.expand = nn.Conv2d(entering, many, 1, bias=False)
+            self.bn0 = nn.BatchNorm2d(many, eps=1e-3, momentum=0.01)
+        self.depthwise = SamePadded(many, many, kernel, stride, groups=many, bias=False)
+        self.bn1 = nn.BatchNorm2d(many, eps=1e-3, momentum=0.01)
+        self.project = nn.Conv2d(many, leaving, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(leaving, eps=1e-3, momentum=0.01)
+        self.adds = stride == 1 and entering == leaving
+
+    def forward(self, x):
+        y = functional.relu6(self.bn0(self.expand(x))) if hasattr(self, "expand") else x
+        y = self.bn2(self.project(functional.relu6(self.bn1(self.depthwise(y)))))
+        return x + y if self.adds else y
+
+
+class EfficientNetLite(nn.Module):
+    """rows: expansion, maps, blocks, stride, kernel."""
+
+    def __init__(self, stem, rows, head, classes, channels=3):
+        super().__init__()
+        self.stem = SamePadded(channels, stem, 3, 2, bias=False)
+        self.bn0 = nn.BatchNorm2d(stem, eps=1e-3, momentum=0.01)
+        blocks, entering = [], stem
+        for expansion, maps, count, stride, kernel in rows:
+            for i in range(count):
+                s = stride if i == 0 else 1
+                blocks.append(InvertedResidual(entering, maps, expansion, kernel, s))
+                entering = maps
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Conv2d(entering, head, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(head, eps=1e-3, momentum=0.01)
+        self.fc = nn.Linear(head, classes)
+
+    def forward(self, x):
+        x = self.blocks(functional.relu6(self.bn0(self.stem(x))))
+        return self.fc(functional.relu6(self.bn1(self.head(x))).mean((2, 3)))

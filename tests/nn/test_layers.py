@@ -16,6 +16,7 @@ weight = minidl.tensor([0.5, 1.0, 2.0])
 # layer with settings that are not the defaults, inputs, and the function called with the same
 SAME = [
     (nn.ReLU(), (x,), functional.relu, {}),
+    (nn.ReLU6(), (x * 5,), functional.relu6, {}),
     (nn.LeakyReLU(0.3), (x,), functional.leaky_relu, {"negative_slope": 0.3}),
     (nn.Tanh(), (x,), functional.tanh, {}),
     (nn.Sigmoid(), (x,), functional.sigmoid, {}),

@@ -11,6 +11,7 @@ from minidl.errors import ArgumentError, ShapeError
 LAYERS = [
     ("Conv2d", (4, 6, (3, 2), (2, 1), (1, 2), (1, 2), 2, True)),
     ("Conv2d", (4, 6, 3, 1, "same", 2, 1, False)),
+    ("Conv2d", (4, 6, (4, 2), 1, "same", 1, 2)),
     ("ConvTranspose2d", (4, 6, (3, 2), (2, 3), (1, 0), (1, 2), 2, True, (2, 1))),
     ("ConvTranspose2d", (4, 3, 4, 2, 1, 0, 1, False)),
     ("MaxPool2d", ((3, 2), (2, 1), (1, 0), (1, 2), False, True)),

@@ -7,9 +7,17 @@ from tests.op_cases.case import BadCase, Case, normal
 from tests.oracles import onnx
 
 
-def case(name, x, w, b=True, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+def case(name, x, w, b=True, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, pads=None):
+    """pads are those of a padding that is no pair, in ONNX's order: (top, left, bottom, right)."""
     inputs = [normal(*x), normal(*w, seed=1)] + ([normal(w[0], seed=2)] if b else [])
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+
+    def torch_conv2d(torch, x, *others):
+        if pads is None or padding == "same":
+            return torch.nn.functional.conv2d(x, *others, **options)
+        x = torch.nn.functional.pad(x, (pads[1], pads[3], pads[0], pads[2]))
+        return torch.nn.functional.conv2d(x, *others, **{**options, "padding": 0})
+
     return Case(
         "conv2d",
         name,
@@ -18,12 +26,12 @@ def case(name, x, w, b=True, stride=(1, 1), padding=(0, 0), dilation=(1, 1), gro
         oracle=onnx(
             "Conv",
             strides=stride,
-            pads=[*padding, *padding],
+            pads=pads or [*padding, *padding],
             dilations=dilation,
             group=groups,
             kernel_shape=w[2:],
         ),
-        torch=lambda torch, *tensors: torch.nn.functional.conv2d(*tensors, **options),
+        torch=torch_conv2d,
     )
 
 
@@ -46,6 +54,23 @@ CASES = [
     case("batch-zero", (0, 3, 5, 5), (4, 3, 3, 3)),
 ]
 CASES[-1].oracle = None  # ONNX Runtime refuses an empty batch
+CASES += [
+    case("each-side", (2, 3, 6, 5), (4, 3, 3, 3), padding=((0, 2), (3, 1)), pads=(0, 3, 2, 1)),
+    case("one-side", (1, 4, 6, 5), (4, 2, 2, 3), stride=(2, 1), groups=2,
+         padding=((0, 1), (1, 1)), pads=(0, 1, 1, 1)),
+    case("same-even", (1, 2, 5, 6), (3, 2, 2, 4), padding="same", pads=(0, 1, 1, 2)),
+    case("same-dilated", (1, 2, 5, 6), (3, 2, 4, 2), dilation=(1, 3),
+         padding="same", pads=(1, 1, 2, 2)),
+    # 3 = ceil(6 / 2) windows of 3 rows, two apart, want 7 rows: one more, at the bottom.
+    case("same-upper", (2, 3, 6, 11), (4, 3, 3, 4), stride=(2, 3),
+         padding="same_upper", pads=(0, 1, 1, 1)),
+    case("same-upper-depthwise", (1, 3, 7, 6), (3, 1, 5, 5), stride=(2, 2), groups=3,
+         padding="same_upper", pads=(2, 1, 2, 2)),
+    case("same-upper-dilated", (1, 2, 9, 8), (3, 2, 3, 2), stride=(3, 2), dilation=(2, 3),
+         padding="same_upper", pads=(1, 1, 1, 1)),
+    case("same-upper-none", (1, 2, 6, 9), (3, 2, 2, 1), stride=(3, 4),
+         padding="same_upper", pads=(0, 0, 0, 0)),
+]  # fmt: skip
 
 x, w = ones(1, 3, 8, 8), ones(6, 3, 5, 5)
 bad = partial(BadCase, "conv2d")
@@ -58,10 +83,21 @@ BAD_CASES = [
     bad("ndim", lambda: conv2d(ones(3, 8, 8), w), ShapeError, ["4 dimensions"]),
     bad("stride-zero", lambda: conv2d(x, w, stride=0), ArgumentError, ["stride", ">= 1"]),
     bad("padding-negative", lambda: conv2d(x, w, padding=-1), ArgumentError, ["padding"]),
+    bad(
+        "padding-three", lambda: conv2d(x, w, padding=((1, 2), (0, 1, 0))), ArgumentError,
+        ["((top, bottom), (left, right))", "((1, 2), (0, 1, 0))"],
+    ),
+    bad("padding-mixed", lambda: conv2d(x, w, padding=(1, (0, 1))), ArgumentError, ["(top"]),
+    bad("padding-minus", lambda: conv2d(x, w, padding=((1, -2), (0, 1))), ArgumentError, ["-2"]),
+    bad("padding-float", lambda: conv2d(x, w, padding=((1, 2), (0, 1.0))), ArgumentError, ["1.0"]),
+    bad(
+        "window-sides", lambda: conv2d(ones(1, 3, 3, 9), w, padding=((0, 1), (2, 2))), ShapeError,
+        ["5 pixels in height, the padded input 4"],
+    ),
     bad("padding-word", lambda: conv2d(x, w, padding="full"), ArgumentError, ["'full'"]),
     bad(
         "same-with-stride", lambda: conv2d(x, w, stride=2, padding="same"),
-        ArgumentError, ["stride 1"],
+        ArgumentError, ["stride 1", "same_upper"],
     ),
     bad("groups", lambda: conv2d(x, w, groups=2), ArgumentError, ["divides"]),
     bad("window", lambda: conv2d(ones(1, 3, 4, 9), w), ShapeError, ["5 pixels in height"]),

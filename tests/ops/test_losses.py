@@ -19,6 +19,7 @@ LABELS = np.array([1, 0, 2, 3])
 FUNCTIONS = {
     "relu": functional.relu,
     "leaky_relu": functional.leaky_relu,
+    "relu6": functional.relu6,
     "tanh": functional.tanh,
     "sigmoid": functional.sigmoid,
     "softplus": functional.softplus,
@@ -224,7 +225,9 @@ def test_channels_stay_last_in_memory(kernels):
     strides = x.data.strides
     labels = minidl.zeros(2, 4, 5, dtype="int64")
     with minidl.use_cpu_kernels(kernels):
-        for name in ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "softmax", "log_softmax"):
+        for name in (
+            "relu", "relu6", "leaky_relu", "tanh", "sigmoid", "softplus", "softmax", "log_softmax",
+        ):  # fmt: skip
             y = FUNCTIONS[name](x)
             assert y.data.strides == strides, name
             y.backward(Tensor(np.ones_like(y.data)))

@@ -6,6 +6,7 @@ import pytest
 import minidl
 from minidl import Tensor
 from minidl.nn import functional as F
+from tests.oracles import onnx
 
 nan, inf = np.nan, np.inf
 both_sets = pytest.mark.parametrize("kernels", ["reference", "numba"])
@@ -96,6 +97,20 @@ def test_interpolation_positions(kernels):
         )
         np.testing.assert_allclose(flat(given)[1], 10 * (1.5 / 1.5 - 0.5), rtol=1e-12)
         np.testing.assert_allclose(flat(computed)[1], 10 * (1.5 * 5 / 7 - 0.5), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "size, kernel, stride", [(6, 3, 2), (7, 3, 2), (6, 5, 2), (9, 2, 4), (1, 5, 3)]
+)
+def test_same_upper_is_onnx_auto_pad(size, kernel, stride):
+    """ceil(size / stride) outputs, an odd row and column behind."""
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal((1, 1, n, n + 1), np.float32) for n in (size, kernel))
+    y = F.conv2d(Tensor(x), Tensor(w), stride=stride, padding="same_upper").numpy()
+    assert y.shape[2:] == (-(-size // stride), -(-(size + 1) // stride))
+    strides, shape = [stride, stride], [kernel, kernel + 1]
+    run = onnx("Conv", auto_pad="SAME_UPPER", strides=strides, kernel_shape=shape)
+    np.testing.assert_allclose(y, run(x, w)[0], rtol=0, atol=1e-5)
 
 
 def test_pad_names_the_last_axis_first():

@@ -32,8 +32,8 @@ class WeightsFile:
     """The weights in a file, in PyTorch's layout whatever the file's was.
 
     Attributes:
-        format: "safetensors", "npz", "pytorch", "keras", "caffe", "matconvnet", "onnx" or
-            "tensorflow".
+        format: "safetensors", "npz", "pytorch", "keras", "caffe", "matconvnet", "onnx",
+            "tensorflow" or "pickle".
         tensors: name in the file -> NumPy array, contiguous and writable. Kernels of convolutions
             are (K, C/groups, R, S), matrices of linear layers (out, in), transposed where the file
             has them otherwise. Half precision (float16, bfloat16) has become float32.

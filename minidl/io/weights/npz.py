@@ -36,13 +36,19 @@ def read_npz(data: bytes) -> WeightsFile:
             raise Refused("a member is no .npy array", {"member": short(member)})
         name = member[: -len(".npy")]
         add(tensors, name, read_npy(archive.read(member), name))
-    if not outputs_last(tensors):
-        return WeightsFile("npz", tensors)
-    for name, array in tensors.items():
+    return in_our_layout(WeightsFile("npz", tensors))
+
+
+def in_our_layout(weights: WeightsFile) -> WeightsFile:
+    """Kernels and matrices turned, where the biases tell that their outputs are last."""
+    if not outputs_last(weights.tensors):
+        return weights
+    for name, array in weights.tensors.items():
         if array.ndim in (2, 4):
             order = (1, 0) if array.ndim == 2 else (3, 2, 0, 1)
-            tensors[name] = np.ascontiguousarray(array.transpose(order))
-    return WeightsFile("npz", tensors, "HWIO", "HWC")
+            weights.tensors[name] = np.ascontiguousarray(array.transpose(order))
+    weights.kernel_layout, weights.flatten_order = "HWIO", "HWC"
+    return weights
 
 
 def read_npy(data: bytes, name: str) -> np.ndarray:

@@ -226,13 +226,15 @@ def has_tensors(state: Any) -> bool:
     return bool(found)
 
 
-def flatten(value: Any, name: str, found: dict, seen: set[int], depth: int) -> None:
-    """The tensors in a tree of dicts and lists, under names joined by dots.
+def flatten(
+    value: Any, name: str, found: dict, seen: set[int], depth: int, kind: type = PickledTensor
+) -> None:
+    """The tensors (of a kind) in a tree of dicts and lists, under names joined by dots.
 
     What is in the tree twice is taken once: a small pickle can hold a tree whose paths nobody
     could count.
     """
-    if type(value) is PickledTensor:
+    if type(value) is kind:
         if name in found:
             raise Refused("two tensors have the same name", {"name": short(name)})
         found[name or "tensor"] = value
@@ -247,7 +249,7 @@ def flatten(value: Any, name: str, found: dict, seen: set[int], depth: int) -> N
         inner = f"{name}.{key}" if name else str(key)
         if len(inner) > MAX_NAME:
             raise Refused("a name is too long", {"name": short(inner)})
-        flatten(entry, inner, found, seen, depth + 1)
+        flatten(entry, inner, found, seen, depth + 1, kind)
 
 
 def common_wrapper(names: Any) -> str:

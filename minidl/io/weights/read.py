@@ -20,7 +20,7 @@ MAX_FILE = 4 << 30  # bytes
 MAX_JSON = 100_000_000  # bytes of the header of safetensors, the format's own limit
 ENDINGS = (
     ".safetensors", ".npz", ".pth", ".pt", ".bin", ".ckpt", ".h5", ".hdf5", ".keras", ".caffemodel",
-    ".mat", ".onnx", ".pb",
+    ".mat", ".onnx", ".pb", ".pkl",
 )  # fmt: skip
 
 
@@ -28,9 +28,9 @@ def read_weights(path: str | Path) -> WeightsFile:
     """Read the weights in a file of minidl, PyTorch, Keras, Caffe, MatConvNet, ONNX or TensorFlow.
 
     The format is recognised by the content: .safetensors, .npz, .pth and .pt (zip archives and
-    older), .h5, .weights.h5 and .keras, .caffemodel, .mat, .onnx, frozen .pb. Nothing in the file
-    is executed, nothing but the file is opened (and the data files that an .onnx names beside it),
-    and memory is taken only for data that is there.
+    older), .h5, .weights.h5 and .keras, .caffemodel, .mat, .onnx, frozen .pb, pickled NumPy arrays.
+    Nothing in the file is executed, nothing but the file is opened (and the data files that an
+    .onnx names beside it), and memory is taken only for data that is there.
 
     Args:
         path: the file.
@@ -90,7 +90,7 @@ def recognise(data: bytes, path: Path) -> tuple[str, Callable[[], WeightsFile]]:
     Raises:
         Refused: it is none that is known.
     """
-    from minidl.io.weights import keras, matconvnet, pytorch, safetensors_file
+    from minidl.io.weights import keras, matconvnet, safetensors_file
 
     ending = path.suffix.lower()
     # The first of all: the length in front of its JSON can be any number, and look like a pickle.
@@ -99,7 +99,7 @@ def recognise(data: bytes, path: Path) -> tuple[str, Callable[[], WeightsFile]]:
     if data.startswith(b"PK\x03\x04"):
         return recognise_zip(data)
     if data.startswith(b"\x80"):
-        return "PyTorch (before 1.6)", partial(pytorch.read_pytorch, data)
+        return recognise_pickle(data)
     if is_mat(data):
         return "MATLAB", partial(matconvnet.read_matconvnet, data)
     if is_hdf5(data):
@@ -108,6 +108,15 @@ def recognise(data: bytes, path: Path) -> tuple[str, Callable[[], WeightsFile]]:
         raise Refused("this is a single NumPy array without a name", hint="save it by numpy.savez")
     check_text(data)
     return recognise_protobuf(data, path, ending)
+
+
+def recognise_pickle(data: bytes) -> tuple[str, Callable[[], WeightsFile]]:
+    """PyTorch, whose first pickle is a number that nothing else begins with, or NumPy arrays."""
+    from minidl.io.weights import numpy_pickle, pytorch
+
+    if pytorch.MAGIC_NUMBER.to_bytes(10, "little") in data[:32]:
+        return "PyTorch (before 1.6)", partial(pytorch.read_pytorch, data)
+    return "pickle", partial(numpy_pickle.read_pickle, data)
 
 
 def recognise_zip(data: bytes) -> tuple[str, Callable[[], WeightsFile]]:

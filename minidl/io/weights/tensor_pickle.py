@@ -35,7 +35,7 @@ MAX_STEPS = 1_000_000  # and 0.05 million instructions. One of them can make a d
 # Instructions whose argument is the value that they push, and those that push always the same.
 ARGUMENT = {
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE",
-    "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES",
+    "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
 }  # fmt: skip
 CONSTANT = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": list}
@@ -58,7 +58,14 @@ class Machine:
 
     Args:
         stream: positioned at the pickle.
+
+    Attributes:
+        words: the names that it knows; `make` says what a call of one gives.
+        max_bytes: of the pickle.
     """
+
+    words = WORDS
+    max_bytes = MAX_PICKLE
 
     def __init__(self, stream: BinaryIO):
         self.stream = stream
@@ -74,7 +81,7 @@ class Machine:
         Raises:
             Refused: it is cut short, damaged, or wants more than tensors.
         """
-        end = self.stream.tell() + MAX_PICKLE
+        end = self.stream.tell() + self.max_bytes
         try:
             while self.stream.tell() <= end and self.steps < MAX_STEPS:
                 self.steps += 1
@@ -93,7 +100,7 @@ class Machine:
         except (ValueError, struct.error) as error:
             raise Refused(f"the pickle is cut short or damaged ({short(str(error))})") from None
         raise Refused(
-            f"the pickle has more than {MAX_PICKLE:,} bytes or {MAX_STEPS:,} instructions",
+            f"the pickle has more than {self.max_bytes:,} bytes or {MAX_STEPS:,} instructions",
             hint=SAVE_STATE,
         )
 
@@ -128,10 +135,10 @@ class Machine:
         elif name in ("BINGET", "LONG_BINGET"):
             push(self.memo[argument])
         elif name == "GLOBAL":
-            push(known_word(*argument))
+            push(known_word(*argument, self.words))
         elif name == "STACK_GLOBAL":
             word, module = self.stack.pop(), self.stack.pop()
-            push(known_word(module, word))
+            push(known_word(module, word, self.words))
         elif name == "REDUCE":
             arguments = self.stack.pop()
             push(self.make(self.stack.pop(), arguments))
@@ -229,8 +236,8 @@ def check_instruction(name: str) -> None:
                       hint=SAVE_STATE)  # fmt: skip
 
 
-def known_word(module: Any, name: Any) -> Global:
-    """The word if it is on the list.
+def known_word(module: Any, name: Any, words: set[Global]) -> Global:
+    """The word if it is one of those that a machine knows.
 
     Raises:
         Refused: it is not. Nothing was imported to find that out.
@@ -238,7 +245,7 @@ def known_word(module: Any, name: Any) -> Global:
     if type(module) is not str or type(name) is not str:
         raise Refused("the pickle is damaged: it imports what is no name")
     word = Global(module, name)
-    if word in WORDS:
+    if word in words:
         return word
     raise Refused(
         f"the pickle wants {short(module)}.{short(name)}, which is no part of a file of tensors; "

@@ -33,7 +33,8 @@ def choose(result, array, x_shape, w_shape, *geometry):
         array: x where y is computed, gy for a gradient: its dtype and order in memory count.
         x_shape: (N, C, H, W).
         w_shape: (K, C / groups, R, S).
-        geometry: stride, padding, dilation, groups.
+        geometry: stride, padding, dilation, groups. padding is (height, width) or, where opposite
+            sides differ, (top, left, bottom, right): [-2] and [-1] are those behind either way.
     """
     for algorithm in (batch_last, winograd, direct):
         if algorithm.is_faster(result, array, x_shape, w_shape, *geometry):

@@ -12,7 +12,9 @@ multiplies: the compiled kernel's im2col, all at once. The gradient of x goes th
 the view: tap (r, s) of every window adds to the pixel it saw.
 
 Shapes: x (N, C, H, W), w (K, C/groups, R, S), b (K,) or None, y (N, K, OH, OW). stride, padding
-and dilation are pairs (height, width). Group g of the channels sees group g of the kernels only.
+and dilation are pairs (height, width); where opposite sides differ, padding is (top, left, bottom,
+right), so that [0] and [1] are in front and [-2] and [-1] behind either way. Group g of the
+channels sees group g of the kernels only.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     N, C, H, W = x_shape
     K, C_group, R, S = w.shape
     OH, OW = gy.shape[2:]
-    gx = np.zeros((N, C, H + 2 * padding[0], W + 2 * padding[1]), gy.dtype)
+    gx = np.zeros((N, C, H + padding[0] + padding[-2], W + padding[1] + padding[-1]), gy.dtype)
     # Windows that stick out at the end, which a transposed convolution's output may have no
     # pixels for, are cut off by [:OH, :OW].
     seen = windows(gx, w.shape[2:], stride, dilation, writeable=True)[:, :, :OH, :OW]
@@ -74,9 +76,9 @@ def backward_bias(gy):
 
 
 def pad(x, padding):
-    """x with a frame of zeros, `padding` rows and columns wide."""
+    """x with a frame of zeros, as many rows and columns as `padding` says."""
     N, C, H, W = x.shape
-    padded = np.zeros((N, C, H + 2 * padding[0], W + 2 * padding[1]), x.dtype)
+    padded = np.zeros((N, C, H + padding[0] + padding[-2], W + padding[1] + padding[-1]), x.dtype)
     padded[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W] = x
     return padded
 

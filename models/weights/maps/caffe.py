@@ -1,6 +1,8 @@
-"""Caffe's model zoo: bvlc_alexnet, bvlc_googlenet, the VGG group's, He et al.'s ResNets, LeNet.
+"""Caffe's model zoo: bvlc_alexnet, bvlc_googlenet, the VGG group's, He et al.'s ResNets, LeNet,
+SqueezeNet.
 
-    conv1_1.weight, inception_3a/3x3.bias, bn2a_branch2a.running_mean, scale2a_branch2a.weight
+    conv1_1.weight, inception_3a/3x3.bias, bn2a_branch2a.running_mean, scale2a_branch2a.weight,
+    fire2/squeeze1x1.weight, which a pickle of [kernel, bias] for each layer calls .0
 
 Pictures are blue, green, red from 0 to 255 minus a mean. A batch norm is two layers: BatchNorm
 has the statistics, Scale the weight and bias.
@@ -27,6 +29,7 @@ INCEPTION = {
     "conv5x5": "5x5", "pool_proj": "pool_proj",
 }  # fmt: skip
 MEANS = {"vgg": VGG_MEAN, "resnet": RESNET_MEAN, "lenet_caffe": BY_256}
+NUMBERED = {"0": "weight", "1": "bias"}  # the blobs of a layer
 POOLING = (
     "their first pooling has no padding in front, ours has (as torchvision's): the maps are a "
     "pixel off from there on, and scores differ a little"
@@ -39,7 +42,7 @@ class Caffe(Source):
 
     def split(self, name: str, meta: dict[str, Any]) -> tuple[str, str] | None:
         layer, dot, part = name.rpartition(".")
-        return (layer, part) if dot else None
+        return (layer, NUMBERED.get(part, part)) if dot else None
 
     def names(self, layer: Layer) -> list[str]:
         if layer.family == "googlenet":
@@ -49,6 +52,8 @@ class Caffe(Source):
             return [GOOGLENET.get(layer.path, "")]
         if layer.family == "resnet":
             return resnet_names(layer)
+        if layer.family == "squeezenet":
+            return ["/".join(layer.path.split(".")[1:])]
         return [layer.name] if layer.family in ("alexnet", "vgg", "lenet_caffe") else []
 
     def find(self, index: dict[str, dict[str, Value]], layer: Layer) -> dict[str, Value]:

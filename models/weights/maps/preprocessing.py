@@ -51,6 +51,8 @@ class Preprocessing:
 IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # -1 to 1: TensorFlow's inception networks, from which torchvision's GoogLeNet was converted.
 MINUS_ONE_TO_ONE = Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+# (x - 127) / 128 of pixels from 0 to 255: TensorFlow's EfficientNet-Lite.
+BY_128 = Preprocessing((127 / 255,) * 3, (128 / 255,) * 3)
 # The average of ImageNet's pixels as the VGG group computed it, and Caffe's mean image averaged.
 VGG_MEAN = Preprocessing.of_bytes(123.68, 116.779, 103.939)
 CAFFE_MEAN = Preprocessing.of_bytes(122.67892, 116.66877, 104.00699)

@@ -156,6 +156,8 @@ FAMILIES = {
     "inception3a.conv1x1": "googlenet",
     "inception3a.branch1.conv": "googlenet_torchvision",
     "layer4.0.conv1": "resnet",
+    "features.fire9": "squeezenet",
+    "blocks.0.depthwise": "efficientnet_lite",
 }
 
 

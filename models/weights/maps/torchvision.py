@@ -1,8 +1,8 @@
 """PyTorch's names: those of torchvision's networks, and those that are ours already.
 
-torchvision numbers the layers of AlexNet and VGG by their place, activations, pooling and batch
-norms counted; our `features` have the same layers in the same order. Its ResNet and GoogLeNet
-(models.googlenet_torchvision) have the names that ours have.
+torchvision numbers the layers of AlexNet, VGG and SqueezeNet by their place, activations, pooling
+and batch norms counted; our `features` have the same layers in the same order. Its ResNet and
+GoogLeNet (models.googlenet_torchvision) have the names that ours have.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from models.weights.maps.source import Facts, Layer, Source, family_of
 CLASSIFIERS = {
     "alexnet": {"fc6": 1, "fc7": 4, "fc8": 6},
     "vgg": {"fc6": 0, "fc7": 3, "fc8": 6},
+    "squeezenet": {"conv10": 1},
 }
+# The modules of SqueezeNet: their numbers, between which the pools are.
+FIRES = {
+    "fire2": 3, "fire3": 4, "fire4": 6, "fire5": 7, "fire6": 9, "fire7": 10, "fire8": 11,
+    "fire9": 12,
+}  # fmt: skip
 
 
 class Torchvision(Source):
@@ -30,6 +36,9 @@ class Torchvision(Source):
     def names(self, layer: Layer) -> list[str]:
         if layer.family in ("resnet", "googlenet_torchvision"):
             return [layer.path]
+        if layer.path.startswith("features.fire"):
+            _, fire, name = layer.path.split(".")
+            return [f"features.{FIRES[fire]}.{'squeeze' if name == 'squeeze1x1' else name}"]
         if layer.family in CLASSIFIERS:
             if layer.path.startswith("features."):
                 return [f"features.{layer.place}"]

@@ -112,6 +112,21 @@ def test_gradients_are_those_of_the_same_network_of_layers(tmp_path):
     assert_equal([p.grad.numpy() for p in values], [p.grad.numpy() for p in twin.parameters()])
 
 
+def test_uneven_pads_are_the_convolutions_own(tmp_path):
+    """No copy of the picture with its padding."""
+    make = helper.make_node
+    for attribute in ({"pads": [0, 0, 1, 1]}, {"auto_pad": "SAME_UPPER"}):
+        model = make_model(
+            [make("Conv", ["x", "w"], ["y"], strides=[2, 2], **attribute)],
+            [info("x", [1, 2, 6, 6])], [info("y", None)], [tensor("w", normal(3, 2, 3, 3))],
+        )  # fmt: skip
+        net, x = load(model, tmp_path), normal(1, 2, 6, 6)
+        with nn.record.record() as recording:
+            y = net(minidl.tensor(x))
+        assert [type(call.function).__name__ for call in recording.calls] == ["Conv2d"]
+        assert_equal([y.detach().numpy()], run_file(model.SerializeToString(), [x]))
+
+
 def test_it_can_be_trained(tmp_path):
     net = load(picture_net(), tmp_path).train()
     x, labels = minidl.tensor(normal(8, 3, 8, 8)), minidl.tensor([0, 1, 2, 3, 4, 0, 1, 2])

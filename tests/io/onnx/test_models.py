@@ -15,13 +15,14 @@ SMALL = {
     "alexnet_torchvision": {"size": 64, "width": 0.25}, "googlenet": {"pixels": 40},
     "vgg16c": {"size": 32, "width": 0.25}, "vgg16_bn": {"size": 32, "width": 0.25},
     "resnet18": {"pixels": 40}, "resnet20_cifar": {}, "plain20_cifar": {},
-    "preact_resnet20_cifar": {},
+    "preact_resnet20_cifar": {}, "squeezenet": {"pixels": 40},
+    "efficientnet_lite0": {"pixels": 40, "width": 0.25},
 }  # fmt: skip
 LARGE = {
     "alexnet": {"size": 227}, "alexnet_one_tower": {"size": 67, "width": 0.25},
     "googlenet_naive": {"pixels": 32, "width": 0.25}, "googlenet_torchvision": {"pixels": 40},
     "vgg19": {"size": 96, "width": 0.5}, "resnet50": {"pixels": 64}, "resnet56_cifar": {},
-    "preact_resnet164_cifar": {},
+    "preact_resnet164_cifar": {}, "efficientnet_lite0": {"pixels": 64},
 }  # fmt: skip
 
 

@@ -449,6 +449,13 @@ TENSORFLOW_ARRAYS = {
 }  # fmt: skip
 
 
+# --- NumPy arrays in a pickle -----------------------------------------------------------------
+
+
+PICKLED = {"conv": [CONV, BIAS], "fc": {"weight": DENSE}}
+PICKLED_ARRAYS = {"conv.0": CONV, "conv.1": BIAS, "fc.weight": DENSE}
+
+
 # --- all of them ------------------------------------------------------------------------------
 
 
@@ -481,6 +488,9 @@ SAMPLES = {
     "dagnn 7.3": (".mat", dagnn73, {"conv1_filter": CONV}),
     "onnx": (".onnx", onnx_sample, ONNX_ARRAYS),
     "tensorflow": (".pb", tensorflow_sample, TENSORFLOW_ARRAYS),
+    "pickle": (".pkl", lambda: pickle.dumps(PICKLED, 4), PICKLED_ARRAYS),
+    "pickle protocol 2": (".pkl", lambda: pickle.dumps(PICKLED, 2), PICKLED_ARRAYS),
+    "pickle protocol 5": (".pkl", lambda: pickle.dumps(PICKLED, 5), PICKLED_ARRAYS),
 }
 
 

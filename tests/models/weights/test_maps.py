@@ -35,6 +35,10 @@ def googlenet_torchvision():
     return models.googlenet_torchvision(num_classes=7, width=0.1)
 
 
+def squeezenet():
+    return models.squeezenet(num_classes=7, width=0.1)
+
+
 def maps(model):
     return model.features.conv5_3.out_channels
 
@@ -51,6 +55,11 @@ CASES = {
     ),
     "torchvision resnet50": (lambda: resnet(50, "3x3"), others.same_names, "torchvision", 64),
     "torchvision googlenet": (googlenet_torchvision, others.same_names, "torchvision", 64),
+    "torchvision squeezenet": (squeezenet, others.torchvision_squeezenet, "torchvision", 64),
+    "Caffe squeezenet": (squeezenet, others.caffe_squeezenet, "Caffe", 64),
+    "Caffe squeezenet, pickled": (
+        squeezenet, lambda m: others.caffe_squeezenet(m, "01", "pickle"), "Caffe", 64,
+    ),
     "Caffe vgg16": (vgg, others.caffe_plain, "Caffe", 96),
     "Caffe alexnet": (lambda: alexnet(lrn="caffe"), others.caffe_plain, "Caffe", 131),
     "Caffe lenet": (
@@ -82,6 +91,10 @@ CASES = {
     "slim resnet50": (resnet, lambda m: others.slim_resnet(m, COUNTS), "TensorFlow slim", 64),
     "Frossard vgg16": (
         vgg, lambda m: others.frossard_vgg16(m, maps(m), 3), "Frossard's VGG-16", 96,
+    ),
+    "efficientnet_pytorch": (
+        lambda: models.efficientnet_lite0(num_classes=7, width=0.1), others.efficientnet_pytorch,
+        "efficientnet_pytorch", 64,
     ),
     "our names": (lambda: models.resnet20_cifar(num_classes=7), others.same_names, "minidl", 32),
 }  # fmt: skip

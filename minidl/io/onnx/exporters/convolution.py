@@ -16,7 +16,7 @@ from minidl.shapes import window_output
 def geometry(stride: Any, padding: Any, dilation: Any, groups: int) -> dict[str, Any]:
     """minidl's settings of a convolution as ONNX's attributes."""
     return {
-        "strides": list(stride), "pads": [*padding, *padding], "dilations": list(dilation),
+        "strides": list(stride), "pads": [*padding[:2], *padding[-2:]], "dilations": list(dilation),
         "group": int(groups),
     }  # fmt: skip
 

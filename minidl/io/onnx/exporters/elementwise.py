@@ -9,6 +9,7 @@ from minidl.io.onnx.writer import Writer
 from minidl.ops import arithmetic, casting, elementary, extremes
 from minidl.ops.leaky_relu import LeakyReLU
 from minidl.ops.relu import ReLU
+from minidl.ops.relu6 import ReLU6
 from minidl.ops.shape import Contiguous
 from minidl.ops.sigmoid import Sigmoid
 from minidl.ops.softmax import LogSoftmax, Softmax
@@ -67,6 +68,10 @@ def clamp(g: Writer, f: Any, x: str) -> str:
     return g.add("Clip", x, low, high)
 
 
+def relu6(g: Writer, f: Any, x: str) -> str:
+    return g.add("Clip", x, number(g, f, 0), number(g, f, 6))
+
+
 def cast(g: Writer, f: Any, x: str) -> str:
     from onnx.helper import np_dtype_to_tensor_dtype
 
@@ -103,6 +108,6 @@ EXPORTERS = {
     elementary.Rsqrt: rsqrt, elementary.Sin: same("Sin"), elementary.Sqrt: same("Sqrt"),
     elementary.Square: square, elementary.Staircase: staircase, extremes.Maximum: same("Max"),
     extremes.Minimum: same("Min"), LeakyReLU: leaky_relu, LogSoftmax: along("LogSoftmax"),
-    ReLU: same("Relu"), Sigmoid: same("Sigmoid"), Softmax: along("Softmax"),
+    ReLU: same("Relu"), ReLU6: relu6, Sigmoid: same("Sigmoid"), Softmax: along("Softmax"),
     Softplus: softplus, Tanh: same("Tanh"), Where: same("Where"),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from minidl.io.onnx.importers.precision import in_float32
 from minidl.io.onnx.importers.rows import spread
-from minidl.io.onnx.importers.windows import axes_of, padded
+from minidl.io.onnx.importers.windows import axes_of
 from minidl.io.onnx.node import Node
 from minidl.nn import functional as F
 from minidl.tensor import Tensor
@@ -18,18 +18,14 @@ def conv(node: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     axes = axes_of(node, x, list(w.shape[2:]))
     strides = tuple(axis.stride for axis in axes)
     dilations = tuple(axis.dilation for axis in axes)
-    padding = tuple(axis.before for axis in axes)
-    if any(axis.before != axis.counted for axis in axes):
-        x, padding = padded(x, axes, 0), (0,) * len(axes)
+    padding = tuple((axis.before, axis.counted) for axis in axes)
     group = node.get("group", 1)
     if x.ndim == 4:
         return F.conv2d(x, w, b, strides, padding, dilations, group)
     if x.ndim == 3:
-        y = F.conv2d(
-            x.unsqueeze(2), w.unsqueeze(2), b, (1, *strides), (0, *padding), (1, *dilations), group
-        )
-        return y.squeeze(2)
-    x = F.pad(x, (0, 0, 0, 0, padding[0], padding[0]))
+        x, w, padding = x.unsqueeze(2), w.unsqueeze(2), ((0, 0), *padding)
+        return F.conv2d(x, w, b, (1, *strides), padding, (1, *dilations), group).squeeze(2)
+    x = F.pad(x, (0, 0, 0, 0, *padding[0]))
     return conv_volume(x, w, b, strides, padding[1:], dilations, group, axes[0].places)
 
 

@@ -109,6 +109,8 @@ def clip(node: Node, x: Tensor, low: Tensor | None = None, high: Tensor | None =
         x = ops.maximum(x, low) if x.dtype.kind != "f" else x
     if x.dtype.kind != "f":
         return x if high is None else ops.minimum(x, high)
+    if (low, high) == (0, 6):
+        return F.relu6(x)  # which differs from clamp in the gradient at the bounds alone
     return x if low is None and high is None else ops.clamp(x, low, high)
 
 

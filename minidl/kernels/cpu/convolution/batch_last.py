@@ -66,7 +66,8 @@ def forward(x, w, b, stride, padding, dilation, groups):
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     R, S = w.shape[2:]
     turned = w[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
-    return convolve(gy, turned, None, (R - 1 - padding[0], S - 1 - padding[1]))
+    taps = (R, S) * (len(padding) // 2)
+    return convolve(gy, turned, None, tuple(n - 1 - p for n, p in zip(taps, padding)))
 
 
 def batch_behind(x):
@@ -82,7 +83,7 @@ def convolve(x, w, b, padding):
     """x, logical (N, C, H, W), convolved with w (R, S, C, K). The padding may be negative."""
     x = batch_behind(x)
     (C, H, W, N), (R, S, _, K) = x.shape, w.shape
-    OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
+    OH, OW = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - S + 1
     rows = block_rows(K)  # blocks write so many channels
     weights, bias = np.zeros((R * S * C, rows), np.float32), np.zeros(rows, np.float32)
     weights[:, :K] = w.reshape(-1, K)
@@ -94,8 +95,9 @@ def convolve(x, w, b, padding):
     offsets = offsets_of("rsc", R, S, C, H, W, N)
     with threads_for(weights.size * OH * OW * N // WORK_PER_NUMBER):
         convolve_rows(
-            BLOCKS, x.reshape(-1), weights.reshape(-1), offsets, bias, y.reshape(-1), sizes, padding
-        )
+            BLOCKS, x.reshape(-1), weights.reshape(-1), offsets, bias, y.reshape(-1), sizes,
+            padding[:2],
+        )  # fmt: skip
     return logical(y[:K], BATCH_LAST)
 
 
@@ -173,9 +175,9 @@ def with_border(x, padding):
     """x (C, H, W, N) with zeros around it."""
     if padding == (0, 0):
         return x
-    (C, H, W, N), (ph, pw) = x.shape, padding
-    padded = np.zeros((C, H + 2 * ph, W + 2 * pw, N), x.dtype)
-    padded[:, ph : ph + H, pw : pw + W] = x
+    (C, H, W, N), (top, left) = x.shape, padding[:2]
+    padded = np.zeros((C, H + top + padding[-2], W + left + padding[-1], N), x.dtype)
+    padded[:, top : top + H, left : left + W] = x
     return padded
 
 

@@ -49,7 +49,7 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     if result == "gx" or array.dtype != np.float32 or dilation != (1, 1) or groups > 1:
         return False
     # A row of outputs is computed in blocks of LARGE pixels, and reads all weights.
-    OW = (x_shape[3] + 2 * padding[1] - S) // stride[1] + 1
+    OW = (x_shape[3] + padding[1] + padding[-1] - S) // stride[1] + 1
     return (
         min(x_shape) > 0
         and K % PANEL == 0
@@ -63,7 +63,8 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
 def forward(x, w, b, stride, padding, dilation, groups):
     x = channels_last(x)
     (N, H, W, C), (K, _, R, S) = x.shape, w.shape
-    OH, OW = (H + 2 * padding[0] - R) // stride[0] + 1, (W + 2 * padding[1] - S) // stride[1] + 1
+    OH = (H + padding[0] + padding[-2] - R) // stride[0] + 1
+    OW = (W + padding[1] + padding[-1] - S) // stride[1] + 1
     y = np.empty((N, OH, OW, K), np.float32)
     weights = w.reshape(K // PANEL, PANEL, C, R, S).transpose(0, 3, 4, 2, 1)  # panel behind panel
     bias = np.zeros(K, np.float32) if b is None else np.ascontiguousarray(b)

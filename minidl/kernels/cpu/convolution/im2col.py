@@ -89,7 +89,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
 def add_columns(n, columns, gx, window):
     """One image of gx, from the gradient of its columns."""
     R, S, OH, OW, stride, padding, dilation = window
-    col2im(columns[n], gx, n * OH, R, S, OH, OW, *stride, *padding, *dilation)
+    col2im(columns[n], gx, n * OH, R, S, OH, OW, *stride, *padding[:2], *dilation)
 
 
 def backward_images(images, gy, w_matrix, gx, window):
@@ -100,7 +100,7 @@ def backward_images(images, gy, w_matrix, gx, window):
     for rows in chunks(images.start * OH, images.stop * OH, bytes_per_row):
         gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
         columns = product(gy_groups, w_matrix)
-        col2im(columns, gx, rows.start, R, S, OH, OW, *stride, *padding, *dilation)
+        col2im(columns, gx, rows.start, R, S, OH, OW, *stride, *padding[:2], *dilation)
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
@@ -133,8 +133,8 @@ def weight_sum(number, parts, gy, x, sums, window):
 
 def output_size(x_shape, R, S, stride, padding, dilation):
     _, H, W, _ = x_shape
-    OH = (H + 2 * padding[0] - dilation[0] * (R - 1) - 1) // stride[0] + 1
-    OW = (W + 2 * padding[1] - dilation[1] * (S - 1) - 1) // stride[1] + 1
+    OH = (H + padding[0] + padding[-2] - dilation[0] * (R - 1) - 1) // stride[0] + 1
+    OW = (W + padding[1] + padding[-1] - dilation[1] * (S - 1) - 1) // stride[1] + 1
     return OH, OW
 
 
@@ -198,7 +198,7 @@ def whole_columns(x, R, S, OH, OW, stride, padding, dilation, groups):
         return x.reshape(N * H * W, C)
     columns = np.empty((N * OH, OW, R * S * C), x.dtype)
     rows = chunks(0, N * OH, OW * R * S * C * x.itemsize)
-    share(fill_rows, rows, x, columns, (R, S, OH, OW, *stride, *padding, *dilation))
+    share(fill_rows, rows, x, columns, (R, S, OH, OW, *stride, *padding[:2], *dilation))
     return columns.reshape(N * OH * OW, R * S * C)
 
 
@@ -215,7 +215,7 @@ def im2col(x, rows, R, S, OH, OW, stride, padding, dilation, groups):
         return x.reshape(1, -1, C)[:, rows.start * OW : rows.stop * OW]
     n_pixels = (rows.stop - rows.start) * OW
     columns = np.empty((groups, n_pixels, R * S * (C // groups)), x.dtype)
-    fill_columns(x, columns, rows.start, R, S, OH, OW, *stride, *padding, *dilation)
+    fill_columns(x, columns, rows.start, R, S, OH, OW, *stride, *padding[:2], *dilation)
     return columns
 
 

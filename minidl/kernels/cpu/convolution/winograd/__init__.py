@@ -51,7 +51,7 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     # The tiles, of y or of the gradient of x, must not be mostly beside the picture (one of 2x2
     # costs 36 products as well), and transforming the weights must be worth it.
     N, _, H, W = x_shape
-    OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
+    OH, OW = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - S + 1
     tiles = count_tiles(N, *((H, W) if result == "gx" else (OH, OW)), tile_of(R))
     return tiles * ENTRIES * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
 
@@ -59,11 +59,11 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
 def forward(x, w, b, stride, padding, dilation, groups):
     x = channels_last(x)
     (N, H, W, _), (K, _, R, S) = x.shape, w.shape
-    OH, OW = H + 2 * padding[0] - R + 1, W + 2 * padding[1] - S + 1
+    OH, OW = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - S + 1
     y = np.empty((N, OH, OW, K), np.float32)
     for g in range(groups):
         part = group(K, g, groups)
-        convolve_group(x, taps_of(w[part]), None if b is None else b[part], y, padding, g)
+        convolve_group(x, taps_of(w[part]), None if b is None else b[part], y, padding[:2], g)
     return channels_first(y)
 
 
@@ -82,7 +82,7 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     x, gy = channels_last(x), channels_last(gy)
     gw = np.zeros((R, S, C, K), np.float32)
     for g in range(groups):
-        add_gradients(x, gy, gw, padding, K // groups, g)
+        add_gradients(x, gy, gw, padding[:2], K // groups, g)
     return gw.transpose(3, 2, 0, 1)
 
 
