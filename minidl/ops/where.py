@@ -8,9 +8,9 @@ At a bound itself the gradient of clamp passes to x, as in PyTorch, whether the 
 or a tensor. A bound that is a tensor gets the gradient where x is beyond it, and where the two are
 equal, that of the side where x is. NaN in x or a bound gets and leaves no gradient.
 
-The gradient of what where did not take is 0. Further back, 0 times an infinite slope is NaN, as
-everywhere: of where(x > 0, sqrt(x), 0) at x = 0. Choose what goes into the function, too:
-where(x > 0, sqrt(where(x > 0, x, 1)), 0).
+The gradient of what where did not take is 0, and stays 0 on its way back through roots, logarithms,
+exponentials, products, quotients and powers, also where their slope is infinite or NaN: of
+where(x > 0, sqrt(x), 0) at x <= 0. (In PyTorch, NaN.)
 """
 
 from __future__ import annotations
