@@ -254,6 +254,9 @@ def neg(input: Tensor) -> Tensor:
 def pow(input: Any, exponent: Any) -> Tensor:
     """input ** exponent, elementwise with broadcasting.
 
+    Where the exponent is 0, the gradient of input is 0, also at inf and NaN. Gradients that are
+    0 times infinity, in PyTorch NaN, are the limit: see the top of minidl/ops/arithmetic.py.
+
     Args:
         input, exponent: Tensors or numbers, of shapes that broadcast.
 

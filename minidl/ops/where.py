@@ -88,6 +88,8 @@ def parted(gy, inside, outside, x_shape, bound_shape):
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """input where the condition holds, other elsewhere.
 
+    What is not taken has the gradient 0, also where its slope is infinite or NaN (in PyTorch, NaN).
+
     Args:
         condition: bools.
         input, other: Tensors or numbers; all three broadcast.
@@ -114,6 +116,8 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Move values below min up to it and values above max down to it; also Tensor.clip.
+
+    At a bound, the gradient is input's.
 
     Args:
         input: any shape.
