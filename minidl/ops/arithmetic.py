@@ -13,7 +13,8 @@ quotient, a / b^2 would overflow or vanish with b^2 where y / b does not.
 The gradients of powers are products of which one factor may be 0 and the other infinite. There
 they are what the product tends to: ga = 0 where b = 0, or where a^(b-1) = 0 with an infinite b;
 gb = 0 where a^b stays 0, that is at a = inf with b < 0, and at a = 0 with b >= 0. (PyTorch has the
-same at b = 0 and a = 0, NaN at the others.)
+same at b = 0 and a = 0, NaN at the others.) Of products, quotients and powers, where no gradient
+arrives, gy = 0, none leaves, also where the slope is infinite (minidl/kernels/weighting.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
+from minidl.kernels.weighting import arrived
 from minidl.ops.broadcasting import operands, unbroadcast
 from minidl.ops.casting import cast
 from minidl.ops.receptive_field import SAME_PIXEL
@@ -68,8 +70,11 @@ class Mul(Function):
         return a * b
 
     def backward(self, gy):
-        ga = unbroadcast(gy * self.b, self.shapes[0]) if self.needs_grad[0] else None
-        gb = unbroadcast(gy * self.a, self.shapes[1]) if self.needs_grad[1] else None
+        ga = gb = None
+        if self.needs_grad[0]:
+            ga = unbroadcast(arrived(gy * self.b, gy), self.shapes[0])
+        if self.needs_grad[1]:
+            gb = unbroadcast(arrived(gy * self.a, gy), self.shapes[1])
         return ga, gb
 
 
@@ -84,10 +89,11 @@ class Div(Function):
         return y
 
     def backward(self, gy):
-        ga = unbroadcast(gy / self.b, self.shapes[0]) if self.needs_grad[0] else None
-        gb = None
+        ga = gb = None
+        if self.needs_grad[0]:
+            ga = unbroadcast(arrived(gy / self.b, gy), self.shapes[0])
         if self.needs_grad[1]:
-            gb = unbroadcast(-gy * (self.y / self.b), self.shapes[1])
+            gb = unbroadcast(arrived(-gy * (self.y / self.b), gy), self.shapes[1])
         return ga, gb
 
 
@@ -114,10 +120,11 @@ class Pow(Function):
         ga = gb = None
         if self.needs_grad[0]:
             power = a ** xp.where(b == 0, 0, b - 1)  # b = 0: finite, and the factor b makes it 0
-            ga = unbroadcast(gy * (xp.where(power == 0, 0, b) * power), a.shape)
+            ga = unbroadcast(arrived(gy * (xp.where(power == 0, 0, b) * power), gy), a.shape)
         if self.needs_grad[1]:
             stays_0 = ((a == 0) & (b >= 0)) | ((a == np.inf) & (b < 0))
-            gb = unbroadcast(gy * self.y * xp.log(xp.where(stays_0, 1, a)), b.shape)
+            slope = self.y * xp.log(xp.where(stays_0, 1, a))
+            gb = unbroadcast(arrived(gy * slope, gy), b.shape)
         return ga, gb
 
 
@@ -137,7 +144,7 @@ class PowNumber(Function):
         p = self.exponent
         if p == 0:
             return array_module(gy).zeros_like(gy)
-        return gy * (p * self.x if p == 2 else p * self.x ** (p - 1))
+        return arrived(gy * (p * self.x if p == 2 else p * self.x ** (p - 1)), gy)
 
 
 def add(input: Any, other: Any) -> Tensor:
@@ -246,6 +253,9 @@ def neg(input: Tensor) -> Tensor:
 
 def pow(input: Any, exponent: Any) -> Tensor:
     """input ** exponent, elementwise with broadcasting.
+
+    Where the exponent is 0, the gradient of input is 0, also at inf and NaN. Gradients that are
+    0 times infinity, in PyTorch NaN, are the limit: see the top of minidl/ops/arithmetic.py.
 
     Args:
         input, exponent: Tensors or numbers, of shapes that broadcast.

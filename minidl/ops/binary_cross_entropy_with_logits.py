@@ -75,6 +75,8 @@ def binary_cross_entropy_with_logits(
 
     loss = -w (p t log s + (1 - t) log(1 - s)),  s = 1 / (1 + e^-x)
 
+    An infinite score that is right, and whatever weighs nothing, costs 0 (in PyTorch, NaN).
+
     Goodfellow et al. 2016, "Deep Learning", section 6.2.2.2, on why sigmoid and logarithm belong
     together.
 

@@ -125,6 +125,8 @@ def cross_entropy(
 
     loss = -sum_c q[c] log softmax(x)[c],  q[c] = w[c] ((1 - s) [c = label] + s / C)
 
+    A class whose score is -inf costs nothing where its q is 0 (in PyTorch, NaN).
+
     Bridle 1990; label smoothing s: Szegedy et al. 2016, "Rethinking the Inception architecture for
     computer vision", section 7.
 

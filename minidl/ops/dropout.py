@@ -55,7 +55,7 @@ class Dropout(Function):
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Set elements to zero at random and scale the others, so that the mean stays.
 
-    y = m x, with m = 0 with probability p, else 1 / (1 - p)
+    y = m x, with m = 0 with probability p, else 1 / (1 - p); infinite elements become 0, too
 
     Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
     section 4. The draws follow from minidl.manual_seed, whatever the number of threads.

@@ -6,6 +6,8 @@
     y = sin(x)       gx = gy cos(x)          y = cos(x)       gx = -gy sin(x)
     y = x^2          gx = 2 gy x             y = |x|          gx = gy sign(x)       (0 at 0)
 
+Where no gradient arrives, gy = 0, none leaves, also where the slope is infinite (weighting.py).
+
 sign, floor, ceil and round are constant between their jumps: gx = 0, as in PyTorch. Integers are
 converted to float32 first, except where the result is an integer again (abs, sign, floor, ceil,
 round, square).
@@ -19,6 +21,7 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import DtypeError
 from minidl.function import Function
+from minidl.kernels.weighting import arrived
 from minidl.ops.casting import cast, clone
 from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
@@ -32,7 +35,7 @@ class Exp(Function):
         return self.y
 
     def backward(self, gy):
-        return gy * self.y
+        return arrived(gy * self.y, gy)
 
 
 class Expm1(Function):
@@ -43,7 +46,7 @@ class Expm1(Function):
         return self.y
 
     def backward(self, gy):
-        return gy * (self.y + 1)
+        return arrived(gy * (self.y + 1), gy)
 
 
 class Log(Function):
@@ -54,7 +57,7 @@ class Log(Function):
         return array_module(x).log(x)
 
     def backward(self, gy):
-        return gy / self.x
+        return arrived(gy / self.x, gy)
 
 
 class Log1p(Function):
@@ -65,7 +68,7 @@ class Log1p(Function):
         return array_module(x).log1p(x)
 
     def backward(self, gy):
-        return gy / (1 + self.x)
+        return arrived(gy / (1 + self.x), gy)
 
 
 class Sqrt(Function):
@@ -76,7 +79,7 @@ class Sqrt(Function):
         return self.y
 
     def backward(self, gy):
-        return gy / (2 * self.y)
+        return arrived(gy / (2 * self.y), gy)
 
 
 class Rsqrt(Function):
@@ -87,7 +90,8 @@ class Rsqrt(Function):
         return self.y
 
     def backward(self, gy):
-        return gy * -0.5 * self.y * self.y * self.y  # in this order: y^3 alone may overflow
+        gx = gy * -0.5 * self.y * self.y * self.y  # in this order: y^3 alone may overflow
+        return arrived(gx, gy)
 
 
 class Sin(Function):

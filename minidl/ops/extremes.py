@@ -51,7 +51,9 @@ def share(gy, loses, tie, shape):
 
 
 def maximum(input: Any, other: Any) -> Tensor:
-    """The larger of two values, elementwise with broadcasting.
+    """The larger of two values, elementwise with broadcasting; NaN is larger than all.
+
+    A tie shares the gradient evenly, and beside NaN it goes to both in full, as in PyTorch.
 
     Args:
         input, other: Tensors or numbers, of shapes that broadcast.
@@ -70,7 +72,9 @@ def maximum(input: Any, other: Any) -> Tensor:
 
 
 def minimum(input: Any, other: Any) -> Tensor:
-    """The smaller of two values, elementwise with broadcasting.
+    """The smaller of two values, elementwise with broadcasting; NaN is smaller than all.
+
+    A tie shares the gradient evenly, and beside NaN it goes to both in full, as in PyTorch.
 
     Args:
         input, other: Tensors or numbers, of shapes that broadcast.

@@ -13,6 +13,7 @@ from typing import Any
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
+from minidl.kernels.weighting import arrived
 from minidl.ops.broadcasting import operands, unbroadcast
 from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
@@ -44,7 +45,9 @@ class Remainder(Function):
 
     def backward(self, gy):
         ga = unbroadcast(gy, self.shapes[0]) if self.needs_grad[0] else None
-        gb = unbroadcast(-gy * self.quotient, self.shapes[1]) if self.needs_grad[1] else None
+        gb = None
+        if self.needs_grad[1]:
+            gb = unbroadcast(arrived(-gy * self.quotient, gy), self.shapes[1])
         return ga, gb
 
 

@@ -9,6 +9,9 @@
 Subtracting a constant from all x[j] changes neither y nor l. With the maximum subtracted, no
 exponential exceeds 1 and s is at least 1, so nothing overflows and log s is finite. log_softmax
 is not log(softmax): that would be -inf wherever y underflows.
+
+A score of -inf has probability 0. Where all scores are -inf, or one is inf, there are no
+probabilities: NaN, as in PyTorch.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import numpy as np
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.kernels.sums import mean, rounded, total
+from minidl.ops.lp_norm import in_range
 from minidl.ops.reductions import Dims, Reduction, check_reduction, count, divide_or_zero
 from minidl.tensor import Tensor
 
@@ -46,8 +47,13 @@ class Var(Reduction):
 
 
 class Std(Var):
+    """The root of the variance; also where it is in range and the variance, a square, is not."""
+
     def forward(self, x):
-        self.y = array_module(x).sqrt(self.variance(x))
+        y, root = self.stretchable(array_module(x).sqrt(self.variance(x))), self.scale**0.5
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = in_range(y / root, self.centered, 2, self.axes) * root
+        self.y = y if self.keepdim else y.squeeze(self.axes)
         return rounded(self.y, x.dtype)
 
     def backward(self, gy):

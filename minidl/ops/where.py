@@ -8,9 +8,9 @@ At a bound itself the gradient of clamp passes to x, as in PyTorch, whether the 
 or a tensor. A bound that is a tensor gets the gradient where x is beyond it, and where the two are
 equal, that of the side where x is. NaN in x or a bound gets and leaves no gradient.
 
-The gradient of what where did not take is 0. Further back, 0 times an infinite slope is NaN, as
-everywhere: of where(x > 0, sqrt(x), 0) at x = 0. Choose what goes into the function, too:
-where(x > 0, sqrt(where(x > 0, x, 1)), 0).
+The gradient of what where did not take is 0, and stays 0 on its way back through roots, logarithms,
+exponentials, products, quotients and powers, also where their slope is infinite or NaN: of
+where(x > 0, sqrt(x), 0) at x <= 0. (In PyTorch, NaN.)
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ def parted(gy, inside, outside, x_shape, bound_shape):
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """input where the condition holds, other elsewhere.
 
+    What is not taken has the gradient 0, also where its slope is infinite or NaN (in PyTorch, NaN).
+
     Args:
         condition: bools.
         input, other: Tensors or numbers; all three broadcast.
@@ -114,6 +116,8 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Move values below min up to it and values above max down to it; also Tensor.clip.
+
+    At a bound, the gradient is input's.
 
     Args:
         input: any shape.

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 from minidl.checks import check_ordered
 from minidl.device import array_module
 from minidl.errors import ArgumentError, NonFiniteError
+from minidl.ops.lp_norm import in_range
 from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
 
@@ -108,12 +112,19 @@ def gradients_of(op: str, parameters: Tensor | Iterable[Tensor]) -> list:
 
 def total_norm(gradients: list, norm_type: float) -> float:
     """The p-norm of all elements of all arrays, from the norms of the arrays."""
-    norms = []
-    for g in gradients:
-        xp = array_module(g)
-        norms.append(float(xp.linalg.norm(g.ravel(order="K"), norm_type)) if g.size else 0.0)
-    if not norms:
-        return 0.0
-    if norm_type == math.inf:
-        return max(norms) if all(n == n for n in norms) else math.nan
-    return sum(n**norm_type for n in norms) ** (1 / norm_type)
+    norms = [norm_of(g.ravel(order="K"), norm_type) for g in gradients if g.size]
+    if not all(n == n for n in norms):
+        return math.nan
+    largest = max(norms, default=0.0)
+    if norm_type == math.inf or largest in (0.0, math.inf):
+        return largest
+    return largest * sum((n / largest) ** norm_type for n in norms) ** (1 / norm_type)
+
+
+def norm_of(g: Any, norm_type: float) -> float:
+    """The p-norm of a 1-d array, in range where its powers are not."""
+    with np.errstate(over="ignore"):
+        norm = array_module(g).linalg.norm(g, norm_type)
+        if norm_type not in (1, math.inf):
+            norm = in_range(norm.reshape(1), g, norm_type, 0)
+    return norm.item()

@@ -169,6 +169,38 @@ def test_an_infinite_gradient_stops_where_the_value_was_not_taken(choose):
     assert x.grad.tolist() == [0, 0.25]
 
 
+NOT_CHOSEN = {
+    "sqrt": (minidl.sqrt, [-1.0, 0.0]),
+    "rsqrt": (minidl.rsqrt, [-1.0, 0.0, 1e-30]),
+    "log": (minidl.log, [-1.0, 0.0]),
+    "log1p": (minidl.log1p, [-2.0, -1.0]),
+    "exp": (minidl.exp, [1000.0]),
+    "expm1": (minidl.expm1, [1000.0]),
+    "softplus-written-out": (lambda x: x.exp().log1p(), [1000.0]),
+    "reciprocal": (lambda x: 1 / x, [0.0, 1e-30]),
+    "quotient": (lambda x: x / (x - 1), [1.0]),
+    "root": (lambda x: x**0.5, [-1.0, 0.0]),
+    "powers": (lambda x: x**x, [-0.5, 0.0]),
+    "exponent": (lambda x: 0.0**x, [-1.0]),
+    "remainder": (lambda x: 1 % x, [0.0]),
+    "entropy": (lambda x: x * x.log(), [0.0, -1.0]),
+    "distance": (lambda x: (x * x).sqrt(), [0.0]),
+}
+
+
+@pytest.mark.parametrize("name", NOT_CHOSEN)
+def test_the_branch_that_where_did_not_choose_has_no_gradient(name):
+    function, values = NOT_CHOSEN[name]
+    with np.errstate(all="ignore"):
+        for masked in (
+            lambda x: minidl.where(minidl.zeros_like(x) > 0, function(x), 2 * x),
+            lambda x: function(x).masked_fill(minidl.ones_like(x) > 0, 0.0) + 2 * x,
+        ):
+            x = minidl.tensor(values, requires_grad=True)
+            masked(x).sum().backward()
+            assert x.grad.tolist() == [2.0] * len(values)
+
+
 @both_kernel_sets
 def test_what_dropout_drops_is_0(kernels):
     with minidl.use_cpu_kernels(kernels):

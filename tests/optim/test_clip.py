@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import minidl
 from minidl import Tensor, nn
 from minidl.errors import ArgumentError, NonFiniteError
 from minidl.optim import clip_grad_norm_, clip_grad_value_
@@ -96,3 +97,18 @@ def test_non_finite(value):
 def test_error_message(call, text):
     with pytest.raises(ArgumentError, match=text):
         call()
+
+
+@pytest.mark.parametrize(
+    "scale, dtype", [(1e25, "float32"), (1e-25, "float32"), (1e200, "float64")]
+)
+@pytest.mark.parametrize("p", [1.5, 2, 3])
+def test_gradients_whose_squares_are_out_of_range(scale, dtype, p):
+    parameters = [minidl.zeros(2, dtype=dtype, requires_grad=True) for _ in range(2)]
+    for parameter, numbers in zip(parameters, ([3.0, -4.0], [0.0, 12.0])):
+        parameter.grad = minidl.tensor((scale * np.array(numbers)).tolist(), dtype=dtype)
+    expected = scale * np.linalg.norm([3.0, 4.0, 12.0], p)
+    assert clip_grad_norm_(parameters, 1.0, p) == pytest.approx(expected, rel=1e-5)
+    if scale > 1:
+        clipped = np.concatenate([parameter.grad.data for parameter in parameters])
+        assert np.linalg.norm(clipped.astype("float64"), p) == pytest.approx(1, rel=1e-5)
