@@ -38,6 +38,7 @@ def fit(
     """
     loaded: dict[str, Value] = {}
     rows, wrong = [], {}
+    refuse_integers(model, values, kept, path)
     heads = heads_of(model)
     for name, own in model.state_dict().items():
         value = values.get(name)
@@ -56,6 +57,25 @@ def fit(
     if wrong:
         raise wrong_shapes(model, wrong, values, file, path)
     return loaded, rows
+
+
+def refuse_integers(model: nn.Module, values: dict[str, Value], kept: set[str], path: str) -> None:
+    """Whole numbers for weights are quantised ones, which mean nothing without their scales."""
+    wrong = {
+        name: Plain(f"{value.array.dtype} in the file")
+        for name, own in model.state_dict().items()
+        if (value := values.get(name)) is not None
+        and name not in kept
+        and own.data.dtype.kind == "f"
+        and value.array.dtype.kind in "iub"
+    }
+    if wrong:
+        shown = dict(list(wrong.items())[:NAMES_SHOWN])
+        raise CheckpointError(
+            OP, f"{counted(len(wrong), 'tensor is', 'tensors are')} made of whole numbers, as "
+            "quantised weights are", {"file": path, **shown},
+            "save the network before it is quantised",
+        )  # fmt: skip
 
 
 def other_classes(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:

@@ -159,9 +159,12 @@ def renamed(file: WeightsFile, front: str, clean: bool, only: bool = False) -> U
     originals = with_front if only else {**others, **with_front}
     tensors = {name: file.tensors[old] for name, old in originals.items()}
     parts = {part for old in originals.values() for part in old.split(".") if part in PARTS}
-    return Unwrapped(
-        replace(file, tensors=tensors), front, parts if clean else set(), originals
-    )  # fmt: skip
+    meta = file.meta
+    if isinstance(meta.get("eps"), dict):  # it names tensors
+        told = {name: meta["eps"][old] for name, old in originals.items() if old in meta["eps"]}
+        meta = {**meta, "eps": told}
+    plain = replace(file, tensors=tensors, meta=meta)
+    return Unwrapped(plain, front, parts if clean else set(), originals)
 
 
 def choose(found: list[Unwrapped]) -> Unwrapped:
