@@ -72,6 +72,24 @@ def test_paddle_is_refused(read):
         read(safetensors({"fc.weight": DENSE.T}, format="pd"), ".safetensors")
 
 
+# --- pytorch ------------------------------------------------------------------------------------
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["quantised", "float8_e4m3fn", "sparse"])
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_tensors_of_pytorch_that_are_no_plain_numbers(kind, tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    x = torch.randn(3, 4)
+    make = {
+        "quantised": lambda: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8),
+        "float8_e4m3fn": lambda: x.to(torch.float8_e4m3fn), "sparse": x.to_sparse,
+    }  # fmt: skip
+    torch.save({"fc.weight": make[kind]()}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match="is no part of a file of tensors"):
+        read_weights(tmp_path / "x.pth")
+
+
 # --- npz ----------------------------------------------------------------------------------------
 
 

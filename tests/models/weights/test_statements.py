@@ -1,5 +1,7 @@
 """What a file says of itself beside its numbers goes into the network: epsilon, pixels."""
 
+import json
+
 import numpy as np
 import pytest
 from onnx import helper, numpy_helper
@@ -8,9 +10,13 @@ import minidl
 import models
 from minidl import nn
 from minidl.errors import CheckpointError
+from minidl.io.weights import hdf5, hdf5_child
 from minidl.io.weights.file import WeightsFile
 from models import load_weights
 from models.weights.load import place
+from models.weights.maps import layers_of
+from models.weights.maps.keras import vgg_names
+from tests.io.weights.make import hdf5 as hdf5_bytes
 from tests.io.weights.make import onnx_model
 from tests.models import others
 
@@ -134,3 +140,39 @@ def test_pixels_of_caffe(meta, says):
     file = others.caffe_plain(model)
     file.meta.update(meta)
     assert says in str(place(model, file, "file").preprocessing)
+
+
+@pytest.mark.parametrize("described", [True, False], ids=["described", "weights only"])
+def test_a_network_of_keras_1_on_theano(tmp_path, monkeypatch, described):
+    """Kernels turned round and (K, C, R, S), maps flattened with channels first."""
+    monkeypatch.setattr(hdf5, "run_child", hdf5_child.decode)
+    original = others.randomised(models.vgg16(num_classes=7, size=64, width=0.05))
+    config = []
+
+    def fill(file):
+        file.attrs["backend"], file.attrs["keras_version"] = b"theano", b"1.2.2"
+        names = []
+        for layer in layers_of(original):
+            name = vgg_names(layer)[0]
+            names.append(name.encode())
+            w, b = (p.detach().numpy() for p in (layer.module.weight, layer.module.bias))
+            is_conv = w.ndim == 4
+            w = others.bgr(w) if layer.name == "conv1_1" else w
+            group = file.create_group(name)
+            group[f"{name}_W"] = w[:, :, ::-1, ::-1] if is_conv else w.T
+            group[f"{name}_b"] = b
+            group.attrs["weight_names"] = [f"{name}_W".encode(), f"{name}_b".encode()]
+            options = {"name": name, **({"dim_ordering": "th"} if is_conv else {})}
+            config.append(
+                {"class_name": "Convolution2D" if is_conv else "Dense", "config": options}
+            )
+        file.attrs["layer_names"] = names
+        if described:
+            file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": config})
+
+    path, model = tmp_path / "vgg.h5", models.vgg16(num_classes=7, size=64, width=0.05)
+    path.write_bytes(hdf5_bytes(fill))
+    report = load_weights(model, path, strict=True)
+    assert report.notes == [] and report.names == "Keras"
+    for name, array in others.arrays(original).items():
+        np.testing.assert_array_equal(others.arrays(model)[name], array, err_msg=name)
