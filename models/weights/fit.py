@@ -34,11 +34,11 @@ def fit(
     """Which tensors get the file's values, and the rows of those that do not.
 
     Raises:
-        CheckpointError: a shape differs, and it is not the number of classes.
+        CheckpointError: a shape differs, and it is not the number of classes; or weights are whole
+            numbers.
     """
     loaded: dict[str, Value] = {}
     rows, wrong = [], {}
-    refuse_integers(model, values, kept, path)
     heads = heads_of(model)
     for name, own in model.state_dict().items():
         value = values.get(name)
@@ -56,18 +56,17 @@ def fit(
             wrong[name] = Plain(f"the file has {theirs}, the model {own.shape}")
     if wrong:
         raise wrong_shapes(model, wrong, values, file, path)
+    refuse_integers(model, loaded, path)
     return loaded, rows
 
 
-def refuse_integers(model: nn.Module, values: dict[str, Value], kept: set[str], path: str) -> None:
+def refuse_integers(model: nn.Module, loaded: dict[str, Value], path: str) -> None:
     """Whole numbers for weights are quantised ones, which mean nothing without their scales."""
+    own = model.state_dict()
     wrong = {
         name: Plain(f"{value.array.dtype} in the file")
-        for name, own in model.state_dict().items()
-        if (value := values.get(name)) is not None
-        and name not in kept
-        and own.data.dtype.kind == "f"
-        and value.array.dtype.kind in "iub"
+        for name, value in loaded.items()
+        if own[name].data.dtype.kind == "f" and value.array.dtype.kind in "iub"
     }
     if wrong:
         shown = dict(list(wrong.items())[:NAMES_SHOWN])
