@@ -20,7 +20,7 @@ from apps.shared import parse
 from apps.shared.options import at_least, one_of, option
 from apps.shared.settings import STEPS
 from minidl import callbacks, optim
-from minidl.optim.schedule import back_to_base
+from minidl.optim.scheduler import back_to_base
 
 CHOICES = ("none", "step", "multistep", "exponential", "cosine", "plateau")
 

@@ -11,11 +11,11 @@ from minidl.optim.schedule import (
     CosineAnnealingLR,
     ExponentialLR,
     LinearLR,
-    LRScheduler,
     MultiStepLR,
     SequentialLR,
     StepLR,
 )
+from minidl.optim.scheduler import LRScheduler
 from minidl.optim.sgd import SGD
 
 __all__ = [

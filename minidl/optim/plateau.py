@@ -15,7 +15,8 @@ from typing import Any
 
 from minidl.errors import ArgumentError
 from minidl.optim.optimizer import Optimizer
-from minidl.optim.schedule import LRScheduler, count, positive
+from minidl.optim.schedule import count, positive
+from minidl.optim.scheduler import LRScheduler
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
 

@@ -34,7 +34,8 @@ def fit(
     """Which tensors get the file's values, and the rows of those that do not.
 
     Raises:
-        CheckpointError: a shape differs, and it is not the number of classes.
+        CheckpointError: a shape differs, and it is not the number of classes; or weights are whole
+            numbers.
     """
     loaded: dict[str, Value] = {}
     rows, wrong = [], {}
@@ -55,7 +56,25 @@ def fit(
             wrong[name] = Plain(f"the file has {theirs}, the model {own.shape}")
     if wrong:
         raise wrong_shapes(model, wrong, values, file, path)
+    refuse_integers(model, loaded, path)
     return loaded, rows
+
+
+def refuse_integers(model: nn.Module, loaded: dict[str, Value], path: str) -> None:
+    """Whole numbers for weights are quantised ones, which mean nothing without their scales."""
+    own = model.state_dict()
+    wrong = {
+        name: Plain(f"{value.array.dtype} in the file")
+        for name, value in loaded.items()
+        if own[name].data.dtype.kind == "f" and value.array.dtype.kind in "iub"
+    }
+    if wrong:
+        shown = dict(list(wrong.items())[:NAMES_SHOWN])
+        raise CheckpointError(
+            OP, f"{counted(len(wrong), 'tensor is', 'tensors are')} made of whole numbers, as "
+            "quantised weights are", {"file": path, **shown},
+            "save the network before it is quantised",
+        )  # fmt: skip
 
 
 def other_classes(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:

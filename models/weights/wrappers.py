@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from minidl import nn
@@ -33,6 +34,7 @@ OP = "load_weights"
 PARTS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 AVERAGE = re.compile(r"(^|[._])(ema|swa|avg|average|averaged|shadow)([._]|$)")
 MOST = 32  # fronts that are tried
+DEPTH = 8  # parts of a front
 
 Match = Callable[["WeightsFile"], dict[str, Value]]  # our name -> value, of a file
 
@@ -127,10 +129,10 @@ def fronts(file: WeightsFile, tensors: int) -> list[tuple[str, bool]]:
             continue
         counts: Counter[str] = Counter()
         for name in names:
-            parts = name.split(".")[:-1]
-            counts.update(".".join(parts[:i]) + "." for i in range(1, len(parts) + 1))
+            ends = [place.end() for place in islice(re.finditer("[./]", name), DEPTH)]
+            counts.update(name[:end] for end in ends)
         many = [front for front, count in counts.items() if 2 * count >= tensors]
-        many.sort(key=lambda front: front.count("."))
+        many.sort(key=lambda front: len(re.findall("[./]", front)))
         found += [(front, clean) for front in ([""] if clean else []) + many[:MOST]]
     return found
 
@@ -159,9 +161,12 @@ def renamed(file: WeightsFile, front: str, clean: bool, only: bool = False) -> U
     originals = with_front if only else {**others, **with_front}
     tensors = {name: file.tensors[old] for name, old in originals.items()}
     parts = {part for old in originals.values() for part in old.split(".") if part in PARTS}
-    return Unwrapped(
-        replace(file, tensors=tensors), front, parts if clean else set(), originals
-    )  # fmt: skip
+    meta = file.meta
+    if isinstance(meta.get("eps"), dict):  # it names tensors
+        told = {name: meta["eps"][old] for name, old in originals.items() if old in meta["eps"]}
+        meta = {**meta, "eps": told}
+    plain = replace(file, tensors=tensors, meta=meta)
+    return Unwrapped(plain, front, parts if clean else set(), originals)
 
 
 def choose(found: list[Unwrapped]) -> Unwrapped:
@@ -193,10 +198,13 @@ def behind(file: WeightsFile, prefix: str) -> list[Unwrapped]:
     """
     if not isinstance(prefix, str):
         raise ArgumentError(OP, "prefix is a text", {"prefix": prefix})
-    front = f"{prefix.rstrip('.')}." if prefix else ""
+    front = prefix
+    if prefix and prefix[-1] not in "./":
+        slashed = any(name.startswith(f"{prefix}/") for name in file.tensors)
+        front = prefix + ("/" if slashed else ".")
     found = [renamed(file, front, clean, only=True) for clean in (False, True)]
     if not any(one is not None and one.file.tensors for one in found):
-        known = sorted({name.split(".")[0] for name in file.tensors if "." in name})
+        known = sorted({re.split("[./]", name)[0] for name in file.tensors})
         raise ArgumentError(
             OP, "no name of the file begins so",
             {"prefix": prefix, "they begin with": shorten(known)}, nearest(prefix, known),

@@ -127,7 +127,7 @@ def test_dropout_of_a_frozen_network_still_drops():
 
 
 def test_a_layer_with_something_else_to_learn():
-    """What README's recipe for a layer offers: learn_here."""
+    """A layer of a user that counts in training stops with the rest, by learn_here."""
 
     class Counter(nn.Module):
         def __init__(self):

@@ -157,6 +157,8 @@ def sentences(run: dict[str, Any], loading: dict[str, Any], thawed: bool) -> lis
         found.append(
             f"The file: {loading['source']} ({loading['format']}, names: {loading['names']})."
         )
+        if taken_off := loading.get("taken_off"):
+            found.append(f"Taken off its names: {', '.join(taken_off)}")
         found += [f"{note[:1].upper()}{note[1:]}." for note in loading.get("notes", ())]
     return found
 

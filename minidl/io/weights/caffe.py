@@ -92,7 +92,11 @@ def read_varint(data: memoryview, place: int) -> tuple[int, int]:
 def read_caffe(net: Any, path: Path, nbytes: int) -> WeightsFile:
     """The weights of a net."""
     tensors: dict[str, np.ndarray] = {}
+    meta = {"net": net.name.decode("utf-8", "replace")} if net.name else {}
+    eps: dict[str, float] = {}
     for layer in chain(net.layers, net.layer):
+        if layer.HasField("transform_param"):
+            meta.update(pixels(layer.transform_param))
         name, kind, blobs = describe_layer(layer)
         arrays = [to_array(blob, f"{name}.{index}") for index, blob in enumerate(blobs)]
         if kind == "InnerProduct" and arrays:
@@ -101,12 +105,30 @@ def read_caffe(net: Any, path: Path, nbytes: int) -> WeightsFile:
                 arrays[0] = arrays[0].T
         if kind == "BatchNorm" and len(arrays) == 3:
             arrays = statistics(arrays, name)
+            if layer.batch_norm_param.HasField("eps"):
+                eps[f"{name}.running_var"] = layer.batch_norm_param.eps
         for index, array in enumerate(arrays):
             if index or kind not in ("Convolution", "Deconvolution", "InnerProduct"):
                 array = without_ones(array)
             add(tensors, f"{name}.{blob_name(kind, index)}", array)
-    meta = {"net": net.name.decode("utf-8", "replace")} if net.name else {}
+    if eps:
+        meta["eps"] = eps
     return WeightsFile("caffe", tensors, meta=meta)
+
+
+def pixels(transform: Any) -> dict[str, Any]:
+    """What the net's own data layer does with pixels: the mean (blue first) that it subtracts, and
+    what it multiplies by."""
+    found: dict[str, Any] = {}
+    mean = [float(value) for value in transform.mean_value]
+    if len(mean) in (1, 3) and np.isfinite(mean).all():
+        found["mean_value"] = mean
+    scale = float(transform.scale)
+    if transform.HasField("scale") and np.isfinite(scale) and scale > 0:
+        found["scale"] = scale
+        if not transform.mean_file:
+            found.setdefault("mean_value", [0.0])
+    return found
 
 
 def is_v0(layer: Any) -> bool:

@@ -27,16 +27,22 @@ MESSAGES = {
     "BlobOfFloats": {"data": (5, "float[]"), "double_data": (8, "double[]")},
     "ConvolutionParameter": {"group": (5, "uint32")},
     "InnerProductParameter": {"transpose": (6, "bool")},
+    "BatchNormParameter": {"eps": (3, "float")},
+    "TransformationParameter": {
+        "scale": (1, "float"), "mean_file": (4, "bytes"), "mean_value": (5, "float[]"),
+    },
     "V0LayerParameter": {
         "name": (1, "bytes"), "type": (2, "bytes"), "blobs": (50, "BlobProto[]"),
     },
     "V1LayerParameter": {
         "layer": (1, "V0LayerParameter"), "name": (4, "bytes"), "type": (5, "int32"),
-        "blobs": (6, "BlobProto[]"),
+        "blobs": (6, "BlobProto[]"), "transform_param": (36, "TransformationParameter"),
     },
     "LayerParameter": {
         "name": (1, "bytes"), "type": (2, "bytes"), "blobs": (7, "BlobProto[]"),
+        "transform_param": (100, "TransformationParameter"),
         "inner_product_param": (117, "InnerProductParameter"),
+        "batch_norm_param": (139, "BatchNormParameter"),
     },
     "NetParameter": {
         "name": (1, "bytes"), "layers": (2, "V1LayerParameter[]"),

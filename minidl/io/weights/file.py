@@ -37,10 +37,11 @@ class WeightsFile:
         tensors: name in the file -> NumPy array, contiguous and writable. Kernels of convolutions
             are (K, C/groups, R, S), matrices of linear layers (out, in), transposed where the file
             has them otherwise. Half precision (float16, bfloat16) has become float32.
-        kernel_layout: how the file had them: "OIHW" or "HWIO".
+        kernel_layout: how the file had them: "OIHW", "HWIO" or "OHWI".
         flatten_order: in which order that library flattens maps before its first linear layer, so
             what the columns of that layer's matrix mean: "CHW" or "HWC".
-        meta: what else the file says: classes, mean picture, names of layers, ...
+        meta: what else the file says: classes, mean picture, names of layers, ...; "eps": name of
+            a batch norm's variance -> what that network adds to it.
         taken_off: what wrappers had put in front of all names, and the names here do not have:
             "module." or "".
     """

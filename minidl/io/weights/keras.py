@@ -52,12 +52,26 @@ def read_keras(file: Hdf5, config: str = "") -> WeightsFile:
     else:
         tensors, meta = read_keras3(file, layout)
     meta |= {name: about[name] for name in ("keras_version", "backend") if name in about}
-    if layout.eps:
-        meta["eps"] = layout.eps
+    if eps := eps_of(tensors, meta, layout):
+        meta["eps"] = eps
     if layout.turned and not layout.classes and not layout.first:
         meta["maps"] = "not told"  # whether channels were first, when they were flattened
     kernel_layout = "OIHW" if layout.outputs_first[""] else "HWIO"
     return WeightsFile("keras", tensors, kernel_layout, layout.flatten_order, meta)
+
+
+def eps_of(tensors: dict[str, Any], meta: dict[str, Any], layout: Layout) -> dict[str, float]:
+    """Name of the variance of each batch norm -> what is added to it."""
+    known, found = layout.eps, {}
+    for name in tensors:
+        owner, _, part = name.rpartition("/")
+        layer = meta.get("layer_names", {}).get(owner.removesuffix("/vars"), owner.split("/")[-1])
+        role = meta.get("roles", {}).get(name, part)
+        if layer not in known and "running_std" in part:
+            layer = part[: part.index("_running_std")]
+        if layer in known and re.search("moving_variance|running_std", role):
+            found[name] = known[layer]
+    return found
 
 
 def read_keras_file(data: bytes) -> WeightsFile:

@@ -1,7 +1,7 @@
 """ONNX: the initializers of a graph, and the constants among its nodes.
 
-Kernels of convolutions are as PyTorch's. Matrices are (in, out) where a MatMul takes them or a Gemm
-without transB, and are transposed.
+Kernels of convolutions are as PyTorch's, unless a Transpose stands before the convolution. Matrices
+are (in, out) where a MatMul takes them or a Gemm without transB, and are transposed.
 
 Weights can be in data files beside the model. Those are read if they are plain files in the
 model's folder or below it; a path that leads out of it, or a link that does, is refused.
@@ -14,16 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from minidl.io.weights.file import (
-    Budget,
-    Refused,
-    WeightsFile,
-    add,
-    count,
-    ends_of_chains,
-    parsing,
-    short,
-)
+from minidl.io.weights.file import Budget, Refused, WeightsFile, add, count, parsing, short
+from minidl.io.weights.onnx_uses import Uses
 
 
 def parse_onnx(data: bytes) -> Any:
@@ -53,15 +45,19 @@ def read_onnx(model: Any, path: Path, nbytes: int) -> WeightsFile:
         raise Refused("it has sparse tensors, which are not supported")
     budget = Budget(nbytes)
     tensors: dict[str, np.ndarray] = {}
-    transposed = matrices_in_out(graph)
+    uses = Uses(graph)
     for name, tensor in constants(graph):
         array = to_array(tensor, name, path, budget)
-        if array is None:
-            continue
-        add(tensors, name, array.T if name in transposed and array.ndim == 2 else array)
+        if array is not None:
+            add(tensors, name, uses.to_pytorch(array, name))
     producer = model.producer_name
-    meta = {"producer": producer} if producer and isinstance(producer, str) else {}
-    return WeightsFile("onnx", tensors, meta=meta)
+    meta: dict[str, Any] = {}
+    if producer and isinstance(producer, str):
+        meta["producer"] = producer
+    eps = {name: value for name, value in uses.eps.items() if name in tensors}
+    return WeightsFile(
+        "onnx", tensors, flatten_order=uses.flatten_order, meta=meta | ({"eps": eps} if eps else {})
+    )
 
 
 def constants(graph: Any) -> list[tuple[str, Any]]:
@@ -70,20 +66,6 @@ def constants(graph: Any) -> list[tuple[str, Any]]:
     for node in graph.node:
         if node.op_type == "Constant" and node.output:
             found += [(node.output[0], a.t) for a in node.attribute if a.name == "value"]
-    return found
-
-
-def matrices_in_out(graph: Any) -> set[str]:
-    """The names of what a linear layer takes as (in, out) matrix."""
-    source = ends_of_chains({n.output[0]: n.input[0] for n in graph.node
-                             if n.op_type == "Identity" and n.input and n.output})  # fmt: skip
-    found = set()
-    for node in graph.node:
-        flags = {a.name: a.i for a in node.attribute}
-        if len(node.input) > 1 and (
-            node.op_type == "MatMul" or (node.op_type == "Gemm" and not flags.get("transB"))
-        ):
-            found.add(source.get(node.input[1], node.input[1]))
     return found
 
 

@@ -8,6 +8,7 @@ have in the model.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,12 @@ from minidl.io.weights.file import (
     parsing,
     short,
 )
+from minidl.io.weights.keras_layout import Layout
+from minidl.io.weights.keras_layout import to_pytorch as keras_to_pytorch
 
 PREFIX = "model."
+# What the metadata says of who wrote a file -> the layout of kernels. Without, or "pt": PyTorch's.
+CHANNELS_LAST = {"tf": "HWIO", "flax": "HWIO", "mlx": "OHWI"}
 CODES = {
     "BOOL": "?", "U8": "<u1", "I8": "<i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
     "U64": "<u8", "I64": "<i8", "F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8",
@@ -52,9 +57,30 @@ def read_safetensors(data: bytes) -> WeightsFile:
         own = [name for name in arrays if name.startswith(PREFIX)]
         arrays = {name[len(PREFIX) :]: arrays[name] for name in own}
     tensors: dict[str, np.ndarray] = {}
+    written_by = meta.get("format")
     for name, array in arrays.items():
-        add(tensors, name, array)
+        add(tensors, name, to_pytorch(array, name, written_by))
+    if written_by in CHANNELS_LAST:
+        return WeightsFile("safetensors", tensors, CHANNELS_LAST[written_by], "HWC", meta)
     return WeightsFile("safetensors", tensors, meta=meta)
+
+
+def to_pytorch(array: np.ndarray, name: str, written_by: Any) -> np.ndarray:
+    """Kernels and matrices as PyTorch has them, from the library that the metadata names.
+
+    Raises:
+        Refused: of PaddlePaddle, where embeddings and matrices of linear layers have the same
+            name, and only the latter are transposed.
+    """
+    if written_by in ("pd", "paddle"):
+        raise Refused("written by PaddlePaddle, whose matrices are transposed",
+                      {"format": written_by}, "save it by PyTorch")  # fmt: skip
+    parts = re.split("[./]", re.sub(r":\d+$", "", name))
+    if written_by in ("tf", "flax"):
+        return keras_to_pytorch(array, ".".join(parts[:-1]), parts[-1], Layout())
+    if written_by == "mlx" and parts[-1] == "weight" and array.ndim > 2:  # (K, *spatial, C)
+        return np.moveaxis(array, -1, 1)
+    return array
 
 
 def order_of(item: tuple[str, dict], header: dict) -> int:

@@ -36,6 +36,10 @@ TYPES = {
 }  # fmt: skip
 BFLOAT16, HALF = 14, 19
 PASSING = ("Identity", "StopGradient", "Snapshot")
+WITH_MAPS = {
+    "Conv2D", "_FusedConv2D", "DepthwiseConv2dNative", "_FusedDepthwiseConv2dNative", "MaxPool",
+    "AvgPool", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3",
+}  # fmt: skip
 TAKERS = {
     "Conv2D": 1, "Conv3D": 1, "Conv2DBackpropInput": 1, "DepthwiseConv2dNative": 1, "MatMul": 1,
     "_FusedConv2D": 1, "_FusedMatMul": 1, "_FusedDepthwiseConv2dNative": 1,
@@ -75,14 +79,35 @@ def read_graph(graph: Any, path: Path, nbytes: int) -> WeightsFile:
             array = to_array(tensor, node.name, budget)
             add(tensors, node.name, to_pytorch(array, takers.get(node.name)))
     channels_first = any(node.attr["data_format"].s == b"NCHW" for node in graph.node
-                         if node.op == "Conv2D" and "data_format" in node.attr)  # fmt: skip
-    return WeightsFile("tensorflow", tensors, "HWIO", "CHW" if channels_first else "HWC")
+                         if node.op in WITH_MAPS and "data_format" in node.attr)  # fmt: skip
+    eps = find_eps(graph, tensors)
+    order = "CHW" if channels_first else "HWC"
+    return WeightsFile("tensorflow", tensors, "HWIO", order, {"eps": eps} if eps else {})
+
+
+def find_eps(graph: Any, tensors: dict[str, np.ndarray]) -> dict[str, float]:
+    """Name of the variance of each batch norm -> what is added to it."""
+    source = sources(graph)
+    found = {}
+    for node in graph.node:
+        if node.op.startswith("FusedBatchNorm") and len(node.input) > 4:
+            name = name_of(node.input[4])
+            name = source.get(name, name)
+            eps = node.attr["epsilon"].f if "epsilon" in node.attr else 1e-4
+            if name in tensors and np.isfinite(eps):
+                found[name] = float(eps)
+    return found
+
+
+def sources(graph: Any) -> dict[str, str]:
+    """Node that passes its input on -> the node that this comes from."""
+    return ends_of_chains({node.name: name_of(node.input[0]) for node in graph.node
+                           if node.op in PASSING and node.input})  # fmt: skip
 
 
 def find_takers(graph: Any) -> dict[str, Any]:
     """Constant -> the node that takes it as its kernel or matrix; the first, if there are more."""
-    source = ends_of_chains({node.name: name_of(node.input[0]) for node in graph.node
-                             if node.op in PASSING and node.input})  # fmt: skip
+    source = sources(graph)
     takers: dict[str, Any] = {}
     for node in graph.node:
         place = TAKERS.get(node.op)

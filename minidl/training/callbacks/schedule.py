@@ -6,7 +6,7 @@ from typing import Any
 
 from minidl.errors import ArgumentError
 from minidl.optim.plateau import ReduceLROnPlateau
-from minidl.optim.schedule import LRScheduler
+from minidl.optim.scheduler import LRScheduler
 from minidl.training.best import metric
 from minidl.training.callback import Callback
 

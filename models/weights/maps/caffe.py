@@ -14,7 +14,14 @@ import re
 from typing import Any
 
 from minidl import nn
-from models.weights.maps.preprocessing import BY_256, CAFFE_MEAN, RESNET_MEAN, VGG_MEAN
+from minidl.shapes import is_number
+from models.weights.maps.preprocessing import (
+    BY_256,
+    CAFFE_MEAN,
+    RESNET_MEAN,
+    VGG_MEAN,
+    Preprocessing,
+)
 from models.weights.maps.source import Facts, Layer, Source, Value, family_of
 from models.weights.maps.torchvision import add_stride_note
 
@@ -66,7 +73,7 @@ class Caffe(Source):
 
     def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         family = family_of(model)
-        facts = Facts(MEANS.get(family, CAFFE_MEAN))
+        facts = Facts(told(model, meta) or MEANS.get(family, CAFFE_MEAN))
         add_stride_note(facts, model, "1x1")
         if family == "resnet":
             facts.notes.append(POOLING)
@@ -77,6 +84,20 @@ class Caffe(Source):
                 "CaffeNet pools before it normalizes, the model after: the scores are not the same"
             )
         return facts
+
+
+def told(model: nn.Module, meta: dict[str, Any]) -> Preprocessing | None:
+    """What the net's own data layer says; None where it says nothing, or the mean is a picture that
+    is in another file."""
+    mean, scale = meta.get("mean_value"), meta.get("scale", 1.0)
+    if not isinstance(mean, list) or not is_number(scale):
+        return None
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    channels = 3 if first is None else first.in_channels
+    mean = mean * channels if len(mean) == 1 else mean[::-1]  # blue first
+    if len(mean) != channels:
+        return None
+    return Preprocessing(tuple(m / 255 for m in mean), (1 / (255 * scale),) * channels)
 
 
 def resnet_names(layer: Layer) -> list[str]:

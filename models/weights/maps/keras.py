@@ -47,7 +47,8 @@ class Keras(Source):
             return None
         if layer.endswith("/vars") and part.isdigit():
             layer = layer.removesuffix("/vars")
-            part = meta.get("roles", {}).get(name, part)
+            roles = meta.get("roles")  # what arrays of batch norms are
+            part = roles.get(name, part) if isinstance(roles, dict) else part
             names = meta.get("layer_names")  # what the layers are called beside their numbers
             return (names.get(layer, layer) if isinstance(names, dict) else layer), part
         layer = layer.rpartition("/")[2]  # a layer's group is in a group of the same name

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl import nn
+from minidl.shapes import is_number
 from models.weights.maps.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Source:
         matched = {}
         for layer in layers:
             found = self.find(index, layer)
-            layer.eps = self.told_eps(found, file.meta)
+            layer.eps = told_eps(found, file.meta)
             found = self.parts(layer, found)
             if layer.is_norm and layer.eps is not None:
                 found = other_eps(found, layer.eps, layer.module.eps)
@@ -106,13 +107,6 @@ class Source:
                 found = with_identity(layer, found)
             matched.update({f"{layer.path}.{part}": value for part, value in found.items()})
         return matched
-
-    def told_eps(self, found: dict[str, Value], meta: dict[str, Any]) -> float | None:
-        """What the file itself says is added to the variance of a batch norm with these parts."""
-        told = meta.get("eps")
-        name = next((value.names[0] for value in found.values() if value.names), "")
-        where = self.split(name, meta) if told and name else None
-        return told.get(where[0]) if where else None
 
     def find(self, index: dict[str, dict[str, Value]], layer: Layer) -> dict[str, Value]:
         """The parts that the file has under the first of a layer's names that it knows."""
@@ -139,11 +133,21 @@ def other_eps(found: dict[str, Value], theirs: float, ours: float) -> dict[str, 
 
     eps is no part of a checkpoint, so the difference goes into what is.
     """
-    if "running_var" not in found or theirs == ours:
+    if "running_var" not in found or np.float32(theirs) == np.float32(ours):
         return found
     variance = found["running_var"]
     moved = variance.array + np.asarray(theirs - ours, variance.array.dtype)
     return {**found, "running_var": Value(moved, variance.names)}
+
+
+def told_eps(found: dict[str, Value], meta: dict[str, Any]) -> float | None:
+    """What the file itself says is added to the variance of a batch norm with these parts."""
+    told = meta.get("eps")
+    if not isinstance(told, dict):
+        return None
+    names = (name for value in found.values() for name in value.names)
+    given = (told[name] for name in names if name in told)
+    return next((float(eps) for eps in given if is_number(eps) and eps >= 0), None)
 
 
 # --- our networks -------------------------------------------------------------------------------

@@ -136,6 +136,24 @@ def test_a_backbone_beside_a_head_without_one():
     assert_loaded(net, original)
 
 
+@pytest.mark.parametrize("scope", ["", "import/", "tower/import/"])
+def test_scopes_of_tensorflow(scope):
+    original, net = others.randomised(vgg()), vgg()
+    theirs = others.slim_vgg16(original, original.features.conv5_3.out_channels, 1)
+    tensors = {scope + name: array for name, array in theirs.tensors.items()}
+    report = place(net, WeightsFile("tensorflow", tensors, "HWIO", "HWC"), "file")
+    assert report.fresh == [] and report.taken_off == ([scope] if scope else [])
+    assert report.names == "TensorFlow slim"
+    assert len(place(vgg(), WeightsFile("tensorflow", tensors), "f", prefix=scope).loaded) == 32
+
+
+def test_names_of_very_many_parts():
+    """What is in front is looked for in the first of them."""
+    tensors = {".".join(f"{i}" * 400): np.zeros(1, np.float32) for i in range(10)}
+    with pytest.raises(CheckpointError, match="no tensor of the file has a place"):
+        place(resnet(), WeightsFile("npz", tensors), "file")
+
+
 def test_other_classes_behind_a_wrapper():
     net = resnet(num_classes=3)
     wrapped = before("module.")(others.arrays(resnet()))
