@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from minidl.arrays import as_array
 from minidl.checks import check_tensor
-from minidl.creation import as_array
 from minidl.device import array_module
 from minidl.dtypes import number_dtype
 from minidl.errors import ArgumentError, DtypeError

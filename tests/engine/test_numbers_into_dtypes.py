@@ -232,6 +232,15 @@ def test_a_result_of_larger_integers_does_not_go_in_place_into_smaller():
             change(minidl.tensor([1, 300]))
 
 
+@pytest.mark.parametrize("ints", [[2**63, -1], [[1], [2**64 - 1]]])
+@pytest.mark.parametrize("dtype", [None, "int64", "float64"])
+def test_ints_that_numpy_makes_floats_of_are_refused(ints, dtype):
+    with pytest.raises(DtypeError, match="no common type"):
+        minidl.tensor(ints, dtype=dtype)
+    assert minidl.tensor([2.0**63, -1]).dtype == np.float32
+    assert minidl.tensor(np.array([2**64 - 1, 1], np.uint64)).tolist() == [2**64 - 1, 1]
+
+
 def test_integers_are_not_clamped_to_what_they_cannot_be():
     x = minidl.tensor([0, 7, 255], dtype="uint8")
     assert x.clamp(-1, 300).tolist() == x.clamp(min=-1).tolist() == x.tolist()
