@@ -22,6 +22,7 @@ from minidl.checks import check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
+from minidl.kernels.weighting import arrived
 from minidl.ops.casting import cast
 from minidl.ops.receptive_field import along
 from minidl.shapes import check_keepdim, normalize_dim, reduced_dims
@@ -99,7 +100,8 @@ class LogSumExp(Reduction):
         return y if self.keepdim else y.squeeze(self.axes)
 
     def backward(self, gy):
-        return self.stretchable(gy) * divide_or_zero(self.e, self.total)
+        gy = self.stretchable(gy)
+        return arrived(gy * divide_or_zero(self.e, self.total), gy)
 
 
 class CumSum(Function):
