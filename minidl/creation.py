@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from minidl.arrays import as_array, as_written, check_numbers
 from minidl.checks import check_tensor
 from minidl.device import array_module, import_cupy, to_device
 from minidl.dtypes import check_fits, converted, floating_dtype, resolve_dtype
-from minidl.errors import ArgumentError, DtypeError, MinidlError, ShapeError
+from minidl.errors import ArgumentError, DtypeError, MinidlError
 from minidl.random import generator
 from minidl.shapes import check_flag, check_size, is_int
 from minidl.tensor import Tensor, check_differentiable
@@ -87,79 +88,6 @@ def from_dlpack(source: Any) -> Tensor:
             "from_dlpack", "the other library does not share this array",
             {"source": type(source).__name__, "it says": str(error).splitlines()[0]},
         ) from None  # fmt: skip
-
-
-def as_array(data: Any, floats: Any = np.float32) -> Any:
-    """The NumPy or CuPy array behind `data`.
-
-    Args:
-        data: number, nested sequence, array or Tensor.
-        floats: what Python floats become: float64, which they are, where the dtype that they are
-            wanted in is known and they are rounded to it next.
-    """
-    if isinstance(data, Tensor):
-        return data.data
-    if type(data).__module__.partition(".")[0] == "cupy":
-        return data
-    if hasattr(data, "dtype") and hasattr(data, "__array__"):
-        return check_numbers("tensor", array_of(data))
-    if isinstance(data, list | tuple) and any(isinstance(part, Tensor) for part in data):
-        data = [part.data if isinstance(part, Tensor) else part for part in data]
-    try:
-        array = np.asarray(data)
-    except ValueError:
-        raise ShapeError("tensor", "the nested sequence is ragged: its rows differ") from None
-    if array.dtype == np.float64 and floats != np.float64 and not contains_float64(data):
-        array = array.astype(np.float32)
-    return check_numbers("tensor", array)
-
-
-def array_of(other: Any) -> np.ndarray:
-    """The NumPy array of another library's tensor, which may refuse (bfloat16, a gradient)."""
-    try:
-        return np.asarray(other)
-    except (TypeError, RuntimeError) as error:
-        raise DtypeError(
-            "tensor", "the other library does not give this as a NumPy array",
-            {"data": type(other).__name__, "it says": str(error).splitlines()[0]},
-        ) from None  # fmt: skip
-
-
-def check_numbers(op: str, array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind not in "biuf":
-        raise DtypeError(
-            op, "expects real numbers or bools", {"dtype": str(array.dtype)},
-            "complex numbers, text, None and objects are not, nor ints of more than 64 bits",
-        )  # fmt: skip
-    return array
-
-
-def contains_float64(data: Any) -> bool:
-    """Whether a nested sequence holds NumPy float64 values, which are kept as such."""
-    if not isinstance(data, list | tuple):
-        return getattr(data, "dtype", None) == np.float64
-    if {float, int, bool}.issuperset(map(type, data)):
-        return False  # the usual case: Python's own numbers, looked through in C
-    return any(map(contains_float64, data))
-
-
-def as_written(op: str, value: Any, dtype: np.dtype) -> Any:
-    """The array of what is written into memory of `dtype`, which holds all of its numbers.
-
-    Raises:
-        DtypeError, ShapeError: as of tensor().
-        ArgumentError: a number does not fit.
-    """
-    if isinstance(value, int):
-        try:
-            return np.asarray(value, dtype)
-        except OverflowError:
-            raise ArgumentError(
-                op, f"the number does not fit into {dtype}", {"number": value}
-            ) from None
-    array = as_array(value, np.float64)
-    check_fits(op, array, dtype)
-    return array
 
 
 def leaf(array: Any, requires_grad: bool) -> Tensor:

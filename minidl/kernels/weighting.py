@@ -29,8 +29,8 @@ def masked(g: Any, mask: Any) -> Any:
 def arrived(gx: Any, gy: Any) -> Any:
     """gx, a new array of gy times a slope, made 0 in place where gy is 0, whatever the slope.
 
-    For functions whose slope may be infinite or NaN: roots, logarithms, products, quotients. What
-    nothing depends on has the gradient 0. So it is with the branch that where() did not choose:
+    With it ends the backward of what is computed element by element. The slope may be infinite or
+    NaN, but what nothing depends on has the gradient 0, the branch that where() did not choose:
     where(x > 0, sqrt(x), 0) has the gradient 0 at x = 0 and below (in PyTorch, NaN).
     """
     bits = gx.view(f"i{gx.dtype.itemsize}")  # see masked

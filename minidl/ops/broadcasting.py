@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.creation import as_array
+from minidl.arrays import as_array
 from minidl.device import array_module
 from minidl.dtypes import number_dtype, promoted_dtype
 from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError

@@ -3,8 +3,8 @@
     y  = m x         m = 0 with probability p, else 1 / (1 - p), drawn for each element
     gx = m gy
 
-What is dropped is 0, also where it was infinite (in PyTorch, NaN). NaN stays visible.
-The expected value of y is x, so evaluation is the identity.
+The expected value of y is x, so evaluation is the identity. What is dropped becomes 0, also where
+it was infinite (in PyTorch, NaN); NaN stays visible.
 
 m is a function of (seed, position): Philox4x32-10 (kernels/reference/dropout.py) turns counter
 number first + i // 4 under the key `seed` into four 32-bit words, and element i is dropped when
@@ -55,7 +55,8 @@ class Dropout(Function):
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Set elements to zero at random and scale the others, so that the mean stays.
 
-    y = m x, with m = 0 with probability p, else 1 / (1 - p); infinite elements become 0, too
+    y = m x, with m = 0 with probability p, else 1 / (1 - p). An infinite element that is dropped
+    becomes 0, too (in PyTorch, NaN).
 
     Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting",
     section 4. The draws follow from minidl.manual_seed, whatever the number of threads.

@@ -6,7 +6,8 @@
     y = sin(x)       gx = gy cos(x)          y = cos(x)       gx = -gy sin(x)
     y = x^2          gx = 2 gy x             y = |x|          gx = gy sign(x)       (0 at 0)
 
-Where no gradient arrives, gy = 0, none leaves, also where the slope is infinite (weighting.py).
+Where no gradient arrives, gy = 0, none leaves, also where the slope is infinite or NaN
+(minidl/kernels/weighting.py).
 
 sign, floor, ceil and round are constant between their jumps: gx = 0, as in PyTorch. Integers are
 converted to float32 first, except where the result is an integer again (abs, sign, floor, ceil,
@@ -102,7 +103,7 @@ class Sin(Function):
         return array_module(x).sin(x)
 
     def backward(self, gy):
-        return gy * array_module(gy).cos(self.x)
+        return arrived(gy * array_module(gy).cos(self.x), gy)
 
 
 class Cos(Function):
@@ -113,7 +114,7 @@ class Cos(Function):
         return array_module(x).cos(x)
 
     def backward(self, gy):
-        return gy * -array_module(gy).sin(self.x)
+        return arrived(gy * -array_module(gy).sin(self.x), gy)
 
 
 class Square(Function):
@@ -124,7 +125,7 @@ class Square(Function):
         return x * x
 
     def backward(self, gy):
-        return 2 * gy * self.x
+        return arrived(2 * gy * self.x, gy)
 
 
 class Abs(Function):
@@ -135,7 +136,7 @@ class Abs(Function):
         return array_module(x).abs(x)
 
     def backward(self, gy):
-        return gy * array_module(gy).sign(self.x)
+        return arrived(gy * array_module(gy).sign(self.x), gy)
 
 
 class Staircase(Function):

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from minidl.arrays import as_written
 from minidl.checks import check_tensor
-from minidl.creation import as_written
 from minidl.device import array_module
 from minidl.errors import DtypeError, GraphError, ShapeError
 from minidl.function import grad_mode

@@ -13,6 +13,7 @@ import numpy as np
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError
+from minidl.kernels.weighting import arrived
 from minidl.ops.lp_norm import lp_norm, lp_norm_gradient
 from minidl.ops.reductions import Dims, Reduction, check_not_empty, check_reduction
 from minidl.shapes import is_number
@@ -39,7 +40,7 @@ class Norm(Reduction):
         if p == np.inf:  # the largest magnitudes share the gradient evenly
             largest = xp.abs(x) == self.y
             return gy * xp.sign(x) * largest / largest.sum(axis=self.axes, keepdims=True)
-        return gy * lp_norm_gradient(x, self.y, p)
+        return arrived(gy * lp_norm_gradient(x, self.y, p), gy)
 
 
 def norm(input: Tensor, p: float | str = 2, dim: Dims = None, keepdim: bool = False) -> Tensor:

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minidl.arrays import as_written
 from minidl.checks import check_tensor
-from minidl.creation import as_written
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.function import Function

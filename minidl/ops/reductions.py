@@ -24,6 +24,7 @@ from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.kernels import sums
 from minidl.kernels.sums import divide, running_total, total
+from minidl.kernels.weighting import arrived
 from minidl.ops.casting import cast
 from minidl.ops.receptive_field import along
 from minidl.shapes import check_keepdim, normalize_dim, reduced_dims
@@ -101,7 +102,8 @@ class LogSumExp(Reduction):
         return y if self.keepdim else y.squeeze(self.axes)
 
     def backward(self, gy):
-        return self.stretchable(gy) * divide_or_zero(self.e, self.total)
+        gy = self.stretchable(gy)
+        return arrived(gy * divide_or_zero(self.e, self.total), gy)
 
 
 class CumSum(Function):

@@ -12,6 +12,7 @@ from __future__ import annotations
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.function import Function
+from minidl.kernels.weighting import arrived
 from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
@@ -25,7 +26,7 @@ class Sigmoid(Function):
         return y
 
     def backward(self, gy):
-        return gy * self.y * (1 - self.y)
+        return arrived(gy * self.y * (1 - self.y), gy)
 
 
 def stable_sigmoid(x):

@@ -11,7 +11,8 @@ exponential exceeds 1 and s is at least 1, so nothing overflows and log s is fin
 is not log(softmax): that would be -inf wherever y underflows.
 
 A score of -inf has probability 0. Where all scores are -inf, or one is inf, there are no
-probabilities: NaN, as in PyTorch.
+probabilities: NaN, as in PyTorch; but where nothing depends on them, gy = 0, gx is 0 (in PyTorch,
+NaN): of where(rows, softmax(x, 1), 0).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from minidl.device import array_module
 from minidl.errors import ShapeError
 from minidl.function import Function
 from minidl.kernels.sums import total
+from minidl.kernels.weighting import arrived
 from minidl.ops.receptive_field import along
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
@@ -37,7 +39,8 @@ class Softmax(Function):
         return y
 
     def backward(self, gy):
-        return self.y * (gy - total(gy * self.y, (self.dim,), keepdims=True))
+        gx = self.y * (gy - total(gy * self.y, (self.dim,), keepdims=True))
+        return arrived(gx, gy.any(axis=self.dim, keepdims=True))
 
     @property
     def receptive_field(self):
@@ -56,7 +59,8 @@ class LogSoftmax(Function):
         return y
 
     def backward(self, gy):
-        return gy - array_module(gy).exp(self.y) * total(gy, (self.dim,), keepdims=True)
+        gx = gy - array_module(gy).exp(self.y) * total(gy, (self.dim,), keepdims=True)
+        return arrived(gx, gy.any(axis=self.dim, keepdims=True))
 
     @property
     def receptive_field(self):

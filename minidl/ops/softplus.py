@@ -17,6 +17,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.function import Function
+from minidl.kernels.weighting import arrived
 from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.ops.sigmoid import stable_sigmoid
 from minidl.shapes import is_number
@@ -36,7 +37,8 @@ class Softplus(Function):
 
     def backward(self, gy):
         z = self.beta * self.x
-        return array_module(gy).where(z > self.threshold, gy, gy * stable_sigmoid(z))
+        slope = array_module(gy).where(z > self.threshold, gy.dtype.type(1), stable_sigmoid(z))
+        return arrived(gy * slope, gy)
 
 
 def log_one_plus_exp(z):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.function import Function
+from minidl.kernels.weighting import arrived
 from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
@@ -22,7 +23,7 @@ class Tanh(Function):
         return y
 
     def backward(self, gy):
-        return gy * (1 - self.y * self.y)
+        return arrived(gy * (1 - self.y * self.y), gy)
 
 
 def tanh(input: Tensor) -> Tensor:

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from minidl.arrays import as_array
 from minidl.checks import check_tensor
-from minidl.creation import as_array
 from minidl.device import array_module
 from minidl.dtypes import number_dtype
 from minidl.errors import ArgumentError, DtypeError
@@ -127,7 +129,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         input's shape. Where min > max, max.
 
     Raises:
-        ArgumentError: both min and max are None.
+        ArgumentError: both min and max are None, or integers would have to become a bound that
+            their dtype has not.
 
     >>> minidl.tensor([-2.0, 0.5, 2.0]).clamp(-1, 1)
     tensor([-1. ,  0.5,  1. ])
@@ -142,7 +145,20 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     dtype = input.data.dtype
     for bound in bounds:
         dtype = dtype if bound is None else number_dtype(bound, dtype)
+    check_bounds(dtype, *bounds)
     return Clamp(*bounds).apply(cast(input, dtype))
+
+
+def check_bounds(dtype: Any, low: Any, high: Any) -> None:
+    """Integers of `dtype` can be moved to the bounds: 300 is no value of uint8."""
+    if dtype.kind not in "iu":
+        return
+    limits = np.iinfo(dtype)
+    if (low is not None and low > limits.max) or (high is not None and high < limits.min):
+        raise ArgumentError(
+            "clamp", f"a bound does not fit into {dtype}, {limits.min} to {limits.max}",
+            {"min": low, "max": high},
+        )  # fmt: skip
 
 
 def python_number(name: str, bound: Any) -> Any:

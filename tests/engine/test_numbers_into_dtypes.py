@@ -1,9 +1,12 @@
 """Numbers on their way into a dtype: rounded once, refused where integers cannot hold them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import minidl
+from minidl.data.pictures import PictureDataset
 from minidl.errors import ArgumentError, DataError, DtypeError, MinidlError
 
 inf, nan = float("inf"), float("nan")
@@ -229,6 +232,26 @@ def test_a_result_of_larger_integers_does_not_go_in_place_into_smaller():
             change(minidl.tensor([1, 300]))
 
 
+@pytest.mark.parametrize("ints", [[2**63, -1], [[1], [2**64 - 1]]])
+@pytest.mark.parametrize("dtype", [None, "int64", "float64"])
+def test_ints_that_numpy_makes_floats_of_are_refused(ints, dtype):
+    with pytest.raises(DtypeError, match="no common type"):
+        minidl.tensor(ints, dtype=dtype)
+    assert minidl.tensor([2.0**63, -1]).dtype == np.float32
+    assert minidl.tensor(np.array([2**64 - 1, 1], np.uint64)).tolist() == [2**64 - 1, 1]
+
+
+def test_integers_are_not_clamped_to_what_they_cannot_be():
+    x = minidl.tensor([0, 7, 255], dtype="uint8")
+    assert x.clamp(-1, 300).tolist() == x.clamp(min=-1).tolist() == x.tolist()
+    for low, high in ((300, None), (256, 400), (None, -1)):
+        with pytest.raises(ArgumentError, match="does not fit into uint8"):
+            x.clamp(low, high)
+
+
 def test_labels_of_pictures_are_not_cut_to_integers():
     with pytest.raises(DataError, match="labels are integers"):
         minidl.data.ArrayDataset(np.zeros((2, 4, 4, 1), np.uint8), [0, 0.7], ["a", "b"])
+    files = SimpleNamespace(location="here")
+    with pytest.raises(DataError, match="labels are integers"):
+        PictureDataset(files, ["a.png", "b.png"], [0, 0.7], ["a", "b"])

@@ -30,7 +30,7 @@ LAYERS = [
     ["errors", "version"],
     ["device", "dtypes", "random", "shapes"],
     ["kernels", "tensor"],
-    ["checks"],
+    ["arrays", "checks"],
     ["function"],
     ["graph"],
     ["backward", "creation"],

@@ -185,6 +185,17 @@ NOT_CHOSEN = {
     "remainder": (lambda x: 1 % x, [0.0]),
     "entropy": (lambda x: x * x.log(), [0.0, -1.0]),
     "distance": (lambda x: (x * x).sqrt(), [0.0]),
+    **{name: (getattr(F, name), [nan, inf]) for name in ("sigmoid", "tanh", "softplus", "relu")},
+    **{
+        name: (getattr(minidl, name), [nan, inf, -inf])
+        for name in ("sin", "cos", "square", "abs", "exp", "sqrt", "log", "sign", "floor")
+    },
+    "clamp": (lambda x: x.clamp(-1, 1), [nan, inf]),
+    "maximum": (lambda x: minidl.maximum(x, nan * x), [nan, 1.0]),
+    "softmax": (lambda x: x.softmax(0), [-inf, -inf]),
+    "log_softmax": (lambda x: x.log_softmax(0), [inf, -inf]),
+    "logsumexp": (lambda x: x.logsumexp(0, keepdim=True).expand(3), [nan, inf, -inf]),
+    "norm": (lambda x: x.norm(keepdim=True).expand(2), [nan, inf]),
 }
 
 
