@@ -78,6 +78,8 @@ def train(
     above 64 pixels      30          32  0.01
 
     lenet5_1998 has 0.001 and lenet_caffe 0.01, whatever the data.
+    efficientnet_lite0 and squeezenet have defaults of their own with --mode frozen
+    and finetune, for photos and the weights of those names.
     """
     from apps.classify import training
     from apps.shared.outcome import counted, sentences
