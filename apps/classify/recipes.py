@@ -10,16 +10,15 @@ from typing import Any
 # lenet_caffe has no squashing and no normalization, and Caffe's example gives it this rate.
 HIGHEST_LR = {"lenet5_1998": 1e-3, "lenet_caffe": 0.01}
 # What networks that know ImageNet learn new classes by: options that have other defaults there, by
-# network and mode. Frozen ones: by cross-validation on the training photos of 17 kinds of flowers.
-# Their features are small (averages of ReLUs, most of them 0), so a last layer wants large steps.
+# network and mode. LAST_LAYER is by cross-validation on the training photos of 17 kinds of flowers:
+# features are small (averages of ReLUs, most of them 0), so a last layer on them wants large steps.
+LAST_LAYER = {"epochs": 20, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 1e-2}
 TRANSFER: dict[tuple[str, str], dict[str, Any]] = {
-    ("efficientnet_lite0", "frozen"): {"epochs": 20, "lr": 0.1, "weight_decay": 5e-3},
+    ("efficientnet_lite0", "frozen"): LAST_LAYER,
+    ("squeezenet", "frozen"): LAST_LAYER,
     ("efficientnet_lite0", "finetune"): {
         "epochs": 8, "optimizer": "adamw", "lr": 3e-4, "weight_decay": 1e-2, "warmup": 1.0,
         "label_smoothing": 0.1,
-    },
-    ("squeezenet", "frozen"): {
-        "epochs": 20, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 1e-2,
     },
     ("squeezenet", "finetune"): {
         "epochs": 15, "optimizer": "adamw", "lr": 1e-4, "weight_decay": 1e-2, "warmup": 1.0,

@@ -68,7 +68,7 @@ def test_networks_that_know_imagenet_have_their_own_defaults(model):
 def test_what_is_typed_counts_more_than_the_defaults_of_a_network():
     weights = {"model": "efficientnet_lite0", "data": "photos", "weights": "w"}
     frozen = settings(mode="frozen", epochs=3, lr=0.5, **weights)
-    assert (frozen.epochs, frozen.lr, frozen.weight_decay) == (3, 0.5, 5e-3)
+    assert (frozen.epochs, frozen.optimizer, frozen.lr) == (3, "adamw", 0.5)
     other = settings(mode="frozen", optimizer="adam", **weights)
     assert (other.epochs, other.lr, other.weight_decay) == (20, 1e-3, 0.0)
     tuned = settings(mode="finetune", optimizer="sgd", **weights)
