@@ -201,10 +201,11 @@ def predict(
     tta: Tta = "none",
     best: Best = None,
 ) -> None:
-    """Say what is on pictures, by a network of yours or one that learned ImageNet.
+    """Say what is on pictures.
 
-    minidl predict squeezenet PHOTO fetches 5 MB of weights once and knows 1,000
-    classes; efficientnet-lite0 (19 MB) is right more often.
+    By a network of yours, or one that learned ImageNet's 1,000 classes: minidl
+    predict squeezenet PHOTO fetches 5 MB of weights once; efficientnet-lite0
+    (19 MB) is right more often.
 
     Pictures go through the preprocessing that the checkpoint holds (colours, size,
     normalisation), and should look like those of the training: the digits of
