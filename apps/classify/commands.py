@@ -78,6 +78,8 @@ def train(
     above 64 pixels      30          32  0.01
 
     lenet5_1998 has 0.001 and lenet_caffe 0.01, whatever the data.
+    efficientnet_lite0 and squeezenet have defaults of their own with --mode frozen
+    and finetune, for photos and the weights of those names.
     """
     from apps.classify import training
     from apps.shared.outcome import counted, sentences
@@ -199,10 +201,11 @@ def predict(
     tta: Tta = "none",
     best: Best = None,
 ) -> None:
-    """Say what is on pictures, by a network of yours or one that learned ImageNet.
+    """Say what is on pictures.
 
-    minidl predict squeezenet PHOTO fetches 5 MB of weights once and knows 1,000
-    classes; efficientnet-lite0 (19 MB) is right more often.
+    By a network of yours, or one that learned ImageNet's 1,000 classes: minidl
+    predict squeezenet PHOTO fetches 5 MB of weights once; efficientnet-lite0
+    (19 MB) is right more often.
 
     Pictures go through the preprocessing that the checkpoint holds (colours, size,
     normalisation), and should look like those of the training: the digits of

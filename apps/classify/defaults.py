@@ -10,7 +10,7 @@ from typing import Any
 
 import models
 from apps.classify.checks import check
-from apps.classify.recipes import HIGHEST_LR, recipe_for
+from apps.classify.recipes import HIGHEST_LR, recipe_for, transfer_for
 from apps.classify.settings import Settings
 from apps.shared.optimizer import MOMENTUM, OPTIMIZERS
 from apps.shared.options import OptionError, check_resumed, stored_values
@@ -32,7 +32,8 @@ def from_command_line(given: dict[str, Any]) -> Settings:
     """
     name, data = given.get("model", models.names()[0]), given.get("data", "digits")
     recipe = recipe_for(data, given.get("size") or models.entry(name).size)
-    optimizer = given.get("optimizer", "sgd")
+    transfer = transfer_for(name, given)
+    optimizer = given.get("optimizer", transfer.get("optimizer", "sgd"))
     if optimizer not in OPTIMIZERS:
         raise OptionError(
             "no such optimizer", {"--optimizer": optimizer}, nearest(optimizer, OPTIMIZERS)
@@ -56,7 +57,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         "keep": "best" if "early_stopping" in given else "last",
         "loss": "map" if name == ORIGINAL else "cross-entropy",
     } | defaults_of_mode(given, lr)
-    settings = Settings(**(defaults | given))
+    settings = Settings(**(defaults | transfer | given))
     check(settings, given)
     return settings
 

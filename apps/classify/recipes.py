@@ -1,13 +1,30 @@
-"""Defaults for each data set, found by trying."""
+"""Defaults for each data set, and for what is learned on top of ImageNet; found by trying."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 # Networks that explode at the learning rates of recipes, with the highest that they are given. The
 # loss of lenet5_1998, squared distances in 84 dimensions, begins near 100, and so do its gradients;
 # lenet_caffe has no squashing and no normalization, and Caffe's example gives it this rate.
 HIGHEST_LR = {"lenet5_1998": 1e-3, "lenet_caffe": 0.01}
+# What networks that know ImageNet learn new classes by: options that have other defaults there, by
+# network and mode. LAST_LAYER is by cross-validation on the training photos of 17 kinds of flowers:
+# features are small (averages of ReLUs, most of them 0), so a last layer on them wants large steps.
+LAST_LAYER = {"epochs": 20, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 1e-2}
+TRANSFER: dict[tuple[str, str], dict[str, Any]] = {
+    ("efficientnet_lite0", "frozen"): LAST_LAYER,
+    ("squeezenet", "frozen"): LAST_LAYER,
+    ("efficientnet_lite0", "finetune"): {
+        "epochs": 8, "optimizer": "adamw", "lr": 3e-4, "weight_decay": 1e-2, "warmup": 1.0,
+        "label_smoothing": 0.1,
+    },
+    ("squeezenet", "finetune"): {
+        "epochs": 15, "optimizer": "adamw", "lr": 1e-4, "weight_decay": 1e-2, "warmup": 1.0,
+    },
+}  # fmt: skip
+OF_OPTIMIZER = ("optimizer", "lr", "weight_decay")  # these mean nothing to another optimizer
 LARGE = 64  # pixels: above, pictures are photos of which a part shows the thing as well
 
 
@@ -49,3 +66,21 @@ def recipe_for(data: str, size: int = 0) -> Recipe:
         size: pixels per side of the network's pictures.
     """
     return RECIPES.get(data, PHOTOS if size > LARGE else OTHER_DATA)
+
+
+def transfer_for(model: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Defaults of a network that starts from weights; {} where it has none of its own.
+
+    Those of frozen layers are for a last layer that learns alone.
+
+    Args:
+        model: name of the network.
+        given: the options that were typed.
+    """
+    mode = given.get("mode", "scratch")
+    if mode == "frozen" and any(given.get(n) for n in ("freeze", "train_from", "unfreeze_after")):
+        return {}
+    found = TRANSFER.get((model, mode), {})
+    if given.get("optimizer", found.get("optimizer", "sgd")) == found.get("optimizer", "sgd"):
+        return found
+    return {name: value for name, value in found.items() if name not in OF_OPTIMIZER}

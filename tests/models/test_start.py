@@ -76,6 +76,25 @@ def test_resnet():
             assert deviation(layer) == pytest.approx(expected, rel=0.1)
 
 
+def test_squeezenet():
+    minidl.manual_seed(0)
+    for path, layer in models.squeezenet(width=0.5).named_modules():
+        if isinstance(layer, nn.Conv2d):
+            fan_in = layer.weight[0].numel()
+            expected = 0.01 if path == "classifier.conv10" else math.sqrt(2 / fan_in)
+            assert deviation(layer) == pytest.approx(expected, rel=0.1), path
+            assert not layer.bias.detach().numpy().any()
+
+
+def test_efficientnet_lite0():
+    minidl.manual_seed(0)
+    for path, layer in models.efficientnet_lite0(width=0.5).named_modules():
+        if isinstance(layer, nn.Conv2d):
+            kernels, _, height, width = layer.weight.shape
+            fan = height * width * (1 if layer.groups > 1 else kernels)
+            assert deviation(layer) == pytest.approx(math.sqrt(2 / fan), rel=0.15), path
+
+
 def test_lenet_1998():
     net = models.lenet5_1998()
     fans = {"c1": 25, "c5": 400, "f6": 120, "c3.sees.0": 75, "c3.sees.1": 100, "c3.sees.2": 150}

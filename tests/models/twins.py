@@ -393,11 +393,11 @@ class InvertedResidual(nn.Module):
         many = entering * expansion
         if expansion > 1:
             self.expand = nn.Conv2d(entering, many, 1, bias=False)
-            self.bn0 = nn.BatchNorm2d(many, eps=1e-3, momentum=0.01)
+            self.bn0 = nn.BatchNorm2d(many, eps=1e-3)
         self.depthwise = SamePadded(many, many, kernel, stride, groups=many, bias=False)
-        self.bn1 = nn.BatchNorm2d(many, eps=1e-3, momentum=0.01)
+        self.bn1 = nn.BatchNorm2d(many, eps=1e-3)
         self.project = nn.Conv2d(many, leaving, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(leaving, eps=1e-3, momentum=0.01)
+        self.bn2 = nn.BatchNorm2d(leaving, eps=1e-3)
         self.adds = stride == 1 and entering == leaving
 
     def forward(self, x):
@@ -412,7 +412,7 @@ class EfficientNetLite(nn.Module):
     def __init__(self, stem, rows, head, classes, channels=3):
         super().__init__()
         self.stem = SamePadded(channels, stem, 3, 2, bias=False)
-        self.bn0 = nn.BatchNorm2d(stem, eps=1e-3, momentum=0.01)
+        self.bn0 = nn.BatchNorm2d(stem, eps=1e-3)
         blocks, entering = [], stem
         for expansion, maps, count, stride, kernel in rows:
             for i in range(count):
@@ -421,7 +421,7 @@ class EfficientNetLite(nn.Module):
                 entering = maps
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Conv2d(entering, head, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(head, eps=1e-3, momentum=0.01)
+        self.bn1 = nn.BatchNorm2d(head, eps=1e-3)
         self.fc = nn.Linear(head, classes)
 
     def forward(self, x):

@@ -13,7 +13,7 @@ from apps.classify.data import make_loaders
 from apps.classify.defaults import from_command_line
 from apps.classify.losses import loss_note, make_loss
 from apps.classify.plan import make_plan
-from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES
+from apps.classify.recipes import OTHER_DATA, PHOTOS, RECIPES, TRANSFER
 from apps.classify.settings import LearningOptions, Settings
 from apps.shared.freezing import frozen_part
 from apps.shared.optimizer import parameter_groups
@@ -49,6 +49,33 @@ def test_defaults_follow_the_mode():
     later = settings(mode="frozen", weights="w", unfreeze_after=2)
     assert later.cache and later.augment == "standard"  # for the time after
     assert settings(mode="finetune", weights="w", optimizer="adam").lr == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("model", ["efficientnet_lite0", "squeezenet"])
+def test_networks_that_know_imagenet_have_their_own_defaults(model):
+    weights = {"model": model, "data": "photos", "weights": "w"}
+    scratch, frozen = settings(model=model, data="photos"), settings(mode="frozen", **weights)
+    assert (scratch.epochs, scratch.optimizer, scratch.lr) == (30, "sgd", 0.01)
+    usual = TRANSFER[model, "frozen"]
+    assert all(getattr(frozen, name) == value for name, value in usual.items())
+    assert frozen.cache and frozen.augment == "none" and frozen.recipe is PHOTOS
+    tuned = settings(mode="finetune", **weights)
+    usual = TRANSFER[model, "finetune"]
+    assert all(getattr(tuned, name) == value for name, value in usual.items())
+    assert tuned.fresh_lr_mult == 10 and tuned.augment == "standard"
+
+
+def test_what_is_typed_counts_more_than_the_defaults_of_a_network():
+    weights = {"model": "efficientnet_lite0", "data": "photos", "weights": "w"}
+    frozen = settings(mode="frozen", epochs=3, lr=0.5, **weights)
+    assert (frozen.epochs, frozen.optimizer, frozen.lr) == (3, "adamw", 0.5)
+    other = settings(mode="frozen", optimizer="adam", **weights)
+    assert (other.epochs, other.lr, other.weight_decay) == (20, 1e-3, 0.0)
+    tuned = settings(mode="finetune", optimizer="sgd", **weights)
+    assert (tuned.lr, tuned.momentum, tuned.warmup) == (pytest.approx(0.001), 0.9, 1.0)
+    # These are for a last layer alone.
+    deeper = settings(mode="frozen", train_from="blocks.11", **weights)
+    assert (deeper.lr, deeper.weight_decay) == (0.01, 5e-4)
 
 
 def test_large_pictures_of_other_data_have_their_own_recipe():
