@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError, NonFiniteError
+from minidl.kernels.sums import dot
+from minidl.ops.lp_norm import lp_norm
 from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
 
@@ -108,8 +110,15 @@ def total_norm(gradients: list, norm_type: float) -> float:
     """The p-norm of all elements of all arrays, from the norms of the arrays."""
     norms = []
     for g in gradients:
-        xp = array_module(g)
-        norms.append(float(xp.linalg.norm(g.ravel(order="K"), norm_type)) if g.size else 0.0)
+        if not g.size:
+            norms.append(0.0)
+        elif norm_type == 2:
+            flat = g.ravel(order="K")
+            norms.append(math.sqrt(dot(flat, flat)))
+        elif norm_type == math.inf:
+            norms.append(float(abs(g).max()))
+        else:
+            norms.append(lp_norm(g, norm_type, tuple(range(g.ndim))).item())
     if not norms:
         return 0.0
     if norm_type == math.inf:
