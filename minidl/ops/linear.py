@@ -5,6 +5,8 @@
     gw[k, i]  = sum over rows of gy[row, k] x[row, i]       gw = gy^T x
     gb[k]     = sum over rows of gy[row, k]
 
+Sums over millions of rows are right to 1e-6 (kernels/sums.py).
+
 A row is one setting of the leading dimensions "...". The weight is stored (out, in), as in PyTorch
 and Caffe: row k holds what output k does with each input.
 """

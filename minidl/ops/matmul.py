@@ -5,6 +5,10 @@
 
 A 1-d a is a row and a 1-d b a column, and that dimension is dropped from the result; the leading
 dimensions "..." are a batch and broadcast. As in PyTorch and NumPy.
+
+The BLAS that multiplies adds up float32 products in float32: after J = 1000 equal ones it is off by
+about 1e-5. Sums of very many products are made with more care, as those of gw in linear.py are
+(kernels/sums.py); those of stacks of matrices are not.
 """
 
 from __future__ import annotations

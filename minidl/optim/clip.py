@@ -17,7 +17,8 @@ import numpy as np
 from minidl.checks import check_ordered
 from minidl.device import array_module
 from minidl.errors import ArgumentError, NonFiniteError
-from minidl.ops.lp_norm import in_range
+from minidl.kernels.sums import dot
+from minidl.ops.lp_norm import in_range, lp_norm
 from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
 
@@ -112,7 +113,7 @@ def gradients_of(op: str, parameters: Tensor | Iterable[Tensor]) -> list:
 
 def total_norm(gradients: list, norm_type: float) -> float:
     """The p-norm of all elements of all arrays, from the norms of the arrays."""
-    norms = [norm_of(g.ravel(order="K"), norm_type) for g in gradients if g.size]
+    norms = [norm_of(g, norm_type) for g in gradients if g.size]
     if not all(n == n for n in norms):
         return math.nan
     largest = max(norms, default=0.0)
@@ -122,9 +123,12 @@ def total_norm(gradients: list, norm_type: float) -> float:
 
 
 def norm_of(g: Any, norm_type: float) -> float:
-    """The p-norm of a 1-d array, in range where its powers are not."""
+    """The p-norm of an array, in range where its powers are not."""
+    if norm_type == math.inf:
+        return float(abs(g).max())
+    if norm_type != 2:
+        return lp_norm(g, norm_type, tuple(range(g.ndim))).item()
+    g = g.ravel(order="K").astype(np.promote_types(g.dtype, np.float32), copy=False)
     with np.errstate(over="ignore"):
-        norm = array_module(g).linalg.norm(g, norm_type)
-        if norm_type not in (1, math.inf):
-            norm = in_range(norm.reshape(1), g, norm_type, 0)
-    return norm.item()
+        root = np.full(1, math.sqrt(dot(g, g)), g.dtype)
+        return in_range(root, g, 2, (0,)).item()

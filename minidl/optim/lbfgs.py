@@ -27,6 +27,7 @@ import numpy as np
 from minidl.device import array_module
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.function import enable_grad
+from minidl.kernels.sums import dot
 from minidl.optim.line_search import Point, strong_wolfe
 from minidl.optim.optimizer import Optimizer, check_closure
 from minidl.tensor import Tensor
@@ -255,10 +256,6 @@ class LBFGS(Optimizer):
                 {name: array, "elements": size},
             )  # fmt: skip
         return array_module(p.data).asarray(array).astype(p.data.dtype, copy=True)
-
-
-def dot(a: Any, b: Any) -> float:
-    return float(a.dot(b))
 
 
 def largest(a: Any) -> float:

@@ -17,17 +17,30 @@ from typing import Any
 import numpy as np
 from numba import get_num_threads, njit
 
+from minidl.kernels import sums
 from minidl.kernels.cpu.threads import blas
 from minidl.kernels.cpu.threads.blas import one_thread
 from minidl.kernels.cpu.threads.workers import share
+from minidl.kernels.cpu.vector.long_product import add_long_product
+from minidl.kernels.cpu.vector.matrix_product import BLOCKS, PANEL
 
 SMALL = 2**24  # multiply-adds, about 0.2 ms on one core
 LONG = 4  # a sum of so many times as many terms as there are rows and columns stays in one piece
+LONG_SUM = sums.LONG  # of products; from here on the BLAS loses digits that can be kept
+NARROW = 2**16  # numbers in a product whose sums long_product adds up as fast as the BLAS,
+MORE_TERMS = 8  # where there are not more than so many numbers for each term,
+PARTS, PART_TERMS = 4, 2**12  # in parts of at least so many terms
+VERY_LONG = 2**15  # products of the BLAS whose sums are added in float64
 PART_BYTES = 2**21  # of a product that something is added to: it should stay in the cache
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """a @ b as np.matmul computes it, written to out if that is given."""
+    if len(b) >= LONG_SUM and (y := long_sum(a, b)) is not None:
+        if out is None:
+            return y.astype(np.float32)
+        out[...] = y
+        return out
     rows = a.shape[-2] if a.ndim > 1 else 1
     columns = b.shape[-1] if b.ndim > 1 else 1
     if rows * a.shape[-1] * columns < SMALL:
@@ -39,6 +52,53 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
         out = np.empty((rows, columns), np.result_type(a, b))
     multiply(a, b, out, threads=blas.all_threads)
     return out
+
+
+def long_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """a @ b in float64 where its sums are long (kernels/sums.py); None where the BLAS will do."""
+    if len(b) < LONG_SUM or not a.dtype == b.dtype == np.float32:
+        return None
+    if a.ndim > 2 or b.ndim > 2 or a.shape[-1] != len(b):
+        return None
+    as_rows = a.T if a.ndim == 2 else a[:, None]
+    columns = b if b.ndim == 2 else b[:, None]
+    numbers = as_rows.shape[1] * columns.shape[1]
+    is_worth_a_copy = len(b) >= VERY_LONG
+    if is_narrow(numbers, len(b)) and (as_rows.flags.c_contiguous or is_worth_a_copy):
+        as_rows, columns = np.ascontiguousarray(as_rows), np.ascontiguousarray(columns)
+        if as_rows.shape[1] > columns.shape[1] and as_rows.shape[1] % PANEL == 0:
+            y = long_product(columns, as_rows).T  # whole panels need no copy
+        else:
+            y = long_product(as_rows, columns)
+        return y.reshape(a.shape[:-1] + b.shape[1:])
+    if len(b) < VERY_LONG:
+        return None
+    y = np.zeros(a.shape[:-1] + b.shape[1:], np.float64)
+    for k in range(0, len(b), LONG_SUM):
+        y += np.matmul(a[..., k : k + LONG_SUM], b[k : k + LONG_SUM])
+    return y
+
+
+def is_narrow(numbers: int, terms: int) -> bool:
+    """long_product is as fast as the BLAS for so many numbers with so many terms each."""
+    return numbers <= min(NARROW, MORE_TERMS * terms)
+
+
+def long_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a^T b in float64, of contiguous float32 matrices (n, M) and (n, K).
+
+    In a few parts of the rows, as many for any number of threads.
+    """
+    n_parts = min(PARTS, 1 + len(a) // PART_TERMS)
+    step = -(-len(a) // n_parts)
+    parts = [slice(start, start + step) for start in range(0, len(a), step)]
+    totals = np.zeros((len(parts), a.shape[1], b.shape[1]), np.float64)
+    share(add_part, range(len(parts)), parts, a, b, totals)
+    return totals.sum(axis=0)
+
+
+def add_part(number: int, parts: list[slice], a: Any, b: Any, totals: Any) -> None:
+    add_long_product(BLOCKS, a[parts[number]], b[parts[number]], totals[number])
 
 
 def can_be_divided(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> bool:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from minidl.kernels.sums import total
+from minidl.kernels.sums import LONG, total
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
@@ -66,6 +66,8 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     seen = seen.reshape(N, groups, C_group, OH, OW, R, S)
     gy = gy.reshape(N, groups, K // groups, OH, OW)
     gw = np.empty((groups, K // groups, C_group, R, S), gy.dtype)
+    if N * OH * OW >= LONG:  # a long sum: kernels/sums.py
+        gy, seen = gy.astype(np.float64), seen.astype(np.float64)
     for g in range(groups):
         gw[g] = np.tensordot(gy[:, g], seen[:, g], axes=([0, 2, 3], [0, 2, 3]))
     return gw.reshape(w_shape)

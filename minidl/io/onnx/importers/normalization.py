@@ -41,7 +41,7 @@ def training_step(x, scale, bias, mean, var, eps, keep) -> tuple:
     """A node that is in training mode itself returns the new averages; its variance is biased."""
     y = F.batch_norm(x, None, None, scale, bias, training=True, eps=eps)
     axes = (0, *range(2, x.ndim))
-    new_mean, new_var = x.data.mean(axis=axes), x.data.var(axis=axes)
+    new_mean, new_var = ops.mean(x, axes).data, ops.var(x, axes, unbiased=False).data
     averages = [
         (old.data * keep + new * (1 - keep)).astype(x.dtype)
         for old, new in ((mean, new_mean), (var, new_var))

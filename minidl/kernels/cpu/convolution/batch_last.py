@@ -34,6 +34,7 @@ from minidl.kernels.cpu.vector.lane_products import gathered_product_of, lane_do
 from minidl.kernels.cpu.vector.matrix_product import LARGE, SMALL, block_rows, check_blocks
 from minidl.kernels.cpu.vector.transpose import transpose_matrix
 from minidl.kernels.layout import BATCH_LAST, arranged, logical, order_of
+from minidl.kernels.sums import PRODUCTS, RUN
 
 LANES = 2 * WIDTH  # pictures at a time
 BLOCKS = (LARGE, SMALL, LANES)
@@ -192,12 +193,33 @@ def add_rows(blocks, gy, x, offsets, sums, sizes):
 @njit(nogil=True, cache=True)
 def add_some_rows(number, gy, x, offsets, sums, sizes):
     K, OH, OW, W, N, n_taps = sizes
-    for oh in range(OH * number // SUMS, OH * (number + 1) // SUMS):
-        target = 0
-        for k in range(0, K, DOT_ROWS):
-            for tap in range(0, n_taps, DOT_COLUMNS):
-                dots(
-                    OW * N // WIDTH, gy, (k * OH + oh) * OW * N, OH * OW * N, min(DOT_ROWS, K - k),
-                    x, oh * W * N, offsets, tap, min(DOT_COLUMNS, n_taps - tap), sums, target,
-                )  # fmt: skip
-                target += DOT_ROWS * DOT_COLUMNS * WIDTH
+    first, end, vectors, runs = OH * number // SUMS, OH * (number + 1) // SUMS, OW * N // WIDTH, 0
+    is_long = (end - first) * vectors > 2 * RUN * PRODUCTS
+    total = np.zeros(len(sums) if is_long else 0)
+    for oh in range(first, end):
+        for start in range(0, vectors, PRODUCTS):
+            count, at = min(PRODUCTS, vectors - start), start * WIDTH
+            target = 0
+            for k in range(0, K, DOT_ROWS):
+                for tap in range(0, n_taps, DOT_COLUMNS):
+                    dots(
+                        count, gy, (k * OH + oh) * OW * N + at, OH * OW * N, min(DOT_ROWS, K - k),
+                        x, oh * W * N + at, offsets, tap, min(DOT_COLUMNS, n_taps - tap),
+                        sums, target,
+                    )  # fmt: skip
+                    target += DOT_ROWS * DOT_COLUMNS * WIDTH
+            runs += 1
+            if is_long and runs == RUN:
+                move(sums, total)
+                runs = 0
+    if is_long:
+        move(sums, total)
+        sums[:] = total
+
+
+@njit(nogil=True, cache=True)
+def move(sums, total):
+    """total, in float64, += sums, which are 0 then (kernels/sums.py)."""
+    for i in range(len(sums)):
+        total[i] += sums[i]
+    sums[:] = 0

@@ -32,14 +32,17 @@ from minidl.kernels.cpu.vector.matrix_product import (
     block_rows,
     check_blocks,
     multiply_runs,
+    sum_runs,
 )
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
+from minidl.kernels.sums import PRODUCTS, RUN
 
 MOST_TAPS = 2**10  # in a window; with more, products of a matrix written once are as fast
 MOST_WEIGHTS = 2**18  # which are read for each row of outputs
 BAND_NUMBERS = 2**15  # in a band (and its part of gy), unless one row of outputs needs more
 SUMS = 8  # how many sums of weight gradients are made side by side, where there are bands for them
+MOST_IN_FLOAT32 = 2 * RUN * PRODUCTS  # products that float32 adds up, PRODUCTS at a time
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 
 
@@ -93,7 +96,7 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     tasks = N * (len(bands) - 1)
     n_sums = min(SUMS, tasks)
     parts = tasks * np.arange(n_sums + 1) // n_sums
-    sums = np.zeros((n_sums, K // PANEL, R, rows, PANEL), np.float32)
+    sums = np.empty((n_sums, K // PANEL, R, rows, PANEL), np.float32)
     with (
         scratch(get_num_threads() * size) as (work,),
         threads_for(gy.size * R * S * C // WORK_PER_NUMBER),
@@ -174,28 +177,62 @@ def fill_band(first, end, x, window, band):
 
 @njit(parallel=True, cache=True)
 def sum_parts(blocks, parts, bands, x, gy, window, work, size, sums):
+    """What each part adds to gw, to a sum of its own.
+
+    That is made in float32. Where it becomes long, it is moved to `total`, in float64, whenever it
+    holds about RUN sums of PRODUCTS (kernels/sums.py).
+    """
     check_blocks(blocks, BLOCKS)
-    for part in prange(len(parts) - 1):
+    n_sums, numbers = sums.shape
+    pixels = gy.shape[2] // (numbers // (window[0] * block_rows(window[1])))
+    for part in prange(n_sums):
         mine = get_thread_id() * size
+        sum_, runs = sums[part], 0
+        sum_[:] = 0
+        expected = (parts[part + 1] - parts[part]) * gy.shape[1] // (len(bands) - 1) * pixels
+        total = np.zeros(numbers if expected > MOST_IN_FLOAT32 else 0)
         for task in range(parts[part], parts[part + 1]):
             n, number = task // (len(bands) - 1), task % (len(bands) - 1)
-            add_band(
+            runs = add_band(
                 bands[number], bands[number + 1], x[n], gy[n].reshape(-1), len(gy[n]), window,
-                work[mine : mine + size], sums[part],
+                work[mine : mine + size], runs, sum_, total,
             )  # fmt: skip
+        if len(total) > 0:
+            move(sum_, total)
+            sum_[:] = total
 
 
 @njit(nogil=True, cache=True)
-def add_band(first, end, x, gy, OH, window, band, gw):
-    """What rows first to end of the outputs of one picture add to gw."""
-    R, L, sh, step, _, _, width = window
+def add_band(first, end, x, gy, OH, window, band, runs, gw, total):
+    """What rows first to end of the outputs of one picture add to gw, which holds `runs` sums."""
     fill_band(first, end, x, window, band)
+    R, L, sh, step, _, _, width = window
     rows = block_rows(L)
     K = len(gw) // (R * rows)
-    row = len(gy) // OH
-    for p in range(K // PANEL):
-        for r in range(R):
-            multiply_runs(
-                L, end - first, row // K, band, r * width, 1, sh * width, step,
-                gy, first * row + p * PANEL, K, gw, (p * R + r) * rows * PANEL, PANEL, 1,
-            )  # fmt: skip
+    pixels = len(gy) // OH // K
+    at_once = min(pixels, RUN * PRODUCTS)
+    more = max(1, RUN * PRODUCTS // at_once)  # rows of outputs
+    for oh in range(first, end, more):
+        end_oh = min(oh + more, end)
+        for ow in range(0, pixels, at_once):
+            count = min(at_once, pixels - ow)
+            for p in range(K // PANEL):
+                for r in range(R):
+                    sum_runs(
+                        L, end_oh - oh, count, band, (r + (oh - first) * sh) * width + ow * step,
+                        sh * width, step, gy, (oh * pixels + ow) * K + p * PANEL, K,
+                        gw, (p * R + r) * rows * PANEL, PANEL, 1,
+                    )  # fmt: skip
+            runs += ((end_oh - oh) * count + PRODUCTS - 1) // PRODUCTS
+            if runs >= RUN and len(total) > 0:
+                move(gw, total)
+                runs = 0
+    return runs
+
+
+@njit(nogil=True, cache=True)
+def move(gw, total):
+    """total += gw, which is 0 then."""
+    for i in range(len(gw)):
+        total[i] += gw[i]
+    gw[:] = 0

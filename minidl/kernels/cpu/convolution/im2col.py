@@ -25,8 +25,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from minidl.kernels.cpu.matmul import add_to_rows, multiply, product
+from minidl.kernels.cpu.matmul import add_to_rows, is_narrow, long_sum, multiply, product
 from minidl.kernels.cpu.threads.workers import share
+from minidl.kernels.cpu.vector.long_product import add_long_product
+from minidl.kernels.cpu.vector.matrix_product import BLOCKS
 from minidl.kernels.layout import channels_first, channels_last
 
 MANY_TAPS = 2**10  # from so many numbers in a row of it on, the column matrix is made whole,
@@ -109,14 +111,18 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     N, OH, OW, _ = gy.shape
     window = (R, S, OH, OW, stride, padding, dilation, groups)
     if is_whole(x, *window):
-        gw = np.empty((R * S * C_group, K), gy.dtype)
-        multiply(whole_columns(x, *window).T, gy.reshape(N * OH * OW, K), gw)
+        columns, pixels = whole_columns(x, *window).T, gy.reshape(N * OH * OW, K)
+        gw = long_sum(columns, pixels)
+        if gw is None:
+            gw = np.empty((R * S * C_group, K), gy.dtype)
+            multiply(columns, pixels, gw)
+        gw = gw.astype(gy.dtype, copy=False)
         return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
     gy = gy.reshape(N * OH, OW * K)
     parts = divide(N * OH, SUMS)
-    sums = np.zeros((len(parts), groups, R * S * C_group, K // groups), gy.dtype)
+    sums = np.zeros((len(parts), groups, R * S * C_group, K // groups), np.float64)
     share(weight_sum, range(len(parts)), parts, gy, x, sums, window)
-    gw = sums.sum(axis=0)
+    gw = sums.sum(axis=0).astype(gy.dtype)
     gw = gw.reshape(groups, R, S, C_group, K // groups).transpose(1, 2, 3, 0, 4)
     return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
 
@@ -128,7 +134,11 @@ def weight_sum(number, parts, gy, x, sums, window):
     for rows in chunks(part.start, part.stop, OW * groups * n_taps * x.itemsize):
         columns = im2col(x, rows, *window)
         gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
-        sums[number] += product(columns.transpose(0, 2, 1), gy_groups)
+        if x.dtype == np.float32 and is_narrow(n_taps * K_group, columns.shape[1]):
+            for of_x, of_gy, total in zip(columns, gy_groups, sums[number]):
+                add_long_product(BLOCKS, of_x, np.ascontiguousarray(of_gy), total)
+        else:
+            sums[number] += product(columns.transpose(0, 2, 1), gy_groups)
 
 
 def output_size(x_shape, R, S, stride, padding, dilation):

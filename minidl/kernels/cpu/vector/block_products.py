@@ -12,8 +12,8 @@ from numba.extending import intrinsic
 
 from minidl.kernels.cpu.vector.instructions import (
     INDEX,
-    VECTOR,
     WIDTH,
+    add_all,
     data_pointer,
     load,
     load_all,
@@ -23,11 +23,12 @@ from minidl.kernels.cpu.vector.instructions import (
     python_or,
     splat,
     store_all,
+    store_zeros,
     variables_for,
 )
 
 
-def product_of(rows: int, vectors: int) -> Any:
+def product_of(rows: int, vectors: int, from_zero: bool = False) -> Any:
     """A compiled function for a block of a matrix product: c = a @ b, or c += a @ b.
 
     a is rows x (runs K), b is (runs K) x (vectors WIDTH). In memory a row of a is some runs of K
@@ -36,6 +37,10 @@ def product_of(rows: int, vectors: int) -> Any:
     that there are several multiplications to a load (Goto and van de Geijn 2008, "Anatomy of
     high-performance matrix multiplication"). More sums than registers would spill to memory: AVX2
     has 16 vector registers, AVX-512 has 32.
+
+    Args:
+        from_zero: with add, the sums begin with zero, and c is added to them at the end: they stay
+            small, and lose fewer digits, while c grows (kernels/sums.py).
 
     Returns:
         product(runs, K, a, start, row, run, step, b, start, step, c, start, row, add): `row`
@@ -46,13 +51,13 @@ def product_of(rows: int, vectors: int) -> Any:
     def in_python(runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add):
         for i in range(rows):
             target = part(c, c0 + i * c_row, vectors * WIDTH)
-            total = target.copy() if add else np.zeros_like(target)
+            total = target.copy() if add and not from_zero else np.zeros_like(target)
             for run in range(runs):
                 for k in range(K):
                     left = part(a, a0 + i * a_row + run * a_run + k * a_step, 1)
                     right = part(b, b0 + (run * K + k) * b_step, vectors * WIDTH)
                     total += left * right
-            target[:] = total
+            target[:] = target + total if add and from_zero else total
 
     @intrinsic
     def product(_, runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, c0, c_row, add):
@@ -73,15 +78,15 @@ def product_of(rows: int, vectors: int) -> Any:
                 for i in range(rows)
             ]
             sums = variables_for(builder, targets)
-            zero = ir.Constant(VECTOR, [0.0] * WIDTH)
             adding = builder.icmp_signed("!=", add, add.type(0))
             with builder.if_else(adding) as (then, otherwise):
                 with then:
-                    load_all(builder, targets, sums)
+                    if from_zero:
+                        store_zeros(builder, sums)
+                    else:
+                        load_all(builder, targets, sums)
                 with otherwise:
-                    for line in sums:
-                        for sum_ in line:
-                            builder.store(zero, sum_)
+                    store_zeros(builder, sums)
             # Three rows share a pointer: a processor has too few integer registers for one each,
             # and adds one or two times a_row to an address for nothing.
             pointers = [
@@ -108,6 +113,9 @@ def product_of(rows: int, vectors: int) -> Any:
                     builder.store(place(builder, b_now, b_step), b_pointer)
                 for pointer in pointers:
                     builder.store(place(builder, builder.load(pointer), to_next_run), pointer)
+            if from_zero:
+                with builder.if_then(adding):
+                    add_all(builder, targets, sums)
             store_all(builder, sums, targets)
             return context.get_dummy_value()
 

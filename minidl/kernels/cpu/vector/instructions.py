@@ -99,6 +99,21 @@ def load_all(builder, places, variables):
             builder.store(load(builder, pointer), variable)
 
 
+def store_zeros(builder, variables):
+    zero = ir.Constant(VECTOR, [0.0] * WIDTH)
+    for line in variables:
+        for variable in line:
+            builder.store(zero, variable)
+
+
+def add_all(builder, places, variables):
+    """variables += what lies at the places in memory."""
+    for line, targets in zip(variables, places):
+        for variable, pointer in zip(line, targets):
+            total = builder.fadd(load(builder, pointer), builder.load(variable))
+            builder.store(total, variable)
+
+
 def store_all(builder, variables, places):
     for line, targets in zip(variables, places):
         for variable, pointer in zip(line, targets):

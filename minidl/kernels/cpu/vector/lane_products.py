@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 from minidl.kernels.cpu.vector.instructions import (
     INDEX,
     WIDTH,
+    add_all,
     data_pointer,
     load,
     load_all,
@@ -28,6 +29,7 @@ from minidl.kernels.cpu.vector.instructions import (
     python_or,
     splat,
     store_all,
+    store_zeros,
     variables_for,
 )
 
@@ -105,8 +107,9 @@ def gathered_product_of(rows: int, vectors: int) -> Any:
 def lane_dots_of(rows: int, columns: int) -> Any:
     """A compiled function for c[i, j] += sum over k of a[i, k] * b[j, k], all of them vectors.
 
-    So each lane has a sum of its own; the caller adds up the lanes. Where fewer than `rows` or
-    `columns` are wanted, the last one is computed again in place of the missing ones.
+    So each lane has a sum of its own; the caller adds up the lanes. The sums begin with zero, and c
+    is added to them at the end: they stay small, and lose fewer digits, while c grows. Where fewer
+    than `rows` or `columns` are wanted, the last one is computed again in place of those missing.
 
     Returns:
         dots(K, a, start, row, row count, b, start, offsets, start, column count, c, start): `row`
@@ -154,7 +157,7 @@ def lane_dots_of(rows: int, columns: int) -> Any:
                 for i in range(rows)
             ]
             sums = variables_for(builder, targets)
-            load_all(builder, targets, sums)
+            store_zeros(builder, sums)
             with cgutils.for_range(builder, K) as loop:
                 start = builder.mul(loop.index, c0.type(WIDTH))
                 right = [load(builder, place(builder, pointer, start)) for pointer in rights]
@@ -162,6 +165,7 @@ def lane_dots_of(rows: int, columns: int) -> Any:
                     left = load(builder, place(builder, pointer, start))
                     for sum_, vector in zip(line, right):
                         multiply_add(builder, sum_, left, vector)
+            add_all(builder, targets, sums)
             store_all(builder, sums, targets)
             return context.get_dummy_value()
 

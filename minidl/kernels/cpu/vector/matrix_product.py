@@ -14,6 +14,7 @@ from numba import njit
 
 from minidl.kernels.cpu.vector.block_products import product_of
 from minidl.kernels.cpu.vector.instructions import AVX512, WIDTH
+from minidl.kernels.sums import PRODUCTS
 
 # rows x vectors sums, the row of b and the broadcast number fill 16 or 32 registers:
 # 6 x 2 + 2 + 1 = 15, or 14 x 2 + 2 + 1 = 31.
@@ -24,6 +25,8 @@ BLOCKS = LARGE, SMALL, PANEL
 
 large_block = product_of(LARGE, 2)
 small_block = product_of(SMALL, 2)
+large_sum = product_of(LARGE, 2, from_zero=True)
+small_sum = product_of(SMALL, 2, from_zero=True)
 
 
 @njit(nogil=True, cache=True)
@@ -75,3 +78,33 @@ def multiply_runs(rows, runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, 
                 runs, K, a, a_now, a_row, a_run, a_step, b, b0, b_step, c, c_now, c_row, add
             )
             done += SMALL
+
+
+@njit(nogil=True, cache=True)
+def sum_runs(rows, runs, K, a, a0, a_run, a_step, b, b0, b_step, c, c0, c_row, add):
+    """multiply_runs for sums of more than a few hundred products (kernels/sums.py).
+
+    A register adds up some PRODUCTS of them before their sum is added to c. The rows of a lie side
+    by side, a_row = 1: the compiler makes better code where it knows that.
+    """
+    at_once = max(1, PRODUCTS // max(1, K))
+    done = 0
+    while done < rows:
+        left = rows - done
+        is_large = left > SMALL and left != 2 * SMALL
+        c_now, add_now = c0 + done * c_row, add
+        for run in range(0, runs, at_once):
+            m = min(at_once, runs - run)
+            for k in range(0, K, PRODUCTS):
+                n, at = min(PRODUCTS, K - k), a0 + done + run * a_run + k * a_step
+                row = b0 + (run * K + k) * b_step
+                if is_large:
+                    large_sum(
+                        m, n, a, at, 1, a_run, a_step, b, row, b_step, c, c_now, c_row, add_now
+                    )
+                else:
+                    small_sum(
+                        m, n, a, at, 1, a_run, a_step, b, row, b_step, c, c_now, c_row, add_now
+                    )
+                add_now = 1
+        done += LARGE if is_large else SMALL

@@ -37,12 +37,14 @@ from minidl.kernels.cpu.convolution.winograd.transforms import (
     transform_output_gradients_4,
 )
 from minidl.kernels.cpu.vector.instructions import WIDTH
-from minidl.kernels.cpu.vector.matrix_product import PANEL, block_rows, multiply_panel
+from minidl.kernels.cpu.vector.matrix_product import PANEL, block_rows, sum_runs
 from minidl.kernels.memory import scratch
+from minidl.kernels.sums import PRODUCTS, RUN
 
 SUMS_SIZE = 2**20  # numbers in a sum of products for which each part has one of its own
 SUMS = 4  # how many such parts
 PART_BLOCK = 64  # tiles of a part at a time
+MOST_TILES = RUN * PRODUCTS  # that are added in float32, PRODUCTS at a time (kernels/sums.py)
 PANEL_BYTES = 2**23  # of V at most, where threads take panels: each of them reads all of it
 SMALLEST_BLOCK = 48  # tiles, where all threads add to one sum
 SHARED_BLOCK_BYTES = 2**24  # of V and D of such a block
@@ -92,8 +94,14 @@ def by_entries(n_tiles, size, geometry, gw, gw_step):
     bounds = bounds_of(n_tiles, at_once)
     with scratch(size, *gradient_sizes(np.diff(bounds).max(initial=0), C, K)) as (sums, V, D):
         sums[:size] = 0
+        total = np.zeros(size if n_tiles > 2 * MOST_TILES else 0, np.float64)
         for first, end in zip(bounds, bounds[1:]):
             add_block(first, end, *geometry, V, D, sums)
+            if len(total) and first // MOST_TILES != end // MOST_TILES:
+                move_entries(sums, total)
+        if len(total):
+            move_entries(sums, total)
+            sums[:size] = total
         kernel_gradients(*geometry[:3], sums, gw, gw_step)
 
 
@@ -113,12 +121,20 @@ def sum_parts(
 
 @njit(nogil=True, cache=True)
 def sum_tiles(first, end, R, C, K, x, x_size, padding, gy, y_size, V, D, sums):
+    is_long = end - first > 2 * MOST_TILES
+    total = np.zeros(len(sums) if is_long else 0)
     for start in range(first, end, PART_BLOCK):
         stop = min(end, start + PART_BLOCK)
         rows = stop - start
         transform_inputs_of(0, rows, start, stop, R, C, x, x_size, padding, y_size, V)
         transform_gradients(0, rows, start, stop, R, K, gy, y_size, D)
         add_entries(0, ENTRIES, rows, V, D, sums, C, K)
+        if is_long and (stop == end or (stop - first) % MOST_TILES == 0):
+            for i in range(len(sums)):
+                total[i] += sums[i]
+            sums[:] = 0
+    if is_long:
+        sums[:] = total
 
 
 @njit(parallel=True, cache=True)
@@ -131,6 +147,16 @@ def add_block(first, end, R, C, K, x, x_size, padding, gy, y_size, V, D, sums):
         transform_gradients(row, stop, first, end, R, K, gy, y_size, D)
     for e in prange(ENTRIES):
         add_entries(e, e + 1, rows, V, D, sums, C, K)
+
+
+@njit(parallel=True, cache=True)
+def move_entries(sums, total):
+    """total += sums, which are 0 then."""
+    size = len(total) // ENTRIES
+    for e in prange(ENTRIES):
+        for i in range(e * size, (e + 1) * size):
+            total[i] += sums[i]
+            sums[i] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -220,8 +246,8 @@ def add_entries(first, end, rows, V, D, sums, C, K):
     check_room(len(sums), sums_entry)
     for e in range(first, end):
         for p in range(panels(K)):
-            multiply_panel(
-                C, rows, V, e * V_entry, 1, V_row, D, e * D_entry + p * PANEL, D_row,
+            sum_runs(
+                C, 1, rows, V, e * V_entry, 0, V_row, D, e * D_entry + p * PANEL, D_row,
                 sums, e * sums_entry + p * PANEL, D_row, 1,
             )  # fmt: skip
 
