@@ -212,6 +212,15 @@ def test_the_branch_that_where_did_not_choose_has_no_gradient(name):
             assert x.grad.tolist() == [2.0] * len(values)
 
 
+@pytest.mark.parametrize("value", [1.0, 1e30, inf])
+def test_nor_has_it_in_a_large_array(value):
+    x = minidl.full((50, 41), value, requires_grad=True)
+    scale = minidl.full((50, 41), inf)
+    with np.errstate(all="ignore"):
+        minidl.where(minidl.zeros_like(x) > 0, x * scale, 2 * x).sum().backward()
+    assert (x.grad.numpy() == 2).all()
+
+
 @both_kernel_sets
 def test_what_dropout_drops_is_0(kernels):
     with minidl.use_cpu_kernels(kernels):
