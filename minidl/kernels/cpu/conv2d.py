@@ -11,12 +11,16 @@ Each has the functions of this file, and `is_faster` says whether it should comp
 memory alone, so the same call gives the same bits.
 
 A few groups of a few channels, as in table I of LeNet-5, are too narrow to be fast in any of these
-ways. They are computed as one group, with zeros where a kernel does not see a channel.
+ways. They are computed as one group, with zeros where a kernel does not see a channel. Infinity and
+NaN times 0 are NaN, which would reach groups that do not see them; so where there are any, each
+group is computed for itself.
 
 Shapes as in the reference kernel.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -44,14 +48,14 @@ def choose(result, array, x_shape, w_shape, *geometry):
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
-    if are_narrow(w.shape, groups):
+    if are_narrow(w.shape, groups) and is_finite(x):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     return choose("y", x, x.shape, w.shape, *geometry).forward(x, w, b, *geometry)
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
-    if are_narrow(w.shape, groups):
+    if are_narrow(w.shape, groups) and is_finite(gy):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     algorithm = choose("gx", gy, x_shape, w.shape, *geometry)
@@ -76,6 +80,12 @@ def are_narrow(w_shape, groups):
     """Few groups of few output channels, too few also for convolution/depthwise.py."""
     few = 1 < groups <= NARROW_GROUPS[0] and w_shape[0] // groups <= NARROW_GROUPS[1]
     return few and not (w_shape[1] == 1 and w_shape[0] >= depthwise.WIDTH)
+
+
+def is_finite(x):
+    """All numbers are finite, or so large that their sum is not."""
+    with np.errstate(all="ignore"):
+        return math.isfinite(x.sum())
 
 
 def with_zeros(w, groups):
