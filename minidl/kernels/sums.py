@@ -20,8 +20,9 @@ The compiled kernels follow the rule in their loops. Sums of products, such as t
 weight, are made in vector registers, and to empty those more often takes time: a register adds up
 PRODUCTS, then RUN of such sums are added, and those in float64. Equal products: 9.5e-7 at most in
 the first step (u PRODUCTS / 4, because their errors are those of the largest sums only), 7e-7 in
-all that were tried. Where a product is too large for these loops (cpu/matmul.py), and in a @ b of
-fewer than LONG terms, the BLAS adds up some hundred products in a register: 4e-6, as in PyTorch.
+all that were tried. Where a product is too large for these loops (cpu/matmul.py), or has fewer
+than LONG terms, the BLAS adds up some hundred equal products in a register, and is off by 4e-6 or,
+where it takes all terms of a small matrix in one go, 2e-5. (PyTorch's: up to 1e-5.)
 
 Higham, N. J. (1993), "The accuracy of floating point summation".
 """

@@ -57,7 +57,7 @@ class Std(Var):
         return rounded(self.y, x.dtype)
 
     def backward(self, gy):
-        return super().backward(divide_or_zero(gy, 2 * self.y))
+        return rounded(super().backward(divide_or_zero(gy, 2 * self.y)), gy.dtype)
 
 
 def var(

@@ -295,6 +295,13 @@ class TestFloat16:
         assert_right(minidl.Tensor(x).std(unbiased=False), 300, 0)
         assert_right(minidl.Tensor(x).norm(), 300 * np.sqrt(200), 5e-4)
 
+    def test_gradients_are_float16s(self):
+        x = minidl.Tensor(np.float16([300, -300] * 100), requires_grad=True)
+        for y in (x.std(), x.var(dim=0), x.norm(), x.mean(), x.amax()):
+            x.grad = None
+            y.backward()
+            assert x.grad.dtype == np.float16 and np.isfinite(x.grad.data).all()
+
     def test_too_large_a_sum_is_infinite(self):
         assert minidl.ones(300, 300, dtype="float16").sum().item() == np.inf
 
