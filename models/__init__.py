@@ -6,6 +6,7 @@
 `models.build("vgg16", ...)` makes one by name.
 """
 
+from models.airbench_cifar import AirbenchCifar, airbench_cifar
 from models.alexnet import AlexNet, alexnet, alexnet_one_tower, alexnet_torchvision
 from models.googlenet import AuxiliaryLoss, GoogLeNet, googlenet, googlenet_naive
 from models.googlenet_torchvision import GoogLeNetTorchvision, googlenet_torchvision
@@ -49,14 +50,15 @@ from models.vgg import (
 from models.weights.load import load_weights
 
 __all__ = [
-    "AlexNet", "AuxiliaryLoss", "Entry", "GoogLeNet", "GoogLeNetTorchvision", "LeNet5",
-    "LeNet5of1998", "LeNetCaffe", "MapLoss", "PreactBottleneckCifar", "PreactResNetCifar", "ResNet",
-    "ResNetCifar", "VGG", "alexnet", "alexnet_one_tower", "alexnet_torchvision", "build", "entry",
-    "googlenet", "googlenet_naive", "googlenet_torchvision", "lenet5", "lenet5_1998", "lenet_caffe",
-    "load_weights", "names", "plain20_cifar", "preact_resnet1001_cifar", "preact_resnet110_cifar",
-    "preact_resnet164_cifar", "preact_resnet20_cifar", "preact_resnet32_cifar",
-    "preact_resnet44_cifar", "preact_resnet56_cifar", "resnet101", "resnet110_cifar", "resnet152",
-    "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34", "resnet44_cifar", "resnet50",
-    "resnet56_cifar", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg16c",
-    "vgg19", "vgg19_bn",
+    "AirbenchCifar", "AlexNet", "AuxiliaryLoss", "Entry", "GoogLeNet", "GoogLeNetTorchvision",
+    "LeNet5", "LeNet5of1998", "LeNetCaffe", "MapLoss", "PreactBottleneckCifar",
+    "PreactResNetCifar", "ResNet", "ResNetCifar", "VGG", "airbench_cifar", "alexnet",
+    "alexnet_one_tower", "alexnet_torchvision", "build", "entry", "googlenet",
+    "googlenet_naive", "googlenet_torchvision", "lenet5", "lenet5_1998", "lenet_caffe",
+    "load_weights", "names", "plain20_cifar", "preact_resnet1001_cifar",
+    "preact_resnet110_cifar", "preact_resnet164_cifar", "preact_resnet20_cifar",
+    "preact_resnet32_cifar", "preact_resnet44_cifar", "preact_resnet56_cifar", "resnet101",
+    "resnet110_cifar", "resnet152", "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34",
+    "resnet44_cifar", "resnet50", "resnet56_cifar", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn",
+    "vgg16", "vgg16_bn", "vgg16c", "vgg19", "vgg19_bn",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 from minidl.errors import ArgumentError, nearest
 from minidl.nn import Module
+from models.airbench_cifar import AirbenchCifar
 from models.alexnet import ONE_TOWER, TORCHVISION, AlexNet
 from models.googlenet import GoogLeNet
 from models.googlenet_torchvision import GoogLeNetTorchvision
@@ -155,6 +156,10 @@ MODELS = {
     "preact_resnet110_cifar": preact(PreactResNetCifar, 110, 1_727_962, 252_887_680),
     "preact_resnet164_cifar": preact(PreactBottleneckCifar, 164, 1_703_258, 247_646_720),
     "preact_resnet1001_cifar": preact(PreactBottleneckCifar, 1001, 10_327_706, 1_490_995_712),
+    "airbench_cifar": Entry(
+        AirbenchCifar, 32, "Eight layers that learn CIFAR-10 fast, Jordan 2024",
+        "fc", 1_968_090, 113_626_816,
+    ),
 }  # fmt: skip
 
 

@@ -60,6 +60,8 @@ TABLE = [
     ("preact_resnet20_cifar", {"bias": True, "shortcut": "avg"}, 270_410, 40_551_040),
     ("preact_resnet164_cifar", {}, 1_703_258, 247_646_720),
     ("preact_resnet1001_cifar", {}, 10_327_706, 1_490_995_712),
+    ("airbench_cifar", {}, 1_968_090, 113_626_816),
+    ("airbench_cifar", {"width": 0.75}, 1_109_786, 65_656_896),
 ]
 QUICK = 2e9  # multiply-accumulates up to which a forward pass is in the quick tests
 

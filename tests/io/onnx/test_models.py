@@ -15,7 +15,7 @@ SMALL = {
     "alexnet_torchvision": {"size": 64, "width": 0.25}, "googlenet": {"pixels": 40},
     "vgg16c": {"size": 32, "width": 0.25}, "vgg16_bn": {"size": 32, "width": 0.25},
     "resnet18": {"pixels": 40}, "resnet20_cifar": {}, "plain20_cifar": {},
-    "preact_resnet20_cifar": {},
+    "preact_resnet20_cifar": {}, "airbench_cifar": {},
 }  # fmt: skip
 LARGE = {
     "alexnet": {"size": 227}, "alexnet_one_tower": {"size": 67, "width": 0.25},
