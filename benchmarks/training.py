@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +33,19 @@ class Training:
     Args:
         name: of its folder.
         arguments: of `minidl train`, without --output.
+        twin: the module that takes the same arguments and trains with another library; or None.
     """
 
     name: str
     arguments: tuple[str, ...]
+    twin: str | None = None
+
+    @property
+    def command(self) -> list[str]:
+        """What takes the arguments."""
+        if self.twin:
+            return [sys.executable, "-m", self.twin]
+        return [minidl_command(), "train"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +57,14 @@ class Finished:
         figures: the content of its run.json.
         history: one dict per epoch, from its metrics.jsonl.
         provenance: what it ran on.
+        cpu_seconds: of the processors, user and system; None where a part of it is not known.
     """
 
     training: Training
     figures: dict[str, Any]
     history: list[dict[str, Any]]
     provenance: str
+    cpu_seconds: float | None = None
 
     @property
     def accuracy(self) -> float:
@@ -73,8 +86,25 @@ def run_all(trainings: list[Training], runs: Path) -> list[Finished]:
     return [run(training, runs) for training in trainings]
 
 
-def run(training: Training, runs: Path) -> Finished:
+def run_together(trainings: list[Training], runs: Path) -> list[Finished]:
+    """Bring the runs to their ends at the same time, each with one thread, on a core of its own.
+
+    What other programs take from them, they take from all.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < len(trainings):
+        raise SystemExit(f"{len(trainings)} runs at once need as many cores, there are {cores}")
+    with ThreadPoolExecutor(len(trainings)) as pool:
+        return list(pool.map(run, trainings, [runs] * len(trainings), cores))
+
+
+def run(training: Training, runs: Path, core: int | None = None) -> Finished:
     """Start a run, go on with it, or find it finished.
+
+    Args:
+        training: the run.
+        runs: folder of the runs.
+        core: the processor that it is to use, with one thread; None for all.
 
     Raises:
         SystemExit: it failed; the command said why. Or there is one of other arguments.
@@ -82,26 +112,48 @@ def run(training: Training, runs: Path) -> Finished:
     folder = runs / training.name
     notes = read_notes(training, folder)
     if not notes["finished"] or not (folder / "run.json").exists():  # removed: begin anew
-        begun = (folder / "checkpoint.safetensors").exists()
-        ran_on = provenance("minidl", "numpy", "numba")
+        begun = any(folder.glob("checkpoint.*"))
+        ran_on = provenance("minidl", "numpy", "numba", *(["torch"] if training.twin else []))
         if not begun:
-            notes["ran_on"] = []
+            notes |= {"ran_on": [], "cpu_seconds": 0.0}
         if ran_on not in notes["ran_on"]:
             notes["ran_on"].append(ran_on)
+        # Not known if this process is ended before it can write what the run took.
+        spent = notes.pop("cpu_seconds", None)
         write_notes(folder, notes)
         # The arguments again where it goes on: `minidl train` refuses others than it began with.
         arguments = [*training.arguments, "--resume" if begun else "--output", str(folder)]
-        print(f"{training.name}: minidl train {shlex.join(arguments)}", flush=True)
-        done = subprocess.run([minidl_command(), "train", *arguments])
-        if done.returncode:
-            raise SystemExit(f"{training.name} ended with exit code {done.returncode}")
-        write_notes(folder, {**notes, "finished": True})
+        program = f"python -m {training.twin}" if training.twin else "minidl train"
+        print(f"{training.name}: {program} {shlex.join(arguments)}", flush=True)
+        exit_code, seconds = run_on(core, [*training.command, *arguments])
+        notes["cpu_seconds"] = None if spent is None else spent + seconds
+        write_notes(folder, notes)
+        if exit_code:
+            raise SystemExit(f"{training.name} ended with exit code {exit_code}")
+        notes["finished"] = True
+        write_notes(folder, notes)
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     figures = json.loads((folder / "run.json").read_text())
     history = [json.loads(line) for line in lines]
-    finished = Finished(training, figures, history, " Then ".join(notes["ran_on"]))
+    ran_on = " Then ".join(notes["ran_on"])
+    finished = Finished(training, figures, history, ran_on, notes.get("cpu_seconds"))
     print(f"{training.name}: test accuracy {100 * finished.accuracy:.2f} %", flush=True)
     return finished
+
+
+def run_on(core: int | None, command: list[str]) -> tuple[int, float]:
+    """Run a command on one core with one thread, or on all; its exit code and CPU seconds."""
+    environment = dict(os.environ)
+    if core is not None:
+        command = ["taskset", "--cpu-list", str(core), *command]
+        environment |= {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment)
+    try:
+        _, status, used = os.wait4(process.pid, 0)
+    except BaseException:  # Ctrl-C, which the command got, too
+        process.wait()
+        raise
+    return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
 
 
 def notes_file(folder: Path) -> Path:

@@ -6,6 +6,7 @@
 `models.build("vgg16", ...)` makes one by name.
 """
 
+from models.airbench_cifar import AirbenchCifar, airbench_cifar
 from models.alexnet import AlexNet, alexnet, alexnet_one_tower, alexnet_torchvision
 from models.efficientnet_lite import EfficientNetLite, efficientnet_lite0
 from models.googlenet import AuxiliaryLoss, GoogLeNet, googlenet, googlenet_naive
@@ -51,12 +52,13 @@ from models.vgg import (
 from models.weights.load import load_weights
 
 __all__ = [
-    "AlexNet", "AuxiliaryLoss", "EfficientNetLite", "Entry", "GoogLeNet", "GoogLeNetTorchvision",
-    "LeNet5", "LeNet5of1998", "LeNetCaffe", "MapLoss", "PreactBottleneckCifar", "PreactResNetCifar",
-    "ResNet", "ResNetCifar", "SqueezeNet", "VGG", "alexnet", "alexnet_one_tower",
-    "alexnet_torchvision", "build", "efficientnet_lite0", "entry", "googlenet", "googlenet_naive",
-    "googlenet_torchvision", "lenet5", "lenet5_1998", "lenet_caffe", "load_weights", "names",
-    "plain20_cifar", "preact_resnet1001_cifar", "preact_resnet110_cifar", "preact_resnet164_cifar",
+    "AirbenchCifar", "AlexNet", "AuxiliaryLoss", "EfficientNetLite", "Entry", "GoogLeNet",
+    "GoogLeNetTorchvision", "LeNet5", "LeNet5of1998", "LeNetCaffe", "MapLoss",
+    "PreactBottleneckCifar", "PreactResNetCifar", "ResNet", "ResNetCifar", "SqueezeNet", "VGG",
+    "airbench_cifar", "alexnet", "alexnet_one_tower", "alexnet_torchvision", "build",
+    "efficientnet_lite0", "entry", "googlenet", "googlenet_naive", "googlenet_torchvision",
+    "lenet5", "lenet5_1998", "lenet_caffe", "load_weights", "names", "plain20_cifar",
+    "preact_resnet1001_cifar", "preact_resnet110_cifar", "preact_resnet164_cifar",
     "preact_resnet20_cifar", "preact_resnet32_cifar", "preact_resnet44_cifar",
     "preact_resnet56_cifar", "resnet101", "resnet110_cifar", "resnet152", "resnet18",
     "resnet20_cifar", "resnet32_cifar", "resnet34", "resnet44_cifar", "resnet50", "resnet56_cifar",

@@ -9,6 +9,7 @@ from typing import Any
 
 from minidl.errors import ArgumentError, nearest
 from minidl.nn import Module
+from models.airbench_cifar import AirbenchCifar
 from models.alexnet import ONE_TOWER, TORCHVISION, AlexNet
 from models.efficientnet_lite import EfficientNetLite
 from models.googlenet import GoogLeNet
@@ -163,6 +164,10 @@ MODELS = {
     ),
     "efficientnet_lite0": Entry(
         EfficientNetLite, 224, "EfficientNet-Lite0, Tan and Le 2019", "fc", 4_652_008, 385_187_552
+    ),
+    "airbench_cifar": Entry(
+        AirbenchCifar, 32, "Eight layers that learn CIFAR-10 fast, Jordan 2024",
+        "fc", 1_968_090, 113_626_816,
     ),
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Benchmarks that train: runs are begun, gone on with, and not run twice; curves are drawn."""
 
 import json
-import subprocess
+import os
 import xml.etree.ElementTree as xml
 
 import pytest
@@ -15,6 +15,7 @@ from benchmarks.training import (
     read_notes,
     run,
     run_all,
+    run_together,
     this_command,
 )
 
@@ -46,19 +47,46 @@ def test_a_finished_run_whose_folder_was_removed_begins_anew(tmp_path, monkeypat
     notes = {"arguments": list(TINY), "ran_on": ["2020."], "finished": True}
     (tmp_path / "tiny.json").write_text(json.dumps(notes))
 
-    def trains(command):
-        assert command[2:] == [*TINY, "--output", str(tmp_path / "tiny")]
+    def trains(core, command):
+        assert core is None and command[2:] == [*TINY, "--output", str(tmp_path / "tiny")]
         (tmp_path / "tiny").mkdir()
         (tmp_path / "tiny" / "run.json").write_text('{"test_accuracy": 0.5}')
         (tmp_path / "tiny" / "metrics.jsonl").write_text('{"epoch": 1}\n')
-        return subprocess.CompletedProcess(command, 0)
+        return 0, 12.5
 
-    monkeypatch.setattr("benchmarks.training.subprocess.run", trains)
+    monkeypatch.setattr("benchmarks.training.run_on", trains)
     monkeypatch.setattr("benchmarks.training.provenance", lambda *names: "here.")
     done = run(Training("tiny", TINY), tmp_path)
     assert (done.accuracy, done.history, done.provenance) == (0.5, [{"epoch": 1}], "here.")
     notes = json.loads((tmp_path / "tiny.json").read_text())
-    assert notes == {"arguments": list(TINY), "ran_on": ["here."], "finished": True}
+    assert notes == {"arguments": list(TINY), "ran_on": ["here."], "finished": True,
+                     "cpu_seconds": 12.5}  # fmt: skip
+    assert done.cpu_seconds == 12.5
+
+
+def test_runs_at_once_have_one_core_and_one_thread_each(tmp_path, monkeypatch):
+    """With the CPU time of each, which is kept."""
+    script = (
+        "import json, os, pathlib, sys, time\n"
+        "folder = pathlib.Path(sys.argv[-1]); folder.mkdir()\n"
+        "while time.process_time() < 0.3: pass\n"
+        "said = [sorted(os.sched_getaffinity(0)), os.environ['OMP_NUM_THREADS'], sys.argv[1:-2]]\n"
+        "(folder / 'run.json').write_text(json.dumps({'test_accuracy': 1.0, 'said': said}))\n"
+        "(folder / 'metrics.jsonl').write_text('{}\\n')\n"
+    )
+    (tmp_path / "twin_of_a_test.py").write_text(script)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    names = ["one", "two"][: len(cores)]
+    trainings = [Training(name, ("--seed", "3"), "twin_of_a_test") for name in names]
+    done = run_together(trainings, tmp_path / "runs")
+    assert [run.figures["said"] for run in done] == [[[c], "1", ["--seed", "3"]] for c in cores]
+    assert all(0.3 < run.cpu_seconds < 30 for run in done)
+    assert [run.cpu_seconds for run in run_together(trainings, tmp_path / "runs")] == [
+        run.cpu_seconds for run in done
+    ]
+    with pytest.raises(SystemExit, match="as many cores"):
+        run_together([Training(str(i), ()) for i in range(1000)], tmp_path)
 
 
 def test_a_run_of_other_arguments_is_not_taken_for_this_one(tmp_path):

@@ -78,6 +78,7 @@ SMALLEST = {
     "googlenet_naive": 31, "googlenet_torchvision": 15, "resnet18": 1, "resnet50": 1,
     "resnet20_cifar": 1, "preact_resnet20_cifar": 1, "preact_resnet164_cifar": 1,
     "squeezenet": 17, "efficientnet_lite0": 1,
+    "airbench_cifar": 9,
 }  # fmt: skip
 
 
@@ -129,6 +130,7 @@ def test_no_pictures():
         ("resnet50", {"depth": 18}, "no such argument"),
         ("resnet20_cifar", {"shortcut": "C"}, "no such shortcut"),
         ("resnet20_cifar", {"num_classes": 0}, "out_features"),
+        ("airbench_cifar", {"width": -1}, "width is a number above 0"),
         ("preact_resnet20_cifar", {"shortcut": "subsampel"}, "did you mean subsample?"),
         ("preact_resnet20_cifar", {"bias": None}, "bias is a bool"),
         ("googlenet", {"naive": "yes"}, "naive is a bool"),
@@ -185,6 +187,8 @@ NAMES = {
     "resnet50": ["layer1.0.downsample.0.weight", "layer3.5.conv3.weight", "layer4.2.bn3.bias"],
     "resnet20_cifar": ["conv1.weight", "bn1.weight", "layer1.0.conv1.weight",
                        "layer3.2.bn2.running_var", "fc.weight"],
+    "airbench_cifar": ["conv1.weight", "conv1.bias", "block1.conv1.weight",
+                       "block3.norm2.running_mean", "fc.bias"],
     "preact_resnet20_cifar": ["conv1.weight", "layer2.0.bn1.weight", "layer3.2.conv2.weight",
                               "bn.weight", "fc.weight"],
     "squeezenet": ["features.conv1.weight", "features.fire2.squeeze1x1.weight",

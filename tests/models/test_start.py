@@ -95,6 +95,18 @@ def test_efficientnet_lite0():
             assert deviation(layer) == pytest.approx(math.sqrt(2 / fan), rel=0.15), path
 
 
+def test_airbench_hands_on_what_enters():
+    """Jordan 2024, section 3.3: the first kernels of a convolution are the identity."""
+    minidl.manual_seed(0)
+    net = models.airbench_cifar(width=0.5)
+    x = minidl.rand(2, 16, 5, 5)
+    np.testing.assert_allclose(net.block1.conv1(x)[:, :16].detach(), x, atol=1e-5)
+    x = minidl.rand(2, 32, 5, 5)
+    np.testing.assert_allclose(net.block1.conv2(x).detach(), x, atol=1e-5)
+    others = net.block1.conv1.weight.detach().numpy()[16:]  # drawn, as PyTorch draws them
+    assert 0.9 / math.sqrt(144) < np.abs(others).max() <= 1 / math.sqrt(144)
+
+
 def test_lenet_1998():
     net = models.lenet5_1998()
     fans = {"c1": 25, "c5": 400, "f6": 120, "c3.sees.0": 75, "c3.sees.1": 100, "c3.sees.2": 150}

@@ -66,6 +66,8 @@ TABLE = [
     ("squeezenet", {"num_classes": 17}, 731_217, 387_747_520 - 983 * 512 * 14 * 14),
     ("efficientnet_lite0", {}, 4_652_008, 385_187_552),
     ("efficientnet_lite0", {"num_classes": 17}, 3_392_785, 385_187_552 - 983 * 1280),
+    ("airbench_cifar", {}, 1_968_090, 113_626_816),
+    ("airbench_cifar", {"width": 0.75}, 1_109_786, 65_656_896),
 ]
 QUICK = 2e9  # multiply-accumulates up to which a forward pass is in the quick tests
 

@@ -136,6 +136,12 @@ def test_resnet_of_bottlenecks(stride_in):
     compare(net, twin, (4, 3, 33, 48))
 
 
+def test_airbench_cifar():
+    net = models.airbench_cifar(num_classes=5, width=1 / 8)
+    twin = twins.AirbenchCifar((8, 32, 32), 5)
+    compare(net, twin, (3, 3, 27, 32))
+
+
 @pytest.mark.parametrize("shortcut", ["A", "B", None])
 def test_resnet_cifar(shortcut):
     net = models.resnet20_cifar(num_classes=5, width=0.25, shortcut=shortcut)

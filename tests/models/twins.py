@@ -160,6 +160,35 @@ def resnet_cifar(n, widths, classes, shortcut, channels=3):
     return ResNet(stem, layers, entering, classes)
 
 
+class AirbenchCifar(nn.Module):
+    def __init__(self, widths, classes, channels=3):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 16, 2)
+        for i, (entering, width) in enumerate(zip((16, *widths), widths), start=1):
+            self.add_module(f"block{i}", airbench_block(entering, width))
+        self.fc = nn.Linear(widths[-1], classes)
+
+    def forward(self, x):
+        x = functional.relu(self.conv1(x))
+        x = self.block3(self.block2(self.block1(x)))
+        return self.fc(x.amax((2, 3))) / 9
+
+
+def airbench_block(entering, width):
+    block = nn.Sequential()
+    for name, layer in (
+        ("conv1", nn.Conv2d(entering, width, 3, padding=1, bias=False)),
+        ("pool", nn.MaxPool2d(2)),
+        ("norm1", nn.BatchNorm2d(width, momentum=0.4)),
+        ("relu1", nn.ReLU()),
+        ("conv2", nn.Conv2d(width, width, 3, padding=1, bias=False)),
+        ("norm2", nn.BatchNorm2d(width, momentum=0.4)),
+        ("relu2", nn.ReLU()),
+    ):
+        block.add_module(name, layer)
+    return block
+
+
 def preact_resnet_cifar(n, widths, classes, shortcut, bias, channels=3):
     stem = [("conv1", nn.Conv2d(channels, widths[0], 3, 1, 1, bias=bias))]
     layers, entering = [], widths[0]

@@ -16,7 +16,7 @@ SMALL = {
     "vgg16c": {"size": 32, "width": 0.25}, "vgg16_bn": {"size": 32, "width": 0.25},
     "resnet18": {"pixels": 40}, "resnet20_cifar": {}, "plain20_cifar": {},
     "preact_resnet20_cifar": {}, "squeezenet": {"pixels": 40},
-    "efficientnet_lite0": {"pixels": 40, "width": 0.25},
+    "efficientnet_lite0": {"pixels": 40, "width": 0.25}, "airbench_cifar": {},
 }  # fmt: skip
 LARGE = {
     "alexnet": {"size": 227}, "alexnet_one_tower": {"size": 67, "width": 0.25},
