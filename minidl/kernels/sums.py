@@ -18,11 +18,12 @@ the largest float16 is 65,504. float64 and integers have digits enough.
 
 The compiled kernels follow the rule in their loops. Sums of products, such as the gradient of a
 weight, are made in vector registers, and to empty those more often takes time: a register adds up
-PRODUCTS, then RUN of such sums are added, and those in float64. Equal products: 9.5e-7 at most in
-the first step (u PRODUCTS / 4, because their errors are those of the largest sums only), 7e-7 in
-all that were tried. Where a product is too large for these loops (cpu/matmul.py), or has fewer
-than LONG terms, the BLAS adds up some hundred equal products in a register, and is off by 4e-6 or,
-where it takes all terms of a small matrix in one go, 2e-5. (PyTorch's: up to 1e-5.)
+PRODUCTS, then RUN of such sums are added, and those in float64. The first step loses 9.5e-7 of
+equal products at most (u PRODUCTS / 4: each addition is off by half a unit of the sum so far, on
+average half of the last), and all that were tried together 7e-7. Where a product is too large for
+these loops (cpu/matmul.py), or has fewer than LONG terms, the BLAS adds up some hundred equal
+products in a register, and is off by 4e-6 or, where it takes all terms of a small matrix in one go,
+2e-5. (PyTorch's: up to 1e-5.)
 
 Higham, N. J. (1993), "The accuracy of floating point summation".
 """
@@ -39,7 +40,7 @@ from minidl.device import array_module
 RUN = 15  # terms that one float32 accumulator takes
 LONG = 2**11  # products; fewer are the work of the BLAS
 PRODUCTS = 64  # that one register adds up in the compiled kernels
-SHORT = 32  # a sum of so few terms is made as it comes
+SHORT = 64  # a sum of so few terms is made as it comes: u SHORT / 4 for equal ones
 SMALL = 2**13  # numbers; to convert so few to float64 takes no time
 ROW = 2**12  # numbers that NumPy adds at a time: they should stay in the nearest cache
 DOT = 128  # products that einsum adds up: it has several accumulators

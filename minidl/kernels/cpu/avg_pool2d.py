@@ -50,23 +50,30 @@ def containing(size, first, end):
 
 @njit(parallel=True, cache=True)
 def sum_windows(x, y, tops, bottoms, lefts, rights):
-    N, OH, OW, C = y.shape
+    N, OH, OW, _ = y.shape
     for image_row in prange(N * OH):
         n, oh = image_row // OH, image_row % OH
         for ow in range(OW):
+            window = tops[oh], bottoms[oh], lefts[ow], rights[ow]
             if (bottoms[oh] - tops[oh]) * (rights[ow] - lefts[ow]) > SHORT:
-                sum_window(x[n], y[n, oh, ow], tops[oh], bottoms[oh], lefts[ow], rights[ow])
-                continue
-            for c in range(C):
-                y[n, oh, ow, c] = 0
-            for h in range(tops[oh], bottoms[oh]):
-                for v in range(lefts[ow], rights[ow]):
-                    for c in range(C):
-                        y[n, oh, ow, c] += x[n, h, v, c]
+                sum_many(x[n], y[n, oh, ow], *window)
+            else:
+                sum_few(x[n], y[n, oh, ow], *window)
 
 
 @njit(nogil=True, cache=True)
-def sum_window(x, y, top, bottom, left, right):
+def sum_few(x, y, top, bottom, left, right):
+    """A window of x (H, W, C)."""
+    y[:] = 0
+    for h in range(top, bottom):
+        for v in range(left, right):
+            pixel = x[h, v]
+            for c in range(len(y)):
+                y[c] += pixel[c]
+
+
+@njit(nogil=True, cache=True)
+def sum_many(x, y, top, bottom, left, right):
     """A large window of x (H, W, C): runs of rows, their sums in float64 (kernels/sums.py).
 
     Some columns at a time, so that one piece of a row stays in the nearest cache.

@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from minidl.kernels.sums import RUN, SHORT
-
 
 def backward_weight(gy, indices, vocabulary):
     gw = np.zeros((vocabulary, gy.shape[1]), gy.dtype)
@@ -27,28 +25,18 @@ def backward_weight(gy, indices, vocabulary):
 def sum_places(gy, order, rows, starts, ends, gw):
     for i in prange(len(rows)):
         places = order[starts[i] : ends[i]]
-        if len(places) > SHORT:
-            sum_many(gy, places, gw[rows[i]])
+        if len(places) == 1:
+            gw[rows[i]] = gy[places[0]]
         else:
-            sum_run(gy, places, gw[rows[i]])
+            sum_rows(gy, places, gw[rows[i]])
 
 
 @njit(nogil=True, cache=True)
-def sum_run(gy, places, total):
-    """total += gy of a few places."""
+def sum_rows(gy, places, gw):
+    """In float64, as in the reference kernel: a row may be read a million times."""
+    total = np.zeros(len(gw))
     for place in places:
         terms = gy[place]
         for d in range(len(total)):
             total[d] += terms[d]
-
-
-@njit(nogil=True, cache=True)
-def sum_many(gy, places, gw):
-    """Of many places: runs, whose sums are added in float64 (kernels/sums.py)."""
-    run, total = np.empty(len(gw), gy.dtype), np.zeros(len(gw))
-    for first in range(0, len(places), RUN):
-        run[:] = 0
-        sum_run(gy, places[first : first + RUN], run)
-        for d in range(len(run)):
-            total[d] += run[d]
     gw[:] = total

@@ -64,7 +64,7 @@ def long_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     columns = b if b.ndim == 2 else b[:, None]
     numbers = as_rows.shape[1] * columns.shape[1]
     is_worth_a_copy = len(b) >= VERY_LONG
-    if is_narrow(numbers, len(b)) and (as_rows.flags.c_contiguous or is_worth_a_copy):
+    if numbers <= min(NARROW, len(b)) and (as_rows.flags.c_contiguous or is_worth_a_copy):
         as_rows, columns = np.ascontiguousarray(as_rows), np.ascontiguousarray(columns)
         if as_rows.shape[1] > columns.shape[1] and as_rows.shape[1] % PANEL == 0:
             y = long_product(columns, as_rows).T  # whole panels need no copy

@@ -22,6 +22,8 @@ of one image, number n OH + oh.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -30,6 +32,7 @@ from minidl.kernels.cpu.threads.workers import share
 from minidl.kernels.cpu.vector.long_product import add_long_product
 from minidl.kernels.cpu.vector.matrix_product import BLOCKS
 from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.sums import SHORT
 
 MANY_TAPS = 2**10  # from so many numbers in a row of it on, the column matrix is made whole,
 WHOLE_BYTES = 2**26  # if it is no larger
@@ -109,6 +112,7 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     K, C_group, R, S = w_shape
     x, gy = channels_last(x), channels_last(gy)
     N, OH, OW, _ = gy.shape
+    C = x.shape[3]
     window = (R, S, OH, OW, stride, padding, dilation, groups)
     if is_whole(x, *window):
         columns, pixels = whole_columns(x, *window).T, gy.reshape(N * OH * OW, K)
@@ -120,9 +124,13 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
         return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
     gy = gy.reshape(N * OH, OW * K)
     parts = divide(N * OH, SUMS)
-    sums = np.zeros((len(parts), groups, R * S * C_group, K // groups), np.float64)
+    shape = R * S * C_group, K // groups
+    pieces = chunks(0, parts[0].stop if parts else 0, OW * R * S * C * x.itemsize)
+    pixels = pieces[0].stop * OW if pieces else 0
+    is_long = len(pieces) > SHORT or is_narrow(math.prod(shape), pixels)  # kernels/sums.py
+    sums = np.zeros((len(parts), groups, *shape), np.float64 if is_long else gy.dtype)
     share(weight_sum, range(len(parts)), parts, gy, x, sums, window)
-    gw = sums.sum(axis=0).astype(gy.dtype)
+    gw = sums.sum(axis=0).astype(gy.dtype, copy=False)
     gw = gw.reshape(groups, R, S, C_group, K // groups).transpose(1, 2, 3, 0, 4)
     return gw.reshape(R, S, C_group, K).transpose(3, 2, 0, 1)
 
@@ -134,7 +142,8 @@ def weight_sum(number, parts, gy, x, sums, window):
     for rows in chunks(part.start, part.stop, OW * groups * n_taps * x.itemsize):
         columns = im2col(x, rows, *window)
         gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
-        if x.dtype == np.float32 and is_narrow(n_taps * K_group, columns.shape[1]):
+        is_float32 = x.dtype == np.float32 and sums.dtype == np.float64
+        if is_float32 and is_narrow(n_taps * K_group, columns.shape[1]):
             for of_x, of_gy, total in zip(columns, gy_groups, sums[number]):
                 add_long_product(BLOCKS, of_x, np.ascontiguousarray(of_gy), total)
         else:
