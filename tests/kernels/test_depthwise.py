@@ -132,6 +132,7 @@ def assert_stays_inside(monkeypatch, seed):
     expected = all_three(depthwise, *arrays, *geometry)
     guarded = GuardedNumpy()
     monkeypatch.setattr(depthwise, "np", guarded)
+    monkeypatch.setattr(depthwise, "aligned", guarded.empty)
     actual = all_three(depthwise, *map(between_nans, arrays), *geometry)
     assert len(guarded.buffers) >= 4
     guarded.check()

@@ -31,6 +31,7 @@ from minidl.kernels.cpu.vector.matrix_product import check_blocks
 from minidl.kernels.cpu.vector.moves import prefetch
 from minidl.kernels.cpu.vector.tap_products import tap_dots_of, tap_sums_of
 from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.memory import aligned
 
 OUTPUTS = 14 if AVX512 else 7  # in a block: their sums, five weights and a pixel fill the registers
 DOTS = 7  # in a block, for the gradient of w
@@ -55,7 +56,7 @@ def forward(x, w, b, stride, padding, dilation, groups):
     size = x.shape[1:3]
     out_size = output_size(x.shape, R, S, stride, padding, dilation)
     plan = forward_plan(OUTPUTS, K, (R, S), size, out_size, stride, padding[:2], dilation)
-    y = np.empty((len(x), *out_size, K), x.dtype)
+    y = aligned((len(x), *out_size, K), x.dtype)
     bias = np.zeros(K, x.dtype) if b is None else np.ascontiguousarray(b)
     convolve(x, w, bias, plan, y)
     return channels_first(y)
@@ -67,7 +68,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     plan = backward_plan(
         OUTPUTS, K, tuple(window), gy.shape[1:3], tuple(out_size), stride, padding[:2], dilation
     )
-    gx = np.empty((N, *out_size, K), gy.dtype)
+    gx = aligned((N, *out_size, K), gy.dtype)
     convolve(gy, w, np.zeros(K, gy.dtype), plan, gx)
     if K > C:
         gx = gx.reshape(N, *out_size, C, K // C).sum(axis=-1)
