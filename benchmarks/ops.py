@@ -46,6 +46,13 @@ def conv(C: int, K: int, window: int, pixels: int, N: int, **options: Any) -> La
     )
 
 
+# Channels, pixels, window and stride: those of EfficientNet-Lite0 (Tan and Le 2019).
+DEPTHWISE = [
+    (32, 112, 3, 1), (96, 112, 3, 2), (144, 56, 3, 1), (144, 56, 5, 2), (240, 28, 5, 1),
+    (240, 28, 3, 2), (480, 14, 3, 1), (480, 14, 5, 1), (672, 14, 5, 1), (672, 14, 5, 2),
+    (1152, 7, 5, 1), (1152, 7, 3, 1),
+]  # fmt: skip
+
 LAYERS = {
     "lenet conv1 5x5": conv(1, 6, 5, 32, 64),
     "lenet conv2 5x5": replace(conv(6, 16, 5, 14, 64), order=BATCH_LAST),
@@ -62,6 +69,12 @@ LAYERS = {
     "resnet layer3 conv1x1 down": conv(1024, 256, 1, 14, 4, bias=False),
     "resnet shortcut conv1x1 / 2": conv(256, 512, 1, 56, 4, stride=2, bias=False),
     "resnet20 layer1 conv3x3": conv(16, 16, 3, 32, 128, padding=1, bias=False),
+    **{
+        f"lite0 depthwise {window}x{window} / {stride}, {C} x {pixels}px": conv(
+            C, C, window, pixels, 8, stride=stride, padding=window // 2, groups=C, bias=False
+        )
+        for C, pixels, window, stride in DEPTHWISE
+    },
     "gan conv_transpose 4x4 / 2": Layer(
         lambda nn: nn.ConvTranspose2d(256, 128, 4, stride=2, padding=1), (32, 256, 16, 16)
     ),

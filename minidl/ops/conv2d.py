@@ -71,6 +71,10 @@ def conv2d(
 
     y[n,k,oh,ow] = b[k] + sum_{c,r,s} w[k,c,r,s] x[n, c, oh sh + r dh - ph, ow sw + s dw - pw]
 
+    NaN and infinity reach the outputs whose windows see them, and in a 3x3 or 5x5 convolution that
+    Winograd's algorithm computes, those of their tile, 4 x 4 or 2 x 2 outputs, as well;
+    minidl.use_exact_conv(True) avoids that.
+
     LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.
 
     Args:

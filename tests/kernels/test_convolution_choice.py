@@ -1,4 +1,4 @@
-"""Which of the four algorithms computes a convolution and its gradients."""
+"""Which of the five algorithms computes a convolution and its gradients."""
 
 import numpy as np
 import pytest
@@ -30,6 +30,9 @@ CHOICES = {
     "1x1": (
         (2, 64, 14, 14), (32, 64, 1, 1), ((1, 1), (0, 0), (1, 1), 1), CHANNELS_LAST, "im2col",
     ),
+    "depthwise": (
+        (2, 32, 20, 20), (32, 1, 3, 3), ((2, 2), (1, 1), (1, 1), 32), CHANNELS_LAST, "depthwise",
+    ),
     "odd channels": ((2, 7, 20, 20), (41, 7, 3, 3), PLAIN, CHANNELS_LAST, "im2col"),
 }  # fmt: skip
 
@@ -54,9 +57,10 @@ def test_what_computes_a_convolution_and_its_gradients(name):
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_float64_is_computed_with_columns(name):
-    *problem, _ = CHOICES[name]
-    assert chosen(*problem, np.float64) == ("im2col",) * 3
+def test_float64_is_computed_with_columns_where_channels_are_summed(name):
+    *problem, names = CHOICES[name]
+    expected = names if names == "depthwise" else "im2col"
+    assert chosen(*problem, np.float64) == (expected,) * 3
 
 
 def test_plain_sums_where_exact_convolutions_are_asked_for():

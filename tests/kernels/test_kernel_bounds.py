@@ -20,7 +20,13 @@ from numba import njit, prange
 
 from minidl.kernels.cpu import adagrad, adam, lstm, relu, rmsprop, sgd
 from minidl.kernels.cpu.convolution import im2col
-from tests.kernels import test_batch_last, test_direct_convolution, test_lstm_strips, test_winograd
+from tests.kernels import (
+    test_batch_last,
+    test_depthwise,
+    test_direct_convolution,
+    test_lstm_strips,
+    test_winograd,
+)
 from tests.op_cases import CASES
 from tests.ops.test_ops import assert_close, make_inputs, run
 
@@ -74,7 +80,7 @@ def between_nans(array):
 def test_canaries_live(case, monkeypatch):
     expected = run(case, np.float64, "numba")  # also compiles, while np is still np
     guarded = GuardedNumpy()
-    for name in [*FILES, "convolution.im2col"]:
+    for name in [*FILES, "convolution.im2col", "convolution.depthwise"]:
         monkeypatch.setattr(import_module(f"minidl.kernels.cpu.{name}"), "np", guarded)
     inputs = make_inputs(case, np.float64, case.gradient)
     for x in inputs:
@@ -137,6 +143,10 @@ def run_fast_kernels():
         problem = test_direct_convolution.problem(0, 2, 5, 2 * test_direct_convolution.PANEL,
                                                   size, window, *rest)  # fmt: skip
         test_direct_convolution.assert_right(*problem, *rest)
+    for window, stride, dilation in [((3, 3), (1, 1), (1, 1)), ((5, 4), (2, 3), (1, 2))]:
+        rest = stride, (2, 1, 0, 3), dilation
+        problem = test_depthwise.problem(0, 2, test_depthwise.WIDTH + 5, 1, (17, 23), window, *rest)
+        test_depthwise.assert_right(*problem, *rest)
     for C, K, padding in [(1, 6, (0, 0)), (6, 16, (2, 1)), (13, 5, (4, 4))]:
         problem = test_batch_last.problem(0, test_batch_last.LANES, C, K, (7, 9), (5, 3), padding)
         test_batch_last.assert_right(*problem, padding)

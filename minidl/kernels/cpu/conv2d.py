@@ -1,5 +1,6 @@
-"""2-D convolution: the fastest of four ways to compute a result, chosen from shapes and memory.
+"""2-D convolution: the fastest of five ways to compute a result, chosen from shapes and memory.
 
+    convolution/depthwise.py    each channel has windows of its own: vectors of channels
     convolution/batch_last.py   few channels and many pictures: each lane of a vector is a picture
     convolution/winograd/       3x3 and 5x5 windows with a fraction of the multiplications
     convolution/direct.py       windows read where they lie: the first layer, and strides
@@ -10,16 +11,20 @@ Each has the functions of this file, and `is_faster` says whether it should comp
 memory alone, so the same call gives the same bits.
 
 A few groups of a few channels, as in table I of LeNet-5, are too narrow to be fast in any of these
-ways. They are computed as one group, with zeros where a kernel does not see a channel.
+ways. They are computed as one group, with zeros where a kernel does not see a channel. Infinity and
+NaN times 0 are NaN, which would reach groups that do not see them; so where there are any, each
+group is computed for itself.
 
 Shapes as in the reference kernel.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from minidl.kernels.cpu.convolution import batch_last, direct, im2col, winograd
+from minidl.kernels.cpu.convolution import batch_last, depthwise, direct, im2col, winograd
 from minidl.kernels.layout import BATCH_LAST, order_of
 
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
@@ -36,21 +41,21 @@ def choose(result, array, x_shape, w_shape, *geometry):
         geometry: stride, padding, dilation, groups. padding is (height, width) or, where opposite
             sides differ, (top, left, bottom, right): [-2] and [-1] are those behind either way.
     """
-    for algorithm in (batch_last, winograd, direct):
+    for algorithm in (depthwise, batch_last, winograd, direct):
         if algorithm.is_faster(result, array, x_shape, w_shape, *geometry):
             return algorithm
     return im2col
 
 
 def forward(x, w, b, stride, padding, dilation, groups):
-    if are_narrow(w.shape, groups):
+    if are_narrow(w.shape, groups) and is_finite(x):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     return choose("y", x, x.shape, w.shape, *geometry).forward(x, w, b, *geometry)
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
-    if are_narrow(w.shape, groups):
+    if are_narrow(w.shape, groups) and is_finite(gy):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     algorithm = choose("gx", gy, x_shape, w.shape, *geometry)
@@ -72,8 +77,15 @@ def backward_bias(gy):
 
 
 def are_narrow(w_shape, groups):
-    """Few groups of few output channels."""
-    return 1 < groups <= NARROW_GROUPS[0] and w_shape[0] // groups <= NARROW_GROUPS[1]
+    """Few groups of few output channels, too few also for convolution/depthwise.py."""
+    few = 1 < groups <= NARROW_GROUPS[0] and w_shape[0] // groups <= NARROW_GROUPS[1]
+    return few and not (w_shape[1] == 1 and w_shape[0] >= depthwise.WIDTH)
+
+
+def is_finite(x):
+    """All numbers are finite, or so large that their sum is not."""
+    with np.errstate(all="ignore"):
+        return math.isfinite(x.sum())
 
 
 def with_zeros(w, groups):

@@ -9,7 +9,8 @@ Then
 is one tensor product that sums over c, r and s, and the gradient of w one that sums over n, oh
 and ow instead. np.tensordot lays what it sums over out as a matrix, R S times as large as x, and
 multiplies: the compiled kernel's im2col, all at once. The gradient of x goes the other way through
-the view: tap (r, s) of every window adds to the pixel it saw.
+the view: tap (r, s) of every window adds to the pixel it saw. Where each channel has windows of
+its own (groups = C, depthwise), no sum goes over channels, and np.einsum says the formula.
 
 Shapes: x (N, C, H, W), w (K, C/groups, R, S), b (K,) or None, y (N, K, OH, OW). stride, padding
 and dilation are pairs (height, width); where opposite sides differ, padding is (top, left, bottom,
@@ -25,13 +26,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 def forward(x, w, b, stride, padding, dilation, groups):
     seen = windows(pad(x, padding), w.shape[2:], stride, dilation)
-    N, C, OH, OW, R, S = seen.shape
-    K = len(w)
-    seen = seen.reshape(N, groups, C // groups, OH, OW, R, S)
-    w = w.reshape(groups, K // groups, C // groups, R, S)
-    y = np.empty((N, OH, OW, groups, K // groups), x.dtype)
-    for g in range(groups):
-        y[:, :, :, g] = np.tensordot(seen[:, g], w[g], axes=([1, 4, 5], [1, 2, 3]))
+    (N, C, OH, OW, R, S), K = seen.shape, len(w)
+    if groups == C > 1:
+        y = np.einsum("ncijrs,cmrs->nijcm", seen, w.reshape(C, K // C, R, S), order="C")
+    else:
+        seen = seen.reshape(N, groups, C // groups, OH, OW, R, S)
+        w = w.reshape(groups, K // groups, C // groups, R, S)
+        y = np.empty((N, OH, OW, groups, K // groups), x.dtype)
+        for g in range(groups):
+            y[:, :, :, g] = np.tensordot(seen[:, g], w[g], axes=([1, 4, 5], [1, 2, 3]))
     y = y.reshape(N, OH, OW, K).transpose(0, 3, 1, 2)
     if b is not None:
         y += b.reshape(1, K, 1, 1)
@@ -40,9 +43,7 @@ def forward(x, w, b, stride, padding, dilation, groups):
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     """gx: each output pixel sends its gradient back to the pixels that its window saw."""
-    N, C, H, W = x_shape
-    K, C_group, R, S = w.shape
-    OH, OW = gy.shape[2:]
+    (N, C, H, W), (K, C_group, R, S), (OH, OW) = x_shape, w.shape, gy.shape[2:]
     gx = np.zeros((N, C, H + padding[0] + padding[-2], W + padding[1] + padding[-1]), gy.dtype)
     # Windows that stick out at the end, which a transposed convolution's output may have no
     # pixels for, are cut off by [:OH, :OW].
@@ -58,6 +59,8 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     """gw: a weight met every pixel that its tap saw."""
+    if groups == x.shape[1] > 1:
+        return depthwise_weight(gy, x, w_shape, stride, padding, dilation)
     K, C_group, R, S = w_shape
     N, _, OH, OW = gy.shape
     seen = windows(pad(x, padding), (R, S), stride, dilation)[:, :, :OH, :OW]
@@ -67,6 +70,16 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     for g in range(groups):
         gw[g] = np.tensordot(gy[:, g], seen[:, g], axes=([0, 2, 3], [0, 2, 3]))
     return gw.reshape(w_shape)
+
+
+def depthwise_weight(gy, x, w_shape, stride, padding, dilation):
+    """gw where each channel has windows of its own: summed in float64, over n, oh and ow."""
+    (K, _, R, S), (N, _, OH, OW), C = w_shape, gy.shape, x.shape[1]
+    seen = windows(pad(x, padding), (R, S), stride, dilation)[:, :, :OH, :OW]
+    gy = gy.reshape(N, C, K // C, OH, OW)
+    precision = np.result_type(gy, np.float64)
+    gw = np.einsum("ncmij,ncijrs->cmrs", gy, seen, dtype=precision)
+    return gw.reshape(w_shape).astype(gy.dtype)
 
 
 def backward_bias(gy):

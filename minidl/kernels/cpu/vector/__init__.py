@@ -6,6 +6,7 @@ Code that emits instructions (intrinsics; each also stands there in plain Python
     linear_maps.py      a small linear map, applied to the columns and rows of a grid of vectors
     block_products.py   a block of a matrix product
     lane_products.py    products where each lane of a vector is another picture
+    tap_products.py     products with the taps of a window, channel by channel
     moves.py            copies, zeros, transposed squares, prefetches
 
 Compiled loops over these:

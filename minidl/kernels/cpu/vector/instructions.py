@@ -68,12 +68,13 @@ def place(builder, pointer, start, *terms):
 
 
 def load(builder, pointer):
-    """WIDTH numbers; they need not lie at a multiple of the vector's size."""
-    return builder.load(builder.bitcast(pointer, VECTOR.as_pointer()), align=4)
+    """WIDTH numbers of the pointer's kind; they need not lie at a multiple of a vector's size."""
+    vector = ir.VectorType(pointer.type.pointee, WIDTH)
+    return builder.load(builder.bitcast(pointer, vector.as_pointer()), align=4)
 
 
 def store(builder, value, pointer):
-    builder.store(value, builder.bitcast(pointer, VECTOR.as_pointer()), align=4)
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=4)
 
 
 def splat(builder, number):
