@@ -72,7 +72,8 @@ class SqueezeNet(nn.Module):
     """SqueezeNet 1.1; Iandola et al. 2016. The module's text has its table.
 
     Layers have the names of the authors' Caffe file. Weights start uniform with variance 2 / fan_in
-    (He et al. 2015), those of conv10 normal of deviation 0.01; biases at 0.
+    (He et al. 2015), those of conv10 normal of deviation 0.01; biases at 0, and at 1 in conv10,
+    behind whose ReLU a class could otherwise be lost from the start.
 
     Args:
         num_classes: how many scores it gives.
@@ -138,9 +139,10 @@ def start_weights(net: SqueezeNet) -> None:
             continue
         if path == "classifier.conv10":
             init.normal_(layer.weight, std=0.01)
+            init.ones_(layer.bias)  # a class whose scores are negative everywhere never learns
         else:
             init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-        init.zeros_(layer.bias)
+            init.zeros_(layer.bias)
 
 
 def squeezenet(**arguments) -> SqueezeNet:
