@@ -110,9 +110,10 @@ def write_imagenet(done: dict[str, list[Finished]], hidden: dict[str, str]) -> N
     rows = [[*row_of(way, runs), f"{seconds_of(runs):.0f}"] for way, runs in done.items()]
     body = (
         f"{TEST_SET} The weights are those of `minidl weights list`, and learned the 1,000 classes "
-        "of ImageNet; all other options are the defaults of network and mode. Seconds are those of "
-        "the whole command: reading the photos, the features of the frozen layers, training and "
-        f"test. {BY_THE_CLOCK}\n\n" + table([*COLUMNS, "seconds"], rows) + "\n\n"
+        "of ImageNet; all other options are the defaults of network and mode. Seconds are from "
+        "reading the photos through the features of the frozen layers and the training to the "
+        f"test's result; starting Python is not among them. {BY_THE_CLOCK}\n\n"
+        + table([*COLUMNS, "seconds"], rows) + "\n\n"
         + how(done, hidden)
     )  # fmt: skip
     write_section("flowers17-imagenet", "17 flowers by networks that know ImageNet", body)

@@ -87,9 +87,9 @@ def run_all(trainings: list[Training], runs: Path) -> list[Finished]:
 
 
 def run_together(trainings: list[Training], runs: Path) -> list[Finished]:
-    """Bring the runs to their ends at the same time, each with one thread, on a core of its own.
+    """Bring the runs to their ends at the same time, each with one thread, on its own processor.
 
-    What other programs take from them, they take from all.
+    Another program may take time from one and not from the other: CPU seconds are what compares.
     """
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < len(trainings):

@@ -23,9 +23,10 @@ projected onto few again, without a nonlinearity. The first block of a row has t
 neither size nor number of maps changes, what entered is added. Behind each convolution stands a
 batch norm, behind all but the projections ReLU6, min(max(x, 0), 6).
 
-The Lite variant has no squeeze-and-excitation, ReLU6 in place of swish, and stem and head that do
-not grow with the network: what small devices compute in 8 bits. Padding is TensorFlow's SAME: where
-a stride leaves an uneven rest, the row more is at the bottom and the column at the right.
+The Lite variant has no squeeze-and-excitation, and ReLU6 in place of swish: what small devices
+compute in 8 bits. (Its larger members, Lite1 to Lite4, keep stem and head at these numbers.)
+Padding is TensorFlow's SAME: where a stride leaves an uneven rest, the row more is at the bottom
+and the column at the right.
 """
 
 from __future__ import annotations

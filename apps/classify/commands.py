@@ -218,11 +218,12 @@ def predict(
     from apps.classify.published import load_any_classifier
     from apps.classify.report.text import show_answer
 
-    trained = load_any_classifier(run, best, console.note)
     paths = prediction.picture_files(images)
+    trained = load_any_classifier(run, best, console.note)
     answers = prediction.predict(trained, paths, top, tta)
-    steps = ", ".join(str(step) for step in trained.preprocessing.transforms)
-    console.note(f"preprocessing, as in training: {steps}")
+    if trained.meta:  # a run's; of published weights it is their own, in full digits
+        steps = ", ".join(str(step) for step in trained.preprocessing.transforms)
+        console.note(f"preprocessing, as in training: {steps}")
     widths = max(map(len, paths)), max(map(len, trained.classes))
     predictions: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []

@@ -16,7 +16,7 @@ from models.weights.imagenet import class_names
 from models.weights.load import load_weights
 from models.weights.published import PUBLISHED
 
-SHORTER_SIDE = 256  # pixels, of which the middle is cut out; so were all of these tested
+SHORTER_SIDE = 256  # pixels, of which the middle is cut out: how nearly all of these were tested
 
 
 def load_any_classifier(run: str, best: bool | None, log: Callable[[str], None]) -> Trained:

@@ -11,7 +11,7 @@ from typing import Any
 HIGHEST_LR = {"lenet5_1998": 1e-3, "lenet_caffe": 0.01}
 # What networks that know ImageNet learn new classes by: options that have other defaults there, by
 # network and mode. LAST_LAYER is by cross-validation on the training photos of 17 kinds of flowers:
-# features are small (averages of ReLUs, most of them 0), so a last layer on them wants large steps.
+# features are small (from ReLUs, most of them 0), so a last layer on them wants large steps.
 LAST_LAYER = {"epochs": 20, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 1e-2}
 TRANSFER: dict[tuple[str, str], dict[str, Any]] = {
     ("efficientnet_lite0", "frozen"): LAST_LAYER,
@@ -78,9 +78,14 @@ def transfer_for(model: str, given: dict[str, Any]) -> dict[str, Any]:
         given: the options that were typed.
     """
     mode = given.get("mode", "scratch")
-    if mode == "frozen" and any(given.get(n) for n in ("freeze", "train_from", "unfreeze_after")):
+    of_layers = ("freeze", "fresh", "train_from", "unfreeze_after")
+    if mode == "frozen" and any(given.get(name) for name in of_layers):
         return {}
-    found = TRANSFER.get((model, mode), {})
+    found = dict(TRANSFER.get((model, mode), {}))
+    if "warmup" in found:  # of a short run an eighth; a plateau begins at its rate
+        epochs = given.get("epochs", found["epochs"])
+        is_plateau = given.get("schedule") == "plateau"
+        found["warmup"] = 0.0 if is_plateau else min(found["warmup"], epochs / 8)
     if given.get("optimizer", found.get("optimizer", "sgd")) == found.get("optimizer", "sgd"):
         return found
     return {name: value for name, value in found.items() if name not in OF_OPTIMIZER}

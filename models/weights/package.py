@@ -125,9 +125,11 @@ def run_pip(wanted: PackageFile, folder: Path) -> None:
         f"--requirement={requirements}",
     ]  # fmt: skip
     try:
+        # Where the user is there may be a pip.py, and Python would run that; here there is not.
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PIP_SECONDS, env=environment
-        )
+            command, capture_output=True, text=True, timeout=PIP_SECONDS, env=environment,
+            cwd=folder,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise DownloadError(
             f"pip download {wanted.package}: no answer in {PIP_SECONDS} s"

