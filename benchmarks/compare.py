@@ -55,6 +55,29 @@ def words_of(options: argparse.Namespace) -> list[str]:
     return [word for group in options.words or [] for word in group.split(",") if word]
 
 
+def section_of(name: str, title: str, what: str, words: list[str]) -> tuple[str, str, str]:
+    """Where in RESULTS.md a comparison goes, and the command: what was chosen has its own section.
+
+    Args:
+        name: of the benchmark, and of the section of all its cases.
+        title: of that section.
+        what: is chosen from, as in "models".
+        words: that were given to choose; [] for all.
+
+    Returns:
+        The name of the section, its title, and the command that writes it.
+    """
+    command = f"python -m benchmarks.{name}"
+    if not words:
+        return name, title, f"{command} --write"
+    chosen = " ".join(f"'{word}'" if " " in word else word for word in words)
+    return (
+        f"{name} {chosen}",
+        f"{title}: {', '.join(words)}",
+        f"{command} --{what} {chosen} --write",
+    )
+
+
 def names_of(parser: argparse.ArgumentParser, options: argparse.Namespace, names: Any) -> list[str]:
     """The chosen names, all where none is given; another name ends the program."""
     chosen = words_of(options) or list(names)

@@ -7,7 +7,7 @@ minidl's network has its batch norms folded (nn.fuse_batch_norms), as ONNX Runti
 with the graph that minidl exports; PyTorch runs in both memory formats, and computes its batch
 norms. Against PyTorch minidl has the goals of a training step, and 1 / 1.3 against ONNX Runtime;
 where it misses one, one run more says where the time goes (benchmarks/breakdown.py). --write puts
-the table into RESULTS.md.
+the table into RESULTS.md; that of chosen networks into a section of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ import numpy as np
 
 import minidl
 from benchmarks.breakdown import profile_of
-from benchmarks.compare import compare, measure_all, names_of, options_of, serve_worker
+from benchmarks.compare import (
+    compare,
+    measure_all,
+    names_of,
+    options_of,
+    section_of,
+    serve_worker,
+    words_of,
+)
 from benchmarks.machine import copy_bandwidth, product_peak
 from benchmarks.results import provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
@@ -69,7 +77,7 @@ def main() -> None:
     names, peak = names_of(parser, options, NAMES), product_peak()
     rows = measure_all(names, lambda name, quick: measure(name, quick, peak), describe, options)
     if options.write:
-        write(rows)
+        write(rows, words_of(options))
 
 
 def measure(name: str, quick: bool, peak: float) -> dict[str, Any]:
@@ -160,7 +168,9 @@ def describe(row: dict[str, Any]) -> str:
     )
 
 
-def write(rows: list[dict[str, Any]]) -> None:
+def write(rows: list[dict[str, Any]], words: list[str]) -> None:
+    title = "Evaluation against PyTorch and ONNX Runtime"
+    section, title, command = section_of("inference", title, "models", words)
     columns = {
         "network": "model", "PyTorch": "ratio", "goal": "goal", "NCHW": "ratio_nchw",
         "channels last": "ratio_channels_last", "ONNX Runtime": "ratio_onnxruntime", "ms": "ms",
@@ -179,10 +189,10 @@ def write(rows: list[dict[str, Any]]) -> None:
             for row in rows
             if row["where"]
         )
-        + "\n\nAll by `python -m benchmarks.inference --write`. "
+        + f"\n\nAll by `{command}`. "
         + provenance("minidl", "numpy", "numba", "torch", "onnxruntime")
     )
-    write_section("inference", "Evaluation against PyTorch and ONNX Runtime", body)
+    write_section(section, title, body)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 
 Measured as the training steps are (benchmarks/train_step.py), with the same gradient handed back on
 both sides: two threads each, in alternation, PyTorch in both memory formats. --layers chooses those
-whose names contain one of the words. --write puts the table into RESULTS.md.
+whose names contain one of the words. --write puts the table into RESULTS.md; that of chosen layers
+into a section of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from typing import Any
 import numpy as np
 
 import minidl
-from benchmarks.compare import compare, measure_all, options_of, serve_worker, words_of
+from benchmarks.compare import (
+    compare,
+    measure_all,
+    options_of,
+    section_of,
+    serve_worker,
+    words_of,
+)
 from benchmarks.results import provenance, table, write_section
 from benchmarks.steps import FORMATS, THREADS, use_threads
 from minidl import nn
@@ -105,7 +113,7 @@ def main() -> None:
         parser.error(f"no layer has such a name. There are {', '.join(LAYERS)}")
     rows = measure_all(names, measure, describe, options)
     if options.write:
-        write(rows)
+        write(rows, words_of(options))
 
 
 def measure(name: str, quick: bool) -> dict[str, Any]:
@@ -162,7 +170,8 @@ def describe(row: dict[str, Any]) -> str:
     )
 
 
-def write(rows: list[dict[str, Any]]) -> None:
+def write(rows: list[dict[str, Any]], words: list[str]) -> None:
+    section, title, command = section_of("ops", "Single layers against PyTorch", "layers", words)
     columns = ["layer", "input", "ratio", "NCHW", "channels last", "ms", "PyTorch ms", "rounds"]
     keys = ["ratio", "ratio_nchw", "ratio_channels_last", "ms", "torch_ms", "rounds"]
     lines = [
@@ -173,10 +182,10 @@ def write(rows: list[dict[str, Any]]) -> None:
         "Forward and backward; PyTorch's time divided by minidl's, the median over rounds; above 1 "
         "minidl is faster. `ratio` is against PyTorch's faster memory format.\n\n"
         + table(columns, lines)
-        + "\n\nAll by `python -m benchmarks.ops --write`. "
+        + f"\n\nAll by `{command}`. "
         + provenance("minidl", "numpy", "numba", "torch")
     )
-    write_section("ops", "Single layers against PyTorch", body)
+    write_section(section, title, body)
 
 
 if __name__ == "__main__":

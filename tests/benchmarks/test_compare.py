@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from benchmarks import compare as comparing
-from benchmarks.compare import Spoiled, measure_all
+from benchmarks.compare import Spoiled, measure_all, section_of
 from benchmarks.timing import Timings
 
 
@@ -24,6 +24,14 @@ def test_a_spoiled_case_does_not_end_the_others(capsys):
     ]  # fmt: skip
     assert "b: other programs" in printed.err
     assert measure_all(["a"], measure, str, options) == [{"model": "a", "quick": True}]
+
+
+def test_what_was_chosen_has_a_section_of_its_own():
+    all_of_them = ("ops", "Layers", "python -m benchmarks.ops --write")
+    assert section_of("ops", "Layers", "layers", []) == all_of_them
+    name, title, command = section_of("ops", "Layers", "layers", ["relu", "max pool"])
+    assert (name, title) == ("ops relu 'max pool'", "Layers: relu, max pool")
+    assert command == "python -m benchmarks.ops --layers relu 'max pool' --write"
 
 
 def test_too_few_rounds_are_no_result(monkeypatch):
