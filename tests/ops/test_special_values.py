@@ -43,6 +43,7 @@ def named(*names):
 OF_ONE = {
     **named("exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "sin", "cos", "square", "abs", "sign",
             "floor", "ceil", "round", "neg", "sigmoid", "tanh", "relu"),
+    "relu6": lambda m, x: m.F.relu6(x),
     **{f"x ** {p}": lambda m, x, p=p: x**p
        for p in (0, 0.5, 1, 1.5, 2, 3, -1, -2, -0.5, inf, -inf, nan)},
     **{f"{b} ** x": lambda m, x, b=b: b**x for b in (0.0, 1.0, -1.0, 2.0, 0.5, inf, nan)},
@@ -178,6 +179,8 @@ DIFFERENCES = {
     "where sqrt": [LIMIT],
     "where log": [LIMIT],
     "leaky_relu 0": [LIMIT, ("as relu does, it passes the gradient to NaN", anything)],
+    "relu6": [("as relu does, it passes the gradient to NaN; PyTorch does at the end of an array",
+               lambda mine, theirs: (mine == 1) & (theirs == 0))],
     "x % 0.7": [RANGE],
     "x % y": [RANGE],
     "clamp(min, max)": [("where min = max, the bound that x is beyond gets the gradient; PyTorch "
