@@ -221,6 +221,19 @@ def test_nor_has_it_in_a_large_array(value):
     assert (x.grad.numpy() == 2).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "longdouble"])
+@pytest.mark.parametrize("shape", [(), (2,), (50, 41)])
+def test_nor_has_it_in_other_floats(shape, dtype):
+    """No integer is as wide as a long double, and float16 is looked through otherwise."""
+    x = minidl.full(shape, nan, dtype, requires_grad=True)
+    y = minidl.where(minidl.zeros_like(x) > 0, x.exp().sqrt(), minidl.maximum(2 * x, 3 * x))
+    (y + x.clamp(-1, 1) + x.masked_fill(x != x, 0.0)).sum().backward()
+    assert x.grad.dtype == dtype and (x.grad.numpy() == 5).all()  # of both beside NaN
+    x = minidl.full(shape, 2.0, dtype, requires_grad=True)
+    x.exp().sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.exp(x.detach().numpy()))
+
+
 @both_kernel_sets
 def test_what_dropout_drops_is_0(kernels):
     with minidl.use_cpu_kernels(kernels):
