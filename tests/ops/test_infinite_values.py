@@ -303,6 +303,38 @@ def test_norms_of_large_and_small_vectors(p, scale, dtype):
     assert far == pytest.approx(scale * length, rel=rtol)
 
 
+@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3, inf])
+def test_infinite_numbers_share_the_gradient_of_a_norm(p):
+    """As many equal large ones do."""
+    for row in ([1.0, inf, 3.0], [1.0, -inf, 3.0], [inf, 1.0, -inf]):
+        y, gx = gradients(lambda x: x.norm(p), row)
+        large = np.clip(row, -1e30, 1e30).tolist()
+        _, expected = gradients(lambda x: x.norm(p), large, dtype="float64")
+        endless = np.isinf(row)
+        assert y == inf
+        np.testing.assert_allclose(np.array(gx)[endless], np.array(expected)[endless], rtol=1e-6)
+        rest = {0.5: inf, 1: 1}.get(p, 0)  # the limits
+        assert (np.array(gx)[~endless] == rest).all()
+    _, gx = gradients(lambda x: x.norm(p, dim=1), [[1.0, inf, inf], [0.0, 2.0, 0.0]])
+    assert gx[1] == [0, 1, 0] and gx[0][1] == pytest.approx(2 ** (1 / p - 1))
+    _, ga, _ = gradients(lambda a, b: F.pairwise_distance(a, b, 2.0), [[inf, 0.0]], [[0.0, 0.0]])
+    assert ga[0] == [1, 0]
+
+
+def test_the_largest_magnitude_beside_nan():
+    for dtype in ("float16", "float32", "float64"):
+        y, gx = gradients(lambda x: x.norm(inf, dim=1), [[1.0, nan, 3.0], [1, -2, 2]], dtype=dtype)
+        np.testing.assert_equal(y, [nan, 2])
+        np.testing.assert_equal(gx, [[0, nan, 0], [0, -0.5, 0.5]])
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 1.01, 1.5, 2, 3, inf])
+@pytest.mark.parametrize("other", [0.0, 1e-44, 1e-30, 2.0, 1e30])
+def test_the_gradient_of_a_norm_at_0_is_0(p, other):
+    _, gx = gradients(lambda x: x.norm(p), [0.0, other, -0.0])
+    assert (gx[0], gx[2]) == (0, 0) and gx[1] == (other and pytest.approx(1, rel=0.3))
+
+
 def test_norms_of_several_rows_at_once():
     x = minidl.tensor(
         [[3e25, 4e25], [3.0, 4.0], [3e-25, 4e-25], [0.0, 0.0], [inf, 1.0], [nan, 1.0]]
