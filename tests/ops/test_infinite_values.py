@@ -245,6 +245,30 @@ def test_what_dropout_drops_is_0(kernels):
 
 
 @both_kernel_sets
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dropout2d_of_channels_that_are_infinite_here_and_there(kernels, dtype):
+    x = np.arange(1, 49, dtype=dtype).reshape(2, 3, 4, 2)
+    x[:, :, 1, 0] = inf
+    x[:, :, 2, 1] = nan
+    with minidl.use_cpu_kernels(kernels):
+        minidl.manual_seed(3)
+        m = F.dropout2d(minidl.ones(2, 3, 4, 2, dtype=dtype), 0.5).numpy()
+        assert set(m[:, :, 0, 0].ravel()) == {0, 2}
+        minidl.manual_seed(3)
+        y, gx = gradients(lambda x: F.dropout2d(x, 0.5), x, dtype=dtype)
+    np.testing.assert_array_equal(gx, m)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(y, np.where((m == 0) & np.isinf(x), 0, m * x))
+
+
+def test_dropout2d_is_one_function():
+    """Each further one is a pass over the maps, of which it made three."""
+    x = minidl.ones(2, 3, 4, 4, requires_grad=True)
+    y = F.dropout2d(x, 0.5)
+    assert y.grad_fn.inputs == (x,)
+
+
+@both_kernel_sets
 def test_a_leaky_relu_of_slope_0_is_relu(kernels):
     with minidl.use_cpu_kernels(kernels):
         x = [-inf, -1.0, 0.0, 2.0, inf]
