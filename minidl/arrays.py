@@ -11,13 +11,13 @@ from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.tensor import Tensor
 
 
-def as_array(data: Any, floats: Any = np.float32) -> Any:
+def as_array(data: Any, dtype: np.dtype | None = None) -> Any:
     """The NumPy or CuPy array behind `data`.
 
     Args:
         data: number, nested sequence, array or Tensor.
-        floats: what Python floats become: float64, which they are, where the dtype that they are
-            wanted in is known and they are rounded to it next.
+        dtype: what the array is converted to next, where that is known: Python floats stay
+            float64, which they are, and are rounded once. Else they become float32.
     """
     if isinstance(data, Tensor):
         return data.data
@@ -31,9 +31,9 @@ def as_array(data: Any, floats: Any = np.float32) -> Any:
         array = np.asarray(data)
     except ValueError:
         raise ShapeError("tensor", "the nested sequence is ragged: its rows differ") from None
-    if array.dtype == np.float64 and array.ndim:
+    if array.dtype == np.float64 and array.ndim and (dtype is None or dtype.kind in "iu"):
         check_not_ints(data, array)
-    if array.dtype == np.float64 and floats != np.float64 and not contains_float64(data):
+    if array.dtype == np.float64 and dtype is None and not contains_float64(data):
         array = array.astype(np.float32)
     return check_numbers("tensor", array)
 
@@ -100,6 +100,6 @@ def as_written(op: str, value: Any, dtype: np.dtype) -> Any:
             raise ArgumentError(
                 op, f"the number does not fit into {dtype}", {"number": value}
             ) from None
-    array = as_array(value, np.float64)
+    array = as_array(value, dtype)
     check_fits(op, array, dtype)
     return array

@@ -38,7 +38,7 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
         array = as_array(data).copy()
     else:
         dtype = resolve_dtype("tensor", dtype)
-        array = converted("tensor", as_array(data, np.float64), dtype)
+        array = converted("tensor", as_array(data, dtype), dtype)
     return leaf(array if device is None else to_device(array, device), requires_grad)
 
 
@@ -315,7 +315,11 @@ def full_like(x: Tensor, fill_value: float) -> Tensor:
     """One number in x's shape, dtype, device and memory layout; refused where it does not fit."""
     check_tensor("full_like", input=x)
     y = empty_like(x)
-    y.fill_(fill_value)
+    try:
+        y.fill_(fill_value)
+    except MinidlError as error:
+        error.op = "full_like"  # which was called
+        raise
     return y
 
 

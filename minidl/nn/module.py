@@ -390,7 +390,8 @@ class Module:
             (missing_keys, unexpected_keys): names that only the module, only state_dict has.
 
         Raises:
-            CheckpointError: a shape differs, or names differ under strict. Nothing was changed.
+            CheckpointError: a shape differs, names differ under strict, or a number does not fit
+                into integers. Nothing was changed.
         """
         check_flag("load_state_dict", "strict", strict)
         return load_values(self.state_dict(), state_dict, strict)

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.device import to_device
-from minidl.errors import CheckpointError, DtypeError
+from minidl.dtypes import check_fits
+from minidl.errors import ArgumentError, CheckpointError, DtypeError
 from minidl.tensor import Tensor
 
 NAMES_SHOWN = 5  # of each list in an error
@@ -45,6 +46,7 @@ def load_values(own: dict[str, Tensor], values: Any, strict: bool) -> Incompatib
             {"missing": shorten(missing), "unexpected": shorten(unexpected)},
             "strict=False loads the names that match",
         )
+    check_numbers(own, arrays)
     for name, array in arrays.items():
         data = own[name].data
         data[...] = to_device(array, own[name].device)  # in place: keeps dtype and memory layout
@@ -83,6 +85,17 @@ def check_shapes(own: dict[str, Tensor], arrays: dict[str, Any]) -> None:
             {name: Plain(text) for name, text in first.items()},
             "was the model built with the same arguments?",
         )
+
+
+def check_numbers(own: dict[str, Tensor], arrays: dict[str, Any]) -> None:
+    """Integers, such as the counter of batch norm, take no NaN and nothing out of their range."""
+    for name, array in arrays.items():
+        try:
+            check_fits("load_state_dict", array, own[name].data.dtype)
+        except ArgumentError as error:
+            raise CheckpointError(
+                "load_state_dict", f"{name}: {error.rule}", {name: array}
+            ) from None
 
 
 def counted(count: int, one: str, more: str) -> str:

@@ -85,7 +85,7 @@ def beside(other: Any, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     wide = getattr(other, "dtype", None) == np.float64 and other.ndim > 0
-    return Tensor(as_array(value, np.float64 if wide else np.float32))
+    return Tensor(as_array(value, other.dtype if wide else None))
 
 
 def is_operand(value: Any) -> bool:

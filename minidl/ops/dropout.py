@@ -21,13 +21,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minidl import kernels
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
+from minidl.kernels.weighting import weighted
 from minidl.ops.receptive_field import SAME_PIXEL
-from minidl.ops.where import where
 from minidl.random import next_counters
 from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
@@ -50,6 +52,27 @@ class Dropout(Function):
     def drop(self, x):
         kernel = kernels.pick("dropout", x)
         return kernel.drop(x, self.threshold, self.scale, self.seed, self.first)
+
+
+class Dropout2d(Dropout):
+    """One factor for each channel of each picture, kept for backward: they are few."""
+
+    def forward(self, x):
+        self.m = super().forward(array_module(x).ones((*x.shape[:2], 1, 1), x.dtype))
+        return self.scaled(x)
+
+    def backward(self, gy):
+        return self.scaled(gy)
+
+    def scaled(self, x):
+        """m x in one pass where no number that is dropped is infinite."""
+        if isinstance(x, np.ndarray):
+            try:
+                with np.errstate(invalid="raise"):
+                    return self.m * x
+            except FloatingPointError:
+                pass  # the processor has noticed a product of 0 and infinity
+        return weighted(self.m, x)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
@@ -109,10 +132,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         raise ShapeError("dropout2d", "input has 4 dimensions (N, C, H, W)", {"input": input})
     if not training or p == 0:
         return input
-    N, C, _, _ = input.data.shape
-    ones = Tensor(array_module(input.data).ones((N, C, 1, 1), input.data.dtype))
-    m = Dropout(float(p)).apply(ones)
-    return where((m > 0) | (input != input), input, 0.0) * m
+    return Dropout2d(float(p)).apply(input)
 
 
 def check_arguments(op: str, input: Any, p: Any, training: Any) -> None:

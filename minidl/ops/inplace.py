@@ -124,14 +124,7 @@ def copy_(input: Tensor, other: Any) -> Tensor:
         ShapeError: other does not broadcast to input.
         ArgumentError: a number does not fit into input's integers.
     """
-    check_in_place("copy_", input, other)
-    check_operand("copy_", other)
-    values = as_written("copy_", other, input.data.dtype)
-    if not isinstance(other, Tensor):
-        values = array_module(input.data).asarray(values)
-    check_target("copy_", input, Tensor(values))
-    input.data[...] = values
-    return input
+    return overwrite("copy_", input, other)
 
 
 def fill_(input: Tensor, value: float) -> Tensor:
@@ -148,7 +141,7 @@ def fill_(input: Tensor, value: float) -> Tensor:
         GraphError: a gradient would be lost.
         ArgumentError: the number does not fit into input's integers.
     """
-    return copy_(input, value)
+    return overwrite("fill_", input, value)
 
 
 def zero_(input: Tensor) -> Tensor:
@@ -163,7 +156,19 @@ def zero_(input: Tensor) -> Tensor:
     Raises:
         GraphError: a gradient would be lost.
     """
-    return copy_(input, 0)
+    return overwrite("zero_", input, 0)
+
+
+def overwrite(op: str, input: Tensor, values: Any) -> Tensor:
+    """input with other values, in the same memory."""
+    check_in_place(op, input, values)
+    check_operand(op, values)
+    array = as_written(op, values, input.data.dtype)
+    if not isinstance(values, Tensor):
+        array = array_module(input.data).asarray(array)
+    check_target(op, input, Tensor(array))
+    input.data[...] = array
+    return input
 
 
 def in_place_operands(op: str, input: Tensor, other: Any) -> tuple:

@@ -2,6 +2,7 @@
 
 n     = (sum_i |x[i]|^p)^(1/p)
 dn/dx[i] = sign(x[i]) (|x[i]| / n)^(p-1)        0 where n = 0 or x[i] = 0, as in PyTorch
+         = sign(x[i]) k^(1/p - 1)               for k infinite x[i], as for k equal large ones
 
 |x|^p may leave the range of floats where n does not: in float32 the square of 1e20, and of 1e-25,
 in float16 that of 300. There n is computed of x / m, m = max |x|, and multiplied by m.
@@ -52,17 +53,30 @@ def in_range(norm: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
 
 
 def lp_norm_gradient(x: Any, norm: Any, p: float) -> Any:
-    """dn/dx, of x's shape; `norm` is lp_norm(x)."""
+    """dn/dx, of x's shape; `norm` is lp_norm(x), of the same number of dimensions."""
     xp = array_module(x)
     if p == 1:
         return xp.sign(x)
+    with np.errstate(divide="ignore", invalid="ignore"):  # by infinity, see below
+        slope = gradient_in_range(x, norm, p)
+    endless = xp.isinf(norm)
+    if not endless.any():
+        return slope
+    endless = endless & xp.isinf(x)
+    axes = tuple(axis for axis, size in enumerate(norm.shape) if size == 1)
+    share = xp.maximum(endless.sum(axis=axes, keepdims=True), 1) ** (1 / p - 1)
+    return xp.where(endless, xp.sign(x) * share.astype(x.dtype), slope)
+
+
+def gradient_in_range(x: Any, norm: Any, p: float) -> Any:
+    """dn/dx without infinite numbers, so that no power on the way leaves the range."""
+    xp = array_module(x)
     safe = xp.where(norm == 0, xp.ones_like(norm), norm)
     if p == 2:
         return x / safe
     # The one of the two that stays in range: a power above 1 of the quotient, below 1 of each.
-    with np.errstate(divide="ignore"):
-        size = xp.abs(x)
-        slope = (size / safe) ** (p - 1) if p > 2 else size ** (p - 1) / safe ** (p - 1)
+    size = xp.where(x == 0, safe, xp.abs(x))  # the powers of 0 may be infinite
+    slope = (size / safe) ** (p - 1) if p > 2 else size ** (p - 1) / safe ** (p - 1)
     return xp.where((x == 0) & (norm == norm), 0, xp.sign(x) * slope)
 
 

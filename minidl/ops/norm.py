@@ -3,8 +3,10 @@
     y = (sum |x_i|^p)^(1/p)      gx_i = gy sign(x_i) (|x_i| / y)^(p-1)
     y = max |x_i|  for p = inf   gx_i = gy sign(x_i) / m  for the m largest, 0 elsewhere
 
-A norm is not differentiable at 0; the gradient there is 0, as in PyTorch. Large and small numbers,
-whose powers leave the range of floats, see lp_norm.py.
+A norm is not differentiable at 0; the gradient there is 0, as in PyTorch. Infinite numbers share
+the gradient as equal large ones do (in PyTorch, NaN for p < inf), and NaN is larger than all: for
+p = inf it gets the gradient, which is NaN, and the rest gets 0, as of amax. Numbers whose powers
+leave the range of floats, see lp_norm.py.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import numpy as np
 
 from minidl.device import array_module
 from minidl.errors import ArgumentError
-from minidl.kernels.weighting import arrived
+from minidl.kernels.sums import rounded
+from minidl.kernels.weighting import arrived, masked
 from minidl.ops.lp_norm import lp_norm, lp_norm_gradient
 from minidl.ops.reductions import Dims, Reduction, check_not_empty, check_reduction
 from minidl.shapes import is_number
@@ -38,8 +41,9 @@ class Norm(Reduction):
         xp, x, p = array_module(gy), self.x, self.p
         gy = self.stretchable(gy)
         if p == np.inf:  # the largest magnitudes share the gradient evenly
-            largest = xp.abs(x) == self.y
-            return gy * xp.sign(x) * largest / largest.sum(axis=self.axes, keepdims=True)
+            largest = (xp.abs(x) == self.y) | (xp.isnan(x) & xp.isnan(self.y))
+            share = rounded(1 / largest.sum(axis=self.axes, keepdims=True), gy.dtype)
+            return masked(gy * share * xp.sign(x), largest & (gy != 0))
         return arrived(gy * lp_norm_gradient(x, self.y, p), gy)
 
 

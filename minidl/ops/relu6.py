@@ -5,7 +5,8 @@ CIFAR-10"; Howard et al. 2017, "MobileNets").
     gx = gy where 0 < x < 6 or x is NaN, else 0
 
 The derivative at both kinks is taken as 0, as PyTorch's relu6 and hardtanh have it; clamp(x, 0, 6)
-takes it as 1 there. NaN passes through in both directions, also as in PyTorch.
+takes it as 1 there. NaN passes through in both directions, as through relu; clamp stops the
+gradient (and PyTorch's relu6 does the one in its vector loop, the other in that for the rest).
 """
 
 from __future__ import annotations

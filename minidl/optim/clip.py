@@ -67,7 +67,8 @@ def clip_grad_norm_(
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also NaN: it must not go unnoticed
         for g in gradients:
-            g *= factor
+            # In float16 the factor would lose digits below 6e-5, and be 0 below 3e-8.
+            array_module(g).multiply(g, wide(g.dtype).type(factor), out=g, casting="same_kind")
     return norm
 
 
@@ -122,13 +123,18 @@ def total_norm(gradients: list, norm_type: float) -> float:
     return largest * sum((n / largest) ** norm_type for n in norms) ** (1 / norm_type)
 
 
+def wide(dtype: np.dtype) -> np.dtype:
+    """What is computed in: the norm of many float16s is beyond float16."""
+    return np.promote_types(dtype, np.float32)
+
+
 def norm_of(g: Any, norm_type: float) -> float:
     """The p-norm of an array, in range where its powers are not."""
     if norm_type == math.inf:
         return float(abs(g).max())
+    g = g.ravel(order="K").astype(wide(g.dtype), copy=False)
     if norm_type != 2:
-        return lp_norm(g, norm_type, tuple(range(g.ndim))).item()
-    g = g.ravel(order="K").astype(np.promote_types(g.dtype, np.float32), copy=False)
+        return lp_norm(g, norm_type, (0,)).item()
     with np.errstate(over="ignore"):
-        root = np.full(1, math.sqrt(dot(g, g)), g.dtype)
+        root = array_module(g).full(1, math.sqrt(dot(g, g)), g.dtype)
         return in_range(root, g, 2, (0,)).item()

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.arrays import as_written
 from minidl.device import array_module
 from minidl.errors import ArgumentError, CheckpointError
 from minidl.function import enable_grad
@@ -248,7 +249,7 @@ class LBFGS(Optimizer):
             return [self.read_value(p, name, item) for item in value]
         if value is None or isinstance(value, int | float):
             return value
-        array = value.data if isinstance(value, Tensor) else np.asarray(value)
+        array = as_written(self.name, value, p.data.dtype)
         size = sum(p.data.size for p in self.param_groups[0]["params"])
         if array.shape != (size,):
             raise CheckpointError(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.arrays import as_written
 from minidl.checks import check_ordered
 from minidl.device import array_module
 from minidl.errors import ArgumentError, CheckpointError, DtypeError, ShapeError, nearest
@@ -246,7 +247,7 @@ class Optimizer:
         """One saved value about p: a number as it is, an array in p's memory layout."""
         if value is None or isinstance(value, bool | int | float):
             return value
-        array = value.data if isinstance(value, Tensor) else np.asarray(value)
+        array = as_written(self.name, value, p.data.dtype)
         if array.shape != p.data.shape:
             raise CheckpointError(
                 self.name, f"the saved {name} does not have its parameter's shape",

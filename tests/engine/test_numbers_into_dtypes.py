@@ -7,7 +7,7 @@ import pytest
 
 import minidl
 from minidl.data.pictures import PictureDataset
-from minidl.errors import ArgumentError, DataError, DtypeError, MinidlError
+from minidl.errors import ArgumentError, DataError, DtypeError, GraphError, MinidlError
 
 inf, nan = float("inf"), float("nan")
 WIDE = minidl.tensor([1.0, 2.0], dtype="float64")  # beside which a number keeps all of its digits
@@ -170,6 +170,24 @@ def test_the_error_names_the_number_and_the_dtype(name):
         INTO[name](300.0, "uint8")
 
 
+def test_the_error_names_the_operation_that_was_called():
+    x = minidl.zeros(2, dtype="uint8")
+    for name, call in {
+        "copy_": lambda: x.copy_([0, 300]),
+        "fill_": lambda: x.fill_(300),
+        "full_like": lambda: minidl.full_like(x, nan),
+        "full": lambda: minidl.full((2,), 300, "uint8"),
+        "setitem": lambda: x.__setitem__(0, -1),
+    }.items():
+        with pytest.raises(ArgumentError, match="does not fit into uint8") as caught:
+            call()
+        assert caught.value.op == name
+    for name in ("copy_", "fill_", "zero_"):
+        with pytest.raises(GraphError) as caught:
+            getattr(minidl.ones(2).requires_grad_(), name)(*[0] * (name != "zero_"))
+        assert caught.value.op == name
+
+
 def test_tensors_into_integers_that_do_not_hold_them():
     for array, dtype in (
         (np.array([1, 300]), "uint8"), (np.array([-1]), "uint8"), (np.array([2**31]), "int32"),
@@ -233,12 +251,22 @@ def test_a_result_of_larger_integers_does_not_go_in_place_into_smaller():
 
 
 @pytest.mark.parametrize("ints", [[2**63, -1], [[1], [2**64 - 1]]])
-@pytest.mark.parametrize("dtype", [None, "int64", "float64"])
+@pytest.mark.parametrize("dtype", [None, "int64", "uint64"])
 def test_ints_that_numpy_makes_floats_of_are_refused(ints, dtype):
     with pytest.raises(DtypeError, match="no common type"):
         minidl.tensor(ints, dtype=dtype)
     assert minidl.tensor([2.0**63, -1]).dtype == np.float32
     assert minidl.tensor(np.array([2**64 - 1, 1], np.uint64)).tolist() == [2**64 - 1, 1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bool"])
+def test_floats_hold_such_ints(dtype):
+    x = minidl.tensor([2**63, -1], dtype=dtype)
+    assert x.dtype == dtype and x.tolist() == np.array([2.0**63, -1]).astype(dtype).tolist()
+    y = minidl.zeros(2, dtype=dtype).copy_([2**63, -1])
+    assert y.tolist() == x.tolist()
+    y[:] = [-1, 2**63]
+    assert y.tolist() == x.tolist()[::-1]
 
 
 def test_integers_are_not_clamped_to_what_they_cannot_be():

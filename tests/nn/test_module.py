@@ -331,6 +331,20 @@ def test_load_that_fails_changes_nothing(change, says):
         np.testing.assert_array_equal(tensor, before[name])
 
 
+@pytest.mark.parametrize("count", [np.nan, np.inf, -1e30, np.uint64(2**63)])
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_counter_that_is_no_integer_is_refused(count, strict):
+    norm = nn.BatchNorm2d(2)
+    state = {"weight": minidl.zeros(2), "num_batches_tracked": np.asarray(count)}
+    if strict:
+        state = norm.state_dict() | state
+    with pytest.raises(CheckpointError, match=r"num_batches_tracked: \S+ does not fit into int64"):
+        norm.load_state_dict(state, strict)
+    assert norm.num_batches_tracked.item() == 0 and norm.weight.tolist() == [1, 1]
+    norm.load_state_dict({"num_batches_tracked": np.asarray(7.0)}, strict=False)
+    assert norm.num_batches_tracked.item() == 7
+
+
 def test_load_not_strict_takes_what_matches():
     net = Net()
     result = net.load_state_dict({"scale": minidl.zeros(3), "other": minidl.ones(1)}, strict=False)

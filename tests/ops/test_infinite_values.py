@@ -221,6 +221,19 @@ def test_nor_has_it_in_a_large_array(value):
     assert (x.grad.numpy() == 2).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "longdouble"])
+@pytest.mark.parametrize("shape", [(), (2,), (50, 41)])
+def test_nor_has_it_in_other_floats(shape, dtype):
+    """No integer is as wide as a long double, and float16 is looked through otherwise."""
+    x = minidl.full(shape, nan, dtype, requires_grad=True)
+    y = minidl.where(minidl.zeros_like(x) > 0, x.exp().sqrt(), minidl.maximum(2 * x, 3 * x))
+    (y + x.clamp(-1, 1) + x.masked_fill(x != x, 0.0)).sum().backward()
+    assert x.grad.dtype == dtype and (x.grad.numpy() == 5).all()  # of both beside NaN
+    x = minidl.full(shape, 2.0, dtype, requires_grad=True)
+    x.exp().sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.exp(x.detach().numpy()))
+
+
 @both_kernel_sets
 def test_what_dropout_drops_is_0(kernels):
     with minidl.use_cpu_kernels(kernels):
@@ -229,6 +242,30 @@ def test_what_dropout_drops_is_0(kernels):
         assert F.dropout2d(minidl.full((2, 3, 1, 1), inf), 1.0).sum().item() == 0
         assert np.isnan(F.dropout(minidl.tensor([nan]), 1.0).item())
         assert np.isnan(F.dropout2d(minidl.full((1, 1, 1, 1), nan), 1.0).item())
+
+
+@both_kernel_sets
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dropout2d_of_channels_that_are_infinite_here_and_there(kernels, dtype):
+    x = np.arange(1, 49, dtype=dtype).reshape(2, 3, 4, 2)
+    x[:, :, 1, 0] = inf
+    x[:, :, 2, 1] = nan
+    with minidl.use_cpu_kernels(kernels):
+        minidl.manual_seed(3)
+        m = F.dropout2d(minidl.ones(2, 3, 4, 2, dtype=dtype), 0.5).numpy()
+        assert set(m[:, :, 0, 0].ravel()) == {0, 2}
+        minidl.manual_seed(3)
+        y, gx = gradients(lambda x: F.dropout2d(x, 0.5), x, dtype=dtype)
+    np.testing.assert_array_equal(gx, m)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(y, np.where((m == 0) & np.isinf(x), 0, m * x))
+
+
+def test_dropout2d_is_one_function():
+    """Each further one is a pass over the maps, of which it made three."""
+    x = minidl.ones(2, 3, 4, 4, requires_grad=True)
+    y = F.dropout2d(x, 0.5)
+    assert y.grad_fn.inputs == (x,)
 
 
 @both_kernel_sets
@@ -288,6 +325,38 @@ def test_norms_of_large_and_small_vectors(p, scale, dtype):
     np.testing.assert_allclose(F.normalize(x, p, eps=0).data[0], row / length, rtol=rtol)
     far = F.pairwise_distance(x, minidl.zeros_like(x), p, eps=0).item()
     assert far == pytest.approx(scale * length, rel=rtol)
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3, inf])
+def test_infinite_numbers_share_the_gradient_of_a_norm(p):
+    """As many equal large ones do."""
+    for row in ([1.0, inf, 3.0], [1.0, -inf, 3.0], [inf, 1.0, -inf]):
+        y, gx = gradients(lambda x: x.norm(p), row)
+        large = np.clip(row, -1e30, 1e30).tolist()
+        _, expected = gradients(lambda x: x.norm(p), large, dtype="float64")
+        endless = np.isinf(row)
+        assert y == inf
+        np.testing.assert_allclose(np.array(gx)[endless], np.array(expected)[endless], rtol=1e-6)
+        rest = {0.5: inf, 1: 1}.get(p, 0)  # the limits
+        assert (np.array(gx)[~endless] == rest).all()
+    _, gx = gradients(lambda x: x.norm(p, dim=1), [[1.0, inf, inf], [0.0, 2.0, 0.0]])
+    assert gx[1] == [0, 1, 0] and gx[0][1] == pytest.approx(2 ** (1 / p - 1))
+    _, ga, _ = gradients(lambda a, b: F.pairwise_distance(a, b, 2.0), [[inf, 0.0]], [[0.0, 0.0]])
+    assert ga[0] == [1, 0]
+
+
+def test_the_largest_magnitude_beside_nan():
+    for dtype in ("float16", "float32", "float64"):
+        y, gx = gradients(lambda x: x.norm(inf, dim=1), [[1.0, nan, 3.0], [1, -2, 2]], dtype=dtype)
+        np.testing.assert_equal(y, [nan, 2])
+        np.testing.assert_equal(gx, [[0, nan, 0], [0, -0.5, 0.5]])
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 1.01, 1.5, 2, 3, inf])
+@pytest.mark.parametrize("other", [0.0, 1e-44, 1e-30, 2.0, 1e30])
+def test_the_gradient_of_a_norm_at_0_is_0(p, other):
+    _, gx = gradients(lambda x: x.norm(p), [0.0, other, -0.0])
+    assert (gx[0], gx[2]) == (0, 0) and gx[1] == (other and pytest.approx(1, rel=0.3))
 
 
 def test_norms_of_several_rows_at_once():

@@ -43,6 +43,7 @@ def named(*names):
 OF_ONE = {
     **named("exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "sin", "cos", "square", "abs", "sign",
             "floor", "ceil", "round", "neg", "sigmoid", "tanh", "relu"),
+    "relu6": lambda m, x: m.F.relu6(x),
     **{f"x ** {p}": lambda m, x, p=p: x**p
        for p in (0, 0.5, 1, 1.5, 2, 3, -1, -2, -0.5, inf, -inf, nan)},
     **{f"{b} ** x": lambda m, x, b=b: b**x for b in (0.0, 1.0, -1.0, 2.0, 0.5, inf, nan)},
@@ -160,12 +161,14 @@ NAN = "NaN goes in, so NaN comes out; PyTorch makes 0 of it", visible_nan
 RANGE = "the result is in range, what PyTorch computes on the way is not", in_range
 ROUNDING = "a difference of nearly equal terms, each rounded", roundings
 ROOT = "a power by IEEE 754; PyTorch takes the root, which differs at -0 and -inf", anything
+SHARED = "infinite numbers share the gradient as equal large ones do; PyTorch's is NaN", a_limit
 DIFFERENCES = {
     "abs": [NAN],
     "sign": [NAN],
     "l1_loss": [NAN],
     "norm 1": [NAN],
-    "norm inf": [NAN],
+    "norm inf": [NAN, ("the NaN is the largest, the rest has no gradient; PyTorch makes NaN of all",
+                       lambda mine, theirs: (mine == 0) & np.isnan(theirs))],
     "multi_margin_loss": [NAN],
     "multi_margin_loss 2": [NAN],
     "x ** 0.5": [ROOT],
@@ -178,16 +181,18 @@ DIFFERENCES = {
     "where sqrt": [LIMIT],
     "where log": [LIMIT],
     "leaky_relu 0": [LIMIT, ("as relu does, it passes the gradient to NaN", anything)],
+    "relu6": [("as relu does, it passes the gradient to NaN; PyTorch does at the end of an array",
+               lambda mine, theirs: (mine == 1) & (theirs == 0))],
     "x % 0.7": [RANGE],
     "x % y": [RANGE],
     "clamp(min, max)": [("where min = max, the bound that x is beyond gets the gradient; PyTorch "
                          "gives it to nobody", lambda mine, theirs: (mine == 1) & (theirs == 0))],
-    "pairwise_distance": [NAN],
+    "pairwise_distance": [NAN, SHARED],
     "amax": [("the NaN is the largest and gets the gradient; PyTorch makes NaN of all", a_limit)],
     "amin": [("the NaN is the smallest and gets the gradient; PyTorch makes NaN of all", a_limit)],
     "logsumexp": [LIMIT, ("e^(x - y) of a large y, rounded: 1 for each of two equal numbers",
                           lambda mine, theirs: (mine == 0.5) & (theirs == 1))],
-    **{f"norm {p}": [RANGE] for p in (1.5, 2, 3)},
+    **{f"norm {p}": [RANGE, SHARED] for p in (1.5, 2, 3)},
     **{f"normalize {p}": [RANGE, ROUNDING] for p in (1, 2, 3)},
     "cosine_similarity": [ROUNDING],
     **{name: [RANGE] for name in ("sum", "mean", "cumsum", "avg_pool2d", "local_response_norm")},

@@ -56,6 +56,17 @@ def test_norm_pytorch(norm_type, dtype):
             np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("norm_type", [0.5, 1.0, 1.5, 2.0, 3.0, math.inf])
+def test_norm_beyond_float16(norm_type):
+    n = 100_000
+    p = Tensor(np.zeros(n, np.float16), requires_grad=True)
+    p.grad = Tensor(np.full(n, 1000.0, np.float16))
+    norm = clip_grad_norm_(p, n, norm_type)
+    assert norm == pytest.approx(1000 * n ** (1 / norm_type), rel=1e-5)
+    np.testing.assert_allclose(p.grad.data, 1000 * min(1.0, n / norm), rtol=1e-3, atol=1e-7)
+    assert (p.grad.data > 0).all()
+
+
 def test_value():
     ps = parameters()
     expected = np.clip(flat(ps), -1.5, 1.5)

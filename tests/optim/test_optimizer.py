@@ -221,11 +221,22 @@ BAD_STATES = {
     "other groups": (saved_state(param_groups=[]), "other numbers of parameters"),
     "no groups": ({"state": {}}, "param_groups"),
     "shape": (saved_state(state={0: {"momentum_buffer": np.ones(3)}}), "momentum_buffer"),
+    "complex": (saved_state(state={0: {"momentum_buffer": np.ones(2, complex)}}), "real numbers"),
+    "text": (saved_state(state={0: {"momentum_buffer": ["1", "2"]}}), "real numbers"),
     "unknown parameter": (saved_state(state={7: {}}), "cannot be used"),
     "no dict": (saved_state(state=[1, 2]), "cannot be used"),
     "no dict at all": ([1, 2], "a state is a dict"),
     "bad option": (saved_state(param_groups=[{"params": [0], "lr": -3.0}]), "lr is a number"),
 }
+
+
+def test_state_of_integers_takes_no_nan():
+    p = nn.Parameter(np.array([1, 2]), requires_grad=False)  # a frozen table
+    optimizer = optim.SGD([parameter(2), p], momentum=0.9)
+    state = optimizer.state_dict() | {"state": {1: {"momentum_buffer": np.array([0, np.nan])}}}
+    with pytest.raises(CheckpointError, match="nan does not fit into int64"):
+        optimizer.load_state_dict(state)
+    assert not optimizer.state
 
 
 @pytest.mark.parametrize("name", BAD_STATES)

@@ -23,7 +23,7 @@ from minidl.io.onnx.writer import WITHOUT_EXPORTER, Writer
 from minidl.nn.record import Call
 from minidl.ops.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from minidl.ops.cross_entropy import CrossEntropy, SoftCrossEntropy
-from minidl.ops.dropout import Dropout
+from minidl.ops.dropout import Dropout, Dropout2d
 from minidl.ops.hinge_embedding_loss import HingeEmbeddingLoss
 from minidl.ops.l1_loss import L1Loss
 from minidl.ops.mse_loss import MSELoss
@@ -37,10 +37,11 @@ SUBJECTS = (
 EXPORTERS = {kind: export for subject in SUBJECTS for kind, export in subject.EXPORTERS.items()}
 
 LOSS = "a loss is for training; export the network without it"
+DROPOUT = "dropout is for training; pass training=self.training, so that evaluation has none"
 NOT_EXPORTED = {
     BinaryCrossEntropyWithLogits: LOSS, CrossEntropy: LOSS, HingeEmbeddingLoss: LOSS, L1Loss: LOSS,
     MSELoss: LOSS, MultiMarginLoss: LOSS, NLLLoss: LOSS, SoftCrossEntropy: LOSS,
-    Dropout: "dropout is for training; pass training=self.training, so that evaluation has none",
+    Dropout: DROPOUT, Dropout2d: DROPOUT,
 }  # fmt: skip
 """Operations without an exporter, and why."""
 

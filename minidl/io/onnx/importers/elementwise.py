@@ -110,7 +110,7 @@ def clip(node: Node, x: Tensor, low: Tensor | None = None, high: Tensor | None =
     if x.dtype.kind != "f":
         return x if high is None else ops.minimum(x, high)
     if (low, high) == (0, 6):
-        return F.relu6(x)  # which differs from clamp in the gradient at the bounds alone
+        return F.relu6(x)  # which differs from clamp in the gradient at the bounds and NaN alone
     return x if low is None and high is None else ops.clamp(x, low, high)
 
 
