@@ -133,24 +133,39 @@ def test_whole_numbers_are_refused(kind):
         ({"scale": 0.5}, "0 to 255 minus 123.68, 116.78, 103.94"),
         ({}, "0 to 255 minus 123.68, 116.78, 103.94"),
         ({"mean_value": [1.0, 2.0]}, "0 to 255 minus 123.68, 116.78, 103.94"),
+        ({"mean_value": [1.0], "scale": 0}, "0 to 255 minus 123.68, 116.78, 103.94"),
+        (
+            {"mean_file": "m", "scale": 1 / 128},
+            "mean 0.485, 0.458, 0.408, standard deviation 0.502, 0.502, 0.502",
+        ),
+        ({"mean_file": "m"}, "0 to 255 minus 123.68, 116.78, 103.94"),
     ],
 )
 def test_pixels_of_caffe(meta, says):
     model = models.vgg16(num_classes=7, size=32, width=0.05)
     file = others.caffe_plain(model)
     file.meta.update(meta)
-    assert says in str(place(model, file, "file").preprocessing)
+    report = place(model, file, "file")
+    assert says in str(report.preprocessing)
+    note = "the mean picture is in another file (m)"
+    assert any(note in text for text in report.notes) == ("mean_file" in meta)
 
 
 @pytest.mark.parametrize("described", [True, False], ids=["described", "weights only"])
-def test_a_network_of_keras_1_on_theano(tmp_path, monkeypatch, described):
-    """Kernels turned round and (K, C, R, S), maps flattened with channels first."""
+@pytest.mark.parametrize("backend", ["theano", "tensorflow", ""])
+def test_a_network_of_keras_1_on_theano(tmp_path, monkeypatch, described, backend):
+    """Kernels turned round and (K, C, R, S), maps flattened with channels first.
+
+    One that names no backend is taken as it is, and the report says so.
+    """
     monkeypatch.setattr(hdf5, "run_child", hdf5_child.decode)
     original = others.randomised(models.vgg16(num_classes=7, size=64, width=0.05))
     config = []
 
     def fill(file):
-        file.attrs["backend"], file.attrs["keras_version"] = b"theano", b"1.2.2"
+        file.attrs["keras_version"] = b"1.2.2"
+        if backend:
+            file.attrs["backend"] = backend.encode()
         names = []
         for layer in layers_of(original):
             name = vgg_names(layer)[0]
