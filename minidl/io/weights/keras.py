@@ -56,6 +56,8 @@ def read_keras(file: Hdf5, config: str = "") -> WeightsFile:
         meta["eps"] = eps
     if layout.turned and not layout.classes and not layout.first:
         meta["maps"] = "not told"  # whether channels were first, when they were flattened
+    if layout.first and "backend" not in about and any(layout.outputs_first.values()):
+        meta["turned"] = "not told"  # "th" ordering was Theano's, but others could have it
     kernel_layout = "OIHW" if layout.outputs_first[""] else "HWIO"
     return WeightsFile("keras", tensors, kernel_layout, layout.flatten_order, meta)
 
