@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.io.weights.bias_layout import beside_vectors
 from minidl.io.weights.file import Refused, WeightsFile, add, short
 from minidl.io.weights.hdf5 import Hdf5, read_hdf5
 from minidl.io.weights.keras_layout import Layout, described, seen, to_pytorch
@@ -127,19 +128,16 @@ def read_keras2(file: Hdf5, root: str, layout: Layout, first: bool) -> dict[str,
 
 def see_layout(arrays: dict[tuple[str, str], np.ndarray], layout: Layout) -> None:
     """The layout of those kernels of Keras 1 that are not in the model's description."""
-    beside: dict[str, set[int]] = {}
-    for (layer, _), array in arrays.items():
-        if array.ndim == 1:
-            beside.setdefault(layer, set()).add(len(array))
     kernels = []
     for (layer, name), array in arrays.items():
         own = re.sub(KERAS1_KERNEL, "", name.rpartition("/")[2])
         kind = layout.classes.get(own, own).lower()
         is_kernel = own != name.rpartition("/")[2] and array.ndim == 4
         if is_kernel and own not in layout.outputs_first and not re.search("1d|deconv", kind):
-            kernels.append((array.shape, beside.get(layer, set())))
+            kernels.append((layer, array))
     if kernels:
-        layout.outputs_first[""] = seen(kernels)
+        named = [(layer, array) for (layer, _), array in arrays.items()]
+        layout.outputs_first[""] = seen(beside_vectors(named, kernels))
         layout.flatten_order = "CHW" if layout.outputs_first[""] else "HWC"
 
 
