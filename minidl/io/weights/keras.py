@@ -28,11 +28,13 @@ from minidl.io.weights.keras_layout import Layout, described, seen, to_pytorch
 from minidl.io.weights.zips import Zip
 
 KERAS1_KERNEL = r"_W(_\d+)?$"  # the end of "conv1_W", "conv1_W_1"
-# Parts of a path in Keras 3 below which nothing is a weight.
-NO_WEIGHTS = {
-    "optimizer", "metrics", "loss_tracker", "_loss_tracker", "_compile_metrics", "_compile_loss",
-    "compiled_metrics", "compiled_loss", "seed_generator", "_seed_generators",
-}  # fmt: skip
+# Keras 3: below these the names are those of layers, not of attributes of a model or layer.
+CONTAINERS = {"layers", "_layer_checkpoint_dependencies"}
+# Attributes below which nothing is a weight.
+NO_WEIGHTS = re.compile(
+    r"optimizer|_?metrics|_?compile_metrics|_?compile_loss|compiled_metrics|compiled_loss"
+    r"|(.*_)?tracker|_?seed_generators?"
+)
 
 
 def read_keras(file: Hdf5, config: str = "") -> WeightsFile:
@@ -165,7 +167,7 @@ def read_keras3(file: Hdf5, layout: Layout) -> tuple[dict[str, np.ndarray], dict
     for path in file.arrays:
         group, _, index = path.rpartition("/")
         owner = group.removesuffix("/vars")
-        if owner == group or not index.isdigit() or NO_WEIGHTS & set(owner.split("/")):
+        if owner == group or not index.isdigit() or is_state(owner):
             continue
         cls = re.sub(r"_\d+$", "", owner.rpartition("/")[2])
         add(tensors, path, to_pytorch(file.array(path), cls, weight_name(cls, index), layout))
@@ -180,6 +182,16 @@ def read_keras3(file: Hdf5, layout: Layout) -> tuple[dict[str, np.ndarray], dict
         "layer_names": layers,
         "roles": {k: v for part in roles for k, v in part.items()},
     }
+
+
+def is_state(owner: str) -> bool:
+    """Whether this is state of the optimizer, of metrics or of a random generator.
+
+    layers/metrics is a layer of that name; layers/functional/metrics is an attribute of one.
+    """
+    parts = owner.split("/")
+    attributes = [b for a, b in zip(["", *parts], parts) if a not in CONTAINERS]
+    return any(NO_WEIGHTS.fullmatch(name) for name in attributes)
 
 
 def roles_of(paths: list[str], options: dict[str, Any] | None) -> dict[str, str]:
