@@ -254,6 +254,17 @@ def test_a_file_of_which_little_fits_is_an_error():
         place(net, file, "file", partial="no")
 
 
+def test_the_last_layer_is_no_half_of_a_network():
+    """Six tensors of the convolutions and two of the last layer, against eight that are missing."""
+    net = models.alexnet(num_classes=7, widths=(4, 8, 8, 8, 4), size=67)
+    parts = [f"features.conv{i}." for i in (1, 2, 3)] + ["classifier.fc8."]
+    tensors = {n: a for n, a in others.arrays(net).items() if n.startswith(tuple(parts))}
+    with pytest.raises(CheckpointError, match="the file has 6 tensors of the network, and 8 would"):
+        place(net, WeightsFile("npz", tensors), "file")
+    tensors |= {n: a for n, a in others.arrays(net).items() if n.startswith("features.conv4.")}
+    assert len(place(net, WeightsFile("npz", tensors), "file").loaded) == 10
+
+
 def test_through_a_file(tmp_path):
     """From the disk, and converted."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
