@@ -421,7 +421,7 @@ def test_float64_networks(tmp_path):
         ("resnet50-torchvison", ["did you mean resnet50-torchvision?"]),
         (300 * "a", ["no published weights of that name"]),
         ("/dev/zero", ["expects a file, this is a device"]),
-        ("folder", ["expects a file, this is a folder", "in it: a.npz"]),
+        ("folder", ["expects a file, this is a folder", "in it: a.npz, b.keras"]),
         ("broken.npz", ["broken.npz"]),
         ("broken.pth", ["broken.pth"]),
     ],
@@ -430,6 +430,7 @@ def test_wrong_files(where, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     np.savez(tmp_path / "folder" / "a.npz", a=np.zeros(3))
+    (tmp_path / "folder" / "b.keras").touch()
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04" + bytes(50))
     (tmp_path / "broken.pth").write_bytes(b"oops")
     net = models.lenet5()
