@@ -150,7 +150,7 @@ def place(
     check_flag(OP, "partial", partial)
     layers = layers_of(model)
     kept = named_layers(model, fresh)
-    unwrapped = plain_names(model, file, layers, by, prefix)
+    unwrapped = plain_names(model, file, layers, by, prefix, kept)
     source, matched, facts, order = match(model, unwrapped.file, layers, by)
     matched = unwrapped.under_file_names(matched)
     values = converted(matched, layers, file.flatten_order, channel_order or order)
@@ -179,12 +179,17 @@ def place(
 
 
 def plain_names(
-    model: nn.Module, file: WeightsFile, layers: list[Layer], by: str, prefix: str | None
+    model: nn.Module,
+    file: WeightsFile,
+    layers: list[Layer],
+    by: str,
+    prefix: str | None,
+    kept: set[str],
 ) -> Unwrapped:
-    """The file under names without what wrappers have put there."""
+    """The file under names without what wrappers have put there; `kept` stays as it is."""
     if by == "order" and prefix is None:
         return Unwrapped(file)
-    return unwrap(model, file, prefix, lambda other: match(model, other, layers, by)[1])
+    return unwrap(model, file, prefix, lambda other: match(model, other, layers, by)[1], kept)
 
 
 def check_arguments(model: Any, by: Any, channel_order: Any) -> None:
