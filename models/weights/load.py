@@ -29,6 +29,7 @@ from models.weights.fit import (
     refuse_leftovers,
     refuse_mostly_fresh,
 )
+from models.weights.larger import refuse_larger
 from models.weights.maps import SOURCES, Layer, Preprocessing, Value, layers_of
 from models.weights.maps.source import Facts
 from models.weights.report import COUNTER, Report, Row
@@ -91,7 +92,8 @@ def load_weights(
         prefix: how the names of the network begin in the file, where it is there several times:
             "ema_model", "student.backbone"; the rest of the file is not used. "" for names
             without a prefix.
-        partial: load also what fills less than half of the network's tensors.
+        partial: load also what fills less than half of the network's tensors, and what the file of
+            a larger network has under the same names.
 
     Returns:
         A Report: what was loaded, initialised afresh, unused.
@@ -100,8 +102,8 @@ def load_weights(
         ArgumentError: no such layer, name, prefix, or option; or by="order" of a file that keeps
             none.
         CheckpointError: no such file, a damaged one, one of another architecture, one that has
-            less than half of the network or has it several times, or shapes that differ. The
-            model is as it was.
+            less than half of the network, of a larger network or has it several times, or shapes
+            that differ. The model is as it was.
 
     >>> import tempfile, models
     >>> path = tempfile.mkdtemp() + "/lenet.safetensors"
@@ -162,9 +164,12 @@ def place(
     if not partial:
         why = [note for note in facts.notes if note == MERGED_NORMS]
         refuse_mostly_fresh(model, loaded, rows, unused, kept, why)
+    skipped = {name for row in rows if row.name in values for name in values[row.name].names}
+    left = [row for row in unused if row.name not in skipped]
+    if not partial and by == "name":
+        refuse_larger(model, loaded, left, file, path)
     if strict:
-        skipped = {name for row in rows if row.name in values for name in values[row.name].names}
-        refuse_leftovers(model, rows, [row for row in unused if row.name not in skipped], kept)
+        refuse_leftovers(model, rows, left, kept)
     model.load_state_dict({name: value.array for name, value in loaded.items()}, strict=False)
     parameters = {name for name, _ in model.named_parameters()}
     return Report(
