@@ -7,6 +7,9 @@
 Each tensor of the smaller network finds one of its name and shape, but does not do the same there:
 in the file, other layers stand between them. What is left over beside the network (the layers of a
 head, a decoder) says nothing of that kind, nor do vectors and numbers (counters, constants).
+
+Caffe, MatConvNet and Keras have names without parts: conv3_4, res4b6_branch2a. There the map tells:
+the layer that would come next in ours, features.conv3_4 or layer3.6.conv1, is in the file.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ from minidl import nn
 from minidl.errors import CheckpointError, Hint
 from minidl.nn.state import counted, shorten
 from models.weights.fit import heads_of, other_network
-from models.weights.maps import Value
+from models.weights.maps import SOURCES, Layer, Value
 from models.weights.report import Row
+from models.weights.wrappers import Unwrapped
 
 if TYPE_CHECKING:
     from minidl.io.weights.file import WeightsFile
@@ -28,21 +32,30 @@ OP = "load_weights"
 
 
 def refuse_larger(
-    model: nn.Module, loaded: dict[str, Value], unused: list[Row], file: WeightsFile, path: str
+    model: nn.Module,
+    loaded: dict[str, Value],
+    unused: list[Row],
+    further: set[str],
+    file: WeightsFile,
+    path: str,
 ) -> None:
     """What partial=False refuses: kernels left over within a part of the network.
 
     Args:
         loaded: our name -> what was found for it.
         unused: tensors of the file that nothing was found for.
+        further: see further_layers.
     """
     kernels = [row.name for row in unused
                if len(row.shape) > 1 and file.tensors[row.name].dtype.kind == "f"]  # fmt: skip
     if not kernels:
         return
     ours = parts_with_layers(model, loaded)
-    left = [name for name in kernels if any(part in ours for part in parts_of(name))]
-    left = [name for name in left if not is_inside_layer(name, loaded)]
+    left = [
+        name for name in kernels
+        if name in further
+        or (any(part in ours for part in parts_of(name)) and not is_inside_layer(name, loaded))
+    ]  # fmt: skip
     if not left:
         return
     known = other_network(model, file.meta)
@@ -55,6 +68,28 @@ def refuse_larger(
             "what has a place", partial=True,
         ),
     )  # fmt: skip
+
+
+def further_layers(
+    source: str, layers: list[Layer], loaded: dict[str, Value], unwrapped: Unwrapped
+) -> set[str]:
+    """The tensors of the file that are of layers which would come next in ours, behind those that
+    were loaded: conv3_4 after conv3_3, or the convolutions of layer1.3 after those of layer1.2.
+
+    Args:
+        source: the name of the map that fits the file.
+    """
+    ours = {layer.path for layer in layers}
+    following = []
+    for layer in layers:
+        number = re.search(r"(?<=\.)\d+(?=\.)|(?<=_)\d+$", layer.path)
+        if number and isinstance(layer.module, nn.Conv2d) and f"{layer.path}.weight" in loaded:
+            before, after = layer.path[: number.start()], layer.path[number.end() :]
+            path = f"{before}{int(number[0]) + 1}{after}"
+            following += [Layer(path, layer.module, layer.family)] if path not in ours else []
+    found = [known.match(unwrapped.file, following) for known in SOURCES if known.name == source]
+    values = [unwrapped.under_file_names(matched).values() for matched in found]
+    return {name for some in values for value in some for name in value.names}
 
 
 def parts_of(name: str) -> list[str]:

@@ -29,7 +29,7 @@ from models.weights.fit import (
     refuse_leftovers,
     refuse_mostly_fresh,
 )
-from models.weights.larger import refuse_larger
+from models.weights.larger import further_layers, refuse_larger
 from models.weights.maps import SOURCES, Layer, Preprocessing, Value, layers_of
 from models.weights.maps.source import Facts
 from models.weights.report import COUNTER, Report, Row
@@ -167,7 +167,8 @@ def place(
     skipped = {name for row in rows if row.name in values for name in values[row.name].names}
     left = [row for row in unused if row.name not in skipped]
     if not partial and by == "name":
-        refuse_larger(model, loaded, left, file, path)
+        further = further_layers(source, layers, loaded, unwrapped)
+        refuse_larger(model, loaded, left, further, file, path)
     if strict:
         refuse_leftovers(model, rows, left, kept)
     model.load_state_dict({name: value.array for name, value in loaded.items()}, strict=False)

@@ -11,6 +11,7 @@ from tests.models import others
 
 SMALL = {"num_classes": 7, "width": 0.05}
 VGG = {**SMALL, "size": 32}
+KERNEL = np.ones((4, 4, 3, 3), np.float32)
 
 
 def file_of(net, change=lambda name: name, **extra):
@@ -67,6 +68,44 @@ LARGER = {
 }  # fmt: skip
 
 
+# Kernels of the next layer in names without parts, beside a whole network.
+FURTHER = {
+    "vgg19 in Caffe": (lambda: models.vgg16(**VGG), others.caffe_plain, "conv3_4.weight"),
+    "vgg19 in MatConvNet": (lambda: models.vgg16(**VGG), others.matconvnet_plain, "conv3_4f"),
+    "vgg19 in Keras": (
+        lambda: models.vgg16(**VGG),
+        lambda net: others.keras_vgg16(net, net.features.conv5_3.out_channels, 1),
+        "block3_conv4/block3_conv4_W_1"),
+    "resnet101 in Caffe": (
+        lambda: models.resnet50(**SMALL),
+        lambda net: others.caffe_resnet(net, (3, 4, 6, 3), letters=False),
+        "res4b6_branch2a.weight"),
+    "resnet101 in Keras": (
+        lambda: models.resnet50(**SMALL),
+        lambda net: others.keras_resnet(net, (3, 4, 6, 3), 1e-5), "conv4_block7_1_conv/kernel"),
+    "resnet101 in slim": (
+        lambda: models.resnet50(**SMALL), lambda net: others.slim_resnet(net, (3, 4, 6, 3)),
+        "resnet_v1_50/block3/unit_7/bottleneck_v1/conv1/weights"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("front", ["", "net/"])
+@pytest.mark.parametrize("name", FURTHER)
+def test_the_next_layer_of_a_library_that_has_no_parts(name, front):
+    make, export, further = FURTHER[name]
+    net = make()
+    file = export(net)
+    if front:
+        file.tensors = {front + name: array for name, array in file.tensors.items()}
+    file.tensors |= {f"{front}conv6_1.weight": KERNEL, f"{front}conv4_3_norm.weight": KERNEL}
+    assert place(make(), file, "file").fresh == []  # a detector's layers behind the network
+    file.tensors[front + further] = KERNEL
+    with pytest.raises(CheckpointError, match="another, larger network: 1 kernel within") as caught:
+        place(net, file, "file")
+    assert front + further in str(caught.value)
+    assert place(net, file, "file", partial=True).fresh == []
+
+
 @pytest.mark.parametrize("name", LARGER)
 def test_a_larger_network_is_refused(name):
     make, theirs, *says = LARGER[name]
@@ -81,7 +120,6 @@ def test_a_larger_network_is_refused(name):
     assert place(net, file, "file", partial=True).unused
 
 
-KERNEL = np.ones((4, 4, 3, 3), np.float32)
 MATRIX = np.ones((4, 4), np.float32)
 BESIDE = {
     "a decoder": {"decoder.0.weight": KERNEL, "neck.conv.weight": KERNEL},
