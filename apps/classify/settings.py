@@ -52,7 +52,9 @@ class NetworkOptions:
         default=None, metavar="NAME",
     )  # fmt: skip
     partial: bool = option(
-        NETWORK, "Take also weights for less than half of the network.", default=False
+        NETWORK,
+        "Take also weights for less than half of the network, or of a larger one.",
+        default=False,
     )
     model_args: dict[str, Any] = option(
         NETWORK, "Argument of the network, as in shortcut=B; repeatable.", called="model-arg",

@@ -78,7 +78,10 @@ def convert_weights(
         typer.Option(help="How the names of the network begin, if the file has it several times."),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Convert also less than half of a network.")
+        bool,
+        typer.Option(
+            "--partial", help="Convert also less than half of a network, or a part of a larger one."
+        ),
     ] = False,
 ) -> None:
     """Convert a weight file of another library into one with minidl's names.

@@ -12,6 +12,7 @@ value after each step; no rounding adds up.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minidl.errors import ArgumentError, CheckpointError
@@ -108,9 +109,12 @@ class LRScheduler:
         own = self.state_dict()
         if not isinstance(state, dict) or own.keys() != state.keys():
             received = sorted(state) if isinstance(state, dict) else state
+            rule = "the state belongs to another schedule"
+            if isinstance(state, dict) and state.keys() < own.keys():
+                missing = ", ".join(name for name in own if name not in state)
+                rule = f"the state belongs to another schedule or is not whole: no {missing}"
             raise CheckpointError(
-                self.name, "the state belongs to another schedule",
-                {"expects": sorted(own), "received": received},
+                self.name, rule, {"expects": sorted(own), "received": received}
             )  # fmt: skip
         t, base, changed = (state[name] for name in ("last_epoch", "base_lrs", "changed_lrs"))
         groups = len(self.base_lrs)
@@ -134,7 +138,8 @@ def back_to_base(optimizer: Optimizer) -> None:
 
 
 def are_rates(values: Any, number: int, none: bool = False) -> bool:
-    """Whether they are `number` numbers in a list, or None among them."""
+    """Whether they are `number` finite rates of 0 or more in a list, or None among them."""
     return isinstance(values, list) and len(values) == number and all(
-        is_number(value) or (none and value is None) for value in values
+        (none and value is None) or (is_number(value) and 0 <= value < math.inf)
+        for value in values
     )  # fmt: skip

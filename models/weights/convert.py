@@ -15,7 +15,14 @@ from minidl.io.atomic import as_path, write_atomically
 from minidl.nn.checks import check_sizes
 from models.registry import build
 from models.weights.fit import heads_of
-from models.weights.load import add_published, check_arguments, match, place, plain_names
+from models.weights.load import (
+    add_published,
+    check_arguments,
+    match,
+    named_layers,
+    place,
+    plain_names,
+)
 from models.weights.maps import layers_of
 from models.weights.report import Report
 
@@ -74,7 +81,7 @@ def convert(
     check_arguments(network, by, channel_order)
     path, published = find(path_or_name, "convert")
     file = read_weights(path)
-    classes = classes_in(file, network, by, prefix)
+    classes = classes_in(file, network, by, prefix, fresh)
     if num_classes is None and classes is not None:
         network = build(model, **{**chosen, "num_classes": classes})
     report = place(network, file, str(path), by, fresh, False, channel_order, prefix, partial)
@@ -85,10 +92,12 @@ def convert(
     return report
 
 
-def classes_in(file: Any, network: Any, by: str, prefix: str | None) -> int | None:
+def classes_in(
+    file: Any, network: Any, by: str, prefix: str | None, fresh: Sequence[str]
+) -> int | None:
     """How many scores the last layer in the file gives, None where it has none or the same."""
     layers = layers_of(network)
-    file = plain_names(network, file, layers, by, prefix).file
+    file = plain_names(network, file, layers, by, prefix, named_layers(network, fresh)).file
     values = match(network, file, layers, by)[1]
     head = f"{heads_of(network)[0]}.weight"
     if head not in values or len(values[head].array) == network.state_dict()[head].shape[0]:

@@ -256,7 +256,8 @@ def refuse_mostly_fresh(
     heads = heads_of(model)
     missing = [row.name for row in rows
                if row.name not in kept and row.name.rpartition(".")[0] not in heads]  # fmt: skip
-    found = [name for name in loaded if not name.endswith(COUNTER)]
+    found = [name for name in loaded
+             if not name.endswith(COUNTER) and name.rpartition(".")[0] not in heads]  # fmt: skip
     if len(missing) <= len(found):
         return
     hint = Hint(

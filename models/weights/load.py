@@ -2,7 +2,7 @@
 
     file (minidl.io.read_weights)   names and arrays as the file has them, in PyTorch's layout
     names (models/weights/maps)      whose names these are: the map that places most of them
-    values                          what differs beside names and layout: below, `converted`
+    values                          what differs beside names and layout: models/weights/values.py
     fitting                         each tensor of the model: loaded, or initialised afresh
     report                          all of it, said
 
@@ -12,7 +12,6 @@ Nothing is guessed from order or shape unless asked for, and an error leaves the
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +29,11 @@ from models.weights.fit import (
     refuse_leftovers,
     refuse_mostly_fresh,
 )
+from models.weights.larger import further_layers, refuse_larger
 from models.weights.maps import SOURCES, Layer, Preprocessing, Value, layers_of
 from models.weights.maps.source import Facts
 from models.weights.report import COUNTER, Report, Row
+from models.weights.values import converted, not_square
 from models.weights.wrappers import Unwrapped, unwrap
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ def load_weights(
     """Load a weight file of another library, or of minidl, into a network.
 
     The names of torchvision, Caffe, MatConvNet, Keras and TensorFlow slim are known for AlexNet,
-    VGG, GoogLeNet and ResNet; names that are the model's own need no map. Kernels, the order of
-    colours, the order of flattened maps and batch norms are converted; pictures are red, green,
-    blue and the report says what else they have to go through.
+    VGG, GoogLeNet and ResNet, those of torchvision and Caffe for SqueezeNet, and those of
+    efficientnet_pytorch for EfficientNet-Lite; names that are the model's own need no map.
+    Kernels, the order of colours, the order of flattened maps and batch norms are converted;
+    pictures are red, green, blue and the report says what else they have to go through.
 
     What wrappers have put around names comes off, and the report says what: DataParallel's
     "module.", wherever it is, or "net." of a network that is a part of a larger one. Of a network
@@ -90,7 +92,8 @@ def load_weights(
         prefix: how the names of the network begin in the file, where it is there several times:
             "ema_model", "student.backbone"; the rest of the file is not used. "" for names
             without a prefix.
-        partial: load also what fills less than half of the network's tensors.
+        partial: load also what fills less than half of the network's tensors, and what the file of
+            a larger network has under the same names.
 
     Returns:
         A Report: what was loaded, initialised afresh, unused.
@@ -99,8 +102,8 @@ def load_weights(
         ArgumentError: no such layer, name, prefix, or option; or by="order" of a file that keeps
             none.
         CheckpointError: no such file, a damaged one, one of another architecture, one that has
-            less than half of the network or has it several times, or shapes that differ. The
-            model is as it was.
+            less than half of the network, of a larger network or has it several times, or shapes
+            that differ. The model is as it was.
 
     >>> import tempfile, models
     >>> path = tempfile.mkdtemp() + "/lenet.safetensors"
@@ -149,7 +152,7 @@ def place(
     check_flag(OP, "partial", partial)
     layers = layers_of(model)
     kept = named_layers(model, fresh)
-    unwrapped = plain_names(model, file, layers, by, prefix)
+    unwrapped = plain_names(model, file, layers, by, prefix, kept)
     source, matched, facts, order = match(model, unwrapped.file, layers, by)
     matched = unwrapped.under_file_names(matched)
     values = converted(matched, layers, file.flatten_order, channel_order or order)
@@ -161,9 +164,13 @@ def place(
     if not partial:
         why = [note for note in facts.notes if note == MERGED_NORMS]
         refuse_mostly_fresh(model, loaded, rows, unused, kept, why)
+    skipped = {name for row in rows if row.name in values for name in values[row.name].names}
+    left = [row for row in unused if row.name not in skipped]
+    if not partial and by == "name":
+        further = further_layers(source, layers, loaded, unwrapped)
+        refuse_larger(model, loaded, left, further, file, path)
     if strict:
-        skipped = {name for row in rows if row.name in values for name in values[row.name].names}
-        refuse_leftovers(model, rows, [row for row in unused if row.name not in skipped], kept)
+        refuse_leftovers(model, rows, left, kept)
     model.load_state_dict({name: value.array for name, value in loaded.items()}, strict=False)
     parameters = {name for name, _ in model.named_parameters()}
     return Report(
@@ -178,12 +185,17 @@ def place(
 
 
 def plain_names(
-    model: nn.Module, file: WeightsFile, layers: list[Layer], by: str, prefix: str | None
+    model: nn.Module,
+    file: WeightsFile,
+    layers: list[Layer],
+    by: str,
+    prefix: str | None,
+    kept: set[str],
 ) -> Unwrapped:
-    """The file under names without what wrappers have put there."""
+    """The file under names without what wrappers have put there; `kept` stays as it is."""
     if by == "order" and prefix is None:
         return Unwrapped(file)
-    return unwrap(model, file, prefix, lambda other: match(model, other, layers, by)[1])
+    return unwrap(model, file, prefix, lambda other: match(model, other, layers, by)[1], kept)
 
 
 def check_arguments(model: Any, by: Any, channel_order: Any) -> None:
@@ -264,78 +276,3 @@ def own_facts(meta: dict[str, Any]) -> Facts:
     except (ValueError, TypeError, KeyError, RecursionError):
         return Facts()  # none, or several
     return Facts(Preprocessing(tuple(normalize.mean), tuple(normalize.std)))
-
-
-# --- values -------------------------------------------------------------------------------------
-
-
-def converted(
-    matched: dict[str, Value], layers: list[Layer], flatten_order: str, channel_order: str
-) -> dict[str, Value]:
-    """The values as our network needs them: colours, flattened maps, biases before batch norms."""
-    values = dict(matched)
-    first = next((layer for layer in layers if isinstance(layer.module, nn.Conv2d)), None)
-    for i, layer in enumerate(layers):
-        name = f"{layer.path}.weight"
-        if layer is first and channel_order == "BGR" and name in values:
-            values[name] = red_first(values[name])
-        if isinstance(layer.module, nn.Linear) and name in values:
-            values[name] = as_matrix(values[name], layer, flatten_order)
-        if isinstance(layer.module, nn.Conv2d) and layer.module.bias is None:
-            fold_bias(values, layer, layers[i + 1 : i + 2])
-    return values
-
-
-def red_first(value: Value) -> Value:
-    """A first convolution that takes blue, green, red, for red, green, blue."""
-    array = value.array
-    if array.ndim != 4 or array.shape[1] != 3:
-        return value  # grey, or no kernel: fit will say so
-    return Value(array[:, ::-1], value.names)
-
-
-def as_matrix(value: Value, layer: Layer, flatten_order: str) -> Value:
-    """The matrix of a linear layer from a convolution over the whole map, or from rows of pixels.
-
-    A library with channels last flattens maps (H, W, C), ours (C, H, W): the columns are permuted.
-    """
-    array = value.array
-    if array.ndim == 4:  # a convolution has its channels first, whatever the library
-        return Value(array.reshape(len(array), math.prod(array.shape[1:])), value.names)
-    maps = layer.flattened_maps
-    if array.ndim != 2 or flatten_order != "HWC" or not maps or array.shape[1] % maps:
-        return value
-    side = math.isqrt(array.shape[1] // maps)
-    if side * side * maps != array.shape[1]:
-        return value  # not_square says so
-    pixels = array.reshape(len(array), side, side, maps)
-    return Value(pixels.transpose(0, 3, 1, 2).reshape(array.shape), value.names)
-
-
-def not_square(matched: dict[str, Value], layers: list[Layer], flatten_order: str) -> list[str]:
-    """A note on each linear layer whose columns as_matrix cannot put into our order."""
-    notes = []
-    for layer in layers:
-        value = matched.get(f"{layer.path}.weight")
-        if not layer.flattened_maps or flatten_order != "HWC" or value is None:
-            continue
-        pixels = value.array.shape[-1] / layer.flattened_maps
-        if value.array.ndim == 2 and pixels != math.isqrt(int(pixels)) ** 2:
-            notes.append(
-                f"{layer.path} was taken as it is: the library flattens maps in another order, and "
-                f"its columns are not those of {layer.flattened_maps} square maps"
-            )
-    return notes
-
-
-def fold_bias(values: dict[str, Value], layer: Layer, following: list[Layer]) -> None:
-    """A bias before a batch norm moves the mean that is subtracted: mean(x + b) = mean(x) + b."""
-    bias = values.pop(f"{layer.path}.bias", None)
-    if bias is None or not following or not following[0].is_norm:
-        return
-    if following[0].path.rpartition(".")[0] != layer.path.rpartition(".")[0]:
-        return  # the next block's, behind an addition, whose other readers need the bias, too
-    name = f"{following[0].path}.running_mean"
-    mean = values.get(name)
-    if mean is not None and mean.array.shape == bias.array.shape:
-        values[name] = Value(mean.array - bias.array, mean.names + bias.names)

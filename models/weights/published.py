@@ -162,9 +162,9 @@ def find(path_or_name: str | Path, op: str = "load_weights") -> tuple[Path, Publ
 
 def inside(folder: Path) -> str:
     """A hint that names weight files in a folder."""
-    endings = (".safetensors", ".npz", ".pth", ".pt", ".h5", ".caffemodel", ".mat", ".onnx", ".pb",
-               ".pkl")  # fmt: skip
-    found = sorted(name for name in os.listdir(folder) if name.endswith(endings))
+    from minidl.io.weights.read import ENDINGS
+
+    found = sorted(name for name in os.listdir(folder) if name.endswith(ENDINGS))
     return f"in it: {', '.join(found[:5])}" if found else ""
 
 

@@ -8,7 +8,8 @@
 
 Parts that wrappers are known for come off wherever they are. What else is in front is not known by
 name: of all fronts that many tensors have in common, the one behind which most of the network is
-found. Nothing comes off that does not have to.
+found. Nothing comes off that does not have to. Where half of the network or more is behind several
+of them, these are copies, of which one is chosen: how whole each is does not matter.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from minidl import nn
 from minidl.errors import ArgumentError, CheckpointError, Hint, nearest
 from minidl.nn.state import shorten
+from models.weights.fit import heads_of
 from models.weights.maps import Value
 from models.weights.report import COUNTER
 
@@ -59,8 +63,8 @@ class Unwrapped:
 
     def taken_off(self) -> list[str]:
         """For the report: "model.", "module."."""
-        found = [front for front in (self.file.taken_off, self.front) if front]
-        return found + sorted(f"{part}." for part in self.parts)
+        front = [self.front] if self.front else []
+        return front + sorted(f"{part}." for part in self.parts)
 
     def under_file_names(self, values: dict[str, Value]) -> dict[str, Value]:
         """Values of the tensors by the names that they have in the file."""
@@ -79,12 +83,15 @@ class Unwrapped:
                 "which the option prefix chooses"]  # fmt: skip
 
 
-def unwrap(model: nn.Module, file: WeightsFile, prefix: str | None, match: Match) -> Unwrapped:
+def unwrap(
+    model: nn.Module, file: WeightsFile, prefix: str | None, match: Match, kept: set[str]
+) -> Unwrapped:
     """The file under the names that fit the network.
 
     Args:
         prefix: what to take off in front, as a user says; None to find out.
         match: our name -> value, of a file.
+        kept: tensors of the network that are not to be loaded.
 
     Raises:
         ArgumentError: prefix is no text, or no name begins so.
@@ -96,31 +103,81 @@ def unwrap(model: nn.Module, file: WeightsFile, prefix: str | None, match: Match
         tried = [Unwrapped(file), *(one for one in found if one is not None)]
     else:
         tried = behind(file, prefix)
-    ranks = [rank(match(one.file), sizes, one) for one in tried]
-    best = max(fitting for fitting, _ in ranks)
-    if best[1] == 0:
+    aside = kept | {f"{head}.{part}" for head in heads_of(model) for part in ("weight", "bias")}
+    matches = [Matched(one, match(one.file), sizes, aside) for one in tried]
+    best = max(matches, key=lambda one: one.rank)
+    if not best.values:
         return tried[0]
-    chosen: dict[frozenset[str], Unwrapped] = {}  # the tensors that are used -> how; the first
-    for one, (fitting, used) in zip(tried, ranks):
-        if fitting == best:
-            chosen.setdefault(used, one)
-    return choose(list(chosen.values()))
+    told = next(i for i, count in enumerate(best.rank) if count)  # the first that tells anything
+    least = min((len(sizes.keys() - aside) + 1) // 2 or 1, best.rank[told])
+    taken: list[Matched] = []
+    for one in sorted(matches, key=lambda one: one.rank, reverse=True):  # the first of equals
+        if one is best or (one.rank[told] >= least and one.adds_to(taken)):
+            taken.append(one)
+    copies = without_aliases(taken)
+    return choose([one.how for one in matches if one in copies])
 
 
-def rank(
-    values: dict[str, Value], sizes: dict[str, int], found: Unwrapped
-) -> tuple[tuple[int, int], frozenset[str]]:
-    """How many tensors of the network get values of their size, and of any; and which are used."""
-    mine = {name: value for name, value in values.items() if name in sizes}
-    fitting = sum(value.array.size == sizes[name] for name, value in mine.items())
-    used = {found.originals.get(n, n) for value in mine.values() for n in value.names}
-    return (fitting, len(mine)), frozenset(used)
+class Matched:
+    """What one way to take wrappers off gives the network.
+
+    Args:
+        how: the way.
+        values: our name -> value.
+        sizes: our name -> number of elements.
+        aside: names that do not tell how much of the network is there: heads, and what stays fresh.
+
+    Attributes:
+        rank: how many tensors of the network get values of their size, and of any; the same with
+            those aside.
+        body: our name -> the tensors of the file for it, of those that are not aside.
+    """
+
+    def __init__(
+        self, how: Unwrapped, values: dict[str, Value], sizes: dict[str, int], aside: set[str]
+    ):
+        self.how = how
+        self.values = {name: value for name, value in values.items() if name in sizes}
+        fitting = {name for name, v in self.values.items() if v.array.size == sizes[name]}
+        counted = self.values.keys() - aside
+        self.rank = len(fitting - aside), len(counted), len(fitting), len(self.values)
+        self.body = {
+            name: {how.originals.get(n, n) for n in self.values[name].names}
+            for name in fitting & counted or counted or self.values
+        }
+
+    def adds_to(self, others: list[Matched]) -> bool:
+        """Whether most of it comes from tensors that none of the others has: another copy."""
+        used = set().union(*(names for other in others for names in other.body.values()))
+        new = sum(names.isdisjoint(used) for names in self.body.values())
+        return 2 * new >= len(self.body) > 0
+
+    def is_alias_of(self, other: Matched) -> bool:
+        """Whether all of it is there to the bit in another copy."""
+        return self.values.keys() <= other.values.keys() and all(
+            np.array_equal(value.array, other.values[name].array)
+            for name, value in self.values.items()
+        )
+
+
+def without_aliases(found: list[Matched]) -> list[Matched]:
+    """One of each of the copies that are equal: rather the network than the average, and whole."""
+    kept: list[Matched] = []
+    for one in sorted(found, key=lambda m: (is_average(m.how), -len(m.values), bool(m.how.front))):
+        if not any(one.is_alias_of(other) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def is_average(found: Unwrapped) -> bool:
+    return AVERAGE.search(found.front) is not None
 
 
 def fronts(file: WeightsFile, tensors: int) -> list[tuple[str, bool]]:
     """What may be in front of the network's names, and whether parts of wrappers come off first.
 
-    Those that at least half as many tensors have as the network; the shorter ones first.
+    Those that all tensors have, or at least half as many as the network has; the shorter ones
+    first.
     """
     found = []
     for clean in (False, True):
@@ -131,7 +188,8 @@ def fronts(file: WeightsFile, tensors: int) -> list[tuple[str, bool]]:
         for name in names:
             ends = [place.end() for place in islice(re.finditer("[./]", name), DEPTH)]
             counts.update(name[:end] for end in ends)
-        many = [front for front, count in counts.items() if 2 * count >= tensors]
+        least = min(tensors / 2, len(names))
+        many = [front for front, count in counts.items() if count >= least]
         many.sort(key=lambda front: len(re.findall("[./]", front)))
         found += [(front, clean) for front in ([""] if clean else []) + many[:MOST]]
     return found
@@ -175,7 +233,7 @@ def choose(found: list[Unwrapped]) -> Unwrapped:
     Raises:
         CheckpointError: that is none of them, or more than one.
     """
-    plain = [one for one in found if not AVERAGE.search(one.front)]
+    plain = [one for one in found if not is_average(one)]
     without = [one for one in plain if not one.front]
     first = without or plain
     if len(first) == 1 or len(found) == 1:

@@ -226,6 +226,18 @@ def test_error_message(mistake):
         ({"last_epoch": 3, "base_lrs": ["0.1"], "changed_lrs": [0.1]}, "a rate for each group"),
         ({"last_epoch": 3, "base_lrs": [0.1], "changed_lrs": []}, "a rate for each group"),
         ({"last_epoch": 3, "base_lrs": [0.1], "changed_lrs": ["0.1"]}, "a rate for each group"),
+        *(
+            ({"last_epoch": 3, "base_lrs": [base], "changed_lrs": [now]}, "a rate for each group")
+            for base, now in (
+                (0.1, -5),
+                (0.1, math.nan),
+                (0.1, math.inf),
+                (-0.1, None),
+                (math.nan, None),
+                (math.inf, 0.1),
+            )
+        ),
+        ({"last_epoch": 3, "base_lrs": [0.1]}, "or is not whole: no changed_lrs"),
     ],
 )
 def test_bad_state_changes_nothing(state, text):
@@ -234,3 +246,4 @@ def test_bad_state_changes_nothing(state, text):
     with pytest.raises(CheckpointError, match=text):
         schedule.load_state_dict(state)
     assert (schedule.last_epoch, schedule.base_lrs) == (1, [0.1])
+    assert schedule.get_last_lr() == [0.1]

@@ -118,7 +118,7 @@ def read_caffe(net: Any, path: Path, nbytes: int) -> WeightsFile:
 
 def pixels(transform: Any) -> dict[str, Any]:
     """What the net's own data layer does with pixels: the mean (blue first) that it subtracts, and
-    what it multiplies by."""
+    what it multiplies by; the name of the file that has the mean, where that is a picture."""
     found: dict[str, Any] = {}
     mean = [float(value) for value in transform.mean_value]
     if len(mean) in (1, 3) and np.isfinite(mean).all():
@@ -126,8 +126,10 @@ def pixels(transform: Any) -> dict[str, Any]:
     scale = float(transform.scale)
     if transform.HasField("scale") and np.isfinite(scale) and scale > 0:
         found["scale"] = scale
-        if not transform.mean_file:
-            found.setdefault("mean_value", [0.0])
+    if transform.mean_file:
+        found["mean_file"] = short(transform.mean_file.decode("utf-8", "replace"))
+    elif "scale" in found:
+        found.setdefault("mean_value", [0.0])
     return found
 
 

@@ -42,8 +42,6 @@ class WeightsFile:
             what the columns of that layer's matrix mean: "CHW" or "HWC".
         meta: what else the file says: classes, mean picture, names of layers, ...; "eps": name of
             a batch norm's variance -> what that network adds to it.
-        taken_off: what wrappers had put in front of all names, and the names here do not have:
-            "module." or "".
     """
 
     format: str
@@ -51,7 +49,6 @@ class WeightsFile:
     kernel_layout: str = "OIHW"
     flatten_order: str = "CHW"
     meta: dict[str, Any] = field(default_factory=dict)
-    taken_off: str = ""
 
 
 class Refused(Exception):

@@ -21,17 +21,20 @@ from typing import Any
 
 import numpy as np
 
+from minidl.io.weights.bias_layout import beside_vectors
 from minidl.io.weights.file import Refused, WeightsFile, add, short
 from minidl.io.weights.hdf5 import Hdf5, read_hdf5
 from minidl.io.weights.keras_layout import Layout, described, seen, to_pytorch
 from minidl.io.weights.zips import Zip
 
 KERAS1_KERNEL = r"_W(_\d+)?$"  # the end of "conv1_W", "conv1_W_1"
-# Parts of a path in Keras 3 below which nothing is a weight.
-NO_WEIGHTS = {
-    "optimizer", "metrics", "loss_tracker", "_loss_tracker", "_compile_metrics", "_compile_loss",
-    "compiled_metrics", "compiled_loss", "seed_generator", "_seed_generators",
-}  # fmt: skip
+# Keras 3: below these the names are those of layers, not of attributes of a model or layer.
+CONTAINERS = {"layers", "_layer_checkpoint_dependencies"}
+# Attributes below which nothing is a weight.
+NO_WEIGHTS = re.compile(
+    r"optimizer|_?metrics|_?compile_metrics|_?compile_loss|compiled_metrics|compiled_loss"
+    r"|(.*_)?tracker|_?seed_generators?"
+)
 
 
 def read_keras(file: Hdf5, config: str = "") -> WeightsFile:
@@ -56,6 +59,8 @@ def read_keras(file: Hdf5, config: str = "") -> WeightsFile:
         meta["eps"] = eps
     if layout.turned and not layout.classes and not layout.first:
         meta["maps"] = "not told"  # whether channels were first, when they were flattened
+    if layout.first and "backend" not in about and any(layout.outputs_first.values()):
+        meta["turned"] = "not told"  # "th" ordering was Theano's, but others could have it
     kernel_layout = "OIHW" if layout.outputs_first[""] else "HWIO"
     return WeightsFile("keras", tensors, kernel_layout, layout.flatten_order, meta)
 
@@ -125,19 +130,16 @@ def read_keras2(file: Hdf5, root: str, layout: Layout, first: bool) -> dict[str,
 
 def see_layout(arrays: dict[tuple[str, str], np.ndarray], layout: Layout) -> None:
     """The layout of those kernels of Keras 1 that are not in the model's description."""
-    beside: dict[str, set[int]] = {}
-    for (layer, _), array in arrays.items():
-        if array.ndim == 1:
-            beside.setdefault(layer, set()).add(len(array))
     kernels = []
     for (layer, name), array in arrays.items():
         own = re.sub(KERAS1_KERNEL, "", name.rpartition("/")[2])
         kind = layout.classes.get(own, own).lower()
         is_kernel = own != name.rpartition("/")[2] and array.ndim == 4
         if is_kernel and own not in layout.outputs_first and not re.search("1d|deconv", kind):
-            kernels.append((array.shape, beside.get(layer, set())))
+            kernels.append((layer, array))
     if kernels:
-        layout.outputs_first[""] = seen(kernels)
+        named = [(layer, array) for (layer, _), array in arrays.items()]
+        layout.outputs_first[""] = seen(beside_vectors(named, kernels))
         layout.flatten_order = "CHW" if layout.outputs_first[""] else "HWC"
 
 
@@ -165,7 +167,7 @@ def read_keras3(file: Hdf5, layout: Layout) -> tuple[dict[str, np.ndarray], dict
     for path in file.arrays:
         group, _, index = path.rpartition("/")
         owner = group.removesuffix("/vars")
-        if owner == group or not index.isdigit() or NO_WEIGHTS & set(owner.split("/")):
+        if owner == group or not index.isdigit() or is_state(owner):
             continue
         cls = re.sub(r"_\d+$", "", owner.rpartition("/")[2])
         add(tensors, path, to_pytorch(file.array(path), cls, weight_name(cls, index), layout))
@@ -180,6 +182,16 @@ def read_keras3(file: Hdf5, layout: Layout) -> tuple[dict[str, np.ndarray], dict
         "layer_names": layers,
         "roles": {k: v for part in roles for k, v in part.items()},
     }
+
+
+def is_state(owner: str) -> bool:
+    """Whether this is state of the optimizer, of metrics or of a random generator.
+
+    layers/metrics is a layer of that name; layers/functional/metrics is an attribute of one.
+    """
+    parts = owner.split("/")
+    attributes = [b for a, b in zip(["", *parts], parts) if a not in CONTAINERS]
+    return any(NO_WEIGHTS.fullmatch(name) for name in attributes)
 
 
 def roles_of(paths: list[str], options: dict[str, Any] | None) -> dict[str, str]:

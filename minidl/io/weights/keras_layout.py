@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.io.weights import bias_layout
 from minidl.io.weights.file import Refused, parsing, short
 
 CHANNELS_FIRST = ("channels_first", "th")
@@ -97,7 +98,7 @@ def layers_in(tree: Any, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from layers_in(part, depth + 1)
 
 
-def seen(kernels: list[tuple[tuple[int, ...], set[int]]]) -> bool:
+def seen(kernels: bias_layout.Shapes) -> bool:
     """Whether the kernels of a file of Keras 1 are (K, C, R, S), seen from their shapes.
 
     Args:
@@ -106,9 +107,8 @@ def seen(kernels: list[tuple[tuple[int, ...], set[int]]]) -> bool:
     Raises:
         Refused: they tell nothing, or tell both.
     """
-    by_bias = {s[0] in beside for s, beside in kernels if (s[0] in beside) != (s[3] in beside)}
     by_axes = {s[2] == s[3] for s, _ in kernels if (s[0] == s[1]) != (s[2] == s[3])}
-    told = by_bias or by_axes
+    told = bias_layout.outputs_first(kernels) or by_axes
     if len(told) == 1:
         return told.pop()
     raise Refused(

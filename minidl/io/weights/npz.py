@@ -12,6 +12,7 @@ import re
 
 import numpy as np
 
+from minidl.io.weights.bias_layout import beside_vectors, outputs_first
 from minidl.io.weights.file import (
     DTYPES,
     Budget,
@@ -78,17 +79,9 @@ def read_npy(data: bytes, name: str) -> np.ndarray:
 
 def outputs_last(tensors: dict[str, np.ndarray]) -> bool:
     """Whether kernels are (R, S, C, K), as far as their biases tell."""
-    sizes: dict[str, set[int]] = {}
-    for name, array in tensors.items():
-        if array.ndim == 1:
-            sizes.setdefault(layer_of(name), set()).add(len(array))
-    kernels = [(array.shape, sizes.get(layer_of(name), ())) for name, array in tensors.items()
-               if array.ndim == 4]  # fmt: skip
-    first = [shape[0] in found for shape, found in kernels]
-    last = [shape[-1] in found for shape, found in kernels]
-    return any(b and not a for a, b in zip(first, last)) and all(
-        b or not a for a, b in zip(first, last)
-    )
+    named = [(layer_of(name), array) for name, array in tensors.items()]
+    kernels = [(layer, array) for layer, array in named if array.ndim == 4]
+    return outputs_first(beside_vectors(named, kernels)) == {False}
 
 
 def layer_of(name: str) -> str:

@@ -26,6 +26,10 @@ FROM_BUFFER = {Global(f"{core}.numeric", "_frombuffer") for core in CORES}
 ARRAY, DTYPE = Global("numpy", "ndarray"), Global("numpy", "dtype")
 # How protocol 2 writes bytes, and no bytes.
 ENCODE, BYTES = Global("_codecs", "encode"), Global("__builtin__", "bytes")
+SAVE_ARRAYS = (
+    "this is no file of arrays; save them with numpy.savez(path, **arrays), those of a PyTorch "
+    "model with torch.save(model.state_dict(), path)"
+)
 CODES = {dtype.str[1:]: dtype for dtype in DTYPES}
 
 
@@ -133,17 +137,22 @@ def turned(array: np.ndarray, axes: Any) -> np.ndarray:
 def read_pickle(data: bytes) -> WeightsFile:
     """The arrays of a pickle of dicts, lists and arrays."""
     machine = NumpyMachine(data)
-    state, meta = find_state(machine.run())
+    pickled: dict[str, PickledArray] = {}
+    try:
+        state, meta = find_state(machine.run())
+        flatten(state, "", pickled, set(), 0, PickledArray)
+    except Refused as error:
+        error.hint = SAVE_ARRAYS if error.hint == SAVE_STATE else error.hint
+        raise
     place = machine.stream.tell()
     if place != len(data):
         raise Refused("the file goes on behind the pickle", {"bytes": len(data) - place})
-    pickled: dict[str, PickledArray] = {}
-    flatten(state, "", pickled, set(), 0, PickledArray)
     if not pickled:
         raise Refused("this is a pickle, but not one of torch.save or of NumPy arrays")
     tensors: dict[str, np.ndarray] = {}
     for name, made in pickled.items():
         if made.array is None:
             raise Refused("an array has no numbers", {"name": short(name)})
+        machine.budget.take(made.array.nbytes, name)  # of what has many names, a copy for each
         add(tensors, name, made.array)
     return in_our_layout(WeightsFile("pickle", tensors, meta=meta))

@@ -43,8 +43,6 @@ STATE_KEYS = (
     "state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params",
     "model_state", "model_ema", "state_dict_ema",
 )  # fmt: skip
-# What wrappers put in front of all names: DataParallel, torch.compile, Lightning.
-WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 
 def read_pytorch(data: bytes) -> WeightsFile:
@@ -54,11 +52,10 @@ def read_pytorch(data: bytes) -> WeightsFile:
     state, meta = find_state(value)
     pickled: dict[str, PickledTensor] = {}
     flatten(state, "", pickled, set(), 0)
-    prefix = common_wrapper(pickled)
     tensors: dict[str, np.ndarray] = {}
     for name, tensor in pickled.items():
-        add(tensors, name[len(prefix) :], view(tensor, storages, budget, name))
-    return WeightsFile("pytorch", tensors, meta=meta, taken_off=prefix)
+        add(tensors, name, view(tensor, storages, budget, name))
+    return WeightsFile("pytorch", tensors, meta=meta)
 
 
 # --- the containers ---------------------------------------------------------------------------
@@ -250,15 +247,3 @@ def flatten(
         if len(inner) > MAX_NAME:
             raise Refused("a name is too long", {"name": short(inner)})
         flatten(entry, inner, found, seen, depth + 1, kind)
-
-
-def common_wrapper(names: Any) -> str:
-    """What wrappers have put in front of all names, or ""."""
-    prefix = ""
-    while names:
-        longer = [prefix + wrapper for wrapper in WRAPPERS]
-        fitting = [p for p in longer if all(name.startswith(p) and name != p for name in names)]
-        if not fitting:
-            break
-        prefix = fitting[0]
-    return prefix

@@ -10,6 +10,7 @@ has the statistics, Scale the weight and bias.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -73,7 +74,13 @@ class Caffe(Source):
 
     def facts(self, model: nn.Module, meta: dict[str, Any]) -> Facts:
         family = family_of(model)
-        facts = Facts(told(model, meta) or MEANS.get(family, CAFFE_MEAN))
+        usual = MEANS.get(family, CAFFE_MEAN)
+        facts = Facts(told(model, meta, usual))
+        if "mean_file" in meta and "mean_value" not in meta:
+            facts.notes.append(
+                f"the mean picture is in another file ({meta['mean_file']}); the usual mean of "
+                "such networks is taken in its place"
+            )
         add_stride_note(facts, model, "1x1")
         if family == "resnet":
             facts.notes.append(POOLING)
@@ -86,18 +93,22 @@ class Caffe(Source):
         return facts
 
 
-def told(model: nn.Module, meta: dict[str, Any]) -> Preprocessing | None:
-    """What the net's own data layer says; None where it says nothing, or the mean is a picture that
-    is in another file."""
+def told(model: nn.Module, meta: dict[str, Any], usual: Preprocessing) -> Preprocessing:
+    """What the net's own data layer says; the usual mean where it says none, or the mean is a
+    picture that is in another file. Caffe subtracts the mean first, and then scales."""
     mean, scale = meta.get("mean_value"), meta.get("scale", 1.0)
-    if not isinstance(mean, list) or not is_number(scale):
-        return None
+    if not is_number(scale) or not 0 < scale < math.inf:
+        return usual
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     channels = 3 if first is None else first.in_channels
+    std = (1 / (255 * scale),) * channels
+    if not isinstance(mean, list):
+        in_a_file = "mean_file" in meta and "scale" in meta and len(usual.mean) == channels
+        return Preprocessing(usual.mean, std) if in_a_file else usual
     mean = mean * channels if len(mean) == 1 else mean[::-1]  # blue first
     if len(mean) != channels:
-        return None
-    return Preprocessing(tuple(m / 255 for m in mean), (1 / (255 * scale),) * channels)
+        return usual
+    return Preprocessing(tuple(m / 255 for m in mean), std)
 
 
 def resnet_names(layer: Layer) -> list[str]:

@@ -78,6 +78,12 @@ class Keras(Source):
                 "a file of weights from the Theano backend does not say whether maps were "
                 "flattened with their channels last, as taken here; one of a whole model does"
             )
+        if meta.get("turned") == "not told":
+            facts.notes.append(
+                "the file does not say whether Theano wrote it; kernels were taken as they are. If "
+                "it did, say so in the file, and they are turned round: "
+                "h5py.File(path, 'a').attrs['backend'] = 'theano'"
+            )
         return facts
 
 

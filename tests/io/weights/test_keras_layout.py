@@ -201,6 +201,8 @@ def test_what_is_no_weight_in_a_compiled_model(tmp_path):
         "metrics/compile_metrics/vars/0", "_loss_tracker/vars/0", "_compile_metrics/vars/0",
         "_compile_loss/vars/0", "layers/dropout/seed_generator/vars/0", "loss_tracker/vars/0",
         "layers/functional/metrics/mean/vars/0", "layers/random_flip/seed_generator/vars/0",
+        "total_loss_tracker/vars/0", "kl_tracker/vars/1", "_tracker/vars/0", "_metrics/0/vars/0",
+        "encoder/layers/dropout/seed_generator/vars/0", "compile_metrics/vars/0",
     ]  # fmt: skip
     arrays = {path: np.float32(3) for path in state}
     arrays["layers/dropout/seed_generator/vars/0"] = np.array([1, 2], np.uint32)
@@ -208,10 +210,14 @@ def test_what_is_no_weight_in_a_compiled_model(tmp_path):
         "layers/conv2d/vars/0": CONV.transpose(HWIO), "layers/conv2d/vars/1": BIAS,
         "layers/multi_head_attention/_query_dense/vars/0": BIAS,
         "_layer_checkpoint_dependencies/dense/vars/0": DENSE.T,
+        "layers/metrics/vars/0": BIAS, "layers/optimizer/layers/loss_tracker/vars/0": BIAS,
+        "trackers/vars/0": BIAS,
     }  # fmt: skip
     assert sorted(read_archive(tmp_path, arrays).tensors) == [
         "_layer_checkpoint_dependencies/dense/vars/0", "layers/conv2d/vars/0",
-        "layers/conv2d/vars/1", "layers/multi_head_attention/_query_dense/vars/0",
+        "layers/conv2d/vars/1", "layers/metrics/vars/0",
+        "layers/multi_head_attention/_query_dense/vars/0",
+        "layers/optimizer/layers/loss_tracker/vars/0", "trackers/vars/0",
     ]  # fmt: skip
 
 

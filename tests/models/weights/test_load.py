@@ -143,7 +143,10 @@ def test_another_network_of_the_same_family_is_noted(tmp_path, monkeypatch):
     monkeypatch.setitem(models.weights.published.PUBLISHED, "mine", mine)
     np.savez(path, **others.arrays(vgg()))
     for net, ours in ((models.build("vgg11", **small), "vgg11"), (models.vgg11(**small), "is not")):
-        report = load_weights(net, path)
+        with pytest.raises(CheckpointError, match="of another, larger network: 5 kernels") as e:
+            load_weights(net, path)
+        assert "features.conv1_2.weight" in str(e.value) and "partial=True" in str(e.value)
+        report = load_weights(net, path, partial=True)
         assert (len(report.loaded), len(report.fresh), len(report.unused)) == (22, 0, 10)
         (note,) = report.notes
         assert note.startswith(f"the file's network is vgg16, this one {ours}: layers of one name")
@@ -152,7 +155,9 @@ def test_another_network_of_the_same_family_is_noted(tmp_path, monkeypatch):
         assert load_weights(net, path).notes == []
     with pytest.raises(CheckpointError):
         load_weights(models.vgg16c(**small), path)
-    report = models.weights.convert.convert(path, "vgg11", tmp_path / "a.npz", arguments=small)
+    report = models.weights.convert.convert(
+        path, "vgg11", tmp_path / "a.npz", arguments=small, partial=True
+    )
     assert "the file's network is vgg16, this one vgg11" in report.notes[0]
 
 
@@ -160,7 +165,9 @@ def test_a_run_of_another_depth_is_noted(tmp_path):
     path = run_of(tmp_path, "resnet32_cifar", num_classes=7, width=0.25)
     for net, ours in ((models.build("resnet20_cifar", num_classes=7, width=0.25), "resnet20_cifar"),
                       (models.resnet20_cifar(num_classes=7, width=0.25), "is not")):  # fmt: skip
-        report = load_weights(net, path)
+        with pytest.raises(CheckpointError, match="larger network: 12 kernels within parts of"):
+            load_weights(net, path)
+        report = load_weights(net, path, partial=True)
         assert f"network is resnet32_cifar, this one {ours}: layers of one" in report.notes[0]
         assert report.fresh == [] and len(report.unused) == 6 * 2 * 6
         text = str(report)  # of two layers of six tensors in each of six blocks, one is a counter
@@ -421,7 +428,7 @@ def test_float64_networks(tmp_path):
         ("resnet50-torchvison", ["did you mean resnet50-torchvision?"]),
         (300 * "a", ["no published weights of that name"]),
         ("/dev/zero", ["expects a file, this is a device"]),
-        ("folder", ["expects a file, this is a folder", "in it: a.npz"]),
+        ("folder", ["expects a file, this is a folder", "in it: a.npz, b.keras"]),
         ("broken.npz", ["broken.npz"]),
         ("broken.pth", ["broken.pth"]),
     ],
@@ -430,6 +437,7 @@ def test_wrong_files(where, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     np.savez(tmp_path / "folder" / "a.npz", a=np.zeros(3))
+    (tmp_path / "folder" / "b.keras").touch()
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04" + bytes(50))
     (tmp_path / "broken.pth").write_bytes(b"oops")
     net = models.lenet5()

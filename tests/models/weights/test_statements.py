@@ -133,24 +133,39 @@ def test_whole_numbers_are_refused(kind):
         ({"scale": 0.5}, "0 to 255 minus 123.68, 116.78, 103.94"),
         ({}, "0 to 255 minus 123.68, 116.78, 103.94"),
         ({"mean_value": [1.0, 2.0]}, "0 to 255 minus 123.68, 116.78, 103.94"),
+        ({"mean_value": [1.0], "scale": 0}, "0 to 255 minus 123.68, 116.78, 103.94"),
+        (
+            {"mean_file": "m", "scale": 1 / 128},
+            "mean 0.485, 0.458, 0.408, standard deviation 0.502, 0.502, 0.502",
+        ),
+        ({"mean_file": "m"}, "0 to 255 minus 123.68, 116.78, 103.94"),
     ],
 )
 def test_pixels_of_caffe(meta, says):
     model = models.vgg16(num_classes=7, size=32, width=0.05)
     file = others.caffe_plain(model)
     file.meta.update(meta)
-    assert says in str(place(model, file, "file").preprocessing)
+    report = place(model, file, "file")
+    assert says in str(report.preprocessing)
+    note = "the mean picture is in another file (m)"
+    assert any(note in text for text in report.notes) == ("mean_file" in meta)
 
 
 @pytest.mark.parametrize("described", [True, False], ids=["described", "weights only"])
-def test_a_network_of_keras_1_on_theano(tmp_path, monkeypatch, described):
-    """Kernels turned round and (K, C, R, S), maps flattened with channels first."""
+@pytest.mark.parametrize("backend", ["theano", "tensorflow", ""])
+def test_a_network_of_keras_1_on_theano(tmp_path, monkeypatch, described, backend):
+    """Kernels turned round and (K, C, R, S), maps flattened with channels first.
+
+    One that names no backend is taken as it is, and the report says so.
+    """
     monkeypatch.setattr(hdf5, "run_child", hdf5_child.decode)
     original = others.randomised(models.vgg16(num_classes=7, size=64, width=0.05))
     config = []
 
     def fill(file):
-        file.attrs["backend"], file.attrs["keras_version"] = b"theano", b"1.2.2"
+        file.attrs["keras_version"] = b"1.2.2"
+        if backend:
+            file.attrs["backend"] = backend.encode()
         names = []
         for layer in layers_of(original):
             name = vgg_names(layer)[0]
@@ -159,7 +174,7 @@ def test_a_network_of_keras_1_on_theano(tmp_path, monkeypatch, described):
             is_conv = w.ndim == 4
             w = others.bgr(w) if layer.name == "conv1_1" else w
             group = file.create_group(name)
-            group[f"{name}_W"] = w[:, :, ::-1, ::-1] if is_conv else w.T
+            group[f"{name}_W"] = (w[:, :, ::-1, ::-1] if turned else w) if is_conv else w.T
             group[f"{name}_b"] = b
             group.attrs["weight_names"] = [f"{name}_W".encode(), f"{name}_b".encode()]
             options = {"name": name, **({"dim_ordering": "th"} if is_conv else {})}
@@ -170,9 +185,11 @@ def test_a_network_of_keras_1_on_theano(tmp_path, monkeypatch, described):
         if described:
             file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": config})
 
+    turned = backend == "theano"
     path, model = tmp_path / "vgg.h5", models.vgg16(num_classes=7, size=64, width=0.05)
     path.write_bytes(hdf5_bytes(fill))
     report = load_weights(model, path, strict=True)
-    assert report.notes == [] and report.names == "Keras"
+    assert report.names == "Keras" and len(report.notes) == (not backend)
+    assert backend or "does not say whether Theano wrote it; kernels were" in report.notes[0]
     for name, array in others.arrays(original).items():
         np.testing.assert_array_equal(others.arrays(model)[name], array, err_msg=name)

@@ -200,6 +200,61 @@ def test_an_average_alone_is_taken():
     assert_loaded(net, networks["ema."])
 
 
+@pytest.mark.parametrize(
+    "lacks, fresh",
+    [(["fc.bias"], ()), (["fc.weight", "fc.bias"], ()), (["conv1.weight"], ()),
+     (["layer4.0", "layer4.1"], ()), (["layer3", "layer4"], ["layer3", "layer4"])],
+)  # fmt: skip
+@pytest.mark.parametrize("plain", ["model.", ""])
+def test_an_average_does_not_win_by_being_whole(plain, lacks, fresh):
+    file, networks = copies("ema_model.", plain)
+    for name in list(file.tensors):
+        if name.startswith(tuple(plain + lack for lack in lacks)):
+            del file.tensors[name]
+    net = resnet()
+    report = place(net, file, "file", fresh=fresh)
+    assert "has this network several times" in report.notes[-1]
+    assert "not 'ema_model.'" in report.notes[-1]
+    found, theirs = others.arrays(net), others.arrays(networks[plain])
+    for row in report.loaded:
+        np.testing.assert_array_equal(found[row.name], theirs[row.name], err_msg=row.name)
+    assert all(row.name.startswith(tuple(lacks)) for row in report.fresh)
+
+
+def test_a_network_for_other_classes_beside_its_momentum():
+    def made(classes):
+        return others.randomised(resnet(num_classes=classes))
+
+    tensors = {f"net.{name}": a for name, a in others.arrays(made(5)).items()}
+    tensors |= {f"momentum_net.{name}": a + 1 for name, a in others.arrays(made(10)).items()}
+    file = WeightsFile("pytorch", tensors)
+    with pytest.raises(CheckpointError, match="this network 2 times"):
+        place(resnet(num_classes=10), file, "file")
+    report = place(resnet(num_classes=10), file, "file", prefix="net")
+    assert [row.why for row in report.fresh] == ["the file has 5 classes"] * 2
+
+
+def test_a_wrong_network_is_explained_whichever_copy_is_taken():
+    """Another width: no tensor has the network's size."""
+    file, _ = copies("ema.", "net.")
+    with pytest.raises(CheckpointError, match="shapes differ"):
+        place(resnet(width=0.1), file, "file")
+
+
+def test_equal_copies_are_one():
+    file, networks = copies("net.")
+    for alias in ("model.", "ema."):
+        tensors = {name.replace("net.", alias): a.copy() for name, a in file.tensors.items()}
+        both = WeightsFile("pytorch", tensors | file.tensors)
+        net = resnet()
+        report = place(net, both, "file")
+        assert report.notes == [] and report.fresh == []
+        assert_loaded(net, networks["net."])
+    teacher = {f"teacher.{n}": a for n, a in others.arrays(others.randomised(resnet(), 9)).items()}
+    with pytest.raises(CheckpointError, match="this network 2 times"):
+        place(net, WeightsFile("pytorch", both.tensors | teacher), "file")
+
+
 @pytest.mark.parametrize("fronts", [("student.", "teacher."), ("a.net.", "b.net.", "c.net.")])
 def test_two_networks_are_explained_and_can_be_chosen(fronts):
     file, networks = copies(*fronts)
@@ -254,6 +309,17 @@ def test_a_file_of_which_little_fits_is_an_error():
         place(net, file, "file", partial="no")
 
 
+def test_the_last_layer_is_no_half_of_a_network():
+    """Six tensors of the convolutions and two of the last layer, against eight that are missing."""
+    net = models.alexnet(num_classes=7, widths=(4, 8, 8, 8, 4), size=67)
+    parts = [f"features.conv{i}." for i in (1, 2, 3)] + ["classifier.fc8."]
+    tensors = {n: a for n, a in others.arrays(net).items() if n.startswith(tuple(parts))}
+    with pytest.raises(CheckpointError, match="the file has 6 tensors of the network, and 8 would"):
+        place(net, WeightsFile("npz", tensors), "file")
+    tensors |= {n: a for n, a in others.arrays(net).items() if n.startswith("features.conv4.")}
+    assert len(place(net, WeightsFile("npz", tensors), "file").loaded) == 10
+
+
 def test_through_a_file(tmp_path):
     """From the disk, and converted."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -282,6 +348,17 @@ def test_through_a_file(tmp_path):
         load_weights(net, path)
     load_weights(net, path, prefix="student", strict=False)
     assert_loaded(net, original)
+    both = {**before_all("model.student.", tensors), **before_all("model.teacher.", average)}
+    torch.save(both, path)
+    for prefix in ("model.student", "model.student."):
+        report = load_weights(net, path, prefix=prefix)
+        assert_loaded(net, original)
+        assert report.taken_off == ["model.student."]
+        assert all(row.why in both for row in report.loaded)
+        assert {row.name for row in report.unused} == set(before_all("model.teacher.", average))
+    few = {name: tensor for name, tensor in tensors.items() if name.startswith("layer1.")}
+    torch.save(before_all("model.", few), path)
+    assert load_weights(net, path, partial=True).taken_off == ["model."]
 
 
 def before_all(prefix, tensors):
