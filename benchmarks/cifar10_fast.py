@@ -72,8 +72,9 @@ def main() -> None:
         "a tenth is held out for validation, by which the recipe was chosen. The twin is PyTorch's "
         "network, gradients and optimizer (float32, channels last) with the same pictures in the "
         "same order and the same first weights. Both ran at once, one thread on one core each, on "
-        "a machine that did other work too; CPU minutes are of the user and the system, and "
-        "PyTorch's have the mirrored test pictures in them, which are less than 1 %.\n\n"
+        "a machine that did other work too: minutes by the clock hold the time that other programs "
+        "had the cores, CPU minutes (user and system) do not. PyTorch's have the mirrored test "
+        "pictures in them, less than 1 %.\n\n"
         + table(["library", "seed", "test accuracy", "--tta flip", "minutes", "CPU minutes"], rows)
         + "\n\n![validation accuracy over epochs](curves/cifar10-fast.svg)\n\n"
         + commands([ours], hidden)
