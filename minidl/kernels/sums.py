@@ -62,6 +62,16 @@ def total(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     return rounded(wide_total(x, axes, keepdims), x.dtype)
 
 
+def total_in_range(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """The same as total; of float16s in float32, for what is divided or made a logarithm of next.
+
+    The exponentials of 100,000 equal scores add up to 100,000, too many for a float16.
+    """
+    if x.dtype == np.float16:
+        return wide_total(x, axes, keepdims).astype(np.float32)
+    return total(x, axes, keepdims)
+
+
 def mean(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """x.mean(axis=axes, keepdims=keepdims), in x's dtype; NaN where there is nothing."""
     return rounded(divide(wide_total(x, axes, keepdims), terms(x, axes)), x.dtype)
@@ -191,10 +201,44 @@ def running_total(x: Any, axis: int) -> Any:
 def add_at(y: Any, index: Any, numbers: Any) -> None:
     """y[index] += numbers; a place that index names repeatedly gets all of its numbers."""
     add = array_module(y).add
-    few = numbers.size <= max(SHORT, y.size // ADDED_TO_A_PLACE)
-    if y.dtype.itemsize > 4 or (few and y.dtype.itemsize == 4):
+    if y.dtype.itemsize > 4 or numbers.size <= at_once(y):
         add.at(y, index, numbers)
+    elif numbers.size > y.size // ADDED_TO_A_PLACE:
+        wide = y.astype(np.float64)
+        add.at(wide, index, numbers.astype(np.float64))
+        y[...] = rounded(wide, y.dtype)
+    else:
+        add_at_places(y, index, numbers)
+
+
+def at_once(y: Any) -> int:
+    """How many numbers y's dtype may add up."""
+    return SHORT if y.dtype.itemsize == 4 else 1
+
+
+def add_at_places(y: Any, index: Any, numbers: Any) -> None:
+    """The same for few numbers: only the places they go to are copied to float64, if any is."""
+    xp = array_module(y)
+    at, axes = places_of(y, index)
+    if xp.unique(at, return_counts=True)[1].max() <= at_once(y):
+        xp.add.at(y, index, numbers)
         return
-    wide = y.astype(np.float64)
-    add.at(wide, index, numbers.astype(np.float64))
-    y[...] = rounded(wide, y.dtype)
+    flat, number = xp.unique(at, return_inverse=True)
+    places = xp.unravel_index(flat, y.shape[:axes])
+    wide = y[places].astype(np.float64)
+    xp.add.at(wide, number.reshape(at.shape), numbers.astype(np.float64))
+    y[places] = rounded(wide, y.dtype)
+
+
+def places_of(y: Any, index: Any) -> tuple[Any, int]:
+    """Where y[index] lies, counted along the first axes of y, and how many these are."""
+    xp = array_module(y)
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(isinstance(part, xp.ndarray) and part.dtype.kind in "iu" for part in parts):
+        parts = xp.broadcast_arrays(*parts)
+        return xp.ravel_multi_index(tuple(parts), y.shape[: len(parts)], mode="wrap"), len(parts)
+    at = 0
+    for axis, size in enumerate(y.shape):
+        along = xp.arange(size).reshape(-1, *(1,) * (y.ndim - axis - 1))
+        at = at * size + xp.broadcast_to(along, y.shape)[index]
+    return at, y.ndim

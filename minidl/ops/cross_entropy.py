@@ -28,7 +28,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
-from minidl.kernels.sums import total
+from minidl.kernels.sums import rounded, total, total_in_range
 from minidl.kernels.weighting import weighted
 from minidl.ops.class_targets import (
     check_ignore_index,
@@ -57,10 +57,12 @@ class CrossEntropy(Function):
     def forward(self, x):
         xp = array_module(x)
         rows = to_rows(x)
+        if x.dtype == xp.float16:  # the sum of the exponentials may be too large for one
+            rows = rows.astype(xp.float32)
         # A copy: the caller may write new labels before backward.
         labels = xp.array(self.labels.reshape(-1), dtype=xp.int64)
-        weight = xp.ones(rows.shape[1], x.dtype) if self.weight is None else self.weight
-        weight = xp.ascontiguousarray(weight)
+        weight = xp.ones(rows.shape[1], rows.dtype) if self.weight is None else self.weight
+        weight = xp.ascontiguousarray(weight, rows.dtype)
         settings = (labels, weight, self.ignore_index, self.smoothing)
         losses, largest, log_sum = kernels.pick("cross_entropy", x).forward(rows, *settings)
         self.denominator = None
@@ -69,6 +71,7 @@ class CrossEntropy(Function):
         if self.needs_grad[0]:
             self.saved = (rows, *settings, largest, log_sum)
             self.x_shape = x.shape
+        losses = rounded(losses, x.dtype)
         return reduce(losses.reshape(self.labels.shape), self.reduction, self.denominator)
 
     def backward(self, gy):
@@ -76,6 +79,7 @@ class CrossEntropy(Function):
         g = spread(gy, rows.shape[:1], self.reduction, self.denominator)
         g = array_module(gy).broadcast_to(g.reshape(-1), rows.shape[:1])
         gx = kernels.pick("cross_entropy", rows).backward(g, *self.saved)
+        gx = rounded(gx, gy.dtype)
         return from_rows(gx, self.x_shape)
 
 
@@ -97,7 +101,7 @@ class SoftCrossEntropy(Function):
             self.w = self.weight.reshape((-1,) + (1,) * (x.ndim - axis - 1))
         self.q = self.w * ((1 - self.smoothing) * t + self.smoothing / n_classes)
         self.log_p = x - x.max(axis=axis, keepdims=True)
-        self.log_p -= xp.log(total(xp.exp(self.log_p), (axis,), keepdims=True))
+        self.log_p -= xp.log(total_in_range(xp.exp(self.log_p), (axis,), keepdims=True))
         return reduce(-total(weighted(self.q, self.log_p), (axis,)), self.reduction)
 
     def backward(self, gy):

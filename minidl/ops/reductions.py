@@ -25,7 +25,7 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.kernels import sums
-from minidl.kernels.sums import divide, running_total, total
+from minidl.kernels.sums import divide, rounded, running_total, total, total_in_range
 from minidl.kernels.weighting import arrived
 from minidl.ops.casting import cast
 from minidl.ops.receptive_field import along
@@ -99,13 +99,14 @@ class LogSumExp(Reduction):
         peak = xp.where(peak == -np.inf, 0, peak)  # all x are -inf: e is 0
         with np.errstate(divide="ignore", invalid="ignore"):  # log(0) = -inf, inf - inf
             self.e = xp.exp(xp.where(x == peak, 0, x - peak))  # at most 1: no overflow
-            self.total = total(self.e, self.axes, keepdims=True)
-            y = xp.log(self.total) + peak
+            self.total = total_in_range(self.e, self.axes, keepdims=True)
+            y = rounded(xp.log(self.total) + peak, x.dtype)
         return y if self.keepdim else y.squeeze(self.axes)
 
     def backward(self, gy):
         gy = self.stretchable(gy)
-        return arrived(gy * divide_or_zero(self.e, self.total), gy)
+        gx = rounded(gy * divide_or_zero(self.e, self.total), gy.dtype)
+        return arrived(gx, gy)
 
 
 class CumSum(Function):

@@ -175,6 +175,27 @@ def test_gradient_of_repeated_indices():
     assert_right(x.grad.numpy()[0], 200_000 * TENTH)
 
 
+REPEATED = {  # 100,000 numbers for one place or row of a large array
+    "places": ((7_000_000,), lambda n: np.zeros(n, np.int64)),
+    "places from behind": ((7_000_000,), lambda n: np.full(n, -7_000_000)),
+    "rows": ((800_000, 10), lambda n: np.zeros(n // 10, np.int64)),
+    "two arrays": ((3000, 3000), lambda n: (np.zeros((n, 1), np.int64), np.zeros(1, np.int64))),
+    "an array and a slice": ((3000, 3000), lambda n: (slice(0, 1), np.zeros(n, np.int64))),
+}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_gradient_of_repeated_indices_into_a_large_array(name):
+    shape, index = REPEATED[name]
+    x = full(*shape).requires_grad_()
+    y = x[index(100_000)]
+    y.backward(full(*y.shape))
+    row = x.grad.numpy().reshape(-1)
+    n = 1 if name != "rows" else 10
+    assert_right(row[:n], y.data.size // n * TENTH)
+    assert not row[n:].any()
+
+
 def test_gradients_of_an_lstm():
     T, N, H = 500, 40, 4
     layer = nn.LSTM(3, H)
@@ -309,3 +330,23 @@ class TestFloat16:
         x = minidl.ones(300, 300, dtype="float16", requires_grad=True)
         x.mean().backward()
         assert_right(x.grad, np.float16(1 / 90_000), 0)
+
+    def test_more_equal_scores_than_a_float16_counts(self):
+        n = 100_000
+        x = full(1, n, value=0, dtype="float16").requires_grad_()
+        assert_right(F.softmax(x, 1), 1e-5, 1e-2)  # the numbers of float16 are 0.6 % apart there
+        assert_right(F.log_softmax(x, 1), -np.log(n), 1e-3)
+        assert_right(x.logsumexp(1), np.log(n), 1e-3)
+        equal = full(1, n, value=1e-5, dtype="float16")
+        soft = F.cross_entropy(x, equal)
+        with minidl.use_cpu_kernels("reference"):  # Numba's know no float16
+            hard = F.cross_entropy(x, minidl.tensor([3]))
+            smooth = F.cross_entropy(x, minidl.tensor([3]), label_smoothing=0.1)
+        for y in (hard, soft, smooth):
+            assert_right(y, np.log(n), 2e-3)
+        hard.backward()
+        assert x.grad.dtype == "float16" and abs(float(x.grad.numpy()[0, 3]) + 1) < 1e-3
+        x.grad = None
+        x.logsumexp(1).sum().backward()
+        assert x.grad.dtype == "float16"
+        assert_right(x.grad, 1e-5, 1e-2)
