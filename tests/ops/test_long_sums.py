@@ -90,6 +90,23 @@ def test_variance_of_neighbouring_numbers():
     assert_right(minidl.Tensor(x).var(unbiased=False), x.astype(np.float64).var())
 
 
+@pytest.mark.parametrize("offset", [0, 10, 60, 70, 1000, 1e5])
+def test_gradient_of_the_variance_far_from_zero(offset):
+    x = (np.random.default_rng(0).standard_normal((1000, 3)) + offset).astype(np.float32)
+    t = minidl.Tensor(x, requires_grad=True)
+    t.var(0).sum().backward()
+    wide = x.astype(np.float64)
+    assert_right(t.var(0), wide.var(0, ddof=1))
+    right = 2 * (wide - wide.mean(0)) / 999
+    assert np.abs(t.grad.numpy() - right).max() <= 1e-5 * np.abs(right).max()
+
+
+@pytest.mark.filterwarnings("error")
+def test_deviation_of_numbers_whose_squares_overflow():
+    assert_right(minidl.tensor([1e30, -1e30, 0.0]).std(), 1e30)
+    assert_right(minidl.tensor([1e-30, -1e-30, 0.0]).std(), 1e-30)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_running_sum(axis):
     x = full(*((MILLION, 2) if axis == 0 else (2, MILLION))).requires_grad_()
