@@ -41,7 +41,9 @@ RUN = 15  # terms that one float32 accumulator takes
 LONG = 2**11  # products; fewer are the work of the BLAS
 PRODUCTS = 64  # that one register adds up in the compiled kernels
 SHORT = 64  # a sum of so few terms is made as it comes: u SHORT / 4 for equal ones
-SMALL = 2**13  # numbers; to convert so few to float64 takes no time
+SMALL = 2**13  # numbers; to convert so few to float64 takes no time,
+MEDIUM = 2**14  # and so few less than to add them in runs
+LONG_ROW = 2**9  # numbers; for fewer, a call of NumPy takes longer than to add them
 ROW = 2**12  # numbers that NumPy adds at a time: they should stay in the nearest cache
 DOT = 128  # products that einsum adds up: it has several accumulators
 ADDED_TO_A_PLACE = 64  # numbers are converted while NumPy looks up one place and adds to it
@@ -85,6 +87,8 @@ def wide_total(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
         return x.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
     if is_safe(x, axes):
         return x.sum(axis=axes, keepdims=keepdims)
+    if x.size <= MEDIUM:
+        return x.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
     y = sum_in_memory_order(x, tuple(axis % x.ndim for axis in axes))
     return np.expand_dims(y, axes) if keepdims else y
 
@@ -151,7 +155,7 @@ def sum_axis(x: np.ndarray, axis: int) -> np.ndarray:
     """x.sum(axis) of an axis that is not the fastest in memory."""
     x = x.transpose(axis, *range(axis), *range(axis + 1, x.ndim))
     for _ in range(2):
-        if len(x) > RUN and x.size > SMALL:
+        if len(x) > RUN and x.size > MEDIUM:
             x = fold(x)
     return x.sum(axis=0, dtype=np.float64)
 
@@ -195,7 +199,29 @@ def running_total(x: Any, axis: int) -> Any:
     """x.cumsum(axis) in x's dtype."""
     if x.dtype.kind != "f" or x.dtype.itemsize > 4:
         return x.cumsum(axis=axis)
-    return rounded(x.cumsum(axis=axis, dtype=np.float64), x.dtype)
+    if isinstance(x, np.ndarray) and x.dtype == np.float32 and has_long_rows(x, axis):
+        return running_rows(x, axis)
+    wide = x.astype(np.float64)  # once: to convert as it adds, NumPy takes twice as long
+    wide.cumsum(axis=axis, out=wide)
+    return rounded(wide, x.dtype)
+
+
+def has_long_rows(x: np.ndarray, axis: int) -> bool:
+    """What x has for each place along the axis is much, and lies side by side."""
+    if x.ndim < 2 or x.size < LONG_ROW * x.shape[axis]:
+        return False
+    return abs(x.strides[axis]) >= LONG_ROW * x.itemsize
+
+
+def running_rows(x: np.ndarray, axis: int) -> np.ndarray:
+    """The same, row by row. To add number by number NumPy would go from row to row each time."""
+    y = np.empty_like(x)
+    rows, sums = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)
+    sum_so_far = np.zeros(rows.shape[1:], np.float64)
+    for i in range(len(rows)):
+        sum_so_far += rows[i]
+        sums[i] = sum_so_far
+    return y
 
 
 def add_at(y: Any, index: Any, numbers: Any) -> None:

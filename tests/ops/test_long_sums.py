@@ -117,6 +117,16 @@ def test_running_sum(axis):
     assert_right(x.grad, counts[::-1] * TENTH if axis == 0 else counts[:, ::-1] * TENTH)
 
 
+@pytest.mark.parametrize("shape", [(300, 700), (3, 50, 700), (40, 30, 20), (7,), (0, 600), (2, 0)])
+def test_running_sum_along_every_axis(shape):
+    x = np.random.default_rng(0).integers(-9, 9, shape).astype(np.float32)
+    for axis in range(len(shape)):
+        for view in (x, x[::-1], np.asfortranarray(x), x[..., ::2]):
+            y = minidl.Tensor(view).cumsum(axis)
+            assert y.dtype == "float32"
+            np.testing.assert_array_equal(y.numpy(), view.cumsum(axis))
+
+
 BROADCASTS = [
     ((4,), (MILLION, 4)), ((1, MILLION), (2, MILLION)), ((2, 1, 2), (2, MILLION, 2)),
     ((), (MILLION, 2)), ((1, 3, 1), (1000, 3, 1000)),
