@@ -2,15 +2,19 @@
 
 A float32 accumulator that has grown large rounds each further term, and equal terms all the same
 way: the mean of a million times 0.1 comes out as 0.100958, and twenty million ones as 16777216.
-Adding r terms of one sign one after the other loses at most
+Adding r terms one after the other loses at most
 
-    u (r + 1) / 2    of the sum,    u = 2^-24, half of what a float32 can tell apart
+    u (r - 1) sum |x_i|,    u = 2^-24, half of what a float32 can tell apart
 
-(Higham 1993). So here at most RUN terms are added one after the other, then at most RUN sums of
-such runs, and what is left, one number for 225 terms, in float64: u (16 / 2 + 16 / 2 + 1 / 2) =
-9.8e-7 at most for any number of terms. (Equal ones that were tried: 2.4e-7.) That is as fast as
-NumPy's own sum, which adds row to row in one accumulator, and many times as fast where the rows are
-short: the runs are laid out as a few long rows (see fold).
+(Higham 1993), and half as much, u (r + 1) / 2, of equal or growing terms, whose early sums are
+small. So here at most RUN terms are added one after the other, then at most RUN sums of such runs,
+and what is left, one number for 225 terms, in float64: u (14 + 14 + 1) = 1.7e-6 at most for any
+number of terms of one sign, and 9.8e-7 for equal ones. (Those that were tried: 2.4e-7.) Where signs
+are mixed, that is a part of sum |x_i|, and may be much of a sum near 0.
+
+Where the rows are short that is many times as fast as NumPy's own sum, which adds row to row in one
+accumulator: the runs are laid out as a few long rows (see fold). Where they are long it takes 1.2
+times as long for a million numbers, and twice as long for some ten or hundred thousand.
 
 Along the axis that is the fastest in memory, NumPy halves the terms again and again (pairwise
 summation), and its sum serves as it is. float16 is added in float64, and a mean divided there, too:
@@ -21,9 +25,10 @@ weight, are made in vector registers, and to empty those more often takes time: 
 PRODUCTS, then RUN of such sums are added, and those in float64. The first step loses 9.5e-7 of
 equal products at most (u PRODUCTS / 4: each addition is off by half a unit of the sum so far, on
 average half of the last), and all that were tried together 7e-7. Where a product is too large for
-these loops (cpu/matmul.py), or has fewer than LONG terms, the BLAS adds up some hundred equal
-products in a register, and is off by 4e-6 or, where it takes all terms of a small matrix in one go,
-2e-5. (PyTorch's: up to 1e-5.)
+these loops (cpu/matmul.py), or its matrices lie in another order than they read, or it has fewer
+than LONG terms, the BLAS adds up some hundred equal products in a register, and is off by 4e-6 or,
+where it takes all terms of a small matrix or of a few last rows in one go, 2e-5. (PyTorch's: up to
+1e-5.)
 
 Higham, N. J. (1993), "The accuracy of floating point summation".
 """

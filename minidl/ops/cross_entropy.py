@@ -28,7 +28,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
-from minidl.kernels.sums import rounded, total, total_in_range
+from minidl.kernels.sums import total, total_in_range
 from minidl.kernels.weighting import weighted
 from minidl.ops.class_targets import (
     check_ignore_index,
@@ -56,9 +56,8 @@ class CrossEntropy(Function):
 
     def forward(self, x):
         xp = array_module(x)
-        rows = to_rows(x)
-        if x.dtype == xp.float16:  # the sum of the exponentials may be too large for one
-            rows = rows.astype(xp.float32)
+        # The sum of the exponentials may be too large for a float16.
+        rows = to_rows(x.astype(xp.float32) if x.dtype == xp.float16 else x)
         # A copy: the caller may write new labels before backward.
         labels = xp.array(self.labels.reshape(-1), dtype=xp.int64)
         weight = xp.ones(rows.shape[1], rows.dtype) if self.weight is None else self.weight
@@ -69,9 +68,8 @@ class CrossEntropy(Function):
         if self.reduction == "mean":
             self.denominator = total_weight(labels, self.weight, self.ignore_index)
         if self.needs_grad[0]:
-            self.saved = (rows, *settings, largest, log_sum)
-            self.x_shape = x.shape
-        losses = rounded(losses, x.dtype)
+            self.saved, self.x_shape = (rows, *settings, largest, log_sum), x.shape
+        losses = losses.astype(x.dtype, copy=False)
         return reduce(losses.reshape(self.labels.shape), self.reduction, self.denominator)
 
     def backward(self, gy):
@@ -79,8 +77,7 @@ class CrossEntropy(Function):
         g = spread(gy, rows.shape[:1], self.reduction, self.denominator)
         g = array_module(gy).broadcast_to(g.reshape(-1), rows.shape[:1])
         gx = kernels.pick("cross_entropy", rows).backward(g, *self.saved)
-        gx = rounded(gx, gy.dtype)
-        return from_rows(gx, self.x_shape)
+        return from_rows(gx.astype(gy.dtype, copy=False), self.x_shape)
 
 
 class SoftCrossEntropy(Function):
