@@ -19,7 +19,6 @@ from minidl.ops.lp_norm import in_range, is_lost
 from minidl.ops.reductions import Dims, Reduction, check_reduction, count, divide_or_zero
 from minidl.tensor import Tensor
 
-
 NEAR = 64  # spreads from 0: where it is further off, the rounding of the mean counts
 
 
