@@ -97,6 +97,7 @@ LAYERS = {
     "lrn": Layer(lambda nn: nn.LocalResponseNorm(5), (32, 96, 27, 27)),
     "dropout": Layer(lambda nn: nn.Dropout(0.5), (32, 9216)),
     "linear fc6": Layer(lambda nn: nn.Linear(9216, 4096), (32, 9216)),
+    "linear fc6, batch 1": Layer(lambda nn: nn.Linear(9216, 4096), (1, 9216)),
     "linear fc8": Layer(lambda nn: nn.Linear(4096, 1000), (32, 4096)),
     "lstm": Layer(lambda nn: nn.LSTM(512, 512), (20, 32, 512)),
 }

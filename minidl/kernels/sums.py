@@ -2,15 +2,19 @@
 
 A float32 accumulator that has grown large rounds each further term, and equal terms all the same
 way: the mean of a million times 0.1 comes out as 0.100958, and twenty million ones as 16777216.
-Adding r terms of one sign one after the other loses at most
+Adding r terms one after the other loses at most
 
-    u (r + 1) / 2    of the sum,    u = 2^-24, half of what a float32 can tell apart
+    u (r - 1) sum |x_i|,    u = 2^-24, half of what a float32 can tell apart
 
-(Higham 1993). So here at most RUN terms are added one after the other, then at most RUN sums of
-such runs, and what is left, one number for 225 terms, in float64: u (16 / 2 + 16 / 2 + 1 / 2) =
-9.8e-7 at most for any number of terms. (Equal ones that were tried: 2.4e-7.) That is as fast as
-NumPy's own sum, which adds row to row in one accumulator, and many times as fast where the rows are
-short: the runs are laid out as a few long rows (see fold).
+(Higham 1993), and half as much, u (r + 1) / 2, of equal or growing terms, whose early sums are
+small. So here at most RUN terms are added one after the other, then at most RUN sums of such runs,
+and what is left, one number for 225 terms, in float64: u (14 + 14 + 1) = 1.7e-6 at most for any
+number of terms of one sign, and 9.8e-7 for equal ones. (Those that were tried: 2.4e-7.) Where signs
+are mixed, that is a part of sum |x_i|, and may be much of a sum near 0.
+
+Where the rows are short that is many times as fast as NumPy's own sum, which adds row to row in one
+accumulator: the runs are laid out as a few long rows (see fold). Where they are long it takes 1.2
+times as long for a million numbers, and twice as long for some ten or hundred thousand.
 
 Along the axis that is the fastest in memory, NumPy halves the terms again and again (pairwise
 summation), and its sum serves as it is. float16 is added in float64, and a mean divided there, too:
@@ -21,9 +25,10 @@ weight, are made in vector registers, and to empty those more often takes time: 
 PRODUCTS, then RUN of such sums are added, and those in float64. The first step loses 9.5e-7 of
 equal products at most (u PRODUCTS / 4: each addition is off by half a unit of the sum so far, on
 average half of the last), and all that were tried together 7e-7. Where a product is too large for
-these loops (cpu/matmul.py), or has fewer than LONG terms, the BLAS adds up some hundred equal
-products in a register, and is off by 4e-6 or, where it takes all terms of a small matrix in one go,
-2e-5. (PyTorch's: up to 1e-5.)
+these loops (cpu/matmul.py), or its matrices lie in another order than they read, or it has fewer
+than LONG terms, the BLAS adds up some hundred equal products in a register, and is off by 4e-6 or,
+where it takes all terms of a small matrix or of a few last rows in one go, 2e-5. (PyTorch's: up to
+1e-5.)
 
 Higham, N. J. (1993), "The accuracy of floating point summation".
 """
@@ -41,7 +46,9 @@ RUN = 15  # terms that one float32 accumulator takes
 LONG = 2**11  # products; fewer are the work of the BLAS
 PRODUCTS = 64  # that one register adds up in the compiled kernels
 SHORT = 64  # a sum of so few terms is made as it comes: u SHORT / 4 for equal ones
-SMALL = 2**13  # numbers; to convert so few to float64 takes no time
+SMALL = 2**13  # numbers; to convert so few to float64 takes no time,
+MEDIUM = 2**14  # and so few less than to add them in runs
+LONG_ROW = 2**9  # numbers; for fewer, a call of NumPy takes longer than to add them
 ROW = 2**12  # numbers that NumPy adds at a time: they should stay in the nearest cache
 DOT = 128  # products that einsum adds up: it has several accumulators
 ADDED_TO_A_PLACE = 64  # numbers are converted while NumPy looks up one place and adds to it
@@ -62,6 +69,16 @@ def total(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     return rounded(wide_total(x, axes, keepdims), x.dtype)
 
 
+def total_in_range(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """The same as total; of float16s in float32, for what is divided or made a logarithm of next.
+
+    The exponentials of 100,000 equal scores add up to 100,000, too many for a float16.
+    """
+    if x.dtype == np.float16:
+        return wide_total(x, axes, keepdims).astype(np.float32)
+    return total(x, axes, keepdims)
+
+
 def mean(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """x.mean(axis=axes, keepdims=keepdims), in x's dtype; NaN where there is nothing."""
     return rounded(divide(wide_total(x, axes, keepdims), terms(x, axes)), x.dtype)
@@ -75,6 +92,8 @@ def wide_total(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
         return x.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
     if is_safe(x, axes):
         return x.sum(axis=axes, keepdims=keepdims)
+    if x.size <= MEDIUM:
+        return x.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
     y = sum_in_memory_order(x, tuple(axis % x.ndim for axis in axes))
     return np.expand_dims(y, axes) if keepdims else y
 
@@ -141,7 +160,7 @@ def sum_axis(x: np.ndarray, axis: int) -> np.ndarray:
     """x.sum(axis) of an axis that is not the fastest in memory."""
     x = x.transpose(axis, *range(axis), *range(axis + 1, x.ndim))
     for _ in range(2):
-        if len(x) > RUN and x.size > SMALL:
+        if len(x) > RUN and x.size > MEDIUM:
             x = fold(x)
     return x.sum(axis=0, dtype=np.float64)
 
@@ -185,16 +204,72 @@ def running_total(x: Any, axis: int) -> Any:
     """x.cumsum(axis) in x's dtype."""
     if x.dtype.kind != "f" or x.dtype.itemsize > 4:
         return x.cumsum(axis=axis)
-    return rounded(x.cumsum(axis=axis, dtype=np.float64), x.dtype)
+    if isinstance(x, np.ndarray) and x.dtype == np.float32 and has_long_rows(x, axis):
+        return running_rows(x, axis)
+    wide = x.astype(np.float64)  # once: to convert as it adds, NumPy takes twice as long
+    wide.cumsum(axis=axis, out=wide)
+    return rounded(wide, x.dtype)
+
+
+def has_long_rows(x: np.ndarray, axis: int) -> bool:
+    """What x has for each place along the axis is much, and lies side by side."""
+    if x.ndim < 2 or x.size < LONG_ROW * x.shape[axis]:
+        return False
+    return abs(x.strides[axis]) >= LONG_ROW * x.itemsize
+
+
+def running_rows(x: np.ndarray, axis: int) -> np.ndarray:
+    """The same, row by row. To add number by number NumPy would go from row to row each time."""
+    y = np.empty_like(x)
+    rows, sums = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)
+    sum_so_far = np.zeros(rows.shape[1:], np.float64)
+    for i in range(len(rows)):
+        sum_so_far += rows[i]
+        sums[i] = sum_so_far
+    return y
 
 
 def add_at(y: Any, index: Any, numbers: Any) -> None:
     """y[index] += numbers; a place that index names repeatedly gets all of its numbers."""
     add = array_module(y).add
-    few = numbers.size <= max(SHORT, y.size // ADDED_TO_A_PLACE)
-    if y.dtype.itemsize > 4 or (few and y.dtype.itemsize == 4):
+    if y.dtype.itemsize > 4 or numbers.size <= at_once(y):
         add.at(y, index, numbers)
+    elif numbers.size > y.size // ADDED_TO_A_PLACE:
+        wide = y.astype(np.float64)
+        add.at(wide, index, numbers.astype(np.float64))
+        y[...] = rounded(wide, y.dtype)
+    else:
+        add_at_places(y, index, numbers)
+
+
+def at_once(y: Any) -> int:
+    """How many numbers y's dtype may add up."""
+    return SHORT if y.dtype.itemsize == 4 else 1
+
+
+def add_at_places(y: Any, index: Any, numbers: Any) -> None:
+    """The same for few numbers: only the places they go to are copied to float64, if any is."""
+    xp = array_module(y)
+    at, axes = places_of(y, index)
+    if xp.unique(at, return_counts=True)[1].max() <= at_once(y):
+        xp.add.at(y, index, numbers)
         return
-    wide = y.astype(np.float64)
-    add.at(wide, index, numbers.astype(np.float64))
-    y[...] = rounded(wide, y.dtype)
+    flat, number = xp.unique(at, return_inverse=True)
+    places = xp.unravel_index(flat, y.shape[:axes])
+    wide = y[places].astype(np.float64)
+    xp.add.at(wide, number.reshape(at.shape), numbers.astype(np.float64))
+    y[places] = rounded(wide, y.dtype)
+
+
+def places_of(y: Any, index: Any) -> tuple[Any, int]:
+    """Where y[index] lies, counted along the first axes of y, and how many these are."""
+    xp = array_module(y)
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(isinstance(part, xp.ndarray) and part.dtype.kind in "iu" for part in parts):
+        parts = xp.broadcast_arrays(*parts)
+        return xp.ravel_multi_index(tuple(parts), y.shape[: len(parts)], mode="wrap"), len(parts)
+    at = 0
+    for axis, size in enumerate(y.shape):
+        along = xp.arange(size).reshape(-1, *(1,) * (y.ndim - axis - 1))
+        at = at * size + xp.broadcast_to(along, y.shape)[index]
+    return at, y.ndim

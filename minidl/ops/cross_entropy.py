@@ -28,7 +28,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.function import Function
-from minidl.kernels.sums import total
+from minidl.kernels.sums import total, total_in_range
 from minidl.kernels.weighting import weighted
 from minidl.ops.class_targets import (
     check_ignore_index,
@@ -56,19 +56,20 @@ class CrossEntropy(Function):
 
     def forward(self, x):
         xp = array_module(x)
-        rows = to_rows(x)
+        # The sum of the exponentials may be too large for a float16.
+        rows = to_rows(x.astype(xp.float32) if x.dtype == xp.float16 else x)
         # A copy: the caller may write new labels before backward.
         labels = xp.array(self.labels.reshape(-1), dtype=xp.int64)
-        weight = xp.ones(rows.shape[1], x.dtype) if self.weight is None else self.weight
-        weight = xp.ascontiguousarray(weight)
+        weight = xp.ones(rows.shape[1], rows.dtype) if self.weight is None else self.weight
+        weight = xp.ascontiguousarray(weight, rows.dtype)
         settings = (labels, weight, self.ignore_index, self.smoothing)
         losses, largest, log_sum = kernels.pick("cross_entropy", x).forward(rows, *settings)
         self.denominator = None
         if self.reduction == "mean":
             self.denominator = total_weight(labels, self.weight, self.ignore_index)
         if self.needs_grad[0]:
-            self.saved = (rows, *settings, largest, log_sum)
-            self.x_shape = x.shape
+            self.saved, self.x_shape = (rows, *settings, largest, log_sum), x.shape
+        losses = losses.astype(x.dtype, copy=False)
         return reduce(losses.reshape(self.labels.shape), self.reduction, self.denominator)
 
     def backward(self, gy):
@@ -76,7 +77,7 @@ class CrossEntropy(Function):
         g = spread(gy, rows.shape[:1], self.reduction, self.denominator)
         g = array_module(gy).broadcast_to(g.reshape(-1), rows.shape[:1])
         gx = kernels.pick("cross_entropy", rows).backward(g, *self.saved)
-        return from_rows(gx, self.x_shape)
+        return from_rows(gx.astype(gy.dtype, copy=False), self.x_shape)
 
 
 class SoftCrossEntropy(Function):
@@ -97,7 +98,7 @@ class SoftCrossEntropy(Function):
             self.w = self.weight.reshape((-1,) + (1,) * (x.ndim - axis - 1))
         self.q = self.w * ((1 - self.smoothing) * t + self.smoothing / n_classes)
         self.log_p = x - x.max(axis=axis, keepdims=True)
-        self.log_p -= xp.log(total(xp.exp(self.log_p), (axis,), keepdims=True))
+        self.log_p -= xp.log(total_in_range(xp.exp(self.log_p), (axis,), keepdims=True))
         return reduce(-total(weighted(self.q, self.log_p), (axis,)), self.reduction)
 
     def backward(self, gy):

@@ -42,14 +42,19 @@ def root_of_powers(x: Any, p: float, axes: tuple[int, ...]) -> Any:
 
 def in_range(norm: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
     """The norm, computed once more where powers became infinite or lost digits near 0."""
-    limits = np.finfo(x.dtype)
-    lost = ~((norm > float(limits.tiny / limits.eps) ** (1 / p)) & (norm < np.inf))
+    lost = is_lost(norm, p)
     if not lost.any() or not x.size:
         return norm
     xp = array_module(x)
     m = xp.abs(x).max(axis=axes, keepdims=True)
     m = xp.where((m > 0) & (m < np.inf), m, x.dtype.type(1))  # 0, inf and NaN stay what they are
     return xp.where(lost, m * root_of_powers(x / m, p, axes), norm)
+
+
+def is_lost(norm: Any, p: float) -> Any:
+    """Where powers became infinite or lost digits near 0."""
+    limits = np.finfo(norm.dtype)
+    return ~((norm > float(limits.tiny / limits.eps) ** (1 / p)) & (norm < np.inf))
 
 
 def lp_norm_gradient(x: Any, norm: Any, p: float) -> Any:

@@ -25,7 +25,6 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, DtypeError
 from minidl.function import Function
 from minidl.kernels import sums
-from minidl.kernels.sums import divide, running_total, total
 from minidl.kernels.weighting import arrived
 from minidl.ops.casting import cast
 from minidl.ops.receptive_field import along
@@ -60,7 +59,7 @@ class Reduction(Function):
 class Sum(Reduction):
     def forward(self, x):
         self.shape = x.shape
-        return total(x, self.axes, self.keepdim)
+        return sums.total(x, self.axes, self.keepdim)
 
     def backward(self, gy):
         return array_module(gy).broadcast_to(self.stretchable(gy), self.shape)
@@ -73,7 +72,7 @@ class Mean(Reduction):
 
     def backward(self, gy):
         # n = 0: there is nothing to share gy among
-        share = divide(gy, count(self.shape, self.axes) or 1)
+        share = sums.divide(gy, count(self.shape, self.axes) or 1)
         return array_module(gy).broadcast_to(self.stretchable(share), self.shape)
 
 
@@ -99,13 +98,14 @@ class LogSumExp(Reduction):
         peak = xp.where(peak == -np.inf, 0, peak)  # all x are -inf: e is 0
         with np.errstate(divide="ignore", invalid="ignore"):  # log(0) = -inf, inf - inf
             self.e = xp.exp(xp.where(x == peak, 0, x - peak))  # at most 1: no overflow
-            self.total = total(self.e, self.axes, keepdims=True)
-            y = xp.log(self.total) + peak
+            self.total = sums.total_in_range(self.e, self.axes, keepdims=True)
+            y = sums.rounded(xp.log(self.total) + peak, x.dtype)
         return y if self.keepdim else y.squeeze(self.axes)
 
     def backward(self, gy):
         gy = self.stretchable(gy)
-        return arrived(gy * divide_or_zero(self.e, self.total), gy)
+        gx = sums.rounded(gy * divide_or_zero(self.e, self.total), gy.dtype)
+        return arrived(gx, gy)
 
 
 class CumSum(Function):
@@ -113,11 +113,11 @@ class CumSum(Function):
         self.axis = axis
 
     def forward(self, x):
-        return running_total(x, self.axis)
+        return sums.running_total(x, self.axis)
 
     def backward(self, gy):
         xp = array_module(gy)
-        return xp.flip(running_total(xp.flip(gy, self.axis), self.axis), self.axis)
+        return xp.flip(sums.running_total(xp.flip(gy, self.axis), self.axis), self.axis)
 
     @property
     def receptive_field(self):

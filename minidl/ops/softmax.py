@@ -21,7 +21,7 @@ from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ShapeError
 from minidl.function import Function
-from minidl.kernels.sums import total
+from minidl.kernels.sums import total, total_in_range
 from minidl.kernels.weighting import arrived
 from minidl.ops.receptive_field import along
 from minidl.shapes import normalize_dim
@@ -34,7 +34,7 @@ class Softmax(Function):
 
     def forward(self, x):
         y = array_module(x).exp(x - x.max(axis=self.dim, keepdims=True))
-        y /= total(y, (self.dim,), keepdims=True)
+        y /= total_in_range(y, (self.dim,), keepdims=True)
         self.y = y if self.needs_grad[0] else None
         return y
 
@@ -54,7 +54,7 @@ class LogSoftmax(Function):
     def forward(self, x):
         xp = array_module(x)
         y = x - x.max(axis=self.dim, keepdims=True)
-        y -= xp.log(total(xp.exp(y), (self.dim,), keepdims=True))
+        y -= xp.log(total_in_range(xp.exp(y), (self.dim,), keepdims=True))
         self.y = y if self.needs_grad[0] else None
         return y
 

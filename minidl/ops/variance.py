@@ -5,6 +5,7 @@
 
 c is 1, Bessel's correction, as in PyTorch. std is not differentiable at 0; its gradient there is
 0, as in PyTorch. Two passes, the mean first: a sum of squares minus a squared sum would cancel.
+Where the values are far from 0 beside their spread, the mean of what is left is subtracted, too.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import numpy as np
 from minidl.device import array_module
 from minidl.errors import ArgumentError
 from minidl.kernels.sums import mean, rounded, total
-from minidl.ops.lp_norm import in_range
+from minidl.ops.lp_norm import in_range, is_lost
 from minidl.ops.reductions import Dims, Reduction, check_reduction, count, divide_or_zero
 from minidl.tensor import Tensor
+
+NEAR = 64  # spreads from 0: where it is further off, the rounding of the mean counts
 
 
 class Var(Reduction):
@@ -32,15 +35,20 @@ class Var(Reduction):
         n = count(x.shape, self.axes)
         if x.dtype == np.float16:
             x = x.astype(np.float32)  # the square of 256 is too large for a float16
-        self.centered = x - mean(x, self.axes, keepdims=True)
-        if n > 1:  # where the spread is a few units in the last place, the mean's rounding counts
-            self.centered -= mean(self.centered, self.axes, keepdims=True)
+        center = mean(x, self.axes, keepdims=True)
+        self.centered = x - center
         freedom = max(n - self.correction, 0)
         # One value has no variance: 0 / 0 is NaN, as in PyTorch.
         self.scale = x.dtype.type(1 / freedom if freedom else np.inf)
-        y = total(self.centered * self.centered, self.axes, self.keepdim)
-        with np.errstate(invalid="ignore"):
-            return y * self.scale
+        y = self.sum_of_squares()
+        with np.errstate(over="ignore", invalid="ignore"):
+            if n > 1 and (center * center * (n / NEAR**2) > y).any():
+                self.centered -= mean(self.centered, self.axes, keepdims=True)
+                y = self.sum_of_squares()
+            return (y if self.keepdim else y.squeeze(self.axes)) * self.scale
+
+    def sum_of_squares(self):
+        return total(self.centered * self.centered, self.axes, keepdims=True)
 
     def backward(self, gy):
         return rounded(self.stretchable(gy) * (2 * self.scale) * self.centered, gy.dtype)
@@ -50,9 +58,11 @@ class Std(Var):
     """The root of the variance; also where it is in range and the variance, a square, is not."""
 
     def forward(self, x):
-        y, root = self.stretchable(array_module(x).sqrt(self.variance(x))), self.scale**0.5
         with np.errstate(over="ignore", invalid="ignore"):
-            y = in_range(y / root, self.centered, 2, self.axes) * root
+            y = self.stretchable(array_module(x).sqrt(self.variance(x)))
+            if is_lost(y, 2).any():
+                root = self.scale**0.5
+                y = in_range(y / root, self.centered, 2, self.axes) * root
         self.y = y if self.keepdim else y.squeeze(self.axes)
         return rounded(self.y, x.dtype)
 

@@ -198,3 +198,12 @@ def test_depthwise_layers_use_them_and_others_do_not(monkeypatch):
         F.conv2d(x[:, :1], minidl.ones(C, 1, 3, 3))
         F.conv2d(x[:0], minidl.ones(C, 1, 3, 3), groups=C)
     assert len(called) == 6
+
+
+@pytest.mark.parametrize("shape", [(1, 500_000), (2, 30_000), (500_000, 1)])
+def test_gradient_of_w_of_very_wide_and_high_pictures(shape):
+    """Right to 1e-6: rows of any length are added up in float32 for some blocks only."""
+    x = np.full((1, 16, *shape), 0.1, np.float32)
+    gw = depthwise.backward_weight(x, x, (16, 1, 1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 16)
+    right = shape[0] * shape[1] * float(np.float32(0.1)) ** 2
+    assert np.abs(gw / right - 1).max() <= 1e-6

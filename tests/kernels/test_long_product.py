@@ -1,5 +1,7 @@
 """Products of long, narrow matrices: the numbers, the memory around, the digits."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -67,3 +69,40 @@ def test_writes_to_out_and_leaves_other_shapes_to_the_blas():
     assert matmul.product(a.T, b[:, :0]).shape == (6, 0)
     assert matmul.product(a.T, b[:, 0]).shape == (6,)
     assert np.shape(matmul.product(a[:, 0], b[:, 0])) == ()
+
+
+LAYOUTS = {
+    "a row and weights (out, in)": lambda n, K: (np.ones((1, n)), np.ones((K, n)).T),
+    "a vector and weights (out, in)": lambda n, K: (np.ones(n), np.ones((K, n)).T),
+    "four rows and weights (out, in)": lambda n, K: (np.ones((4, n)), np.ones((K, n)).T),
+    "a matrix and a vector": lambda n, K: (np.ones((K, n)), np.ones(n)),
+    "a vector and a matrix": lambda n, K: (np.ones(n), np.ones((n, K))),
+    "many rows and weights (out, in)": lambda n, K: (np.ones((K, n)), np.ones((K, n)).T),
+}
+
+
+@pytest.mark.parametrize("terms", [9216, 40_000])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_does_not_copy_a_matrix_to_multiply_it_by_few_columns(layout, terms):
+    a, b = (x.astype(np.float32, order="K") for x in LAYOUTS[layout](terms, 500))
+    matmul.product(a, b)
+    tracemalloc.start()
+    y = matmul.product(a, b)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (y == terms).all() and y.dtype == np.float32
+    assert peak < 8e6  # either matrix has at least 18
+
+
+@pytest.mark.parametrize("shape", [(1000,), (1, 1000)])
+@pytest.mark.parametrize("terms", [9216, 100_000])
+def test_vectors_times_matrices_add_pieces(shape, terms):
+    v = np.full((*shape[:-1], terms), 0.1, np.float32)
+    m = np.full((terms, 1000), 0.1, np.float32)
+    right = terms * float(np.float32(0.1)) ** 2
+    for a, b in ((v, m), (m.T, v.T)):
+        out = np.empty(a.shape[:-1] + b.shape[1:], np.float32)
+        assert matmul.product(a, b, out) is out
+        assert np.abs(out / right - 1).max() < 1e-6
+    along = np.ascontiguousarray(m.T)  # read along the sums, by the BLAS alone
+    assert np.abs(matmul.product(along, v.T) / right - 1).max() < 2e-5

@@ -90,6 +90,23 @@ def test_variance_of_neighbouring_numbers():
     assert_right(minidl.Tensor(x).var(unbiased=False), x.astype(np.float64).var())
 
 
+@pytest.mark.parametrize("offset", [0, 10, 60, 70, 1000, 1e5])
+def test_gradient_of_the_variance_far_from_zero(offset):
+    x = (np.random.default_rng(0).standard_normal((1000, 3)) + offset).astype(np.float32)
+    t = minidl.Tensor(x, requires_grad=True)
+    t.var(0).sum().backward()
+    wide = x.astype(np.float64)
+    assert_right(t.var(0), wide.var(0, ddof=1))
+    right = 2 * (wide - wide.mean(0)) / 999
+    assert np.abs(t.grad.numpy() - right).max() <= 1e-5 * np.abs(right).max()
+
+
+@pytest.mark.filterwarnings("error")
+def test_deviation_of_numbers_whose_squares_overflow():
+    assert_right(minidl.tensor([1e30, -1e30, 0.0]).std(), 1e30)
+    assert_right(minidl.tensor([1e-30, -1e-30, 0.0]).std(), 1e-30)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_running_sum(axis):
     x = full(*((MILLION, 2) if axis == 0 else (2, MILLION))).requires_grad_()
@@ -98,6 +115,16 @@ def test_running_sum(axis):
     assert_right(y, counts * TENTH)
     y.backward(full(*y.shape))
     assert_right(x.grad, counts[::-1] * TENTH if axis == 0 else counts[:, ::-1] * TENTH)
+
+
+@pytest.mark.parametrize("shape", [(300, 700), (3, 50, 700), (40, 30, 20), (7,), (0, 600), (2, 0)])
+def test_running_sum_along_every_axis(shape):
+    x = np.random.default_rng(0).integers(-9, 9, shape).astype(np.float32)
+    for axis in range(len(shape)):
+        for view in (x, x[::-1], np.asfortranarray(x), x[..., ::2]):
+            y = minidl.Tensor(view).cumsum(axis)
+            assert y.dtype == "float32"
+            np.testing.assert_array_equal(y.numpy(), view.cumsum(axis))
 
 
 BROADCASTS = [
@@ -173,6 +200,27 @@ def test_gradient_of_repeated_indices():
     x = full(3, 2).requires_grad_()
     x[np.zeros(200_000, np.int64)].backward(full(200_000, 2))
     assert_right(x.grad.numpy()[0], 200_000 * TENTH)
+
+
+REPEATED = {  # 100,000 numbers for one place or row of a large array
+    "places": ((7_000_000,), lambda n: np.zeros(n, np.int64)),
+    "places from behind": ((7_000_000,), lambda n: np.full(n, -7_000_000)),
+    "rows": ((800_000, 10), lambda n: np.zeros(n // 10, np.int64)),
+    "two arrays": ((3000, 3000), lambda n: (np.zeros((n, 1), np.int64), np.zeros(1, np.int64))),
+    "an array and a slice": ((3000, 3000), lambda n: (slice(0, 1), np.zeros(n, np.int64))),
+}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_gradient_of_repeated_indices_into_a_large_array(name):
+    shape, index = REPEATED[name]
+    x = full(*shape).requires_grad_()
+    y = x[index(100_000)]
+    y.backward(full(*y.shape))
+    row = x.grad.numpy().reshape(-1)
+    n = 1 if name != "rows" else 10
+    assert_right(row[:n], y.data.size // n * TENTH)
+    assert not row[n:].any()
 
 
 def test_gradients_of_an_lstm():
@@ -309,3 +357,23 @@ class TestFloat16:
         x = minidl.ones(300, 300, dtype="float16", requires_grad=True)
         x.mean().backward()
         assert_right(x.grad, np.float16(1 / 90_000), 0)
+
+    def test_more_equal_scores_than_a_float16_counts(self):
+        n = 100_000
+        x = full(1, n, value=0, dtype="float16").requires_grad_()
+        assert_right(F.softmax(x, 1), 1e-5, 1e-2)  # the numbers of float16 are 0.6 % apart there
+        assert_right(F.log_softmax(x, 1), -np.log(n), 1e-3)
+        assert_right(x.logsumexp(1), np.log(n), 1e-3)
+        equal = full(1, n, value=1e-5, dtype="float16")
+        soft = F.cross_entropy(x, equal)
+        with minidl.use_cpu_kernels("reference"):  # Numba's know no float16
+            hard = F.cross_entropy(x, minidl.tensor([3]))
+            smooth = F.cross_entropy(x, minidl.tensor([3]), label_smoothing=0.1)
+        for y in (hard, soft, smooth):
+            assert_right(y, np.log(n), 2e-3)
+        hard.backward()
+        assert x.grad.dtype == "float16" and abs(float(x.grad.numpy()[0, 3]) + 1) < 1e-3
+        x.grad = None
+        x.logsumexp(1).sum().backward()
+        assert x.grad.dtype == "float16"
+        assert_right(x.grad, 1e-5, 1e-2)

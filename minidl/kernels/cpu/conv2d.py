@@ -8,7 +8,7 @@
 
 Each has the functions of this file, and `is_faster` says whether it should compute a result:
 "y", "gx" or "gw". They round differently, but the choice depends on shapes, dtype and the order in
-memory alone, so the same call gives the same bits.
+memory, and for narrow groups on whether all numbers are finite: the same call gives the same bits.
 
 A few groups of a few channels, as in table I of LeNet-5, are too narrow to be fast in any of these
 ways. They are computed as one group, with zeros where a kernel does not see a channel. Infinity and

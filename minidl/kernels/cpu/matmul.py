@@ -30,24 +30,26 @@ LONG_SUM = sums.LONG  # of products; from here on the BLAS loses digits that can
 NARROW = 2**16  # numbers in a product whose sums long_product adds up as fast as the BLAS,
 MORE_TERMS = 8  # where there are not more than so many numbers for each term,
 PARTS, PART_TERMS = 4, 2**12  # in parts of at least so many terms
-VERY_LONG = 2**15  # products of the BLAS whose sums are added in float64
+FEW = 16  # columns to copy where their sums are very long, or sums of products by a vector
+VERY_LONG, TERMS = 2**15, 2**14  # so long a sum is made of pieces of so many terms,
+TERMS_OF_VECTOR = 2**11  # and one of a matrix times a vector from so many terms on
 PART_BYTES = 2**21  # of a product that something is added to: it should stay in the cache
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """a @ b as np.matmul computes it, written to out if that is given."""
-    if len(b) >= LONG_SUM and (y := long_sum(a, b)) is not None:
-        if out is None:
-            return y.astype(np.float32)
-        out[...] = y
-        return out
+    matmul: Any = np.matmul
+    if len(b) >= LONG_SUM:
+        if (y := long_sum(a, b)) is not None:
+            return y.astype(np.float32) if out is None else rounded_to(out, y)
+        matmul = in_pieces
     rows = a.shape[-2] if a.ndim > 1 else 1
     columns = b.shape[-1] if b.ndim > 1 else 1
     if rows * a.shape[-1] * columns < SMALL:
         with one_thread():
-            return np.matmul(a, b, out=out)
+            return matmul(a, b, out=out)
     if not can_be_divided(a, b, out):
-        return np.matmul(a, b, out=out)
+        return matmul(a, b, out=out)
     if out is None:
         out = np.empty((rows, columns), np.result_type(a, b))
     multiply(a, b, out, threads=blas.all_threads)
@@ -55,28 +57,76 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
 
 
 def long_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
-    """a @ b in float64 where its sums are long (kernels/sums.py); None where the BLAS will do."""
+    """a @ b in float64 where its sums are long (kernels/sums.py) and it is narrow, or None.
+
+    A large matrix times a vector takes as long as it takes to read the matrix, and is left to the
+    BLAS. So is one whose matrices lie in another order than these loops read: to copy a matrix can
+    take longer than to multiply it by a few columns.
+    """
     if len(b) < LONG_SUM or not a.dtype == b.dtype == np.float32:
         return None
     if a.ndim > 2 or b.ndim > 2 or a.shape[-1] != len(b):
         return None
-    as_rows = a.T if a.ndim == 2 else a[:, None]
+    rows = a.T if a.ndim == 2 else a[:, None]
     columns = b if b.ndim == 2 else b[:, None]
-    numbers = as_rows.shape[1] * columns.shape[1]
-    is_worth_a_copy = len(b) >= VERY_LONG
-    if numbers <= min(NARROW, len(b)) and (as_rows.flags.c_contiguous or is_worth_a_copy):
-        as_rows, columns = np.ascontiguousarray(as_rows), np.ascontiguousarray(columns)
-        if as_rows.shape[1] > columns.shape[1] and as_rows.shape[1] % PANEL == 0:
-            y = long_product(columns, as_rows).T  # whole panels need no copy
-        else:
-            y = long_product(as_rows, columns)
-        return y.reshape(a.shape[:-1] + b.shape[1:])
-    if len(b) < VERY_LONG:
+    M, K = rows.shape[1], columns.shape[1]
+    if M * K > min(NARROW, len(b)) or (1 in (M, K) and M * K > FEW):
         return None
+    if not (can_be_read(rows) and can_be_read(columns)):
+        return None
+    rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
+    if M == K == 1:
+        return np.full(a.shape[:-1] + b.shape[1:], sums.dot(rows[:, 0], columns[:, 0]))
+    if M > K and M % PANEL == 0:
+        y = long_product(columns, rows).T  # whole panels need no copy
+    else:
+        y = long_product(rows, columns)
+    return y.reshape(a.shape[:-1] + b.shape[1:])
+
+
+def can_be_read(x: np.ndarray) -> bool:
+    """Row by row as it lies, or in a copy that is worth its time."""
+    is_vector = x.shape[1] == 1
+    return x.flags.c_contiguous or is_vector or (x.shape[1] <= FEW and len(x) >= VERY_LONG)
+
+
+def in_pieces(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """np.matmul(a, b, out=out), float32 sums of very many terms in pieces added in float64.
+
+    With a vector only where the pieces of the matrix lie one behind the other. If it is read along
+    the sums, a piece of each row, memory takes up to ten times as long; and there the BLAS adds in
+    many accumulators, and is off by 5e-6 for any number of terms.
+    """
+    if a.ndim > 2 or b.ndim > 2 or not a.dtype == b.dtype == np.float32:
+        return np.matmul(a, b, out=out)
+    longest, terms = VERY_LONG, TERMS
+    if a.ndim + b.ndim < 4 or 1 in (len(a), b.shape[1]):
+        is_in_order = all(x.ndim == 1 or x.shape[1] == 1 or is_by_rows(x) for x in (a.T, b))
+        longest = terms = TERMS_OF_VECTOR if is_in_order else len(b)
+    if len(b) <= longest or a.shape[-1] != len(b):
+        return np.matmul(a, b, out=out)
+    # NumPy adds up a vector with gaps itself, in one accumulator.
+    a, b = (np.ascontiguousarray(x) if x.ndim == 1 else x for x in (a, b))
+    if terms == TERMS_OF_VECTOR:
+        with one_thread():  # reads a piece as fast as two
+            return sum_of_pieces(a, b, terms, out)
+    return sum_of_pieces(a, b, terms, out)
+
+
+def sum_of_pieces(a: np.ndarray, b: np.ndarray, terms: int, out: np.ndarray | None) -> np.ndarray:
     y = np.zeros(a.shape[:-1] + b.shape[1:], np.float64)
-    for k in range(0, len(b), LONG_SUM):
-        y += np.matmul(a[..., k : k + LONG_SUM], b[k : k + LONG_SUM])
-    return y
+    for k in range(0, len(b), terms):
+        y += np.matmul(a[..., k : k + terms], b[k : k + terms])
+    return y.astype(np.float32) if out is None else rounded_to(out, y)
+
+
+def is_by_rows(x: np.ndarray) -> bool:
+    return x.strides[1] == x.itemsize
+
+
+def rounded_to(out: np.ndarray, y: np.ndarray) -> np.ndarray:
+    out[...] = y
+    return out
 
 
 def is_narrow(numbers: int, terms: int) -> bool:
@@ -93,7 +143,11 @@ def long_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     step = -(-len(a) // n_parts)
     parts = [slice(start, start + step) for start in range(0, len(a), step)]
     totals = np.zeros((len(parts), a.shape[1], b.shape[1]), np.float64)
-    share(add_part, range(len(parts)), parts, a, b, totals)
+    if a.size * b.shape[1] < SMALL:
+        for number in range(len(parts)):
+            add_part(number, parts, a, b, totals)
+    else:
+        share(add_part, range(len(parts)), parts, a, b, totals)
     return totals.sum(axis=0)
 
 
@@ -140,7 +194,8 @@ def multiply(
 
 
 def multiply_rows(rows: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any) -> None:
-    np.matmul(a[rows], b, out=out[rows])
+    matmul: Any = in_pieces if len(b) >= LONG_SUM else np.matmul
+    matmul(a[rows], b, out=out[rows])
     if bias is not None:
         add_to_rows(out[rows], bias)
 
@@ -148,7 +203,8 @@ def multiply_rows(rows: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bi
 def multiply_columns(
     columns: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any
 ) -> None:
-    np.matmul(a, b[:, columns], out=out[:, columns])
+    matmul: Any = in_pieces if len(b) >= LONG_SUM else np.matmul
+    matmul(a, b[:, columns], out=out[:, columns])
     if bias is not None:
         out[:, columns] += bias[columns]
 

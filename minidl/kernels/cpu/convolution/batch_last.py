@@ -31,7 +31,13 @@ from numba import njit, prange
 from minidl.kernels.cpu.threads.workers import threads_for
 from minidl.kernels.cpu.vector.instructions import AVX512, WIDTH
 from minidl.kernels.cpu.vector.lane_products import gathered_product_of, lane_dots_of
-from minidl.kernels.cpu.vector.matrix_product import LARGE, SMALL, block_rows, check_blocks
+from minidl.kernels.cpu.vector.matrix_product import (
+    LARGE,
+    SMALL,
+    block_rows,
+    check_blocks,
+    empty_into,
+)
 from minidl.kernels.cpu.vector.transpose import transpose_matrix
 from minidl.kernels.layout import BATCH_LAST, arranged, logical, order_of
 from minidl.kernels.sums import PRODUCTS, RUN
@@ -210,16 +216,8 @@ def add_some_rows(number, gy, x, offsets, sums, sizes):
                     target += DOT_ROWS * DOT_COLUMNS * WIDTH
             runs += 1
             if is_long and runs == RUN:
-                move(sums, total)
+                empty_into(sums, total)
                 runs = 0
     if is_long:
-        move(sums, total)
+        empty_into(sums, total)
         sums[:] = total
-
-
-@njit(nogil=True, cache=True)
-def move(sums, total):
-    """total, in float64, += sums, which are 0 then (kernels/sums.py)."""
-    for i in range(len(sums)):
-        total[i] += sums[i]
-    sums[:] = 0

@@ -14,7 +14,7 @@ picture, the part inside. Tables say which part that is (depthwise_plan.py).
 The gradient of x is such a sum, too: what x[h, v] gets depends on the remainders of h and v modulo
 the stride, and for each remainder it is a convolution of gy with some of the taps.
 
-A sum of the gradient of w goes over millions of pixels. Those of ADDED blocks are made in the
+A sum of the gradient of w goes over millions of pixels. Those of some ADDED blocks are made in the
 arrays' precision, and the sum of these in float64.
 """
 
@@ -27,7 +27,7 @@ from minidl.kernels.cpu.convolution.depthwise_plan import KINDS, backward_plan, 
 from minidl.kernels.cpu.convolution.im2col import output_size
 from minidl.kernels.cpu.threads.workers import SMALL, threads_for
 from minidl.kernels.cpu.vector.instructions import AVX512, WIDTH
-from minidl.kernels.cpu.vector.matrix_product import check_blocks
+from minidl.kernels.cpu.vector.matrix_product import check_blocks, empty_into
 from minidl.kernels.cpu.vector.moves import prefetch
 from minidl.kernels.cpu.vector.tap_products import tap_dots_of, tap_sums_of
 from minidl.kernels.layout import channels_first, channels_last
@@ -40,8 +40,8 @@ PARTS = 16  # into which all rows of outputs are divided
 SUMS = 8  # how many sums of weight gradients are made side by side
 ADDED = 32  # blocks in a sum in the arrays' precision
 
-sums = tap_sums_of(OUTPUTS, KINDS)
-dots = tap_dots_of(DOTS, KINDS)
+tap_sums = tap_sums_of(OUTPUTS, KINDS)
+tap_dots = tap_dots_of(DOTS, KINDS)
 
 
 def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups):
@@ -121,7 +121,7 @@ def convolve_row(x, w, bias, y, K, row, row_end, rows, runs, blocks, steps, ahea
                 last = rows[2 * row_end - 2] + runs[4 * run] + k
                 for i in range(ahead[0]):
                     fetch(x, last + (i + 1) * ahead[1], count * ahead[0], x_step)
-            sums(
+            tap_sums(
                 kind, rows, row, row_end, runs, run, run_end, x, k, x_step, w, k, w_step, bias, k,
                 y, start + k, y_step, count,
             )  # fmt: skip
@@ -164,16 +164,17 @@ def add_parts(
         added = 0
         for row in range(parts[part], parts[part + 1]):
             h = row % H
-            add_row(
-                x[row // H], gy[row], partial[part], K, starts[h], starts[h + 1], rows, runs,
-                blocks, steps, ahead,
-            )  # fmt: skip
-            added += len(blocks)
-            if added >= ADDED or row + 1 == parts[part + 1]:
-                for i in range(total.shape[1]):
-                    total[part, i] += partial[part, i]
-                    partial[part, i] = 0
-                added = 0
+            for first in range(0, len(blocks), ADDED):
+                some = blocks[first : first + ADDED]
+                add_row(
+                    x[row // H], gy[row], partial[part], K, starts[h], starts[h + 1], rows, runs,
+                    some, steps, ahead,
+                )  # fmt: skip
+                added += len(some)
+                if added >= ADDED:
+                    empty_into(partial[part], total[part])
+                    added = 0
+        empty_into(partial[part], total[part])
 
 
 @njit(nogil=True, cache=True)
@@ -188,7 +189,7 @@ def add_row(x, gy, gw, K, row, row_end, rows, runs, blocks, steps, ahead):
                 last = rows[2 * row_end - 2] + runs[4 * run] + k
                 for i in range(ahead[0]):
                     fetch(x, last + (i + 1) * ahead[1], count * ahead[0], x_step)
-            dots(
+            tap_dots(
                 kind, rows, row, row_end, runs, run, run_end, x, k, x_step, gw, lanes, w_step,
                 gy, start + k, K, count,
             )  # fmt: skip

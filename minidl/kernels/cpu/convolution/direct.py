@@ -31,6 +31,7 @@ from minidl.kernels.cpu.vector.matrix_product import (
     PANEL,
     block_rows,
     check_blocks,
+    empty_into,
     multiply_runs,
     sum_runs,
 )
@@ -198,7 +199,7 @@ def sum_parts(blocks, parts, bands, x, gy, window, work, size, sums):
                 work[mine : mine + size], runs, sum_, total,
             )  # fmt: skip
         if len(total) > 0:
-            move(sum_, total)
+            empty_into(sum_, total)
             sum_[:] = total
 
 
@@ -225,14 +226,6 @@ def add_band(first, end, x, gy, OH, window, band, runs, gw, total):
                     )  # fmt: skip
             runs += ((end_oh - oh) * count + PRODUCTS - 1) // PRODUCTS
             if runs >= RUN and len(total) > 0:
-                move(gw, total)
+                empty_into(gw, total)
                 runs = 0
     return runs
-
-
-@njit(nogil=True, cache=True)
-def move(gw, total):
-    """total += gw, which is 0 then."""
-    for i in range(len(gw)):
-        total[i] += gw[i]
-    gw[:] = 0

@@ -18,6 +18,7 @@ from minidl.kernels.cpu.vector.matrix_product import (
     PANEL,
     block_rows,
     check_blocks,
+    empty_into,
     sum_runs,
 )
 from minidl.kernels.sums import PRODUCTS, RUN
@@ -51,7 +52,7 @@ def add_long_product(blocks, a, b, total):
             )  # fmt: skip
         runs += 1
         if runs == RUN or start + count == n:
-            move(c, total, rows)
+            empty_rows_into(c, total, rows)
             runs = 0
 
 
@@ -64,12 +65,11 @@ def copy_rows(x, to, step):
 
 
 @njit(nogil=True, cache=True)
-def move(c, total, rows):
-    """total += c, which is 0 then."""
+def empty_rows_into(c, total, rows):
+    """total += c, which is 0 then, and lies in panels."""
     M, K = total.shape
     for p in range((K + PANEL - 1) // PANEL):
         for i in range(M):
-            source, row = c[(p * rows + i) * PANEL :], total[i, p * PANEL :]
-            for j in range(min(PANEL, K - p * PANEL)):
-                row[j] += source[j]
-    c[:] = 0
+            row, at = total[i, p * PANEL : (p + 1) * PANEL], (p * rows + i) * PANEL
+            empty_into(c[at : at + len(row)], row)
+    c[:] = 0  # and what fills up blocks and panels

@@ -108,3 +108,11 @@ def sum_runs(rows, runs, K, a, a0, a_run, a_step, b, b0, b_step, c, c0, c_row, a
                     )
                 add_now = 1
         done += LARGE if is_large else SMALL
+
+
+@njit(nogil=True, cache=True)
+def empty_into(sums, total):
+    """total += sums, which are 0 then; both 1-d."""
+    for i in range(len(sums)):
+        total[i] += sums[i]
+        sums[i] = 0

@@ -37,7 +37,7 @@ from minidl.kernels.cpu.convolution.winograd.transforms import (
     transform_output_gradients_4,
 )
 from minidl.kernels.cpu.vector.instructions import WIDTH
-from minidl.kernels.cpu.vector.matrix_product import PANEL, block_rows, sum_runs
+from minidl.kernels.cpu.vector.matrix_product import PANEL, block_rows, empty_into, sum_runs
 from minidl.kernels.memory import scratch
 from minidl.kernels.sums import PRODUCTS, RUN
 
@@ -130,9 +130,7 @@ def sum_tiles(first, end, R, C, K, x, x_size, padding, gy, y_size, V, D, sums):
         transform_gradients(0, rows, start, stop, R, K, gy, y_size, D)
         add_entries(0, ENTRIES, rows, V, D, sums, C, K)
         if is_long and (stop == end or (stop - first) % MOST_TILES == 0):
-            for i in range(len(sums)):
-                total[i] += sums[i]
-            sums[:] = 0
+            empty_into(sums, total)
     if is_long:
         sums[:] = total
 
@@ -154,9 +152,7 @@ def move_entries(sums, total):
     """total += sums, which are 0 then."""
     size = len(total) // ENTRIES
     for e in prange(ENTRIES):
-        for i in range(e * size, (e + 1) * size):
-            total[i] += sums[i]
-            sums[i] = 0
+        empty_into(sums[e * size : (e + 1) * size], total[e * size : (e + 1) * size])
 
 
 @njit(nogil=True, cache=True)
