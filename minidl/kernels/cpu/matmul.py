@@ -26,6 +26,7 @@ from minidl.kernels.cpu.vector.matrix_product import BLOCKS, PANEL
 
 SMALL = 2**24  # multiply-adds, about 0.2 ms on one core
 LONG = 4  # a sum of so many times as many terms as there are rows and columns stays in one piece
+LONG_IN_PIECES = 64  # the same for sums in pieces; threads of the BLAS would share each of these
 LONG_SUM = sums.LONG  # of products; from here on the BLAS loses digits that can be kept
 NARROW = 2**16  # numbers in a product whose sums long_product adds up as fast as the BLAS,
 MORE_TERMS = 8  # where there are not more than so many numbers for each term,
@@ -160,7 +161,8 @@ def can_be_divided(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> bool
     if one_thread.inside > 0 or not a.ndim == b.ndim == 2 or a.shape[1] != len(b):
         return False
     rows, columns = len(a), b.shape[1]
-    if len(b) > LONG * (rows + columns):  # each part would read all of one matrix
+    longest = LONG if len(b) < VERY_LONG else LONG_IN_PIECES
+    if len(b) > longest * (rows + columns):  # each part would read all of one matrix
         return False
     if blas.libraries is None:
         blas.find_libraries()
