@@ -56,14 +56,14 @@ class GuardedNumpy:
     def __getattr__(self, name):
         return getattr(np, name)
 
-    def empty(self, shape, dtype):
+    def empty(self, shape, dtype=np.float64):
         size = int(np.prod(shape))
         self.buffers.append(np.full(size + 2 * MARGIN, SENTINEL, dtype))
         inside = self.buffers[-1][MARGIN : MARGIN + size]
         inside[...] = np.nan
         return inside.reshape(shape)
 
-    def zeros(self, shape, dtype):
+    def zeros(self, shape, dtype=np.float64):
         array = self.empty(shape, dtype)
         array[...] = 0
         return array
