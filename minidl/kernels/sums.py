@@ -70,13 +70,16 @@ def total(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
 
 
 def total_in_range(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
-    """The same as total; of float16s in float32, for what is divided or made a logarithm of next.
+    """The same as total; of float16s in float32 where they add up to more than a float16 holds.
 
-    The exponentials of 100,000 equal scores add up to 100,000, too many for a float16.
+    So do the exponentials of 100,000 equal scores. It is for sums that are divided by, or made a
+    logarithm of, next: their results are in range again.
     """
-    if x.dtype == np.float16:
-        return wide_total(x, axes, keepdims).astype(np.float32)
-    return total(x, axes, keepdims)
+    if x.dtype != np.float16:
+        return total(x, axes, keepdims)
+    wide = wide_total(x, axes, keepdims)
+    sums = rounded(wide, x.dtype)
+    return sums if array_module(x).isfinite(sums).all() else wide.astype(np.float32)
 
 
 def mean(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
