@@ -117,6 +117,9 @@ def test_the_array_by_hand(read):
     assert_same(read(array()).tensors, {"x": np.zeros(2, np.float32)})
 
 
+# Newer versions of NumPy write the order of the axes; 2.2 copies such an array.
+TURNED, AXES = pickle.dumps({"x": CONV.transpose(HWIO)}, 5), b"(K\x02K\x03K\x01K\x00t"
+
 HOSTILE = {
     "a call of the system": pickle.dumps({"x": BIAS, "y": Evil()}),
     "objects": pickle.dumps({"x": np.array([Evil()], dtype=object)}),
@@ -129,8 +132,7 @@ HOSTILE = {
     "encode by another codec": b"\x80\x02c_codecs\nencode\n" + text("\u20ac") + text("utf-7") +
                                b"\x86R.",
     "a class of Python": b"\x80\x02c__builtin__\nbytes\nJ\xff\xff\xff\x7f\x85R.",
-    "axes that are not there": pickle.dumps({"x": CONV.transpose(HWIO)}, 5).replace(
-        b"(K\x02K\x03K\x01K\x00t", b"(K\x02K\x07K\x01K\x00t"),
+    "axes that are not there": TURNED.replace(AXES, b"(K\x02K\x07K\x01K\x00t"),
     "a word of PyTorch": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n.",
     "more elements than bytes": array(shape=b"K\x03\x85"),
     "huge": array(shape=b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86"),
@@ -148,6 +150,8 @@ HOSTILE = {
     "no arrays": pickle.dumps({"x": 3}),
     "something behind": array() + b"}.",
 }  # fmt: skip
+if AXES not in TURNED:
+    del HOSTILE["axes that are not there"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

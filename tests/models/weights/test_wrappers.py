@@ -320,6 +320,7 @@ def test_the_last_layer_is_no_half_of_a_network():
     assert len(place(net, WeightsFile("npz", tensors), "file").loaded) == 10
 
 
+@pytest.mark.torch
 def test_through_a_file(tmp_path):
     """From the disk, and converted."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
