@@ -448,10 +448,7 @@ TENSORFLOW_ARRAYS = {
     "bfloat16": np.float32([1.5, -2, np.inf, 0]),
 }  # fmt: skip
 
-
-# --- NumPy arrays in a pickle -----------------------------------------------------------------
-
-
+# NumPy arrays in a pickle
 PICKLED = {"conv": [CONV, BIAS], "fc": {"weight": DENSE}}
 PICKLED_ARRAYS = {"conv.0": CONV, "conv.1": BIAS, "fc.weight": DENSE}
 
