@@ -76,6 +76,7 @@ def test_runs_at_once_have_one_core_and_one_thread_each(tmp_path, monkeypatch):
     )
     (tmp_path / "twin_of_a_test.py").write_text(script)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("benchmarks.training.provenance", lambda *names: "here.")  # wants PyTorch
     cores = sorted(os.sched_getaffinity(0))[:2]
     names = ["one", "two"][: len(cores)]
     trainings = [Training(name, ("--seed", "3"), "twin_of_a_test") for name in names]
