@@ -184,7 +184,7 @@ def load(net: nn.Module, weights: str) -> Report:
 
 
 def as_constants(needed: Preprocessing) -> tuple[Tensor, Tensor | None]:
-    """Mean of pixels from 0 to 255, and what their distance from it is multiplied by; None for 1."""
+    """Mean of pixels from 0 to 255, and the factor on their distance from it; None for 1."""
     shape = (1, 3, 1, 1)
     mean = minidl.tensor([255 * value for value in needed.mean]).reshape(shape)
     scale = [1 / (255 * value) for value in needed.std]
