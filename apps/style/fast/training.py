@@ -33,6 +33,7 @@ from minidl.tensor import Tensor
 
 EVERY = 10  # steps whose losses are averaged for the curves
 SAVE_SECONDS = 60
+WARM_UP = 100  # steps: the first ones are far off, and large ones would saturate tanh
 SHOWN = 3  # photographs of the samples
 OP = "fast-train"
 
@@ -167,9 +168,10 @@ class Training:
         return as_tensor(reduced(batch, self.settings.scale))
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step: along a cosine to 0 at the end."""
-        share = step / self.settings.iterations
-        return self.settings.lr * 0.5 * (1 + math.cos(math.pi * share))
+        """The learning rate of a step: it rises at first, and falls along a cosine to 0."""
+        rises = min(1.0, (step + 1) / WARM_UP)
+        falls = 0.5 * (1 + math.cos(math.pi * step / self.settings.iterations))
+        return self.settings.lr * rises * falls
 
     def seconds_to_go(self) -> float:
         """How long the steps that are left take, by one of each size, made with a copy."""
