@@ -9,9 +9,10 @@ from __future__ import annotations
 from apps.shared.command import application
 from apps.style.gatys import command as gatys
 from apps.style.group import style
+from apps.style.reconstruct import command as reconstruct
 
 app = application()
 app.add_typer(style)
 
 # Loading a command's module adds it to the group.
-WAYS = (gatys,)
+WAYS = (gatys, reconstruct)
