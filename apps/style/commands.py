@@ -10,9 +10,10 @@ from apps.shared.command import application
 from apps.style.fast import command as fast
 from apps.style.gatys import command as gatys
 from apps.style.group import style
+from apps.style.reconstruct import command as reconstruct
 
 app = application()
 app.add_typer(style)
 
 # Loading a command's module adds it to the group.
-WAYS = (gatys, fast)
+WAYS = (gatys, reconstruct, fast)
