@@ -26,6 +26,7 @@ from apps.style.fast.perception import Perception
 from apps.style.fast.photographs import Photographs, reduced
 from apps.style.fast.settings import TrainSettings
 from apps.style.loss_network import LossNetwork
+from apps.style.optimize.estimate import Estimate, PeakMemory
 from minidl.errors import CheckpointError
 from minidl.nn import Module
 from minidl.optim import Adam
@@ -173,23 +174,26 @@ class Training:
         falls = 0.5 * (1 + math.cos(math.pi * step / self.settings.iterations))
         return self.settings.lr * rises * falls
 
-    def seconds_to_go(self) -> float:
-        """How long the steps that are left take, by one of each size, made with a copy."""
+    def estimate(self) -> Estimate:
+        """Of the steps that are left: one of each size, made with a copy of the network."""
         net = self.fresh()
         net.load_state_dict(self.net.state_dict())
-        settings, left = self.settings, self.notes.step
-        steps = {settings.small_size: max(0, settings.small_steps - left)}
-        steps[settings.size] = settings.iterations - max(settings.small_steps, left)
-        total = 0.0
+        settings, done = self.settings, self.notes.step
+        steps = {settings.small_size: max(0, settings.small_steps - done)}
+        steps[settings.size] = settings.iterations - max(settings.small_steps, done)
+        total, megabytes = 0.0, 0.0
         for size, count in steps.items():
             if count == 0:
                 continue
             batch = self.photographs.batch(0, settings.batch_size, size)
             self.step(net, batch)  # compiles
-            begin = time.perf_counter()
-            self.step(net, batch)
-            total += count * (time.perf_counter() - begin)
-        return total
+            minidl.empty_cache()
+            with PeakMemory() as peak:
+                begin = time.perf_counter()
+                self.step(net, batch)
+                total += count * (time.perf_counter() - begin)
+            megabytes = max(megabytes, peak.bytes / 1e6)
+        return Estimate(total, megabytes)
 
     # --- samples ------------------------------------------------------------------------------
 

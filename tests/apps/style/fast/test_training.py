@@ -27,6 +27,7 @@ def settings(photos, style, loss_weights, **more):
 
 def test_the_files_of_a_run(model):
     found = load_fast(str(model))
+    assert found.meta["settings"]["style"] == "stripes.png"  # without the folder
     assert found.meta["steps"] == 6 and set(found.meta["losses"]) == {"content", "style", "tv"}
     stored = library.io.load_checkpoint(model).model
     assert {value.dtype for value in stored.values()} == {np.dtype("float16")}
