@@ -14,8 +14,8 @@ from apps.shared.options import OptionError
 from apps.shared.output_file import PICTURES, OutputFile, check_free
 from apps.shared.photo import Photo
 from apps.shared.run_folder import check_writable
+from apps.shared.trained_transform import load_fast
 from apps.style.fast.moving import VIDEOS, is_moving, open_moving, through, write_moving
-from apps.style.fast.network import load_fast
 from apps.style.fast.stylize import Look, stylized
 from minidl.data.pictures import is_picture
 from minidl.errors import MinidlError

@@ -16,7 +16,7 @@ from typing import Any
 from apps.shared.console import Console
 from apps.shared.options import OptionError, to_dict
 from apps.shared.output_file import OutputFile
-from apps.style.fast.network import save_fast
+from apps.shared.trained_transform import save_fast
 from apps.style.fast.progress import Progress
 from apps.style.fast.report import write_report
 from apps.style.fast.settings import TrainSettings, checked

@@ -21,7 +21,7 @@ import numpy as np
 import minidl
 from apps.shared.options import check_resumed, to_dict
 from apps.shared.photo import Photo
-from apps.style.fast.network import KINDS, STYLE, SUPER_RESOLUTION
+from apps.shared.trained_transform import KINDS, STYLE, SUPER_RESOLUTION
 from apps.style.fast.perception import Perception
 from apps.style.fast.photographs import Photographs, reduced
 from apps.style.fast.settings import TrainSettings

@@ -10,9 +10,9 @@ from PIL import Image
 
 import minidl as library
 from apps.shared.photo import Photo
+from apps.shared.trained_transform import load_fast
 from apps.style.fast import stylize
 from apps.style.fast.moving import Moving, Smoother, box_mean, through
-from apps.style.fast.network import load_fast
 from apps.style.fast.stylize import Look, median, stylized
 from minidl.errors import DataError
 from tests.apps.conftest import minidl

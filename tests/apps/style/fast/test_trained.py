@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apps.shared.photo import Photo
-from apps.style.fast.network import TRAINED, load_fast, trained_names
+from apps.shared.trained_transform import TRAINED, load_fast, trained_names
 from apps.style.fast.stylize import stylized
 
 NAMES = trained_names()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minidl as library
-from apps.style.fast.network import load_fast
+from apps.shared.trained_transform import load_fast
 from apps.style.fast.settings import TrainSettings
 from apps.style.fast.training import Training
 from tests.apps.conftest import minidl
