@@ -79,15 +79,15 @@ class TrainSettings:
     small_share: float = option(
         DATA,
         "First part of the steps, with squares of half the size, which cost a quarter. "
-        "Default 0.7.",
-        default=0.7,
+        "Default 0.85.",
+        default=0.85,
         metavar="SHARE",
         check=(at_least(0), below(1)),
     )
     style_size: int = option(
         DATA, "Longer side that the style picture is brought to: how large strokes are. "
-        "Default 384.",
-        default=384, metavar="PIXELS", check=at_least(32),
+        "Default 512.",
+        default=512, metavar="PIXELS", check=at_least(32),
     )  # fmt: skip
     task: str = option(
         NETWORK, "style (the default) or super-resolution.", default="style", check=one_of(TASKS)
@@ -123,13 +123,13 @@ class TrainSettings:
         default_factory=list, metavar="NAMES", typed=list[str], parse=parse.names,
     )  # fmt: skip
     content_weight: float = option(
-        LOSS, "Of the content. Default 0.3.", default=0.3, metavar="FACTOR", check=at_least(0)
+        LOSS, "Of the content. Default 0.6.", default=0.6, metavar="FACTOR", check=at_least(0)
     )
     style_weight: float = option(
         LOSS, "Of the style. Default 1.", default=1.0, metavar="FACTOR", check=at_least(0)
     )
     tv_weight: float = option(
-        LOSS, "Of differences between neighbouring pixels. Default 1e-4.", default=1e-4,
+        LOSS, "Of differences between neighbouring pixels. Default 3e-4.", default=3e-4,
         metavar="FACTOR", check=at_least(0),
     )  # fmt: skip
     loss_norm: str = option(
