@@ -168,5 +168,6 @@ def name_of(source: str) -> str:
     if source == STDIN:
         return "stdin.png"
     path = Path(source)
-    kept = path.suffix.lower() in PICTURES or is_video(path) or is_moving(path)
-    return path.name if kept else f"{path.stem}.png"
+    if is_moving(path):
+        return path.name if is_video(path) else f"{path.stem}.gif"
+    return path.name if path.suffix.lower() in PICTURES else f"{path.stem}.png"
