@@ -54,6 +54,8 @@ class Task:
             there is none.
         state: file for the state of an unfinished run; None for none.
         meta: what that file holds beside the state.
+        tiled: of objectives that are computed in tiles: size -> how many pixels' features are in
+            memory at once, and how many are computed in an evaluation. For the estimate.
     """
 
     objective_at: Callable[[Size], Objective]
@@ -61,6 +63,7 @@ class Task:
     reference_at: Callable[[Size], Any] | None = None
     state: Path | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    tiled: Callable[[Size], tuple[int, float]] | None = None
 
 
 @dataclass
