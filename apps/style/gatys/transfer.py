@@ -10,7 +10,7 @@ from apps.shared.options import OptionError, check_resumed, check_values, stored
 from apps.shared.output_file import OutputFile
 from apps.style.gatys.pictures import Pictures
 from apps.style.gatys.settings import Settings
-from apps.style.gatys.tiles import make_objective
+from apps.style.gatys.tiles import make_objective, pixels_of_tiles
 from apps.style.loss_network import LossNetwork
 from apps.style.optimize.estimate import check_memory, estimate
 from apps.style.optimize.loop import Outcome, Task, optimize
@@ -18,6 +18,7 @@ from apps.style.optimize.plan import Plan, make_plan
 from apps.style.optimize.run import Run, load_run
 from apps.style.report.page import write_report
 
+FROM_NOISE = 200  # iterations, unless the user says how many
 REPORT, STATE = ".html", ".resume.safetensors"
 
 
@@ -48,7 +49,7 @@ def transfer(
     file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="gatys")
     state = file.beside(STATE)
     saved = load_run(state) if resume else None
-    settings = Settings(**given)
+    settings = Settings(**with_defaults(given))
     if saved is not None:
         stored = stored_values(Settings, saved.meta.get("settings"))
         check_resumed(Settings, stored, given)
@@ -65,6 +66,7 @@ def transfer(
         lambda size: pictures.content_at(size).tensor().data,
         state,
         {"settings": to_dict(settings)},
+        lambda size: pixels_of_tiles(net, settings, size),
     )
     run = Run(plan)
     if saved is not None:
@@ -73,6 +75,12 @@ def transfer(
         announce(plan, task, settings, note)
     outcome = optimize(plan, task, note, run)
     return finish(outcome, settings, pictures, file, command)
+
+
+def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """The options with more iterations where they begin with noise."""
+    noise = {"iterations": FROM_NOISE} if given.get("init") == "noise" else {}
+    return noise | given
 
 
 def announce(plan: Plan, task: Task, settings: Settings, note: Callable[[str], None]) -> None:

@@ -54,6 +54,8 @@ class Task:
             there is none.
         state: file for the state of an unfinished run; None for none.
         meta: what that file holds beside the state.
+        tiled: of objectives that are computed in tiles: size -> how many pixels' features are in
+            memory at once, and how many are computed in an evaluation. For the estimate.
     """
 
     objective_at: Callable[[Size], Objective]
@@ -61,6 +63,7 @@ class Task:
     reference_at: Callable[[Size], Any] | None = None
     state: Path | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    tiled: Callable[[Size], tuple[int, float]] | None = None
 
 
 @dataclass
@@ -140,6 +143,8 @@ class Loop:
             scale = self.plan.scales[self.run.scale]
             if not self.run.is_going_on:
                 self.run.begin(self.first_picture(scale))
+                if self.run.scale == 0:
+                    self.run.snapshot()
             self.run.is_going_on = False
             self.run_scale(scale, self.task.objective_at(scale.size))
             if self.run.scale + 1 == len(self.plan.scales):
