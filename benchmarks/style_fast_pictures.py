@@ -119,14 +119,14 @@ def write_sheet(rows: list[Row]) -> None:
     """Photograph, drawing and Gatys' picture, a row each."""
     captions = "photograph", "minidl style fast", "minidl style gatys"
     cells = [
-        Picture(photo.bytes, caption, at_most=240)
+        Picture(photo.bytes, caption, at_most=200)
         for row in rows
         for photo, caption in zip(row.pictures, captions)
     ]
     SHEET.parent.mkdir(exist_ok=True)
-    for quality in (82, 74, 66, 58, 50):
+    for quality in (80, 70, 60, 50, 40):
         stream = io.BytesIO()
-        draw_sheet(cells, columns=3, cell=240).save(stream, format="JPEG", quality=quality)
+        draw_sheet(cells, columns=3, cell=200).save(stream, format="JPEG", quality=quality)
         if stream.tell() <= 60_000:
             break
     SHEET.write_bytes(stream.getvalue())
