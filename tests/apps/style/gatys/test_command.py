@@ -244,8 +244,7 @@ def test_json_is_strict(gatys):
 
 
 def test_noise_has_defaults_of_its_own(gatys):
-    settings = last_json(
-        done(gatys("--init", "noise", "--size", 48, "--scales", 1, "--iterations", 1, "--json")).output
-    )["settings"]  # fmt: skip
+    options = ("--init", "noise", "--size", 48, "--scales", 1, "--iterations", 1)
+    settings = last_json(done(gatys(*options, "--json")).output)["settings"]
     assert settings["lr"] == 15 and settings["content_weight"] == 0.5
     assert settings["iterations"] == 1  # what the user says counts
