@@ -170,7 +170,7 @@ class LossNetwork:
         for name, layer in self.chain.items():
             if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
                 sizes = (first(n) for n in (layer.kernel_size, layer.stride, layer.padding))
-                found.append(Window(*sizes, getattr(layer, "ceil_mode", False)))
+                found.append(Window(*sizes, isinstance(layer, nn.MaxPool2d) and layer.ceil_mode))
             elif not isinstance(layer, nn.ReLU):
                 found.append(Window(3, 1, 1))  # a fire module: the larger of its two kernels
             if name == last:
