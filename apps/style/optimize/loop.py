@@ -210,10 +210,11 @@ class Loop:
             steps = run.steps
             self.restart("L-BFGS got no further; it starts again without its memory")
             run.begin(steps.picture())
-            run.steps.best, run.steps.lowest = steps.best, steps.lowest
+            for name in ("best", "lowest", "first"):  # they stay the measure
+                setattr(run.steps, name, getattr(steps, name))
 
     def start_slower(self) -> None:
-        """From the picture so far, with half the rate or, after L-BFGS, with Adam."""
+        """From the last picture whose losses were finite, with half the rate; after L-BFGS, Adam."""
         run = self.run
         if run.restarts_here >= RESTARTS:
             raise NonFiniteError(
@@ -221,8 +222,8 @@ class Loop:
             )
         slower = run.steps.slower / 2 if isinstance(run.steps, AdamSteps) else 0.5
         self.restart("the losses are not finite; it goes on with half the rate")
-        finite = np.nan_to_num(to_device(run.steps.picture(), "cpu"), nan=127.5)
-        run.begin(np.clip(finite, 0, 255), "adam")
+        adam = isinstance(run.steps, AdamSteps)
+        run.begin(run.steps.finite if adam else run.steps.picture(), "adam")
         assert isinstance(run.steps, AdamSteps)
         run.steps.slower = slower
 
