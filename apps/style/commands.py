@@ -7,6 +7,7 @@ at load time is little: --help shall answer at once.
 from __future__ import annotations
 
 from apps.shared.command import application
+from apps.style.cnnmrf import command as cnnmrf
 from apps.style.gatys import command as gatys
 from apps.style.group import style
 
@@ -14,4 +15,4 @@ app = application()
 app.add_typer(style)
 
 # Loading a command's module adds it to the group.
-WAYS = (gatys,)
+WAYS = (gatys, cnnmrf)

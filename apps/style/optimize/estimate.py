@@ -71,7 +71,7 @@ def estimate(plan: Plan, task: Task) -> Estimate:
         objective.evaluate(x)
         seconds = time.perf_counter() - start
     here = size[0] * size[1]
-    pixels = sum(s.iterations * s.size[0] * s.size[1] for s in plan.scales)
+    pixels = sum(s.iterations * objective.pixels_to_compute(s.size) for s in plan.scales)
     total = seconds * pixels / here * EVALUATIONS[plan.optimizer]
     per_pixel = peak.bytes / objective.pixels_at_once(size)
     arrays = 12 * ARRAYS[plan.optimizer] * plan.size[0] * plan.size[1]

@@ -48,6 +48,11 @@ class Objective:
         width."""
         return size[0] * size[1]
 
+    def pixels_to_compute(self, size: tuple[int, int]) -> float:
+        """How long an evaluation takes for a picture of some size, in pixels of the size of the
+        last one."""
+        return size[0] * size[1]
+
 
 def shifted(x: Tensor, shift: Shift) -> Tensor:
     """The picture moved down and to the right; its first row and column are repeated there."""
