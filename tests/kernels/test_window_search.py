@@ -182,27 +182,19 @@ def test_refuses(error, words, arguments):
         WindowSearch(**{"sample": SAMPLE, "weights": WEIGHTS, **arguments})
 
 
+ONES, KNOWN = np.ones((1, 4, 4), np.float32), np.ones((1, 4, 4), bool)
+
+
 @pytest.mark.parametrize(
     "error, words, picture, known, place",
     [
         (ShapeError, "1 planes", np.ones((2, 4, 4), np.float32), np.ones((2, 4, 4), bool), (0, 0)),
-        (ShapeError, "same size", np.ones((1, 4, 4), np.float32), np.ones((1, 4, 5), bool), (0, 0)),
-        (DtypeError, "float32", np.ones((1, 4, 4)), np.ones((1, 4, 4), bool), (0, 0)),
-        (DtypeError, "bool", np.ones((1, 4, 4), np.float32), np.ones((1, 4, 4)), (0, 0)),
-        (
-            ArgumentError,
-            "lies in",
-            np.ones((1, 4, 4), np.float32),
-            np.ones((1, 4, 4), bool),
-            (2, 0),
-        ),
-        (
-            ArgumentError,
-            "lies in",
-            np.ones((1, 4, 4), np.float32),
-            np.ones((1, 4, 4), bool),
-            (0, -1),
-        ),
+        (ShapeError, "same size", ONES, np.ones((1, 4, 5), bool), (0, 0)),
+        (DtypeError, "float32", np.ones((1, 4, 4)), KNOWN, (0, 0)),
+        (DtypeError, "bool", ONES, np.ones((1, 4, 4)), (0, 0)),
+        (ArgumentError, "lies in", ONES, KNOWN, (2, 0)),
+        (ArgumentError, "lies in", ONES, KNOWN, (0, 2)),
+        (ArgumentError, "lies in", ONES, KNOWN, (0, -1)),
     ],
 )
 def test_refuses_a_picture(error, words, picture, known, place):
