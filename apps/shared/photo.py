@@ -151,7 +151,7 @@ class Photo:
         if name in ("JPEG", "WEBP"):
             options = {"quality": quality}
         if name == "JPEG":
-            options |= {"optimize": True, "subsampling": 0 if quality >= 90 else 2}
+            options |= {"subsampling": 0 if quality >= 90 else 2}  # "optimize" fails on noise
         Image.fromarray(pixels).save(stream, format=name, **options)
         return stream.getvalue()
 

@@ -7,10 +7,11 @@ at load time is little: --help shall answer at once.
 from __future__ import annotations
 
 from apps.shared.command import application
+from apps.style.gatys import command as gatys
 from apps.style.group import style
 
 app = application()
 app.add_typer(style)
 
 # Loading a command's module adds it to the group.
-WAYS = ()
+WAYS = (gatys,)

@@ -170,7 +170,7 @@ class LossNetwork:
         for name, layer in self.chain.items():
             if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
                 sizes = (first(n) for n in (layer.kernel_size, layer.stride, layer.padding))
-                found.append(Window(*sizes, getattr(layer, "ceil_mode", False)))
+                found.append(Window(*sizes, isinstance(layer, nn.MaxPool2d) and layer.ceil_mode))
             elif not isinstance(layer, nn.ReLU):
                 found.append(Window(3, 1, 1))  # a fire module: the larger of its two kernels
             if name == last:
@@ -184,7 +184,7 @@ def load(net: nn.Module, weights: str) -> Report:
 
 
 def as_constants(needed: Preprocessing) -> tuple[Tensor, Tensor | None]:
-    """Mean of pixels from 0 to 255, and what their distance from it is multiplied by; None for 1."""
+    """Mean of pixels from 0 to 255, and the factor on their distance from it; None for 1."""
     shape = (1, 3, 1, 1)
     mean = minidl.tensor([255 * value for value in needed.mean]).reshape(shape)
     scale = [1 / (255 * value) for value in needed.std]

@@ -169,3 +169,10 @@ def test_saving(tmp_path):
         photo.save(tmp_path / "a.txt")
     with pytest.raises(CheckpointError, match="no such file or folder"):
         photo.save(tmp_path / "no" / "a.png")
+
+
+@pytest.mark.parametrize("quality", [60, 92, 95])
+def test_noise_as_jpeg(quality):
+    """It takes more than a byte a pixel, for which Pillow's optimising encoder has no room."""
+    photo = Photo(RNG.random((200, 300, 3), dtype=np.float32))
+    assert Photo.decode(photo.encoded(".jpg", quality), "again").size == (200, 300)
