@@ -9,9 +9,11 @@ from __future__ import annotations
 from apps.shared.command import application
 from apps.style.gatys import command as gatys
 from apps.style.group import style
+from apps.style.super_resolution import command as super_resolution
+from apps.style.texture import command as texture
 
 app = application()
 app.add_typer(style)
 
 # Loading a command's module adds it to the group.
-WAYS = (gatys,)
+WAYS = (gatys, super_resolution, texture)

@@ -175,6 +175,10 @@ class EfrosLeung:
         self.copied = True
         self.done += 1
 
+    def searches_left(self) -> float:
+        """How many searches are to come, as far as is known: a pixel may need several."""
+        return self.total - self.done
+
     @property
     def centre(self) -> int:
         """From the first pixel of a window of the material to its middle."""

@@ -82,7 +82,9 @@ def make_sheet(
         pictures.append(Picture(task.photo(run.synthesis).bytes, caption, f"{run.seconds:.1f} s"))
         found.append(figures(task, run, window, True))
     title = "patches" if settings.method == "quilting" else "windows"
-    write_sheet(output.path, pictures, OP, f"Texture by {title} of several sizes", cell=cell)
+    columns = len(pictures) if len(pictures) <= 6 else None
+    title = f"Texture by {title} of several sizes"
+    write_sheet(output.path, pictures, OP, title, columns=columns, cell=cell)
     return {"output": str(output.path), "windows": found, "interrupted": False}
 
 

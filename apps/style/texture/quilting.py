@@ -130,6 +130,17 @@ class Quilting:
         new = ~(old_pixels(cost, overlaps) & known)
         canvas.put_patch(y, x, np.where(new, sources, -1))
 
+    def searches_left(self) -> float:
+        """How many searches are to come; those of later passes count by the size of their patches,
+        which are compared with those of the pass before as well."""
+        rows, columns = self.grids[self.pass_]
+        found, planes = float(len(rows) * len(columns) - self.patch), len(self.canvas.picture)
+        for i in range(self.pass_ + 1, len(self.sides)):
+            work = len(self.material.planes) + self.material.colours
+            size = (self.sides[i] / self.sides[self.pass_]) ** 2 * work / planes
+            found += len(self.grids[i][0]) * len(self.grids[i][1]) * size
+        return found
+
     # --- the state, to go on later --------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:

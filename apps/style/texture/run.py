@@ -43,11 +43,10 @@ def estimate(synthesis: Synthesis) -> Estimate:
     They are mirrored: the search does not find them in the sample as they are, which would be fast.
     """
     memory = needed_bytes(synthesis)
-    left = synthesis.total - synthesis.done
-    if left == 0:
+    if synthesis.total == synthesis.done:
         return Estimate(0.0, memory)
-    search, planes = synthesis.search, synthesis.canvas.material.planes
-    _, R, S = search.weights.shape
+    material, search = synthesis.canvas.material, synthesis.search
+    planes, (_, R, S) = material.planes, search.weights.shape
     random = np.random.default_rng(0)
     places = random.choice(np.flatnonzero(search.allowed), TRIES + 1)
     seconds = []
@@ -55,11 +54,13 @@ def estimate(synthesis: Synthesis) -> Estimate:
         y, x = divmod(int(place), planes.shape[2])
         window = np.ascontiguousarray(planes[:, y : y + R, x : x + S][:, :, ::-1])
         known = np.zeros(window.shape, bool)
-        known[:, : (R + 1) // 2] = True
+        known[: material.colours, : (R + 1) // 2] = True
+        known[material.colours :] = True
         start = time.perf_counter()
         search.candidates(window, known, [(0, 0)])
         seconds.append(time.perf_counter() - start)
-    return Estimate(float(np.median(seconds[1:])) * left, memory)  # the first one may compile
+    # The first search may compile.
+    return Estimate(float(np.median(seconds[1:])) * synthesis.searches_left(), memory)
 
 
 def needed_bytes(synthesis: Synthesis) -> int:
