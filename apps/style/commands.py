@@ -7,6 +7,7 @@ at load time is little: --help shall answer at once.
 from __future__ import annotations
 
 from apps.shared.command import application
+from apps.style.fast import command as fast
 from apps.style.gatys import command as gatys
 from apps.style.group import style
 from apps.style.super_resolution import command as super_resolution
@@ -16,4 +17,4 @@ app = application()
 app.add_typer(style)
 
 # Loading a command's module adds it to the group.
-WAYS = (gatys, super_resolution, texture)
+WAYS = (fast, gatys, super_resolution, texture)
