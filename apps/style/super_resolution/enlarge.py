@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import numpy as np
 
 from apps.shared.options import OptionError, check_values
 from apps.shared.output_file import OutputFile
+from apps.shared.page import duration
 from apps.shared.photo import Photo
 from apps.style.super_resolution.patches import resized
-from apps.style.super_resolution.settings import METHODS, Settings
+from apps.style.super_resolution.settings import Settings
 from apps.style.texture.progress import Progress
 from minidl.data.pictures import is_picture
 from minidl.shapes import memory_bytes
@@ -80,13 +80,12 @@ def enlarge(
     truth = None
     if test:
         truth, photo = shrunk(photo, scale)
-    check_memory(photo, settings)
     start = time.perf_counter()
-    with Progress("patches", note) as progress:
-        method = import_module(METHODS[settings.method])
-        pixels = method.enlarged(photo.pixels, settings, progress.show)
+    if settings.model is not None:
+        made = by_network(photo, settings)
+    else:
+        made = by_examples(photo, settings, note)
     seconds = time.perf_counter() - start
-    made = Photo(pixels).with_alpha_of(photo)
     output.write(made.encoded(output.path.suffix))
     found: dict[str, Any] = {
         "output": str(output.path), "size": made.size, "seconds": round(seconds, 3),
@@ -96,6 +95,40 @@ def enlarge(
         found["psnr"] = psnr(made.pixels, truth.pixels)
         found["psnr_cubic"] = psnr(cubic(photo.pixels, truth.size), truth.pixels)
     return found
+
+
+def by_network(photo: Photo, settings: Settings) -> Photo:
+    """The method fast.
+
+    Raises:
+        OptionError: the network enlarges by another scale.
+    """
+    from apps.style.super_resolution import fast
+
+    made = fast.enlarged(photo, settings.model)
+    if made.width != settings.scale * photo.width:
+        raise OptionError(
+            f"the network enlarges by {made.width / photo.width:g}", {"--scale": settings.scale}
+        )
+    return made
+
+
+def by_examples(photo: Photo, settings: Settings, note: Callable[[str], None]) -> Photo:
+    """The method mrf, with what is known before it begins."""
+    from apps.style.super_resolution import mrf
+
+    megabytes = check_memory(photo, settings)
+    height, width = (settings.scale * side for side in photo.size)
+    examples = mrf.examples_for(photo.pixels, settings)
+    patches = mrf.count_places(photo.size, settings.scale)
+    seconds = mrf.expected_seconds(patches, examples)
+    note(
+        f"{width}x{height} pixels of {patches:,} patches, {len(examples.middle):,} examples: "
+        f"about {duration(seconds)} and {megabytes:,} MB"
+    )
+    with Progress("patches", note) as progress:
+        pixels = mrf.enlarged(photo.pixels, examples, settings, progress.show)
+    return Photo(pixels).with_alpha_of(photo)
 
 
 def shrunk(photo: Photo, scale: int) -> tuple[Photo, Photo]:
@@ -121,18 +154,19 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(-10 * np.log10(error)) if error else float("inf")
 
 
-def check_memory(photo: Photo, settings: Settings) -> None:
-    """Whether the candidates of all patches fit into memory.
+def check_memory(photo: Photo, settings: Settings) -> int:
+    """MB that the candidates of all patches take.
 
     Raises:
         OptionError: they do not; names the size that would.
     """
     per_pixel = BYTES_PER_PIXEL * (settings.candidates / 16) ** 2
     needed = photo.height * photo.width * settings.scale**2 * per_pixel
-    if settings.method == "mrf" and needed > memory_bytes():
+    if needed > memory_bytes():
         side = int((memory_bytes() / per_pixel) ** 0.5 / settings.scale)
         raise OptionError(
             "the patches of such a large picture do not fit into memory",
             {"image": f"{photo.width}x{photo.height}", "MB": int(needed // 2**20)},
             f"a picture of {side}x{side} fits, or fewer --candidates",
         )
+    return max(1, int(needed // 2**20))

@@ -12,6 +12,7 @@ At last the result is made to agree with the given picture by back-projection (p
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -42,34 +43,67 @@ SMALLEST = 2 * MIDDLE  # pixels of the sides of an example
 LIGHT = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
 Progress = Callable[[int, int], None]  # done, of how many
+Show = Callable[[int], None]  # done
 
 
-def enlarged(picture: np.ndarray, settings: Settings, progress: Progress) -> np.ndarray:
+def enlarged(
+    picture: np.ndarray, examples: Examples, settings: Settings, progress: Progress
+) -> np.ndarray:
     """A picture, larger by settings.scale.
 
     Args:
         picture: (H, W, 3) in 0..1.
-        settings: all but method and model.
+        examples: from examples_for.
+        settings: scale, candidates, agreement and back_projection.
         progress: told of the places whose candidates are found.
 
     Returns:
         (scale H, scale W, 3), float32 in 0..1.
-
-    Raises:
-        OptionError: there is no example.
-        DataError: an example cannot be read.
     """
     light, *colours = np.moveaxis(picture @ LIGHT.T.astype(np.float32), 2, 0)
-    examples = gather(
-        example_pictures(settings.examples, light),
-        settings.most_examples,
-        np.random.default_rng(settings.seed),
-    )
-    while light.size < settings.scale**2 * picture.shape[0] * picture.shape[1]:
-        larger = doubled(light, examples, settings.candidates, settings.agreement, progress)
+    total, done = count_places(picture.shape[:2], settings.scale), 0
+    while len(light) < settings.scale * len(picture):
+
+        def show(places: int, before: int = done) -> None:
+            progress(before + places, total)
+
+        done += count_places(light.shape, FACTOR)
+        larger = doubled(light, examples, settings.candidates, settings.agreement, show)
         light = back_projected(larger, light, settings.back_projection)
     planes = [light, *(resized(colour, light.shape) for colour in colours)]
     return np.clip(np.stack(planes, axis=2) @ np.linalg.inv(LIGHT).T, 0, 1).astype(np.float32)
+
+
+def count_places(size: tuple[int, ...], scale: int) -> int:
+    """How many patches a picture of this size is put together from until it is that much larger."""
+    found = 0
+    while scale > 1:
+        size, scale = (FACTOR * size[0], FACTOR * size[1]), scale // FACTOR
+        rows, columns = (max(1, -(-(side - HIGH) // STEP) + 1) for side in size)
+        found += rows * columns
+    return found
+
+
+def examples_for(picture: np.ndarray, settings: Settings) -> Examples:
+    """The pairs of patches that a picture is enlarged by.
+
+    Raises:
+        OptionError: there is no example.
+        DataError: one cannot be read.
+    """
+    pictures = example_pictures(settings.examples, picture @ LIGHT[0].astype(np.float32))
+    return gather(pictures, settings.most_examples, np.random.default_rng(settings.seed))
+
+
+def expected_seconds(places: int, examples: Examples) -> float:
+    """About how long the search for all candidates takes: one part of it is timed."""
+    n = min(CHUNK, len(examples.middle))
+    seconds = []
+    for _ in range(2):  # the first one wakes threads
+        start = time.perf_counter()
+        nearest_examples(examples.middle[:n], examples.middle, 1, lambda done: None)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds) * places / n
 
 
 def example_pictures(files: Sequence[str], light: np.ndarray) -> list[np.ndarray]:
@@ -104,7 +138,7 @@ def gather(pictures: Sequence[np.ndarray], most: int, random: np.random.Generato
 
 
 def doubled(
-    light: np.ndarray, examples: Examples, candidates: int, agreement: float, progress: Progress
+    light: np.ndarray, examples: Examples, candidates: int, agreement: float, show: Show
 ) -> np.ndarray:
     """A picture of twice the height and width.
 
@@ -113,7 +147,7 @@ def doubled(
         examples: from gather.
         candidates: how many examples each place chooses from.
         agreement: how much neighbours have to agree; 0: each takes the nearest.
-        progress: told of how many places out of how many the candidates are found.
+        show: told of how many places the candidates are found.
     """
     H, W = light.shape
     enlarged = interpolated(light, (FACTOR * H, FACTOR * W))
@@ -122,7 +156,7 @@ def doubled(
     rows, columns, _ = middle.shape
     K = min(candidates, len(examples.middle))
     nearest, distance = nearest_examples(
-        (middle / contrast).reshape(-1, MIDDLE**2), examples.middle, K, progress
+        (middle / contrast).reshape(-1, MIDDLE**2), examples.middle, K, show
     )
     high = examples.high[nearest].reshape(rows, columns, K, HIGH, HIGH) * contrast[..., None, None]
     evidence = distance.reshape(rows, columns, K) * contrast**2 / MIDDLE**2
@@ -133,7 +167,7 @@ def doubled(
 
 
 def nearest_examples(
-    wanted: np.ndarray, middle: np.ndarray, k: int, progress: Progress
+    wanted: np.ndarray, middle: np.ndarray, k: int, show: Show
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest examples of each patch, nearest first, and their squared distances.
 
@@ -151,7 +185,7 @@ def nearest_examples(
         numbers[start : start + CHUNK] = np.take_along_axis(near, order, axis=1)
         values = np.take_along_axis(values, order, axis=1) + (part**2).sum(axis=1, keepdims=True)
         distances[start : start + CHUNK] = np.maximum(values, 0)
-        progress(min(start + CHUNK, len(wanted)), len(wanted))
+        show(min(start + CHUNK, len(wanted)))
     return numbers, distances
 
 

@@ -9,11 +9,7 @@ from apps.shared.options import at_least, below, one_of, option
 
 HOW, EXAMPLES, RUN = "How", "By examples (mrf)", "Run"
 
-# Method -> the module that has it; each has a function enlarged(picture, settings, progress).
-METHODS = {
-    "mrf": "apps.style.super_resolution.mrf",
-    "fast": "apps.style.super_resolution.fast",
-}
+METHODS = ("mrf", "fast")  # mrf.py and fast.py
 SCALES = (2, 4)
 
 
@@ -28,7 +24,12 @@ class Settings:
         default="mrf",
         check=one_of(METHODS),
     )
-    scale: int = option(HOW, "2 (the default) or 4.", default=2, check=one_of(SCALES))
+    scale: int = option(
+        HOW,
+        "2 (the default) or 4; with fast what the network was trained for.",
+        default=2,
+        check=one_of(SCALES),
+    )
     model: str | None = option(
         HOW, "With fast: the file of the network.", default=None, metavar="MODEL",
         parse=parse.path_or_name,

@@ -35,7 +35,8 @@ def candidates(sample, allowed, picture, known, places, weights, order, toleranc
     shares = shares_for(len(places), allowed.size)
     factor = sample.dtype.type(1 + tolerance)
     totals = np.empty(len(places), sample.dtype)
-    with threads_for(len(places) * allowed.size * weights.size // 4):
+    # A number costs a tenth of what it costs to be moved: most are given up, the rest in registers.
+    with threads_for(len(places) * allowed.size * weights.size // 10):
         search(
             sample, allowed, picture, known, places, weights, order, factor, shares, errors, totals
         )

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apps.style.super_resolution import enlarge
+from apps.style.super_resolution import enlarge, mrf
+from apps.style.super_resolution.settings import Settings
 from tests.apps.conftest import last_json, minidl
 from tests.apps.style.super_resolution.test_mrf import picture
 
@@ -18,6 +19,14 @@ def enlarged(*arguments):
     result = minidl("style", "super-resolution", *arguments, "--json")
     assert result.exit_code == 0, result.output
     return last_json(result.stdout)
+
+
+def test_progress_counts_all_patches():
+    settings = Settings(scale=4)
+    pixels = np.repeat(picture((19, 23))[..., None], 3, 2)
+    examples, told = mrf.examples_for(pixels, settings), []
+    mrf.enlarged(pixels, examples, settings, lambda done, total: told.append((done, total)))
+    assert told == sorted(told) and told[-1][0] == told[-1][1] == mrf.count_places((19, 23), 4)
 
 
 def refused(*arguments):

@@ -22,8 +22,8 @@ def psnr(a, b):
     return -10 * np.log10(((a - b) ** 2).mean())
 
 
-def nothing(done, total):
-    assert 0 < done <= total
+def nothing(done):
+    assert done > 0
 
 
 @pytest.mark.parametrize("size", [(40, 46), (37, 41), (9, 8), (5, 4), (2, 1)])
