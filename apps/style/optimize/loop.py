@@ -214,7 +214,7 @@ class Loop:
                 setattr(run.steps, name, getattr(steps, name))
 
     def start_slower(self) -> None:
-        """From the last picture whose losses were finite, with half the rate; after L-BFGS, Adam."""
+        """From the last picture with finite losses, by Adam with half the rate."""
         run = self.run
         if run.restarts_here >= RESTARTS:
             raise NonFiniteError(

@@ -75,7 +75,7 @@ def test_style_is_zero_at_the_style(made, pictures):
 
 def test_weights_multiply_their_part(made):
     plain, found = made()
-    heavy, _ = made(content_weight=0.5, style_weight=3.0, tv_weight=5e-4)
+    heavy, _ = made(content_weight=0.5, style_weight=3.0, tv_weight=2e-3)
     light, strong = plain.evaluate(canvas(found)), heavy.evaluate(canvas(found))
     for name, factor in (("content", 10), ("style", 3), ("tv", 10)):
         assert strong[name] == pytest.approx(factor * light[name], rel=1e-4)
