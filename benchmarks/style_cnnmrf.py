@@ -34,7 +34,7 @@ PATCH = 3
 # name -> channels, positions per side, stride. relu3_1 of a VGG, fire3 of SqueezeNet.
 CASES = {
     "relu3_1": (256, 64, 1),
-    "relu3_1-stride-2": (256, 64, 2),
+    "relu3_1-stride-2": (256, 65, 2),  # an odd number: nothing is left at the edge
     "fire3": (128, 61, 1),
 }
 GOAL = 1.0
