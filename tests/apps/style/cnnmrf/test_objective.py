@@ -109,10 +109,11 @@ def test_time_grows_with_the_square_of_the_pixels_that_are_matched(made):
     assert objective.pixels_to_compute((112, 144)) == 56 * 72 * (0.75 * 4 + 0.25 * 16)
 
 
-@pytest.mark.parametrize("name, layer", [("vgg16", "relu3_1"), ("vgg19", "relu3_1")])
-def test_other_networks(made, weights, name, layer):
-    net = LossNetwork(name, weights(name))
-    objective, x = made(network=net, net=name, layers={layer: 1.0}, content_layers={})
+def test_vgg(made, weights):
+    """The layers of the paper, up to relu4_2."""
+    net = LossNetwork("vgg16", weights("vgg16"))
+    objective, x = made(network=net, net="vgg16", layers={}, content_layers={})
+    assert list(objective.patches) == ["relu3_1", "relu4_1"]
     losses = objective.evaluate(x)
     assert losses["patches"] > 0 and losses["content"] > 0 and np.abs(x.grad.data).max() > 0
 
@@ -122,8 +123,9 @@ def test_what_does_not_fit(made):
         made(layers={"relu4_1": 1.0})
     with pytest.raises(ShapeError, match="patches of 9x9 do not fit into fire5"):
         made(layers={"fire5": 1.0}, patch=9)
-    with pytest.raises(ShapeError, match="at least 17x17"):
-        made(size=(9, 72))
+    objective, x = made(size=(9, 72))
+    with pytest.raises(ShapeError, match="patches of 3x3 do not fit into fire3, 2x"):
+        objective.evaluate(x)
     for wrong in ({"rotations": 2}, {"patch_scales": 0}, {"stride": 0}, {"gradient": "none"}):
         with pytest.raises(OptionError):
             made(**wrong)

@@ -14,11 +14,11 @@ from tests.apps.conftest import last_json, minidl
 
 @pytest.fixture
 def run(weights, pictures, tmp_path):
-    """run(options...): the command, on a picture of 64 pixels."""
+    """run(options...): the command, on a picture of 48 pixels."""
 
     def call(*options, names=("content.png", "style.png")):
         found = [pictures / name for name in names]
-        given = ("--weights", weights("squeezenet"), "-o", tmp_path / "sheet.html", "--size", 64)
+        given = ("--weights", weights("squeezenet"), "-o", tmp_path / "sheet.html", "--size", 48)
         return minidl("style", "compare", *found, *given, *options)
 
     call.folder, call.sheet = tmp_path / "sheet", tmp_path / "sheet.html"
@@ -59,9 +59,9 @@ def test_all_ways(run, tmp_path):
     assert result.exit_code == 0, result.output
     figures = last_json(result.stdout)
     assert list(figures["ways"]) == ["mrf", "gatys", "cnnmrf", "fast"]
-    assert figures["size"] == [50, 64]
+    assert figures["size"] == [37, 48]
     for name, way in figures["ways"].items():
-        assert Photo.read(run.folder / f"{name}.png").size == (50, 64)
+        assert Photo.read(run.folder / f"{name}.png").size == (37, 48)
         assert way["seconds"] > 0 and way["content"] > 0 and way["style"] > 0
     found = figures["ways"]
     assert found["gatys"]["style"] < found["fast"]["style"]
