@@ -10,6 +10,7 @@ from apps.shared.command import application
 from apps.style.fast import command as fast
 from apps.style.gatys import command as gatys
 from apps.style.group import style
+from apps.style.reconstruct import command as reconstruct
 from apps.style.super_resolution import command as super_resolution
 from apps.style.texture import command as texture
 
@@ -17,4 +18,4 @@ app = application()
 app.add_typer(style)
 
 # Loading a command's module adds it to the group.
-WAYS = (fast, gatys, super_resolution, texture)
+WAYS = (fast, gatys, reconstruct, super_resolution, texture)

@@ -22,7 +22,7 @@ LAYERS = {
 }
 # Norm -> weights of content, style and total variation.
 WEIGHTS = {
-    "target": (0.05, 1.0, 5e-5),
+    "target": (0.05, 1.0, 2e-4),
     "paper": (1.0, 1000.0, 0.0),  # Gatys et al. 2016, section 3, alpha / beta = 1e-3
     "port": (5.0, 100.0, 1e-3),  # jcjohnson/neural-style
 }

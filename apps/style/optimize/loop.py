@@ -54,6 +54,8 @@ class Task:
             there is none.
         state: file for the state of an unfinished run; None for none.
         meta: what that file holds beside the state.
+        tiled: of objectives that are computed in tiles: size -> how many pixels' features are in
+            memory at once, and how many are computed in an evaluation. For the estimate.
     """
 
     objective_at: Callable[[Size], Objective]
@@ -61,6 +63,7 @@ class Task:
     reference_at: Callable[[Size], Any] | None = None
     state: Path | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    tiled: Callable[[Size], tuple[int, float]] | None = None
 
 
 @dataclass
@@ -210,10 +213,11 @@ class Loop:
             steps = run.steps
             self.restart("L-BFGS got no further; it starts again without its memory")
             run.begin(steps.picture())
-            run.steps.best, run.steps.lowest = steps.best, steps.lowest
+            for name in ("best", "lowest", "first"):  # they stay the measure
+                setattr(run.steps, name, getattr(steps, name))
 
     def start_slower(self) -> None:
-        """From the picture so far, with half the rate or, after L-BFGS, with Adam."""
+        """From the last picture with finite losses, by Adam with half the rate."""
         run = self.run
         if run.restarts_here >= RESTARTS:
             raise NonFiniteError(
@@ -221,8 +225,8 @@ class Loop:
             )
         slower = run.steps.slower / 2 if isinstance(run.steps, AdamSteps) else 0.5
         self.restart("the losses are not finite; it goes on with half the rate")
-        finite = np.nan_to_num(to_device(run.steps.picture(), "cpu"), nan=127.5)
-        run.begin(np.clip(finite, 0, 255), "adam")
+        adam = isinstance(run.steps, AdamSteps)
+        run.begin(run.steps.finite if adam else run.steps.picture(), "adam")
         assert isinstance(run.steps, AdamSteps)
         run.steps.slower = slower
 

@@ -20,7 +20,7 @@ class OptimizeOptions:
 
     iterations: int = option(
         OPTIMIZATION, "Of the last scale; the scales before it have 1.4 times as many each.",
-        default=70, metavar="N", check=at_least(1),
+        default=60, metavar="N", check=at_least(1),
     )  # fmt: skip
     scales: int = option(
         OPTIMIZATION, "How many sizes, each twice the one before, the last of them --size.",

@@ -31,7 +31,8 @@ TINY = 1e-16  # Adam's eps: gradients of normalised losses are small
 TRIALS = 25  # evaluations in one line search of L-BFGS, at most
 HISTORY = 25  # pairs that L-BFGS remembers, each twice as large as the picture
 PROGRESS = 1e-5  # of the loss; an iteration of L-BFGS that gains less counts as none,
-PATIENCE = 8  # and after so many of them in a row it is stuck
+PATIENCE = 8  # and after so many of them in a row it is stuck,
+NOTHING = 1e-7  # unless the loss has fallen to this share of the first: what is left is rounding
 
 
 class AdamSteps:
@@ -49,6 +50,7 @@ class AdamSteps:
         self.x, self.plan, self.scale, self.rng = x, plan, scale, rng
         self.optimizer = optim.Adam([x], lr=plan.lr, eps=TINY)
         self.mean, self.count, self.slower = array_module(x.data).zeros_like(x.data), 0, 1.0
+        self.finite = x.data.copy()  # the last iterate whose losses were finite
 
     def advance(self, objective: Objective, iteration: int, report: Report) -> None:
         """One iteration, the one with number `iteration`, counted from 0."""
@@ -60,8 +62,9 @@ class AdamSteps:
         report(losses)
         if not math.isfinite(sum(losses.values())):
             return  # the loop starts afresh
-        self.optimizer.step()
         x, a = self.x.data, self.plan.average
+        self.finite[...] = x
+        self.optimizer.step()
         array_module(x).clip(x, 0, 255, out=x)
         self.mean *= a
         self.mean += (1 - a) * x
@@ -84,12 +87,12 @@ class AdamSteps:
     def state(self) -> dict[str, Any]:
         return {
             "optimizer": self.optimizer.state_dict(), "mean": Tensor(self.mean),
-            "count": self.count, "slower": self.slower,
+            "finite": Tensor(self.finite), "count": self.count, "slower": self.slower,
         }  # fmt: skip
 
     def load(self, saved: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(saved["optimizer"])
-        self.mean[...] = saved["mean"].data
+        self.mean[...], self.finite[...] = saved["mean"].data, saved["finite"].data
         self.count, self.slower = saved["count"], saved["slower"]
 
 
@@ -112,6 +115,7 @@ class LBFGSSteps:
             [x], max_iter=1, max_eval=TRIALS, history_size=HISTORY, line_search_fn="strong_wolfe"
         )
         self.best, self.lowest, self.idle = x.data.copy(), math.inf, 0
+        self.first = 0.0  # the loss at the start
         self.last: tuple[Any, dict[str, float], Tensor] | None = None  # x, losses, gradient
 
     def advance(self, objective: Objective, iteration: int, report: Report) -> None:
@@ -122,6 +126,7 @@ class LBFGSSteps:
             nonlocal found
             losses = self.evaluate(objective)
             total = sum(losses.values())
+            self.first = self.first or total
             if not found or total < sum(found.values()):
                 found = losses
             if total < self.lowest:
@@ -146,12 +151,12 @@ class LBFGSSteps:
 
     @property
     def is_stuck(self) -> bool:
-        return self.idle >= PATIENCE and self.lowest > 0
+        return self.idle >= PATIENCE and not self.is_finished
 
     @property
     def is_finished(self) -> bool:
         """Whether there is nothing left to minimise."""
-        return self.lowest == 0
+        return self.lowest <= NOTHING * self.first
 
     def picture(self) -> Any:
         """The iterate with the lowest loss, clamped, an array (1, 3, H, W)."""
@@ -160,13 +165,13 @@ class LBFGSSteps:
     def state(self) -> dict[str, Any]:
         return {
             "optimizer": self.optimizer.state_dict(), "best": Tensor(self.best),
-            "lowest": self.lowest, "idle": self.idle,
+            "lowest": self.lowest, "first": self.first, "idle": self.idle,
         }  # fmt: skip
 
     def load(self, saved: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.best[...] = saved["best"].data
-        self.lowest, self.idle = saved["lowest"], saved["idle"]
+        self.lowest, self.first, self.idle = saved["lowest"], saved["first"], saved["idle"]
 
 
 STEPS = {steps.name: steps for steps in (AdamSteps, LBFGSSteps)}

@@ -12,18 +12,6 @@ from minidl.errors import ArgumentError, CheckpointError, ShapeError
 RNG = np.random.default_rng(0)
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Files of networks with weights drawn at random."""
-    folder = tmp_path_factory.mktemp("weights")
-    minidl.manual_seed(0)
-    for name, arguments in (
-        ("squeezenet", {}), ("vgg16", {"head": "average"}), ("vgg19", {"head": "average"}),
-    ):  # fmt: skip
-        minidl.io.save_checkpoint(folder / f"{name}.safetensors", models.build(name, **arguments))
-    return lambda name: str(folder / f"{name}.safetensors")
-
-
 def picture(H=70, W=90):
     return minidl.tensor((255 * RNG.random((1, 3, H, W))).astype(np.float32))
 
