@@ -13,7 +13,7 @@ counted. There is no gradient: the result is a choice.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -83,14 +83,14 @@ class WindowSearch:
         self.order = np.argsort(falling, kind="stable")
 
     def candidates(
-        self, picture: np.ndarray, known: np.ndarray, places: Any
+        self, picture: np.ndarray, known: np.ndarray, places: Sequence
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """The windows of the sample that look like those of a picture.
 
         Args:
             picture: (P, h, w), contiguous, of the sample's dtype.
             known: (P, h, w), bool: which of its numbers count.
-            places: (N, 2), y and x of the first pixel of each window.
+            places: N pairs, y and x of the first pixel of each window.
 
         Returns:
             for each place (positions, errors): y W + x of the first pixel of each candidate,
@@ -99,7 +99,6 @@ class WindowSearch:
         Raises:
             ShapeError, DtypeError, ArgumentError: an argument is something else.
         """
-        places = np.asarray(places, np.int64).reshape(-1, 2)
         _, R, S = self.weights.shape
         if picture.shape != known.shape or len(picture) != self.shape[0]:
             raise ShapeError(
@@ -113,18 +112,15 @@ class WindowSearch:
                 f"picture is {self.weights.dtype}, known is bool",
                 {"picture": picture, "known": known},
             )
-        if len(places) and (
-            places.min() < 0
-            or places[:, 0].max() > picture.shape[1] - R
-            or places[:, 1].max() > picture.shape[2] - S
-        ):
+        _, height, width = picture.shape
+        if not all(0 <= y <= height - R and 0 <= x <= width - S for y, x in places):
             raise ArgumentError(
                 "window_search", "each window lies in the picture",
-                {"picture": picture, "places": places.tolist(), "window": (R, S)},
+                {"picture": picture, "places": list(map(tuple, places)), "window": (R, S)},
             )  # fmt: skip
         return self.kernel.candidates(
             self.sample, self.allowed, np.ascontiguousarray(picture), np.ascontiguousarray(known),
-            places, self.weights, self.order, self.tolerance,
+            np.array(places, np.int64).reshape(-1, 2), self.weights, self.order, self.tolerance,
         )  # fmt: skip
 
 

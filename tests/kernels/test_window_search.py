@@ -37,24 +37,17 @@ def searches(draw):
 
 
 def naive(sample, weights, allowed, picture, known, place, tolerance=0.1):
-    """Positions and errors, a number at a time, in float64."""
-    P, R, S = weights.shape
+    """Position by position, in float64: the error of each, and the limit."""
+    _, R, S = weights.shape
     _, H, W = sample.shape
     y, x = place
-    errors, total = {}, 0.0
-    for p, r, s in np.ndindex(P, R, S):
-        total += float(weights[p, r, s]) * known[p, y + r, x + s]
-    for i, j in np.ndindex(H - R + 1, W - S + 1):
-        if not allowed[i, j]:
-            continue
-        error = 0.0
-        for p, r, s in np.ndindex(P, R, S):
-            if known[p, y + r, x + s]:
-                difference = float(sample[p, i + r, j + s]) - float(picture[p, y + r, x + s])
-                error += float(weights[p, r, s]) * difference**2
-        errors[i * W + j] = error
-    limit = min(errors.values()) * (1 + tolerance)
-    return {q: e / (total or 1) for q, e in errors.items()}, limit / (total or 1)
+    counted = weights.astype(np.float64) * known[:, y : y + R, x : x + S]
+    window, total = picture[:, y : y + R, x : x + S].astype(np.float64), counted.sum() or 1.0
+    errors = {}
+    for i, j in np.argwhere(allowed[: H - R + 1, : W - S + 1]).tolist():
+        difference = sample[:, i : i + R, j : j + S] - window
+        errors[i * W + j] = (counted * difference**2).sum() / total
+    return errors, min(errors.values()) * (1 + tolerance)
 
 
 def searched(case, kernels):
@@ -64,7 +57,7 @@ def searched(case, kernels):
         return search.candidates(picture, known, places)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(searches())
 def test_candidates_are_those_of_a_naive_loop(case):
     """All that are clearly within the limit, and none that is clearly not."""
@@ -76,7 +69,7 @@ def test_candidates_are_those_of_a_naive_loop(case):
         np.testing.assert_allclose(errors, [expected[q] for q in positions], rtol=1e-5, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(searches())
 def test_compiled_kernel_finds_the_same_bits_as_the_reference(case):
     for ours, theirs in zip(searched(case, "numba"), searched(case, "reference")):
@@ -84,7 +77,7 @@ def test_compiled_kernel_finds_the_same_bits_as_the_reference(case):
         np.testing.assert_array_equal(ours[1], theirs[1])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(searches())
 def test_stays_inside_its_memory(case):
     """NaN lies around what is read, sentinels around what is written."""
@@ -124,11 +117,11 @@ print("inside")
 
 def test_one_place_of_a_large_sample_is_divided_among_threads():
     random = np.random.default_rng(1)
-    sample = random.random((1, 150, 150), np.float32)
+    sample = random.random((1, 600, 600), np.float32)
     picture = random.random((1, 11, 11), np.float32)
     search = WindowSearch(Tensor(sample), Tensor(np.ones((1, 11, 11), np.float32)))
     known = random.random(picture.shape) < 0.5
-    assert compiled.shares_for(1, sample.size) > 1 or minidl.get_num_threads() == 1
+    assert compiled.shares_for(1, sample.size * 121) > 1 or minidl.get_num_threads() == 1
 
     def compute():
         return search.candidates(picture, known, [(0, 0)])[0]

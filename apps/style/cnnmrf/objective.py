@@ -92,8 +92,11 @@ class PatchObjective(Objective):
         return losses
 
     def pixels_to_compute(self, size: Size) -> float:
-        """Matching is compared to the square of the pixels: its share of the last evaluation's
-        time grows."""
+        """How long an evaluation takes for a picture of another size, in pixels of this one.
+
+        Every patch is matched with every other: the share of that in the last evaluation's time
+        grows with the square of the pixels.
+        """
         ratio = size[0] * size[1] / (self.size[0] * self.size[1])
         share = self.matching / self.seconds if self.seconds else 0.0
         return self.size[0] * self.size[1] * ((1 - share) * ratio + share * ratio**2)

@@ -56,8 +56,10 @@ def synthesise(
     check_settings(settings, given)
     maker = Maker(settings)
     plan = make_plan(settings, maker.pictures.size, maker.smallest())
-    task = Task(maker.objective_at, maker.pictures.start_at, maker.reference(), state,
-                {"settings": to_dict(settings)})  # fmt: skip
+    task = Task(
+        maker.objective_at, maker.pictures.start_at, maker.reference(), state,
+        {"settings": to_dict(settings)}, maker.pixels,
+    )  # fmt: skip
     run = Run(plan)
     if saved is not None:
         run.load(saved)
@@ -85,6 +87,10 @@ class Maker:
     def objective_at(self, size: tuple[int, int]) -> PatchObjective:
         self.objective = PatchObjective(self.net, self.settings, self.pictures, size)
         return self.objective
+
+    def pixels(self, size: tuple[int, int]) -> tuple[int, float]:
+        """How many pixels' features are in memory at once, and how many are computed."""
+        return size[0] * size[1], self.objective.pixels_to_compute(size)
 
     def smallest(self) -> int:
         """Pixels of the shorter side from which on the picture and the style have two patches in

@@ -71,22 +71,9 @@ class TiledGatysObjective(GatysObjective):
         self.tile = settings.tile
         super().__init__(net, settings, pictures, size)
 
-    def pixels_at_once(self, size: Size) -> int:
-        side = self.tile + sum(self.margins(self.layers))
-        return min(size[0], side) * min(size[1], side)
-
-    def margins(self, layers: Iterable[str]) -> tuple[int, int]:
-        """How many pixels beyond a tile its features see: before it, a multiple of all strides,
-        and behind it."""
-        before, jump = 0, 1
-        for window in self.net.windows(layers):
-            before += window.padding * jump
-            jump *= window.stride
-        return -(-before // jump) * jump, self.net.receptive_field(layers) - before
-
     def tiles(self, size: Size, layers: Iterable[str]) -> Iterator[Tile]:
         """The tiles of a picture, row by row; they begin at multiples of all strides."""
-        jump, (before, behind) = self.net.stride(layers), self.margins(layers)
+        jump, (before, behind) = self.net.stride(layers), margins(self.net, layers)
         step = max(self.tile // jump, 1) * jump
         least = max(jump, self.net.smallest(layers))  # a thinner last tile joins the one before
         axes = []
@@ -197,6 +184,27 @@ def unshifted(gradient: Tensor, x: Tensor, shift: Shift) -> Tensor:
         return gradient
     moved.backward(gradient)
     return leaf.grad
+
+
+def margins(net: LossNetwork, layers: Iterable[str]) -> tuple[int, int]:
+    """How many pixels beyond a tile its features see: before it, a multiple of all strides, and
+    behind it."""
+    before, jump = 0, 1
+    for window in net.windows(layers):
+        before += window.padding * jump
+        jump *= window.stride
+    return -(-before // jump) * jump, net.receptive_field(layers) - before
+
+
+def pixels_of_tiles(net: LossNetwork, settings: Settings, size: Size) -> tuple[int, float]:
+    """How many pixels' features are in memory at once, and how many an evaluation computes, counted
+    as forward and backward once."""
+    whole = size[0] * size[1]
+    if settings.tile is None or settings.tile >= max(size):
+        return whole, whole
+    layers = [*settings.of_content(), *settings.of_style()]
+    side = settings.tile + sum(margins(net, layers))
+    return min(size[0], side) * min(size[1], side), 4 / 3 * whole * (side / settings.tile) ** 2
 
 
 def make_objective(

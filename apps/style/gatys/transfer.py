@@ -10,7 +10,7 @@ from apps.shared.options import OptionError, check_resumed, check_values, stored
 from apps.shared.output_file import OutputFile
 from apps.style.gatys.pictures import Pictures
 from apps.style.gatys.settings import Settings
-from apps.style.gatys.tiles import make_objective
+from apps.style.gatys.tiles import make_objective, pixels_of_tiles
 from apps.style.loss_network import LossNetwork
 from apps.style.optimize.estimate import check_memory, estimate
 from apps.style.optimize.loop import Outcome, Task, optimize
@@ -65,6 +65,7 @@ def transfer(
         lambda size: pictures.content_at(size).tensor().data,
         state,
         {"settings": to_dict(settings)},
+        lambda size: pixels_of_tiles(net, settings, size),
     )
     run = Run(plan)
     if saved is not None:

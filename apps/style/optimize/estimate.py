@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 import minidl
 from apps.shared.options import OptionError
 from apps.shared.page import duration
@@ -43,11 +45,9 @@ class Estimate:
     megabytes: float
 
     def __str__(self) -> str:
-        memory = (
-            f"{self.megabytes:,.0f} MB"
-            if self.megabytes < 1e4
-            else (f"{self.megabytes / 1000:,.1f} GB")
-        )
+        memory = f"{self.megabytes:,.0f} MB"
+        if self.megabytes >= 1e4:
+            memory = f"{self.megabytes / 1000:,.1f} GB"
         return f"about {duration(max(self.seconds, 1))} and {memory}"
 
 
@@ -60,8 +60,6 @@ def estimate(plan: Plan, task: Task) -> Estimate:
     """
     size = plan.size if max(plan.size) <= PROBE else fitted_size(plan.size, PROBE)
     objective = task.objective_at(size)
-    import numpy as np
-
     x = Parameter(task.start_at(size, np.random.default_rng(0)))
     objective.evaluate(x)  # compiles
     x.grad = None
@@ -70,13 +68,20 @@ def estimate(plan: Plan, task: Task) -> Estimate:
         start = time.perf_counter()
         objective.evaluate(x)
         seconds = time.perf_counter() - start
-    here = size[0] * size[1]
-    pixels = sum(s.iterations * objective.pixels_to_compute(s.size) for s in plan.scales)
-    total = seconds * pixels / here * EVALUATIONS[plan.optimizer]
-    per_pixel = peak.bytes / objective.pixels_at_once(size)
+    counts = [pixels(task, scale.size) for scale in plan.scales]
+    here = size[0] * size[1]  # the probe is small: never in tiles
+    computed = sum(scale.iterations * n for scale, (_, n) in zip(plan.scales, counts))
+    total = seconds * computed / here * EVALUATIONS[plan.optimizer]
+    features = peak.bytes * counts[-1][0] / here
     arrays = 12 * ARRAYS[plan.optimizer] * plan.size[0] * plan.size[1]
-    features = per_pixel * objective.pixels_at_once(plan.size)
     return Estimate(total, (features + arrays) / 1e6)
+
+
+def pixels(task: Task, size: tuple[int, int]) -> tuple[int, float]:
+    """How many pixels' features are in memory at once, and how many an evaluation computes."""
+    if task.pixels is None:
+        return size[0] * size[1], size[0] * size[1]
+    return task.pixels(size)
 
 
 def check_memory(found: Estimate, plan: Plan, hint: Callable[[int], str]) -> None:

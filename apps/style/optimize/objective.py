@@ -43,16 +43,6 @@ class Objective:
         sum(others, first).backward()
         return {name: float(part) for name, part in parts.items()}
 
-    def pixels_at_once(self, size: tuple[int, int]) -> int:
-        """How many pixels' features are in memory at once, for a picture of some height and
-        width."""
-        return size[0] * size[1]
-
-    def pixels_to_compute(self, size: tuple[int, int]) -> float:
-        """How long an evaluation takes for a picture of some size, in pixels of the size of the
-        last one."""
-        return size[0] * size[1]
-
 
 def shifted(x: Tensor, shift: Shift) -> Tensor:
     """The picture moved down and to the right; its first row and column are repeated there."""

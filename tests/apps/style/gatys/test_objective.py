@@ -9,7 +9,7 @@ from apps.shared.photo import Photo
 from apps.style.gatys.objective import GatysObjective
 from apps.style.gatys.pictures import Pictures
 from apps.style.gatys.settings import Settings
-from apps.style.gatys.tiles import TiledGatysObjective, make_objective
+from apps.style.gatys.tiles import TiledGatysObjective, make_objective, pixels_of_tiles
 from apps.style.loss_network import LossNetwork
 from minidl.errors import ArgumentError, ShapeError
 from minidl.nn import Parameter
@@ -172,11 +172,13 @@ def test_tiles_of_masked_regions(made, pictures):
     np.testing.assert_allclose(tiles, g, rtol=0, atol=1e-3 * np.abs(g).max())
 
 
-def test_only_a_tile_is_in_memory_at_once(made):
-    tiled, _ = made(tile=64)
-    assert isinstance(tiled, TiledGatysObjective)
-    assert tiled.pixels_at_once((4096, 4096)) < 150**2
+def test_only_a_tile_is_in_memory_at_once(net, made):
+    assert isinstance(made(tile=64)[0], TiledGatysObjective)
     assert not isinstance(made(tile=72)[0], TiledGatysObjective)  # it is as large as the picture
+    settings = Settings(content="", styles=[], tile=512)
+    at_once, computed = pixels_of_tiles(net, settings, (4096, 4096))
+    assert at_once < 600**2 and 1.3 < computed / 4096**2 < 2
+    assert pixels_of_tiles(net, settings, (512, 300)) == (512 * 300, 512 * 300)
 
 
 # --- masks --------------------------------------------------------------------------------------

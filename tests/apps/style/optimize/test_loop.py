@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import minidl
+from apps.shared.options import OptionError
+from apps.style.optimize import estimate as estimating
+from apps.style.optimize.estimate import Estimate, check_memory, estimate
 from apps.style.optimize.loop import Task, optimize
 from apps.style.optimize.objective import Objective, shifted
 from apps.style.optimize.plan import OptimizeOptions, Plan, Scale, make_plan
@@ -293,3 +296,27 @@ def test_grey_spots_start_again_from_noise():
     made = optimize(plan(size=(64, 64), iterations=60, lr=12.0, shift=0), make, said.append)
     assert len(made.restarts) == 1 and "25 % of the picture stayed grey" in said[0]
     assert np.abs(made.picture.tensor().data - target).mean() < 10
+
+
+# --- the estimate -------------------------------------------------------------------------------
+
+
+def test_the_estimate_counts_pixels_and_iterations():
+    small, large = plan(size=(40, 40), iterations=10), plan(size=(400, 400), iterations=50)
+    found = estimate(small, task())
+    assert found.seconds > 0 and str(found).startswith("about 1 s and")
+    tiled = task(tiled=lambda size: (100, 2.0 * size[0] * size[1]))
+    whole, in_tiles = estimate(large, task()), estimate(large, tiled)
+    assert in_tiles.megabytes <= whole.megabytes
+    arrays = 12 * 12 * 400 * 400 / 1e6
+    assert in_tiles.megabytes < 1.2 * arrays < 60
+
+
+def test_what_does_not_fit_is_refused_with_what_does(monkeypatch):
+    monkeypatch.setattr(estimating, "free_megabytes", lambda: 100.0)
+    check_memory(Estimate(1.0, 89.0), plan(), str)
+    with pytest.raises(OptionError, match="more memory than there is") as caught:
+        check_memory(Estimate(1.0, 360.0), plan(size=(100, 60)), lambda side: f"--size {side}")
+    assert caught.value.hint == "--size 50"
+    monkeypatch.setattr(estimating, "free_megabytes", lambda: None)  # not known
+    check_memory(Estimate(1.0, 1e9), plan(), str)
