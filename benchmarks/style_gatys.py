@@ -53,7 +53,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ten times the total variation": {"tv_weight": 2e-3},
     "a fifth of the content": {"content_weight": 0.01},
     "five times the content": {"content_weight": 0.25},
-    "from noise": {"init": "noise"},
+    "from noise, 200 iterations": {"init": "noise", "iterations": 200},
     "average pooling": {"pool": "avg"},
     "L2 pooling": {"pool": "l2"},
     "the style at half its size": {"style_size": SMALL // 2},

@@ -18,6 +18,7 @@ from apps.style.optimize.plan import Plan, make_plan
 from apps.style.optimize.run import Run, load_run
 from apps.style.report.page import write_report
 
+FROM_NOISE = 200  # iterations, unless the user says how many
 REPORT, STATE = ".html", ".resume.safetensors"
 
 
@@ -48,7 +49,7 @@ def transfer(
     file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="gatys")
     state = file.beside(STATE)
     saved = load_run(state) if resume else None
-    settings = Settings(**given)
+    settings = Settings(**with_defaults(given))
     if saved is not None:
         stored = stored_values(Settings, saved.meta.get("settings"))
         check_resumed(Settings, stored, given)
@@ -74,6 +75,12 @@ def transfer(
         announce(plan, task, settings, note)
     outcome = optimize(plan, task, note, run)
     return finish(outcome, settings, pictures, file, command)
+
+
+def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """The options with more iterations where they begin with noise."""
+    noise = {"iterations": FROM_NOISE} if given.get("init") == "noise" else {}
+    return noise | given
 
 
 def announce(plan: Plan, task: Task, settings: Settings, note: Callable[[str], None]) -> None:

@@ -54,7 +54,7 @@ def test_picture_report_and_figures(gatys, tmp_path):
     assert figures["losses"].keys() == {"content_loss", "style_loss", "tv_loss"}
     assert Image.open("out.png").size == (48, 37)
     page = (tmp_path / "out.html").read_text()
-    assert "content in the style of style" in page and page.count('class="frame"') == 2
+    assert "content in the style of style" in page and page.count('class="frame"') == 3
     assert "Content-Security-Policy" in page and "http://" not in page
     assert sorted(os.listdir()) == ["out.html", "out.png"]
 
