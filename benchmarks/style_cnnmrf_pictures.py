@@ -32,7 +32,7 @@ VARIANTS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "stride 1": ([CONTENT, STYLE], {"stride": 1}),
     "3 rotations, 3 scales": ([CONTENT, STYLE], {"rotations": 3, "patch_scales": 3}),
     "gradient: reference": ([CONTENT, STYLE], {"gradient": "reference"}),
-    "a quarter of the content": ([CONTENT, STYLE], {"content_weight": 0.1}),
+    "a quarter of the content": ([CONTENT, STYLE], {"content_weight": 0.125}),
     "one resolution": ([CONTENT, STYLE], {"scales": 1}),
     "L-BFGS": ([CONTENT, STYLE], {"optimizer": "lbfgs"}),
     "without content": ([STYLE], {}),

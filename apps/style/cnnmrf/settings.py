@@ -100,7 +100,7 @@ class PatchOptions:
         LOSSES, "Weight of the patches.", default=1.0, metavar="WEIGHT", check=at_least(0)
     )
     content_weight: float = option(
-        LOSSES, "Weight of the content.", default=0.4, metavar="WEIGHT", check=at_least(0)
+        LOSSES, "Weight of the content.", default=0.5, metavar="WEIGHT", check=at_least(0)
     )
     tv_weight: float = option(
         LOSSES, "Weight of the total variation: how smooth the picture is.", default=5e-4,
