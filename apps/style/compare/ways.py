@@ -96,7 +96,7 @@ def by_cnnmrf(job: Job, resume: bool, note: Note) -> tuple[float, bool]:
 
 
 def by_fast_network(job: Job, resume: bool, note: Note) -> tuple[float, bool]:
-    from apps.style.fast.network import load_fast
+    from apps.shared.trained_transform import load_fast
     from apps.style.fast.stylize import stylized
 
     net = load_fast(model_for(job.settings)).net
@@ -111,7 +111,7 @@ def by_fast_network(job: Job, resume: bool, note: Note) -> tuple[float, bool]:
 def model_for(settings: Settings) -> str:
     """The network for a style: the one that was named, or one with the name of the style's file;
     "" if there is none."""
-    from apps.style.fast.network import trained_names
+    from apps.shared.trained_transform import trained_names
 
     if settings.fast:
         return settings.fast

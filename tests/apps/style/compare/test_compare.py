@@ -49,7 +49,7 @@ def painted(monkeypatch):
 
 def test_all_ways(run, tmp_path):
     """With a network that was never trained for the fast one."""
-    from apps.style.fast.network import STYLE, save_fast
+    from apps.shared.trained_transform import STYLE, save_fast
     from models.transform_net import TransformNet
 
     arguments = {"width": 0.25, "residuals": 1}
@@ -79,7 +79,7 @@ def test_without_a_network_for_the_style(run, painted):
 
 
 def test_a_network_of_the_name_of_the_style(monkeypatch):
-    from apps.style.fast import network
+    from apps.shared import trained_transform as network
 
     monkeypatch.setattr(network, "trained_names", lambda: ["starry-night"])
     settings = ways.Settings(content="c.png", style="/x/Starry_Night.jpg")
