@@ -128,8 +128,15 @@ WAYS = (
 
 
 def ways_for(settings: Settings, note: Note) -> list[Way]:
-    """Those that can be had: the fast one needs a network that was trained for the style."""
-    if model_for(settings):
+    """Those that can be had: the fast one needs a network that was trained for the style.
+
+    Raises:
+        CheckpointError: --fast names no such network.
+    """
+    from apps.shared.trained_transform import load_fast
+
+    if model := model_for(settings):
+        load_fast(model)  # so that a mistake shows now
         return list(WAYS)
     note(
         "no network was trained for this style, so the fast way is left out; "

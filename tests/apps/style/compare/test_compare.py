@@ -122,6 +122,12 @@ def test_mistakes(run, painted, names):
     assert not run.sheet.exists() and not run.folder.exists()
 
 
+def test_a_network_that_is_none(run, painted):
+    result = run("--fast", "no-such")
+    assert result.exit_code == 2 and "no such model" in result.output
+    assert painted[0] == [] and not run.folder.exists()
+
+
 def test_measures(weights, pictures):
     content, style = (Photo.read(pictures / f"{name}.png") for name in ("content", "style"))
     measure = Measure(LossNetwork("squeezenet", weights("squeezenet")), content, style)
