@@ -37,6 +37,13 @@ COMPARED = ("astronaut", "chelsea", "coffee")  # of super-resolution; a part of 
 EXAMPLES = ("motorcycle_left", "rocket", "gravel", "brick")
 PART = 256
 
+WINDOWS = """Windows of several sizes, 128 x 128 pixels from 96 x 96. A window of 5 pixels sees that
+mortar is straight and bricks are grey; at 15 bricks have a size. What is larger than the window
+stays unknown: how bricks of one row lie above those of another.
+
+![Textures by windows of several sizes](pictures/style-texture.jpg)"""
+ENLARGED = "![A face, enlarged by interpolation and by patches](pictures/super-resolution.jpg)"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -50,7 +57,10 @@ def main() -> None:
 
 
 def write() -> None:
-    """Measure all, and write the section."""
+    """Measure all, make the sheets, and write the section."""
+    from benchmarks import style_texture_pictures
+
+    style_texture_pictures.write()
     write_body(measured(quick=False))
 
 
@@ -63,7 +73,9 @@ def write_body(body: str) -> None:
 
 def measured(quick: bool) -> str:
     """The section without its provenance."""
-    parts = [searches(2 if quick else 7), syntheses(quick), enlargements(quick)]
+    parts = [
+        searches(2 if quick else 7), syntheses(quick), WINDOWS, enlargements(quick), ENLARGED,
+    ]  # fmt: skip
     return "\n\n".join(parts)
 
 
