@@ -24,7 +24,6 @@ from apps.style.texture.material import stack
 from apps.style.texture.quilting import Quilting
 from apps.style.texture.task import transfer_guides
 from benchmarks.results import RESULTS
-from benchmarks.style_texture import picture, sample
 
 FOLDER = RESULTS.parent / "pictures"
 WINDOW_SHEET = FOLDER / "style-texture.jpg"
@@ -32,6 +31,7 @@ ENLARGED_SHEET = FOLDER / "super-resolution.jpg"
 README = RESULTS.parents[1] / ".github" / "images" / "texture.jpg"
 WINDOWS = (5, 9, 15, 23)
 SIZE = 128
+TEXTURES = {"ihc": (300, 100), "brick": (100, 100), "grass": (0, 0), "gravel": (0, 0)}
 
 
 def main() -> None:
@@ -50,6 +50,20 @@ def save(path: Path, panels: list[Picture], columns: int, cell: int) -> None:
     """A sheet as a small JPEG."""
     draw_sheet(panels, columns=columns, cell=cell).save(path, quality=60, optimize=True)
     print(f"{path.name}: {path.stat().st_size // 1000} kB", flush=True)
+
+
+def picture(name: str) -> np.ndarray:
+    """(H, W, 3) in 0..1: one that lies in scikit-image's wheel."""
+    from skimage import data
+
+    (file,) = Path(data.__file__).parent.glob(f"{name}.*[gp]")
+    return Photo.read(file).pixels
+
+
+def sample(name: str, side: int) -> np.ndarray:
+    """A square of a texture."""
+    y, x = TEXTURES[name]
+    return picture(name)[y : y + side, x : x + side]
 
 
 def grown(synthesis: EfrosLeung | Quilting) -> np.ndarray:
