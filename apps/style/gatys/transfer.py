@@ -18,6 +18,9 @@ from apps.style.optimize.plan import Plan, make_plan
 from apps.style.optimize.run import Run, load_run
 from apps.style.report.page import write_report
 
+# What is otherwise by default in a run that begins with noise: it has a longer way, and nothing of
+# the content but what the loss brings.
+FROM_NOISE = {"iterations": 200, "lr": 15.0, "content_weight": 0.5}
 REPORT, STATE = ".html", ".resume.safetensors"
 
 
@@ -48,7 +51,7 @@ def transfer(
     file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="gatys")
     state = file.beside(STATE)
     saved = load_run(state) if resume else None
-    settings = Settings(**given)
+    settings = Settings(**with_defaults(given))
     if saved is not None:
         stored = stored_values(Settings, saved.meta.get("settings"))
         check_resumed(Settings, stored, given)
@@ -74,6 +77,14 @@ def transfer(
         announce(plan, task, settings, note)
     outcome = optimize(plan, task, note, run)
     return finish(outcome, settings, pictures, file, command)
+
+
+def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """The options, with FROM_NOISE where they begin with noise."""
+    if given.get("init") != "noise":
+        return given
+    usual = given.get("loss_norm", "target") == "target"
+    return {k: v for k, v in FROM_NOISE.items() if usual or k != "content_weight"} | given
 
 
 def announce(plan: Plan, task: Task, settings: Settings, note: Callable[[str], None]) -> None:

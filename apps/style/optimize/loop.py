@@ -143,6 +143,8 @@ class Loop:
             scale = self.plan.scales[self.run.scale]
             if not self.run.is_going_on:
                 self.run.begin(self.first_picture(scale))
+                if self.run.scale == 0:
+                    self.run.snapshot()
             self.run.is_going_on = False
             self.run_scale(scale, self.task.objective_at(scale.size))
             if self.run.scale + 1 == len(self.plan.scales):

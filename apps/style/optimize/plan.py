@@ -19,7 +19,8 @@ class OptimizeOptions:
     """
 
     iterations: int = option(
-        OPTIMIZATION, "Of the last scale; the scales before it have 1.4 times as many each.",
+        OPTIMIZATION, "Of the last scale; the scales before it have 1.4 times as many each. 60, or "
+        "200 from noise.",
         default=60, metavar="N", check=at_least(1),
     )  # fmt: skip
     scales: int = option(

@@ -24,7 +24,7 @@ def reconstruct(
     """
     from apps.shared.options import OptionError, check_values
     from apps.shared.output_file import OutputFile
-    from apps.shared.sheet import FORMATS
+    from apps.shared.sheet import FORMATS, write_sheet
 
     if "image" not in given:
         raise OptionError("say which picture", {}, "minidl style reconstruct --help")
@@ -33,10 +33,10 @@ def reconstruct(
     check_values(settings)
 
     from apps.style.reconstruct.panels import reconstruct as make_panels
-    from apps.style.reconstruct.sheet import write
+    from apps.style.reconstruct.sheet import layout
 
     sheet = make_panels(settings, console.note)
-    write(file, sheet, settings.net)
+    write_sheet(file.path, op="reconstruct", **layout(sheet, settings.net))
     for panel in sheet.panels:
         console.line(panel.text())
     console.line(f"sheet: {output}")

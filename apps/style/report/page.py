@@ -81,9 +81,9 @@ def sources(content: Photo | None, styles: list[Photo]) -> list[Picture]:
 
 def strip(outcome: Outcome) -> Filmstrip | None:
     """The picture over time."""
-    frames = [
-        Frame(f"iteration {s.iteration}", [Picture(s.image, f"iteration {s.iteration}",
-              at_most=LARGE)], f"scale {s.scale + 1}")
-        for s in outcome.snapshots
-    ]  # fmt: skip
+    frames = []
+    for moment in outcome.snapshots:
+        when = f"iteration {moment.iteration}" if moment.iteration else "the start"
+        picture = Picture(moment.image, when, at_most=LARGE)
+        frames.append(Frame(when, [picture], f"scale {moment.scale + 1}"))
     return Filmstrip("From the first picture to the last", frames) if frames else None
