@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import minidl
+from benchmarks import style_fast_pictures
 from benchmarks.compare import (
     compare,
     measure_all,
@@ -43,7 +44,14 @@ def main() -> None:
         return
     rows = measure_all(names_of(parser, options, SIZES), measure, describe, options)
     if options.write:
-        write(rows, words_of(options))
+        write_rows(rows, words_of(options))
+
+
+def write() -> None:
+    """Measure all sizes and write the section of RESULTS.md, and that of the pictures."""
+    style_fast_pictures.write()
+    options = options_of(__doc__, "sizes", SIZES).parse_args(["--write"])
+    write_rows(measure_all(SIZES, measure, describe, options), [])
 
 
 def measure(name: str, quick: bool) -> dict[str, Any]:
@@ -131,7 +139,7 @@ def describe(row: dict[str, Any]) -> str:
     )
 
 
-def write(rows: list[dict[str, Any]], words: list[str]) -> None:
+def write_rows(rows: list[dict[str, Any]], words: list[str]) -> None:
     """The section of RESULTS.md."""
     title = "Fast neural style: one picture against PyTorch and ONNX Runtime"
     section, title, command = section_of("style_fast", title, "sizes", words)

@@ -177,8 +177,8 @@ def enlargements(quick: bool) -> str:
     return (
         f"Super-resolution by 2, PSNR in dB on at most {PART} x {PART} pixels of each picture; "
         f"examples are {', '.join(EXAMPLES)}, or the small picture itself at its own scales. "
-        "Nearest takes the best example at each place, mrf lets 16 of them be chosen by belief propagation; both "
-        "end with back-projection.\n\n" + table(columns, rows)
+        "Nearest takes the best example at each place, mrf lets 16 of them be chosen by "
+        "belief propagation; both end with back-projection.\n\n" + table(columns, rows)
     )
 
 

@@ -115,7 +115,7 @@ def write_onnx(
 
 def find_fast(run: str) -> tuple[Any, tuple[int, ...], dict[str, Any]] | None:
     """The same as find_network of a model of `minidl style fast`; None where `run` is none."""
-    from apps.style.fast.network import KINDS, load_fast, trained_names
+    from apps.shared.trained_transform import KINDS, load_fast, trained_names
     from minidl.errors import CheckpointError
     from minidl.io import load_checkpoint
 

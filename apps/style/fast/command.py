@@ -84,8 +84,9 @@ def fast(
 
     minidl style fast starry-night PHOTO.jpg -o OUT.jpg
 
-    Transparency, the size, and the frames' times stay. Of several files, one that
-    cannot be read is named on stderr; the others are drawn, and the exit code is 2.
+    Transparency, the size, and the frames' times stay; a video's sound does not. Of
+    several files, one that cannot be read is named on stderr; the others are
+    drawn, and the exit code is 2.
     """
     from apps.style.fast.drawing import draw_all
     from apps.style.fast.stylize import Look

@@ -14,8 +14,8 @@ from apps.shared.options import OptionError
 from apps.shared.output_file import PICTURES, OutputFile, check_free
 from apps.shared.photo import Photo
 from apps.shared.run_folder import check_writable
+from apps.shared.trained_transform import load_fast
 from apps.style.fast.moving import VIDEOS, is_moving, open_moving, through, write_moving
-from apps.style.fast.network import load_fast
 from apps.style.fast.stylize import Look, stylized
 from minidl.data.pictures import is_picture
 from minidl.errors import MinidlError
@@ -168,5 +168,6 @@ def name_of(source: str) -> str:
     if source == STDIN:
         return "stdin.png"
     path = Path(source)
-    kept = path.suffix.lower() in PICTURES or is_video(path) or is_moving(path)
-    return path.name if kept else f"{path.stem}.png"
+    if is_moving(path):
+        return path.name if is_video(path) else f"{path.stem}.gif"
+    return path.name if path.suffix.lower() in PICTURES else f"{path.stem}.png"

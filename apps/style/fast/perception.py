@@ -4,7 +4,8 @@
 For a batch of photographs c and what the network draws of them, y:
 
     content    distance of the features of y from those of c, or of the sharp photograph for
-               super-resolution, at one or several layers (equation 2)
+               super-resolution, at one or several layers (equation 2); the layer "pixels" is the
+               picture itself
     style      distance of the Gram matrices of y from those of the style picture (equations 3, 4)
     tv         squared differences between neighbouring pixels of y
 
@@ -53,6 +54,9 @@ def grams(x: Tensor) -> Tensor:
     return Grams().apply(x)
 
 
+PIXELS = "pixels"  # the picture itself as a layer
+
+
 class Perception:
     """The losses of pictures against photographs and a style.
 
@@ -66,6 +70,7 @@ class Perception:
         self.network, self.weights = network, weights
         self.layers = [*weights.content_layers]
         self.targets: dict[str, Tensor] = {}
+        network.check_layers([name for name in self.layers if name != PIXELS])
         if style is not None:
             self.layers += weights.style_layers
             with minidl.no_grad():
@@ -84,8 +89,8 @@ class Perception:
         """
         weights = self.weights
         with minidl.no_grad():
-            wanted = self.network.features(photographs, weights.content_layers)
-        found = self.network.features(drawn, self.layers)
+            wanted = self.features(photographs, weights.content_layers)
+        found = self.features(drawn, self.layers)
         parts = {}
         if weights.content:
             parts["content"] = weights.content * self.content(found, wanted)
@@ -96,6 +101,11 @@ class Perception:
                 total_variation(drawn, weights.norm), len(drawn)
             )
         return parts
+
+    def features(self, x: Tensor, names: list[str]) -> dict[str, Tensor]:
+        """The outputs of layers, PIXELS among them."""
+        layers = [name for name in names if name != PIXELS]
+        return (self.network.features(x, layers) if layers else {}) | {PIXELS: x}
 
     def content(self, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
         """The mean over layers and pictures."""

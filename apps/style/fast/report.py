@@ -70,10 +70,12 @@ def headline(training: Any, losses: dict[str, float]) -> list[Figure]:
 def strip(samples: list[tuple[int, Any]]) -> Filmstrip | None:
     """What the network drew of the same photographs over time."""
     frames = [
-        Frame(f"step {number(step)}", [Picture(one, f"step {number(step)}", at_most=LARGE)
-                                       for one in drawn])
+        Frame(
+            f"step {number(step)}",
+            [Picture(one, alt=f"drawn after step {step}", at_most=LARGE) for one in drawn],
+        )
         for step, drawn in samples
-    ]  # fmt: skip
+    ]
     return Filmstrip("What the network draws, from its first steps on", frames) if frames else None
 
 

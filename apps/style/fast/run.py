@@ -16,8 +16,7 @@ from typing import Any
 from apps.shared.console import Console
 from apps.shared.options import OptionError, to_dict
 from apps.shared.output_file import OutputFile
-from apps.shared.page import duration
-from apps.style.fast.network import save_fast
+from apps.shared.trained_transform import save_fast
 from apps.style.fast.progress import Progress
 from apps.style.fast.report import write_report
 from apps.style.fast.settings import TrainSettings, checked
@@ -25,7 +24,6 @@ from apps.style.fast.training import OP, SAVE_SECONDS, Training, resumed_setting
 from apps.style.optimize.interrupt import Interrupt
 
 STATE = ".resume.safetensors"
-BYTES_PER_VALUE = 330  # of memory for a pixel of a square at width 1, measured
 
 
 def train(
@@ -70,18 +68,12 @@ def train(
 
 def announce(training: Training, console: Console) -> None:
     """Say what is trained on what, and about how long it takes and how much memory."""
-    settings = training.settings
     places = ", ".join(
         f"{place.count:,} of {Path(place.location).name}" for place in training.photographs.places
     )
     console.note(f"photographs: {places}")
-    seconds = training.seconds_to_go()
-    values = settings.batch_size * settings.size**2
-    megabytes = values * BYTES_PER_VALUE * settings.width * 4 / 1e6
-    console.note(
-        f"{settings.iterations - training.notes.step:,} steps, about {duration(seconds)} and "
-        f"{max(megabytes, 100) / 1000:.1f} GB of memory"
-    )
+    steps = training.settings.iterations - training.notes.step
+    console.note(f"{steps:,} steps, {training.estimate()}")
 
 
 def make_steps(training: Training, state: Path, console: Console) -> bool:
@@ -117,12 +109,21 @@ def write_files(training: Training, files: OutputFile) -> None:
     save_fast(
         files.path, training.net, training.kind,
         {
-            "arguments": training.arguments, "settings": to_dict(settings),
+            "arguments": training.arguments, "settings": without_folders(to_dict(settings)),
             "steps": training.notes.step, "losses": last_losses(training),
         },
     )  # fmt: skip
     typed = shlex.join(["minidl", *sys.argv[1:]])
     write_report(files.beside(".html"), training, last_losses(training), typed)
+
+
+def without_folders(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as a model tells them to whoever gets it: files without the folders they were in."""
+    found = dict(settings)
+    for name in ("style", "weights"):
+        found[name] = found[name] and Path(found[name]).name
+    found["data"] = [Path(place).name for place in found["data"]]
+    return found
 
 
 def last_losses(training: Training) -> dict[str, float]:

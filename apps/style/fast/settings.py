@@ -21,11 +21,13 @@ from apps.style.losses import NORMS
 
 DATA, NETWORK, LOSS, STEPS = "Photographs", "Network", "Loss", "Steps"
 TASKS = ("style", "super-resolution")
+SHARPER = {"content_weight": 1.0, "tv_weight": 1e-6, "lr": 1e-3}  # defaults of super-resolution
 
 # Loss network -> layers for content and for style. Johnson et al. 2016, section 4.1, have those of
-# VGG-16; relu2_2 is their content layer for super-resolution.
+# VGG-16; relu2_2 is their content layer for super-resolution. SqueezeNet's first layer leaves out
+# every second pixel, so the pixels themselves count as well there.
 CONTENT = {"squeezenet": ["fire3"], "vgg16": ["relu3_3"], "vgg19": ["relu3_1"]}
-SHARP = {"squeezenet": ["relu1"], "vgg16": ["relu2_2"], "vgg19": ["relu2_2"]}
+SHARP = {"squeezenet": ["pixels", "relu1"], "vgg16": ["relu2_2"], "vgg19": ["relu2_2"]}
 STYLE = {
     "squeezenet": ["relu1", "fire2", "fire3", "fire4", "fire5"],
     "vgg16": ["relu1_2", "relu2_2", "relu3_3", "relu4_3"],
@@ -79,15 +81,15 @@ class TrainSettings:
     small_share: float = option(
         DATA,
         "First part of the steps, with squares of half the size, which cost a quarter. "
-        "Default 0.7.",
-        default=0.7,
+        "Default 0.85.",
+        default=0.85,
         metavar="SHARE",
         check=(at_least(0), below(1)),
     )
     style_size: int = option(
         DATA, "Longer side that the style picture is brought to: how large strokes are. "
-        "Default 384.",
-        default=384, metavar="PIXELS", check=at_least(32),
+        "Default 512.",
+        default=512, metavar="PIXELS", check=at_least(32),
     )  # fmt: skip
     task: str = option(
         NETWORK, "style (the default) or super-resolution.", default="style", check=one_of(TASKS)
@@ -114,7 +116,7 @@ class TrainSettings:
     )  # fmt: skip
     content_layers: list[str] = option(
         LOSS, "Layers whose features are compared; by default of squeezenet fire3, of vgg16 "
-        "relu3_3; relu1 and relu2_2 for super-resolution.",
+        "relu3_3; pixels and relu1, or relu2_2, for super-resolution.",
         default_factory=list, metavar="NAMES", typed=list[str], parse=parse.names,
     )  # fmt: skip
     style_layers: list[str] = option(
@@ -123,13 +125,18 @@ class TrainSettings:
         default_factory=list, metavar="NAMES", typed=list[str], parse=parse.names,
     )  # fmt: skip
     content_weight: float = option(
-        LOSS, "Of the content. Default 0.3.", default=0.3, metavar="FACTOR", check=at_least(0)
+        LOSS,
+        "Of the content. Default 0.6; for super-resolution 1.",
+        default=0.6,
+        metavar="FACTOR",
+        check=at_least(0),
     )
     style_weight: float = option(
         LOSS, "Of the style. Default 1.", default=1.0, metavar="FACTOR", check=at_least(0)
     )
     tv_weight: float = option(
-        LOSS, "Of differences between neighbouring pixels. Default 1e-4.", default=1e-4,
+        LOSS, "Of differences between neighbouring pixels. Default 3e-4; for super-resolution "
+        "1e-6.", default=3e-4,
         metavar="FACTOR", check=at_least(0),
     )  # fmt: skip
     loss_norm: str = option(
@@ -137,13 +144,14 @@ class TrainSettings:
         check=one_of(NORMS),
     )  # fmt: skip
     iterations: int = option(
-        STEPS, "Steps. Default 12000.", default=12_000, metavar="N", check=at_least(1)
+        STEPS, "Steps. Default 8000.", default=8_000, metavar="N", check=at_least(1)
     )
     batch_size: int = option(
         STEPS, "Squares per step. Default 4.", default=4, metavar="N", check=at_least(1)
     )
     lr: float = option(
-        STEPS, "Learning rate of Adam, which falls to 0 along a cosine. Default 2e-3.",
+        STEPS, "Learning rate of Adam, which falls to 0 along a cosine. Default 2e-3; for "
+        "super-resolution 1e-3.",
         default=2e-3, metavar="RATE", check=above(0),
     )  # fmt: skip
     snapshots: int = option(
@@ -200,6 +208,7 @@ def checked(given: dict) -> TrainSettings:
         raise OptionError("super-resolution has no style picture", {"STYLE": settings.style})
     if settings.style is not None and not os.path.exists(settings.style):
         raise OptionError("no such file", {"STYLE": settings.style})
-    if settings.task != "style" and "content_weight" not in given:
-        settings = replace(settings, content_weight=1.0)
+    if settings.task != "style":  # detail, not strokes
+        usual = {name: value for name, value in SHARPER.items() if name not in given}
+        settings = replace(settings, **usual)
     return settings

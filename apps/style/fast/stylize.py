@@ -11,22 +11,20 @@ Memory: nothing is kept of what the network computes on the way but what the nex
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 import minidl
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo
+from apps.style.gatys.colors import with_luma_of
+from apps.style.optimize.estimate import free_megabytes
 from minidl.nn import Module
 from models.transform_net import SMALLEST, TransformNet
 
-# Luma and two differences from it (ITU-R BT.601), of red, green, blue from 0 to 1.
-TO_YUV = np.array(
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
-)
-FROM_YUV = np.linalg.inv(TO_YUV.astype(np.float64)).astype(np.float32)
-BYTES_PER_PIXEL = 900  # of memory at width 1, measured; a narrower network needs less
+# Of memory for a pixel of the result at width 1, measured: of TransformNet, of SuperResolutionNet.
+BYTES_PER_PIXEL = 760, 940
+ALLOWED = 0.9  # of the memory that is free
 
 
 @dataclass(frozen=True)
@@ -58,21 +56,14 @@ def stylized(net: Module, photo: Photo, look: Look = Look()) -> Photo:
     check_size(net, photo)
     with minidl.no_grad():
         drawn = Photo.from_tensor(net(photo.tensor()))
-    pixels = drawn.pixels
     if look.median:
-        pixels = median(pixels)
+        drawn = Photo(median(drawn.pixels))
     if look.colors == "luma":
-        pixels = with_colours_of(photo.pixels, pixels)
+        drawn = with_luma_of(photo, drawn)
+    pixels = drawn.pixels
     if look.strength != 1:
         pixels = photo.pixels + np.float32(look.strength) * (pixels - photo.pixels)
     return Photo(np.clip(pixels, 0, 1), photo.alpha)
-
-
-def with_colours_of(picture: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """The light of one picture, the colours of another: Y of `drawn`, U and V of `picture`."""
-    yuv = picture @ TO_YUV.T
-    yuv[..., 0] = drawn @ TO_YUV[0]
-    return np.clip(yuv @ FROM_YUV.T, 0, 1)
 
 
 def median(pixels: np.ndarray) -> np.ndarray:
@@ -98,26 +89,20 @@ def check_size(net: Module, photo: Photo) -> None:
             f"pictures are at least {SMALLEST} pixels high and wide", {"picture": size},
             "enlarge it with --size",
         )  # fmt: skip
-    needed, there = needed_bytes(net, photo.size), available_bytes()
-    if there is not None and needed > there:
-        fits = int(max(photo.size) * (there / needed) ** 0.5)
+    needed, free = needed_megabytes(net, photo.size), free_megabytes()
+    if free is not None and needed > ALLOWED * free:
+        fits = int(max(photo.size) * (ALLOWED * free / needed) ** 0.5)
         raise OptionError(
-            f"the picture needs about {needed / 1e9:.1f} GB of memory, {there / 1e9:.1f} GB are "
-            "there", {"picture": size}, f"--size {fits // 100 * 100} fits",
+            "a picture of this size needs more memory than there is",
+            {"picture": size, "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
+            f"--size {fits} fits",
         )  # fmt: skip
 
 
-def needed_bytes(net: Module, size: tuple[int, int]) -> int:
+def needed_megabytes(net: Module, size: tuple[int, int]) -> float:
     """Memory that a picture needs on its way through a network, about."""
-    share = net.down1[1].out_channels / 32 if isinstance(net, TransformNet) else 2.0
-    return int(size[0] * size[1] * BYTES_PER_PIXEL * share)
-
-
-def available_bytes() -> int | None:
-    """Memory that is free, None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    found = dict(line.split(":", 1) for line in lines)
-    return int(found["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in found else None
+    if isinstance(net, TransformNet):
+        per_pixel = BYTES_PER_PIXEL[0] * net.down1[1].out_channels / 32
+    else:
+        per_pixel = BYTES_PER_PIXEL[1] * net.first[1].out_channels / 64 * net.scale**2
+    return size[0] * size[1] * per_pixel / 1e6

@@ -21,11 +21,12 @@ import numpy as np
 import minidl
 from apps.shared.options import check_resumed, to_dict
 from apps.shared.photo import Photo
-from apps.style.fast.network import KINDS, STYLE, SUPER_RESOLUTION
+from apps.shared.trained_transform import KINDS, STYLE, SUPER_RESOLUTION
 from apps.style.fast.perception import Perception
 from apps.style.fast.photographs import Photographs, reduced
 from apps.style.fast.settings import TrainSettings
 from apps.style.loss_network import LossNetwork
+from apps.style.optimize.estimate import Estimate, PeakMemory
 from minidl.errors import CheckpointError
 from minidl.nn import Module
 from minidl.optim import Adam
@@ -33,6 +34,7 @@ from minidl.tensor import Tensor
 
 EVERY = 10  # steps whose losses are averaged for the curves
 SAVE_SECONDS = 60
+WARM_UP = 100  # steps: the first ones are far off, and large ones would saturate tanh
 SHOWN = 3  # photographs of the samples
 OP = "fast-train"
 
@@ -167,27 +169,31 @@ class Training:
         return as_tensor(reduced(batch, self.settings.scale))
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step: along a cosine to 0 at the end."""
-        share = step / self.settings.iterations
-        return self.settings.lr * 0.5 * (1 + math.cos(math.pi * share))
+        """The learning rate of a step: it rises at first, and falls along a cosine to 0."""
+        rises = min(1.0, (step + 1) / WARM_UP)
+        falls = 0.5 * (1 + math.cos(math.pi * step / self.settings.iterations))
+        return self.settings.lr * rises * falls
 
-    def seconds_to_go(self) -> float:
-        """How long the steps that are left take, by one of each size, made with a copy."""
+    def estimate(self) -> Estimate:
+        """Of the steps that are left: one of each size, made with a copy of the network."""
         net = self.fresh()
         net.load_state_dict(self.net.state_dict())
-        settings, left = self.settings, self.notes.step
-        steps = {settings.small_size: max(0, settings.small_steps - left)}
-        steps[settings.size] = settings.iterations - max(settings.small_steps, left)
-        total = 0.0
+        settings, done = self.settings, self.notes.step
+        steps = {settings.small_size: max(0, settings.small_steps - done)}
+        steps[settings.size] = settings.iterations - max(settings.small_steps, done)
+        total, megabytes = 0.0, 0.0
         for size, count in steps.items():
             if count == 0:
                 continue
             batch = self.photographs.batch(0, settings.batch_size, size)
             self.step(net, batch)  # compiles
-            begin = time.perf_counter()
-            self.step(net, batch)
-            total += count * (time.perf_counter() - begin)
-        return total
+            minidl.empty_cache()
+            with PeakMemory() as peak:
+                begin = time.perf_counter()
+                self.step(net, batch)
+                total += count * (time.perf_counter() - begin)
+            megabytes = max(megabytes, peak.bytes / 1e6)
+        return Estimate(total, megabytes)
 
     # --- samples ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import minidl
 from apps.shared.photo import Photo, resample
-from apps.style.fast.network import SUPER_RESOLUTION, load_fast
+from apps.shared.trained_transform import SUPER_RESOLUTION, load_fast
 from apps.style.fast.stylize import check_size
 
 

@@ -9,6 +9,7 @@ from apps.style.fast.settings import STYLE, Weights
 from apps.style.loss_network import LossNetwork
 from apps.style.losses import NORMS, gram, style_loss
 from minidl.debug import gradcheck
+from minidl.errors import ArgumentError
 
 LAYERS = STYLE["squeezenet"]
 
@@ -94,6 +95,15 @@ def test_content_is_the_mean_over_pictures(network):
         ]
         together = lens.losses(drawn, photographs)["content"].item()
         assert together == pytest.approx(np.mean(alone), rel=1e-4)
+
+
+def test_the_pixels_may_be_a_layer(network):
+    photographs, drawn = pictures(2, 3, 64, 64), pictures(2, 3, 64, 64, seed=1)
+    lens = Perception(network, Weights(1.0, 0.0, 0.0, ["pixels"], LAYERS))
+    expected = ((drawn - photographs) ** 2).sum().item() / (photographs**2).sum().item()
+    assert lens.losses(drawn, photographs)["content"].item() == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ArgumentError, match="no such layer"):
+        Perception(network, Weights(1.0, 0.0, 0.0, ["pixel"], LAYERS))
 
 
 def test_weights(network):

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import minidl as library
-from apps.style.fast.network import load_fast
+from apps.shared.photo import Photo
+from apps.shared.trained_transform import load_fast
 from apps.style.fast.settings import TrainSettings
 from apps.style.fast.training import Training
+from apps.style.super_resolution.fast import enlarged
+from minidl.errors import CheckpointError
 from tests.apps.conftest import minidl
 
 
@@ -27,6 +30,7 @@ def settings(photos, style, loss_weights, **more):
 
 def test_the_files_of_a_run(model):
     found = load_fast(str(model))
+    assert found.meta["settings"]["style"] == "stripes.png"  # without the folder
     assert found.meta["steps"] == 6 and set(found.meta["losses"]) == {"content", "style", "tv"}
     stored = library.io.load_checkpoint(model).model
     assert {value.dtype for value in stored.values()} == {np.dtype("float16")}
@@ -98,6 +102,13 @@ def test_super_resolution(train, tmp_path):
     assert result.exit_code == 0, result.output
     found = load_fast(str(model), "fast super-resolution")
     assert found.net.scale == 2 and "style" not in found.meta["losses"]
+    pixels = np.random.default_rng(0).random((14, 23, 3), np.float32)
+    larger = enlarged(Photo(pixels, pixels[..., 0]), str(model))
+    assert larger.size == (28, 46) and larger.alpha.shape == (28, 46)
+    shrunk = larger.pixels.reshape(14, 2, 23, 2, 3).mean(axis=(1, 3))
+    assert np.corrcoef(shrunk.ravel(), pixels.ravel())[0, 1] > 0.8
+    with pytest.raises(CheckpointError, match="expects a network for fast style"):
+        load_fast(str(model))
 
 
 @pytest.mark.parametrize(

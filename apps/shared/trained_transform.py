@@ -38,12 +38,7 @@ class FastModel:
 
 
 def trained_names() -> list[str]:
-    """The names of the networks that come with minidl.
-
-    >>> from apps.style.fast.network import trained_names
-    >>> "starry-night" in trained_names()
-    True
-    """
+    """The names of the networks that come with minidl."""
     return sorted(path.stem.replace("_", "-") for path in TRAINED.glob("*.safetensors"))
 
 
@@ -60,7 +55,8 @@ def load_fast(model: str, kind: str = STYLE) -> FastModel:
     path = Path(model)
     if not os.path.exists(model):
         if model not in trained_names():
-            hint = nearest(model, trained_names()) or "minidl style fast-train makes one"
+            names = trained_names()
+            hint = nearest(model, names) if names else "minidl style fast-train makes one"
             raise CheckpointError(OP, "no such model", {"model": model}, hint)
         path = TRAINED / f"{model.replace('-', '_')}.safetensors"
     checkpoint = minidl.io.load_checkpoint(path)
