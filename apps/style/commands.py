@@ -7,6 +7,8 @@ at load time is little: --help shall answer at once.
 from __future__ import annotations
 
 from apps.shared.command import application
+from apps.style.cnnmrf import command as cnnmrf
+from apps.style.compare import command as compare
 from apps.style.fast import command as fast
 from apps.style.gatys import command as gatys
 from apps.style.group import style
@@ -18,4 +20,4 @@ app = application()
 app.add_typer(style)
 
 # Loading a command's module adds it to the group.
-WAYS = (fast, gatys, reconstruct, super_resolution, texture)
+WAYS = (cnnmrf, compare, fast, gatys, reconstruct, super_resolution, texture)
