@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import minidl
+from benchmarks import style_fast_pictures
 from benchmarks.compare import (
     compare,
     measure_all,
@@ -47,7 +48,8 @@ def main() -> None:
 
 
 def write() -> None:
-    """Measure all sizes and write the section of RESULTS.md."""
+    """Measure all sizes and write the section of RESULTS.md, and that of the pictures."""
+    style_fast_pictures.write()
     options = options_of(__doc__, "sizes", SIZES).parse_args(["--write"])
     write_rows(measure_all(SIZES, measure, describe, options), [])
 

@@ -28,6 +28,7 @@ from apps.shared.sheet import draw_sheet
 from apps.style.gatys.pictures import Pictures
 from apps.style.gatys.settings import Settings
 from apps.style.gatys.tiles import make_objective
+from apps.style.gatys.transfer import FROM_NOISE
 from apps.style.loss_network import LossNetwork
 from apps.style.optimize.estimate import PeakMemory
 from apps.style.optimize.loop import Task, optimize
@@ -53,7 +54,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ten times the total variation": {"tv_weight": 2e-3},
     "a fifth of the content": {"content_weight": 0.01},
     "five times the content": {"content_weight": 0.25},
-    "from noise, 200 iterations": {"init": "noise", "iterations": 200},
+    "from noise": {"init": "noise"} | FROM_NOISE,
     "average pooling": {"pool": "avg"},
     "L2 pooling": {"pool": "l2"},
     "the style at half its size": {"style_size": SMALL // 2},
@@ -195,52 +196,85 @@ def pairs_text(folder: Path) -> str:
 def ablation_text() -> str:
     """The table of variants; the sheet is written on the way."""
     base = Settings(content=wheel(CONTENT), styles=[wheel(STYLE)], size=SMALL)
-    judge = Judge(base)
-    rows, panels, first = [], [], None
+    judge, rows = Judge(base), {}
     for name, options in VARIANTS.items():
         made = make(Settings(content=wheel(CONTENT), styles=[wheel(STYLE)], size=SMALL, **options))
-        first = first or made
-        content, style = judge.losses(made.photo)
-        away = distance(made.photo, first.photo)
-        grain = fine_grain(made.photo)
-        rows.append([
-            name, f"{content:.3f}", f"{style:.3f}", f"{grain:.2f}", f"{away:.1f}",
-            f"{made.cpu_seconds:.1f}",
-        ])  # fmt: skip
-        panels.append(Picture(made.photo.bytes, name))
-        print(rows[-1], flush=True)
+        rows[name] = judge.row(made)
+        print(name, rows[name], flush=True)
     SHEET.parent.mkdir(exist_ok=True)
-    sheet = draw_sheet(panels, columns=5, cell=150)
-    sheet.save(SHEET, quality=70, optimize=True)
-    columns = ["changed", "content", "style", "fine grain", "away from the defaults", "CPU s"]
+    panels = [Picture(row.photo.bytes, name) for name, row in rows.items()]
+    draw_sheet(panels, columns=5, cell=120).save(SHEET, quality=60, optimize=True)
+    columns = ["changed", "content", "style", "fine grain", "distance", "CPU s", "how"]
+    default, chance = rows["the defaults"], rows["another seed"].distance
     return "\n\n".join([
         f"{CONTENT} in the style of {STYLE}, {SMALL} pixels. Content and style are the losses of "
         "the finished picture as the defaults measure them, divided by the target's size and "
         "unweighted: 0 is the content itself, or a picture whose Gram matrices are the style's. "
         "Fine grain is the share of the picture's variance that a blur of 3x3 pixels takes away, "
-        "in percent. How far a picture is away from that of the defaults is the root mean squared "
-        "difference of its pixels, of 255; another seed tells how much of that is chance.",
-        table(columns, rows),
+        "in percent. The distance from the picture of the defaults is the root mean squared "
+        "difference of pixels, of 255; that of another seed tells how much of it is chance. The "
+        "last column puts that into words.",
+        table(columns, [
+            [name, *row.texts(), row.words(default, chance)] for name, row in rows.items()
+        ]),
         f"![The same pictures]({SHEET.relative_to(RESULTS.parent)})",
         provenance("numpy", "numba", "scikit-image"),
     ])  # fmt: skip
 
 
+@dataclass
+class Row:
+    """What is told of a variant.
+
+    Args:
+        photo: the picture.
+        content, style: unweighted losses.
+        grain: percent of the variance that is gone after a blur.
+        distance: from the picture of the defaults, of 255.
+        cpu_seconds: that it took.
+    """
+
+    photo: Photo
+    content: float
+    style: float
+    grain: float
+    distance: float
+    cpu_seconds: float
+
+    def texts(self) -> list[str]:
+        values = (self.content, self.style, self.grain, self.distance, self.cpu_seconds)
+        return [f"{value:.{digits}f}" for value, digits in zip(values, (2, 3, 2, 1, 1))]
+
+    def words(self, default: Row, chance: float) -> str:
+        """How the picture differs from that of the defaults, where it is clear."""
+        if self is default or self.distance == chance:
+            return ""
+        found = ["no more than another seed"] if self.distance < 1.1 * chance else []
+        for name, low, high, less, more in (
+            ("content", 0.8, 1.2, "nearer to the content", "further from the content"),
+            ("style", 0.75, 1.5, "nearer to the style", "further from the style"),
+            ("grain", 0.7, 1.4, "smoother", "grainier"),
+        ):
+            ratio = getattr(self, name) / getattr(default, name)
+            found += [less] if ratio < low else [more] if ratio > high else []
+        return ", ".join(found) or "another picture, as good by these measures"
+
+
 class Judge:
-    """Measures finished pictures with the losses of the defaults."""
+    """Measures finished pictures with the losses of the defaults, the first of which is theirs."""
 
     def __init__(self, settings: Settings):
         found = Pictures(settings)
         self.objective = make_objective(LossNetwork(), settings, found, found.size)
+        self.first: Photo | None = None
 
-    def losses(self, photo: Photo) -> tuple[float, float]:
-        """Content and style, unweighted."""
-        found = self.objective.evaluate(Parameter(photo.tensor().data))
-        return found["content"] / self.objective.content_weight, found["style"]
-
-
-def distance(photo: Photo, other: Photo) -> float:
-    return 255 * float(np.sqrt(np.mean((photo.pixels - other.pixels) ** 2)))
+    def row(self, made: Made) -> Row:
+        self.first = self.first or made.photo
+        found = self.objective.evaluate(Parameter(made.photo.tensor().data))
+        away = 255 * float(np.sqrt(np.mean((made.photo.pixels - self.first.pixels) ** 2)))
+        content = found["content"] / self.objective.content_weight
+        grain = fine_grain(made.photo)
+        return Row(made.photo, content, found["style"], grain, away, made.cpu_seconds)
 
 
 def fine_grain(photo: Photo) -> float:

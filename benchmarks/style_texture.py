@@ -13,7 +13,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -27,15 +26,23 @@ from apps.style.texture.efros_leung import EfrosLeung, gaussian
 from apps.style.texture.material import Material, stack
 from apps.style.texture.quilting import Quilting
 from benchmarks.results import provenance, table, write_section
+from benchmarks.style_texture_pictures import TEXTURES, picture, sample
+from benchmarks.style_texture_pictures import write as make_sheets
 from minidl import Tensor
 from minidl.ops.window_search import WindowSearch
 
 WINDOW, SAMPLE, SIZE, PATCH = 15, 64, 128, 24
-TEXTURES = {"ihc": (300, 100), "brick": (100, 100), "grass": (0, 0), "gravel": (0, 0)}
 PLACES = 40
 COMPARED = ("astronaut", "chelsea", "coffee")  # of super-resolution; a part of each
 EXAMPLES = ("motorcycle_left", "rocket", "gravel", "brick")
-PART = 256
+PART = 512
+
+WINDOWS = """Windows of several sizes, 128 x 128 pixels from 96 x 96. A window of 5 pixels sees that
+mortar is straight and bricks are grey; at 15 bricks have a size. What is larger than the window
+stays unknown: how bricks of one row lie above those of another.
+
+![Textures by windows of several sizes](pictures/style-texture.jpg)"""
+ENLARGED = "![A face, enlarged by interpolation and by patches](pictures/super-resolution.jpg)"
 
 
 def main() -> None:
@@ -50,7 +57,8 @@ def main() -> None:
 
 
 def write() -> None:
-    """Measure all, and write the section."""
+    """Measure all, make the sheets, and write the section."""
+    make_sheets()
     write_body(measured(quick=False))
 
 
@@ -58,30 +66,15 @@ def write_body(body: str) -> None:
     text = f"{body}\n\nBy `python -m benchmarks.style_texture --write`. " + provenance(
         "minidl", "numpy", "numba", "scikit-image", "pillow"
     )
-    write_section("style-texture", "Textures and super-resolution", text)
+    write_section("style_texture", "Neural style: textures and super-resolution", text)
 
 
 def measured(quick: bool) -> str:
     """The section without its provenance."""
-    parts = [searches(2 if quick else 7), syntheses(quick), enlargements(quick)]
+    parts = [
+        searches(2 if quick else 7), syntheses(quick), WINDOWS, enlargements(quick), ENLARGED,
+    ]  # fmt: skip
     return "\n\n".join(parts)
-
-
-# --- pictures -----------------------------------------------------------------------------------
-
-
-def picture(name: str) -> np.ndarray:
-    """(H, W, 3) in 0..1: one that lies in scikit-image's wheel."""
-    from skimage import data
-
-    (file,) = Path(data.__file__).parent.glob(f"{name}.*[gp]")
-    return Photo.read(file).pixels
-
-
-def sample(name: str, side: int = SAMPLE) -> np.ndarray:
-    """A square of a texture, in colour."""
-    y, x = TEXTURES[name]
-    return picture(name)[y : y + side, x : x + side]
 
 
 # --- the search ---------------------------------------------------------------------------------
@@ -89,7 +82,7 @@ def sample(name: str, side: int = SAMPLE) -> np.ndarray:
 
 def searches(rounds: int) -> str:
     """The kernel against the same in NumPy, on the windows of a real synthesis."""
-    material = stack([sample("ihc")])
+    material = stack([sample("ihc", SAMPLE)])
     synthesis = EfrosLeung(material, (SIZE, SIZE), WINDOW)
     while synthesis.done < synthesis.total // 2:
         synthesis.step()
@@ -130,7 +123,7 @@ def syntheses(quick: bool) -> str:
     """Seconds of both methods for each texture."""
     rows = []
     for name in list(TEXTURES)[: 1 if quick else None]:
-        material = stack([sample(name)])
+        material = stack([sample(name, SAMPLE)])
         pixels = [timed(EfrosLeung, material, WINDOW) for _ in range(3)]
         patches = [timed(Quilting, material, PATCH) for _ in range(3)]
         rows.append([name, *best(pixels), *best(patches)])
@@ -182,10 +175,10 @@ def enlargements(quick: bool) -> str:
         rows.append([row[0], *(f"{value:.2f}" for value in row[1:])])
     columns = ["picture", "cubic", "and back-projection", *ways]
     return (
-        f"Super-resolution by 2, PSNR in dB on {PART} x {PART} pixels of each picture; examples "
-        f"are {', '.join(EXAMPLES)}, or the small picture itself at its own scales. Nearest takes "
-        "the best example at each place, mrf lets 16 of them be chosen by belief propagation; both "
-        "end with back-projection.\n\n" + table(columns, rows)
+        f"Super-resolution by 2, PSNR in dB on at most {PART} x {PART} pixels of each picture; "
+        f"examples are {', '.join(EXAMPLES)}, or the small picture itself at its own scales. "
+        "Nearest takes the best example at each place, mrf lets 16 of them be chosen by "
+        "belief propagation; both end with back-projection.\n\n" + table(columns, rows)
     )
 
 

@@ -144,7 +144,7 @@ class TrainSettings:
         check=one_of(NORMS),
     )  # fmt: skip
     iterations: int = option(
-        STEPS, "Steps. Default 12000.", default=12_000, metavar="N", check=at_least(1)
+        STEPS, "Steps. Default 8000.", default=8_000, metavar="N", check=at_least(1)
     )
     batch_size: int = option(
         STEPS, "Squares per step. Default 4.", default=4, metavar="N", check=at_least(1)

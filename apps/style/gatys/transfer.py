@@ -18,7 +18,9 @@ from apps.style.optimize.plan import Plan, make_plan
 from apps.style.optimize.run import Run, load_run
 from apps.style.report.page import write_report
 
-FROM_NOISE = 200  # iterations, unless the user says how many
+# What is otherwise by default in a run that begins with noise: it has a longer way, and nothing of
+# the content but what the loss brings.
+FROM_NOISE = {"iterations": 200, "lr": 15.0, "content_weight": 0.5}
 REPORT, STATE = ".html", ".resume.safetensors"
 
 
@@ -78,9 +80,11 @@ def transfer(
 
 
 def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
-    """The options with more iterations where they begin with noise."""
-    noise = {"iterations": FROM_NOISE} if given.get("init") == "noise" else {}
-    return noise | given
+    """The options, with FROM_NOISE where they begin with noise."""
+    if given.get("init") != "noise":
+        return given
+    usual = given.get("loss_norm", "target") == "target"
+    return {k: v for k, v in FROM_NOISE.items() if usual or k != "content_weight"} | given
 
 
 def announce(plan: Plan, task: Task, settings: Settings, note: Callable[[str], None]) -> None:

@@ -11,11 +11,10 @@ import numpy as np
 
 from apps.shared.options import OptionError, check_values
 from apps.shared.output_file import OutputFile
-from apps.shared.page import duration
 from apps.shared.photo import Photo
 from apps.style.super_resolution.patches import resized
 from apps.style.super_resolution.settings import Settings
-from apps.style.texture.progress import Progress
+from apps.style.texture.progress import Progress, about
 from minidl.data.pictures import is_picture
 from minidl.shapes import memory_bytes
 
@@ -124,7 +123,7 @@ def by_examples(photo: Photo, settings: Settings, note: Callable[[str], None]) -
     seconds = mrf.expected_seconds(patches, examples)
     note(
         f"{width}x{height} pixels of {patches:,} patches, {len(examples.middle):,} examples: "
-        f"about {duration(seconds)} and {megabytes:,} MB"
+        f"{about(seconds)} and {megabytes:,} MB"
     )
     with Progress("patches", note) as progress:
         pixels = mrf.enlarged(photo.pixels, examples, settings, progress.show)

@@ -37,6 +37,7 @@ from apps.style.super_resolution.patches import (
 from apps.style.super_resolution.settings import Settings
 
 CHUNK = 512  # places whose candidates are searched for at once
+GROUP = 32
 SMALLEST = 2 * MIDDLE  # pixels of the sides of an example
 
 # Light and two differences of colour (ITU-R BT.601), as rows.
@@ -173,20 +174,44 @@ def nearest_examples(
 
     |a - b|^2 = |a|^2 - 2 a b + |b|^2: the products of all pairs are one matrix product.
     """
-    squares = (middle**2).sum(axis=1)
     numbers = np.empty((len(wanted), k), np.int64)
     distances = np.empty((len(wanted), k), np.float32)
+    squares, columns = (middle**2).sum(axis=1), middle.T
     for start in range(0, len(wanted), CHUNK):
         part = wanted[start : start + CHUNK]
-        all_ = squares - 2 * (part @ middle.T)
-        near = np.argpartition(all_, k - 1, axis=1)[:, :k]
-        values = np.take_along_axis(all_, near, axis=1)
-        order = np.argsort(values, axis=1, kind="stable")
-        numbers[start : start + CHUNK] = np.take_along_axis(near, order, axis=1)
-        values = np.take_along_axis(values, order, axis=1) + (part**2).sum(axis=1, keepdims=True)
+        near, values = smallest(squares - 2 * (part @ columns), k)
+        numbers[start : start + CHUNK] = near
+        values = values + (part**2).sum(axis=1, keepdims=True)
         distances[start : start + CHUNK] = np.maximum(values, 0)
         show(min(start + CHUNK, len(wanted)))
     return numbers, distances
+
+
+def smallest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of the k smallest values of each row, ascending, and these values.
+
+    Columns j, j + n, j + 2 n, ... are a group. The k smallest values lie in the k groups with the
+    smallest minima, and those are found eight times as fast as the values among all.
+    """
+    rows, columns = values.shape
+    n = columns // GROUP
+    if n < k:
+        return sorted_columns(values, np.argpartition(values, k - 1, axis=1)[:, :k])
+    grouped = values[:, : n * GROUP].reshape(rows, GROUP, n)
+    groups = np.argpartition(grouped.min(axis=1), k - 1, axis=1)[:, :k]
+    members = (groups[:, None, :] + n * np.arange(GROUP)[:, None]).reshape(rows, -1)
+    rest = np.broadcast_to(np.arange(n * GROUP, columns), (rows, columns - n * GROUP))
+    members = np.concatenate([members, rest], axis=1)
+    few = np.take_along_axis(values, members, axis=1)
+    near = np.argpartition(few, k - 1, axis=1)[:, :k]
+    return sorted_columns(values, np.take_along_axis(members, near, axis=1))
+
+
+def sorted_columns(values: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of each row in the order of their values, and the values."""
+    found = np.take_along_axis(values, columns, axis=1)
+    order = np.argsort(found, axis=1, kind="stable")
+    return np.take_along_axis(columns, order, 1), np.take_along_axis(found, order, 1)
 
 
 def disagreement(high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,13 +8,12 @@ from typing import Any
 
 from apps.shared.options import OptionError, to_dict
 from apps.shared.output_file import OutputFile
-from apps.shared.page import duration
 from apps.shared.photo import Photo
 from apps.shared.pictures import Picture
 from apps.shared.sheet import FORMATS, write_sheet
 from apps.style.optimize.interrupt import Interrupt
 from apps.style.texture.coordinates import applied, load_coordinates, save_coordinates
-from apps.style.texture.progress import Progress
+from apps.style.texture.progress import Progress, about
 from apps.style.texture.report import coherence, write_report
 from apps.style.texture.run import Run, check_memory, estimate
 from apps.style.texture.settings import Settings
@@ -126,7 +125,7 @@ def complete(run: Run, settings: Settings, note: Note) -> bool:
     expected = estimate(synthesis)
     left, megabytes = synthesis.total - synthesis.done, max(1, expected.memory // 2**20)
     if left:
-        note(f"{left:,} {what}, about {duration(expected.seconds)} and {megabytes:,} MB")
+        note(f"{left:,} {what}, {about(expected.seconds)} and {megabytes:,} MB")
     else:
         note("there is nothing to fill")
     with Interrupt(note) as interrupt, Progress(what, note) as progress:

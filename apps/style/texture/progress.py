@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from apps.shared.page import duration
 from minidl.training.callbacks.progress import clock, make_bar
 
 LINE_EVERY = 10.0  # seconds
@@ -59,3 +60,8 @@ class Progress:
             left = (time.perf_counter() - start) / (done - first) * (total - done)
             text += f", {clock(left)} left"
         return text
+
+
+def about(seconds: float) -> str:
+    """ "about 12 s", or "less than 1 s"."""
+    return "less than 1 s" if seconds < 1 else f"about {duration(seconds)}"

@@ -88,8 +88,13 @@ def twin(network, weights, x, content, style, norm):
     return {name: loss.item() for name, loss in losses.items()}, x.grad.numpy()
 
 
-@pytest.mark.parametrize("norm", ["target", "paper", "port"])
-@pytest.mark.parametrize("network", ["squeezenet", "vgg16"])
+@pytest.mark.parametrize(
+    "network, norm",
+    [
+        ("squeezenet", "target"), ("squeezenet", "paper"), ("squeezenet", "port"),
+        ("vgg16", "target"),
+    ],
+)  # fmt: skip
 def test_losses_and_gradient(pictures, weights, network, norm):
     settings = Settings(
         content=str(pictures / "content.png"), styles=[str(pictures / "style.png")], net=network,

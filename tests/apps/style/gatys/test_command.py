@@ -78,9 +78,9 @@ def test_a_seed_repeats_every_bit(gatys):
 def test_the_style_loss_falls_below_that_of_the_content(gatys):
     first = last_json(done(gatys("--iterations", 1, "--scales", 1, "--json")).output)["losses"]
     last = last_json(
-        done(gatys("--iterations", 40, "--scales", 1, "--json", "--overwrite")).output
+        done(gatys("--iterations", 20, "--scales", 1, "--json", "--overwrite")).output
     )["losses"]  # fmt: skip
-    assert last["style_loss"] < 0.5 * first["style_loss"]
+    assert last["style_loss"] < 0.6 * first["style_loss"]
 
 
 def test_transparency_stays(gatys, pictures):
@@ -152,7 +152,7 @@ def test_several_styles(gatys):
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bits(gatys, pictures, weights, tmp_path):
-    options = ("--iterations", 60, "--scales", 1, "--size", 64)
+    options = ("--iterations", 40, "--scales", 1, "--size", 64)
     done(gatys(*options, out="whole.png"))
     process = spawn(
         "style", "gatys", pictures / "content.png", pictures / "style.png", "-o",
@@ -241,3 +241,10 @@ def test_options_out_of_range(gatys):
 def test_json_is_strict(gatys):
     text = done(gatys(*QUICK, "--json")).output.splitlines()[-1]
     json.loads(text, parse_constant=lambda name: pytest.fail(name))
+
+
+def test_noise_has_defaults_of_its_own(gatys):
+    options = ("--init", "noise", "--size", 48, "--scales", 1, "--iterations", 1)
+    settings = last_json(done(gatys(*options, "--json")).output)["settings"]
+    assert settings["lr"] == 15 and settings["content_weight"] == 0.5
+    assert settings["iterations"] == 1  # what the user says counts

@@ -26,7 +26,7 @@ def test_content_of_the_first_layer_is_nearly_the_picture(pictures, weights):
 
 def test_style_loss_falls_by_a_hundred_from_noise(pictures, weights):
     found = reconstruct(
-        settings(pictures, weights, optimizer="lbfgs", iterations=120, style=True), print
+        settings(pictures, weights, optimizer="lbfgs", iterations=90, size=33, style=True), print
     )
     kinds = [(panel.kind, panel.layers) for panel in found.panels]
     assert kinds == [

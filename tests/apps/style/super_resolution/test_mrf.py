@@ -46,6 +46,15 @@ def test_nearest_examples():
     np.testing.assert_allclose(distances, np.take_along_axis(everything, expected, 1), rtol=1e-4)
 
 
+@pytest.mark.parametrize("columns, k", [(1, 1), (40, 3), (64, 2), (700, 16), (1000, 31), (31, 31)])
+def test_smallest(columns, k):
+    values = np.random.default_rng(columns).integers(0, 300, (50, columns)).astype(np.float32)
+    numbers, found = mrf.smallest(values, k)
+    np.testing.assert_array_equal(found, np.sort(values, axis=1)[:, :k])
+    np.testing.assert_array_equal(found, np.take_along_axis(values, numbers, axis=1))
+    assert all(len(set(row)) == k for row in numbers.tolist())
+
+
 def test_neighbours_disagree_where_they_overlap():
     high = np.random.default_rng(0).random((3, 4, 2, HIGH, HIGH))
     beside, below = mrf.disagreement(high)
