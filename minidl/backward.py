@@ -76,6 +76,7 @@ def add(sum_so_far: Any, gx: Any, others: list) -> Any:
     as long as the addition itself.
     """
     is_new = gx.dtype == sum_so_far.dtype and gx.ndim > 0 and not is_shared(gx, others)
+    is_new = is_new and getattr(gx.flags, "writeable", True)
     return array_module(gx).add(sum_so_far, gx, out=gx) if is_new else sum_so_far + gx
 
 
