@@ -203,7 +203,7 @@ def ablation_text() -> str:
     for name, options in VARIANTS.items():
         made = make(Settings(content=wheel(CONTENT), styles=[wheel(STYLE)], size=SMALL, **options))
         rows[name] = judge.row(made)
-        print(name, rows[name], flush=True)
+        print(name, *rows[name].texts(), flush=True)
     SHEET.parent.mkdir(exist_ok=True)
     panels = [Picture(row.photo.bytes, name) for name, row in rows.items()]
     draw_sheet(panels, columns=5, cell=120).save(SHEET, quality=60, optimize=True)

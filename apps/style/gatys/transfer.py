@@ -89,7 +89,7 @@ def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
 
 def announce(plan: Plan, task: Task, settings: Settings, note: Callable[[str], None]) -> None:
     """Say what the run will need; refuse what does not fit into memory."""
-    found = estimate(plan, task)
+    found = estimate(plan, task, note)
     height, width = plan.size
     note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")
     tile = "" if settings.tile else ", and --tile 512 computes a larger one in parts"
