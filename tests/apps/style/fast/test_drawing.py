@@ -122,7 +122,7 @@ def test_stdin_and_size(model, tmp_path, monkeypatch):
         (["{model}", "{photo}", "-o", "o.xyz"], "ends in"),
         (["{model}", "{photo}", "-o", "nowhere/o.png"], "folder of the output"),
         (["{model}", "{folder}/none.png", "-o", "o.png"], "no such file"),
-        (["stary-night", "{photo}", "-o", "o.png"], "no such model"),
+        (["stary-night", "{photo}", "-o", "o.png"], "did you mean starry-night"),
         (["{photo}", "{photo}", "-o", "o.png"], "not a whole safetensors file"),
         (["{weights}", "{photo}", "-o", "o.png"], "not one of minidl style fast-train"),
         (["{model}", "{photo}", "-o", "o.png", "--strength", "2"], "between 0 and 1"),
