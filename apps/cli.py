@@ -24,6 +24,11 @@ APPLICATIONS = {
             "predict": "Say what is on pictures.",
         },
     },
+    "Neural style": {
+        "apps.style.commands": {
+            "style": "Pictures in the style of others, in four ways, and textures.",
+        },
+    },
     "Networks and files": {
         "apps.files.models": {
             "models": "Show the networks that have a name.",

@@ -13,7 +13,7 @@ Whatever a file holds becomes 8 bits per channel, grey or red-green-blue, uprigh
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +53,30 @@ def read_picture(path: str | Path, channels: int | None = None) -> np.ndarray:
 
 def decode_picture(content: bytes, file: str, channels: int | None = None) -> np.ndarray:
     """Decode the content of a picture file; `file` names it in errors. See read_picture."""
-    from PIL import Image, ImageOps
-
     if channels not in (1, 3, None):
         raise ArgumentError("read_picture", "channels is 1, 3 or None", {"channels": channels})
+    return decode_with(lambda picture: to_pixels(picture, channels), content, file)
+
+
+def decode_with(convert: Callable[[Any], Any], content: bytes, file: str) -> Any:
+    """What convert makes of the upright Pillow image that a file holds.
+
+    Args:
+        convert: called with the image; what it raises is taken for damage of the file.
+        content: of the file.
+        file: its name in errors.
+
+    Raises:
+        DataError: as read_picture.
+    """
+    from PIL import Image, ImageOps
+
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{picture.width}x{picture.height} pixels")
             ImageOps.exif_transpose(picture, in_place=True)
-            pixels = to_pixels(picture, channels)
+            return convert(picture)
     except Image.UnidentifiedImageError:
         known = ", ".join(FORMATS)
         what = "not a picture" if content else "an empty file"
@@ -73,7 +87,6 @@ def decode_picture(content: bytes, file: str, channels: int | None = None) -> np
         raise DataError(
             "read_picture", f"the picture is damaged or cut short ({error})", {"file": file}
         ) from None
-    return pixels
 
 
 def to_pixels(picture: Any, channels: int | None) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Matrix products with as many threads as they are worth.
 
 A small product runs in the calling thread (threads/blas.py says why). A large one of two matrices
-is divided among worker threads. What these cannot divide (stacks, vectors, very long sums) the BLAS
-does with threads of its own. Any dtype that NumPy multiplies will do.
+is divided among worker threads, by its rows or columns, or by the terms of its sums where these are
+long. What they cannot divide (stacks, vectors) the BLAS does with threads of its own. Any dtype
+that NumPy multiplies will do.
 
 Which products are small depends on their shape alone, never on the load: where one Python thread
 computes, the same product gives the same bits every time. (A large one has one thread, too, while
@@ -50,6 +51,8 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
         with one_thread():
             return matmul(a, b, out=out)
     if not can_be_divided(a, b, out):
+        if has_long_sums(a, b):
+            return divide_sums(a, b, out)
         return matmul(a, b, out=out)
     if out is None:
         out = np.empty((rows, columns), np.result_type(a, b))
@@ -119,6 +122,32 @@ def sum_of_pieces(a: np.ndarray, b: np.ndarray, terms: int, out: np.ndarray | No
     for k in range(0, len(b), terms):
         y += np.matmul(a[..., k : k + terms], b[k : k + terms])
     return y.astype(np.float32) if out is None else rounded_to(out, y)
+
+
+def has_long_sums(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether the terms of its sums are worth a thread each half: a product such as gw = gy^T x, or
+    a Gram matrix, of which numpy.matmul computes one half alone."""
+    if one_thread.inside > 0 or not a.ndim == b.ndim == 2 or a.shape[1] != len(b):
+        return False
+    is_long = len(b) > LONG * (len(a) + b.shape[1])
+    return is_long and 1 not in (len(a), b.shape[1]) and blas.all_threads > 1
+
+
+def divide_sums(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+    """a @ b, its sums divided among the threads and added up in float64, or in a wider type."""
+    step = -(-len(b) // blas.all_threads)
+    parts = [slice(start, start + step) for start in range(0, len(b), step)]
+    dtype = np.result_type(a, b)
+    totals = np.zeros((len(parts), len(a), b.shape[1]), np.result_type(dtype, np.float64))
+    share(add_terms, range(len(parts)), parts, a, b, totals)
+    y = totals.sum(axis=0)
+    return y.astype(dtype) if out is None else rounded_to(out, y)
+
+
+def add_terms(number: int, parts: list[slice], a: Any, b: Any, totals: Any) -> None:
+    for start in range(parts[number].start, min(parts[number].stop, len(b)), TERMS):
+        terms = slice(start, min(start + TERMS, parts[number].stop))
+        totals[number] += np.matmul(a[:, terms], b[terms])
 
 
 def is_by_rows(x: np.ndarray) -> bool:

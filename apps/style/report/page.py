@@ -1,0 +1,89 @@
+"""The report of a picture that was optimised: what it is made of, how it came about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from apps.shared.curves import curves
+from apps.shared.page import Figure, Page, duration, settings_table, write_page
+from apps.shared.page import render as render_page
+from apps.shared.photo import Photo
+from apps.shared.pictures import LARGE, Filmstrip, Frame, Picture
+from apps.shared.run_folder import now_text, versions
+from apps.style.optimize.loop import Outcome
+
+
+def write_report(
+    path: Path,
+    made: Photo,
+    content: Photo | None,
+    styles: list[Photo],
+    outcome: Outcome,
+    settings: dict[str, Any],
+    command: str,
+    heading: str,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: of the file.
+        made: the result.
+        content: the content picture, None where there is none.
+        styles: the style pictures.
+        outcome: of the loop.
+        settings: of the run.
+        command: what was typed.
+        heading: of the page.
+    """
+    page = Page(
+        heading=heading, note=f"{now_text()} · seed {settings.get('seed', 0)}",
+        figures=headline(made, outcome), command=command,
+        settings=settings_table(settings, versions()),
+    )  # fmt: skip
+    text = render_page(
+        "style/report/page.html.j2", page, made=large(made, "the result"),
+        sources=sources(content, styles), strip=strip(outcome), curves=curves(
+            outcome.history, "iteration"
+        ),
+        restarts=outcome.restarts,
+    )  # fmt: skip
+    write_page(path, text, "style")
+
+
+def headline(made: Photo, outcome: Outcome) -> list[Figure]:
+    """Size, iterations, time and losses."""
+    pace = outcome.seconds / max(outcome.iterations, 1)
+    ending = "interrupted: the best so far" if outcome.interrupted else ""
+    figures = [
+        Figure("Picture", f"{made.width}x{made.height}", "pixels"),
+        Figure("Iterations", f"{outcome.iterations:,}", ending),
+        Figure("Time", duration(outcome.seconds), f"{1000 * pace:,.0f} ms per iteration"),
+    ]
+    for name, value in outcome.losses.items():
+        what = {"tv": "Total variation"}.get(part := name.removesuffix("_loss"), part.capitalize())
+        figures.append(Figure(what, f"{value:.4g}", "weighted loss"))
+    return figures
+
+
+def large(photo: Photo, caption: str, at_most: int = 1024) -> Picture:
+    return Picture(photo.over_white().bytes, caption, at_most=at_most)
+
+
+def sources(content: Photo | None, styles: list[Photo]) -> list[Picture]:
+    """Content and styles, with their captions."""
+    found = [] if content is None else [large(content, "content", LARGE)]
+    numbered = len(styles) > 1
+    for number, photo in enumerate(styles, 1):
+        found.append(large(photo, f"style {number}" if numbered else "style", LARGE))
+    return found
+
+
+def strip(outcome: Outcome) -> Filmstrip | None:
+    """The picture over time."""
+    frames = []
+    for moment in outcome.snapshots:
+        when = f"iteration {moment.iteration}" if moment.iteration else "the start"
+        picture = Picture(moment.image, when, at_most=LARGE)
+        frames.append(Frame(when, [picture], f"scale {moment.scale + 1}"))
+    return Filmstrip("From the first picture to the last", frames) if frames else None

@@ -1,0 +1,250 @@
+"""`minidl style gatys`: what it writes, what it refuses, how it goes on."""
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.shared.photo import Photo
+from minidl.io.checkpoint import load_checkpoint
+from tests.apps.conftest import last_json, minidl, spawn
+
+QUICK = ("--size", 48, "--iterations", 3, "--scales", 1)
+
+
+@pytest.fixture
+def gatys(pictures, weights, tmp_path, monkeypatch):
+    """gatys(...): the command on the test's pictures, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*more, content="content.png", styles=("style.png",), out="out.png"):
+        files = [pictures / name for name in (content, *styles)]
+        return minidl(
+            "style", "gatys", *files, "-o", out, "--weights", weights("squeezenet"), *more
+        )
+
+    return run
+
+
+def done(result):
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def refused(result, *words):
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in result.output, result.output
+    return result
+
+
+# --- what it writes -----------------------------------------------------------------------------
+
+
+def test_picture_report_and_figures(gatys, tmp_path):
+    result = done(gatys("--size", 48, "--iterations", 4, "--snapshots", 3, "--json"))
+    assert "48x37 pixels, 4 iterations: about" in result.output
+    figures = last_json(result.output)
+    assert figures["size"] == [37, 48] and figures["iterations"] == 4
+    assert figures["losses"].keys() == {"content_loss", "style_loss", "tv_loss"}
+    assert Image.open("out.png").size == (48, 37)
+    page = (tmp_path / "out.html").read_text()
+    assert "content in the style of style" in page and page.count('class="frame"') == 3
+    assert "Content-Security-Policy" in page and "http://" not in page
+    assert sorted(os.listdir()) == ["out.html", "out.png"]
+
+
+def test_the_size_is_that_of_a_small_content(gatys):
+    done(gatys("--iterations", 2))
+    assert Image.open("out.png").size == (72, 56)
+    done(gatys("--iterations", 1, "--size", 100, "--overwrite"))
+    assert Image.open("out.png").size == (100, 78)
+
+
+def test_a_seed_repeats_every_bit(gatys):
+    for out in ("a.png", "b.png"):
+        done(gatys(*QUICK, "--init", "noise", "--seed", 5, out=out))
+    done(gatys(*QUICK, "--init", "noise", "--seed", 6, out="c.png"))
+    a, b, c = (Photo.read(name).bytes for name in ("a.png", "b.png", "c.png"))
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+def test_the_style_loss_falls_below_that_of_the_content(gatys):
+    first = last_json(done(gatys("--iterations", 1, "--scales", 1, "--json")).output)["losses"]
+    last = last_json(
+        done(gatys("--iterations", 20, "--scales", 1, "--json", "--overwrite")).output
+    )["losses"]  # fmt: skip
+    assert last["style_loss"] < 0.6 * first["style_loss"]
+
+
+def test_transparency_stays(gatys, pictures):
+    photo = Photo.read(pictures / "content.png")
+    photo.alpha = np.linspace(0, 1, photo.width, dtype=np.float32)[None].repeat(photo.height, 0)
+    photo.save(pictures / "alpha.png")
+    done(gatys("--iterations", 1, content="alpha.png"))
+    found = Photo.read("out.png")
+    np.testing.assert_allclose(found.alpha, photo.alpha, atol=0.01)
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "RGBA", "P", "CMYK"])
+def test_pictures_of_any_kind(gatys, pictures, mode):
+    image = Image.open(pictures / "content.png")
+    name = f"{mode[0]}.tif"
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    else:
+        image = image.convert(mode)
+    image.save(pictures / name)
+    done(gatys(*QUICK, content=name))
+
+
+def test_luma_keeps_the_colours(gatys, pictures):
+    done(gatys("--iterations", 4, "--colors", "luma"))
+    yuv = np.array([[-0.14713, -0.28886, 0.436], [0.615, -0.51499, -0.10001]])
+    before = Photo.read(pictures / "content.png").pixels @ yuv.T
+    after = Photo.read("out.png").pixels @ yuv.T
+    assert np.abs(after - before).max() < 1.5 / 255
+    done(gatys("--iterations", 2, "--colors", "match", "--overwrite"))
+
+
+def test_what_is_outside_of_the_mask_stays(gatys, pictures):
+    photo = Photo.read(pictures / "content.png")
+    mask = np.zeros_like(photo.pixels)
+    mask[:20] = 1
+    Photo(mask).save(pictures / "mask.png")
+    done(gatys("--iterations", 3, "--mask", pictures / "mask.png"))
+    made = Photo.read("out.png").bytes
+    np.testing.assert_array_equal(made[20:], photo.bytes[20:])
+    assert (made[:20] != photo.bytes[:20]).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--optimizer", "lbfgs"),
+        ("--loss-norm", "paper"),
+        ("--loss-norm", "port", "--pool", "avg"),
+        ("--pool", "l2", "--noise-blend", 0.2),
+        ("--average", 0, "--shift", 0),
+        ("--tile", 32, "--style-size", 60),
+        ("--content-layers", "relu1,fire2=0.5", "--style-layers", "fire2"),
+        ("--content-weight", 0, "--init", "noise", "--tv-weight", 0),
+    ],
+)
+def test_options(gatys, options):
+    figures = last_json(done(gatys(*QUICK, *options, "--json")).output)
+    assert all(np.isfinite(list(figures["losses"].values())))
+
+
+def test_several_styles(gatys):
+    done(gatys(*QUICK, "--style-weights", "1,3", styles=("style.png", "content.png")))
+    refused(gatys(*QUICK, "--style-weights", "1", "--overwrite", styles=("style.png",) * 2),
+            "as many as styles, 2")  # fmt: skip
+
+
+# --- interrupted runs ---------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(gatys, pictures, weights, tmp_path):
+    options = ("--iterations", 40, "--scales", 1, "--size", 64)
+    done(gatys(*options, out="whole.png"))
+    process = spawn(
+        "style", "gatys", pictures / "content.png", pictures / "style.png", "-o",
+        tmp_path / "cut.png", "--weights", weights("squeezenet"), *options,
+        env={"MINIDL_TEST": "1"},
+    )  # fmt: skip
+    for line in process.stderr:  # the estimate is told before the first iteration
+        if "iterations: about" in line:
+            break
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=100)
+    if process.returncode == 0:
+        pytest.skip("the run was over before it could be interrupted")
+    assert process.returncode == 130 and "Traceback" not in said
+    if (tmp_path / "cut.png").exists():
+        assert "--resume goes on" in said
+        assert load_checkpoint(tmp_path / "cut.resume.safetensors").meta["settings"]["size"] == 64
+        refused(gatys(*options, "--resume", "--seed", 3, out="cut.png"), "has another --seed")
+        done(gatys(*options, "--resume", out="cut.png"))
+        whole, cut = (Photo.read(name).bytes for name in ("whole.png", "cut.png"))
+        np.testing.assert_array_equal(cut, whole)
+        assert not (tmp_path / "cut.resume.safetensors").exists()
+
+
+def test_nothing_to_go_on_with(gatys):
+    refused(gatys(*QUICK, "--resume"), "no unfinished run")
+
+
+# --- what it refuses ----------------------------------------------------------------------------
+
+
+def test_what_is_no_picture(gatys, pictures):
+    (pictures / "text.jpg").write_text("no picture")
+    refused(gatys(*QUICK, content="text.jpg"), "not a picture", "text.jpg")
+    refused(gatys(*QUICK, styles=("none.png",)), "none.png")
+    refused(gatys(*QUICK, content="."), "folder")
+
+
+def test_outputs_that_cannot_be_written(gatys):
+    refused(gatys(*QUICK, out="no/out.png"), "no such file or folder")
+    refused(gatys(*QUICK, out="out.txt"), "ends in .png")
+    done(gatys(*QUICK))
+    refused(gatys(*QUICK), "there already", "--overwrite")
+
+
+def test_layers_and_weights_that_do_not_fit(gatys, weights):
+    refused(gatys(*QUICK, "--style-layers", "relu4_1"), "no such layer", "relu1, pool1, fire2")
+    refused(gatys(*QUICK, "--net", "vgg16"), "no tensor of the file")
+    refused(gatys(*QUICK, "--weights", "squeezenett"), "did you mean squeezenet?")
+
+
+def test_weights_without_a_network_to_fetch_them(gatys, monkeypatch, tmp_path):
+    from minidl.data.download import DownloadError
+    from models.weights import published
+
+    def fails(*arguments):
+        raise DownloadError("no network")
+
+    monkeypatch.setattr(published, "locate", lambda published: None)
+    monkeypatch.setattr(published, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(published, "fetch_member", fails)
+    refused(gatys(*QUICK, "--weights", "squeezenet"), "could not be downloaded")
+
+
+def test_pictures_that_are_too_small_or_too_large(gatys, monkeypatch):
+    refused(gatys("--size", 8), "needs pictures of at least")
+    from apps.style.optimize import estimate
+
+    monkeypatch.setattr(estimate, "free_megabytes", lambda: 300.0)
+    result = refused(gatys("--size", 6000), "more memory than there is", "--tile 512")
+    side = int(result.output.split("--size ")[1].split()[0])
+    assert 300 < side < 3000
+
+
+def test_options_out_of_range(gatys):
+    for options, word in (
+        (("--colors", "lumma"), "luma"), (("--average", 1), "below 1"),
+        (("--size", 0), "at least 1"), (("--pool", "mean"), "avg"),
+        (("--style-weights", "a"), "numbers"), (("--loss-norm", "papre"), "paper"),
+        (("--mask", ":a.png"), "CONTENT_MASK"), (("--content-layers", "relu1=x"), "FACTOR"),
+    ):  # fmt: skip
+        refused(gatys(*options), word)
+
+
+def test_json_is_strict(gatys):
+    text = done(gatys(*QUICK, "--json")).output.splitlines()[-1]
+    json.loads(text, parse_constant=lambda name: pytest.fail(name))
+
+
+def test_noise_has_defaults_of_its_own(gatys):
+    options = ("--init", "noise", "--size", 48, "--scales", 1, "--iterations", 1)
+    settings = last_json(done(gatys(*options, "--json")).output)["settings"]
+    assert settings["lr"] == 15 and settings["content_weight"] == 0.5
+    assert settings["iterations"] == 1  # what the user says counts

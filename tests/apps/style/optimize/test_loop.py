@@ -1,0 +1,322 @@
+"""The loop, on losses that are computed in a moment."""
+
+import signal
+
+import numpy as np
+import pytest
+
+import minidl
+from apps.shared.options import OptionError
+from apps.style.optimize import estimate as estimating
+from apps.style.optimize.estimate import Estimate, check_memory, estimate
+from apps.style.optimize.loop import Task, optimize
+from apps.style.optimize.objective import Objective, shifted
+from apps.style.optimize.plan import OptimizeOptions, Plan, Scale, make_plan
+from apps.style.optimize.run import Run, load_run
+from apps.style.optimize.watch import grey_spots
+from minidl.errors import CheckpointError, NonFiniteError
+
+RNG = np.random.default_rng(0)
+
+
+class Distance(Objective):
+    """How far the picture is from another one."""
+
+    def __init__(self, target):
+        self.target, self.seen = minidl.tensor(target), []
+
+    def losses(self, x, shift):
+        self.seen.append(shift)
+        d = x - shifted(self.target, shift)
+        return {"near": (d * d).mean(), "far": (d * d * d * d).mean() * 1e-6}
+
+
+def picture(H, W):
+    return (255 * RNG.random((1, 3, H, W))).astype(np.float32)
+
+
+def task(target=None, objective=None, **more):
+    def objective_at(size):
+        found = objective or Distance(picture(*size) if target is None else target)
+        return found
+
+    return Task(objective_at, lambda size, rng: np.full((1, 3, *size), 90, np.float32), **more)
+
+
+def plan(size=(20, 28), iterations=40, **more):
+    return Plan((Scale(size, iterations),), **more)
+
+
+def quiet(text):
+    pass
+
+
+# --- plans --------------------------------------------------------------------------------------
+
+
+def test_scales_double_and_end_at_the_size():
+    found = make_plan(OptimizeOptions(scales=3, iterations=10), (301, 200), smallest=60)
+    assert [scale.size for scale in found.scales] == [(150, 100), (301, 200)]  # (75, 50) is tiny
+    assert [scale.iterations for scale in found.scales] == [14, 10] and found.iterations == 24
+
+
+# --- optimizers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_it_finds_the_picture(optimizer):
+    target = picture(20, 28)
+    made = optimize(plan(iterations=120, optimizer=optimizer), task(target), quiet)
+    assert np.abs(made.picture.tensor().data - target).mean() < 1.5
+    assert made.iterations == 120 or optimizer == "lbfgs"
+    assert [entry["iteration"] for entry in made.history] == list(range(1, made.iterations + 1))
+    assert made.losses.keys() == {"near_loss", "far_loss"}
+
+
+def test_lbfgs_descends_monotonically():
+    made = optimize(plan(optimizer="lbfgs"), task(), quiet)
+    totals = [entry["near_loss"] + entry["far_loss"] for entry in made.history]
+    assert all(after <= before for before, after in zip(totals, totals[1:]))
+    assert totals[-1] < 1e-4 * totals[0]
+
+
+def test_pixels_stay_in_their_range():
+    objective = Distance(np.full((1, 3, 20, 28), 400, np.float32))
+    made = optimize(plan(iterations=60, average=0.0), task(objective=objective), quiet)
+    np.testing.assert_array_equal(made.picture.bytes, 255)
+
+
+def test_the_average_is_that_of_the_iterates():
+    """Recomputed from runs that end earlier."""
+    a = 0.8
+    iterates = []
+    for n in (1, 2, 3):
+        run = Run(short := plan(iterations=3, average=a, shift=0))
+        make = task(objective=Distance(np.full((1, 3, 20, 28), 120, np.float32)))
+        run.begin(make.start_at((20, 28), None))
+        for i in range(n):
+            run.steps.advance(make.objective_at((20, 28)), i, quiet)
+        iterates.append(run.canvas.pixels.data.copy())
+    assert short.iterations == 3
+    weights = np.array([a**2, a, 1]) * (1 - a) / (1 - a**3)
+    expected = sum(w * x for w, x in zip(weights, iterates))
+    np.testing.assert_allclose(run.steps.picture(), expected, rtol=1e-6)
+
+
+def test_shifts_are_drawn_and_move_the_picture():
+    objective = Distance(picture(20, 28))
+    optimize(plan(iterations=60, shift=2), task(objective=objective), quiet)
+    assert set(objective.seen) == {(i, j) for i in range(3) for j in range(3)}
+    x = minidl.tensor(picture(4, 5))
+    moved = shifted(x, (1, 2)).data
+    assert moved.shape == (1, 3, 5, 7)
+    np.testing.assert_array_equal(moved[..., 1:, 2:], x.data)
+    np.testing.assert_array_equal(moved[..., 0, :], moved[..., 1, :])
+
+
+def test_each_scale_begins_with_the_one_before():
+    starts = []
+
+    class Still(Objective):
+        def losses(self, x, shift):
+            starts.append(x.data.copy())
+            return {"none": (x * 0.0).sum()}
+
+    scales = Plan((Scale((16, 24), 2), Scale((32, 48), 2)), shift=0, average=0.0)
+    content = np.linspace(0, 255, 3 * 16 * 24, dtype=np.float32).reshape(1, 3, 16, 24)
+    optimize(scales, Task(lambda size: Still(), lambda size, rng: content), quiet)
+    assert starts[-1].shape == (1, 3, 32, 48)
+    assert starts[-1].mean() == pytest.approx(content.mean(), rel=0.01)
+
+
+# --- seeds, interrupts, resuming ----------------------------------------------------------------
+
+
+def test_a_seed_fixes_every_bit():
+    target = picture(20, 28)
+    made = [optimize(plan(seed=seed), task(target), quiet).picture.pixels for seed in (3, 3, 4)]
+    np.testing.assert_array_equal(made[0], made[1])
+    assert (made[0] != made[2]).any()
+
+
+class Stops(Distance):
+    """Presses Ctrl-C in its evaluation number `at`."""
+
+    def __init__(self, target, at):
+        super().__init__(target)
+        self.at = at
+
+    def losses(self, x, shift):
+        if len(self.seen) + 1 == self.at:
+            signal.raise_signal(signal.SIGINT)
+        return super().losses(x, shift)
+
+
+@pytest.mark.parametrize(
+    "optimizer, at", [("adam", 1), ("adam", 7), ("adam", 20), ("lbfgs", 1), ("lbfgs", 7)]
+)
+def test_ctrl_c_keeps_the_picture_and_a_resumed_run_ends_with_the_same_bits(
+    tmp_path, optimizer, at
+):
+    scales = Plan(
+        (Scale((10, 14), 15), Scale((20, 28), 20)), optimizer=optimizer, snapshots=5, seed=7
+    )
+    targets = {scale.size: picture(*scale.size) for scale in scales.scales}
+
+    def of(kind, state=None):
+        cache = {}
+
+        def objective_at(size):
+            return cache.setdefault(size, kind(targets[size]))
+
+        return Task(objective_at, lambda size, rng: 90 + 0 * targets[size], state=state)
+
+    whole = optimize(scales, of(Distance), quiet)
+    state, said = tmp_path / "a.resume.safetensors", []
+    count = [0]
+
+    class StopsOnce(Distance):
+        def losses(self, x, shift):
+            count[0] += 1
+            if count[0] == at:
+                signal.raise_signal(signal.SIGINT)
+            return super().losses(x, shift)
+
+    cut = optimize(scales, of(StopsOnce, state), said.append)
+    assert cut.interrupted and 0 < cut.iterations < whole.iterations
+    assert cut.picture.size == (20, 28) and "after this iteration" in said[0]
+    run = Run(scales)
+    run.load(load_run(state))
+    resumed = optimize(scales, of(Distance, state), quiet, run)
+    np.testing.assert_array_equal(resumed.picture.pixels, whole.picture.pixels)
+    assert resumed.history == whole.history and not resumed.interrupted
+    assert [s.iteration for s in resumed.snapshots] == [s.iteration for s in whole.snapshots]
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    class Impatient(Distance):
+        def losses(self, x, shift):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            return super().losses(x, shift)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        optimize(plan(), task(objective=Impatient(picture(20, 28))), quiet)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_state_of_another_run(tmp_path):
+    state = tmp_path / "a.resume.safetensors"
+    with pytest.raises(CheckpointError, match="no unfinished run"):
+        load_run(state)
+    optimize(plan(), task(objective=Stops(picture(20, 28), 3), state=state), quiet)
+    with pytest.raises(CheckpointError, match="does not hold the state of this run"):
+        Run(plan(size=(22, 28))).load(load_run(state))
+
+
+# --- what goes wrong ----------------------------------------------------------------------------
+
+
+def test_losses_that_are_not_finite_are_tried_with_a_smaller_rate():
+    class Explodes(Distance):
+        """Not finite wherever a pixel has moved by more than 4."""
+
+        def losses(self, x, shift):
+            losses = super().losses(x, shift)
+            moved = float(abs(x.data - 90).max())
+            return losses if moved < 4 else {k: v * float("nan") for k, v in losses.items()}
+
+    said = []
+    target = np.full((1, 3, 20, 28), 92, np.float32)
+    made = optimize(plan(lr=5.0, shift=0), task(objective=Explodes(target)), said.append)
+    assert made.restarts and "half the rate" in said[0]
+    assert np.abs(made.picture.tensor().data - 92).max() < 2
+
+
+def test_losses_that_are_never_finite_are_an_error():
+    class Broken(Distance):
+        def losses(self, x, shift):
+            return {"near": x.sum() * float("nan")}
+
+    with pytest.raises(NonFiniteError, match="not finite"):
+        optimize(plan(), task(objective=Broken(picture(20, 28))), quiet)
+
+
+def test_lbfgs_that_is_stuck_says_so_and_starts_afresh():
+    class Rough(Distance):
+        """A loss with a gradient that points nowhere: no line search gets further."""
+
+        def losses(self, x, shift):
+            return {"near": 1 + (x * 0.0).sum() + (x - x.detach()).sum()}
+
+    said = []
+    made = optimize(
+        plan(optimizer="lbfgs", iterations=60), task(objective=Rough(picture(20, 28))), said.append
+    )
+    assert len(made.restarts) == 3 and all("without its memory" in text for text in said)
+    assert made.iterations < 60
+
+
+def test_lbfgs_ends_where_nothing_is_left():
+    target = np.full((1, 3, 20, 28), 90, np.float32)
+    made = optimize(plan(optimizer="lbfgs"), task(target), quiet)
+    assert made.iterations == 1 and not made.restarts
+    np.testing.assert_array_equal(made.picture.bytes, 90)
+
+
+def test_grey_spots():
+    x = picture(64, 64)
+    assert not grey_spots(x).any()
+    x[..., :32, 16:48] = 128
+    expected = np.zeros((4, 4), bool)
+    expected[:2, 1:3] = True
+    np.testing.assert_array_equal(grey_spots(x), expected)
+    assert not grey_spots(x, x).any()  # grey is meant there
+    x[..., :32, 16:48] = 20
+    assert not grey_spots(x).any()  # dark is not grey
+
+
+def test_grey_spots_start_again_from_noise():
+    """The loss is blind in a corner of the picture until there is noise."""
+
+    class Blind(Distance):
+        def losses(self, x, shift):
+            seen = np.ones_like(x.data)
+            if x.data[..., :32, :32].std() < 5:
+                seen[..., :32, :32] = 0
+            d = (x - shifted(self.target, shift)) * minidl.tensor(seen)
+            return {"near": (d * d).mean()}
+
+    target, said = picture(64, 64), []
+    make = Task(
+        lambda size: Blind(target), lambda size, rng: np.full((1, 3, *size), 128, np.float32),
+        reference_at=lambda size: target,
+    )  # fmt: skip
+    made = optimize(plan(size=(64, 64), iterations=60, lr=12.0, shift=0), make, said.append)
+    assert len(made.restarts) == 1 and "25 % of the picture stayed grey" in said[0]
+    assert np.abs(made.picture.tensor().data - target).mean() < 10
+
+
+# --- the estimate -------------------------------------------------------------------------------
+
+
+def test_the_estimate_counts_pixels_and_iterations():
+    small, large = plan(size=(40, 40), iterations=10), plan(size=(400, 400), iterations=50)
+    found = estimate(small, task())
+    assert found.seconds > 0 and str(found).startswith("about 1 s and")
+    tiled = task(pixels=lambda size: (100, 2.0 * size[0] * size[1]))
+    whole, in_tiles = estimate(large, task()), estimate(large, tiled)
+    assert in_tiles.megabytes <= whole.megabytes
+    arrays = 12 * 12 * 400 * 400 / 1e6
+    assert in_tiles.megabytes < 1.2 * arrays < 60
+
+
+def test_what_does_not_fit_is_refused_with_what_does(monkeypatch):
+    monkeypatch.setattr(estimating, "free_megabytes", lambda: 100.0)
+    check_memory(Estimate(1.0, 89.0), plan(), str)
+    with pytest.raises(OptionError, match="more memory than there is") as caught:
+        check_memory(Estimate(1.0, 360.0), plan(size=(100, 60)), lambda side: f"--size {side}")
+    assert caught.value.hint == "--size 50"
+    monkeypatch.setattr(estimating, "free_megabytes", lambda: None)  # not known
+    check_memory(Estimate(1.0, 1e9), plan(), str)
