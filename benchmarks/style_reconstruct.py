@@ -25,7 +25,7 @@ def write() -> None:
     sheet = reconstruct(Settings(image=wheel(PICTURE), size=SIZE, style=True), print)
     SHEET.parent.mkdir(exist_ok=True)
     drawn = draw_sheet(**layout(sheet, "squeezenet") | {"cell": CELL})
-    drawn.save(SHEET, quality=70, optimize=True)
+    drawn.save(SHEET, quality=62, optimize=True)
     columns = ["from", "", "loss", "that of noise", "PSNR"]
     text = [
         f"`minidl style reconstruct {PICTURE} --size {SIZE} --style`: from noise, "
