@@ -18,12 +18,17 @@ app.add_typer(onnx)
 TOLERANCE = 1e-4  # of the largest output, if that is above 1
 PICTURES = 3  # that the file is tried with; the export itself saw batches of 2 and 5
 SCALES = 0.1, 1.0, 30.0  # of their values
+FAST, OTHER = (1, 3, 48, 48), (2, 3, 43, 38)  # pictures, of networks that take any size
 
 
 @command(onnx, "export")
 def export(
     run: Annotated[
-        str, typer.Argument(metavar="RUN|MODEL", help=f"{RUN_HELP} Or a network's name.")
+        str,
+        typer.Argument(
+            metavar="RUN|MODEL",
+            help=f"{RUN_HELP} Or a network's name, or a model of `minidl style fast`.",
+        ),
     ],
     output: Annotated[str, typer.Argument(metavar="FILE", help="The .onnx file to write.")],
     console: Console,
@@ -41,6 +46,9 @@ def export(
     The file takes pictures that went through the run's preprocessing, and gives
     a score for each class; both are described in its metadata. Where ONNX
     Runtime is installed, the file is run there and compared with the network.
+
+    A model of minidl style fast becomes a file for pictures of any size: red,
+    green and blue from 0 to 255 go in and come out, to be clipped to that range.
     """
     figures = write_onnx(run, output, size, opset, dynamic_batch)
     shape = "x".join(str(n) for n in figures["input_shape"])
@@ -81,10 +89,19 @@ def write_onnx(
     from minidl.io.onnx.export import serialized, to_proto
 
     path = as_path("export", "output", output)
-    model, shape, metadata = find_network(run, size)
-    proto = to_proto(model, shape, opset=opset, dynamic_batch=dynamic_batch, metadata=metadata)
+    fast = find_fast(run)
+    model, shape, metadata = find_network(run, size) if fast is None else fast
+    open_sizes = None if fast is None else {"input": {0: "batch", 2: "height", 3: "width"}}
+    proto = to_proto(
+        model, shape, opset=opset, dynamic_batch=dynamic_batch, metadata=metadata,
+        dynamic_axes=open_sizes,
+    )  # fmt: skip
     data = serialized(proto)
-    difference = compare(model, data, (PICTURES if dynamic_batch else 1, *shape[1:]))
+    if fast is None:
+        difference = compare(model, data, (PICTURES if dynamic_batch else 1, *shape[1:]))
+    else:
+        difference = compare(model, data, OTHER, bright=127.5)
+        shape = (1, 3, "height", "width")
     write_atomically(path, data, "export")
     return {
         "file": output,
@@ -94,6 +111,27 @@ def write_onnx(
         "difference": difference,
         "metadata": metadata,
     }
+
+
+def find_fast(run: str) -> tuple[Any, tuple[int, ...], dict[str, Any]] | None:
+    """The same as find_network of a model of `minidl style fast`; None where `run` is none."""
+    from apps.shared.trained_transform import KINDS, load_fast, trained_names
+    from minidl.errors import CheckpointError
+    from minidl.io import load_checkpoint
+
+    kind = "fast style"
+    if Path(run).is_file():
+        try:
+            kind = load_checkpoint(run).meta.get("kind")
+        except CheckpointError:
+            return None  # whoever looks for a run says what is wrong
+    elif run not in trained_names():
+        return None
+    if kind not in KINDS:
+        return None
+    found = load_fast(run, kind)
+    about = {key: found.meta[key] for key in ("kind", "arguments") if key in found.meta}
+    return found.net, FAST, about | {"pixels": "red, green, blue from 0 to 255"}
 
 
 def find_network(run: str, size: int | None) -> tuple[Any, tuple[int, ...], dict[str, Any]]:
@@ -124,10 +162,15 @@ def find_network(run: str, size: int | None) -> tuple[Any, tuple[int, ...], dict
     return trained.model, (1, trained.model.in_channels, side, side), metadata
 
 
-def compare(model: Any, data: bytes, shape: tuple[int, ...]) -> float | None:
+def compare(model: Any, data: bytes, shape: tuple[int, ...], bright: float = 0.0) -> float | None:
     """The largest difference, in shares of the largest output; None without ONNX Runtime.
 
     The pictures are none that the export has seen, and brighter and darker ones are among them.
+
+    Args:
+        model, data: the network, and its file.
+        shape: of the pictures.
+        bright: the mean of a pixel.
 
     Raises:
         CheckpointError: they differ by more than rounding.
@@ -146,7 +189,8 @@ def compare(model: Any, data: bytes, shape: tuple[int, ...]) -> float | None:
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     largest = 0.0
     for seed, scale in enumerate(SCALES, 1):
-        x = (scale * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+        x = np.random.default_rng(seed).standard_normal(shape)
+        x = (bright + max(scale, bright / 10) * x).astype(np.float32)
         found = session.run(None, {session.get_inputs()[0].name: x})[0]
         with minidl.no_grad():
             wanted = model.eval()(minidl.tensor(x)).numpy()

@@ -7,12 +7,17 @@ at load time is little: --help shall answer at once.
 from __future__ import annotations
 
 from apps.shared.command import application
+from apps.style.cnnmrf import command as cnnmrf
+from apps.style.compare import command as compare
+from apps.style.fast import command as fast
 from apps.style.gatys import command as gatys
 from apps.style.group import style
 from apps.style.reconstruct import command as reconstruct
+from apps.style.super_resolution import command as super_resolution
+from apps.style.texture import command as texture
 
 app = application()
 app.add_typer(style)
 
 # Loading a command's module adds it to the group.
-WAYS = (gatys, reconstruct)
+WAYS = (cnnmrf, compare, fast, gatys, reconstruct, super_resolution, texture)

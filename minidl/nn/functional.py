@@ -17,6 +17,7 @@ from minidl.ops.l1_loss import l1_loss
 from minidl.ops.leaky_relu import leaky_relu
 from minidl.ops.linear import linear
 from minidl.ops.lrn import local_response_norm
+from minidl.ops.match_patches import match_patches
 from minidl.ops.max_pool2d import max_pool2d
 from minidl.ops.mse_loss import mse_loss
 from minidl.ops.multi_margin_loss import multi_margin_loss
@@ -36,7 +37,7 @@ __all__ = [
     "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits", "cdist",
     "conv2d", "conv_transpose2d", "cosine_similarity", "cross_entropy", "dropout", "dropout2d",
     "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss", "leaky_relu",
-    "linear", "local_response_norm", "log_softmax", "max_pool2d", "mse_loss", "multi_margin_loss",
-    "nll_loss", "normalize", "pad", "pairwise_distance", "relu", "relu6", "sigmoid", "softmax",
-    "softplus", "tanh", "unfold",
+    "linear", "local_response_norm", "log_softmax", "match_patches", "max_pool2d", "mse_loss",
+    "multi_margin_loss", "nll_loss", "normalize", "pad", "pairwise_distance", "relu", "relu6",
+    "sigmoid", "softmax", "softplus", "tanh", "unfold",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = ["minidl", "models", "apps", "dist"]
+SUFFIXES = (".py", ".j2", ".txt", ".safetensors")
 
 
 def installed_files():
@@ -47,7 +48,7 @@ def test_wheel_holds_every_package(tmp_path):
     )  # fmt: skip
     (wheel,) = tmp_path.glob("*.whl")
     packed = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
-    expected = {file for file in installed_files() if file.suffix in (".py", ".j2", ".txt")}
+    expected = {file for file in installed_files() if file.suffix in SUFFIXES}
     assert Path("dist/__init__.py") in packed
     assert expected - packed == set()
     # A wheel that brings a top-level "tests" or "benchmarks" hides those of other projects.

@@ -45,9 +45,9 @@ def with_gaps(array):
 
 
 class GuardedNumpy:
-    """Stands in for np in a kernel file: its new float32 arrays lie between sentinels.
+    """Stands in for np in a kernel file: its new arrays lie between sentinels.
 
-    They begin as NaN, so that what is read before it was written shows, too.
+    Those of floats begin as NaN, so that what is read before it was written shows, too.
     """
 
     def __init__(self):
@@ -60,7 +60,8 @@ class GuardedNumpy:
         size = int(np.prod(shape))
         self.buffers.append(np.full(size + 2 * MARGIN, SENTINEL, dtype))
         inside = self.buffers[-1][MARGIN : MARGIN + size]
-        inside[...] = np.nan
+        if inside.dtype.kind == "f":
+            inside[...] = np.nan
         return inside.reshape(shape)
 
     def zeros(self, shape, dtype=np.float64):

@@ -30,7 +30,7 @@ from tests.kernels import (
 from tests.op_cases import CASES
 from tests.ops.test_ops import assert_close, make_inputs, run
 
-FILES = ["avg_pool2d", "conv2d", "interpolate", "max_pool2d", "unfold"]  # of kernels
+FILES = ["avg_pool2d", "conv2d", "interpolate", "match_patches", "max_pool2d", "unfold"]
 OPS = [*FILES, "adaptive_avg_pool2d", "conv_transpose2d"]  # which use kernels of these
 WINDOW_CASES = [case for case in CASES if case.op in OPS]
 RECTIFIERS = ["relu", "relu6", "leaky_relu"]

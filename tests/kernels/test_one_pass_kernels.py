@@ -50,6 +50,20 @@ def rectified_by_reference(x, gy):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("shape", [(1, 5, 4, 2), (3, 5, 4, 2), (2, 1, 3, 1), (1, 3, 1, 1), (4, 3)])
+@pytest.mark.parametrize("first, more", [(0, 4), (3, 0), (2, 3)])
+def test_gradient_of_a_part_of_the_channels(shape, first, more):
+    """As of what cat joined; what lies between its rows must not be looked at."""
+    x, gy = numbers(shape, count=2)
+    last = np.moveaxis(x, 1, -1)
+    wide = np.full((*last.shape[:-1], first + shape[1] + more), np.nan, np.float32)
+    part = np.moveaxis(wide[..., first : first + shape[1]], -1, 1)
+    part[...] = gy
+    y = relu.forward(MEMORY["channels last"](x))
+    expected = reference_relu.backward(gy, reference_relu.forward(x))
+    np.testing.assert_array_equal(relu.backward(part, y), expected)
+
+
 @in_memory
 def test_rectifiers_in_any_memory(memory):
     x, gy = numbers(count=2)

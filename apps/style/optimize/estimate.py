@@ -81,9 +81,9 @@ def estimate(plan: Plan, task: Task, note: Callable[[str], None] = lambda text: 
 
 def pixels(task: Task, size: tuple[int, int]) -> tuple[int, float]:
     """How many pixels' features are in memory at once, and how many an evaluation computes."""
-    if task.tiled is None:
+    if task.pixels is None:
         return size[0] * size[1], size[0] * size[1]
-    return task.tiled(size)
+    return task.pixels(size)
 
 
 def check_memory(found: Estimate, plan: Plan, hint: Callable[[int], str]) -> None:

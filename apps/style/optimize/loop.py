@@ -54,8 +54,9 @@ class Task:
             there is none.
         state: file for the state of an unfinished run; None for none.
         meta: what that file holds beside the state.
-        tiled: of objectives that are computed in tiles: size -> how many pixels' features are in
-            memory at once, and how many are computed in an evaluation. For the estimate.
+        pixels: of objectives whose memory or time does not grow as the pixels do: size -> how many
+            pixels' features are in memory at once, and how many an evaluation computes, in pixels
+            of the first size that was evaluated. For the estimate.
     """
 
     objective_at: Callable[[Size], Objective]
@@ -63,7 +64,7 @@ class Task:
     reference_at: Callable[[Size], Any] | None = None
     state: Path | None = None
     meta: dict[str, Any] = field(default_factory=dict)
-    tiled: Callable[[Size], tuple[int, float]] | None = None
+    pixels: Callable[[Size], tuple[int, float]] | None = None
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError
+from minidl.io.onnx.opened import Opened
 from minidl.io.onnx.recording import Pass, record_pass
 from minidl.nn.module import Module
 from minidl.shapes import is_int
@@ -36,15 +37,23 @@ def make_examples(model: Module, inputs: Any) -> list[Tensor]:
     )  # fmt: skip
 
 
-def with_batch(examples: list[Tensor], size: int) -> list[Tensor]:
-    """The examples with their rows repeated, or cut, to another batch size."""
-    for x in examples:
-        if x.ndim == 0 or len(x.data) == 0:
-            raise ArgumentError(
-                "onnx.save", "an input with a dynamic batch has a first dimension", {"input": x},
-                "dynamic_batch=False keeps all sizes",
-            )  # fmt: skip
-    return [Tensor(np.resize(x.data, (size, *x.shape[1:]))) for x in examples]
+def with_sizes(examples: list[Tensor], names: list[str], opened: list[Opened], which: int):
+    """The examples with other sizes: their rows, columns, ... repeated or cut.
+
+    Args:
+        examples: of the inputs.
+        names: of the inputs.
+        opened: the sizes that are left open.
+        which: 0 or 1, the pass.
+    """
+    changed = []
+    for name, x in zip(names, examples):
+        array = x.data
+        for one in opened:
+            for axis in one.axes.get(name, ()):
+                array = array.take(np.arange(one.sizes[which]) % array.shape[axis], axis)
+        changed.append(Tensor(array))
+    return changed
 
 
 def record_others(model: Module, examples: list[Tensor], draw: Callable) -> Pass:

@@ -3,9 +3,9 @@
 One forward pass in evaluation mode is recorded, and each recorded operation becomes ONNX nodes.
 What is not recorded - numbers computed with NumPy, shapes, arrays of indices - enters the file as
 constants, which would be wrong if they depended on the input. So the pass is recorded again with
-other values, other random numbers and, for a dynamic batch, another batch size, and the graphs are
-compared (see merge.py): a constant that differs is either a size of the batch, which is written as
-such, or an error. Which values those are is in examples.py.
+other values, other random numbers and, where sizes are left open, other sizes, and the graphs are
+compared (see merge.py): a constant that differs is either an open size, which is written as such,
+or an error. Which values those are is in examples.py, which sizes in opened.py.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from minidl.io.onnx.examples import (
     of_all_sizes,
     record_others,
     small_positive,
-    with_batch,
+    with_sizes,
 )
 from minidl.io.onnx.exporters import export_call
-from minidl.io.onnx.merge import BATCHES, merge
+from minidl.io.onnx.merge import merge, size_of
+from minidl.io.onnx.opened import Opened, open_sizes
 from minidl.io.onnx.recording import Pass, record_pass
 from minidl.io.onnx.weights import PARAMETER
 from minidl.io.onnx.writer import Writer
@@ -38,7 +39,6 @@ from minidl.tensor import Tensor
 from minidl.version import __version__
 
 OPSETS = range(17, 24)
-BATCH = "batch"  # how the file calls the size that is left open
 
 
 def save(
@@ -50,6 +50,7 @@ def save(
     metadata: dict[str, Any] | None = None,
     input_names: list[str] | None = None,
     output_names: list[str] | None = None,
+    dynamic_axes: dict[str, dict[int, str]] | None = None,
 ) -> None:
     """Write a network as an ONNX file, for other runtimes to run.
 
@@ -76,6 +77,8 @@ def save(
             is, everything else as JSON.
         input_names: of the file's inputs; "input", or "input_1", "input_2", ...
         output_names: of its outputs, likewise.
+        dynamic_axes: which sizes may be others when the file is run, in place of dynamic_batch: for
+            pictures of any size {"input": {0: "batch", 2: "height", 3: "width"}}.
 
     Raises:
         ArgumentError: an argument is not as above; an operation has no ONNX equivalent; or
@@ -89,7 +92,9 @@ def save(
     {'classes': '["a", "b"]'}
     """
     path = as_path("onnx.save", "path", path)
-    proto = to_proto(model, inputs, opset, dynamic_batch, metadata, input_names, output_names)
+    proto = to_proto(
+        model, inputs, opset, dynamic_batch, metadata, input_names, output_names, dynamic_axes
+    )
     write_atomically(path, serialized(proto), "onnx.save")
 
 
@@ -101,6 +106,7 @@ def to_proto(
     metadata: dict[str, Any] | None = None,
     input_names: list[str] | None = None,
     output_names: list[str] | None = None,
+    dynamic_axes: dict[str, dict[int, str]] | None = None,
 ) -> Any:
     """The onnx.ModelProto that save writes; the arguments are those of save."""
     if not isinstance(model, Module):
@@ -111,16 +117,16 @@ def to_proto(
         )
     examples = make_examples(model, inputs)
     names = names_for("input_names", "input", input_names, len(examples))
-    small, large = (with_batch(examples, n) if dynamic_batch else examples for n in BATCHES)
+    opened = open_sizes(examples, names, dynamic_batch, dynamic_axes)
+    small, large = (with_sizes(examples, names, opened, which) for which in (0, 1))
     first = record_pass(model, small)
     check_state(first)
     writer = graph_of(model, first, opset, names)
     for draw in (large_positive, small_positive):  # not kept: a pass holds all activations
-        merge(writer, graph_of(model, record_others(model, small, draw), opset, names), first, None)
+        merge(writer, graph_of(model, record_others(model, small, draw), opset, names), first, [])
     second = record_others(model, large, of_all_sizes)
-    other = graph_of(model, second, opset, names)
-    writer = merge(writer, other, first, names[0] if dynamic_batch else None)
-    return assemble(writer, first, second, names, output_names, metadata)
+    writer = merge(writer, graph_of(model, second, opset, names), first, opened)
+    return assemble(writer, first, second, names, opened, output_names, metadata)
 
 
 def check_state(recorded: Pass) -> None:
@@ -163,7 +169,7 @@ def graph_of(model: Module, recorded: Pass, opset: int, names: list[str]) -> Wri
 
 
 def assemble(
-    writer: Writer, first: Pass, second: Pass, names: list[str],
+    writer: Writer, first: Pass, second: Pass, names: list[str], opened: list[Opened],
     output_names: list[str] | None, metadata: dict[str, Any] | None,
 ) -> Any:  # fmt: skip
     """Inputs, nodes, weights and outputs as one checked ModelProto."""
@@ -186,8 +192,10 @@ def assemble(
     check_inputs(names, writer)
     graph = helper.make_graph(
         writer.nodes, "minidl",
-        [value_info(name, *pair) for name, *pair in zip(names, first.inputs, second.inputs)],
-        [value_info(name, *pair) for name, *pair in zip(outputs, first.outputs, second.outputs)],
+        [value_info(name, *pair, opened)
+         for name, *pair in zip(names, first.inputs, second.inputs)],
+        [value_info(name, *pair, opened)
+         for name, *pair in zip(outputs, first.outputs, second.outputs)],
         [stored_tensor(name, array, writer) for name, array in writer.initializers.items()],
     )  # fmt: skip
     opsets = [helper.make_opsetid("", writer.opset)]
@@ -230,11 +238,14 @@ def stored_tensor(name: str, array: np.ndarray, writer: Writer) -> Any:
     return tensor
 
 
-def value_info(name: str, a: Tensor, b: Tensor) -> Any:
+def value_info(name: str, a: Tensor, b: Tensor, opened: list[Opened]) -> Any:
     """An input or output of the file; sizes that differ between the passes are left open."""
     from onnx import helper
 
-    shape = [m if m == n else BATCH for m, n in zip(a.shape, b.shape)]
+    shape: list[int | str] = []
+    for axis, (m, n) in enumerate(zip(a.shape, b.shape)):
+        size = size_of(m, n, opened)
+        shape.append(m if m == n else size.name if size is not None else f"{name}_{axis}")
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), shape)
 
 

@@ -1,9 +1,10 @@
-"""2-D convolution: the fastest of five ways to compute a result, chosen from shapes and memory.
+"""2-D convolution: the fastest of six ways to compute a result, chosen from shapes and memory.
 
     convolution/depthwise.py    each channel has windows of its own: vectors of channels
     convolution/batch_last.py   few channels and many pictures: each lane of a vector is a picture
     convolution/winograd/       3x3 and 5x5 windows with a fraction of the multiplications
     convolution/direct.py       windows read where they lie: the first layer, and strides
+    convolution/widened.py      the same for few output channels: layers that draw a picture
     convolution/im2col.py       a matrix product of all that the windows read: everything else
 
 Each has the functions of this file, and `is_faster` says whether it should compute a result:
@@ -24,7 +25,14 @@ import math
 
 import numpy as np
 
-from minidl.kernels.cpu.convolution import batch_last, depthwise, direct, im2col, winograd
+from minidl.kernels.cpu.convolution import (
+    batch_last,
+    depthwise,
+    direct,
+    im2col,
+    widened,
+    winograd,
+)
 from minidl.kernels.sums import total
 
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
@@ -41,7 +49,7 @@ def choose(result, array, x_shape, w_shape, *geometry):
         geometry: stride, padding, dilation, groups. padding is (height, width) or, where opposite
             sides differ, (top, left, bottom, right): [-2] and [-1] are those behind either way.
     """
-    for algorithm in (depthwise, batch_last, winograd, direct):
+    for algorithm in (depthwise, batch_last, winograd, direct, widened):
         if algorithm.is_faster(result, array, x_shape, w_shape, *geometry):
             return algorithm
     return im2col

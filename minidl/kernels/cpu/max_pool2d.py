@@ -32,7 +32,7 @@ def backward(gy, indices, x_shape, kernel_size, stride, padding, dilation):
     gx = np.zeros([x_shape[axis] for axis in order], gy.dtype)
     window = [dilation[i] * (kernel_size[i] - 1) + 1 for i in (0, 1)]
     gy, indices = arranged(gy, order), arranged(indices, order)
-    with threads_for(gx.size):
+    with threads_for(gy.size * kernel_size[0] * kernel_size[1]):
         collect(gy, indices, gx, *window, *stride, *padding)
     return logical(gx, order)
 

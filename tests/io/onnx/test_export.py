@@ -333,7 +333,7 @@ UNSUITABLE = {
     "drawn": (lambda x: x * minidl.rand(3, 4), "depends on the input or on random"),
     "channels-drawn": (lambda x: F.dropout2d(x.reshape(-1, 3, 2, 2)), "Dropout2d"),
     "pooled-batch": (lambda x: x.reshape(1, 1, -1, 4).mean() * x.shape[0], "depends on the input"),
-    "size-of-its-own": (lambda x: x[: x.shape[0] // 2 + 1], "batch size in a way of its own"),
+    "size-of-its-own": (lambda x: x[: x.shape[0] // 2 + 1], "open size in a way of its own"),
 }
 
 

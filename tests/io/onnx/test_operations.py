@@ -31,7 +31,7 @@ WITHOUT_GRADIENT = {
 
 LOSSES = {
     "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "hinge_embedding_loss",
-    "l1_loss", "mse_loss", "multi_margin_loss", "nll_loss",
+    "l1_loss", "match_patches", "mse_loss", "multi_margin_loss", "nll_loss",
 }  # fmt: skip
 """What NOT_EXPORTED lists, by operation."""
 

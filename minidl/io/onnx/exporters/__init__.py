@@ -26,6 +26,7 @@ from minidl.ops.cross_entropy import CrossEntropy, SoftCrossEntropy
 from minidl.ops.dropout import Dropout, Dropout2d
 from minidl.ops.hinge_embedding_loss import HingeEmbeddingLoss
 from minidl.ops.l1_loss import L1Loss
+from minidl.ops.match_patches import MatchPatches
 from minidl.ops.mse_loss import MSELoss
 from minidl.ops.multi_margin_loss import MultiMarginLoss
 from minidl.ops.nll_loss import NLLLoss
@@ -38,10 +39,11 @@ EXPORTERS = {kind: export for subject in SUBJECTS for kind, export in subject.EX
 
 LOSS = "a loss is for training; export the network without it"
 DROPOUT = "dropout is for training; pass training=self.training, so that evaluation has none"
+MATCHES = "patches are matched for training, that of a picture; export the network without it"
 NOT_EXPORTED = {
     BinaryCrossEntropyWithLogits: LOSS, CrossEntropy: LOSS, HingeEmbeddingLoss: LOSS, L1Loss: LOSS,
     MSELoss: LOSS, MultiMarginLoss: LOSS, NLLLoss: LOSS, SoftCrossEntropy: LOSS,
-    Dropout: DROPOUT, Dropout2d: DROPOUT,
+    Dropout: DROPOUT, Dropout2d: DROPOUT, MatchPatches: MATCHES,
 }  # fmt: skip
 """Operations without an exporter, and why."""
 

@@ -19,7 +19,7 @@ def nearest(g: Writer, f: Any, x: str) -> str:
         for axis, n in zip((rows, columns), size)
     )
     if whole and g.opset >= 18:
-        return resize(g, x, (len(rows), len(columns)), mode="nearest", nearest_mode="floor",
+        return resize(g, x, size, (len(rows), len(columns)), mode="nearest", nearest_mode="floor",
                       coordinate_transformation_mode="asymmetric")  # fmt: skip
     y = g.add("Gather", x, g.constant(rows), axis=2)
     return g.add("Gather", y, g.constant(columns), axis=3)
@@ -32,16 +32,25 @@ def bilinear(g: Writer, f: Any, x: str) -> str:
         if g.opset >= 18 and all(
             equal(axis, neighbours(n, m, n / m, align)) for axis, n, m in zip(axes, size, sizes)
         ):
-            return resize(g, x, sizes, mode="linear", coordinate_transformation_mode=transform)
+            return resize(g, x, size, sizes, align, mode="linear",
+                          coordinate_transformation_mode=transform)  # fmt: skip
     dtype = f.inputs[0].dtype
     by_rows, by_columns = (g.constant(matrix(*axis, n), dtype) for axis, n in zip(axes, size))
     by_columns = g.add("Transpose", by_columns, perm=[1, 0])
     return g.add("MatMul", g.add("MatMul", by_rows, x), by_columns)
 
 
-def resize(g: Writer, x: str, sizes: tuple[int, int], **attributes: Any) -> str:
-    """The sizes of height and width alone, which operator set 18 can say."""
-    return g.add("Resize", x, "", "", g.ints(*sizes), axes=[2, 3], **attributes)
+def resize(
+    g: Writer, x: str, old: tuple, new: tuple, by_size: bool = False, **attributes: Any
+) -> str:
+    """Height and width alone, which operator set 18 can say.
+
+    Whole multiples are written as factors, which fit pictures of any size.
+    """
+    if by_size or any(m % n for n, m in zip(old, new)):
+        return g.add("Resize", x, "", "", g.ints(*new), axes=[2, 3], **attributes)
+    factors = g.constant([m / n for n, m in zip(old, new)], np.float32)
+    return g.add("Resize", x, "", factors, axes=[2, 3], **attributes)
 
 
 def equal(a: tuple, b: tuple) -> bool:

@@ -7,6 +7,7 @@ Code that emits instructions (intrinsics; each also stands there in plain Python
     block_products.py   a block of a matrix product
     lane_products.py    products where each lane of a vector is another picture
     tap_products.py     products with the taps of a window, channel by channel
+    squares.py          squared differences between numbers and windows of an array
     moves.py            copies, zeros, transposed squares, prefetches
 
 Compiled loops over these:

@@ -305,7 +305,7 @@ def test_the_estimate_counts_pixels_and_iterations():
     small, large = plan(size=(40, 40), iterations=10), plan(size=(400, 400), iterations=50)
     found = estimate(small, task())
     assert found.seconds > 0 and str(found).startswith("about 1 s and")
-    tiled = task(tiled=lambda size: (100, 2.0 * size[0] * size[1]))
+    tiled = task(pixels=lambda size: (100, 2.0 * size[0] * size[1]))
     whole, in_tiles = estimate(large, task()), estimate(large, tiled)
     assert in_tiles.megabytes <= whole.megabytes
     arrays = 12 * 12 * 400 * 400 / 1e6

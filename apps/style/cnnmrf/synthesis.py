@@ -1,0 +1,136 @@
+"""From the options of `minidl style cnnmrf` to the picture and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import minidl
+from apps.shared.options import OptionError, check_resumed, stored_values, to_dict
+from apps.shared.output_file import OutputFile
+from apps.shared.photo import fitted_size
+from apps.style.cnnmrf.objective import PatchObjective
+from apps.style.cnnmrf.pictures import Pictures
+from apps.style.cnnmrf.settings import Settings, check_settings
+from apps.style.loss_network import LossNetwork
+from apps.style.optimize.estimate import check_memory, estimate
+from apps.style.optimize.loop import Outcome, Task, optimize
+from apps.style.optimize.plan import make_plan
+from apps.style.optimize.run import Run, load_run
+from apps.style.report.page import write_report
+
+REPORT, STATE = ".html", ".resume.safetensors"
+
+
+def synthesise(
+    given: dict[str, Any],
+    output: str,
+    overwrite: bool,
+    resume: bool,
+    command: str,
+    note: Callable[[str], None],
+) -> dict[str, Any]:
+    """Make the picture; write it and its report.
+
+    Args:
+        given: the options that were typed, parsed.
+        output: the file of the picture.
+        overwrite: whether files that are there may be replaced.
+        resume: go on with an interrupted run.
+        command: what was typed, for the report.
+        note: called with lines of text for people.
+
+    Returns:
+        what --json prints.
+    """
+    if "pictures" not in given:
+        raise OptionError("say which picture is the STYLE", {}, "minidl style cnnmrf --help")
+    file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="cnnmrf")
+    state = file.beside(STATE)
+    saved = load_run(state) if resume else None
+    settings = Settings(**given)
+    if saved is not None:
+        stored = stored_values(Settings, saved.meta.get("settings"))
+        check_resumed(Settings, stored, given)
+        settings = Settings(**{**stored, **given})
+    check_settings(settings, given)
+    maker = Maker(settings)
+    plan = make_plan(settings, maker.pictures.size, maker.smallest())
+    task = Task(
+        maker.objective_at, maker.pictures.start_at, maker.reference(), state,
+        {"settings": to_dict(settings)}, maker.pixels,
+    )  # fmt: skip
+    run = Run(plan)
+    if saved is not None:
+        run.load(saved)
+    else:
+        found, (height, width) = estimate(plan, task), plan.size
+        note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")
+        check_memory(found, plan, lambda side: f"--size {side} fits")
+    return finish(optimize(plan, task, note, run), maker, file, command)
+
+
+class Maker:
+    """The network and the pictures of a run, and the objective of its last scale.
+
+    Args:
+        settings: of the run.
+    """
+
+    objective: PatchObjective
+
+    def __init__(self, settings: Settings):
+        self.settings, self.pictures = settings, Pictures(settings)
+        self.net = LossNetwork(settings.net, settings.weights, settings.pool)
+        minidl.manual_seed(settings.seed)
+
+    def objective_at(self, size: tuple[int, int]) -> PatchObjective:
+        self.objective = PatchObjective(self.net, self.settings, self.pictures, size)
+        return self.objective
+
+    def pixels(self, size: tuple[int, int]) -> tuple[int, float]:
+        """How many pixels' features are in memory at once, and how many are computed."""
+        return size[0] * size[1], self.objective.pixels_to_compute(size)
+
+    def smallest(self) -> int:
+        """Pixels of the shorter side from which on the picture and the style have two patches in
+        each direction at the deepest layer."""
+        settings, net = self.settings, self.net
+        layers = net.check_layers([*settings.of_patches(), *settings.of_content()])
+        places, step = settings.patch + settings.stride, net.stride(layers)
+        least = net.smallest(layers) + (places - 1) * step
+        style = min(fitted_size(self.pictures.style.size, self.pictures.style_side))
+        return max(least, -(-least * min(self.pictures.size) // style))
+
+    def reference(self) -> Callable | None:
+        """The content as an array, for the watch over grey spots; None without one."""
+        if self.pictures.content is None:
+            return lambda size: self.pictures.styles_at(size)[0].resized(*size).tensor().data
+        return lambda size: self.pictures.content_at(size).tensor().data
+
+
+def finish(outcome: Outcome, maker: Maker, file: OutputFile, command: str) -> dict[str, Any]:
+    """Write the picture and its report; the state of a finished run goes."""
+    pictures, settings = maker.pictures, to_dict(maker.settings)
+    made = pictures.finished(outcome.picture)
+    made.save(file.path, "cnnmrf")
+    write_report(
+        file.beside(REPORT), made, pictures.content, [pictures.style], outcome, settings, command,
+        heading(maker.settings),
+    )  # fmt: skip
+    if not outcome.interrupted:
+        file.beside(STATE).unlink(missing_ok=True)
+    return {
+        "picture": str(file.path), "report": str(file.beside(REPORT)), "size": list(made.size),
+        "losses": outcome.losses, "correlation": maker.objective.correlation,
+        "iterations": outcome.iterations, "seconds": outcome.seconds,
+        "restarts": outcome.restarts, "interrupted": outcome.interrupted, "settings": settings,
+    }  # fmt: skip
+
+
+def heading(settings: Settings) -> str:
+    """ "coffee in patches of brick"."""
+    style = Path(settings.style).stem
+    what = "A picture" if settings.content is None else Path(settings.content).stem
+    return f"{what} in patches of {style}"

@@ -1,0 +1,127 @@
+"""What training minimises: perceptual losses of the pictures that the network draws (Johnson et al.
+2016, section 3.2).
+
+For a batch of photographs c and what the network draws of them, y:
+
+    content    distance of the features of y from those of c, or of the sharp photograph for
+               super-resolution, at one or several layers (equation 2); the layer "pixels" is the
+               picture itself
+    style      distance of the Gram matrices of y from those of the style picture (equations 3, 4)
+    tv         squared differences between neighbouring pixels of y
+
+each with its weight, and in the mean over the pictures of the batch: every picture has a Gram
+matrix of its own, and its distance is squared before the mean is taken. (A known port adds up the
+differences over the batch first, where those of two pictures cancel.) The norms are those of
+apps/style/losses.py; with "target" the numbers mean the same for every network and size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import minidl
+from apps.style.fast.settings import Weights
+from apps.style.loss_network import LossNetwork
+from apps.style.losses import content_loss, gram, style_loss, total_variation
+from minidl import kernels
+from minidl.device import array_module
+from minidl.function import Function
+from minidl.tensor import Tensor
+
+
+class Grams(Function):
+    """G[n] = F[n] F[n]^T / M of features (N, C, H, W); gF[n] = (gG[n] + gG[n]^T) F[n] / M."""
+
+    def forward(self, x: Any) -> Any:
+        self.shape = N, C, H, W = x.shape
+        self.rows = x.transpose(0, 2, 3, 1).reshape(N, H * W, C)
+        kernel = kernels.pick("matmul", x)
+        products = [kernel.product(rows.T, rows) for rows in self.rows]
+        return array_module(x).stack(products) / x.dtype.type(H * W)
+
+    def backward(self, gy: Any) -> Any:
+        N, C, H, W = self.shape
+        both = (gy + gy.transpose(0, 2, 1)) / gy.dtype.type(H * W)
+        kernel = kernels.pick("matmul", gy)
+        gx = array_module(gy).empty((N, H * W, C), gy.dtype)
+        for rows, weights, out in zip(self.rows, both, gx):
+            kernel.product(rows, weights, out)
+        return gx.reshape(N, H, W, C).transpose(0, 3, 1, 2)
+
+
+def grams(x: Tensor) -> Tensor:
+    """The Gram matrix of each picture's features, (N, C, H, W) -> (N, C, C)."""
+    return Grams().apply(x)
+
+
+PIXELS = "pixels"  # the picture itself as a layer
+
+
+class Perception:
+    """The losses of pictures against photographs and a style.
+
+    Args:
+        network: whose features are compared.
+        weights: of the parts.
+        style: the style picture, (1, 3, H, W) from 0 to 255; None without style (super-resolution).
+    """
+
+    def __init__(self, network: LossNetwork, weights: Weights, style: Tensor | None = None):
+        self.network, self.weights = network, weights
+        self.layers = [*weights.content_layers]
+        self.targets: dict[str, Tensor] = {}
+        network.check_layers([name for name in self.layers if name != PIXELS])
+        if style is not None:
+            self.layers += weights.style_layers
+            with minidl.no_grad():
+                found = network.features(style, weights.style_layers)
+                self.targets = {name: gram(x) for name, x in found.items()}
+
+    def losses(self, drawn: Tensor, photographs: Tensor) -> dict[str, Tensor]:
+        """The weighted parts of the loss.
+
+        Args:
+            drawn: (N, 3, H, W) from 0 to 255, what the network made.
+            photographs: the same shape, what it should look like in content.
+
+        Returns:
+            "content", "style" and "tv" -> a number; those whose weight is 0 left out.
+        """
+        weights = self.weights
+        with minidl.no_grad():
+            wanted = self.features(photographs, weights.content_layers)
+        found = self.features(drawn, self.layers)
+        parts = {}
+        if weights.content:
+            parts["content"] = weights.content * self.content(found, wanted)
+        if self.targets and weights.style:
+            parts["style"] = weights.style * self.style(found)
+        if weights.tv:
+            parts["tv"] = weights.tv * self.per_picture(
+                total_variation(drawn, weights.norm), len(drawn)
+            )
+        return parts
+
+    def features(self, x: Tensor, names: list[str]) -> dict[str, Tensor]:
+        """The outputs of layers, PIXELS among them."""
+        layers = [name for name in names if name != PIXELS]
+        return (self.network.features(x, layers) if layers else {}) | {PIXELS: x}
+
+    def content(self, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
+        """The mean over layers and pictures."""
+        layers = self.weights.content_layers
+        total = sum(content_loss(found[name], wanted[name], self.weights.norm) for name in layers)
+        return self.per_picture(total, len(found[layers[0]])) / len(layers)
+
+    def style(self, found: dict[str, Tensor]) -> Tensor:
+        """The sum over layers of the mean over pictures."""
+        total = 0.0
+        for name, target in self.targets.items():
+            of_pictures = grams(found[name])
+            for own in of_pictures.unbind(0):
+                total = total + style_loss(own, target, self.weights.norm) / len(of_pictures)
+        return total
+
+    def per_picture(self, loss: Tensor, count: int) -> Tensor:
+        """Those norms that are sums, not means, over a batch."""
+        return loss / count if self.weights.norm == "paper" else loss

@@ -1,0 +1,135 @@
+"""`minidl style fast-train`: a training run with its files.
+
+MODEL.safetensors          the network, when the run has ended or was interrupted
+MODEL.html                 the report
+MODEL.resume.safetensors   the state while the run is unfinished, for --resume
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from apps.shared.console import Console
+from apps.shared.options import OptionError, to_dict
+from apps.shared.output_file import OutputFile
+from apps.shared.trained_transform import save_fast
+from apps.style.fast.progress import Progress
+from apps.style.fast.report import write_report
+from apps.style.fast.settings import TrainSettings, checked
+from apps.style.fast.training import OP, SAVE_SECONDS, Training, resumed_settings
+from apps.style.optimize.interrupt import Interrupt
+
+STATE = ".resume.safetensors"
+
+
+def train(
+    given: dict[str, Any], output: str, overwrite: bool, resume: bool, console: Console
+) -> dict[str, Any]:
+    """Train, and write the files; the arguments are those of the command.
+
+    Returns:
+        what --json prints.
+
+    Raises:
+        OptionError: an option, or the output, will not do.
+        MinidlError: something cannot be read or written.
+        KeyboardInterrupt: interrupted; the state and the network so far are kept.
+    """
+    files = OutputFile(output, overwrite or resume, (".safetensors",), (".html",), OP)
+    state = files.beside(STATE)
+    settings = resumed_settings(state, given) if resume else checked(given)
+    if state.exists() and not (resume or overwrite):
+        raise OptionError(
+            "an unfinished run of this name is there", {"state": str(state)},
+            "--resume goes on with it, --overwrite begins anew",
+        )  # fmt: skip
+    training = Training(settings, console.note)
+    if resume:
+        training.load(state)
+    announce(training, console)
+    interrupted = make_steps(training, state, console)
+    write_files(training, files)
+    if interrupted:
+        raise KeyboardInterrupt(
+            f"interrupted after {training.notes.step:,} of {settings.iterations:,} steps: "
+            f"{output} holds the network so far. --resume goes on"
+        )
+    state.unlink(missing_ok=True)
+    return {
+        "model": output, "report": str(files.beside(".html")), "iterations": training.notes.step,
+        "seconds": training.notes.seconds, "losses": last_losses(training),
+        "photographs": len(training.photographs), "settings": to_dict(settings),
+    }  # fmt: skip
+
+
+def announce(training: Training, console: Console) -> None:
+    """Say what is trained on what, and about how long it takes and how much memory."""
+    places = ", ".join(
+        f"{place.count:,} of {Path(place.location).name}" for place in training.photographs.places
+    )
+    console.note(f"photographs: {places}")
+    steps = training.settings.iterations - training.notes.step
+    console.note(f"{steps:,} steps, {training.estimate()}")
+
+
+def make_steps(training: Training, state: Path, console: Console) -> bool:
+    """The steps that are left, with samples and saves between them; whether Ctrl-C ended them."""
+    settings, notes = training.settings, training.notes
+    saved = time.monotonic()
+    with Interrupt(console.note) as interrupt, Progress(settings, console.note) as progress:
+
+        def after_step(losses: dict[str, float]) -> bool:
+            nonlocal saved
+            progress.show(notes.step, losses)
+            if is_sampled(notes.step, settings):
+                training.take_sample()
+            over = interrupt.asked and notes.step < settings.iterations
+            if over or time.monotonic() - saved > SAVE_SECONDS:
+                training.save(state)
+                saved = time.monotonic()
+            return not over
+
+        return not training.run(after_step)
+
+
+def is_sampled(step: int, settings: TrainSettings) -> bool:
+    """Whether the report shows what is drawn after this step: more often at the start."""
+    count, n = settings.snapshots, settings.iterations
+    moments = {max(1, round(n * (i / count) ** 2)) for i in range(1, count + 1)}
+    return step in moments
+
+
+def write_files(training: Training, files: OutputFile) -> None:
+    """The network so far and the report."""
+    settings = training.settings
+    save_fast(
+        files.path, training.net, training.kind,
+        {
+            "arguments": training.arguments, "settings": without_folders(to_dict(settings)),
+            "steps": training.notes.step, "losses": last_losses(training),
+        },
+    )  # fmt: skip
+    typed = shlex.join(["minidl", *sys.argv[1:]])
+    write_report(files.beside(".html"), training, last_losses(training), typed)
+
+
+def without_folders(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as a model tells them to whoever gets it: files without the folders they were in."""
+    found = dict(settings)
+    for name in ("style", "weights"):
+        found[name] = found[name] and Path(found[name]).name
+    found["data"] = [Path(place).name for place in found["data"]]
+    return found
+
+
+def last_losses(training: Training) -> dict[str, float]:
+    """The parts of the loss, the mean over the last steps."""
+    last = training.notes.losses[-20:]
+    if not last:  # of a short run
+        return {name: value / training.notes.step for name, value in training.notes.sums.items()}
+    names = [name for name in last[0] if name != "step"]
+    return {name: sum(one[name] for one in last) / len(last) for name in names}

@@ -1,0 +1,214 @@
+"""The options of `minidl style fast-train`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+from apps.shared import parse
+from apps.shared.options import (
+    FREE,
+    Option,
+    OptionError,
+    above,
+    at_least,
+    below,
+    check_values,
+    one_of,
+    option,
+)
+from apps.style.losses import NORMS
+
+DATA, NETWORK, LOSS, STEPS = "Photographs", "Network", "Loss", "Steps"
+TASKS = ("style", "super-resolution")
+SHARPER = {"content_weight": 1.0, "tv_weight": 1e-6, "lr": 1e-3}  # defaults of super-resolution
+
+# Loss network -> layers for content and for style. Johnson et al. 2016, section 4.1, have those of
+# VGG-16; relu2_2 is their content layer for super-resolution. SqueezeNet's first layer leaves out
+# every second pixel, so the pixels themselves count as well there.
+CONTENT = {"squeezenet": ["fire3"], "vgg16": ["relu3_3"], "vgg19": ["relu3_1"]}
+SHARP = {"squeezenet": ["pixels", "relu1"], "vgg16": ["relu2_2"], "vgg19": ["relu2_2"]}
+STYLE = {
+    "squeezenet": ["relu1", "fire2", "fire3", "fire4", "fire5"],
+    "vgg16": ["relu1_2", "relu2_2", "relu3_3", "relu4_3"],
+    "vgg19": ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"],
+}
+
+
+@dataclass
+class Weights:
+    """Of the parts of the loss.
+
+    Args:
+        content, style, tv: factors; a part with 0 is not computed.
+        content_layers, style_layers: of the loss network.
+        norm: of all losses: "target", "paper" or "port".
+    """
+
+    content: float
+    style: float
+    tv: float
+    content_layers: list[str]
+    style_layers: list[str]
+    norm: str = "target"
+
+
+def paths(option: Option, texts: list[str]) -> list[str]:
+    """Existing paths made absolute, so that a run goes on from anywhere."""
+    return [parse.path_or_name(option, text) for text in texts]
+
+
+@dataclass(kw_only=True)
+class TrainSettings:
+    """Everything that decides what training does. The state of a run holds it."""
+
+    style: str | None = option(
+        "", "The style picture; none with --task super-resolution.", default=None,
+        is_argument=True, parse=parse.path_or_name,
+    )  # fmt: skip
+    data: list[str] = option(
+        DATA,
+        "Photographs: a folder, archive or picture file, or a data set's name such as cifar10; "
+        "repeatable. Each is drawn from equally often.",
+        metavar="FOLDER|ARCHIVE|NAME",
+        typed=list[str],
+        parse=paths,
+    )
+    size: int = option(
+        DATA, "Height and width of the squares of photographs. Default 256.", default=256,
+        metavar="PIXELS", check=at_least(32),
+    )  # fmt: skip
+    small_share: float = option(
+        DATA,
+        "First part of the steps, with squares of half the size, which cost a quarter. "
+        "Default 0.85.",
+        default=0.85,
+        metavar="SHARE",
+        check=(at_least(0), below(1)),
+    )
+    style_size: int = option(
+        DATA, "Longer side that the style picture is brought to: how large strokes are. "
+        "Default 512.",
+        default=512, metavar="PIXELS", check=at_least(32),
+    )  # fmt: skip
+    task: str = option(
+        NETWORK, "style (the default) or super-resolution.", default="style", check=one_of(TASKS)
+    )
+    width: float = option(
+        NETWORK, "Factor on the numbers of maps: 0.5 is four times as fast. Default 0.5.",
+        default=0.5, metavar="FACTOR", check=above(0),
+    )  # fmt: skip
+    scale: int = option(
+        NETWORK, "With --task super-resolution: how many times larger, 2 or 4. Default 4.",
+        default=4, check=one_of((2, 4)),
+    )  # fmt: skip
+    loss_net: str = option(
+        LOSS, "squeezenet (the default), vgg16 or vgg19.", default="squeezenet",
+        check=one_of(tuple(STYLE)),
+    )  # fmt: skip
+    weights: str | None = option(
+        LOSS, "Weights of the loss network: a file, or a name of `minidl weights list`.",
+        default=None, metavar="FILE|NAME", parse=parse.path_or_name,
+    )  # fmt: skip
+    pool: str = option(
+        LOSS, "Its pooling: max (the default), avg or l2.", default="max",
+        check=one_of(("max", "avg", "l2")),
+    )  # fmt: skip
+    content_layers: list[str] = option(
+        LOSS, "Layers whose features are compared; by default of squeezenet fire3, of vgg16 "
+        "relu3_3; pixels and relu1, or relu2_2, for super-resolution.",
+        default_factory=list, metavar="NAMES", typed=list[str], parse=parse.names,
+    )  # fmt: skip
+    style_layers: list[str] = option(
+        LOSS, "Layers whose Gram matrices are compared; by default five of squeezenet from relu1 "
+        "to fire5, four of vgg16 from relu1_2 to relu4_3.",
+        default_factory=list, metavar="NAMES", typed=list[str], parse=parse.names,
+    )  # fmt: skip
+    content_weight: float = option(
+        LOSS,
+        "Of the content. Default 0.6; for super-resolution 1.",
+        default=0.6,
+        metavar="FACTOR",
+        check=at_least(0),
+    )
+    style_weight: float = option(
+        LOSS, "Of the style. Default 1.", default=1.0, metavar="FACTOR", check=at_least(0)
+    )
+    tv_weight: float = option(
+        LOSS, "Of differences between neighbouring pixels. Default 3e-4; for super-resolution "
+        "1e-6.", default=3e-4,
+        metavar="FACTOR", check=at_least(0),
+    )  # fmt: skip
+    loss_norm: str = option(
+        LOSS, "How losses are normalised: target (the default), paper or port.", default="target",
+        check=one_of(NORMS),
+    )  # fmt: skip
+    iterations: int = option(
+        STEPS, "Steps. Default 8000.", default=8_000, metavar="N", check=at_least(1)
+    )
+    batch_size: int = option(
+        STEPS, "Squares per step. Default 4.", default=4, metavar="N", check=at_least(1)
+    )
+    lr: float = option(
+        STEPS, "Learning rate of Adam, which falls to 0 along a cosine. Default 2e-3; for "
+        "super-resolution 1e-3.",
+        default=2e-3, metavar="RATE", check=above(0),
+    )  # fmt: skip
+    snapshots: int = option(
+        STEPS, "Moments of the training that the report shows. Default 10.", default=10,
+        metavar="N", check=at_least(1), resume=FREE,
+    )  # fmt: skip
+    seed: int = option(
+        STEPS,
+        "Of all random numbers. Default 0.",
+        default=0,
+        check=(at_least(0), below(2**63, "2^63")),
+    )
+
+    @property
+    def loss_weights(self) -> Weights:
+        """What training minimises, with the layers that the loss network has by default."""
+        content = SHARP if self.task == "super-resolution" else CONTENT
+        return Weights(
+            self.content_weight, self.style_weight, self.tv_weight,
+            self.content_layers or content[self.loss_net],
+            self.style_layers or STYLE[self.loss_net], self.loss_norm,
+        )  # fmt: skip
+
+    def size_at(self, step: int) -> int:
+        """Height and width of the squares of a step, counted from 0."""
+        return self.small_size if step < self.small_steps else self.size
+
+    @property
+    def small_steps(self) -> int:
+        return int(self.small_share * self.iterations)
+
+    @property
+    def small_size(self) -> int:
+        """Half the size, as a multiple of 8."""
+        return max(32, self.size // 16 * 8)
+
+
+def checked(given: dict) -> TrainSettings:
+    """The settings that were typed.
+
+    Raises:
+        OptionError: one is missing, out of range, or contradicts another.
+    """
+    if not given.get("data"):
+        raise OptionError(
+            "say which photographs to train on", {},
+            "--data FOLDER; or --data cifar10, 50,000 small ones",
+        )  # fmt: skip
+    settings = TrainSettings(**given)
+    check_values(settings)
+    if settings.task == "style" and settings.style is None:
+        raise OptionError("say which style picture", {}, "minidl style fast-train STYLE --data ...")
+    if settings.task != "style" and settings.style is not None:
+        raise OptionError("super-resolution has no style picture", {"STYLE": settings.style})
+    if settings.style is not None and not os.path.exists(settings.style):
+        raise OptionError("no such file", {"STYLE": settings.style})
+    if settings.task != "style":  # detail, not strokes
+        usual = {name: value for name, value in SHARPER.items() if name not in given}
+        settings = replace(settings, **usual)
+    return settings

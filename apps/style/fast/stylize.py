@@ -1,0 +1,108 @@
+"""A picture through a trained network, and what may be done with the result.
+
+    strength    between the picture (0) and what the network makes of it (1)
+    colors      "luma": light and dark from the result, colours from the picture
+    median      3x3 median of each colour, which takes single bright dots away (Johnson et al.
+                2016 have it behind their networks)
+
+Memory: nothing is kept of what the network computes on the way but what the next layer needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import minidl
+from apps.shared.options import OptionError
+from apps.shared.photo import Photo
+from apps.style.gatys.colors import with_luma_of
+from apps.style.optimize.estimate import free_megabytes
+from minidl.nn import Module
+from models.transform_net import SMALLEST, TransformNet
+
+# Of memory for a pixel of the result at width 1, measured: of TransformNet, of SuperResolutionNet.
+BYTES_PER_PIXEL = 760, 940
+ALLOWED = 0.9  # of the memory that is free
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is done with the result.
+
+    Args:
+        strength: 0 for the picture itself to 1 for the network's.
+        colors: "style" or "luma".
+        median: whether a 3x3 median follows.
+    """
+
+    strength: float = 1.0
+    colors: str = "style"
+    median: bool = False
+
+
+def stylized(net: Module, photo: Photo, look: Look = Look()) -> Photo:
+    """A picture in the network's style; transparency stays.
+
+    Args:
+        net: a TransformNet in evaluation mode.
+        photo: at least 5 pixels high and wide.
+        look: what is done with the result.
+
+    Raises:
+        OptionError: the picture is too small, or there is not enough memory.
+    """
+    check_size(net, photo)
+    with minidl.no_grad():
+        drawn = Photo.from_tensor(net(photo.tensor()))
+    if look.median:
+        drawn = Photo(median(drawn.pixels))
+    if look.colors == "luma":
+        drawn = with_luma_of(photo, drawn)
+    pixels = drawn.pixels
+    if look.strength != 1:
+        pixels = photo.pixels + np.float32(look.strength) * (pixels - photo.pixels)
+    return Photo(np.clip(pixels, 0, 1), photo.alpha)
+
+
+def median(pixels: np.ndarray) -> np.ndarray:
+    """The median of each pixel's 3x3 neighbours, colour by colour; edges are repeated."""
+    padded = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), "edge")
+    H, W, _ = pixels.shape
+    shifted = [padded[i : i + H, j : j + W] for i in range(3) for j in range(3)]
+    return np.median(np.stack(shifted), axis=0).astype(np.float32)
+
+
+# --- size ---------------------------------------------------------------------------------------
+
+
+def check_size(net: Module, photo: Photo) -> None:
+    """The network can take the picture, and the memory, too.
+
+    Raises:
+        OptionError
+    """
+    size = f"{photo.width}x{photo.height}"
+    if min(photo.size) < SMALLEST:
+        raise OptionError(
+            f"pictures are at least {SMALLEST} pixels high and wide", {"picture": size},
+            "enlarge it with --size",
+        )  # fmt: skip
+    needed, free = needed_megabytes(net, photo.size), free_megabytes()
+    if free is not None and needed > ALLOWED * free:
+        fits = int(max(photo.size) * (ALLOWED * free / needed) ** 0.5)
+        raise OptionError(
+            "a picture of this size needs more memory than there is",
+            {"picture": size, "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
+            f"--size {fits} fits",
+        )  # fmt: skip
+
+
+def needed_megabytes(net: Module, size: tuple[int, int]) -> float:
+    """Memory that a picture needs on its way through a network, about."""
+    if isinstance(net, TransformNet):
+        per_pixel = BYTES_PER_PIXEL[0] * net.down1[1].out_channels / 32
+    else:
+        per_pixel = BYTES_PER_PIXEL[1] * net.first[1].out_channels / 64 * net.scale**2
+    return size[0] * size[1] * per_pixel / 1e6

@@ -1,0 +1,265 @@
+"""Training an image transformation network (Johnson et al. 2016, section 3).
+
+    photographs -> network -> drawn pictures -> loss network -> losses -> Adam
+
+Of a step everything is fixed by the seed and its number: the squares of photographs and the
+learning rate. So the state is the weights, Adam's moments, and what was noted of the losses; a run
+that goes on from it ends with the same bits as one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minidl
+from apps.shared.options import check_resumed, to_dict
+from apps.shared.photo import Photo
+from apps.shared.trained_transform import KINDS, STYLE, SUPER_RESOLUTION
+from apps.style.fast.perception import Perception
+from apps.style.fast.photographs import Photographs, reduced
+from apps.style.fast.settings import TrainSettings
+from apps.style.loss_network import LossNetwork
+from apps.style.optimize.estimate import Estimate, PeakMemory
+from minidl.errors import CheckpointError
+from minidl.nn import Module
+from minidl.optim import Adam
+from minidl.tensor import Tensor
+
+EVERY = 10  # steps whose losses are averaged for the curves
+SAVE_SECONDS = 60
+WARM_UP = 100  # steps: the first ones are far off, and large ones would saturate tanh
+SHOWN = 3  # photographs of the samples
+OP = "fast-train"
+
+
+@dataclass
+class Notes:
+    """What is noted of a run, and kept in its state.
+
+    Args:
+        step: how many steps were made.
+        seconds: how long they took.
+        sums: of the parts of the loss since the last mean.
+        losses: {"step": ..., part: mean over EVERY steps}.
+        samples: (step, uint8 (SHOWN, H, W, 3)) of what the network draws.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+    losses: list[dict[str, float]] = field(default_factory=list)
+    samples: list[tuple[int, np.ndarray]] = field(default_factory=list)
+
+    def add(self, parts: dict[str, float]) -> None:
+        """The losses of one more step."""
+        self.step += 1
+        for name, value in parts.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        if self.step % EVERY == 0:
+            means = {name: value / EVERY for name, value in self.sums.items()}
+            self.losses.append({"step": self.step} | means)
+            self.sums = {}
+
+    def as_state(self) -> dict[str, Any]:
+        samples = [{"step": step, "drawn": Tensor(drawn)} for step, drawn in self.samples]
+        return {
+            "step": self.step, "seconds": self.seconds, "sums": self.sums, "losses": self.losses,
+            "samples": samples,
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Notes:
+        samples = [(one["step"], one["drawn"].numpy()) for one in state["samples"]]
+        return cls(state["step"], state["seconds"], state["sums"], state["losses"], samples)
+
+
+class Training:
+    """A training run.
+
+    Args:
+        settings: what decides it.
+        note: is told what goes on.
+
+    Raises:
+        DataError, CheckpointError: photographs, style picture or loss network cannot be read.
+    """
+
+    def __init__(self, settings: TrainSettings, note: Callable[[str], None] = lambda text: None):
+        self.settings = settings
+        self.photographs = Photographs(settings.data, settings.seed, note)
+        network = LossNetwork(settings.loss_net, settings.weights, settings.pool)
+        self.style = None
+        if settings.style is not None:
+            self.style = Photo.read(settings.style).over_white().fitted(settings.style_size)
+        target = None if self.style is None else self.style.tensor()
+        self.perception = Perception(network, settings.loss_weights, target)
+        minidl.manual_seed(settings.seed)
+        self.net = self.fresh().train()
+        self.optimizer = Adam(self.net.parameters(), lr=settings.lr)
+        self.notes = Notes()
+
+    # --- the network --------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        return STYLE if self.settings.task == "style" else SUPER_RESOLUTION
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Of the network's class."""
+        scale = {} if self.kind == STYLE else {"scale": self.settings.scale}
+        return scale | {"width": self.settings.width}
+
+    def fresh(self) -> Module:
+        return KINDS[self.kind](**self.arguments)
+
+    # --- steps --------------------------------------------------------------------------------
+
+    def run(self, after_step: Callable[[dict[str, float]], Any]) -> bool:
+        """Make the steps that are left.
+
+        Args:
+            after_step: is told the parts of the loss after each; where it returns False, that was
+                the last one.
+
+        Returns:
+            whether all steps were made.
+        """
+        settings = self.settings
+        while self.notes.step < settings.iterations:
+            first = self.notes.step
+            last = settings.small_steps if first < settings.small_steps else settings.iterations
+            size = settings.size_at(first)
+            for batch in self.photographs.batches(first, last, settings.batch_size, size):
+                if after_step(self.one_step(batch)) is False:
+                    return False
+        return True
+
+    def one_step(self, batch: np.ndarray) -> dict[str, float]:
+        """One step; the parts of the loss before it."""
+        begin = time.perf_counter()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(self.notes.step)
+        parts = self.step(self.net, batch)
+        self.optimizer.step()
+        self.notes.add(parts)
+        self.notes.seconds += time.perf_counter() - begin
+        return parts
+
+    def step(self, net: Module, batch: np.ndarray) -> dict[str, float]:
+        """Gradients of a batch of photographs; the parts of the loss."""
+        net.zero_grad()
+        photographs = as_tensor(batch)
+        drawn = net(self.entering(batch))
+        parts = self.perception.losses(drawn, photographs)
+        sum(parts.values()).backward()
+        return {name: part.item() for name, part in parts.items()}
+
+    def entering(self, batch: np.ndarray) -> Tensor:
+        """What the network is given of photographs: themselves, or made small."""
+        if self.kind == STYLE:
+            return as_tensor(batch)
+        return as_tensor(reduced(batch, self.settings.scale))
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step: it rises at first, and falls along a cosine to 0."""
+        rises = min(1.0, (step + 1) / WARM_UP)
+        falls = 0.5 * (1 + math.cos(math.pi * step / self.settings.iterations))
+        return self.settings.lr * rises * falls
+
+    def estimate(self) -> Estimate:
+        """Of the steps that are left: one of each size, made with a copy of the network."""
+        net = self.fresh()
+        net.load_state_dict(self.net.state_dict())
+        settings, done = self.settings, self.notes.step
+        steps = {settings.small_size: max(0, settings.small_steps - done)}
+        steps[settings.size] = settings.iterations - max(settings.small_steps, done)
+        total, megabytes = 0.0, 0.0
+        for size, count in steps.items():
+            if count == 0:
+                continue
+            batch = self.photographs.batch(0, settings.batch_size, size)
+            self.step(net, batch)  # compiles
+            minidl.empty_cache()
+            with PeakMemory() as peak:
+                begin = time.perf_counter()
+                self.step(net, batch)
+                total += count * (time.perf_counter() - begin)
+            megabytes = max(megabytes, peak.bytes / 1e6)
+        return Estimate(total, megabytes)
+
+    # --- samples ------------------------------------------------------------------------------
+
+    def sample_squares(self) -> np.ndarray:
+        """Photographs whose drawings show how training goes on; no step sees these squares."""
+        return self.photographs.batch(self.settings.iterations, SHOWN, self.settings.size)
+
+    def take_sample(self) -> None:
+        """Note what the network draws of them now."""
+        with minidl.no_grad(), minidl.nn.evaluating(self.net):
+            drawn = self.net(self.entering(self.sample_squares()))
+        rows = np.clip(drawn.numpy(), 0, 255).transpose(0, 2, 3, 1)
+        self.notes.samples.append((self.notes.step, np.round(rows).astype(np.uint8)))
+
+    # --- state --------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write the state, from which `resume` goes on."""
+        minidl.io.save_checkpoint(
+            path, self.net, self.optimizer, self.notes.as_state(),
+            {"kind": f"{OP} state", "settings": to_dict(self.settings)},
+        )  # fmt: skip
+
+    def load(self, path: Path) -> None:
+        """Go on from a state of a run with the same settings.
+
+        Raises:
+            CheckpointError: it is none, or of another network.
+        """
+        checkpoint = read_state(path)
+        self.net.load_state_dict(checkpoint.model)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.notes = Notes.from_state(checkpoint.run)
+
+
+def read_state(path: Path) -> Any:
+    """The state of a run.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged or of something else.
+    """
+    if not path.exists():
+        raise CheckpointError(
+            OP, "there is no unfinished run of this name", {"state": str(path)},
+            "leave out --resume; a finished run has no state any more",
+        )  # fmt: skip
+    checkpoint = minidl.io.load_checkpoint(path)
+    if checkpoint.meta.get("kind") != f"{OP} state" or checkpoint.optimizer is None:
+        raise CheckpointError(OP, "the file is no state of fast-train", {"state": str(path)})
+    return checkpoint
+
+
+def resumed_settings(path: Path, given: dict[str, Any]) -> TrainSettings:
+    """The settings of an unfinished run, which what is typed may only repeat.
+
+    Raises:
+        CheckpointError: as read_state.
+        OptionError: an option contradicts the run.
+    """
+    from apps.shared.options import stored_values
+
+    stored = stored_values(TrainSettings, read_state(path).meta.get("settings"))
+    check_resumed(TrainSettings, stored, given)
+    return TrainSettings(**(stored | given))
+
+
+def as_tensor(batch: np.ndarray) -> Tensor:
+    """uint8 (N, H, W, 3) as a Tensor (N, 3, H, W) from 0 to 255, channels last in memory."""
+    return Tensor(batch.astype(np.float32).transpose(0, 3, 1, 2))

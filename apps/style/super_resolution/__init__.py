@@ -1,0 +1,1 @@
+"""Pictures with more pixels: by examples, or by a network."""

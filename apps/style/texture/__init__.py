@@ -1,0 +1,1 @@
+"""Textures: more of one, holes filled, tiles, texture transfer."""

@@ -1,0 +1,144 @@
+"""From the options of `minidl style texture` to the files it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from apps.shared.options import OptionError, to_dict
+from apps.shared.output_file import OutputFile
+from apps.shared.photo import Photo
+from apps.shared.pictures import Picture
+from apps.shared.sheet import FORMATS, write_sheet
+from apps.style.optimize.interrupt import Interrupt
+from apps.style.texture.coordinates import applied, load_coordinates, save_coordinates
+from apps.style.texture.progress import Progress, about
+from apps.style.texture.report import coherence, write_report
+from apps.style.texture.run import Run, check_memory, estimate
+from apps.style.texture.settings import Settings
+from apps.style.texture.task import Task, read_task
+
+OP = "style texture"
+STATE, REPORT = ".resume.safetensors", ".html"
+Note = Callable[[str], None]
+
+
+def make_texture(
+    samples: Sequence[str], settings: Settings, output: OutputFile, resume: bool,
+    coordinates: Path | None, typed: str, note: Note,
+) -> dict[str, Any]:  # fmt: skip
+    """Synthesise one picture, and write it with its report and map of coordinates.
+
+    Args:
+        samples: files.
+        settings: with one window.
+        output: the picture, checked.
+        resume: whether to go on with an interrupted run.
+        coordinates: the file for the map, or None.
+        typed: the command, for the report.
+        note: called with lines about what is going on.
+
+    Returns:
+        the figures of --json.
+
+    Raises:
+        DataError, OptionError, CheckpointError: as in read_task, Run.load and OutputFile.write.
+    """
+    task = read_task(samples, settings)
+    check_memory(task.size, len(task.material.planes))
+    run = begin(task, settings, settings.window[0], output.beside(STATE))
+    if resume:
+        run.load()
+    finished = complete(run, settings, note)
+    made = task.photo(run.synthesis)
+    output.write(made.encoded(output.path.suffix))
+    found = figures(task, run, settings.window[0], finished) | {"output": str(output.path)}
+    canvas = run.synthesis.canvas
+    if coordinates is not None and finished:
+        sizes = [photo.size for photo in task.samples]
+        save_coordinates(coordinates, task.material.sources(canvas.source), sizes)
+        found["coordinates"] = str(coordinates)
+    report = output.beside(REPORT)
+    write_report(report, task, run, made, found, to_dict(settings), typed)
+    return found | {"report": str(report)}
+
+
+def make_sheet(
+    samples: Sequence[str], settings: Settings, output: OutputFile, note: Note
+) -> dict[str, Any]:
+    """Synthesise a picture with each window, and write them side by side, the sample first."""
+    task = read_task(samples, settings)
+    check_memory(task.size, len(task.material.planes))
+    cell = max(160, *task.size)
+    pictures = [Picture(photo.over_white().bytes, "sample") for photo in task.samples]
+    found = []
+    for window in settings.window:
+        run = begin(task, settings, window, None)
+        if not complete(run, settings, note):
+            raise KeyboardInterrupt("interrupted; a sheet is written when all windows are done")
+        caption = f"{window} pixels"
+        pictures.append(Picture(task.photo(run.synthesis).bytes, caption, f"{run.seconds:.1f} s"))
+        found.append(figures(task, run, window, True))
+    title = "patches" if settings.method == "quilting" else "windows"
+    columns = len(pictures) if len(pictures) <= 6 else None
+    title = f"Texture by {title} of several sizes"
+    write_sheet(output.path, pictures, OP, title, columns=columns, cell=cell)
+    return {"output": str(output.path), "windows": found, "interrupted": False}
+
+
+def apply_coordinates(samples: Sequence[str], file: str, output: OutputFile) -> dict[str, Any]:
+    """Make the picture that a map of coordinates makes of the samples."""
+    photo = applied(*load_coordinates(file), [Photo.read(sample) for sample in samples])
+    output.write(photo.encoded(output.path.suffix))
+    return {"output": str(output.path), "size": photo.size, "interrupted": False}
+
+
+def check_sheet(settings: Settings, output: str, resume: bool, coordinates: str | None) -> None:
+    """A sheet of several windows has no state, no map, and an ending of its own.
+
+    Raises:
+        OptionError
+    """
+    if resume or coordinates:
+        flag = "--resume" if resume else "--coordinates"
+        raise OptionError(f"{flag} belongs to a single --window", {"--window": settings.window})
+    if Path(output).suffix.lower() not in FORMATS:
+        raise OptionError(
+            f"a sheet is a file that ends in {', '.join(FORMATS)}", {"--output": output}
+        )
+
+
+# --- one run ------------------------------------------------------------------------------------
+
+
+def begin(task: Task, settings: Settings, window: int, state_file: Path | None) -> Run:
+    """A run before its first step."""
+    identity = to_dict(settings) | {"fingerprint": task.fingerprint()}
+    identity = {name: value for name, value in identity.items() if value != []}
+    return Run(task.synthesis(settings, window), state_file, identity)
+
+
+def complete(run: Run, settings: Settings, note: Note) -> bool:
+    """Run to the end, or to Ctrl-C; says whether it came to its end."""
+    synthesis, what = run.synthesis, "pixels" if settings.method == "efros-leung" else "patches"
+    expected = estimate(synthesis)
+    left, megabytes = synthesis.total - synthesis.done, max(1, expected.memory // 2**20)
+    if left:
+        note(f"{left:,} {what}, {about(expected.seconds)} and {megabytes:,} MB")
+    else:
+        note("there is nothing to fill")
+    with Interrupt(note) as interrupt, Progress(what, note) as progress:
+        return run.go(progress.show, lambda: interrupt.asked)
+
+
+def figures(task: Task, run: Run, window: int, finished: bool) -> dict[str, Any]:
+    """What is known of a run when it has ended."""
+    source = run.synthesis.canvas.source
+    made = int((source >= 0).sum()) - (
+        int((task.source >= 0).sum()) if task.source is not None else 0
+    )
+    return {
+        "size": task.size, "pixels": made, "window": window, "seconds": round(run.seconds, 3),
+        "coherence": coherence(source), "interrupted": not finished,
+    }  # fmt: skip

@@ -1,0 +1,194 @@
+"""A synthesis from its first step to its last: how long it will take, how far it is, and what is
+left of it after Ctrl-C."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.shared.options import OptionError
+from apps.style.texture.efros_leung import GROUP, EfrosLeung
+from apps.style.texture.quilting import Quilting
+from minidl.errors import CheckpointError
+from minidl.io.checkpoint import load_checkpoint, save_checkpoint
+from minidl.nn import Module
+from minidl.shapes import memory_bytes
+from minidl.tensor import Tensor
+
+Synthesis = EfrosLeung | Quilting
+SAVE_EVERY = 10.0  # seconds
+SNAPSHOTS = 12
+TRIES = 6  # searches from which the time is estimated
+
+
+# --- before -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Estimate:
+    """What a synthesis will take: seconds and bytes."""
+
+    seconds: float
+    memory: int
+
+
+def estimate(synthesis: Synthesis) -> Estimate:
+    """Time a few searches, for windows of the sample whose lower half is unknown.
+
+    They are mirrored: the search does not find them in the sample as they are, which would be fast.
+    """
+    memory = needed_bytes(synthesis)
+    if synthesis.total == synthesis.done:
+        return Estimate(0.0, memory)
+    material, search = synthesis.canvas.material, synthesis.search
+    planes, (_, R, S) = material.planes, search.weights.shape
+    random = np.random.default_rng(0)
+    places = random.choice(np.flatnonzero(search.allowed), TRIES + 1)
+    seconds = []
+    for place in places:
+        y, x = divmod(int(place), planes.shape[2])
+        window = np.ascontiguousarray(planes[:, y : y + R, x : x + S][:, :, ::-1])
+        known = np.zeros(window.shape, bool)
+        known[: material.colours, : (R + 1) // 2] = True
+        known[material.colours :] = True
+        start = time.perf_counter()
+        search.candidates(window, known, [(0, 0)])
+        seconds.append(time.perf_counter() - start)
+    # The first search may compile.
+    return Estimate(float(np.median(seconds[1:])) * synthesis.searches_left(), memory)
+
+
+def needed_bytes(synthesis: Synthesis) -> int:
+    """The arrays that a synthesis lives on."""
+    canvas = synthesis.canvas
+    arrays = (canvas.picture, canvas.known, canvas.source, canvas.material.planes)
+    searched = GROUP * canvas.material.planes[0].size * canvas.material.planes.itemsize
+    return sum(array.nbytes for array in arrays) + canvas.material.planes.nbytes + searched
+
+
+def check_memory(size: tuple[int, int], planes: int) -> None:
+    """Whether a picture of this size fits into memory: per pixel its planes as float32 and bool,
+    where it comes from, and what the steps need for a while.
+
+    Raises:
+        OptionError: it does not; names the size that would.
+    """
+    per_pixel = 5 * planes + 8 + 40
+    if size[0] * size[1] * per_pixel > memory_bytes():
+        side = int((memory_bytes() / per_pixel) ** 0.5)
+        raise OptionError(
+            "the picture needs more memory than this machine has",
+            {"--size": f"{size[1]}x{size[0]}", "MB": size[0] * size[1] * per_pixel // 2**20},
+            f"{side}x{side} fits",
+        )
+
+
+# --- during -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Run:
+    """A synthesis under way.
+
+    Attributes:
+        synthesis: what is run.
+        state_file: where its state is kept while it is unfinished; None: nowhere.
+        identity: what a state must belong to: the settings, and a fingerprint of the samples.
+        snapshots: (how much is done, the picture then) at a dozen moments.
+        seconds: of all steps, in this process and before.
+    """
+
+    synthesis: Synthesis
+    state_file: Path | None
+    identity: dict[str, Any]
+    snapshots: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def go(self, show: Callable[[int, int], None], stopping: Callable[[], bool]) -> bool:
+        """Step by step to the end.
+
+        Args:
+            show: told after each step how much of how much is done.
+            stopping: whether to stop before the next step.
+
+        Returns:
+            whether it came to its end. If not, the state is saved.
+        """
+        synthesis = self.synthesis
+        start = saved = time.perf_counter()
+        before, finished = self.seconds, synthesis.done == synthesis.total
+        while not finished and not stopping():
+            finished = not synthesis.step() or synthesis.done == synthesis.total
+            self.take_snapshot()
+            show(synthesis.done, synthesis.total)
+            now = time.perf_counter()
+            self.seconds = before + now - start
+            if now - saved > SAVE_EVERY and not finished:
+                self.save()
+                saved = time.perf_counter()
+        if finished:
+            self.forget()
+        else:
+            self.save()
+        return finished
+
+    def take_snapshot(self) -> None:
+        share = self.synthesis.done / max(1, self.synthesis.total)
+        if share * SNAPSHOTS >= len(self.snapshots) + 1:
+            image = np.round(self.synthesis.canvas.image * 255).astype(np.uint8)
+            self.snapshots.append((share, image))
+
+    # --- its state ------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the state, whole or not at all."""
+        if self.state_file is None:
+            return
+        state = {
+            name: Tensor(value) if isinstance(value, np.ndarray) else value
+            for name, value in self.synthesis.state().items()
+        }
+        run = {"state": state, "seconds": self.seconds, "identity": self.identity}
+        save_checkpoint(self.state_file, Module(), run=run)
+
+    def load(self) -> None:
+        """Go on from the state.
+
+        Raises:
+            OptionError: there is none, or it belongs to other settings or samples.
+            CheckpointError: it is damaged.
+        """
+        if self.state_file is None or not self.state_file.exists():
+            raise OptionError(
+                "there is nothing to resume", {"state": str(self.state_file)},
+                "leave --resume out",
+            )  # fmt: skip
+        run = load_checkpoint(self.state_file).run
+        if not isinstance(run, dict) or not {"state", "seconds", "identity"} <= set(run):
+            raise CheckpointError(
+                "style texture", "the file is no state of this command",
+                {"state": str(self.state_file)},
+            )  # fmt: skip
+        for name, value in self.identity.items():
+            if run["identity"].get(name) != value:
+                flag = "the samples" if name == "fingerprint" else f"--{name.replace('_', '-')}"
+                raise OptionError(
+                    f"the run to resume had another value of {flag}"
+                    if flag != "the samples"
+                    else "the run to resume had other samples, masks or guides",
+                    {"stored": run["identity"].get(name), "given": value},
+                    "repeat its options, or start anew without --resume",
+                )
+        state = {n: v.data if isinstance(v, Tensor) else v for n, v in run["state"].items()}
+        self.synthesis.load_state(state)
+        self.seconds = float(run["seconds"])
+
+    def forget(self) -> None:
+        """A finished run leaves no state."""
+        if self.state_file is not None:
+            self.state_file.unlink(missing_ok=True)

@@ -1,0 +1,151 @@
+"""minidl style fast-train: files, resume to the bit, options that will not do."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import minidl as library
+from apps.shared.photo import Photo
+from apps.shared.trained_transform import load_fast
+from apps.style.fast.settings import TrainSettings
+from apps.style.fast.training import Training
+from apps.style.super_resolution.fast import enlarged
+from minidl.errors import CheckpointError
+from tests.apps.conftest import minidl
+
+
+def settings(photos, style, loss_weights, **more):
+    given = {
+        "style": str(style), "data": [str(photos)], "weights": str(loss_weights), "width": 0.1,
+        "size": 64, "style_size": 64, "batch_size": 2, "iterations": 6,
+    }  # fmt: skip
+    return TrainSettings(**(given | more))
+
+
+def test_the_files_of_a_run(model):
+    found = load_fast(str(model))
+    assert found.meta["settings"]["style"] == "stripes.png"  # without the folder
+    assert found.meta["steps"] == 6 and set(found.meta["losses"]) == {"content", "style", "tv"}
+    stored = library.io.load_checkpoint(model).model
+    assert {value.dtype for value in stored.values()} == {np.dtype("float16")}
+    assert {p.dtype for p in found.net.parameters()} == {np.dtype("float32")}
+    page = model.with_suffix(".html").read_text()
+    assert "Fast style: stripes" in page and 'type="range"' in page and "https:" not in page
+    assert not model.with_name("stripes.resume.safetensors").exists()
+
+
+def test_the_loss_falls(photos, style, loss_weights):
+    run = Training(settings(photos, style, loss_weights, iterations=60, small_share=0.9, lr=5e-3))
+    totals = []
+    run.run(lambda parts: totals.append(sum(parts.values())))
+    assert len(totals) == 60
+    assert np.mean(totals[-10:]) < 0.7 * np.mean(totals[:10])
+
+
+def test_a_resumed_run_ends_with_the_same_bits(photos, style, loss_weights, tmp_path):
+    options = settings(photos, style, loss_weights, small_share=0.5)
+    whole = Training(options)
+    whole.run(lambda parts: None)
+    first = Training(options)
+    first.run(lambda parts: first.notes.step < 4)
+    first.take_sample()
+    first.save(tmp_path / "state.safetensors")
+    second = Training(options)
+    second.load(tmp_path / "state.safetensors")
+    assert second.notes.step == 4 and len(second.notes.samples) == 1
+    second.run(lambda parts: None)
+    for name, value in whole.net.state_dict().items():
+        assert np.array_equal(value.numpy(), second.net.state_dict()[name].numpy()), name
+    assert second.notes.losses == whole.notes.losses and second.notes.sums == whole.notes.sums
+
+
+def test_ctrl_c_keeps_the_state_and_resume_goes_on(photos, style, loss_weights, tmp_path):
+    model = tmp_path / "m.safetensors"
+    arguments = [
+        "style", "fast-train", style, "--data", photos, "-o", model, "--weights", loss_weights,
+        "--width", 0.1, "--size", 64, "--style-size", 64, "--batch-size", 1,
+    ]  # fmt: skip
+    program = [sys.executable, "-m", "apps.cli", *map(str, arguments), "--iterations", "100000"]
+    code = "from apps.cli import main; main()"
+    program[1:3] = ["-c", code]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "steps, about" in line:
+            break
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read()
+    assert process.wait() == 130, said
+    assert "--resume goes on" in said and load_fast(str(model)).meta["steps"] > 0
+    state = tmp_path / "m.resume.safetensors"
+    content = library.io.load_checkpoint(state)
+    content.meta["settings"]["iterations"] = steps = content.run["step"] + 2
+    run = Training(TrainSettings(**content.meta["settings"]))
+    run.load(state)
+    run.save(state)
+    result = minidl(*arguments, "--iterations", steps, "--resume", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output.splitlines()[-1])["iterations"] == steps
+    assert not state.exists()
+
+
+def test_super_resolution(train, tmp_path):
+    model = tmp_path / "larger.safetensors"
+    more = ["--task", "super-resolution", "--scale", 2]
+    result = train(model, *more, iterations=3, style=None)
+    assert result.exit_code == 0, result.output
+    found = load_fast(str(model), "fast super-resolution")
+    assert found.net.scale == 2 and "style" not in found.meta["losses"]
+    pixels = np.random.default_rng(0).random((14, 23, 3), np.float32)
+    larger = enlarged(Photo(pixels, pixels[..., 0]), str(model))
+    assert larger.size == (28, 46) and larger.alpha.shape == (28, 46)
+    shrunk = larger.pixels.reshape(14, 2, 23, 2, 3).mean(axis=(1, 3))
+    assert np.corrcoef(shrunk.ravel(), pixels.ravel())[0, 1] > 0.8
+    with pytest.raises(CheckpointError, match="expects a network for fast style"):
+        load_fast(str(model))
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"--task": "super-resolution"}, "super-resolution has no style picture"),
+        ({"--style-layers": "relu1,fire99"}, "no such layer"),
+        ({"--loss-net": "squeezenot"}, "did you mean squeezenet"),
+        ({"--size": "8"}, "at least 32"),
+        ({"--small-share": "1"}, "below 1"),
+        ({"--iterations": "0"}, "at least 1"),
+        ({"--data": "nowhere"}, "no such file, folder or data set"),
+        ({"--weights": "nowhere.pth"}, "no such file"),
+    ],
+)
+def test_options_that_will_not_do(train, tmp_path, options, says):
+    more = [part for pair in options.items() for part in pair]
+    result = train(tmp_path / "m.safetensors", *more)
+    assert result.exit_code == 2 and says in result.output, result.output
+    assert os.listdir(tmp_path) == []
+
+
+def test_files_that_are_there(train, model, tmp_path):
+    result = train(model)
+    assert result.exit_code == 2 and "--overwrite" in result.output
+    result = train(tmp_path / "nowhere" / "m.safetensors")
+    assert result.exit_code == 2 and "folder" in result.output
+    result = train(tmp_path / "m.pth")
+    assert result.exit_code == 2 and ".safetensors" in result.output
+    result = train(tmp_path / "m.safetensors", "--resume")
+    assert result.exit_code == 2 and "no unfinished run" in result.output
+
+
+def test_what_is_missing(style, tmp_path):
+    result = minidl("style", "fast-train", style, "-o", tmp_path / "m.safetensors")
+    assert result.exit_code == 2 and "--data" in result.output
+    result = minidl(
+        "style", "fast-train", "--data", "digits", "-o", tmp_path / "m.safetensors"
+    )  # fmt: skip
+    assert result.exit_code == 2 and "style picture" in result.output

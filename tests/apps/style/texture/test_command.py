@@ -1,0 +1,275 @@
+"""`minidl style texture` from files to files."""
+
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.style.texture import run as texture_run
+from tests.apps.conftest import last_json, minidl, spawn
+from tests.apps.style.texture.samples import grains, repeated
+
+
+def save(path, pixels, **options):
+    """Pixels in 0..1 as a file."""
+    Image.fromarray(np.round(np.asarray(pixels) * 255).astype(np.uint8)).save(path, **options)
+    return path
+
+
+def load(path):
+    return np.asarray(Image.open(path))
+
+
+@pytest.fixture
+def sample(tmp_path):
+    return save(tmp_path / "sample.png", grains((24, 28)))
+
+
+def texture(*arguments):
+    result = minidl("style", "texture", *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return last_json(result.stdout), result.stderr
+
+
+def refused(*arguments):
+    result = minidl("style", "texture", *arguments)
+    assert result.exit_code == 2, result.output
+    return result.output
+
+
+def test_a_picture_a_report_and_a_map(sample, tmp_path):
+    out, npz = tmp_path / "out.png", tmp_path / "map.npz"
+    figures, said = texture(
+        sample, "-o", out, "--size", "31x17", "--window", 5, "--coordinates", npz
+    )
+    image, pixels = load(out), load(sample)
+    assert image.shape == (17, 31, 3) and figures["size"] == [17, 31]
+    assert figures["pixels"] == 17 * 31 and not figures["interrupted"]
+    assert re.search(r"5\d\d pixels, (about \d+ s|less than 1 s) and \d+ MB", said)
+    coordinates = np.load(npz)["coordinates"]
+    np.testing.assert_array_equal(image, pixels[coordinates[1], coordinates[2]])
+    page = (tmp_path / "out.html").read_text()
+    assert "Where each pixel came from" in page and "31x17" in page
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "map.npz", "out.html", "out.png", "sample.png",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["efros-leung", "quilting"])
+def test_the_same_bits_again(method, sample, tmp_path):
+    def bits(name, seed):
+        texture(
+            sample, "-o", tmp_path / name, "--size", "20x20", "--window", 7, "--method", method,
+            "--seed", seed,
+        )  # fmt: skip
+        return load(tmp_path / name)
+
+    np.testing.assert_array_equal(bits("a.png", 3), bits("b.png", 3))
+    assert (bits("c.png", 4) != load(tmp_path / "a.png")).any()
+
+
+def test_the_map_does_the_same_to_another_picture(sample, tmp_path):
+    """Other colours for each colour: the texture has them, too."""
+    npz, out = tmp_path / "map.npz", tmp_path / "out.png"
+    texture(sample, "-o", out, "--size", "19x23", "--window", 5, "--coordinates", npz)
+    negative = save(tmp_path / "negative.png", 1 - load(sample) / 255)
+    texture(negative, "-o", tmp_path / "other.png", "--apply", npz)
+    np.testing.assert_array_equal(load(tmp_path / "other.png"), 255 - load(out))
+    small = save(tmp_path / "small.png", grains((9, 9)))
+    assert "other sizes" in refused(small, "-o", tmp_path / "no.png", "--apply", npz)
+    assert "no map" in refused(sample, "-o", tmp_path / "no.png", "--apply", sample)
+    assert "nothing else" in refused(sample, "-o", tmp_path / "no.png", "--apply", npz, "--seed", 1)
+
+
+def test_a_hole_from_a_mask_and_from_alpha(tmp_path):
+    pixels = repeated((5, 6), (33, 36))
+    hole = np.zeros(pixels.shape[:2], bool)
+    hole[12:18, 15:20] = True
+    damaged = np.where(hole[..., None], 0, pixels)
+    photo, mask = save(tmp_path / "photo.png", damaged), save(tmp_path / "mask.png", hole)
+    clear = save(tmp_path / "clear.png", np.dstack([damaged, ~hole]))
+    expected = np.round(pixels * 255)
+    for name, source, given in (("a.png", photo, mask), ("b.png", clear, "alpha")):
+        figures, _ = texture(source, "-o", tmp_path / name, "--hole", given, "--window", 7)
+        assert figures["pixels"] == hole.sum()
+        np.testing.assert_array_equal(load(tmp_path / name), expected)
+
+
+def test_nothing_to_fill_is_said_at_once(sample, tmp_path):
+    mask = save(tmp_path / "mask.png", np.zeros((24, 28)))
+    for given in (mask, "alpha"):
+        figures, said = texture(
+            sample, "-o", tmp_path / "out.png", "--hole", given, "--overwrite", "--window", 99
+        )
+        assert figures["pixels"] == 0 and "nothing to fill" in said
+        np.testing.assert_array_equal(load(tmp_path / "out.png"), load(sample))
+
+
+def test_alpha_outside_of_the_hole_is_kept(tmp_path):
+    pixels, alpha = grains((24, 24)), np.ones((24, 24))
+    alpha[:, :4] = 0.6
+    photo = save(tmp_path / "photo.png", np.dstack([pixels, alpha]))
+    mask = np.zeros((24, 24))
+    mask[10:12, 2:8] = 1
+    save(tmp_path / "mask.png", mask)
+    texture(photo, "-o", tmp_path / "out.png", "--hole", tmp_path / "mask.png", "--window", 5)
+    np.testing.assert_array_equal(
+        load(tmp_path / "out.png")[..., 3], np.where(mask == 1, 255, np.round(alpha * 255))
+    )
+
+
+def test_a_sheet_over_windows(sample, tmp_path):
+    figures, _ = texture(sample, "-o", tmp_path / "sheet.jpg", "--size", "16", "--window", "3,7")
+    assert [one["window"] for one in figures["windows"]] == [3, 7]
+    assert load(tmp_path / "sheet.jpg").shape[1] > 3 * 160
+
+
+def test_texture_transfer_takes_the_size_of_its_guide(sample, tmp_path):
+    rows, columns = np.mgrid[:26, :30]
+    guide = save(tmp_path / "guide.png", np.hypot(rows - 13, columns - 15) < 8)
+    for method, window in (("quilting", 8), ("efros-leung", 5)):
+        out = tmp_path / f"{method}.png"
+        figures, _ = texture(
+            sample, "-o", out, "--guide", guide, "--method", method, "--window", window
+        )
+        assert figures["size"] == [26, 30]
+        light, disc = load(out).mean(axis=2), load(guide).astype(bool)
+        assert light[disc].mean() > light[~disc].mean() + 8
+
+
+def test_texture_by_numbers(sample, tmp_path):
+    labels = np.zeros((24, 28, 3))
+    labels[:, 14:] = [1, 0, 0]
+    wanted = np.zeros((20, 20, 3))
+    wanted[5:15, 5:15] = [1, 0, 0]
+    maps = save(tmp_path / "labels.png", labels), save(tmp_path / "wanted.png", wanted)
+    npz = tmp_path / "map.npz"
+    texture(
+        sample, "-o", tmp_path / "out.png", "--guide", f"{maps[0]}:{maps[1]}", "--window", 5,
+        "--coordinates", npz,
+    )  # fmt: skip
+    _, y, x = np.load(npz)["coordinates"]
+    assert ((x >= 14) == (wanted[..., 0] == 1)).mean() > 0.95
+
+
+@pytest.mark.parametrize("tileable", [(), ("--tileable",)])
+def test_tiles_by_both_methods(tileable, sample, tmp_path):
+    for method in ("efros-leung", "quilting"):
+        out = tmp_path / f"{method}.webp"
+        texture(sample, "-o", out, "--size", 24, "--window", 7, "--method", method, *tileable)
+        assert load(out).shape == (24, 24, 3)
+
+
+def test_a_grey_sample_of_16_bits(tmp_path):
+    pixels = (grains((20, 20))[..., 0] * 65535).astype(np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "grey.png")
+    texture(tmp_path / "grey.png", "-o", tmp_path / "out.png", "--size", "9x12", "--window", 5)
+    image = load(tmp_path / "out.png")
+    assert image.shape == (12, 9, 3) and (np.ptp(image, axis=2) == 0).all()
+
+
+# --- interrupted and resumed --------------------------------------------------------------------
+
+
+def test_goes_on_after_it_was_stopped(sample, tmp_path, monkeypatch):
+    arguments = [sample, "--size", "24x24", "--window", 5]
+    texture(*arguments, "-o", tmp_path / "whole.png")
+
+    def after(steps):
+        """What Interrupt does, once some steps are done."""
+        count = iter(range(1000))
+        return lambda: next(count) >= steps
+
+    go = texture_run.Run.go
+    monkeypatch.setattr(texture_run.Run, "go", lambda self, show, _: go(self, show, after(40)))
+    result = minidl("style", "texture", *arguments, "-o", tmp_path / "part.png")
+    assert result.exit_code == 130 and "--resume goes on" in result.output
+    image = load(tmp_path / "part.png")
+    assert image.shape[2] == 4 and 0 < (image[..., 3] == 0).mean() < 1
+    assert (tmp_path / "part.resume.safetensors").exists()
+    monkeypatch.setattr(texture_run.Run, "go", go)
+    assert "there already" in refused(*arguments, "-o", tmp_path / "part.png")
+    for changed in (["--seed", 1], ["--size", "24x25"]):
+        said = refused(*arguments, *changed, "-o", tmp_path / "part.png", "--resume")
+        assert "the run to resume had" in said
+    other = save(tmp_path / "other.png", grains((24, 28), seed=9))
+    said = refused(other, *arguments[1:], "-o", tmp_path / "part.png", "--resume")
+    assert "other samples" in said
+    texture(*arguments, "-o", tmp_path / "part.png", "--resume")
+    np.testing.assert_array_equal(load(tmp_path / "part.png"), load(tmp_path / "whole.png"))
+    assert not (tmp_path / "part.resume.safetensors").exists()
+    said = refused(*arguments, "-o", tmp_path / "part.png", "--resume")
+    assert "nothing to resume" in said
+
+
+def test_ctrl_c_keeps_what_is_done(tmp_path):
+    sample = save(tmp_path / "sample.png", grains((64, 64)))
+    out = tmp_path / "out.png"
+    process = spawn("style", "texture", sample, "-o", out, "--size", "400x400", "--window", 21)
+    process.stderr.readline()  # the estimate: it begins
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "what is done is kept" in said
+    assert load(out).shape == (400, 400, 4)
+    assert (tmp_path / "out.resume.safetensors").exists() and (tmp_path / "out.html").exists()
+
+
+# --- mistakes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words, arguments",
+    [
+        ("odd side", ["--window", "8"]),
+        ("from 3 to 255", ["--window", "1"]),
+        ("number of pixels", ["--window", "big"]),
+        ("window is larger than the samples", ["--window", "25"]),
+        ("WIDTHxHEIGHT", ["--size", "0x4"]),
+        ("WIDTHxHEIGHT", ["--size", "99999"]),
+        ("did you mean quilting", ["--method", "quiltin"]),
+        ("quilting fills no holes", ["--method", "quilting", "--hole", "alpha"]),
+        ("keeps its size", ["--hole", "alpha", "--size", "9"]),
+        ("belong to quilting", ["--passes", "2"]),
+        ("belongs to efros-leung", ["--method", "quilting", "--guide-weight", "2"]),
+        ("no such file", ["--guide", "no.png"]),
+        ("no such file", ["--hole", "no.png"]),
+        ("tile is at least as large", ["--method", "quilting", "--tileable", "--size", "9"]),
+        ("belongs to a single --window", ["--window", "3,5", "--resume"]),
+        ("nothing to resume", ["--resume"]),
+    ],
+)
+def test_refuses(words, arguments, sample, tmp_path):
+    assert words in refused(sample, "-o", tmp_path / "out.png", *arguments)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_refuses_files(sample, tmp_path):
+    out = tmp_path / "out.png"
+    (tmp_path / "text.png").write_text("no picture")
+    assert "no.png" in refused(tmp_path / "no.png", "-o", out)
+    assert "text.png" in refused(tmp_path / "text.png", "-o", out)
+    assert "ends in" in refused(sample, "-o", tmp_path / "out.txt")
+    assert "folder" in refused(sample, "-o", tmp_path / "none" / "out.png")
+    small = save(tmp_path / "small.png", grains((9, 9)))
+    for flag in ("--hole", "--copy-mask"):
+        assert "another size" in refused(sample, "-o", out, flag, small)
+    assert "more masks" in refused(sample, "-o", out, "--copy-mask", small, "--copy-mask", small)
+    assert "a map for each sample" in refused(
+        sample, sample, "-o", out, "--guide", f"{small}:{small}"
+    )
+    assert "another size" in refused(sample, "-o", out, "--guide", f"{small}:{small}")
+    dark = save(tmp_path / "dark.png", np.zeros((24, 28)))
+    assert "no window" in refused(sample, "-o", out, "--copy-mask", dark)
+    out.write_text("precious")
+    assert "there already" in refused(sample, "-o", out)
+    assert out.read_text() == "precious"
+
+
+def test_a_picture_larger_than_memory(sample, tmp_path, monkeypatch):
+    monkeypatch.setattr(texture_run, "memory_bytes", lambda: 10**6)
+    said = refused(sample, "-o", tmp_path / "out.png", "--size", "5000")
+    assert "more memory" in said and "fits" in said
