@@ -50,7 +50,7 @@ def commit() -> str:
     """
     root = RESULTS.parent.parent
     head = run_git(root, "rev-parse", "--short=10", "HEAD")
-    results = [":!benchmarks/RESULTS.md", ":!benchmarks/curves"]
+    results = [f":!benchmarks/{name}" for name in ("RESULTS.md", "curves", "pictures")]
     changed = run_git(root, "status", "--porcelain", "--", ".", *results)
     return (head or "unknown") + ("+changes" if changed else "")
 

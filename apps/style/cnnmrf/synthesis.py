@@ -9,6 +9,7 @@ from typing import Any
 import minidl
 from apps.shared.options import OptionError, check_resumed, stored_values, to_dict
 from apps.shared.output_file import OutputFile
+from apps.shared.photo import fitted_size
 from apps.style.cnnmrf.objective import PatchObjective
 from apps.style.cnnmrf.pictures import Pictures
 from apps.style.cnnmrf.settings import Settings, check_settings
@@ -64,7 +65,7 @@ def synthesise(
     if saved is not None:
         run.load(saved)
     else:
-        found, (height, width) = estimate(plan, task), plan.size
+        found, (height, width) = estimate(plan, task, note), plan.size
         note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")
         check_memory(found, plan, lambda side: f"--size {side} fits")
     return finish(optimize(plan, task, note, run), maker, file, command)
@@ -99,7 +100,7 @@ class Maker:
         layers = net.check_layers([*settings.of_patches(), *settings.of_content()])
         places, step = settings.patch + settings.stride, net.stride(layers)
         least = net.smallest(layers) + (places - 1) * step
-        style = min(self.pictures.style.fitted(self.pictures.style_side).size)
+        style = min(fitted_size(self.pictures.style.size, self.pictures.style_side))
         return max(least, -(-least * min(self.pictures.size) // style))
 
     def reference(self) -> Callable | None:

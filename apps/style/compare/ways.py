@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apps.shared.options import OptionError
 from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo, fitted_size
 from apps.style.compare.settings import SIZE, Settings
+from apps.style.optimize.estimate import ALLOWED, free_megabytes
 
 Note = Callable[[str], None]
+# Of the features of an evaluation, and what goes with it; measured, and rounded up.
+BYTES_PER_PIXEL = {"squeezenet": 1500, "vgg16": 12_000, "vgg19": 14_000}
 
 
 class Job:
@@ -32,6 +36,7 @@ class Job:
             Photo.read(path).over_white() for path in (settings.content, settings.style)
         )
         side = settings.size or min(SIZE, max(content.size))
+        check_memory(fitted_size(content.size, side), settings.net)
         self.content = content.resized(*fitted_size(content.size, side))
         self.style = style.fitted(side)
 
@@ -47,6 +52,23 @@ class Job:
         settings = self.settings
         found = {"net": settings.net, "pool": settings.pool, "seed": settings.seed}
         return found | ({"weights": settings.weights} if settings.weights else {})
+
+
+def check_memory(size: tuple[int, int], net: str) -> None:
+    """Refuse a size whose features do not fit into memory.
+
+    Raises:
+        OptionError: it does not; says what does.
+    """
+    needed, free = size[0] * size[1] * BYTES_PER_PIXEL[net] / 1e6, free_megabytes()
+    if free is not None and needed > ALLOWED * free:
+        fits = int(max(size) * (ALLOWED * free / needed) ** 0.5)
+        raise OptionError(
+            "pictures of this size need more memory than there is",
+            {"size": f"{size[1]}x{size[0]}", "needed": f"about {needed:,.0f} MB",
+             "free": f"{free:,.0f} MB"},
+            f"--size {fits} fits",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import minidl
 from apps.shared.options import OptionError
 from apps.shared.page import duration
 from apps.shared.photo import fitted_size
+from apps.shared.warm_up import warm_up
 from apps.style.optimize.loop import Task
 from apps.style.optimize.plan import Plan
 from apps.style.optimize.steps import HISTORY
@@ -51,17 +52,18 @@ class Estimate:
         return f"about {duration(max(self.seconds, 1))} and {memory}"
 
 
-def estimate(plan: Plan, task: Task) -> Estimate:
+def estimate(plan: Plan, task: Task, note: Callable[[str], None] = lambda text: None) -> Estimate:
     """Measure one evaluation at a small size, and count.
 
     Args:
         plan: of the run.
         task: what will be minimised.
+        note: called with a line of text where compiling takes long.
     """
     size = plan.size if max(plan.size) <= PROBE else fitted_size(plan.size, PROBE)
     objective = task.objective_at(size)
     x = Parameter(task.start_at(size, np.random.default_rng(0)))
-    objective.evaluate(x)  # compiles
+    warm_up(lambda: objective.evaluate(x), note)
     x.grad = None
     minidl.empty_cache()
     with PeakMemory() as peak:

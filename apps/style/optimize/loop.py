@@ -226,11 +226,11 @@ class Loop:
             raise NonFiniteError(
                 "style", "the losses are not finite", {}, "smaller weights, or a smaller --lr"
             )
-        slower = run.steps.slower / 2 if isinstance(run.steps, AdamSteps) else 0.5
+        adam, slower = isinstance(run.steps, AdamSteps), 0.5
+        if adam:
+            slower = run.steps.slower / 2
         self.restart("the losses are not finite; it goes on with half the rate")
-        adam = isinstance(run.steps, AdamSteps)
         run.begin(run.steps.finite if adam else run.steps.picture(), "adam")
-        assert isinstance(run.steps, AdamSteps)
         run.steps.slower = slower
 
     def restart(self, why: str) -> None:

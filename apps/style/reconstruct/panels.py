@@ -120,7 +120,7 @@ def announce(
     note: Callable[[str], None],
 ) -> None:
     """Say how long it will take, from the deepest layer; refuse what does not fit into memory."""
-    found = estimate(plan, Task(objective_maker(net, *wanted[-1], photo), noise))
+    found = estimate(plan, Task(objective_maker(net, *wanted[-1], photo), noise), note)
     found.seconds *= len(wanted)
     note(f"{len(wanted)} panels of {photo.width}x{photo.height} pixels: {found}")
     check_memory(found, plan, lambda side: f"--size {side} fits")

@@ -121,6 +121,13 @@ def test_mistakes(run, names, options, says):
     assert not (run.folder / "out.png").exists()
 
 
+def test_a_size_that_does_not_fit_is_refused(run):
+    """Before anything of that size is made."""
+    result = run(BOTH, "--size", 10**6)
+    assert result.exit_code == 2, result.output
+    assert "more memory than there is" in result.output and "fits" in result.output
+
+
 def test_the_output_is_tried_first(run):
     (run.folder / "out.png").write_bytes(b"mine")
     result = run(BOTH)

@@ -122,6 +122,12 @@ def test_mistakes(run, painted, names):
     assert not run.sheet.exists() and not run.folder.exists()
 
 
+def test_a_size_that_does_not_fit_is_refused(run, painted):
+    result = run("--size", 10**6)
+    assert result.exit_code == 2 and "more memory than there is" in result.output
+    assert painted[0] == [] and not run.folder.exists()
+
+
 def test_a_network_that_is_none(run, painted):
     result = run("--fast", "no-such")
     assert result.exit_code == 2 and "no such model" in result.output
