@@ -126,8 +126,8 @@ class TrainSettings:
     )  # fmt: skip
     content_weight: float = option(
         LOSS,
-        "Of the content. Default 0.6; for super-resolution 1.",
-        default=0.6,
+        "Of the content. Default 0.4; for super-resolution 1.",
+        default=0.4,
         metavar="FACTOR",
         check=at_least(0),
     )
