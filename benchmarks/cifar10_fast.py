@@ -1,6 +1,7 @@
 """Eight layers on CIFAR-10 in few passes, and PyTorch's twin of the same training beside it.
 
-    python -m benchmarks.cifar10_fast --data ARCHIVE [--epochs 14] [--seed 0] [--runs FOLDER]
+    python -m benchmarks.cifar10_fast --data ARCHIVE [--epochs 14] [--width 0.75]
+                                      [--augment shift-flip] [--seed 0] [--runs FOLDER]
 
 trains both at once, each with one thread on a core of its own, and writes the section "CIFAR-10 in
 few epochs" of RESULTS.md and benchmarks/curves/cifar10-fast.svg. What was interrupted goes on.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from benchmarks.curves import Series, write_curves
 from benchmarks.results import RESULTS, table, write_section
@@ -22,14 +24,15 @@ from benchmarks.training import (
     parser,
     percent,
     provenances,
+    run,
     run_together,
     this_command,
 )
 
 RECIPE = (
-    "airbench_cifar", "--model-arg", "width=0.75", "--batch-size", "128", "--lr", "0.19",
+    "airbench_cifar", "--batch-size", "128", "--lr", "0.19",
     "--momentum", "0.85", "--weight-decay", "1.3e-3", "--no-bias-decay",
-    "--lr-mult", "*norm*.bias=64", "--label-smoothing", "0.2", "--augment", "shift-flip",
+    "--lr-mult", "*norm*.bias=64", "--label-smoothing", "0.2",
 )  # fmt: skip
 """After airbench94, with its learning rate for fewer pictures in a batch.
 
@@ -45,19 +48,23 @@ def main() -> None:
     options_of = parser(__doc__.splitlines()[0])
     options_of.add_argument("--data", default="cifar10", help="cifar10, or an archive of it")
     options_of.add_argument("--epochs", type=int, default=14)
+    options_of.add_argument("--width", type=float, default=0.75, help="of the network")
+    options_of.add_argument("--augment", default="shift-flip", help="as of minidl train")
     options_of.add_argument("--seed", type=int, default=0)
+    options_of.add_argument(
+        "--alone", action="store_true", help="minidl's network only, on all cores; writes nothing"
+    )
     options = options_of.parse_args()
 
-    warm = f"{WARM * options.epochs:g}"
-    arguments = (
-        *RECIPE, "--data", options.data, "--epochs", str(options.epochs), "--warmup", warm,
-        "--seed", str(options.seed),
-    )  # fmt: skip
-    name = f"cifar10-airbench-{options.epochs}-{options.seed}"
+    arguments = arguments_of(options)
+    name = f"cifar10-{options.width:g}-{options.augment}-{options.epochs}-{options.seed}"
     both = [
         Training(name, arguments),
         Training(f"{name}-torch", arguments, "benchmarks.cifar10_torch"),
     ]
+    if options.alone:
+        run(both[0], options.runs)
+        return
     ours, twin = run_together(both, options.runs)
     rows = [
         row("minidl", ours, mirrored_accuracy(options.runs / name)),
@@ -82,6 +89,15 @@ def main() -> None:
         + provenances([ours, twin])
     )
     write_section("cifar10_fast", "CIFAR-10 in few epochs", body)
+
+
+def arguments_of(options: Any) -> tuple[str, ...]:
+    """Those of `minidl train`."""
+    return (
+        *RECIPE, "--model-arg", f"width={options.width:g}", "--augment", options.augment,
+        "--data", options.data, "--epochs", str(options.epochs),
+        "--warmup", f"{WARM * options.epochs:g}", "--seed", str(options.seed),
+    )  # fmt: skip
 
 
 def row(library: str, done: Finished, mirrored: float) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-PARTS = ("evaluation", "gatys", "texture", "fast", "cnnmrf", "cnnmrf_pictures")
+PARTS = ("evaluation", "gatys", "reconstruct", "texture", "fast", "cnnmrf", "cnnmrf_pictures")
 
 
 def main() -> None:

@@ -206,7 +206,7 @@ def ablation_text() -> str:
         print(name, *rows[name].texts(), flush=True)
     SHEET.parent.mkdir(exist_ok=True)
     panels = [Picture(row.photo.bytes, name) for name, row in rows.items()]
-    draw_sheet(panels, columns=5, cell=120).save(SHEET, quality=60, optimize=True)
+    draw_sheet(panels, columns=5, cell=120).save(SHEET, quality=48, optimize=True)
     columns = ["changed", "content", "style", "fine grain", "distance", "CPU s", "how"]
     default, chance = rows["the defaults"], rows["another seed"].distance
     return "\n\n".join([

@@ -61,23 +61,12 @@ def propagate(node: Function, gradients: dict, pending: dict) -> None:
         if gx is None:
             continue
         uses = pending.setdefault(x.grad_fn or x, {})
-        if x.output_index in uses:  # the sum over uses of x
-            uses[x.output_index] = add(uses[x.output_index], gx, [*gys, *gxs[:i], *gxs[i + 1 :]])
+        if x.output_index in uses:
+            uses[x.output_index] = uses[x.output_index] + gx  # the sum over uses of x
         elif x.grad_fn is None and is_shared(gx, [*gys, *gxs[:i]]):
             uses[x.output_index] = gx.copy()  # .grad must not change when another gradient does
         else:
             uses[x.output_index] = gx
-
-
-def add(sum_so_far: Any, gx: Any, others: list) -> Any:
-    """Their sum, in gx's own memory where no one else has a share in it.
-
-    Features that a loss and the next layer use are as large as any; a new array for the sum takes
-    as long as the addition itself.
-    """
-    is_new = gx.dtype == sum_so_far.dtype and gx.ndim > 0 and not is_shared(gx, others)
-    is_new = is_new and getattr(gx.flags, "writeable", True)
-    return array_module(gx).add(sum_so_far, gx, out=gx) if is_new else sum_so_far + gx
 
 
 def input_gradients(node: Function, returned: Any) -> list:

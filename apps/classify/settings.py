@@ -111,7 +111,8 @@ class PictureOptions:
     augment: str = option(
         PICTURES,
         "Random changes of training pictures: none, flip, shift, shift-flip (by up to an eighth, "
-        "mirrored or not), crop (a part, mirrored or not), color (that, and colours and light), "
+        "mirrored or not), erase (that, and parts covered), crop (a part, mirrored or not), color "
+        "(crop, and colours and light), "
         "or standard: what suits the data set. Default: standard; with frozen layers "
         "none.",
         default="standard",

@@ -1,8 +1,9 @@
-"""Transforms that move pixels: resize, crop, pad, flip. All on bytes (H, W, C)."""
+"""Transforms that move or cover pixels: resize, crop, pad, flip, erase. All on bytes (H, W, C)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -196,7 +197,7 @@ class Pad(Transform):
 
     def __init__(self, padding: int | tuple[int, int], fill: int = 0):
         self.padding = pair("Pad", "padding", padding)
-        if isinstance(fill, bool) or not isinstance(fill, int) or not 0 <= fill <= 255:
+        if not is_byte(fill):
             raise ArgumentError("Pad", "fill is an int from 0 to 255", {"fill": fill})
         self.fill = fill
 
@@ -204,6 +205,81 @@ class Pad(Transform):
         check_bytes("Pad", image)
         ph, pw = self.padding
         return pad_with(image, (ph, ph), (pw, pw), self.fill)
+
+
+class RandomErasing(Transform):
+    """With probability p, cover a rectangle of random area, shape and place with one colour.
+
+    Zhong et al. 2020 ("Random erasing data augmentation"), algorithm 1, with torchvision's
+    defaults. A network then cannot do with one part of a thing alone. When ten draws do not fit
+    into the image, it stays as it is.
+
+    Args:
+        p: probability, 0 to 1.
+        scale: smallest and largest share of the area.
+        ratio: smallest and largest height / width; evenly in its logarithm.
+        fill: the colour, 0 to 255: one int, or one for each channel. The mean of the data, which
+            Normalize makes 0, tells the network least.
+
+    >>> T = minidl.data.transforms
+    >>> cover = T.RandomErasing(1.0, scale=(0.25, 0.25), ratio=(1, 1), fill=9)
+    >>> image = cover(minidl.zeros(8, 8, 1, dtype="uint8").data, np.random.default_rng(0))
+    >>> int((image == 9).sum())
+    16
+    """
+
+    arguments = ("p", "scale", "ratio", "fill")
+    random = True
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        scale: tuple[float, float] = (0.02, 0.33),
+        ratio: tuple[float, float] = (0.3, 3.3),
+        fill: int | Sequence[int] = 0,
+    ):
+        self.p = check_probability("RandomErasing", p)
+        self.scale = interval("RandomErasing", "scale", scale, 1)
+        self.ratio = interval("RandomErasing", "ratio", ratio, math.inf)
+        colours = [fill] if isinstance(fill, int) else fill
+        if not isinstance(colours, Sequence) or not colours or not all(map(is_byte, colours)):
+            raise ArgumentError(
+                "RandomErasing", "fill is an int from 0 to 255, or one for each channel",
+                {"fill": fill},
+            )  # fmt: skip
+        self.fill = fill if isinstance(fill, int) else list(fill)
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        check_bytes("RandomErasing", image)
+        if isinstance(self.fill, list) and len(self.fill) not in (1, image.shape[2]):
+            raise ShapeError(
+                "RandomErasing",
+                f"fill has {len(self.fill)} colours, the image {image.shape[2]} channels",
+                {"image": image},
+            )
+        rng = need_rng("RandomErasing", rng)
+        window = self.draw(*image.shape[:2], rng) if rng.random() < self.p else None
+        if window is None:
+            return image
+        top, left, h, w = window
+        image = image.copy()
+        image[top : top + h, left : left + w] = self.fill
+        return image
+
+    def draw(self, H: int, W: int, rng: np.random.Generator) -> tuple[int, int, int, int] | None:
+        """A rectangle (top, left, height, width) of an H x W image."""
+        low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
+        for _ in range(10):
+            area = H * W * rng.uniform(*self.scale)
+            ratio = math.exp(rng.uniform(low, high))
+            h, w = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < h <= H and 0 < w <= W:
+                return int(rng.integers(H - h + 1)), int(rng.integers(W - w + 1)), h, w
+        return None
+
+
+def is_byte(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255
 
 
 def resample(image: np.ndarray, size: tuple, filter: str, window: tuple | None = None):

@@ -1,7 +1,8 @@
 """All transforms under one name, and pipelines from and to JSON.
 
 Written in four files: transform.py (what a transform is, Compose, ToFloat, Normalize),
-transform_geometry.py (resize, crop, pad, flip), transform_color.py (jitter, lighting), this one.
+transform_geometry.py (resize, crop, pad, flip, erase), transform_color.py (jitter, lighting), and
+this one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from minidl.data.transform_geometry import (
     CenterCrop,
     Pad,
     RandomCrop,
+    RandomErasing,
     RandomHorizontalFlip,
     RandomResizedCrop,
     Resize,
@@ -25,7 +27,7 @@ KNOWN = {
     kind.__name__: kind
     for kind in (
         CenterCrop, ColorJitter, Grayscale, Normalize, Pad, PCALighting, RandomCrop,
-        RandomHorizontalFlip, RandomResizedCrop, Resize, ToFloat, ToRGB,
+        RandomErasing, RandomHorizontalFlip, RandomResizedCrop, Resize, ToFloat, ToRGB,
     )
 }  # fmt: skip
 

@@ -219,11 +219,37 @@ def test_to_float_and_normalize():
     )
 
 
+def test_random_erasing_covers_one_rectangle():
+    """Of the share and the shape that were asked for, anywhere, in as many pictures as p says."""
+    image = np.full((24, 36, 3), 200, np.uint8)
+    erase = T.RandomErasing(0.4, scale=(0.1, 0.3), ratio=(0.5, 2), fill=[7, 8, 9])
+    corners, erased = set(), 0
+    for seed in range(1000):
+        covered = erase(image, RNG(seed)) != image
+        assert (covered == covered[..., :1]).all()
+        rows, columns = np.nonzero(covered[..., 0])
+        if not len(rows):
+            continue
+        erased += 1
+        h, w = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert len(rows) == h * w  # without a hole
+        assert 0.08 < h * w / (24 * 36) < 0.33 and 0.44 < h / w < 2.3  # rounded to whole pixels
+        corners.add((rows.min(), columns.min()))
+        assert erase(image, RNG(seed))[rows[0], columns[0]].tolist() == [7, 8, 9]
+    assert 350 < erased < 450 and len(corners) > 200
+    assert {corner[0] for corner in corners} >= set(range(12))
+    grey = T.RandomErasing(1, (0.5, 0.5), (1, 1), 4)(np.zeros((10, 10, 1), np.uint8), RNG(0))
+    assert (grey == 4).sum() == 49
+    wide = np.zeros((2, 50, 3), np.uint8)  # into which no square of half of it fits
+    assert T.RandomErasing(1, (0.5, 0.5), (1, 1), 4)(wide, RNG(0)) is wide
+
+
 EVERYTHING = T.Compose(
     [
         T.Resize((30, 31), "bicubic"), T.Resize(24), T.Pad(2, 7), T.RandomCrop((26, 25), (1, 0)),
         T.RandomResizedCrop(20, (0.2, 0.9), (0.5, 2), "nearest"), T.CenterCrop(18),
-        T.RandomHorizontalFlip(0.3), T.ColorJitter(0.1, 0.2, 0.3, 0.1), T.Grayscale(), T.ToRGB(),
+        T.RandomHorizontalFlip(0.3), T.RandomErasing(0.7, (0.1, 0.3), (0.5, 2), [1, 2, 3]),
+        T.ColorJitter(0.1, 0.2, 0.3, 0.1), T.Grayscale(), T.ToRGB(),
         T.ToFloat(), T.PCALighting(0.2), T.Normalize([0.5, 0.4, 0.3], [0.2, 0.3, 0.4]),
     ]
 )  # fmt: skip
@@ -284,6 +310,14 @@ floats = T.ToFloat()(place)
         (lambda: T.RandomResizedCrop(3, ratio=1), ArgumentError, "ratio"),
         (lambda: T.RandomHorizontalFlip(1.5), ArgumentError, "0 to 1"),
         (lambda: T.RandomHorizontalFlip("x"), ArgumentError, "0 to 1"),
+        (lambda: T.RandomErasing(-1), ArgumentError, "0 to 1"),
+        (lambda: T.RandomErasing(scale=(0.5, 0.1)), ArgumentError, "low <= high <= 1"),
+        (lambda: T.RandomErasing(ratio=0), ArgumentError, "ratio"),
+        (lambda: T.RandomErasing(fill=[0, 256]), ArgumentError, "0 to 255"),
+        (lambda: T.RandomErasing(fill=[]), ArgumentError, "0 to 255"),
+        (lambda: T.RandomErasing(fill=[1, 2])(place, RNG(0)), ShapeError, "2 colours"),
+        (lambda: T.RandomErasing()(floats, RNG(0)), DtypeError, "before ToFloat"),
+        (lambda: T.RandomErasing()(place), ArgumentError, "needs a generator"),
         (lambda: T.ColorJitter(brightness=-1), ArgumentError, "brightness"),
         (lambda: T.ColorJitter(hue=0.6), ArgumentError, "from 0 to 0.5"),
         (lambda: T.ColorJitter(contrast=float("nan")), ArgumentError, "contrast"),

@@ -491,12 +491,26 @@ def test_gradients_of_several_uses_add_up(gradient):
         parts = [Given(gradient).apply(middle), middle * 5]
         kept = []
         for part in parts:
-            part.register_hook(lambda g: kept.append(g))
+            part.register_hook(kept.append)
         (parts[0] + parts[1] if first else parts[1] + parts[0]).sum().backward()
         gy = np.ones((2, 3), np.float32)
         np.testing.assert_array_equal(x.grad.data, gradient(gy) + 5)
         for gradient_seen in kept:
             np.testing.assert_array_equal(gradient_seen.data, gy)
+
+
+def test_a_gradient_that_a_function_keeps_is_not_changed():
+    """As of w . x, whose gradient is w itself; also where backward runs again."""
+    kept = np.ones((2, 3), np.float32)
+    x = minidl.tensor(np.zeros((2, 3), np.float32), requires_grad=True)
+    for middle in (x, x * 2):
+        loss = (middle * 5).sum() + Given(lambda gy: kept).apply(middle).sum()
+        loss = loss + (middle * 5).sum()
+        for _ in range(2):
+            x.grad = None
+            loss.backward(retain_graph=True)
+            np.testing.assert_array_equal(x.grad.data, 11 if middle is x else 22)
+            np.testing.assert_array_equal(kept, 1)
 
 
 def read_only(array):

@@ -147,6 +147,30 @@ def test_long_sums_are_divided_among_threads(two_threads, dtype, K):
     np.testing.assert_allclose(out, x.T.astype(float) @ other, rtol=0, atol=1e-6 * K)
 
 
+def test_long_sums_have_the_same_bits_on_any_number_of_threads(monkeypatch):
+    x = np.random.default_rng(0).standard_normal((2**15, 96)).astype(np.float32)
+    found = []
+    for threads in (2, 3, 8):
+        monkeypatch.setattr(blas, "all_threads", threads)
+        found.append(matmul.product(x.T, x))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_long_sums_of_integers_keep_their_digits():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-(2**28), 2**28, (40, 2**14)), rng.integers(-(2**28), 2**28, (2**14, 40))
+    np.testing.assert_array_equal(matmul.product(a, b), a @ b)
+
+
+@pytest.mark.parametrize("columns", [40, 192])
+def test_long_sums_into_what_does_not_fit_are_an_error(columns):
+    x, shape = np.ones((2**14, columns), np.float32), (columns, columns)
+    for out in (np.empty((columns, columns + 1), np.float32), np.empty(shape, np.int32)):
+        with pytest.raises((ValueError, TypeError)):
+            matmul.product(x.T, x, out=out)
+
+
 @pytest.mark.parametrize(
     "b, out",
     [((511, 512), None), ((512, 512), (256, 512)), ((512, 1024), (512, 512)), ((512, 512), (512,))],

@@ -79,3 +79,19 @@ def test_what_is_not_finite_reaches_the_pixels_that_see_it(value):
     spoiled[:, :, 2:11, 96:105] = True
     assert not np.isfinite(y[spoiled]).any()
     close(y[~spoiled], clean[~spoiled])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_weight_that_never_sees_infinity_stays_finite():
+    """Padded outputs have a gradient of 0, and 0 times infinity is NaN."""
+    x, w, _, gy, geometry = problem(1, 2, 12, 301, 3, 9, 9, (1, 1), (0, 0))
+    x[0, 1, 5, 300] = np.inf
+    x[0, 1, 6, 300] = -np.inf
+    assert conv2d.choose("gw", gy, x.shape, w.shape, *geometry) is widened
+    with np.errstate(invalid="ignore"):  # of the sums that do see both
+        gw = conv2d.backward_weight(gy, x, w.shape, *geometry)
+        expected = reference.backward_weight(gy, x, w.shape, *geometry)
+    seen = ~np.isfinite(expected)
+    assert 0 < seen.sum() < seen.size / 2
+    np.testing.assert_array_equal(~np.isfinite(gw), seen)
+    close(gw[~seen], expected[~seen])

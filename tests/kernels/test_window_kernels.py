@@ -3,13 +3,23 @@
 import numba
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 import minidl
 from minidl import Tensor
 from minidl.kernels.cpu.convolution import im2col
+from minidl.kernels.reference import conv2d as reference
 from minidl.nn import functional as F
+from tests.kernels.guards import paddings
 from tests.op_cases import CASES
 from tests.ops.test_ops import assert_close, run
+
+
+def pair(most):
+    """Drawn by hypothesis: (height, width), from 1 to most each."""
+    return st.tuples(st.integers(1, most), st.integers(1, most))
+
 
 CONVOLUTIONS = [case for case in CASES if case.op in ("conv2d", "conv_transpose2d")]
 
@@ -67,3 +77,22 @@ def compute(call, array, n_threads):
     finally:
         numba.set_num_threads(before)
     return y.data, x.grad.data
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 20), st.integers(1, 12), pair(4), pair(3), pair(2), paddings(0, 3),
+    st.sampled_from([1, 2]), st.sampled_from([1, 500, 2**21]),
+)  # fmt: skip
+def test_gradient_of_one_image_in_parts(H, W, window, stride, dilation, padding, groups, n_bytes):
+    """Its rows are divided among the threads; each part computes what its rows need."""
+    OH, OW = im2col.output_size((1, H, W, 1), *window, stride, padding, dilation)
+    assume(OH > 0 and OW > 0)
+    rng = np.random.default_rng(0)
+    gy, w = rng.standard_normal((1, 4, OH, OW)), rng.standard_normal((4, 6 // groups, *window))
+    rest = (1, 6, H, W), stride, padding, dilation, groups
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(im2col, "COLUMNS_BYTES", n_bytes)
+        patch.setattr(im2col, "SMALL_BYTES", 0)
+        actual = im2col.backward_input(gy, w, *rest)
+    assert_close([actual], [reference.backward_input(gy, w, *rest)], 1e-11)

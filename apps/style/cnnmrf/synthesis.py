@@ -65,7 +65,7 @@ def synthesise(
     if saved is not None:
         run.load(saved)
     else:
-        found, (height, width) = estimate(plan, task), plan.size
+        found, (height, width) = estimate(plan, task, note), plan.size
         note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")
         check_memory(found, plan, lambda side: f"--size {side} fits")
     return finish(optimize(plan, task, note, run), maker, file, command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import minidl
@@ -103,8 +104,8 @@ def finish(
     made = pictures.finished(outcome.picture)
     made.save(file.path, "gatys")
     write_report(
-        file.beside(REPORT), made, pictures.content, pictures.styles, outcome, to_dict(settings),
-        command, f"{names(settings)}",
+        file.beside(REPORT), made, pictures.original, pictures.styles, outcome, to_dict(settings),
+        command, names(settings),
     )  # fmt: skip
     if not outcome.interrupted:
         file.beside(STATE).unlink(missing_ok=True)
@@ -118,7 +119,5 @@ def finish(
 
 def names(settings: Settings) -> str:
     """What the report is called: "coffee in the style of brick"."""
-    from pathlib import Path
-
     styles = " and ".join(Path(style).stem for style in settings.styles)
     return f"{Path(settings.content).stem} in the style of {styles}"

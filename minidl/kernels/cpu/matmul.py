@@ -35,6 +35,7 @@ PARTS, PART_TERMS = 4, 2**12  # in parts of at least so many terms
 FEW = 16  # columns to copy where their sums are very long, or sums of products by a vector
 VERY_LONG, TERMS = 2**15, 2**14  # so long a sum is made of pieces of so many terms,
 TERMS_OF_VECTOR = 2**11  # and one of a matrix times a vector from so many terms on
+SUM_PARTS = 4  # into which the terms of long sums are divided
 PART_BYTES = 2**21  # of a product that something is added to: it should stay in the cache
 
 
@@ -51,7 +52,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
         with one_thread():
             return matmul(a, b, out=out)
     if not can_be_divided(a, b, out):
-        if has_long_sums(a, b):
+        if has_long_sums(a, b, out):
             return divide_sums(a, b, out)
         return matmul(a, b, out=out)
     if out is None:
@@ -124,18 +125,27 @@ def sum_of_pieces(a: np.ndarray, b: np.ndarray, terms: int, out: np.ndarray | No
     return y.astype(np.float32) if out is None else rounded_to(out, y)
 
 
-def has_long_sums(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether the terms of its sums are worth a thread each half: a product such as gw = gy^T x, or
-    a Gram matrix, of which numpy.matmul computes one half alone."""
+def has_long_sums(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> bool:
+    """Whether it pays to divide the terms of the sums among threads.
+
+    So it does for gw = gy^T x, and for a Gram matrix, of which np.matmul computes only one half.
+    What np.matmul would refuse is left to it, and so are integers, which float64 cannot all hold.
+    """
     if one_thread.inside > 0 or not a.ndim == b.ndim == 2 or a.shape[1] != len(b):
         return False
-    is_long = len(b) > LONG * (len(a) + b.shape[1])
-    return is_long and 1 not in (len(a), b.shape[1]) and blas.all_threads > 1
+    dtype, shape = np.result_type(a, b), (len(a), b.shape[1])
+    if dtype.kind != "f" or (out is not None and (out.dtype, out.shape) != (dtype, shape)):
+        return False
+    is_long = len(b) > LONG * sum(shape)
+    return is_long and 1 not in shape and blas.all_threads > 1
 
 
 def divide_sums(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    """a @ b, its sums divided among the threads and added up in float64, or in a wider type."""
-    step = -(-len(b) // blas.all_threads)
+    """a @ b, its sums divided among the threads and added up in float64, or in a wider type.
+
+    The parts are the same for any number of threads from two on, and so are the bits.
+    """
+    step = -(-len(b) // SUM_PARTS)
     parts = [slice(start, start + step) for start in range(0, len(b), step)]
     dtype = np.result_type(a, b)
     totals = np.zeros((len(parts), len(a), b.shape[1]), np.result_type(dtype, np.float64))
@@ -155,7 +165,9 @@ def is_by_rows(x: np.ndarray) -> bool:
 
 
 def rounded_to(out: np.ndarray, y: np.ndarray) -> np.ndarray:
-    out[...] = y
+    if out.shape != y.shape:
+        raise ValueError(f"out has the wrong dimensions, {out.shape} rather than {y.shape}")
+    np.copyto(out, y, casting="same_kind")
     return out
 
 

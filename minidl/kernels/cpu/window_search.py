@@ -2,8 +2,8 @@
 
 A sum of squares only grows. Once those of all positions of a block are above the smallest complete
 one times 1 + tolerance, no more pixels are added: none of the block can be a candidate, whatever
-follows. So the block that begins best is completed first. In a texture that leaves a tenth to a
-third of the work, and the candidates are the same.
+follows. So the block that begins best is completed first. In a texture that leaves about a third of
+the work, and the candidates are the same.
 
 Several places, or parts of the sample for one place, are searched by several threads. Each compares
 with the smallest sum that it has seen itself: which positions are given up depends on the threads,

@@ -112,6 +112,7 @@ PLAIN = transforms.Compose(
         ("flip", ["RandomHorizontalFlip"]),
         ("shift", ["RandomCrop"]),
         ("shift-flip", ["RandomCrop", "RandomHorizontalFlip"]),
+        ("erase", ["RandomCrop", "RandomHorizontalFlip", "RandomErasing"]),
         ("crop", ["RandomResizedCrop", "RandomHorizontalFlip"]),
         ("color", ["RandomResizedCrop", "RandomHorizontalFlip", "ColorJitter", "PCALighting"]),
     ],
@@ -145,6 +146,14 @@ def test_shift_flip_moves_by_an_eighth_whatever_the_recipe():
     for recipe in (RECIPES["mnist"], OTHER_DATA, PHOTOS):
         assert augmented(PLAIN, "shift-flip", recipe, 32, 3)[1][0].padding == (4, 4)
         assert augmented(PLAIN, "shift-flip", recipe, 64, 3)[1][0].padding == (8, 8)
+
+
+def test_what_is_erased_becomes_the_mean():
+    for channels, mean in ((3, [0.5, 0.4, 0.2]), (1, [0.25]), (3, [0.25])):
+        last = transforms.Normalize(mean, [0.2] * len(mean))
+        steps = transforms.Compose([*PLAIN.transforms[:-1], last])
+        erase = augmented(steps, "erase", OTHER_DATA, 32, channels)[1][-1]
+        assert erase.fill == [round(255 * value) for value in mean] * (channels // len(mean))
 
 
 def test_grey_pictures_have_no_coloured_light():

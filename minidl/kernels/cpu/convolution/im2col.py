@@ -86,6 +86,9 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
         multiply(gy.reshape(-1, K), w_matrix[0], columns)
         columns = columns.reshape(N, 1, OH * OW, R * S * C)
         share(add_columns, range(N), columns, gx, window)
+    elif N == 1:
+        rows = chunks(0, H, OW * groups * R * S * (C // groups) * gx.itemsize // stride[0])
+        share(backward_rows, rows, gy, w_matrix, gx, window)
     else:
         share(backward_images, divide(N, IMAGE_GROUPS), gy, w_matrix, gx, window)
     return channels_first(gx)
@@ -106,6 +109,23 @@ def backward_images(images, gy, w_matrix, gx, window):
         gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
         columns = product(gy_groups, w_matrix)
         col2im(columns, gx, rows.start, R, S, OH, OW, *stride, *padding[:2], *dilation)
+
+
+def backward_rows(rows, gy, w_matrix, gx, window):
+    """Some rows of the one image of gx, from all rows of outputs that read them.
+
+    So several threads have a part of it. What two parts read is computed twice.
+    """
+    groups, K_group, _ = w_matrix.shape
+    R, S, OH, OW, stride, padding, dilation = window
+    first = max(0, -((padding[0] - (R - 1) * dilation[0] + rows.start) // -stride[0]))
+    end = min(OH, (rows.stop - 1 + padding[0]) // stride[0] + 1)
+    if first < end:
+        gy_groups = split_groups(gy[first:end].reshape(-1, groups * K_group), groups)
+        add_to_rows_of_image(
+            rows.start, rows.stop, product(gy_groups, w_matrix), gx, first,
+            R, S, OH, OW, *stride, *padding[:2], *dilation,
+        )  # fmt: skip
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
@@ -273,7 +293,19 @@ def fill_columns(x, columns, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
 
 @njit(nogil=True, cache=True)
 def col2im(columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
-    """x[n, h, v] += the column entries that im2col read from there.
+    """x[n, h, v] += the column entries that im2col read from there."""
+    H, end_row = x.shape[1], first_row + columns.shape[1] // OW
+    first_n, end_n = first_row // OH, (end_row + OH - 1) // OH
+    add_to_rows_of_image(
+        first_n * H, end_n * H, columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw
+    )
+
+
+@njit(nogil=True, cache=True)
+def add_to_rows_of_image(
+    begin_row, stop_row, columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw
+):
+    """The same for some rows of x, number n H + h each.
 
     Row by row of x, so that each sum has one order: tap (r, s) of output row oh read row h where
     oh sh = h + ph - r dh.
@@ -285,8 +317,7 @@ def col2im(columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
     x_rows = x.reshape(N * H, W * C)
     kernel_rows = columns.reshape(groups, n_pixels, R, S * C_group)
     end_row = first_row + n_pixels // OW
-    first_n, end_n = first_row // OH, (end_row + OH - 1) // OH
-    for x_row in range(first_n * H, end_n * H):
+    for x_row in range(begin_row, stop_row):
         n, h = x_row // H, x_row % H
         target = x_rows[x_row]
         for r in range(R):

@@ -12,7 +12,7 @@ zeros; where windows are wide, as 9x9 with G = 10, half of them, which is still 
 as a product with K columns. The gradient of w adds up those of w'. For stride 1 the gradient of x
 is a convolution of gy with the kernels turned around, which has C output channels.
 
-Infinity and NaN times 0 are NaN, so pictures with such numbers are left to im2col.py.
+Infinity and NaN times 0 are NaN, so what has such numbers is left to im2col.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from minidl.kernels.cpu.convolution import direct
+from minidl.kernels.cpu.convolution import direct, im2col
 from minidl.kernels.cpu.vector.matrix_product import LARGE, PANEL
 from minidl.kernels.layout import channels_first, channels_last
 
@@ -49,7 +49,13 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     weights = panels(G * outputs) * inputs * R * (S + (G - 1) * stride[1])
     if share < LEAST_SHARE or weights > MOST_WEIGHTS or wide < G * LARGE // 2:
         return False
-    return math.isfinite(array.sum())
+    return is_finite(array)
+
+
+def is_finite(array):
+    """No number of it is infinite or NaN. A sum that overflows may say so of others, too."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return math.isfinite(array.sum())
 
 
 def best_grouping(K, S, step):
@@ -93,6 +99,8 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
+    if not is_finite(x):
+        return im2col.backward_weight(gy, x, w_shape, stride, padding, dilation, groups)
     (K, C, R, S), (N, _, OH, OW) = w_shape, gy.shape
     G, _ = best_grouping(K, S, stride[1])
     step, pixels = stride[1], -(-OW // G)
