@@ -91,7 +91,7 @@ def test_does_not_copy_a_matrix_to_multiply_it_by_few_columns(layout, terms):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (y == terms).all() and y.dtype == np.float32
-    assert peak < 8e6  # either matrix has at least 18
+    assert peak < 12e6  # either matrix has at least 18; the sums of four parts have 2 each
 
 
 @pytest.mark.parametrize("shape", [(1000,), (1, 1000)])

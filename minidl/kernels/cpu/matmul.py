@@ -150,7 +150,9 @@ def divide_sums(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndar
     dtype = np.result_type(a, b)
     totals = np.zeros((len(parts), len(a), b.shape[1]), np.result_type(dtype, np.float64))
     share(add_terms, range(len(parts)), parts, a, b, totals)
-    y = totals.sum(axis=0)
+    y = totals[0]
+    for part in totals[1:]:
+        y += part
     return y.astype(dtype) if out is None else rounded_to(out, y)
 
 
