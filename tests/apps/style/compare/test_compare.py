@@ -108,11 +108,44 @@ def test_interrupted_and_resumed(run, painted):
 def test_what_is_there_stays_unless_asked(run, painted):
     assert run("--resume").exit_code == 2
     run.folder.mkdir()
-    result = run()
-    assert result.exit_code == 2 and "the folder for the pictures is there" in result.output
-    assert run("--overwrite").exit_code == 0
+    assert run().exit_code == 2
+    assert run("--overwrite").exit_code == 0  # an empty folder
     result = run()
     assert result.exit_code == 2 and "there already" in result.output
+    run.sheet.unlink()
+    result = run()
+    assert result.exit_code == 2 and "the folder for the pictures is there" in result.output
+    (run.folder / "mine.json").write_text("mine")
+    assert run("--overwrite", "--seed", 1).exit_code == 0
+    assert (run.folder / "mine.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("settings", [None, "{}", '{"settings": {"net": 1, "other": 2}}', "\xff"])
+def test_a_folder_of_something_else_is_left_alone(run, painted, settings):
+    run.folder.mkdir()
+    files = {"annotations.json": "[]", "my.resume.safetensors": "state", "content.png": "picture"}
+    if settings is not None:
+        files["settings.json"] = settings
+    for name, text in files.items():
+        (run.folder / name).write_text(text, encoding="latin-1")
+    result = run("--overwrite")
+    assert result.exit_code == 2 and "no comparison is in it" in result.output
+    found = {file.name: file.read_text(encoding="latin-1") for file in run.folder.iterdir()}
+    assert found == files and painted[0] == []
+
+
+def test_a_picture_that_changed_is_not_resumed(run, painted, pictures, tmp_path):
+    made, found = painted
+    found[1].make.stops = True
+    style = tmp_path / "own.png"
+    style.write_bytes((pictures / "style.png").read_bytes())
+    names = ("content.png", style)
+    assert run(names=names).exit_code == 130
+    style.write_bytes((pictures / "content.png").read_bytes())
+    result = run("--resume", names=names)
+    assert result.exit_code == 2 and "a file has changed" in result.output
+    style.write_bytes((pictures / "style.png").read_bytes())
+    assert run("--resume", names=names).exit_code == 0
 
 
 @pytest.mark.parametrize("names", [(), ("content.png",), ("content.png", "no.png")])
