@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ class Job:
             Photo.read(path).over_white() for path in (settings.content, settings.style)
         )
         side = settings.size or min(SIZE, max(content.size))
-        check_memory(fitted_size(content.size, side), settings.net)
+        sizes = [fitted_size(photo.size, side) for photo in (content, style)]
+        check_memory(max(sizes, key=math.prod), settings.net)
         self.content = content.resized(*fitted_size(content.size, side))
         self.style = style.fitted(side)
         self.fingerprint = fingerprint(content, style)

@@ -1,6 +1,7 @@
 """`minidl style compare`: all ways on one pair, their measures, interruption and --resume."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -159,6 +160,22 @@ def test_a_size_that_does_not_fit_is_refused(run, painted):
     result = run("--size", 10**6)
     assert result.exit_code == 2 and "more memory than there is" in result.output
     assert painted[0] == [] and not run.folder.exists()
+
+
+@pytest.mark.parametrize("names", [("content.png", "style.png"), ("style.png", "narrow.png")])
+def test_small_pictures(run, monkeypatch, pictures, names):
+    """The smallest that is taken is large enough for quilting's patches, too."""
+    photo = Photo.read(pictures / "style.png")
+    Photo(photo.pixels[:20]).save(pictures / "narrow.png")
+    monkeypatch.setattr(ways, "WAYS", ways.WAYS[:1])
+    result = run("--size", 20, names=names)
+    assert result.exit_code == 2 and "at least 25 pixels" in result.output, result.output
+    assert not run.folder.exists()
+    side = int(re.search(r"--size (\d+) is enough", result.output).group(1))
+    result = run("--size", side, names=names)
+    assert result.exit_code == 0, result.output
+    for name in ("content", "style"):
+        assert min(Photo.read(run.folder / f"{name}.png").size) >= 25
 
 
 def test_a_network_that_is_none(run, painted):
