@@ -23,7 +23,7 @@ import numpy as np
 
 from minidl import kernels
 from minidl.checks import check_floating, check_ndim, check_tensor
-from minidl.errors import DeviceError, DtypeError, ShapeError
+from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.ops.receptive_field import WHOLE
 from minidl.shapes import pair
@@ -120,9 +120,15 @@ def patch_places(size: int, patch: int, stride: int) -> np.ndarray:
         patch: pixels of a patch, at most `size`.
         stride: >= 1.
 
+    Raises:
+        ArgumentError: the patch is larger.
+
     >>> from minidl.ops.match_patches import patch_places
     >>> patch_places(8, 3, 2)
     array([0, 2, 4, 5])
     """
     last = size - patch
+    if last < 0:
+        raise ArgumentError("match_patches", "a patch is larger than the picture",
+                            {"size": size, "patch": patch})  # fmt: skip
     return np.unique(np.append(np.arange(0, last + 1, stride), last))
