@@ -1,12 +1,13 @@
 """Patch matching: for each patch of one picture, the most similar patch of another.
 
     match(i)       = argmax over j of <p_i, q_j> / (|p_i| |q_j|)            (the first, of equals)
-    correlation(i) = the largest of these, between -1 and 1
+    correlation(i) = the largest of these, between -1 and 1 but for rounding
 
 p_i are the patches of the input and q_j those of the source, C R S numbers each (Li and Wand 2016,
 "Combining Markov random fields and convolutional neural networks for image synthesis", equation 3:
 normalised cross-correlation; the length |p_i| is the same for all j and does not decide). A patch
-of length 0 correlates with none: its value is 0. NaN is never the largest.
+of length 0 correlates with none: its value is 0. NaN is never the largest; a patch that has only
+NaN for its correlations gets number 0, and what is not a correlation: -inf or NaN.
 
 Patches begin every `stride` pixels, and a last one ends at the edge wherever the stride does not
 lead there, as in the authors' code: no pixel is without a patch.

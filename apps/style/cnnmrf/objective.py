@@ -5,6 +5,10 @@
 over layers l, with the weights a, b, c of patches, content and total variation. E_l is the energy
 of patches and Z_l what it is for features of 0 (energy.py); the other two are those of Gatys' loss,
 divided by the target's size (apps/style/losses.py).
+
+The authors weigh sums instead: patches 1e-4, content 20, total variation 1e-3. A sum is its loss
+here times what that was divided by, so a weight w of theirs is w Z here. Z is another number for
+each picture, layer and size: no fixed weights are the same.
 """
 
 from __future__ import annotations
