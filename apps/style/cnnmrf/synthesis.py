@@ -58,13 +58,15 @@ def synthesise(
     check_settings(settings, given)
     maker = Maker(settings, note)
     plan = make_plan(settings, maker.pictures.size, maker.smallest())
+    pictures = maker.pictures
     task = Task(
-        maker.objective_at, maker.pictures.start_at, maker.reference(), state,
-        {"settings": to_dict(settings), "pictures": maker.pictures.fingerprint}, maker.pixels,
+        maker.objective_at, pictures.start_at, maker.reference(), state=state,
+        meta={"settings": to_dict(settings), "pictures": pictures.fingerprint},
+        pixels=maker.pixels,
     )  # fmt: skip
     run = Run(plan)
     if saved is not None:
-        check_same(saved.meta.get("pictures"), maker.pictures.fingerprint)
+        check_same(saved.meta.get("pictures"), pictures.fingerprint)
         run.load(saved)
     else:
         announce(plan, task, maker)
