@@ -63,7 +63,25 @@ class Pictures:
         elif settings.colors == "match":
             self.styles = [matched(style, self.content) for style in self.styles]
         started = settings.init not in ("content", "noise")
-        self.start = Photo.read(settings.init).over_white() if started else None
+        self.start = self.read_start(settings.init) if started else None
+
+    def read_start(self, path: str) -> Photo:
+        """The picture to begin with.
+
+        Raises:
+            OptionError: it has other proportions than the content.
+        """
+        start = Photo.read(path).over_white()
+        side = min(max(start.size), max(self.content.size))
+        sizes = [fitted_size(size, side) for size in (start.size, self.content.size)]
+        if any(abs(a - b) > 1 for a, b in zip(*sizes)):
+            raise OptionError(
+                "the picture to begin with has the proportions of the content",
+                {"--init": path, "pixels": f"{start.width}x{start.height}",
+                 "content": f"{self.content.width}x{self.content.height}"},
+                "cut it to them, or --init content",
+            )  # fmt: skip
+        return start
 
     def content_at(self, size: Size) -> Photo:
         return self.content.resized(*size)

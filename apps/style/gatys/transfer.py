@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import minidl
-from apps.shared.options import OptionError, check_resumed, check_values, stored_values, to_dict
+from apps.shared.options import OptionError, check_resumed, stored_values, to_dict
 from apps.shared.output_file import OutputFile
+from apps.style.gatys.checks import check
 from apps.style.gatys.pictures import Pictures
 from apps.style.gatys.settings import Settings
 from apps.style.gatys.tiles import make_objective, pixels_of_tiles
@@ -57,7 +58,7 @@ def transfer(
         stored = stored_values(Settings, saved.meta.get("settings"))
         check_resumed(Settings, stored, given)
         settings = Settings(**{**stored, **given})
-    check_values(settings)
+    check(settings, given)
     pictures = Pictures(settings)
     net = LossNetwork(settings.net, settings.weights, settings.pool)
     layers = net.check_layers([*settings.of_content(), *settings.of_style()])

@@ -248,3 +248,25 @@ def test_noise_has_defaults_of_its_own(gatys):
     settings = last_json(done(gatys(*options, "--json")).output)["settings"]
     assert settings["lr"] == 15 and settings["content_weight"] == 0.5
     assert settings["iterations"] == 1  # what the user says counts
+
+
+@pytest.mark.parametrize("norm", ["target", "paper"])
+def test_something_has_to_be_minimised(gatys, norm):
+    none = ("--content-weight", 0, "--style-weight", 0, "--loss-norm", norm)
+    refused(gatys(*QUICK, *none, "--tv-weight", 0), "a weight above 0", "--style-weight 1")
+    done(gatys(*QUICK, *none, "--tv-weight", 1, "--tile", 32))
+
+
+def test_options_that_would_be_ignored_are_refused(gatys, pictures):
+    refused(gatys(*QUICK, "--init", "noise", "--noise-blend", 0.5), "nothing but noise")
+    for option in (("--lr", 3), ("--average", 0.5), ("--shift", 1)):
+        refused(gatys(*QUICK, "--optimizer", "lbfgs", *option), option[0], "--optimizer adam")
+
+
+def test_the_picture_to_begin_with_has_the_proportions_of_the_content(gatys, pictures):
+    photo = Photo.read(pictures / "content.png")
+    photo.resized(20, 50).save(pictures / "wide.png")
+    refused(gatys(*QUICK, "--init", pictures / "wide.png"), "proportions", "50x20", "72x56")
+    for side in (40, 200):
+        photo.fitted(side).save(pictures / f"{side}.png")
+        done(gatys(*QUICK, "--init", pictures / f"{side}.png", "--overwrite"))
