@@ -9,7 +9,7 @@ import numpy as np
 
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo, fitted_size
-from apps.style.gatys.colors import grey_like, luma_of, matched, with_luma_of
+from apps.style.gatys.colors import filled, grey_like, luma_of, matched, with_luma_of
 from apps.style.gatys.settings import SIZE, Settings
 
 Size = tuple[int, int]
@@ -51,7 +51,7 @@ class Pictures:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.original = Photo.read(settings.content)
-        self.content = Photo(self.original.pixels)
+        self.content = filled(self.original)
         self.styles = [Photo.read(path).over_white() for path in settings.styles]
         side = settings.size or min(SIZE, max(self.content.size))
         self.size = fitted_size(self.content.size, side)
@@ -118,7 +118,7 @@ class Pictures:
     def finished(self, made: Photo) -> Photo:
         """The result: the content's colours where asked, its own pixels outside of all masks, its
         transparency."""
-        original = Photo(self.original.pixels).resized(*made.size)
+        original = self.original.resized(*made.size)
         if self.settings.colors == "luma":
             made = with_luma_of(original, made)
         mask = self.mask_at(made.size)

@@ -92,6 +92,18 @@ def test_transparency_stays(gatys, pictures):
     np.testing.assert_allclose(found.alpha, photo.alpha, atol=0.01)
 
 
+def test_what_is_transparent_has_no_part_in_the_picture(gatys, pictures):
+    photo = Photo.read(pictures / "content.png")
+    photo.alpha = np.ones(photo.size, np.float32)
+    photo.alpha[:, 36:] = 0
+    for name, colour in (("black", 0.0), ("white", 1.0)):
+        photo.pixels[:, 36:] = colour
+        photo.save(pictures / f"on-{name}.png")
+        done(gatys(*QUICK, "--colors", "match", content=f"on-{name}.png", out=f"{name}.png"))
+    black, white = (Photo.read(name).pixels[:, :24] for name in ("black.png", "white.png"))
+    np.testing.assert_allclose(black, white, atol=1.5 / 255)
+
+
 @pytest.mark.parametrize("mode", ["L", "I;16", "RGBA", "P", "CMYK"])
 def test_pictures_of_any_kind(gatys, pictures, mode):
     image = Image.open(pictures / "content.png")
