@@ -171,11 +171,12 @@ def read_mask(path: str, size: Size, of: str) -> np.ndarray:
     return mask
 
 
-def resized_mask(mask: np.ndarray, size: Size) -> np.ndarray:
-    """A mask of another size, by the mean over each new pixel. What was 0 around it stays 0."""
+def resized_mask(mask: np.ndarray | None, size: Size) -> np.ndarray | None:
+    """A mask of another size, by the mean over each new pixel. What was 0 around it stays 0.
+    None, all of a picture, stays None."""
     from PIL import Image
 
-    if mask.shape == size:
+    if mask is None or mask.shape == size:
         return mask
     picture = Image.fromarray(np.ascontiguousarray(mask, np.float32))
     return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BOX), np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import minidl
 from apps.shared.options import OptionError, check_resumed, stored_values, to_dict
 from apps.shared.output_file import OutputFile
 from apps.style.gatys.checks import check
+from apps.style.gatys.objective import GatysObjective
 from apps.style.gatys.pictures import Pictures
 from apps.style.gatys.settings import Settings
 from apps.style.gatys.tiles import make_objective, pixels_of_tiles
@@ -76,7 +78,8 @@ def transfer(
     if saved is not None:
         run.load(saved)
     else:
-        announce(plan, task, settings, note)
+        small = replace(task, objective_at=lambda at: GatysObjective(net, settings, pictures, at))
+        announce(plan, small, settings, note)
     outcome = optimize(plan, task, note, run)
     return finish(outcome, settings, pictures, file, command)
 
@@ -90,7 +93,8 @@ def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def announce(plan: Plan, task: Task, settings: Settings, note: Callable[[str], None]) -> None:
-    """Say what the run will need; refuse what does not fit into memory."""
+    """Say what the run will need, from a task without tiles; refuse what does not fit into
+    memory."""
     found = estimate(plan, task, note)
     height, width = plan.size
     note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from apps.shared.photo import Photo
+from apps.style.optimize.estimate import Estimate
 from minidl.io.checkpoint import load_checkpoint
 from tests.apps.conftest import last_json, minidl, spawn
 
@@ -238,6 +239,27 @@ def test_pictures_that_are_too_small_or_too_large(gatys, monkeypatch):
     result = refused(gatys("--size", 6000), "more memory than there is", "--tile 512")
     side = int(result.output.split("--size ")[1].split()[0])
     assert 300 < side < 3000
+
+
+def test_the_estimate_of_tiles_is_measured_without_them(gatys, monkeypatch):
+    from apps.style.gatys import transfer
+
+    kinds = []
+
+    def estimate(plan, task, note):
+        kinds.append(type(task.objective_at((48, 37))).__name__)
+        return Estimate(1.0, 1.0)
+
+    monkeypatch.setattr(transfer, "estimate", estimate)
+    done(gatys(*QUICK, "--tile", 32))
+    assert kinds == ["GatysObjective"]
+
+
+def test_panoramas(gatys, pictures):
+    photo = Photo.read(pictures / "content.png")
+    photo.resized(20, 400).save(pictures / "panorama.png")
+    done(gatys("--iterations", 1, content="panorama.png"))
+    assert Image.open("out.png").size == (400, 20)
 
 
 def test_options_out_of_range(gatys):

@@ -8,13 +8,14 @@ import pytest
 import minidl
 from apps.shared.options import OptionError
 from apps.style.optimize import estimate as estimating
+from apps.style.optimize import objective as objectives
 from apps.style.optimize.estimate import Estimate, check_memory, estimate
 from apps.style.optimize.loop import Task, optimize
-from apps.style.optimize.objective import Objective, shifted
+from apps.style.optimize.objective import Kept, Objective, shifted
 from apps.style.optimize.plan import OptimizeOptions, Plan, Scale, make_plan
 from apps.style.optimize.run import Run, load_run
 from apps.style.optimize.watch import grey_spots
-from minidl.errors import CheckpointError, NonFiniteError
+from minidl.errors import CheckpointError, NonFiniteError, ShapeError
 
 RNG = np.random.default_rng(0)
 
@@ -310,6 +311,54 @@ def test_the_estimate_counts_pixels_and_iterations():
     assert in_tiles.megabytes <= whole.megabytes
     arrays = 12 * 12 * 400 * 400 / 1e6
     assert in_tiles.megabytes < 1.2 * arrays < 60
+
+
+def test_the_estimate_counts_what_is_kept_for_each_shift():
+    class Keeps(Distance):
+        def losses(self, x, shift):
+            features = self.kept.at(shift, lambda: {"all": minidl.zeros(x.data.size)})
+            return {"near": ((x * 0.0).sum() + features["all"].sum() * 0.0)}
+
+    here = plan(size=(40, 40), iterations=10, shift=3)
+    without = estimate(here, task(objective=Distance(picture(40, 40)))).megabytes
+    kept = estimate(here, task(objective=Keeps(picture(40, 40)))).megabytes - without
+    assert 16 * 12 * 40 * 40 / 1e6 == pytest.approx(kept, abs=0.15)
+
+
+def test_features_are_kept_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr(objectives, "KEPT", 1000)
+    kept, computed = Kept(), []
+    for shift in ((0, 0), (0, 1), (1, 1), (0, 1), (1, 1)):
+        kept.at(shift, lambda: computed.append(1) or {"all": minidl.zeros(100)})
+    assert len(kept.found) == 2 and len(computed) == 4 and kept.nbytes == 400
+
+
+def test_the_small_version_is_one_that_the_network_can_take():
+    class Wide(Distance):
+        def losses(self, x, shift):
+            if min(x.shape[2:]) < 28:
+                raise ShapeError("style", "it is too small", {"x": x.shape})
+            return super().losses(x, shift)
+
+    sizes = []
+
+    def objective_at(size):
+        sizes.append(size)
+        return Wide(picture(*size))
+
+    start = task().start_at
+    estimate(plan(size=(28, 1024)), Task(objective_at, start))
+    assert sizes == [(7, 256), (14, 512), (28, 1024)]
+    with pytest.raises(ShapeError, match="too small"):
+        estimate(plan(size=(27, 300)), Task(objective_at, start))
+
+
+def test_files_in_the_memory_of_a_container_count_as_free(monkeypatch, tmp_path):
+    monkeypatch.setattr(estimating, "CONTAINER", str(tmp_path))
+    (tmp_path / "memory.max").write_text("100000000\n")
+    (tmp_path / "memory.current").write_text("90000000\n")
+    (tmp_path / "memory.stat").write_text("anon 20000000\ninactive_file 70000000\n")
+    assert estimating.free_megabytes() == pytest.approx(80)
 
 
 def test_what_does_not_fit_is_refused_with_what_does(monkeypatch):
