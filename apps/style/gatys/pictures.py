@@ -11,6 +11,7 @@ from apps.shared.options import OptionError
 from apps.shared.photo import Photo, fitted_size
 from apps.style.gatys.colors import filled, grey_like, luma_of, matched, with_luma_of
 from apps.style.gatys.settings import SIZE, Settings
+from apps.style.optimize.watch import grey_spots, has_grey_spots
 
 Size = tuple[int, int]
 
@@ -90,6 +91,13 @@ class Pictures:
         """A style for a picture of some size: smaller where the picture is smaller, too."""
         side = max(1, round(self.style_side * max(size) / max(self.size)))
         return self.styles[number].fitted(side)
+
+    def has_grey_style(self) -> bool:
+        """Whether parts of a style are flat and grey, so that those of the picture may be, too."""
+        return any(
+            has_grey_spots(grey_spots(self.style_at(k, self.size).tensor().data))
+            for k in range(len(self.styles))
+        )
 
     def mask_at(self, size: Size) -> np.ndarray | None:
         """Where the picture changes, (H, W) of 0..1; None where all of it does."""

@@ -53,7 +53,12 @@ def transfer(
         if name not in given:
             raise OptionError(f"say which picture is the {called}", {}, "minidl style gatys --help")
     file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="gatys")
-    state = file.beside(STATE)
+    state = state_of(file)
+    if state.exists() and not (resume or overwrite):
+        raise OptionError(
+            "an unfinished run of this picture is there", {"file": str(state)},
+            "--resume goes on with it; --overwrite begins anew",
+        )  # fmt: skip
     saved = load_run(state) if resume else None
     settings = Settings(**with_defaults(given))
     if saved is not None:
@@ -70,6 +75,8 @@ def transfer(
         lambda size: make_objective(net, settings, pictures, size),
         pictures.start_at,
         lambda size: pictures.content_at(size).tensor().data,
+        pictures.has_grey_style(),
+        pictures.outside_kept,
         state,
         {"settings": to_dict(settings)},
         lambda size: pixels_of_tiles(net, settings, size),
@@ -82,6 +89,11 @@ def transfer(
         announce(plan, small, settings, note)
     outcome = optimize(plan, task, note, run)
     return finish(outcome, settings, pictures, file, command)
+
+
+def state_of(file: OutputFile) -> Path:
+    """The file of an unfinished run: cat.jpg.resume.safetensors, not that of cat.png."""
+    return file.path.with_name(file.path.name + STATE)
 
 
 def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +125,7 @@ def finish(
         command, names(settings),
     )  # fmt: skip
     if not outcome.interrupted:
-        file.beside(STATE).unlink(missing_ok=True)
+        state_of(file).unlink(missing_ok=True)
     return {
         "picture": str(file.path), "report": str(file.beside(REPORT)), "size": list(made.size),
         "losses": outcome.losses, "iterations": outcome.iterations, "seconds": outcome.seconds,

@@ -172,7 +172,7 @@ def test_tiles_of_masked_regions(made, pictures):
 
 
 class Counts(LossNetwork):
-    """Keeps how many pixels it sees, and whether with a gradient: that costs three times as much."""
+    """Keeps how many pixels it sees, and whether with a gradient: that costs thrice as much."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -266,6 +266,14 @@ def test_masks_move_with_the_picture(made, pictures):
         first, second = (objective.evaluate(Parameter(y), shift)["style"] for y in (x, other))
         assert first == pytest.approx(second, rel=1e-6)
     assert objective.moved_mask(0, (3, 2), (59, 74))[0].sum() == 36 + 2
+
+
+def test_grey_styles_mean_grey(made, pictures):
+    assert not made()[1].has_grey_style()
+    photo = Photo.read(pictures / "style.png")
+    photo.pixels[:, 40:] = 0.5
+    photo.save(pictures / "grey.png")
+    assert made(styles=("style.png", "grey.png"))[1].has_grey_style()
 
 
 def test_each_region_has_its_own_style(made, pictures):
