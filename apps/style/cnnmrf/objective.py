@@ -108,8 +108,8 @@ class PatchObjective(Objective):
         return patch_energy(features, patches, target, self.settings.gradient)
 
     def content_part(self, found: dict[str, Tensor], shift: Shift) -> Tensor:
-        with minidl.no_grad():
-            targets = self.net.features(shifted(self.content, shift), self.content_layers)
+        moved = shifted(self.content, shift)
+        targets = self.kept.at(shift, lambda: self.net.features(moved, self.content_layers))
         parts = [
             weight * content_loss(found[name], targets[name])
             for name, weight in self.content_layers.items()

@@ -48,7 +48,12 @@ def synthesise(
     if "pictures" not in given:
         raise OptionError("say which picture is the STYLE", {}, "minidl style cnnmrf --help")
     file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="cnnmrf")
-    state = file.beside(STATE)
+    state = state_of(file)
+    if state.exists() and not (resume or overwrite):
+        raise OptionError(
+            "an unfinished run of this picture is there", {"file": str(state)},
+            "--resume goes on with it; --overwrite begins anew",
+        )  # fmt: skip
     saved = load_run(state) if resume else None
     settings = Settings(**given)
     if saved is not None:
@@ -71,6 +76,11 @@ def synthesise(
     else:
         announce(plan, task, maker)
     return finish(optimize(plan, task, note, run), maker, file, command)
+
+
+def state_of(file: OutputFile) -> Path:
+    """The file of an unfinished run; the picture's ending belongs to it: out.png is not out.jpg."""
+    return file.path.with_name(file.path.name + STATE)
 
 
 def announce(plan: Plan, task: Task, maker: Maker) -> None:
@@ -154,7 +164,7 @@ def finish(outcome: Outcome, maker: Maker, file: OutputFile, command: str) -> di
         heading(maker.settings),
     )  # fmt: skip
     if not outcome.interrupted:
-        file.beside(STATE).unlink(missing_ok=True)
+        state_of(file).unlink(missing_ok=True)
     return {
         "picture": str(file.path), "report": str(file.beside(REPORT)), "size": list(made.size),
         "losses": outcome.losses, "correlation": correlation,

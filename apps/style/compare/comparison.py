@@ -89,7 +89,7 @@ def begin(job: Job, overwrite: bool) -> None:
     check_folder(job.folder, overwrite)
     job.folder.mkdir(exist_ok=True)
     for name in ("settings", *(way.name for way in WAYS)):
-        for ending in (FIGURES, STATE):
+        for ending in (FIGURES, STATE, f".png{STATE}"):
             job.file(name, ending).unlink(missing_ok=True)
     job.write_pictures()
     stored = {"settings": to_dict(job.settings), "pictures": job.fingerprint}

@@ -41,7 +41,7 @@ def test_a_picture_and_its_report(run):
     assert "about" in result.stderr and "MB" in result.stderr
     report = (run.folder / "out.html").read_text()
     assert "content in patches of style" in report
-    assert not (run.folder / "out.resume.safetensors").exists()
+    assert not (run.folder / "out.png.resume.safetensors").exists()
 
 
 def test_losses_fall(run):
@@ -82,11 +82,18 @@ def test_interrupted_and_resumed(run, monkeypatch):
         patch.setattr(loop.Loop, "iterate", interrupt_third)
         result = run(BOTH)
     assert result.exit_code == 130 and "--resume" in result.output
-    assert (run.folder / "out.resume.safetensors").exists()
+    assert (run.folder / "out.png.resume.safetensors").exists()
+    refused = run(BOTH)
+    assert refused.exit_code == 2 and "there already" in refused.output
+    (run.folder / "out.png").unlink()
+    (run.folder / "out.html").unlink()
+    refused = run(BOTH)
+    assert refused.exit_code == 2 and "an unfinished run" in refused.output
     refused = run(BOTH, "--resume", "--stride", 1)
     assert refused.exit_code == 2 and "--stride" in refused.output
     result = run(BOTH, "--resume")
     assert result.exit_code == 0, result.output
+    assert not (run.folder / "out.png.resume.safetensors").exists()
     whole, out = (Photo.read(run.folder / name).bytes for name in ("whole.png", "out.png"))
     np.testing.assert_array_equal(whole, out)
 

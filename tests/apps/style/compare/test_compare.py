@@ -117,8 +117,12 @@ def test_what_is_there_stays_unless_asked(run, painted):
     result = run()
     assert result.exit_code == 2 and "the folder for the pictures is there" in result.output
     (run.folder / "mine.json").write_text("mine")
+    stale = [run.folder / f"gatys{dot}.resume.safetensors" for dot in ("", ".png")]
+    for file in stale:
+        file.write_bytes(b"of the comparison before")
     assert run("--overwrite", "--seed", 1).exit_code == 0
     assert (run.folder / "mine.json").read_text() == "mine"
+    assert not any(file.exists() for file in stale)
 
 
 @pytest.mark.parametrize("settings", [None, "{}", '{"settings": {"net": 1, "other": 2}}', "\xff"])
