@@ -86,17 +86,8 @@ def match_patches(
     tensor([[[5]]])
     """
     op = "match_patches"
-    check_tensor(op, input=input, source=source)
-    check_floating(op, input=input, source=source)
     received = {"input": input, "source": source}
-    for name, x in received.items():
-        check_ndim(op, name, x, 4, "(N, C, H, W)")
-    if input.data.dtype != source.data.dtype:
-        raise DtypeError(op, "expects tensors of one dtype", received)
-    if type(input.data) is not type(source.data):
-        raise DeviceError(op, "expects tensors on one device", received)
-    if input.shape[1] != source.shape[1] or 0 in (source.shape[0], source.shape[1]):
-        raise ShapeError(op, "both have the same channels, and source at least a picture", received)
+    check_pictures(op, received)
     size = pair(op, "kernel_size", kernel_size, minimum=1)
     stride = pair(op, "stride", stride, minimum=1)
     of_source = stride if source_stride is None else pair(op, "source_stride", source_stride, 1)
@@ -111,6 +102,21 @@ def match_patches(
         for x, step in ((input, stride), (source, of_source))
     )
     return Matches(*MatchPatches(size, places, source_places).apply(input, source))
+
+
+def check_pictures(op: str, received: dict[str, Tensor]) -> None:
+    """Input and source are pictures that can be compared."""
+    check_tensor(op, **received)
+    check_floating(op, **received)
+    for name, x in received.items():
+        check_ndim(op, name, x, 4, "(N, C, H, W)")
+    input, source = received.values()
+    if input.data.dtype != source.data.dtype:
+        raise DtypeError(op, "expects tensors of one dtype", received)
+    if type(input.data) is not type(source.data):
+        raise DeviceError(op, "expects tensors on one device", received)
+    if input.shape[1] != source.shape[1] or 0 in (source.shape[0], source.shape[1]):
+        raise ShapeError(op, "both have the same channels, and source at least a picture", received)
 
 
 def patch_places(size: int, patch: int, stride: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from apps.style.optimize.loop import Outcome, Task, optimize
 from apps.style.optimize.plan import Plan, make_plan
 from apps.style.optimize.run import Run, load_run
 from apps.style.report.page import write_report
+from minidl.io.checkpoint import CheckpointContent
 
 REPORT, STATE = ".html", ".resume.safetensors"
 
@@ -55,12 +56,7 @@ def synthesise(
             "--resume goes on with it; --overwrite begins anew",
         )  # fmt: skip
     saved = load_run(state) if resume else None
-    settings = Settings(**given)
-    if saved is not None:
-        stored = stored_values(Settings, saved.meta.get("settings"))
-        check_resumed(Settings, stored, given)
-        settings = Settings(**{**stored, **given})
-    check_settings(settings, given)
+    settings = settings_of(given, saved)
     maker = Maker(settings, note)
     plan = make_plan(settings, maker.pictures.size, maker.smallest())
     pictures = maker.pictures
@@ -76,6 +72,17 @@ def synthesise(
     else:
         announce(plan, task, maker)
     return finish(optimize(plan, task, note, run), maker, file, command)
+
+
+def settings_of(given: dict[str, Any], saved: CheckpointContent | None) -> Settings:
+    """The settings, checked: what was typed, and what an interrupted run had."""
+    settings = Settings(**given)
+    if saved is not None:
+        stored = stored_values(Settings, saved.meta.get("settings"))
+        check_resumed(Settings, stored, given)
+        settings = Settings(**{**stored, **given})
+    check_settings(settings, given)
+    return settings
 
 
 def state_of(file: OutputFile) -> Path:

@@ -67,11 +67,7 @@ def compare(
         check_same(fingerprint, job.fingerprint)
     else:
         begin(job, overwrite)
-    rows: list[Row] = []
-    for way in ways:
-        rows.append(made_by(way, job, measure, resume, note))
-        if rows[-1].interrupted:
-            break
+    rows = made_by_all(ways, job, measure, resume, note)
     write_sheet(file.path, job, rows, measure.of(job.content), to_dict(settings), command)
     return {
         "sheet": str(file.path), "folder": str(folder), "size": list(job.content.size),
@@ -145,6 +141,18 @@ def resumed(folder: Path, given: dict[str, Any]) -> tuple[Settings, int | None]:
         )  # fmt: skip
     check_resumed(Settings, stored["settings"], given)
     return Settings(**{**stored["settings"], **given}), stored.get("pictures")
+
+
+def made_by_all(
+    ways: list[Way], job: Job, measure: Measure, resume: bool, note: Callable[[str], None]
+) -> list[Row]:
+    """What the ways make; Ctrl-C ends the last of them early."""
+    rows: list[Row] = []
+    for way in ways:
+        rows.append(made_by(way, job, measure, resume, note))
+        if rows[-1].interrupted:
+            break
+    return rows
 
 
 def made_by(way: Way, job: Job, measure: Measure, resume: bool, note: Callable[[str], None]) -> Row:

@@ -134,6 +134,25 @@ def test_losses_are_those_of_the_picture(run, weights, pictures, options):
     assert figures["correlation"] == pytest.approx(objective.correlation, rel=0.01)
 
 
+def test_losses_of_an_earlier_resolution(run, monkeypatch):
+    """Where Ctrl-C came: those of that size."""
+    from apps.style.optimize import loop
+
+    iterate = loop.Loop.iterate
+
+    def interrupt(self, objective):
+        self.interrupt.asked = True
+        iterate(self, objective)
+
+    monkeypatch.setattr(loop.Loop, "iterate", interrupt)
+    result = run(BOTH, "--json", "--resolutions", 2)
+    assert result.exit_code == 130, result.output
+    figures = last_json(result.stdout)
+    assert figures["size"] == [50, 64] and figures["interrupted"]
+    assert "left out" not in result.stderr
+    assert figures["losses"]["patches_loss"] > 0 and figures["correlation"]["fire2"] > 0
+
+
 def test_what_is_left_out_is_said(run):
     result = run(BOTH, "--resolutions", 6)
     assert result.exit_code == 0 and "of 6 resolutions are left out" in result.stderr
