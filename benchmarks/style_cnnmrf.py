@@ -1,4 +1,4 @@
-"""Patch matching of CNNMRF against PyTorch, and what the command makes of pictures.
+"""Patch matching of CNNMRF against PyTorch.
 
     python -m benchmarks.style_cnnmrf [--cases ...] [--json] [--quick] [--write]
 

@@ -50,6 +50,7 @@ def write(pictures: str | None = None) -> None:
     """Make the pictures, and write the section and the sheet."""
     folder = Path(pictures or os.path.join(os.environ.get("MINIDL_DATA", ""), "style"))
     rows, panels = [], []
+    made([wheel(CONTENT), wheel(STYLE)], SMALL, iterations=1)  # compiles
     for name, (files, options) in VARIANTS.items():
         photo, cells = made([wheel(file) for file in files], SMALL, **options)
         rows.append([name, *cells])
@@ -60,7 +61,8 @@ def write(pictures: str | None = None) -> None:
     text = [
         f"{CONTENT} in patches of {STYLE}, {SMALL} pixels, three resolutions with SqueezeNet. "
         "Losses are weighted, those of patches divided by the energy of features of 0; the "
-        "correlation of patches with their matches is a mean, for the first and the last layer.",
+        "correlation of patches with their matches is a mean, for the first and the last layer; "
+        "both are those of the finished picture. Seconds do not include compiling.",
         table(["changed", *COLUMNS], rows),
         f"![The same pictures]({SHEET.relative_to(RESULTS.parent)})",
         pairs_text(folder),

@@ -1,12 +1,13 @@
 """Patch matching: for each patch of one picture, the most similar patch of another.
 
     match(i)       = argmax over j of <p_i, q_j> / (|p_i| |q_j|)            (the first, of equals)
-    correlation(i) = the largest of these, between -1 and 1
+    correlation(i) = the largest of these, between -1 and 1 but for rounding
 
 p_i are the patches of the input and q_j those of the source, C R S numbers each (Li and Wand 2016,
 "Combining Markov random fields and convolutional neural networks for image synthesis", equation 3:
 normalised cross-correlation; the length |p_i| is the same for all j and does not decide). A patch
-of length 0 correlates with none: its value is 0. NaN is never the largest.
+of length 0 correlates with none: its value is 0. NaN is never the largest; a patch that has only
+NaN for its correlations gets number 0, and what is not a correlation: -inf or NaN.
 
 Patches begin every `stride` pixels, and a last one ends at the edge wherever the stride does not
 lead there, as in the authors' code: no pixel is without a patch.
@@ -23,7 +24,7 @@ import numpy as np
 
 from minidl import kernels
 from minidl.checks import check_floating, check_ndim, check_tensor
-from minidl.errors import DeviceError, DtypeError, ShapeError
+from minidl.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from minidl.function import Function
 from minidl.ops.receptive_field import WHOLE
 from minidl.shapes import pair
@@ -85,17 +86,8 @@ def match_patches(
     tensor([[[5]]])
     """
     op = "match_patches"
-    check_tensor(op, input=input, source=source)
-    check_floating(op, input=input, source=source)
     received = {"input": input, "source": source}
-    for name, x in received.items():
-        check_ndim(op, name, x, 4, "(N, C, H, W)")
-    if input.data.dtype != source.data.dtype:
-        raise DtypeError(op, "expects tensors of one dtype", received)
-    if type(input.data) is not type(source.data):
-        raise DeviceError(op, "expects tensors on one device", received)
-    if input.shape[1] != source.shape[1] or 0 in (source.shape[0], source.shape[1]):
-        raise ShapeError(op, "both have the same channels, and source at least a picture", received)
+    check_pictures(op, received)
     size = pair(op, "kernel_size", kernel_size, minimum=1)
     stride = pair(op, "stride", stride, minimum=1)
     of_source = stride if source_stride is None else pair(op, "source_stride", source_stride, 1)
@@ -112,6 +104,21 @@ def match_patches(
     return Matches(*MatchPatches(size, places, source_places).apply(input, source))
 
 
+def check_pictures(op: str, received: dict[str, Tensor]) -> None:
+    """Input and source are pictures that can be compared."""
+    check_tensor(op, **received)
+    check_floating(op, **received)
+    for name, x in received.items():
+        check_ndim(op, name, x, 4, "(N, C, H, W)")
+    input, source = received.values()
+    if input.data.dtype != source.data.dtype:
+        raise DtypeError(op, "expects tensors of one dtype", received)
+    if type(input.data) is not type(source.data):
+        raise DeviceError(op, "expects tensors on one device", received)
+    if input.shape[1] != source.shape[1] or 0 in (source.shape[0], source.shape[1]):
+        raise ShapeError(op, "both have the same channels, and source at least a picture", received)
+
+
 def patch_places(size: int, patch: int, stride: int) -> np.ndarray:
     """Where patches begin along an axis: every `stride` pixels, and the last ends at the edge.
 
@@ -120,9 +127,15 @@ def patch_places(size: int, patch: int, stride: int) -> np.ndarray:
         patch: pixels of a patch, at most `size`.
         stride: >= 1.
 
+    Raises:
+        ArgumentError: the patch is larger.
+
     >>> from minidl.ops.match_patches import patch_places
     >>> patch_places(8, 3, 2)
     array([0, 2, 4, 5])
     """
     last = size - patch
+    if last < 0:
+        raise ArgumentError("match_patches", "a patch is larger than the picture",
+                            {"size": size, "patch": patch})  # fmt: skip
     return np.unique(np.append(np.arange(0, last + 1, stride), last))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minidl
+from minidl.errors import ArgumentError
 from minidl.kernels.cpu import match_patches
 from minidl.nn import functional as F
 from minidl.ops.match_patches import patch_places
@@ -140,6 +141,12 @@ def test_stays_inside_its_memory(seed, C, H, W, sH, sW, size, stride):
     np.testing.assert_allclose(correlations, expected[1], rtol=0, atol=1e-5)
     rows, columns = (len(patch_places(n, k, s)) for n, k, s in zip((sH, sW), size, stride))
     assert indices.min() >= 0 and indices.max() < 2 * rows * columns
+
+
+def test_a_patch_has_to_fit():
+    assert list(patch_places(3, 3, 2)) == [0]
+    with pytest.raises(ArgumentError, match="larger than the picture"):
+        patch_places(2, 3, 1)
 
 
 @pytest.mark.parametrize("kind", [read_only, with_gaps, np.asfortranarray])

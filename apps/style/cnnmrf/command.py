@@ -45,7 +45,8 @@ def cnnmrf(
     height, width = figures["size"]
     iterations = figures["iterations"]
     console.line(f"{losses}  after {iterations} iterations, {figures['seconds']:.1f} s")
-    console.line(f"correlation of patches with their matches: {alike}")
+    if alike:
+        console.line(f"correlation of patches with their matches: {alike}")
     console.line(f"{output}: {width}x{height} pixels; {figures['report']} shows how it came about")
     console.json(figures)
     if figures["interrupted"]:

@@ -65,13 +65,17 @@ class StylePatches:
     """
 
     def __init__(self, features: Sequence[Tensor], patch: int, stride: int):
-        self.features, self.patch, self.stride = features, patch, stride
+        self.patch, self.stride = patch, stride
         self.xp = array_module(features[0].data)
         # Pixels of all copies one behind the other, (pixels, C), and where each copy begins.
         self.pixels = self.xp.concatenate([pixels_of(f.data) for f in features])
-        self.starts = [0]
-        for f in features[:-1]:
-            self.starts.append(self.starts[-1] + f.shape[2] * f.shape[3])
+        self.starts, self.features = [0], []
+        for f in features:
+            begin, (H, W) = self.starts[-1], f.shape[2:]
+            self.starts.append(begin + H * W)
+            maps = self.pixels[begin : begin + H * W].reshape(1, H, W, -1)
+            self.features.append(Tensor(maps.transpose(0, 3, 1, 2)))  # the same memory
+        features = self.features
         sums = [self.patch_sizes(f) for f in features]
         self.size = sum(float(s.sum()) for s in sums) / sum(s.size for s in sums)
 

@@ -5,6 +5,10 @@
 over layers l, with the weights a, b, c of patches, content and total variation. E_l is the energy
 of patches and Z_l what it is for features of 0 (energy.py); the other two are those of Gatys' loss,
 divided by the target's size (apps/style/losses.py).
+
+The authors weigh sums instead: patches 1e-4, content 20, total variation 1e-3. A sum is its loss
+here times what that was divided by, so a weight w of theirs is w Z here. Z is another number for
+each picture, layer and size: no fixed weights are the same.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import time
 
 import minidl
+from apps.shared.photo import Photo
 from apps.style.cnnmrf.energy import StylePatches, patch_energy
 from apps.style.cnnmrf.pictures import Pictures, Size
 from apps.style.cnnmrf.settings import Settings
@@ -34,6 +39,7 @@ class PatchObjective(Objective):
     Attributes:
         correlation: layer -> mean correlation of the patches with their matches, as of the last
             evaluation.
+        left_out: copies of the style that are smaller than a patch.
 
     Raises:
         ArgumentError: no such layer.
@@ -47,18 +53,43 @@ class PatchObjective(Objective):
         self.content = pictures.content_at(size).tensor() if self.content_layers else None
         self.correlation: dict[str, float] = {}
         self.matching = self.seconds = 0.0  # of the last evaluation
+        self.patches: dict[str, StylePatches] = {}
+        self.left_out = 0
+        if self.patch_layers:
+            self.look_at_style(pictures.styles_at(size))
+
+    def look_at_style(self, copies: list[Photo]) -> None:
+        """Compute the features whose patches are candidates.
+
+        Args:
+            copies: of the style; the first one has to have patches, others may be too small.
+        """
+        fitting = [copies[0], *(c for c in copies[1:] if self.has_patches(c.size))]
+        self.left_out = len(copies) - len(fitting)
         with minidl.no_grad():
-            found = [net.features(p.tensor(), self.patch_layers) for p in pictures.styles_at(size)]
-        self.patches = {}
+            found = [self.net.features(c.tensor(), self.patch_layers) for c in fitting]
         for name in self.patch_layers:
-            features = [of_copy[name] for of_copy in found]
-            check_patch(net, name, settings.patch, features[0])
-            self.patches[name] = StylePatches(features, settings.patch, settings.stride)
+            features = [of_copy.pop(name) for of_copy in found]
+            check_patch(self.net, name, self.settings.patch, features[0])
+            self.patches[name] = StylePatches(features, self.settings.patch, self.settings.stride)
+
+    def has_patches(self, size: Size) -> bool:
+        """Whether each layer's features of a picture of some size have a patch."""
+        least = self.net.smallest(self.patch_layers)
+        return min(size) >= least and all(
+            min(self.net.output_size(name, size)) >= self.settings.patch
+            for name in self.patch_layers
+        )
+
+    def megabytes(self, size: Size) -> float:
+        """What the features of the style and its copies take for a picture of another size."""
+        ratio = size[0] * size[1] / (self.size[0] * self.size[1])
+        return ratio * sum(patches.pixels.nbytes for patches in self.patches.values()) / 1e6
 
     def losses(self, x: Tensor, shift: Shift = STAYS) -> dict[str, Tensor]:
         found, settings = self.net.features(x, self.layers), self.settings
         parts = {}
-        if settings.mrf_weight:
+        if self.patch_layers:
             energies = [w * self.energy(name, found[name]) for name, w in self.patch_layers.items()]
             parts["patches"] = settings.mrf_weight * sum(energies[1:], energies[0])
         if self.content is not None:
@@ -77,8 +108,8 @@ class PatchObjective(Objective):
         return patch_energy(features, patches, target, self.settings.gradient)
 
     def content_part(self, found: dict[str, Tensor], shift: Shift) -> Tensor:
-        with minidl.no_grad():
-            targets = self.net.features(shifted(self.content, shift), self.content_layers)
+        moved = shifted(self.content, shift)
+        targets = self.kept.at(shift, lambda: self.net.features(moved, self.content_layers))
         parts = [
             weight * content_loss(found[name], targets[name])
             for name, weight in self.content_layers.items()

@@ -9,6 +9,7 @@ import numpy as np
 from apps.shared.photo import Photo, fitted_size
 from apps.style.cnnmrf.copies import copies_of
 from apps.style.cnnmrf.settings import SIZE, Settings
+from apps.style.fingerprint import fingerprint
 
 Size = tuple[int, int]
 
@@ -23,6 +24,8 @@ class Pictures:
         size: height and width of the finished picture.
         content: None without one.
         style: without transparency.
+        style_size: height and width of the style for the finished picture.
+        fingerprint: of all that was read.
 
     Raises:
         DataError: a file is no picture.
@@ -35,18 +38,19 @@ class Pictures:
         shape = (self.content or self.style).size
         side = settings.size or min(SIZE, max(shape))
         self.size = fitted_size(shape, side)
-        self.style_side = settings.style_size or side
+        self.style_size = fitted_size(self.style.size, settings.style_size or side)
         self.begins_with = settings.init or ("noise" if self.content is None else "content")
         from_file = self.begins_with not in ("content", "noise")
         self.start = Photo.read(self.begins_with).over_white() if from_file else None
+        self.fingerprint = fingerprint(self.content, self.style, self.start)
 
     def content_at(self, size: Size) -> Photo:
         assert self.content is not None
-        return Photo(self.content.pixels).resized(*size)
+        return self.content.over_white().resized(*size)
 
     def styles_at(self, size: Size) -> list[Photo]:
         """The style and its copies, for a picture of some size: smaller where that is smaller."""
-        side = max(1, round(self.style_side * max(size) / max(self.size)))
+        side = max(1, round(max(self.style_size) * max(size) / max(self.size)))
         style = self.style.fitted(side)
         return copies_of(style, self.settings.rotations, self.settings.patch_scales)
 

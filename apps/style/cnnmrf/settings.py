@@ -14,6 +14,10 @@ from apps.style.settings import LOSSES, NetworkOptions, layer_weights
 PICTURES, PATCHES = "Pictures", "Patches"
 SIZE = 384  # pixels of the longer side, as in the authors' code, unless the picture is smaller
 
+COPIES = 99  # of the style at most: their features are in memory, and every one is searched
+OF_ADAM = ("lr", "average", "shift")  # options that nothing else uses
+OF_PATCHES = ("layers", "patch", "stride", "rotations", "patch_scales", "gradient")
+
 # Network -> layers of content, layers of patches.
 LAYERS = {
     # pool1 keeps the colours, which deeper layers leave open.
@@ -133,7 +137,9 @@ class Settings(PictureOptions, PatchOptions, NetworkOptions, OptimizeOptions):
         return self.content_layers or dict.fromkeys(LAYERS[self.net][0], 1.0)
 
     def of_patches(self) -> dict[str, float]:
-        """Layers whose patches are matched, and their weights."""
+        """Layers whose patches are matched, and their weights; none if that has no weight."""
+        if self.mrf_weight == 0:
+            return {}
         return self.layers or dict.fromkeys(LAYERS[self.net][1], 1.0)
 
 
@@ -148,6 +154,7 @@ def check_settings(settings: Settings, given: dict[str, Any]) -> None:
         OptionError: the first one that is not so.
     """
     check_values(settings)
+    check_copies(settings)
     for name in ("content_layers", "content_weight"):
         if settings.content is None and name in given:
             raise OptionError(
@@ -158,3 +165,40 @@ def check_settings(settings: Settings, given: dict[str, Any]) -> None:
         raise OptionError("there is no content", {"--init": "content"}, "--init noise")
     if settings.mrf_weight == 0 and not settings.of_content():
         raise OptionError("nothing is asked of the picture", {"--mrf-weight": 0}, "a larger one")
+    check_used(settings, given)
+
+
+def check_copies(settings: Settings) -> None:
+    """There are not more copies of the style than is of use.
+
+    Raises:
+        OptionError: there are.
+    """
+    if settings.rotations * settings.patch_scales > COPIES:
+        raise OptionError(
+            f"there are at most {COPIES} copies of the style, each of so many rotations in each of "
+            "so many scales",
+            {"--rotations": settings.rotations, "--patch-scales": settings.patch_scales},
+            "--rotations 7 --patch-scales 3",
+        )  # fmt: skip
+
+
+def check_used(settings: Settings, given: dict[str, Any]) -> None:
+    """Every option that was typed has a part in the result.
+
+    Raises:
+        OptionError: the first one that has none.
+    """
+    unused = {}
+    if settings.optimizer != "adam":
+        unused |= dict.fromkeys(OF_ADAM, f"--optimizer {settings.optimizer}")
+    if settings.mrf_weight == 0:
+        unused |= dict.fromkeys(OF_PATCHES, "--mrf-weight 0")
+    if settings.content_weight == 0:
+        unused["content_layers"] = "--content-weight 0"
+    for name, cause in unused.items():
+        if name in given:
+            flag = f"--{name.replace('_', '-')}"
+            raise OptionError(
+                f"with {cause}, {flag} does nothing", {flag: given[name]}, f"leave {flag} out"
+            )

@@ -9,16 +9,18 @@ from typing import Any
 import minidl
 from apps.shared.options import OptionError, check_resumed, stored_values, to_dict
 from apps.shared.output_file import OutputFile
-from apps.shared.photo import fitted_size
+from apps.shared.photo import Photo
 from apps.style.cnnmrf.objective import PatchObjective
 from apps.style.cnnmrf.pictures import Pictures
 from apps.style.cnnmrf.settings import Settings, check_settings
+from apps.style.fingerprint import check_same
 from apps.style.loss_network import LossNetwork
 from apps.style.optimize.estimate import check_memory, estimate
 from apps.style.optimize.loop import Outcome, Task, optimize
-from apps.style.optimize.plan import make_plan
+from apps.style.optimize.plan import Plan, make_plan
 from apps.style.optimize.run import Run, load_run
 from apps.style.report.page import write_report
+from minidl.io.checkpoint import CheckpointContent
 
 REPORT, STATE = ".html", ".resume.safetensors"
 
@@ -47,28 +49,58 @@ def synthesise(
     if "pictures" not in given:
         raise OptionError("say which picture is the STYLE", {}, "minidl style cnnmrf --help")
     file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="cnnmrf")
-    state = file.beside(STATE)
+    state = state_of(file)
+    if state.exists() and not (resume or overwrite):
+        raise OptionError(
+            "an unfinished run of this picture is there", {"file": str(state)},
+            "--resume goes on with it; --overwrite begins anew",
+        )  # fmt: skip
     saved = load_run(state) if resume else None
+    settings = settings_of(given, saved)
+    maker = Maker(settings, note)
+    plan = make_plan(settings, maker.pictures.size, maker.smallest())
+    pictures = maker.pictures
+    task = Task(
+        maker.objective_at, pictures.start_at, maker.reference(), state=state,
+        meta={"settings": to_dict(settings), "pictures": pictures.fingerprint},
+        pixels=maker.pixels,
+    )  # fmt: skip
+    run = Run(plan)
+    if saved is not None:
+        check_same(saved.meta.get("pictures"), pictures.fingerprint)
+        run.load(saved)
+    else:
+        announce(plan, task, maker)
+    return finish(optimize(plan, task, note, run), maker, file, command)
+
+
+def settings_of(given: dict[str, Any], saved: CheckpointContent | None) -> Settings:
+    """The settings, checked: what was typed, and what an interrupted run had."""
     settings = Settings(**given)
     if saved is not None:
         stored = stored_values(Settings, saved.meta.get("settings"))
         check_resumed(Settings, stored, given)
         settings = Settings(**{**stored, **given})
     check_settings(settings, given)
-    maker = Maker(settings)
-    plan = make_plan(settings, maker.pictures.size, maker.smallest())
-    task = Task(
-        maker.objective_at, maker.pictures.start_at, maker.reference(), state,
-        {"settings": to_dict(settings)}, maker.pixels,
-    )  # fmt: skip
-    run = Run(plan)
-    if saved is not None:
-        run.load(saved)
-    else:
-        found, (height, width) = estimate(plan, task, note), plan.size
-        note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")
-        check_memory(found, plan, lambda side: f"--size {side} fits")
-    return finish(optimize(plan, task, note, run), maker, file, command)
+    return settings
+
+
+def state_of(file: OutputFile) -> Path:
+    """The file of an unfinished run; the picture's ending belongs to it: out.png is not out.jpg."""
+    return file.path.with_name(file.path.name + STATE)
+
+
+def announce(plan: Plan, task: Task, maker: Maker) -> None:
+    """Say what the run will do and need; refuse what does not fit into memory."""
+    if left_out := maker.settings.scales - len(plan.scales):
+        maker.note(
+            f"{left_out} of {maker.settings.scales} resolutions are left out: so small, the "
+            "pictures have too few patches"
+        )
+    found, (height, width) = estimate(plan, task, maker.note), plan.size
+    found.megabytes += maker.objective.megabytes(plan.size)
+    maker.note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")
+    check_memory(found, plan, lambda side: f"--size {side} fits")
 
 
 class Maker:
@@ -76,18 +108,36 @@ class Maker:
 
     Args:
         settings: of the run.
+        note: called with lines of text for people.
     """
 
     objective: PatchObjective
 
-    def __init__(self, settings: Settings):
-        self.settings, self.pictures = settings, Pictures(settings)
+    def __init__(self, settings: Settings, note: Callable[[str], None]):
+        self.settings, self.note, self.pictures = settings, note, Pictures(settings)
         self.net = LossNetwork(settings.net, settings.weights, settings.pool)
         minidl.manual_seed(settings.seed)
 
     def objective_at(self, size: tuple[int, int]) -> PatchObjective:
         self.objective = PatchObjective(self.net, self.settings, self.pictures, size)
+        if left_out := self.objective.left_out:
+            height, width = size
+            self.note(
+                f"at {width}x{height} pixels, {left_out} copies of the style are left out: they "
+                "are smaller than a patch"
+            )
         return self.objective
+
+    def measure(self, photo: Photo) -> tuple[dict[str, float], dict[str, float]]:
+        """The losses of a picture, and the correlations of its patches with their matches, at the
+        size of the last objective: that of the picture, unless Ctrl-C came earlier.
+
+        The optimizer's are those of its last iterate or trial, and shifted.
+        """
+        with minidl.no_grad():
+            parts = self.objective.losses(photo.resized(*self.objective.size).tensor())
+        losses = {f"{name}_loss": float(part) for name, part in parts.items()}
+        return losses, dict(self.objective.correlation)
 
     def pixels(self, size: tuple[int, int]) -> tuple[int, float]:
         """How many pixels' features are in memory at once, and how many are computed."""
@@ -100,7 +150,7 @@ class Maker:
         layers = net.check_layers([*settings.of_patches(), *settings.of_content()])
         places, step = settings.patch + settings.stride, net.stride(layers)
         least = net.smallest(layers) + (places - 1) * step
-        style = min(fitted_size(self.pictures.style.size, self.pictures.style_side))
+        style = min(self.pictures.style_size)
         return max(least, -(-least * min(self.pictures.size) // style))
 
     def reference(self) -> Callable | None:
@@ -113,6 +163,7 @@ class Maker:
 def finish(outcome: Outcome, maker: Maker, file: OutputFile, command: str) -> dict[str, Any]:
     """Write the picture and its report; the state of a finished run goes."""
     pictures, settings = maker.pictures, to_dict(maker.settings)
+    outcome.losses, correlation = maker.measure(outcome.picture)
     made = pictures.finished(outcome.picture)
     made.save(file.path, "cnnmrf")
     write_report(
@@ -120,10 +171,10 @@ def finish(outcome: Outcome, maker: Maker, file: OutputFile, command: str) -> di
         heading(maker.settings),
     )  # fmt: skip
     if not outcome.interrupted:
-        file.beside(STATE).unlink(missing_ok=True)
+        state_of(file).unlink(missing_ok=True)
     return {
         "picture": str(file.path), "report": str(file.beside(REPORT)), "size": list(made.size),
-        "losses": outcome.losses, "correlation": maker.objective.correlation,
+        "losses": outcome.losses, "correlation": correlation,
         "iterations": outcome.iterations, "seconds": outcome.seconds,
         "restarts": outcome.restarts, "interrupted": outcome.interrupted, "settings": settings,
     }  # fmt: skip

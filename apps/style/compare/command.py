@@ -1,4 +1,4 @@
-"""`minidl style compare`: the four ways side by side."""
+"""`minidl style compare`: the ways to give a picture a style, side by side."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ def compare(
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> None:
-    """Give one picture the style of another in four ways, side by side.
+    """Give one picture the style of another in several ways, side by side.
 
-    Image quilting (MRF), Gatys (CNN), CNNMRF, and one pass of a trained network,
-    each with the defaults of its command; seconds, and the same measures for all.
+    Image quilting (MRF), Gatys (CNN) and CNNMRF, and one pass of a network where
+    there is one for the style; each with the defaults of its command, with its
+    seconds, and the same measures for all.
     """
     from apps.style.compare.comparison import compare as run
 

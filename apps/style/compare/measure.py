@@ -9,9 +9,11 @@ The first two are Gatys' losses, which his way makes small; the third is what CN
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import minidl
+from apps.shared.options import OptionError
 from apps.shared.photo import Photo
 from apps.style.cnnmrf.energy import StylePatches
 from apps.style.cnnmrf.settings import LAYERS as PATCH_LAYERS
@@ -37,12 +39,16 @@ class Measure:
     Args:
         net: the loss network.
         content, style: the pictures.
+
+    Raises:
+        OptionError: a picture is too small.
     """
 
     def __init__(self, net: LossNetwork, content: Photo, style: Photo):
         self.net, self.size = net, content.size
         self.content_layers, self.style_layers = LAYERS[net.name]
         self.patch_layers = PATCH_LAYERS[net.name][1]
+        self.check_sizes(content.size, style.size)
         with minidl.no_grad():
             self.content = net.features(content.tensor(), self.content_layers)
             of_style = net.features(style.tensor(), {*self.style_layers, *self.patch_layers})
@@ -50,6 +56,23 @@ class Measure:
         self.patches = {
             name: StylePatches([of_style[name]], PATCH, STRIDE) for name in self.patch_layers
         }
+
+    def check_sizes(self, *sizes: tuple[int, int]) -> None:
+        """All layers have an output for both pictures, and those of patches a patch. (What is large
+        enough for that is so for quilting's patches, too.)"""
+        layers = {*self.content_layers, *self.style_layers, *self.patch_layers}
+        least = self.net.smallest(layers)
+        while min(self.net.output_size(self.patch_layers[-1], (least, least))) < PATCH:
+            least += 1
+        if min(map(min, sizes)) < least:
+            longer = max(math.ceil(least * max(size) / min(size)) for size in sizes)
+            received = {
+                name: f"{size[1]}x{size[0]}" for name, size in zip(("content", "style"), sizes)
+            }
+            raise OptionError(
+                f"the shorter side of a picture has at least {least} pixels", received,
+                f"--size {longer} is enough",
+            )  # fmt: skip
 
     def of(self, photo: Photo) -> Measures:
         """The measures of a picture, brought to the content's size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from apps.shared.options import OptionError
 from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo, fitted_size
 from apps.style.compare.settings import SIZE, Settings
+from apps.style.fingerprint import fingerprint
 from apps.style.optimize.estimate import ALLOWED, free_megabytes
 
 Note = Callable[[str], None]
@@ -28,6 +30,7 @@ class Job:
 
     Attributes:
         content, style: the pictures; their files are content.png and style.png in the folder.
+        fingerprint: of the pictures that were read.
     """
 
     def __init__(self, settings: Settings, folder: Path):
@@ -36,9 +39,11 @@ class Job:
             Photo.read(path).over_white() for path in (settings.content, settings.style)
         )
         side = settings.size or min(SIZE, max(content.size))
-        check_memory(fitted_size(content.size, side), settings.net)
+        sizes = [fitted_size(photo.size, side) for photo in (content, style)]
+        check_memory(max(sizes, key=math.prod), settings.net)
         self.content = content.resized(*fitted_size(content.size, side))
         self.style = style.fitted(side)
+        self.fingerprint = fingerprint(content, style)
 
     def write_pictures(self) -> None:
         self.content.save(self.file("content"), "compare")

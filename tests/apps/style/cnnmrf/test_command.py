@@ -5,6 +5,10 @@ import pytest
 from PIL import Image
 
 from apps.shared.photo import Photo
+from apps.style.cnnmrf.objective import PatchObjective
+from apps.style.cnnmrf.pictures import Pictures
+from apps.style.cnnmrf.settings import Settings
+from apps.style.loss_network import LossNetwork
 from tests.apps.conftest import last_json, minidl
 
 SMALL = ("--size", 64, "--resolutions", 1, "--iterations", 6, "--layers", "relu1,fire2")
@@ -37,7 +41,7 @@ def test_a_picture_and_its_report(run):
     assert "about" in result.stderr and "MB" in result.stderr
     report = (run.folder / "out.html").read_text()
     assert "content in patches of style" in report
-    assert not (run.folder / "out.resume.safetensors").exists()
+    assert not (run.folder / "out.png.resume.safetensors").exists()
 
 
 def test_losses_fall(run):
@@ -78,13 +82,86 @@ def test_interrupted_and_resumed(run, monkeypatch):
         patch.setattr(loop.Loop, "iterate", interrupt_third)
         result = run(BOTH)
     assert result.exit_code == 130 and "--resume" in result.output
-    assert (run.folder / "out.resume.safetensors").exists()
+    assert (run.folder / "out.png.resume.safetensors").exists()
+    refused = run(BOTH)
+    assert refused.exit_code == 2 and "there already" in refused.output
+    (run.folder / "out.png").unlink()
+    (run.folder / "out.html").unlink()
+    refused = run(BOTH)
+    assert refused.exit_code == 2 and "an unfinished run" in refused.output
     refused = run(BOTH, "--resume", "--stride", 1)
     assert refused.exit_code == 2 and "--stride" in refused.output
     result = run(BOTH, "--resume")
     assert result.exit_code == 0, result.output
+    assert not (run.folder / "out.png.resume.safetensors").exists()
     whole, out = (Photo.read(run.folder / name).bytes for name in ("whole.png", "out.png"))
     np.testing.assert_array_equal(whole, out)
+
+
+def test_pictures_that_changed_are_not_resumed(run, pictures, monkeypatch):
+    from apps.style.optimize import loop
+
+    iterate = loop.Loop.iterate
+
+    def interrupt(self, objective):
+        self.interrupt.asked = True
+        iterate(self, objective)
+
+    own = run.folder / "own.png"
+    own.write_bytes((pictures / "style.png").read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Loop, "iterate", interrupt)
+        assert run(["content.png", own]).exit_code == 130
+    own.write_bytes((pictures / "content.png").read_bytes())
+    result = run(["content.png", own], "--resume")
+    assert result.exit_code == 2 and "a file has changed" in result.output
+    own.write_bytes((pictures / "style.png").read_bytes())
+    assert run(["content.png", own], "--resume").exit_code == 0
+
+
+@pytest.mark.parametrize("options", [("--lr", 30), ("--optimizer", "lbfgs")])
+def test_losses_are_those_of_the_picture(run, weights, pictures, options):
+    """Not those of an iterate on the way to it, and not shifted."""
+    result = run(BOTH, "--json", *options)
+    assert result.exit_code == 0, result.output
+    figures = last_json(result.stdout)
+    settings = Settings(**figures["settings"])
+    net = LossNetwork("squeezenet", weights("squeezenet"))
+    objective = PatchObjective(net, settings, Pictures(settings), tuple(figures["size"]))
+    losses = objective.losses(Photo.read(run.folder / "out.png").tensor())
+    for name, loss in losses.items():  # the file has whole numbers
+        assert figures["losses"][f"{name}_loss"] == pytest.approx(loss.item(), rel=0.02)
+    assert figures["correlation"] == pytest.approx(objective.correlation, rel=0.01)
+
+
+def test_losses_of_an_earlier_resolution(run, monkeypatch):
+    """Where Ctrl-C came: those of that size."""
+    from apps.style.optimize import loop
+
+    iterate = loop.Loop.iterate
+
+    def interrupt(self, objective):
+        self.interrupt.asked = True
+        iterate(self, objective)
+
+    monkeypatch.setattr(loop.Loop, "iterate", interrupt)
+    result = run(BOTH, "--json", "--resolutions", 2)
+    assert result.exit_code == 130, result.output
+    figures = last_json(result.stdout)
+    assert figures["size"] == [50, 64] and figures["interrupted"]
+    assert "left out" not in result.stderr
+    assert figures["losses"]["patches_loss"] > 0 and figures["correlation"]["fire2"] > 0
+
+
+def test_what_is_left_out_is_said(run):
+    result = run(BOTH, "--resolutions", 6)
+    assert result.exit_code == 0 and "of 6 resolutions are left out" in result.stderr
+    relu1 = ("--layers", "relu1", "--content-layers", "relu1", "--overwrite")
+    result = run(BOTH, *relu1, "--rotations", 7, "--style-size", 12)
+    assert result.exit_code == 0, result.output
+    assert "copies of the style are left out" in result.stderr
+    result = run(BOTH, "--mrf-weight", 0, "--overwrite")
+    assert result.exit_code == 2 and "--layers does nothing" in result.output
 
 
 def test_lbfgs_and_the_reference_gradient(run):

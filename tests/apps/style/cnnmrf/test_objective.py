@@ -134,3 +134,59 @@ def test_what_does_not_fit(made):
             made(["style.png"], **wrong)
     with pytest.raises(OptionError, match="nothing is asked"):
         made(mrf_weight=0.0, content_weight=0.0)
+
+
+@pytest.mark.parametrize(
+    "changed, says",
+    [
+        ({"optimizer": "lbfgs", "lr": 3.0}, "--lr does nothing"),
+        ({"optimizer": "lbfgs", "average": 0.5}, "--average does nothing"),
+        ({"optimizer": "lbfgs", "shift": 9}, "--shift does nothing"),
+        ({"content_weight": 0.0, "content_layers": {"fire2": 1.0}}, "--content-layers does"),
+        ({"mrf_weight": 0.0, "layers": {"fire2": 1.0}}, "--layers does nothing"),
+        ({"mrf_weight": 0.0, "patch": 5}, "--patch does nothing"),
+        ({"mrf_weight": 0.0, "stride": 1}, "--stride does nothing"),
+        ({"mrf_weight": 0.0, "rotations": 3}, "--rotations does nothing"),
+        ({"mrf_weight": 0.0, "patch_scales": 3}, "--patch-scales does nothing"),
+        ({"mrf_weight": 0.0, "gradient": "reference"}, "--gradient does nothing"),
+        ({"rotations": 11, "patch_scales": 11}, "at most 99 copies"),
+    ],
+)
+def test_an_option_that_does_nothing_is_refused(made, changed, says):
+    with pytest.raises(OptionError, match=says):
+        made(**changed)
+
+
+def test_copies_that_are_too_small_are_left_out(made):
+    relu1 = {"relu1": 1.0}
+    objective, x = made(layers=relu1, content_layers=relu1, rotations=7, style_size=12)
+    assert objective.left_out > 0
+    assert len(objective.patches["relu1"].features) == 7 - objective.left_out
+    assert np.isfinite(sum(objective.evaluate(x).values()))
+    objective, _ = made(layers=relu1, content_layers=relu1, rotations=7)
+    assert objective.left_out == 0
+
+
+def test_memory_of_the_style(made):
+    """Features are there once, and are counted."""
+    objective, _ = made(rotations=3)
+    counted = 0
+    for patches in objective.patches.values():
+        for features in patches.features:
+            assert np.shares_memory(features.data, patches.pixels)
+            counted += features.data.nbytes
+    assert objective.megabytes(SIZE) == pytest.approx(counted / 1e6)
+    assert objective.megabytes((2 * SIZE[0], 2 * SIZE[1])) == pytest.approx(4 * counted / 1e6)
+
+
+def test_hidden_colours_of_the_content_are_not_seen(made, pictures):
+    photo = Photo.read(pictures / "content.png")
+    photo.alpha = np.ones(photo.size, np.float32)
+    photo.alpha[:20] = 0
+    found = []
+    for hidden in (0, 1):
+        photo.pixels[:20] = hidden
+        photo.save(pictures / "hidden.png")
+        objective, _ = made(("hidden.png", "style.png"))
+        found.append(objective.content.data)
+    np.testing.assert_array_equal(*found)

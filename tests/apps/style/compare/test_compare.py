@@ -1,6 +1,7 @@
 """`minidl style compare`: all ways on one pair, their measures, interruption and --resume."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -108,11 +109,48 @@ def test_interrupted_and_resumed(run, painted):
 def test_what_is_there_stays_unless_asked(run, painted):
     assert run("--resume").exit_code == 2
     run.folder.mkdir()
-    result = run()
-    assert result.exit_code == 2 and "the folder for the pictures is there" in result.output
-    assert run("--overwrite").exit_code == 0
+    assert run().exit_code == 2
+    assert run("--overwrite").exit_code == 0  # an empty folder
     result = run()
     assert result.exit_code == 2 and "there already" in result.output
+    run.sheet.unlink()
+    result = run()
+    assert result.exit_code == 2 and "the folder for the pictures is there" in result.output
+    (run.folder / "mine.json").write_text("mine")
+    stale = [run.folder / f"gatys{dot}.resume.safetensors" for dot in ("", ".png")]
+    for file in stale:
+        file.write_bytes(b"of the comparison before")
+    assert run("--overwrite", "--seed", 1).exit_code == 0
+    assert (run.folder / "mine.json").read_text() == "mine"
+    assert not any(file.exists() for file in stale)
+
+
+@pytest.mark.parametrize("settings", [None, "{}", '{"settings": {"net": 1, "other": 2}}', "\xff"])
+def test_a_folder_of_something_else_is_left_alone(run, painted, settings):
+    run.folder.mkdir()
+    files = {"annotations.json": "[]", "my.resume.safetensors": "state", "content.png": "picture"}
+    if settings is not None:
+        files["settings.json"] = settings
+    for name, text in files.items():
+        (run.folder / name).write_text(text, encoding="latin-1")
+    result = run("--overwrite")
+    assert result.exit_code == 2 and "no comparison is in it" in result.output
+    found = {file.name: file.read_text(encoding="latin-1") for file in run.folder.iterdir()}
+    assert found == files and painted[0] == []
+
+
+def test_a_picture_that_changed_is_not_resumed(run, painted, pictures, tmp_path):
+    made, found = painted
+    found[1].make.stops = True
+    style = tmp_path / "own.png"
+    style.write_bytes((pictures / "style.png").read_bytes())
+    names = ("content.png", style)
+    assert run(names=names).exit_code == 130
+    style.write_bytes((pictures / "content.png").read_bytes())
+    result = run("--resume", names=names)
+    assert result.exit_code == 2 and "a file has changed" in result.output
+    style.write_bytes((pictures / "style.png").read_bytes())
+    assert run("--resume", names=names).exit_code == 0
 
 
 @pytest.mark.parametrize("names", [(), ("content.png",), ("content.png", "no.png")])
@@ -126,6 +164,22 @@ def test_a_size_that_does_not_fit_is_refused(run, painted):
     result = run("--size", 10**6)
     assert result.exit_code == 2 and "more memory than there is" in result.output
     assert painted[0] == [] and not run.folder.exists()
+
+
+@pytest.mark.parametrize("names", [("content.png", "style.png"), ("style.png", "narrow.png")])
+def test_small_pictures(run, monkeypatch, pictures, names):
+    """The smallest that is taken is large enough for quilting's patches, too."""
+    photo = Photo.read(pictures / "style.png")
+    Photo(photo.pixels[:20]).save(pictures / "narrow.png")
+    monkeypatch.setattr(ways, "WAYS", ways.WAYS[:1])
+    result = run("--size", 20, names=names)
+    assert result.exit_code == 2 and "at least 25 pixels" in result.output, result.output
+    assert not run.folder.exists()
+    side = int(re.search(r"--size (\d+) is enough", result.output).group(1))
+    result = run("--size", side, names=names)
+    assert result.exit_code == 0, result.output
+    for name in ("content", "style"):
+        assert min(Photo.read(run.folder / f"{name}.png").size) >= 25
 
 
 def test_a_network_that_is_none(run, painted):
