@@ -89,6 +89,24 @@ def test_layers_have_weights(made):
     assert both.evaluate(canvas(found))["style"] == pytest.approx(first + second / 4, rel=1e-4)
 
 
+def test_layers_of_the_paper_share_its_weight(made):
+    """w_l = 1 / 5 of alpha = 1, beta = 1000 (Gatys et al. 2016, section 3), computed by hand."""
+    objective, found = made(loss_norm="paper")
+    layers = ["relu1", "fire2", "fire3", "fire4", "fire5"]
+    x, content = canvas(found), found.content_at(SIZE).tensor()
+    with minidl.no_grad():
+        style = objective.net.features(found.style_at(0, SIZE).tensor(), layers)
+        features = objective.net.features(x, layers)
+        P = objective.net.features(content, ["fire3"])["fire3"].data.astype(np.float64)
+    expected = {"content": ((features["fire3"].data - P) ** 2).sum() / 2, "style": 0.0}
+    for name in layers:
+        F, S = (y[name].data[0].reshape(y[name].shape[1], -1).astype(np.float64)
+                for y in (features, style))  # fmt: skip
+        difference = F @ F.T - S @ S.T * F.shape[1] / S.shape[1]
+        expected["style"] += 1000 / 5 * (difference**2).sum() / (4 * F.size**2)
+    assert objective.evaluate(x) == pytest.approx(expected, rel=1e-3)
+
+
 def test_several_styles_are_blended(made, pictures):
     styles = ("style.png", "content.png")
     blended, found = made(styles=styles, style_weights=[1.0, 3.0])
