@@ -3,8 +3,8 @@
 ```sh blocks run in bash from the root of the checkout (the lines that make a virtual environment
 and the blocks marked `download` are left out, the latter because they need a network);
 ```python blocks run in a fresh interpreter, one marked `continue` after the text of the block
-before it. With an argument, as in `readme_commands.py "style gatys"`, only the blocks that contain it
-run, those marked `download` too.
+before it. With an argument, as in `readme_commands.py "style gatys"`, only the blocks that contain
+it run, those marked `download` too.
 """
 
 import re

@@ -132,6 +132,11 @@ class Settings(PictureOptions, NetworkOptions, LossOptions, OptimizeOptions):
         share = 1 / len(layers) if self.loss_norm == "paper" else 1.0
         return self.style_layers or dict.fromkeys(layers, share)
 
+    def layers(self) -> list[str]:
+        """The layers that are computed: those of losses with a weight."""
+        content, style, _ = self.weights_of_losses()
+        return [*(self.of_content() if content else ()), *(self.of_style() if style else ())]
+
     def weights_of_losses(self) -> tuple[float, float, float]:
         """Weights of content, style and total variation."""
         given = self.content_weight, self.style_weight, self.tv_weight

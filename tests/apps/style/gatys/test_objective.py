@@ -219,6 +219,18 @@ def test_only_a_tile_is_in_memory_at_once(made, weights, content_weight):
 
 
 @pytest.mark.parametrize("tile", [None, 32])
+@pytest.mark.parametrize(
+    "more, last", [({"content_weight": 0.0, "style_layers": {"relu1": 1.0}}, "relu1"),
+                   ({"style_weight": 0.0}, "fire3")],
+)  # fmt: skip
+def test_layers_without_a_weight_are_not_computed(made, weights, tile, more, last):
+    network = Counts("squeezenet", weights("squeezenet"))
+    objective, found = made(network=network, tile=tile, **more)
+    objective.evaluate(canvas(found))
+    assert {names[-1] for _, _, names in network.seen} == {last}
+
+
+@pytest.mark.parametrize("tile", [None, 32])
 def test_several_styles_of_the_whole_picture_need_its_gram_matrices_once(made, tile, monkeypatch):
     from apps.style.gatys import objective as module
     from apps.style.gatys import tiles
