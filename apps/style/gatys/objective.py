@@ -52,7 +52,8 @@ class GatysObjective(Objective):
     def __init__(self, net: LossNetwork, settings: Settings, pictures: Pictures, size: Size):
         self.net, self.norm, self.size = net, settings.loss_norm, size
         self.content_layers, self.style_layers = settings.of_content(), settings.of_style()
-        self.layers = net.check_layers([*self.content_layers, *self.style_layers])
+        net.check_layers([*self.content_layers, *self.style_layers])
+        self.layers = settings.layers()
         self.content_weight, self.style_weight, self.tv_weight = settings.weights_of_losses()
         self.regions = pictures.regions
         self.mask = pictures.mask_at(size)
@@ -64,13 +65,13 @@ class GatysObjective(Objective):
         with minidl.no_grad():
             self.divisors = {
                 name: content_divisor(self.norm, *sizes)
-                for name, sizes in self.content_sizes().items()
+                for name, sizes in (self.content_sizes() if self.content_weight else {}).items()
             }
             self.targets = [
                 self.grams_of(
                     pictures.style_at(r.style, size).tensor(), partial(resized_mask, r.style_mask)
                 )
-                for r in self.regions
+                for r in (self.regions if self.style_weight else ())
             ]  # for each region: layer -> Gram matrix
 
     def content_sizes(self) -> dict[str, tuple[float, int]]:

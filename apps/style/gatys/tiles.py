@@ -205,8 +205,7 @@ def pixels_of_tiles(net: LossNetwork, settings: Settings, size: Size) -> tuple[i
     whole = size[0] * size[1]
     if settings.tile is None or settings.tile >= max(size):
         return whole, whole
-    layers = [*settings.of_content(), *settings.of_style()]
-    side = settings.tile + sum(margins(net, layers))
+    side = settings.tile + sum(margins(net, settings.layers()))
     passes = 4 + (settings.weights_of_losses()[0] > 0)  # of 3 that an evaluation without tiles has
     computed = passes / 3 * whole * (side / settings.tile) ** 2
     return min(size[0], side) * min(size[1], side), computed

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import minidl
 from apps.shared.options import OptionError, check_resumed, stored_values, to_dict
 from apps.shared.output_file import OutputFile
 from apps.style.gatys.checks import check
@@ -52,13 +51,7 @@ def transfer(
     for name, called in (("content", "CONTENT"), ("styles", "STYLE")):
         if name not in given:
             raise OptionError(f"say which picture is the {called}", {}, "minidl style gatys --help")
-    file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="gatys")
-    state = state_of(file)
-    if state.exists() and not (resume or overwrite):
-        raise OptionError(
-            "an unfinished run of this picture is there", {"file": str(state)},
-            "--resume goes on with it; --overwrite begins anew",
-        )  # fmt: skip
+    file, state = checked_files(output, overwrite, resume)
     saved = load_run(state) if resume else None
     settings = Settings(**with_defaults(given))
     if saved is not None:
@@ -68,18 +61,10 @@ def transfer(
     check(settings, given)
     pictures = Pictures(settings)
     net = LossNetwork(settings.net, settings.weights, settings.pool)
-    layers = net.check_layers([*settings.of_content(), *settings.of_style()])
-    minidl.manual_seed(settings.seed)
-    plan = make_plan(settings, pictures.size, net.receptive_field(layers))
-    task = Task(
-        lambda size: make_objective(net, settings, pictures, size),
-        pictures.start_at,
-        lambda size: pictures.content_at(size).tensor().data,
-        pictures.has_grey_style(),
-        pictures.outside_kept,
-        state,
-        {"settings": to_dict(settings)},
-        lambda size: pixels_of_tiles(net, settings, size),
+    net.check_layers([*settings.of_content(), *settings.of_style()])
+    plan = make_plan(settings, pictures.size, net.receptive_field(settings.layers()))
+    task = replace(
+        make_task(net, settings, pictures), state=state, meta={"settings": to_dict(settings)}
     )
     run = Run(plan)
     if saved is not None:
@@ -89,6 +74,34 @@ def transfer(
         announce(plan, small, settings, note)
     outcome = optimize(plan, task, note, run)
     return finish(outcome, settings, pictures, file, command)
+
+
+def make_task(net: LossNetwork, settings: Settings, pictures: Pictures) -> Task:
+    """What the loop works on."""
+    return Task(
+        lambda size: make_objective(net, settings, pictures, size),
+        pictures.start_at,
+        lambda size: pictures.content_at(size).tensor().data,
+        pictures.has_grey_style(),
+        pictures.outside_kept,
+        pixels=lambda size: pixels_of_tiles(net, settings, size),
+    )
+
+
+def checked_files(output: str, overwrite: bool, resume: bool) -> tuple[OutputFile, Path]:
+    """The output, and the file of an unfinished run.
+
+    Raises:
+        OptionError: one of them is there, and is not to be replaced.
+    """
+    file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="gatys")
+    state = state_of(file)
+    if state.exists() and not (resume or overwrite):
+        raise OptionError(
+            "an unfinished run of this picture is there", {"file": str(state)},
+            "--resume goes on with it; --overwrite begins anew",
+        )  # fmt: skip
+    return file, state
 
 
 def state_of(file: OutputFile) -> Path:

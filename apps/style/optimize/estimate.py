@@ -1,8 +1,8 @@
 """How long a run will take and how much memory it needs, told before it starts.
 
 Both are measured on a small version of the picture, the smallest of which the network can take: the
-losses and their gradient once to compile the kernels, once to be measured, and then counted by
-pixels. Times are right within a quarter or so
+losses and their gradient once to compile the kernels and once to be measured. That is multiplied by
+the number of pixels. Times are right within a quarter or so
 on a machine that does nothing else; where compiling takes long, the first run is longer.
 
 Memory is that of the features of one evaluation, by pixel, and of the arrays as large as the

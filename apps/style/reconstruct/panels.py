@@ -16,6 +16,7 @@ from apps.style.optimize.estimate import check_memory, estimate
 from apps.style.optimize.loop import Task, optimize
 from apps.style.optimize.objective import Objective
 from apps.style.optimize.plan import Plan, make_plan
+from apps.style.optimize.watch import grey_spots, has_grey_spots
 from apps.style.reconstruct.objective import ContentObjective, StyleObjective
 from apps.style.reconstruct.settings import Settings
 
@@ -120,16 +121,14 @@ def announce(
     note: Callable[[str], None],
 ) -> None:
     """Say how long it will take, from the deepest layer; refuse what does not fit into memory."""
-    found = estimate(plan, Task(objective_maker(net, *wanted[-1], photo), noise), note)
+    found = estimate(plan, make_task(net, *wanted[-1], photo), note)
     found.seconds *= len(wanted)
     note(f"{len(wanted)} panels of {photo.width}x{photo.height} pixels: {found}")
     check_memory(found, plan, lambda side: f"--size {side} fits")
 
 
-def objective_maker(
-    net: LossNetwork, kind: str, layers: list[str], photo: Photo
-) -> Callable[[tuple[int, int]], Objective]:
-    """What makes the objective of a panel for a size."""
+def make_task(net: LossNetwork, kind: str, layers: list[str], photo: Photo) -> Task:
+    """What the loop works on, for a panel."""
 
     def objective_at(size: tuple[int, int]) -> Objective:
         target = photo.resized(*size).tensor()
@@ -137,7 +136,9 @@ def objective_maker(
             return ContentObjective(net, layers[0], target)
         return StyleObjective(net, layers, target)
 
-    return objective_at
+    picture = photo.tensor().data  # where it is grey, a style may be grey anywhere
+    meant = kind == "style" and has_grey_spots(grey_spots(picture))
+    return Task(objective_at, noise, lambda size: photo.resized(*size).tensor().data, meant)
 
 
 def make_panel(
@@ -149,7 +150,7 @@ def make_panel(
     note: Callable[[str], None],
 ) -> Panel | None:
     """One reconstruction; None where Ctrl-C ended it."""
-    outcome = optimize(plan, Task(objective_maker(net, kind, layers, photo), noise), note)
+    outcome = optimize(plan, make_task(net, kind, layers, photo), note)
     if outcome.interrupted:
         return None
     first, last = outcome.history[0][f"{kind}_loss"], outcome.losses[f"{kind}_loss"]

@@ -89,6 +89,24 @@ def test_layers_have_weights(made):
     assert both.evaluate(canvas(found))["style"] == pytest.approx(first + second / 4, rel=1e-4)
 
 
+def test_layers_of_the_paper_share_its_weight(made):
+    """w_l = 1 / 5 of alpha = 1, beta = 1000 (Gatys et al. 2016, section 3), computed by hand."""
+    objective, found = made(loss_norm="paper")
+    layers = ["relu1", "fire2", "fire3", "fire4", "fire5"]
+    x, content = canvas(found), found.content_at(SIZE).tensor()
+    with minidl.no_grad():
+        style = objective.net.features(found.style_at(0, SIZE).tensor(), layers)
+        features = objective.net.features(x, layers)
+        P = objective.net.features(content, ["fire3"])["fire3"].data.astype(np.float64)
+    expected = {"content": ((features["fire3"].data - P) ** 2).sum() / 2, "style": 0.0}
+    for name in layers:
+        F, S = (y[name].data[0].reshape(y[name].shape[1], -1).astype(np.float64)
+                for y in (features, style))  # fmt: skip
+        difference = F @ F.T - S @ S.T * F.shape[1] / S.shape[1]
+        expected["style"] += 1000 / 5 * (difference**2).sum() / (4 * F.size**2)
+    assert objective.evaluate(x) == pytest.approx(expected, rel=1e-3)
+
+
 def test_several_styles_are_blended(made, pictures):
     styles = ("style.png", "content.png")
     blended, found = made(styles=styles, style_weights=[1.0, 3.0])
@@ -201,6 +219,18 @@ def test_only_a_tile_is_in_memory_at_once(made, weights, content_weight):
 
 
 @pytest.mark.parametrize("tile", [None, 32])
+@pytest.mark.parametrize(
+    "more, last", [({"content_weight": 0.0, "style_layers": {"relu1": 1.0}}, "relu1"),
+                   ({"style_weight": 0.0}, "fire3")],
+)  # fmt: skip
+def test_layers_without_a_weight_are_not_computed(made, weights, tile, more, last):
+    network = Counts("squeezenet", weights("squeezenet"))
+    objective, found = made(network=network, tile=tile, **more)
+    objective.evaluate(canvas(found))
+    assert {names[-1] for _, _, names in network.seen} == {last}
+
+
+@pytest.mark.parametrize("tile", [None, 32])
 def test_several_styles_of_the_whole_picture_need_its_gram_matrices_once(made, tile, monkeypatch):
     from apps.style.gatys import objective as module
     from apps.style.gatys import tiles
@@ -256,16 +286,17 @@ def test_nothing_changes_outside_of_the_masks(made, pictures):
 
 
 def test_masks_move_with_the_picture(made, pictures):
-    """The style of the left half is computed from the same pixels, however these are shifted."""
-    masks = [[half(pictures, "left"), ""]]
+    """The style of the right half is computed from the same pixels, however these are shifted."""
+    masks = [[half(pictures, "right"), ""]]
     objective, found = made(masks=masks, style_layers={"relu1": 1.0}, content_weight=0.0)
     x = found.content_at(SIZE).tensor().data.copy()
     other = x.copy()
-    other[..., 40:] = 255 - other[..., 40:]  # outside of the mask, and of what relu1 sees of it
-    for shift in ((0, 0), (0, 3), (3, 2)):
+    other[..., :33] = 255 - other[..., :33]  # outside of the mask, and of what relu1 sees of it
+    for shift in ((0, 0), (0, 8), (3, 8)):
         first, second = (objective.evaluate(Parameter(y), shift)["style"] for y in (x, other))
-        assert first == pytest.approx(second, rel=1e-6)
-    assert objective.moved_mask(0, (3, 2), (59, 74))[0].sum() == 36 + 2
+        assert first == pytest.approx(second, rel=1e-6), shift
+    moved = objective.moved_mask(0, (3, 2), (59, 74))
+    assert moved[0, 37] == 0 and moved[0, 38] == 1 and moved[0].sum() == 36
 
 
 def test_grey_styles_mean_grey(made, pictures):

@@ -369,11 +369,25 @@ def test_what_is_not_to_change_is_put_back_at_every_scale():
 # --- the estimate -------------------------------------------------------------------------------
 
 
-def test_the_estimate_counts_pixels_and_iterations():
+class Clock:
+    """A clock that is one second further on whenever one looks."""
+
+    seconds = 0.0
+
+    def perf_counter(self):
+        self.seconds += 1
+        return self.seconds
+
+
+def test_the_estimate_counts_pixels_and_iterations(monkeypatch):
     small, large = plan(size=(40, 40), iterations=10), plan(size=(400, 400), iterations=50)
     found = estimate(small, task())
     assert found.seconds > 0 and str(found).startswith("about 1 s and")
+    monkeypatch.setattr(estimating, "time", Clock())
     tiled = task(pixels=lambda size: (100, 2.0 * size[0] * size[1]))
+    assert estimate(small, task()).seconds == 10
+    assert estimate(large, task()).seconds == pytest.approx(50 * (400 / 256) ** 2)
+    assert estimate(large, tiled).seconds == pytest.approx(2 * 50 * (400 / 256) ** 2)
     whole, in_tiles = estimate(large, task()), estimate(large, tiled)
     assert in_tiles.megabytes <= whole.megabytes
     arrays = 12 * 12 * 400 * 400 / 1e6

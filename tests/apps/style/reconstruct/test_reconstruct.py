@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apps.shared.photo import Photo
 from apps.style.reconstruct.panels import psnr, reconstruct
 from apps.style.reconstruct.settings import Settings
 from minidl.errors import ArgumentError
@@ -37,9 +38,18 @@ def test_style_loss_falls_by_a_hundred_from_noise(pictures, weights):
         assert panel.first_loss > 100 * panel.loss and panel.psnr is None
 
 
-def test_psnr():
-    from apps.shared.photo import Photo
+def test_grey_of_the_picture_is_no_fault(pictures, weights):
+    photo = Photo.read(pictures / "content.png")
+    photo.pixels[...] = 0.5
+    photo.save(pictures / "grey.png")
+    said, image = [], str(pictures / "grey.png")
+    made = settings(pictures, weights, image=image, layers=["relu1"], style=True, optimizer="lbfgs",
+                    iterations=30)  # fmt: skip
+    reconstruct(made, said.append)
+    assert not [text for text in said if "grey" in text]
 
+
+def test_psnr():
     black, grey = (Photo(np.full((4, 4, 3), v, np.float32)) for v in (0.0, 0.1))
     assert psnr(black, grey) == pytest.approx(20, abs=1e-4)  # 20 log10 (1 / 0.1)
 
@@ -57,6 +67,8 @@ def test_the_command(pictures, weights, tmp_path):
     width, height = Image.open(out).size
     assert width > 3 * 40 and height > 2 * 40
     assert "4 panels of 40x31 pixels: about" in result.output
+    strip = minidl(*arguments, "--overwrite", "--snapshots", 3)
+    assert strip.exit_code == 2 and "no strip of snapshots" in strip.output
     again = minidl(*arguments)
     assert again.exit_code == 2 and "--overwrite replaces it" in again.output
 
