@@ -11,6 +11,9 @@ in the sample, and the picture grows from a seed outwards:
                 one q drawn from those with e(q) <= 1.1 min e; copied if e(q) < 0.3
     a pass in which no pixel was copied raises 0.3 by a tenth
 
+With a guide its planes are summed as well, with their weights: 0.3 then bounds the mean over
+colours and guide.
+
 The parameters are those of the paper's pseudo-code (graphics.cs.cmu.edu/people/efros/research).
 
 Pixels that are further apart than half a window do not see each other. As many of them as follow
@@ -94,7 +97,7 @@ class EfrosLeung:
                 Tensor(may_be_centre(material, window)),
                 TOLERANCE,
             )
-            if self.done == 0 and not self.canvas.filled.any():
+            if not self.canvas.filled.any():
                 self.sow()
 
     # --- one step -------------------------------------------------------------------------------
@@ -130,7 +133,10 @@ class EfrosLeung:
         return True
 
     def start_pass(self) -> None:
-        """The pixels that have a neighbour: shuffled, then those with most neighbours first."""
+        """The pixels that have a neighbour: shuffled, then those with most neighbours first.
+
+        If none has one, in a hole among transparent pixels, any pixel will do.
+        """
         if not self.copied:
             self.threshold *= GROWTH
         self.copied = False
@@ -139,6 +145,8 @@ class EfrosLeung:
         neighbours = sum(around[i : i + H, j : j + W] for i in range(3) for j in range(3))
         neighbours = np.where(self.canvas.filled, 0, neighbours)
         pixels = self.random.permutation(np.argwhere(neighbours))
+        if not len(pixels):
+            pixels = self.random.permutation(np.argwhere(~self.canvas.filled))[:1]
         order = np.argsort(-neighbours[tuple(pixels.T)], kind="stable")
         self.todo = pixels[order[::-1]].tolist()
 

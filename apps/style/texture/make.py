@@ -20,6 +20,7 @@ from apps.style.texture.settings import Settings
 from apps.style.texture.task import Task, read_task
 
 OP = "style texture"
+FILES = ("hole", "copy_mask", "guide")  # settings that name files
 STATE, REPORT = ".resume.safetensors", ".html"
 Note = Callable[[str], None]
 
@@ -61,6 +62,8 @@ def make_texture(
         found["coordinates"] = str(coordinates)
     report = output.beside(REPORT)
     write_report(report, task, run, made, found, to_dict(settings), typed)
+    if finished:
+        run.forget()
     return found | {"report": str(report)}
 
 
@@ -113,9 +116,9 @@ def check_sheet(settings: Settings, output: str, resume: bool, coordinates: str 
 
 
 def begin(task: Task, settings: Settings, window: int, state_file: Path | None) -> Run:
-    """A run before its first step."""
+    """A run before its first step. What files hold is part of its identity, not their names."""
     identity = to_dict(settings) | {"fingerprint": task.fingerprint()}
-    identity = {name: value for name, value in identity.items() if value != []}
+    identity = {name: v for name, v in identity.items() if name not in FILES and v != []}
     return Run(task.synthesis(settings, window), state_file, identity)
 
 
@@ -126,7 +129,7 @@ def complete(run: Run, settings: Settings, note: Note) -> bool:
     left, megabytes = synthesis.total - synthesis.done, max(1, expected.memory // 2**20)
     if left:
         note(f"{left:,} {what}, {about(expected.seconds)} and {megabytes:,} MB")
-    else:
+    elif settings.hole:
         note("there is nothing to fill")
     with Interrupt(note) as interrupt, Progress(what, note) as progress:
         return run.go(progress.show, lambda: interrupt.asked)

@@ -88,6 +88,10 @@ def check_memory(size: tuple[int, int], planes: int) -> None:
         )
 
 
+def spoken(value: Any) -> Any:
+    return "none" if value is None else value
+
+
 # --- during -------------------------------------------------------------------------------------
 
 
@@ -99,8 +103,9 @@ class Run:
         synthesis: what is run.
         state_file: where its state is kept while it is unfinished; None: nowhere.
         identity: what a state must belong to: the settings, and a fingerprint of the samples.
-        snapshots: (how much is done, the picture then) at a dozen moments.
+        snapshots: (how much is done, the picture then) at a dozen moments, in this process.
         seconds: of all steps, in this process and before.
+        resumed_at: how much was done when the run was resumed, from 0 to 1.
     """
 
     synthesis: Synthesis
@@ -108,6 +113,8 @@ class Run:
     identity: dict[str, Any]
     snapshots: list[tuple[float, np.ndarray]] = field(default_factory=list)
     seconds: float = 0.0
+    resumed_at: float = 0.0
+    part: int = 0  # of SNAPSHOTS that are done
 
     def go(self, show: Callable[[int, int], None], stopping: Callable[[], bool]) -> bool:
         """Step by step to the end.
@@ -116,8 +123,10 @@ class Run:
             show: told after each step how much of how much is done.
             stopping: whether to stop before the next step.
 
+        The state is saved at the end, too: it is kept until the picture is written (forget).
+
         Returns:
-            whether it came to its end. If not, the state is saved.
+            whether it came to its end.
         """
         synthesis = self.synthesis
         start = saved = time.perf_counter()
@@ -131,17 +140,21 @@ class Run:
             if now - saved > SAVE_EVERY and not finished:
                 self.save()
                 saved = time.perf_counter()
-        if finished:
-            self.forget()
-        else:
-            self.save()
+        self.save()
         return finished
 
+    @property
+    def share(self) -> float:
+        """How much is done, from 0 to 1."""
+        return self.synthesis.done / max(1, self.synthesis.total)
+
     def take_snapshot(self) -> None:
-        share = self.synthesis.done / max(1, self.synthesis.total)
-        if share * SNAPSHOTS >= len(self.snapshots) + 1:
+        """One for each part of a dozen."""
+        part = int(self.share * SNAPSHOTS)
+        if part > self.part:
+            self.part = part
             image = np.round(self.synthesis.canvas.image * 255).astype(np.uint8)
-            self.snapshots.append((share, image))
+            self.snapshots.append((self.share, image))
 
     # --- its state ------------------------------------------------------------------------------
 
@@ -174,21 +187,32 @@ class Run:
                 "style texture", "the file is no state of this command",
                 {"state": str(self.state_file)},
             )  # fmt: skip
-        for name, value in self.identity.items():
-            if run["identity"].get(name) != value:
-                flag = "the samples" if name == "fingerprint" else f"--{name.replace('_', '-')}"
-                raise OptionError(
-                    f"the run to resume had another value of {flag}"
-                    if flag != "the samples"
-                    else "the run to resume had other samples, masks or guides",
-                    {"stored": run["identity"].get(name), "given": value},
-                    "repeat its options, or start anew without --resume",
-                )
+        self.check_identity(run["identity"])
         state = {n: v.data if isinstance(v, Tensor) else v for n, v in run["state"].items()}
         self.synthesis.load_state(state)
         self.seconds = float(run["seconds"])
+        self.resumed_at, self.part = self.share, int(self.share * SNAPSHOTS)
+
+    def check_identity(self, stored: dict[str, Any]) -> None:
+        """The run to resume is this one.
+
+        Raises:
+            OptionError: it had other settings, or read other pictures.
+        """
+        hint = "repeat its options, or start anew without --resume"
+        for name in sorted(self.identity.keys() | stored.keys()):
+            here, there = self.identity.get(name), stored.get(name)
+            if name != "fingerprint" and here != there:
+                flag = f"--{name.replace('_', '-')}"
+                values = {"stored": spoken(there), "given": spoken(here)}
+                raise OptionError(f"the run to resume had another value of {flag}", values, hint)
+        if stored.get("fingerprint") != self.identity["fingerprint"]:
+            raise OptionError(
+                "the run to resume had other samples, masks or guides",
+                {"stored": stored.get("fingerprint"), "given": self.identity["fingerprint"]}, hint,
+            )  # fmt: skip
 
     def forget(self) -> None:
-        """A finished run leaves no state."""
+        """The state goes when what was made is written."""
         if self.state_file is not None:
             self.state_file.unlink(missing_ok=True)
