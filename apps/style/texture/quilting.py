@@ -141,6 +141,20 @@ class Quilting:
             found += len(self.grids[i][0]) * len(self.grids[i][1]) * size
         return found
 
+    @property
+    def searched(self) -> int:
+        """How many searches there have been."""
+        return self.done
+
+    def skip_to_middle(self, source: np.ndarray) -> None:
+        """Fill the first half of this pass from anywhere, to see how long patches take."""
+        rows, columns = self.grids[self.pass_]
+        i = len(rows) // 2
+        if i:
+            below = np.arange(self.size[0])[:, None] >= rows[i - 1] + self.sides[self.pass_]
+            self.canvas.put_all(np.where(below, -1, source))
+        self.patch = self.done = i * len(columns)
+
     # --- the state, to go on later --------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:

@@ -12,80 +12,46 @@ from typing import Any
 import numpy as np
 
 from apps.shared.options import OptionError
-from apps.style.texture.efros_leung import GROUP, EfrosLeung
+from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.quilting import Quilting
 from minidl.errors import CheckpointError
 from minidl.io.checkpoint import load_checkpoint, save_checkpoint
 from minidl.nn import Module
-from minidl.shapes import memory_bytes
 from minidl.tensor import Tensor
 
 Synthesis = EfrosLeung | Quilting
 SAVE_EVERY = 10.0  # seconds
 SNAPSHOTS = 12
-TRIES = 6  # searches from which the time is estimated
+TRIAL = 0.2  # seconds of steps from which the time is estimated
 
 
 # --- before -------------------------------------------------------------------------------------
 
 
-@dataclass
-class Estimate:
-    """What a synthesis will take: seconds and bytes."""
+def expected_seconds(trial: Synthesis, left: float) -> float:
+    """Time a few steps in the middle of a synthesis.
 
-    seconds: float
-    memory: int
+    What lies around them is the sample, mirrored: the search does not find it as it is, which would
+    be fast.
 
-
-def estimate(synthesis: Synthesis) -> Estimate:
-    """Time a few searches, for windows of the sample whose lower half is unknown.
-
-    They are mirrored: the search does not find them in the sample as they are, which would be fast.
+    Args:
+        trial: a synthesis before its first step, which is used up.
+        left: how many searches are to come.
     """
-    memory = needed_bytes(synthesis)
-    if synthesis.total == synthesis.done:
-        return Estimate(0.0, memory)
-    material, search = synthesis.canvas.material, synthesis.search
-    planes, (_, R, S) = material.planes, search.weights.shape
-    random = np.random.default_rng(0)
-    places = random.choice(np.flatnonzero(search.allowed), TRIES + 1)
-    seconds = []
-    for place in places:
-        y, x = divmod(int(place), planes.shape[2])
-        window = np.ascontiguousarray(planes[:, y : y + R, x : x + S][:, :, ::-1])
-        known = np.zeros(window.shape, bool)
-        known[: material.colours, : (R + 1) // 2] = True
-        known[material.colours :] = True
-        start = time.perf_counter()
-        search.candidates(window, known, [(0, 0)])
-        seconds.append(time.perf_counter() - start)
-    # The first search may compile.
-    return Estimate(float(np.median(seconds[1:])) * synthesis.searches_left(), memory)
-
-
-def needed_bytes(synthesis: Synthesis) -> int:
-    """The arrays that a synthesis lives on."""
-    canvas = synthesis.canvas
-    arrays = (canvas.picture, canvas.known, canvas.source, canvas.material.planes)
-    searched = GROUP * canvas.material.planes[0].size * canvas.material.planes.itemsize
-    return sum(array.nbytes for array in arrays) + canvas.material.planes.nbytes + searched
-
-
-def check_memory(size: tuple[int, int], planes: int) -> None:
-    """Whether a picture of this size fits into memory: per pixel its planes as float32 and bool,
-    where it comes from, and what the steps need for a while.
-
-    Raises:
-        OptionError: it does not; names the size that would.
-    """
-    per_pixel = 5 * planes + 8 + 40
-    if size[0] * size[1] * per_pixel > memory_bytes():
-        side = int((memory_bytes() / per_pixel) ** 0.5)
-        raise OptionError(
-            "the picture needs more memory than this machine has",
-            {"--size": f"{size[1]}x{size[0]}", "MB": size[0] * size[1] * per_pixel // 2**20},
-            f"{side}x{side} fits",
-        )
+    material, (H, W) = trial.canvas.material, trial.canvas.size
+    height, width = material.copied.shape
+    rows, columns = np.arange(H) % height, width - 1 - np.arange(W) % width
+    source = rows[:, None] * width + columns
+    usable = np.flatnonzero(material.copied)
+    elsewhere = np.random.default_rng(0).choice(usable, (H, W))
+    trial.skip_to_middle(np.where(material.copied.flat[source], source, elsewhere))
+    trial.step()  # it may compile
+    start, before = time.perf_counter(), trial.searched
+    while time.perf_counter() - start < TRIAL and trial.step():
+        pass
+    if trial.searched == before:
+        return 0.0
+    return (time.perf_counter() - start) / (trial.searched - before) * left
 
 
 def spoken(value: Any) -> Any:

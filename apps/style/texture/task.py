@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from apps.shared.options import OptionError
 from apps.shared.photo import Photo
 from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.material import Material, stack
+from apps.style.texture.memory import check_memory
 from apps.style.texture.quilting import Quilting
 from apps.style.texture.settings import Settings
 
@@ -31,6 +33,7 @@ class Task:
         guide: (H, W, G), or None.
         source: (H, W), where the pixels come from that are there already, or None.
         alpha: the picture's transparency, or None.
+        megabytes: of memory that the synthesis takes, about.
     """
 
     samples: list[Photo]
@@ -39,6 +42,7 @@ class Task:
     guide: np.ndarray | None = None
     source: np.ndarray | None = None
     alpha: np.ndarray | None = None
+    megabytes: float = 0.0
 
     def synthesis(self, settings: Settings, window: int) -> EfrosLeung | Quilting:
         """The picture, ready for its first step."""
@@ -91,6 +95,7 @@ def read_task(files: Sequence[str], settings: Settings) -> Task:
     known = [None if photo.alpha is None else photo.alpha >= 0.5 for photo in samples]
     if hole is not None:
         known[0] = ~hole if known[0] is None else ~hole & known[0]
+    megabytes = check_read(settings, samples)
     guides, guide = read_guides(settings, samples, [both(*pair) for pair in zip(known, copied)])
     size = tuple(settings.size) or (DEFAULT_SIZE if guide is None else guide.shape[:2])
     source = None
@@ -109,7 +114,22 @@ def read_task(files: Sequence[str], settings: Settings) -> Task:
         alpha = None if samples[0].alpha is None else np.where(hole, 1, samples[0].alpha)
         alpha = None if alpha is None or alpha.min() == 1 else alpha.astype(np.float32)
     check_sizes(settings, samples, size, hole)
-    return Task(samples, material, size, guide, source, alpha)
+    return Task(samples, material, size, guide, source, alpha, megabytes)
+
+
+def check_read(settings: Settings, samples: list[Photo]) -> float:
+    """Whether what the settings ask for fits into memory, before anything large is made.
+
+    Raises:
+        OptionError: it does not.
+    """
+    size = tuple(settings.size) or (samples[0].size if settings.hole else DEFAULT_SIZE)
+    if settings.guide and not settings.size:
+        size = max(size, Photo.read(guide_files(settings.guide)[-1]).size, key=math.prod)
+    planes = 6 if settings.guide else 3
+    planes += 3 if settings.guide and settings.method == "quilting" else 0
+    sizes = [photo.size for photo in samples]
+    return check_memory(size, sizes, planes, max(settings.window))
 
 
 def colours_of(samples: list[Photo]) -> list[np.ndarray]:

@@ -10,12 +10,14 @@ from PIL import Image
 
 from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo
+from apps.style.texture import memory
 from apps.style.texture import run as texture_run
 from apps.style.texture.report import strip
-from apps.style.texture.task import colours_of, transfer_guides
+from apps.style.texture.settings import checked
+from apps.style.texture.task import colours_of, read_task, transfer_guides
 from minidl.errors import CheckpointError
 from tests.apps.conftest import last_json, minidl, spawn
-from tests.apps.style.texture.samples import grains, repeated
+from tests.apps.style.texture.samples import grains, repeated, run
 
 
 def save(path, pixels, **options):
@@ -322,12 +324,12 @@ def test_the_filmstrip_of_a_resumed_run_begins_where_it_went_on(sample, tmp_path
         done, total = 90, 120
         canvas = type("Canvas", (), {"image": np.zeros((2, 2, 3))})
 
-    run = texture_run.Run(Steps(), None, {})
-    run.resumed_at, run.part = run.share, int(run.share * texture_run.SNAPSHOTS)
-    for run.synthesis.done in range(91, 121):
-        run.take_snapshot()
-    assert [round(share * 12) for share, _ in run.snapshots] == [10, 11, 12]
-    assert "The last 25 %" in strip(run).title
+    resumed = texture_run.Run(Steps(), None, {})
+    resumed.resumed_at, resumed.part = resumed.share, int(resumed.share * texture_run.SNAPSHOTS)
+    for resumed.synthesis.done in range(91, 121):
+        resumed.take_snapshot()
+    assert [round(share * 12) for share, _ in resumed.snapshots] == [10, 11, 12]
+    assert "The last 25 %" in strip(resumed).title
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path):
@@ -400,6 +402,22 @@ def test_refuses_files(sample, tmp_path):
 
 
 def test_a_picture_larger_than_memory(sample, tmp_path, monkeypatch):
-    monkeypatch.setattr(texture_run, "memory_bytes", lambda: 10**6)
+    """What is free counts, also for the samples: of different shapes they lie in a rectangle."""
+    monkeypatch.setattr(memory, "free_megabytes", lambda: 100.0)
     said = refused(sample, "-o", tmp_path / "out.png", "--size", "5000")
     assert "more memory" in said and "fits" in said
+    tall, wide = (save(tmp_path / f"{n}.png", np.zeros(n)) for n in ((2000, 3), (3, 2000)))
+    texture(tall, "-o", tmp_path / "tall.png", "--size", 3, "--window", 3)
+    assert "more memory" in refused(tall, wide, "-o", tmp_path / "out.png", "--size", 3)
+
+
+@pytest.mark.parametrize("method", ["efros-leung", "quilting"])
+def test_the_estimate_is_that_of_real_steps(method, tmp_path):
+    """Within a factor of four on a busy machine; the kernel alone would be a twentieth."""
+    settings = checked({"size": [90, 90], "window": [9], "method": method})
+    task = read_task([save(tmp_path / "sample.png", grains((40, 40)))], settings)
+    whole = task.synthesis(settings, 9)
+    expected = texture_run.expected_seconds(task.synthesis(settings, 9), whole.searches_left())
+    start = time.perf_counter()
+    run(whole)
+    assert 1 / 4 < expected / (time.perf_counter() - start) < 4
