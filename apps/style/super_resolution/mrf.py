@@ -121,11 +121,11 @@ def needed_megabytes(
 ) -> float:
     """The memory that it takes to enlarge a picture of this size, (H, W), by the patches of some.
 
-    Per pixel of the result, as measured, 130 bytes and 2.5 for each pair of candidates. Of the
+    Per pixel of the result, as measured, 130 bytes and 1.5 for each pair of candidates. Of the
     examples their pictures and what is made of the largest one; the patches that are kept; and the
     distances of the places that are searched for at once.
     """
-    result = size[0] * size[1] * settings.scale**2 * (130 + 2.5 * settings.candidates**2)
+    result = size[0] * size[1] * settings.scale**2 * (130 + 1.5 * settings.candidates**2)
     examples = min(sum(count_examples(one.shape) for one in pictures), settings.most_examples)
     kept = examples * (MIDDLE**2 + HIGH**2) * 4 * 3
     searched = chunk_for(examples) * examples * 4 * 2
