@@ -3,9 +3,8 @@
     python -m benchmarks.style_texture [--quick] [--write]
 
 With --write the pictures of the section are made as well. The search for windows is timed in
-alternation with the same in NumPy, by processor time, which
-other programs on the machine disturb least; the whole synthesis by the clock as well. Pictures are
-those of scikit-image.
+alternation with the same in NumPy, by processor time, which other programs on the machine disturb
+least; the whole synthesis by the clock as well. Pictures are those of scikit-image.
 """
 
 from __future__ import annotations
@@ -130,8 +129,8 @@ def searches(rounds: int) -> str:
         f"takes {each[1]:,.0f}, {fast:.1f} times as long (goal 20: {goal}); differences, squared "
         f"and summed pixel by pixel, which is the reference kernel, {each[2]:,.0f}, {plain:.0f} "
         f"times as long (medians of {rounds} rounds). Candidates and errors are "
-        f"{'the same bits as' if same else 'NOT THOSE'} of the reference; products round "
-        f"differently, and find the same candidates in {100 * alike:.0f} % of the searches."
+        f"{'those' if same else 'NOT THOSE'} of the reference, to the last bit; products "
+        f"round differently, and find the same candidates in {100 * alike:.0f} % of the searches."
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.shared.options import OptionError, to_dict
+from apps.shared.options import to_dict
 from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo
 from apps.shared.pictures import Picture
-from apps.shared.sheet import FORMATS, write_sheet
+from apps.shared.sheet import write_sheet
 from apps.style.optimize.interrupt import Interrupt
 from apps.style.texture.coordinates import applied, load_coordinates, save_coordinates
 from apps.style.texture.progress import Progress, about
@@ -93,21 +93,6 @@ def apply_coordinates(samples: Sequence[str], file: str, output: OutputFile) -> 
     photo = applied(*load_coordinates(file), [Photo.read(sample) for sample in samples])
     output.write(photo.encoded(output.path.suffix))
     return {"output": str(output.path), "size": photo.size, "interrupted": False}
-
-
-def check_sheet(settings: Settings, output: str, resume: bool, coordinates: str | None) -> None:
-    """A sheet of several windows has no state, no map, and an ending of its own.
-
-    Raises:
-        OptionError
-    """
-    if resume or coordinates:
-        flag = "--resume" if resume else "--coordinates"
-        raise OptionError(f"{flag} belongs to a single --window", {"--window": settings.window})
-    if Path(output).suffix.lower() not in FORMATS:
-        raise OptionError(
-            f"a sheet is a file that ends in {', '.join(FORMATS)}", {"--output": output}
-        )
 
 
 # --- one run ------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ Synthesis = EfrosLeung | Quilting
 SAVE_EVERY = 10.0  # seconds
 SNAPSHOTS = 12
 TRIAL = 0.2  # seconds of steps from which the time is estimated
+LEAST = 8  # of them, however long they take
 
 
 # --- before -------------------------------------------------------------------------------------
@@ -45,13 +46,15 @@ def expected_seconds(trial: Synthesis, left: float) -> float:
     usable = np.flatnonzero(material.copied)
     elsewhere = np.random.default_rng(0).choice(usable, (H, W))
     trial.skip_to_middle(np.where(material.copied.flat[source], source, elsewhere))
-    trial.step()  # it may compile
-    start, before = time.perf_counter(), trial.searched
-    while time.perf_counter() - start < TRIAL and trial.step():
-        pass
-    if trial.searched == before:
-        return 0.0
-    return (time.perf_counter() - start) / (trial.searched - before) * left
+    steps, start = [], time.perf_counter()
+    while time.perf_counter() - start < TRIAL or len(steps) < LEAST:
+        begin, before = time.perf_counter(), trial.searched
+        if not trial.step():
+            break
+        steps.append((time.perf_counter() - begin, trial.searched - before))
+    if len(steps) > LEAST // 2:
+        steps = sorted(steps)[:-2]  # two may have compiled: for one thread, and for several
+    return sum(seconds for seconds, _ in steps) / max(1, sum(n for _, n in steps)) * left
 
 
 def spoken(value: Any) -> Any:
