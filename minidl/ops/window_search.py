@@ -32,14 +32,15 @@ class WindowSearch:
 
     Args:
         sample: (P, H, W), P planes, finite.
-        weights: (P, R, S), >= 0: how much each number of a window counts.
+        weights: (P, R, S), >= 0 and finite: how much each number of a window counts.
         allowed: (H, W), bool: which positions, of a window's first pixel, may be found. Those where
             the window would leave the sample never are. By default all others.
         tolerance: how much larger than the smallest error that of a candidate may be.
 
     Raises:
         ShapeError: the shapes do not fit, or the window is larger than the sample.
-        ArgumentError: tolerance or a weight is negative, or no position is left.
+        ArgumentError: tolerance or a weight is negative or not finite, a number of the sample is
+            not finite, or no position is left.
         DtypeError: of another type than the sample, or allowed is not bool.
 
     >>> sample = minidl.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
@@ -74,10 +75,12 @@ class WindowSearch:
         self.allowed = usable_positions(op, allowed, (H, W), (R, S))
         self.sample = self.kernel.prepare(np.ascontiguousarray(sample.data))
         self.shape, self.tolerance = sample.shape, float(tolerance)
-        if not (self.weights >= 0).all() or not np.isfinite(sample.data).all():
+        finite = np.isfinite(self.weights).all() and np.isfinite(sample.data).all()
+        if not finite or not (self.weights >= 0).all():
             raise ArgumentError(
-                op, "weights are at least 0 and numbers of the sample finite", {"weights": weights}
-            )
+                op, "weights are at least 0, they and the numbers of the sample finite",
+                {"sample": sample, "weights": weights},
+            )  # fmt: skip
         # The largest weights first, so that a bad position shows soon.
         falling = -self.weights.sum(axis=0).ravel()
         self.order = np.argsort(falling, kind="stable")
@@ -90,7 +93,7 @@ class WindowSearch:
         Args:
             picture: (P, h, w), contiguous, of the sample's dtype.
             known: (P, h, w), bool: which of its numbers count.
-            places: N pairs, y and x of the first pixel of each window.
+            places: N pairs of ints, y and x of the first pixel of each window.
 
         Returns:
             for each place (positions, errors): y W + x of the first pixel of each candidate,
@@ -98,6 +101,8 @@ class WindowSearch:
 
         Raises:
             ShapeError, DtypeError, ArgumentError: an argument is something else.
+            ArgumentError: no allowed window has a finite error: a known number of the picture is
+                not finite, or the squares overflow.
         """
         _, R, S = self.weights.shape
         if picture.shape != known.shape or len(picture) != self.shape[0]:
@@ -113,15 +118,30 @@ class WindowSearch:
                 {"picture": picture, "known": known},
             )
         _, height, width = picture.shape
+        if not all(is_index(y) and is_index(x) for y, x in places):
+            raise ArgumentError(
+                "window_search", "places are pairs of ints", {"places": list(map(tuple, places))}
+            )
         if not all(0 <= y <= height - R and 0 <= x <= width - S for y, x in places):
             raise ArgumentError(
                 "window_search", "each window lies in the picture",
                 {"picture": picture, "places": list(map(tuple, places)), "window": (R, S)},
             )  # fmt: skip
-        return self.kernel.candidates(
+        found = self.kernel.candidates(
             self.sample, self.allowed, np.ascontiguousarray(picture), np.ascontiguousarray(known),
             np.array(places, np.int64).reshape(-1, 2), self.weights, self.order, self.tolerance,
         )  # fmt: skip
+        for (positions, _), place in zip(found, places):
+            if not len(positions):
+                raise ArgumentError(
+                    "window_search", "numbers of the picture are finite, and so are their squares",
+                    {"picture": picture, "place": tuple(place)},
+                )  # fmt: skip
+        return found
+
+
+def is_index(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def usable_positions(

@@ -80,15 +80,18 @@ def test_compiled_kernel_finds_the_same_bits_as_the_reference(case):
 @settings(deadline=None, max_examples=30)
 @given(searches())
 def test_stays_inside_its_memory(case):
-    """NaN lies around what is read, sentinels around what is written."""
+    """NaN lies around what is read, sentinels around what is written.
+
+    The sample's row has LANES numbers behind it, which may be read and must not count.
+    """
     sample, weights, allowed, picture, known, places = case
     plain = searched(case, "numba")
     with pytest.MonkeyPatch.context() as patch, minidl.use_cpu_kernels("numba"):
         guarded = GuardedNumpy()
         patch.setattr(compiled, "np", guarded)
-        search = WindowSearch(
-            Tensor(between_nans(sample)), Tensor(between_nans(weights)), Tensor(allowed)
-        )
+        search = WindowSearch(Tensor(sample), Tensor(between_nans(weights)), Tensor(allowed))
+        search.sample[sample.size :] = np.nan
+        search.sample = between_nans(search.sample)
         found = search.candidates(between_nans(picture), known, places)
         guarded.check()
     for (positions, errors), (expected, expected_errors) in zip(found, plain):
@@ -153,6 +156,59 @@ def test_a_window_of_the_sample_finds_itself():
         assert positions.tolist() == [y * 40 + x] and errors.tolist() == [0]
 
 
+# --- numbers that are not finite ----------------------------------------------------------------
+
+
+def one_allowed(rows=6, columns=40):
+    """(sample, weights, allowed, picture, known): one position may be found."""
+    random = np.random.default_rng(4)
+    sample, picture = random.random((1, rows, columns), np.float32), random.random((1, 3, 3))
+    allowed = np.zeros((rows, columns), bool)
+    allowed[2, 35] = True
+    weights = np.ones((1, 3, 3), np.float32)
+    return sample, weights, allowed, picture.astype(np.float32), np.ones((1, 3, 3), bool)
+
+
+@pytest.mark.parametrize("kernels", ["numba", "reference"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e25])
+def test_no_finite_error_is_an_error(bad, kernels):
+    sample, weights, allowed, picture, known = one_allowed()
+    picture[0, 1, 1] = bad
+    with pytest.raises(ArgumentError, match="finite"):
+        searched((sample, weights, allowed, picture, known, [(0, 0)]), kernels)
+    known[0, 1, 1] = False  # what is not known may be anything
+    ((positions, errors),) = searched((sample, weights, allowed, picture, known, [(0, 0)]), kernels)
+    assert positions.tolist() == [2 * 40 + 35] and np.isfinite(errors).all()
+
+
+@pytest.mark.parametrize("kernels", ["numba", "reference"])
+def test_a_sample_whose_squares_overflow_somewhere(kernels):
+    """Those positions are not found; a weight of 0 makes their errors NaN."""
+    sample, weights, _, picture, known = one_allowed()
+    sample[0, :, :36] = 1e25
+    weights[0, 0, 0] = 0
+    allowed = np.ones(sample.shape[1:], bool)
+    ((positions, _),) = searched((sample, weights, allowed, picture, known, [(0, 0)]), kernels)
+    assert len(positions) and (positions % 40 >= 36).all()
+    sample[:] = 1e25
+    with pytest.raises(ArgumentError, match="finite"):
+        searched((sample, weights, allowed, picture, known, [(0, 0)]), kernels)
+
+
+def test_overflow_finds_the_same_bits_as_the_reference():
+    """Also where the smallest error is finite and the limit is not."""
+    sample, weights, allowed, picture, known = one_allowed()
+    sample = (1.8e19 + 4e17 * sample).astype(np.float32)  # squares are just below the largest
+    weights[:] = np.random.default_rng(5).random(weights.shape)
+    weights /= weights.sum()
+    allowed[:] = True
+    case = (sample, weights, allowed, np.zeros_like(picture), known, [(0, 0)])
+    ((ours, errors),), ((theirs, expected),) = searched(case, "numba"), searched(case, "reference")
+    np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(errors, expected)
+    assert np.isfinite(errors).all()
+
+
 SAMPLE, WEIGHTS = Tensor(np.ones((1, 5, 5), np.float32)), Tensor(np.ones((1, 3, 3), np.float32))
 
 
@@ -162,6 +218,7 @@ SAMPLE, WEIGHTS = Tensor(np.ones((1, 5, 5), np.float32)), Tensor(np.ones((1, 3, 
         (ShapeError, "as many planes", {"weights": Tensor(np.ones((2, 3, 3), np.float32))}),
         (ShapeError, "window of the sample", {"weights": Tensor(np.ones((1, 6, 3), np.float32))}),
         (ArgumentError, "at least 0", {"weights": Tensor(np.full((1, 3, 3), -1, np.float32))}),
+        (ArgumentError, "finite", {"weights": Tensor(np.full((1, 3, 3), np.inf, np.float32))}),
         (ArgumentError, "at least 0", {"tolerance": -0.1}),
         (ArgumentError, "at least 0", {"tolerance": float("nan")}),
         (ArgumentError, "finite", {"sample": Tensor(np.full((1, 5, 5), np.nan, np.float32))}),
@@ -188,6 +245,7 @@ ONES, KNOWN = np.ones((1, 4, 4), np.float32), np.ones((1, 4, 4), bool)
         (ArgumentError, "lies in", ONES, KNOWN, (2, 0)),
         (ArgumentError, "lies in", ONES, KNOWN, (0, 2)),
         (ArgumentError, "lies in", ONES, KNOWN, (0, -1)),
+        (ArgumentError, "pairs of ints", ONES, KNOWN, (0, 0.5)),
     ],
 )
 def test_refuses_a_picture(error, words, picture, known, place):

@@ -62,13 +62,3 @@ def sent(belief: Any, between: Any) -> Any:
     """
     message = (belief[..., None] + between).min(axis=-2)
     return message - message.min(axis=-1, keepdims=True)
-
-
-def cost(choice: Any, evidence: Any, beside: Any, below: Any) -> float:
-    """The sum that a choice is to make small; arguments as of best_choice."""
-    xp = array_module(evidence)
-    y, x = xp.indices(choice.shape)
-    total = evidence[y, x, choice].sum()
-    total += beside[y[:, 1:], x[:, :-1], choice[:, :-1], choice[:, 1:]].sum()
-    total += below[y[:-1], x[:-1], choice[:-1], choice[1:]].sum()
-    return float(total)

@@ -12,25 +12,27 @@ import numpy as np
 from apps.shared.options import OptionError, check_values
 from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo
+from apps.style.optimize.estimate import ALLOWED, free_megabytes
 from apps.style.super_resolution.patches import resized
 from apps.style.super_resolution.settings import Settings
 from apps.style.texture.progress import Progress, about
 from minidl.data.pictures import is_picture
-from minidl.shapes import memory_bytes
 
-BYTES_PER_PIXEL = 500  # that mrf needs for each pixel of the result, mostly between candidates
+BY_EXAMPLES = (
+    "examples", "most_examples", "candidates", "agreement", "back_projection", "seed",
+)  # fmt: skip
 
 
 def checked(given: dict[str, Any]) -> Settings:
     """The settings that were typed, with folders of examples as their files.
 
     Raises:
-        OptionError: a value is out of range, or belongs to another method.
+        OptionError: a value is out of range, or belongs to another method or network.
+        CheckpointError: there is no such network.
     """
     settings = Settings(**given)
     check_values(settings)
-    by_examples = ("examples", "most_examples", "candidates", "agreement", "back_projection")
-    for name in by_examples:
+    for name in BY_EXAMPLES:
         if settings.method != "mrf" and name in given:
             raise OptionError(f"--{name.replace('_', '-')} belongs to --method mrf", {})
     if (settings.method == "fast") != (settings.model is not None):
@@ -38,8 +40,25 @@ def checked(given: dict[str, Any]) -> Settings:
             "--method fast needs a --model, and mrf has none",
             {"--method": settings.method, "--model": settings.model},
         )
+    if settings.model is not None:
+        settings.scale = scale_of(settings.model, given.get("scale"))
     settings.examples = [file for path in settings.examples for file in picture_files(path)]
     return settings
+
+
+def scale_of(model: str, typed: int | None) -> int:
+    """That of a network.
+
+    Raises:
+        CheckpointError: there is no such network.
+        OptionError: another one was typed.
+    """
+    from apps.style.super_resolution import fast
+
+    scale = fast.scale_of(model)
+    if typed not in (None, scale):
+        raise OptionError(f"the network enlarges by {scale}", {"--scale": typed}, "leave it out")
+    return scale
 
 
 def picture_files(path: str) -> list[str]:
@@ -81,7 +100,9 @@ def enlarge(
         truth, photo = shrunk(photo, scale)
     start = time.perf_counter()
     if settings.model is not None:
-        made = by_network(photo, settings)
+        from apps.style.super_resolution.fast import enlarged as fast_enlarged
+
+        made = fast_enlarged(photo, settings.model)
     else:
         made = by_examples(photo, settings, note)
     seconds = time.perf_counter() - start
@@ -96,34 +117,21 @@ def enlarge(
     return found
 
 
-def by_network(photo: Photo, settings: Settings) -> Photo:
-    """The method fast.
-
-    Raises:
-        OptionError: the network enlarges by another scale.
-    """
-    from apps.style.super_resolution import fast
-
-    made = fast.enlarged(photo, settings.model)
-    if made.width != settings.scale * photo.width:
-        raise OptionError(
-            f"the network enlarges by {made.width / photo.width:g}", {"--scale": settings.scale}
-        )
-    return made
-
-
 def by_examples(photo: Photo, settings: Settings, note: Callable[[str], None]) -> Photo:
     """The method mrf, with what is known before it begins."""
     from apps.style.super_resolution import mrf
 
-    megabytes = check_memory(photo, settings)
     height, width = (settings.scale * side for side in photo.size)
-    examples = mrf.examples_for(photo.pixels, settings)
+    light = mrf.light_of(photo.pixels)
+    pictures = mrf.example_pictures(settings.examples, light)
+    megabytes = mrf.needed_megabytes(photo.size, pictures, settings)
+    check_memory(photo, megabytes)
+    examples = mrf.gather(pictures, settings.most_examples, np.random.default_rng(settings.seed))
     patches = mrf.count_places(photo.size, settings.scale)
-    seconds = mrf.expected_seconds(patches, examples)
+    seconds = mrf.expected_seconds(light, examples, settings)
     note(
         f"{width}x{height} pixels of {patches:,} patches, {len(examples.middle):,} examples: "
-        f"{about(seconds)} and {megabytes:,} MB"
+        f"{about(seconds)} and {megabytes:,.0f} MB"
     )
     with Progress("patches", note) as progress:
         pixels = mrf.enlarged(photo.pixels, examples, settings, progress.show)
@@ -153,19 +161,17 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(-10 * np.log10(error)) if error else float("inf")
 
 
-def check_memory(photo: Photo, settings: Settings) -> int:
-    """MB that the candidates of all patches take.
+def check_memory(photo: Photo, megabytes: float) -> None:
+    """Whether there is that much memory.
 
     Raises:
-        OptionError: they do not; names the size that would.
+        OptionError: there is not.
     """
-    per_pixel = BYTES_PER_PIXEL * (settings.candidates / 16) ** 2
-    needed = photo.height * photo.width * settings.scale**2 * per_pixel
-    if needed > memory_bytes():
-        side = int((memory_bytes() / per_pixel) ** 0.5 / settings.scale)
+    free = free_megabytes()
+    if free is not None and megabytes > ALLOWED * free:
         raise OptionError(
-            "the patches of such a large picture do not fit into memory",
-            {"image": f"{photo.width}x{photo.height}", "MB": int(needed // 2**20)},
-            f"a picture of {side}x{side} fits, or fewer --candidates",
-        )
-    return max(1, int(needed // 2**20))
+            "to enlarge this picture by these examples needs more memory than there is",
+            {"image": f"{photo.width}x{photo.height}", "needed": f"{megabytes:,.0f} MB",
+             "free": f"{free:,.0f} MB"},
+            "a smaller picture, smaller --examples, fewer --candidates or --most-examples",
+        )  # fmt: skip

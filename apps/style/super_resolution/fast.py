@@ -11,6 +11,15 @@ from apps.shared.trained_transform import SUPER_RESOLUTION, load_fast
 from apps.style.fast.stylize import check_size
 
 
+def scale_of(model: str) -> int:
+    """How many times larger a network makes a picture.
+
+    Raises:
+        CheckpointError: no such file, or a network for something else.
+    """
+    return load_fast(model, SUPER_RESOLUTION).net.scale
+
+
 def enlarged(photo: Photo, model: str) -> Photo:
     """A picture as many times larger as the network was trained for; transparency as well.
 

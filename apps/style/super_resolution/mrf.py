@@ -28,6 +28,7 @@ from apps.style.super_resolution.patches import (
     Examples,
     back_projected,
     contrast_of,
+    count_examples,
     examples_of,
     interpolated,
     middle_band,
@@ -36,8 +37,10 @@ from apps.style.super_resolution.patches import (
 )
 from apps.style.super_resolution.settings import Settings
 
-CHUNK = 512  # places whose candidates are searched for at once
-GROUP = 32
+CHUNK = 512  # places whose candidates are searched for at once, at most
+DISTANCES = 2**25  # between places and examples, computed at once
+GROUP = 32  # values whose smallest is found first
+TRIAL = 40  # pixels of the sides of the corner by which the time is estimated
 SMALLEST = 2 * MIDDLE  # pixels of the sides of an example
 
 # Light and two differences of colour (ITU-R BT.601), as rows.
@@ -92,25 +95,53 @@ def examples_for(picture: np.ndarray, settings: Settings) -> Examples:
         OptionError: there is no example.
         DataError: one cannot be read.
     """
-    pictures = example_pictures(settings.examples, picture @ LIGHT[0].astype(np.float32))
+    pictures = example_pictures(settings.examples, light_of(picture))
     return gather(pictures, settings.most_examples, np.random.default_rng(settings.seed))
 
 
-def expected_seconds(places: int, examples: Examples) -> float:
-    """About how long the search for all candidates takes: one part of it is timed."""
-    n = min(CHUNK, len(examples.middle))
+def light_of(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) -> (H, W): its light."""
+    return picture @ LIGHT[0].astype(np.float32)
+
+
+def expected_seconds(light: np.ndarray, examples: Examples, settings: Settings) -> float:
+    """About how long a picture takes, whose light is given: a corner of it is timed."""
+    corner = light[:TRIAL, :TRIAL]
     seconds = []
     for _ in range(2):  # the first one wakes threads
         start = time.perf_counter()
-        nearest_examples(examples.middle[:n], examples.middle, 1, lambda done: None)
+        doubled(corner, examples, settings.candidates, settings.agreement, lambda done: None)
         seconds.append(time.perf_counter() - start)
-    return min(seconds) * places / n
+    places = count_places(light.shape, settings.scale)
+    return min(seconds) * places / count_places(corner.shape, FACTOR)
+
+
+def needed_megabytes(
+    size: tuple[int, int], pictures: Sequence[np.ndarray], settings: Settings
+) -> float:
+    """The memory that it takes to enlarge a picture of this size, (H, W), by the patches of some.
+
+    Per pixel of the result, as measured, 130 bytes and 1.5 for each pair of candidates. Of the
+    examples their pictures and what is made of the largest one; the patches that are kept; and the
+    distances of the places that are searched for at once.
+    """
+    result = size[0] * size[1] * settings.scale**2 * (130 + 1.5 * settings.candidates**2)
+    examples = min(sum(count_examples(one.shape) for one in pictures), settings.most_examples)
+    kept = examples * (MIDDLE**2 + HIGH**2) * 4 * 3
+    searched = chunk_for(examples) * examples * 4 * 2
+    bands = sum(one.nbytes for one in pictures) + 12 * max(one.nbytes for one in pictures)
+    return (result + kept + searched + bands) / 1e6
+
+
+def chunk_for(examples: int) -> int:
+    """How many places are searched for at once: fewer if there are many examples."""
+    return min(CHUNK, max(1, DISTANCES // examples))
 
 
 def example_pictures(files: Sequence[str], light: np.ndarray) -> list[np.ndarray]:
     """The light of the examples; without any, the picture's own and those of half its size."""
     if files:
-        lights = [Photo.read(file).pixels @ LIGHT[0].astype(np.float32) for file in files]
+        lights = [light_of(Photo.read(file).pixels) for file in files]
     else:
         lights = [light]
         while min(lights[-1].shape) >= 2 * SMALLEST:
@@ -127,15 +158,24 @@ def example_pictures(files: Sequence[str], light: np.ndarray) -> list[np.ndarray
 
 
 def gather(pictures: Sequence[np.ndarray], most: int, random: np.random.Generator) -> Examples:
-    """Pairs of patches of some pictures, (H, W) in 0..1: at most `most`, drawn from all."""
-    found = [examples_of(picture) for picture in pictures]
-    examples = Examples(
+    """Pairs of patches of some pictures, (H, W) in 0..1: at most `most`, drawn from all.
+
+    Where they lie is drawn first, and nothing but these is cut out.
+    """
+    counts = [count_examples(picture.shape) for picture in pictures]
+    ends = np.cumsum(counts)
+    chosen = np.arange(ends[-1])
+    if ends[-1] > most:
+        chosen = np.sort(random.choice(ends[-1], most, replace=False))
+    parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    found = [
+        examples_of(picture, part - (end - count))
+        for picture, part, end, count in zip(pictures, parts, ends, counts)
+        if len(part)
+    ]
+    return Examples(
         np.concatenate([one.middle for one in found]), np.concatenate([one.high for one in found])
     )
-    if len(examples.middle) <= most:
-        return examples
-    chosen = np.sort(random.choice(len(examples.middle), most, replace=False))
-    return Examples(examples.middle[chosen], examples.high[chosen])
 
 
 def doubled(
@@ -177,13 +217,14 @@ def nearest_examples(
     numbers = np.empty((len(wanted), k), np.int64)
     distances = np.empty((len(wanted), k), np.float32)
     squares, columns = (middle**2).sum(axis=1), middle.T
-    for start in range(0, len(wanted), CHUNK):
-        part = wanted[start : start + CHUNK]
+    chunk = chunk_for(len(middle))
+    for start in range(0, len(wanted), chunk):
+        part = wanted[start : start + chunk]
         near, values = smallest(squares - 2 * (part @ columns), k)
-        numbers[start : start + CHUNK] = near
+        numbers[start : start + chunk] = near
         values = values + (part**2).sum(axis=1, keepdims=True)
-        distances[start : start + CHUNK] = np.maximum(values, 0)
-        show(min(start + CHUNK, len(wanted)))
+        distances[start : start + chunk] = np.maximum(values, 0)
+        show(min(start + chunk, len(wanted)))
     return numbers, distances
 
 

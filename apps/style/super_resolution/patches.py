@@ -110,19 +110,32 @@ def middle_patches(middle: np.ndarray) -> np.ndarray:
     return windows(padded, MIDDLE, STEP)
 
 
-def examples_of(picture: np.ndarray, step: int = 1) -> Examples:
+def count_examples(size: tuple[int, ...]) -> int:
+    """How many pairs of patches a picture of this size, (H, W), has."""
+    H, W = (length // FACTOR * FACTOR - HIGH + 1 for length in size)
+    return H * W
+
+
+def examples_of(picture: np.ndarray, chosen: np.ndarray | None = None) -> Examples:
     """The pairs of patches of a picture.
 
     Args:
         picture: (H, W) in 0..1, both sides at least 2 * MIDDLE.
-        step: pixels from one to the next.
+        chosen: which of them, row by row; None for all.
     """
     H, W = (length // FACTOR * FACTOR for length in picture.shape)
     picture = picture[:H, :W]
     enlarged = interpolated(resized(picture, (H // FACTOR, W // FACTOR)), (H, W))
-    middle = windows(np.pad(middle_band(enlarged), BORDER, mode="symmetric"), MIDDLE, step)
-    high = windows(picture - enlarged, HIGH, step)
+    padded = np.pad(middle_band(enlarged), BORDER, mode="symmetric")
+    if chosen is None:
+        chosen = np.arange(count_examples(picture.shape))
+    middle = windows_at(padded, MIDDLE, chosen)
+    high = windows_at(picture - enlarged, HIGH, chosen)
     contrast = contrast_of(middle)
-    return Examples(
-        (middle / contrast).reshape(-1, MIDDLE**2), (high / contrast).reshape(-1, HIGH**2)
-    )
+    return Examples(middle / contrast, high / contrast)
+
+
+def windows_at(band: np.ndarray, side: int, chosen: np.ndarray) -> np.ndarray:
+    """(N, side^2): some of the windows of a band, which are counted row by row."""
+    found = np.lib.stride_tricks.sliding_window_view(band, (side, side))
+    return found[np.divmod(chosen, found.shape[1])].reshape(len(chosen), side * side)

@@ -26,7 +26,7 @@ class Settings:
     )
     scale: int = option(
         HOW,
-        "2 (the default) or 4; with fast what the network was trained for.",
+        "2 (the default) or 4; with fast that of the network.",
         default=2,
         check=one_of(SCALES),
     )

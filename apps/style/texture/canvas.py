@@ -24,7 +24,8 @@ class Canvas:
 
     Attributes:
         picture: (P, H + 2 margin, W + 2 margin), float32: colours, then the guide.
-        known: of the same shape, bool.
+        known: of the same shape, bool: what new pixels are compared with. Pixels of the material
+            that are not known, those that are transparent beside a hole, stay so in the picture.
         source: (H, W): number of the pixel in the material that was copied; -1: none yet.
     """
 
@@ -51,7 +52,7 @@ class Canvas:
     @property
     def filled(self) -> np.ndarray:
         """(H, W), bool: the pixels that are there."""
-        return self.inside(self.known)[0]
+        return self.source >= 0
 
     @property
     def image(self) -> np.ndarray:
@@ -94,7 +95,7 @@ class Canvas:
         there = source >= 0
         self.source[there] = source[there]
         self.inside(self.picture)[:, there] = self.flat[: self.material.colours, source[there]]
-        self.inside(self.known)[:, there] = True
+        self.inside(self.known)[:, there] = self.material.known.flat[source[there]]
         if self.tileable:
             m, colours = self.margin, self.material.colours
             around = [(0, 0), (m, m), (m, m)]

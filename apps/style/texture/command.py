@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -53,31 +54,65 @@ def texture(
     OUT is the picture; OUT's name with .html is the report. Ctrl-C keeps what is
     done, and --resume with the same options goes on, to the same bits.
     """
-    from apps.style.texture.make import (
-        REPORT,
-        STATE,
-        apply_coordinates,
-        check_sheet,
-        make_sheet,
-        make_texture,
-    )
-
     if apply is not None:
         if given or coordinates or resume:
             raise OptionError("--apply takes samples and -o, nothing else", {"--apply": apply})
-        figures = apply_coordinates(samples, apply, OutputFile(output, overwrite))
-        console.line(f"{output}: {spoken(figures['size'])} pixels")
-        console.json(figures)
+        apply_map(samples, apply, OutputFile(output, overwrite), console)
         return
     settings = checked(given)
     if len(settings.window) > 1:
         check_sheet(settings, output, resume, coordinates)
-        figures = make_sheet(samples, settings, OutputFile(output, overwrite), console.note)
-        for one in figures["windows"]:
-            console.line(f"window {one['window']}: {one['seconds']:.1f} s")
-        console.line(f"{output}: the sheet")
-        console.json(figures)
+        compare_windows(samples, settings, OutputFile(output, overwrite), console)
         return
+    make_picture(samples, settings, output, coordinates, overwrite, resume, console)
+
+
+def apply_map(samples: list[str], file: str, output: OutputFile, console: Console) -> None:
+    """--apply."""
+    from apps.style.texture.make import apply_coordinates
+
+    figures = apply_coordinates(samples, file, output)
+    console.line(f"{output.path}: {spoken(figures['size'])} pixels")
+    console.json(figures)
+
+
+def check_sheet(settings: Settings, output: str, resume: bool, coordinates: str | None) -> None:
+    """A sheet of several windows has no state, no map, and an ending of its own.
+
+    Raises:
+        OptionError
+    """
+    from apps.shared.sheet import FORMATS
+
+    if resume or coordinates:
+        flag = "--resume" if resume else "--coordinates"
+        raise OptionError(f"{flag} belongs to a single --window", {"--window": settings.window})
+    if Path(output).suffix.lower() not in FORMATS:
+        raise OptionError(
+            f"a sheet is a file that ends in {', '.join(FORMATS)}", {"--output": output}
+        )
+
+
+def compare_windows(
+    samples: list[str], settings: Settings, output: OutputFile, console: Console
+) -> None:
+    """Several windows in --window."""
+    from apps.style.texture.make import make_sheet
+
+    figures = make_sheet(samples, settings, output, console.note)
+    for one in figures["windows"]:
+        console.line(f"window {one['window']}: {one['seconds']:.1f} s")
+    console.line(f"{output.path}: the sheet")
+    console.json(figures)
+
+
+def make_picture(
+    samples: list[str], settings: Settings, output: str, coordinates: str | None,
+    overwrite: bool, resume: bool, console: Console,
+) -> None:  # fmt: skip
+    """One window."""
+    from apps.style.texture.make import REPORT, STATE, make_texture
+
     beside = [REPORT] if resume else [REPORT, STATE]
     file = OutputFile(output, overwrite or resume, beside=beside)
     map_file = None

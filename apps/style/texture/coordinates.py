@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,14 +54,20 @@ def load_coordinates(path: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             coordinates, sizes = arrays["coordinates"], arrays["sizes"]
-        samples, *places = coordinates.astype(np.int64)
+        if {coordinates.dtype.kind, sizes.dtype.kind} - set("iu"):
+            raise ValueError("rows and columns are integers")
+        coordinates, sizes = coordinates.astype(np.int64), sizes.astype(np.int64)
+        samples, *places = coordinates
         good = (
             coordinates.ndim == 3 and len(coordinates) == 3 and coordinates.size > 0
             and sizes.ndim == 2 and sizes.shape[1] == 2 and coordinates.min() >= 0
             and samples.max() < len(sizes)
             and all((place < sizes[samples, i]).all() for i, place in enumerate(places))
         )  # fmt: skip
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, TypeError, IndexError):
+    except (
+        ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, TypeError,
+        IndexError, NotImplementedError,
+    ):  # fmt: skip
         good = False
     if not good:
         raise DataError(

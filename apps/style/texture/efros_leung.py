@@ -11,6 +11,9 @@ in the sample, and the picture grows from a seed outwards:
                 one q drawn from those with e(q) <= 1.1 min e; copied if e(q) < 0.3
     a pass in which no pixel was copied raises 0.3 by a tenth
 
+With a guide its planes are summed as well, with their weights: 0.3 then bounds the mean over
+colours and guide.
+
 The parameters are those of the paper's pseudo-code (graphics.cs.cmu.edu/people/efros/research).
 
 Pixels that are further apart than half a window do not see each other. As many of them as follow
@@ -86,7 +89,7 @@ class EfrosLeung:
         self.todo: list[list[int]] = []  # the pixels of this pass, first one last
         self.copied = True  # whether this pass has copied any
         self.total = int(np.count_nonzero(~self.canvas.filled))
-        self.done = 0
+        self.done = self.searched = 0
         if self.total:  # with nothing to fill, there need be no window to copy from
             self.search = WindowSearch(
                 Tensor(material.planes),
@@ -94,7 +97,7 @@ class EfrosLeung:
                 Tensor(may_be_centre(material, window)),
                 TOLERANCE,
             )
-            if self.done == 0 and not self.canvas.filled.any():
+            if not self.canvas.filled.any():
                 self.sow()
 
     # --- one step -------------------------------------------------------------------------------
@@ -130,7 +133,10 @@ class EfrosLeung:
         return True
 
     def start_pass(self) -> None:
-        """The pixels that have a neighbour: shuffled, then those with most neighbours first."""
+        """The pixels that have a neighbour: shuffled, then those with most neighbours first.
+
+        If none has one, in a hole among transparent pixels, any pixel will do.
+        """
         if not self.copied:
             self.threshold *= GROWTH
         self.copied = False
@@ -139,6 +145,8 @@ class EfrosLeung:
         neighbours = sum(around[i : i + H, j : j + W] for i in range(3) for j in range(3))
         neighbours = np.where(self.canvas.filled, 0, neighbours)
         pixels = self.random.permutation(np.argwhere(neighbours))
+        if not len(pixels):
+            pixels = self.random.permutation(np.argwhere(~self.canvas.filled))[:1]
         order = np.argsort(-neighbours[tuple(pixels.T)], kind="stable")
         self.todo = pixels[order[::-1]].tolist()
 
@@ -165,6 +173,7 @@ class EfrosLeung:
         colours = self.canvas.material.colours
         # A window of the array with the margin begins where its middle is in the picture.
         found = self.search.candidates(self.canvas.picture, self.canvas.known, group)
+        self.searched += len(group)
         for (y, x), (positions, errors) in zip(group, found):
             drawn = self.random.integers(len(positions))
             if errors[drawn] * colours < self.threshold:
@@ -183,6 +192,15 @@ class EfrosLeung:
     def centre(self) -> int:
         """From the first pixel of a window of the material to its middle."""
         return self.half * (self.canvas.material.planes.shape[2] + 1)
+
+    def skip_to_middle(self, source: np.ndarray) -> None:
+        """Fill the first half of what is to be done from anywhere, to see how long steps take."""
+        places = np.flatnonzero(~self.canvas.filled)
+        places = places[: len(places) // 2]
+        filled = np.full(self.canvas.size, -1)
+        filled.flat[places] = source.flat[places]
+        self.canvas.put_all(filled)
+        self.todo, self.done = [], self.done + len(places)
 
     # --- the state, to go on later --------------------------------------------------------------
 

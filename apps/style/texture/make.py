@@ -6,20 +6,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.shared.options import OptionError, to_dict
+from apps.shared.options import to_dict
 from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo
 from apps.shared.pictures import Picture
-from apps.shared.sheet import FORMATS, write_sheet
+from apps.shared.sheet import write_sheet
 from apps.style.optimize.interrupt import Interrupt
 from apps.style.texture.coordinates import applied, load_coordinates, save_coordinates
 from apps.style.texture.progress import Progress, about
 from apps.style.texture.report import coherence, write_report
-from apps.style.texture.run import Run, check_memory, estimate
+from apps.style.texture.run import Run, expected_seconds
 from apps.style.texture.settings import Settings
 from apps.style.texture.task import Task, read_task
 
 OP = "style texture"
+FILES = ("hole", "copy_mask", "guide")  # settings that name files
 STATE, REPORT = ".resume.safetensors", ".html"
 Note = Callable[[str], None]
 
@@ -46,11 +47,10 @@ def make_texture(
         DataError, OptionError, CheckpointError: as in read_task, Run.load and OutputFile.write.
     """
     task = read_task(samples, settings)
-    check_memory(task.size, len(task.material.planes))
     run = begin(task, settings, settings.window[0], output.beside(STATE))
     if resume:
         run.load()
-    finished = complete(run, settings, note)
+    finished = complete(run, task, settings, settings.window[0], note)
     made = task.photo(run.synthesis)
     output.write(made.encoded(output.path.suffix))
     found = figures(task, run, settings.window[0], finished) | {"output": str(output.path)}
@@ -61,6 +61,8 @@ def make_texture(
         found["coordinates"] = str(coordinates)
     report = output.beside(REPORT)
     write_report(report, task, run, made, found, to_dict(settings), typed)
+    if finished:
+        run.forget()
     return found | {"report": str(report)}
 
 
@@ -69,13 +71,12 @@ def make_sheet(
 ) -> dict[str, Any]:
     """Synthesise a picture with each window, and write them side by side, the sample first."""
     task = read_task(samples, settings)
-    check_memory(task.size, len(task.material.planes))
     cell = max(160, *task.size)
     pictures = [Picture(photo.over_white().bytes, "sample") for photo in task.samples]
     found = []
     for window in settings.window:
         run = begin(task, settings, window, None)
-        if not complete(run, settings, note):
+        if not complete(run, task, settings, window, note):
             raise KeyboardInterrupt("interrupted; a sheet is written when all windows are done")
         caption = f"{window} pixels"
         pictures.append(Picture(task.photo(run.synthesis).bytes, caption, f"{run.seconds:.1f} s"))
@@ -94,39 +95,24 @@ def apply_coordinates(samples: Sequence[str], file: str, output: OutputFile) -> 
     return {"output": str(output.path), "size": photo.size, "interrupted": False}
 
 
-def check_sheet(settings: Settings, output: str, resume: bool, coordinates: str | None) -> None:
-    """A sheet of several windows has no state, no map, and an ending of its own.
-
-    Raises:
-        OptionError
-    """
-    if resume or coordinates:
-        flag = "--resume" if resume else "--coordinates"
-        raise OptionError(f"{flag} belongs to a single --window", {"--window": settings.window})
-    if Path(output).suffix.lower() not in FORMATS:
-        raise OptionError(
-            f"a sheet is a file that ends in {', '.join(FORMATS)}", {"--output": output}
-        )
-
-
 # --- one run ------------------------------------------------------------------------------------
 
 
 def begin(task: Task, settings: Settings, window: int, state_file: Path | None) -> Run:
-    """A run before its first step."""
+    """A run before its first step. What files hold is part of its identity, not their names."""
     identity = to_dict(settings) | {"fingerprint": task.fingerprint()}
-    identity = {name: value for name, value in identity.items() if value != []}
+    identity = {name: v for name, v in identity.items() if name not in FILES and v != []}
     return Run(task.synthesis(settings, window), state_file, identity)
 
 
-def complete(run: Run, settings: Settings, note: Note) -> bool:
+def complete(run: Run, task: Task, settings: Settings, window: int, note: Note) -> bool:
     """Run to the end, or to Ctrl-C; says whether it came to its end."""
     synthesis, what = run.synthesis, "pixels" if settings.method == "efros-leung" else "patches"
-    expected = estimate(synthesis)
-    left, megabytes = synthesis.total - synthesis.done, max(1, expected.memory // 2**20)
+    left = synthesis.total - synthesis.done
     if left:
-        note(f"{left:,} {what}, {about(expected.seconds)} and {megabytes:,} MB")
-    else:
+        seconds = expected_seconds(task.synthesis(settings, window), synthesis.searches_left())
+        note(f"{left:,} {what}, {about(seconds)} and {max(1, task.megabytes):,.0f} MB")
+    elif settings.hole:
         note("there is nothing to fill")
     with Interrupt(note) as interrupt, Progress(what, note) as progress:
         return run.go(progress.show, lambda: interrupt.asked)

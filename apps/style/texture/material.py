@@ -31,10 +31,6 @@ class Material:
     copied: np.ndarray
     tops: np.ndarray
 
-    def windows(self, height: int, width: int) -> np.ndarray:
-        """(H, W), bool: whether all pixels of the window that begins there are known."""
-        return all_in_window(self.known, height, width)
-
     def sources(self, numbers: np.ndarray) -> np.ndarray:
         """(3, ...), int32: sample, row and column of pixels; -1 for the number -1, no pixel."""
         rows, columns = np.divmod(numbers, self.planes.shape[2])

@@ -13,7 +13,7 @@ LINE_EVERY = 10.0  # seconds
 
 
 class Progress:
-    """`with Progress("pixel", note) as progress:` progress.show(done, total) after each step.
+    """`with Progress("pixels", note) as progress:` progress.show(done, total) after each step.
 
     Args:
         what: is counted, in the plural.

@@ -23,12 +23,12 @@ import numpy as np
 from apps.style.texture.canvas import Canvas
 from apps.style.texture.cut import old_pixels
 from apps.style.texture.material import Material, all_in_window
+from apps.style.texture.settings import SMALLEST_PATCH
 from minidl import Tensor
 from minidl.ops.window_search import WindowSearch
 
 TOLERANCE = 0.1
 OVERLAP = 6  # a patch overlaps the one before by a sixth of its side
-SMALLEST = 4  # pixels of the side of a patch
 
 
 class Quilting:
@@ -37,7 +37,7 @@ class Quilting:
     Args:
         material, size, seed, tileable, guide: as of EfrosLeung.
         window: pixels of the side of a patch, in the first pass.
-        passes: with a guide, how many.
+        passes: how many; without a guide one.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Quilting:
     ):
         self.material, self.size, self.tileable, self.guide = material, size, tileable, guide
         self.random = np.random.default_rng(seed)
-        self.sides = [max(SMALLEST, round(window * (2 / 3) ** i)) for i in range(passes)]
+        self.sides = [max(SMALLEST_PATCH, round(window * (2 / 3) ** i)) for i in range(passes)]
         self.grids = [self.grid(side) for side in self.sides]
         self.total = sum(len(rows) * len(columns) for rows, columns in self.grids)
         self.done = 0
@@ -77,7 +77,7 @@ class Quilting:
         if self.before is not None:
             flat = planes[:colours].reshape(colours, -1)
             older = flat[:, self.before].transpose(1, 2, 0)
-            guide = older if guide is None else np.concatenate([guide, older], axis=2)
+            guide = np.concatenate([guide, older], axis=2)
             planes = np.concatenate([planes, planes[:colours]])
             material = Material(planes, colours, material.known, material.copied, material.tops)
             weights += [share] * colours
@@ -141,6 +141,20 @@ class Quilting:
             found += len(self.grids[i][0]) * len(self.grids[i][1]) * size
         return found
 
+    @property
+    def searched(self) -> int:
+        """How many searches there have been."""
+        return self.done
+
+    def skip_to_middle(self, source: np.ndarray) -> None:
+        """Fill the first half of this pass from anywhere, to see how long patches take."""
+        rows, columns = self.grids[self.pass_]
+        i = len(rows) // 2
+        if i:
+            below = np.arange(self.size[0])[:, None] >= rows[i - 1] + self.sides[self.pass_]
+            self.canvas.put_all(np.where(below, -1, source))
+        self.patch = self.done = i * len(columns)
+
     # --- the state, to go on later --------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
@@ -162,8 +176,10 @@ class Quilting:
 
 
 def starts(length: int, side: int, tileable: bool) -> list[int]:
-    """Where patches of a row begin: a sixth of a patch before the one ahead ends, or a little more
-    where the patches of a tile have to come out even."""
+    """Where patches of a row begin: a sixth of a patch before the one ahead ends.
+
+    Those of a tile are spread evenly, which can be up to half a patch in one that is small.
+    """
     step = side - max(1, round(side / OVERLAP))
     n = -(-length // step)
     if tileable:

@@ -121,4 +121,7 @@ def strip(run: Run) -> Filmstrip | None:
         Frame(f"{100 * share:.0f} %", [Picture(image, f"{100 * share:.0f} % done", at_most=LARGE)])
         for share, image in run.snapshots
     ]
-    return Filmstrip("From the first pixels to the last", frames) if frames else None
+    title = "From the first pixels to the last"
+    if run.resumed_at:
+        title = f"The last {100 * (1 - run.resumed_at):.0f} %, made since the run was resumed"
+    return Filmstrip(title, frames) if frames else None

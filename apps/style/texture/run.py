@@ -12,80 +12,53 @@ from typing import Any
 import numpy as np
 
 from apps.shared.options import OptionError
-from apps.style.texture.efros_leung import GROUP, EfrosLeung
+from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.quilting import Quilting
 from minidl.errors import CheckpointError
 from minidl.io.checkpoint import load_checkpoint, save_checkpoint
 from minidl.nn import Module
-from minidl.shapes import memory_bytes
 from minidl.tensor import Tensor
 
 Synthesis = EfrosLeung | Quilting
 SAVE_EVERY = 10.0  # seconds
 SNAPSHOTS = 12
-TRIES = 6  # searches from which the time is estimated
+TRIAL = 0.2  # seconds of steps from which the time is estimated
+LEAST = 8  # of them, however long they take
 
 
 # --- before -------------------------------------------------------------------------------------
 
 
-@dataclass
-class Estimate:
-    """What a synthesis will take: seconds and bytes."""
+def expected_seconds(trial: Synthesis, left: float) -> float:
+    """Time a few steps in the middle of a synthesis.
 
-    seconds: float
-    memory: int
+    What lies around them is the sample, mirrored: the search does not find it as it is, which would
+    be fast.
 
-
-def estimate(synthesis: Synthesis) -> Estimate:
-    """Time a few searches, for windows of the sample whose lower half is unknown.
-
-    They are mirrored: the search does not find them in the sample as they are, which would be fast.
+    Args:
+        trial: a synthesis before its first step, which is used up.
+        left: how many searches are to come.
     """
-    memory = needed_bytes(synthesis)
-    if synthesis.total == synthesis.done:
-        return Estimate(0.0, memory)
-    material, search = synthesis.canvas.material, synthesis.search
-    planes, (_, R, S) = material.planes, search.weights.shape
-    random = np.random.default_rng(0)
-    places = random.choice(np.flatnonzero(search.allowed), TRIES + 1)
-    seconds = []
-    for place in places:
-        y, x = divmod(int(place), planes.shape[2])
-        window = np.ascontiguousarray(planes[:, y : y + R, x : x + S][:, :, ::-1])
-        known = np.zeros(window.shape, bool)
-        known[: material.colours, : (R + 1) // 2] = True
-        known[material.colours :] = True
-        start = time.perf_counter()
-        search.candidates(window, known, [(0, 0)])
-        seconds.append(time.perf_counter() - start)
-    # The first search may compile.
-    return Estimate(float(np.median(seconds[1:])) * synthesis.searches_left(), memory)
+    material, (H, W) = trial.canvas.material, trial.canvas.size
+    height, width = material.copied.shape
+    rows, columns = np.arange(H) % height, width - 1 - np.arange(W) % width
+    source = rows[:, None] * width + columns
+    usable = np.flatnonzero(material.copied)
+    elsewhere = np.random.default_rng(0).choice(usable, (H, W))
+    trial.skip_to_middle(np.where(material.copied.flat[source], source, elsewhere))
+    steps, start = [], time.perf_counter()
+    while time.perf_counter() - start < TRIAL or len(steps) < LEAST:
+        begin, before = time.perf_counter(), trial.searched
+        if not trial.step():
+            break
+        steps.append((time.perf_counter() - begin, trial.searched - before))
+    if len(steps) > LEAST // 2:
+        steps = sorted(steps)[:-2]  # two may have compiled: for one thread, and for several
+    return sum(seconds for seconds, _ in steps) / max(1, sum(n for _, n in steps)) * left
 
 
-def needed_bytes(synthesis: Synthesis) -> int:
-    """The arrays that a synthesis lives on."""
-    canvas = synthesis.canvas
-    arrays = (canvas.picture, canvas.known, canvas.source, canvas.material.planes)
-    searched = GROUP * canvas.material.planes[0].size * canvas.material.planes.itemsize
-    return sum(array.nbytes for array in arrays) + canvas.material.planes.nbytes + searched
-
-
-def check_memory(size: tuple[int, int], planes: int) -> None:
-    """Whether a picture of this size fits into memory: per pixel its planes as float32 and bool,
-    where it comes from, and what the steps need for a while.
-
-    Raises:
-        OptionError: it does not; names the size that would.
-    """
-    per_pixel = 5 * planes + 8 + 40
-    if size[0] * size[1] * per_pixel > memory_bytes():
-        side = int((memory_bytes() / per_pixel) ** 0.5)
-        raise OptionError(
-            "the picture needs more memory than this machine has",
-            {"--size": f"{size[1]}x{size[0]}", "MB": size[0] * size[1] * per_pixel // 2**20},
-            f"{side}x{side} fits",
-        )
+def spoken(value: Any) -> Any:
+    return "none" if value is None else value
 
 
 # --- during -------------------------------------------------------------------------------------
@@ -99,8 +72,9 @@ class Run:
         synthesis: what is run.
         state_file: where its state is kept while it is unfinished; None: nowhere.
         identity: what a state must belong to: the settings, and a fingerprint of the samples.
-        snapshots: (how much is done, the picture then) at a dozen moments.
+        snapshots: (how much is done, the picture then) at a dozen moments, in this process.
         seconds: of all steps, in this process and before.
+        resumed_at: how much was done when the run was resumed, from 0 to 1.
     """
 
     synthesis: Synthesis
@@ -108,6 +82,8 @@ class Run:
     identity: dict[str, Any]
     snapshots: list[tuple[float, np.ndarray]] = field(default_factory=list)
     seconds: float = 0.0
+    resumed_at: float = 0.0
+    part: int = 0  # of SNAPSHOTS that are done
 
     def go(self, show: Callable[[int, int], None], stopping: Callable[[], bool]) -> bool:
         """Step by step to the end.
@@ -116,8 +92,10 @@ class Run:
             show: told after each step how much of how much is done.
             stopping: whether to stop before the next step.
 
+        The state is saved at the end, too: it is kept until the picture is written (forget).
+
         Returns:
-            whether it came to its end. If not, the state is saved.
+            whether it came to its end.
         """
         synthesis = self.synthesis
         start = saved = time.perf_counter()
@@ -131,17 +109,21 @@ class Run:
             if now - saved > SAVE_EVERY and not finished:
                 self.save()
                 saved = time.perf_counter()
-        if finished:
-            self.forget()
-        else:
-            self.save()
+        self.save()
         return finished
 
+    @property
+    def share(self) -> float:
+        """How much is done, from 0 to 1."""
+        return self.synthesis.done / max(1, self.synthesis.total)
+
     def take_snapshot(self) -> None:
-        share = self.synthesis.done / max(1, self.synthesis.total)
-        if share * SNAPSHOTS >= len(self.snapshots) + 1:
+        """One for each part of a dozen."""
+        part = int(self.share * SNAPSHOTS)
+        if part > self.part:
+            self.part = part
             image = np.round(self.synthesis.canvas.image * 255).astype(np.uint8)
-            self.snapshots.append((share, image))
+            self.snapshots.append((self.share, image))
 
     # --- its state ------------------------------------------------------------------------------
 
@@ -174,21 +156,32 @@ class Run:
                 "style texture", "the file is no state of this command",
                 {"state": str(self.state_file)},
             )  # fmt: skip
-        for name, value in self.identity.items():
-            if run["identity"].get(name) != value:
-                flag = "the samples" if name == "fingerprint" else f"--{name.replace('_', '-')}"
-                raise OptionError(
-                    f"the run to resume had another value of {flag}"
-                    if flag != "the samples"
-                    else "the run to resume had other samples, masks or guides",
-                    {"stored": run["identity"].get(name), "given": value},
-                    "repeat its options, or start anew without --resume",
-                )
+        self.check_identity(run["identity"])
         state = {n: v.data if isinstance(v, Tensor) else v for n, v in run["state"].items()}
         self.synthesis.load_state(state)
         self.seconds = float(run["seconds"])
+        self.resumed_at, self.part = self.share, int(self.share * SNAPSHOTS)
+
+    def check_identity(self, stored: dict[str, Any]) -> None:
+        """The run to resume is this one.
+
+        Raises:
+            OptionError: it had other settings, or read other pictures.
+        """
+        hint = "repeat its options, or start anew without --resume"
+        for name in sorted(self.identity.keys() | stored.keys()):
+            here, there = self.identity.get(name), stored.get(name)
+            if name != "fingerprint" and here != there:
+                flag = f"--{name.replace('_', '-')}"
+                values = {"stored": spoken(there), "given": spoken(here)}
+                raise OptionError(f"the run to resume had another value of {flag}", values, hint)
+        if stored.get("fingerprint") != self.identity["fingerprint"]:
+            raise OptionError(
+                "the run to resume had other samples, masks or guides",
+                {"stored": stored.get("fingerprint"), "given": self.identity["fingerprint"]}, hint,
+            )  # fmt: skip
 
     def forget(self) -> None:
-        """A finished run leaves no state."""
+        """The state goes when what was made is written."""
         if self.state_file is not None:
             self.state_file.unlink(missing_ok=True)

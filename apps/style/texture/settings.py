@@ -19,6 +19,7 @@ from apps.shared.options import (
 
 HOW, WHERE, GUIDES, RUN = "How", "What is made", "Guides", "Run"
 METHODS = ("efros-leung", "quilting")
+SMALLEST_PATCH = 4  # pixels of its side, of which one overlaps
 LARGEST = 16_384  # pixels of a side
 
 
@@ -66,8 +67,7 @@ class Settings:
 
     method: str = option(
         HOW,
-        "efros-leung: pixel by pixel (the default); quilting: patch by patch, ten to a hundred "
-        "times faster.",
+        "efros-leung: pixel by pixel (the default); quilting: patch by patch, many times faster.",
         default="efros-leung",
         check=one_of(METHODS),
     )
@@ -140,6 +140,16 @@ def checked(given: dict) -> Settings:
             "quilting fills no holes", {"--method": settings.method, "--hole": settings.hole},
             "--method efros-leung does",
         )  # fmt: skip
+    if quilting and min(settings.window) < SMALLEST_PATCH:
+        raise OptionError(
+            f"a patch of quilting has at least {SMALLEST_PATCH} pixels on each side",
+            {"--window": ",".join(map(str, settings.window))},
+        )
+    if settings.hole and settings.tileable:
+        raise OptionError(
+            "what lies around a hole is no tile", {"--hole": settings.hole, "--tileable": True},
+            "one of the two",
+        )  # fmt: skip
     if settings.hole and settings.size:
         raise OptionError("a picture with a hole keeps its size", {"--hole": settings.hole})
     if quilting and "guide_weight" in given:
@@ -147,6 +157,8 @@ def checked(given: dict) -> Settings:
             "--guide-weight belongs to efros-leung; quilting weighs by its passes", {},
             "--passes",
         )  # fmt: skip
+    if not settings.guide and "guide_weight" in given:
+        raise OptionError("--guide-weight belongs to a --guide", {})
     if not quilting and "passes" in given or not settings.guide and "passes" in given:
         raise OptionError("--passes belong to quilting with a --guide", {})
     return settings

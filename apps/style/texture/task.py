@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from apps.shared.options import OptionError
 from apps.shared.photo import Photo
 from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.material import Material, stack
+from apps.style.texture.memory import check_memory
 from apps.style.texture.quilting import Quilting
 from apps.style.texture.settings import Settings
 
@@ -31,6 +33,7 @@ class Task:
         guide: (H, W, G), or None.
         source: (H, W), where the pixels come from that are there already, or None.
         alpha: the picture's transparency, or None.
+        megabytes: of memory that the synthesis takes, about.
     """
 
     samples: list[Photo]
@@ -39,6 +42,7 @@ class Task:
     guide: np.ndarray | None = None
     source: np.ndarray | None = None
     alpha: np.ndarray | None = None
+    megabytes: float = 0.0
 
     def synthesis(self, settings: Settings, window: int) -> EfrosLeung | Quilting:
         """The picture, ready for its first step."""
@@ -59,8 +63,12 @@ class Task:
 
     def fingerprint(self) -> int:
         """Of everything that was read: a resumed run must have read the same."""
-        found = zlib.crc32(str(self.size).encode())
-        arrays = (self.material.planes, self.material.copied, self.guide, self.source)
+        material = self.material
+        found = zlib.crc32(str((self.size, material.colours, material.planes.shape)).encode())
+        arrays = (
+            material.planes, material.known, material.copied, material.tops, self.guide,
+            self.source, self.alpha,
+        )  # fmt: skip
         for array in arrays:
             if array is not None:
                 found = zlib.crc32(np.ascontiguousarray(array).view(np.uint8), found)
@@ -87,7 +95,8 @@ def read_task(files: Sequence[str], settings: Settings) -> Task:
     known = [None if photo.alpha is None else photo.alpha >= 0.5 for photo in samples]
     if hole is not None:
         known[0] = ~hole if known[0] is None else ~hole & known[0]
-    guides, guide = read_guides(settings, samples)
+    megabytes = check_read(settings, samples)
+    guides, guide = read_guides(settings, samples, [both(*pair) for pair in zip(known, copied)])
     size = tuple(settings.size) or (DEFAULT_SIZE if guide is None else guide.shape[:2])
     source = None
     if hole is not None:
@@ -97,7 +106,7 @@ def read_task(files: Sequence[str], settings: Settings) -> Task:
             "the map of the picture has another size than the picture",
             {"map": guide.shape[:2], "picture": size},
         )
-    material = stack([colours_of(samples, photo) for photo in samples], guides, known, copied)
+    material = stack(colours_of(samples), guides, known, copied)
     alpha = None
     if hole is not None:
         numbers = np.arange(size[0])[:, None] * material.planes.shape[2] + np.arange(size[1])
@@ -105,13 +114,35 @@ def read_task(files: Sequence[str], settings: Settings) -> Task:
         alpha = None if samples[0].alpha is None else np.where(hole, 1, samples[0].alpha)
         alpha = None if alpha is None or alpha.min() == 1 else alpha.astype(np.float32)
     check_sizes(settings, samples, size, hole)
-    return Task(samples, material, size, guide, source, alpha)
+    return Task(samples, material, size, guide, source, alpha, megabytes)
 
 
-def colours_of(samples: list[Photo], photo: Photo) -> np.ndarray:
-    """(H, W, 3), or (H, W, 1) where all samples are grey: a third of the work."""
-    grey = all((np.ptp(one.pixels, axis=2) == 0).all() for one in samples)
-    return photo.pixels[..., :1] if grey else photo.pixels
+def check_read(settings: Settings, samples: list[Photo]) -> float:
+    """Whether what the settings ask for fits into memory, before anything large is made.
+
+    Raises:
+        OptionError: it does not.
+    """
+    size = tuple(settings.size) or (samples[0].size if settings.hole else DEFAULT_SIZE)
+    if settings.guide and not settings.size:
+        size = max(size, Photo.read(guide_files(settings.guide)[-1]).size, key=math.prod)
+    planes = 6 if settings.guide else 3
+    planes += 3 if settings.guide and settings.method == "quilting" else 0
+    sizes = [photo.size for photo in samples]
+    return check_memory(size, sizes, planes, max(settings.window))
+
+
+def colours_of(samples: list[Photo]) -> list[np.ndarray]:
+    """Each (H, W, 3), or (H, W, 1) where all that can be seen is grey: a third of the work."""
+    if all((np.ptp(seen(photo), axis=1) == 0).all() for photo in samples):
+        return [photo.pixels[..., :1] for photo in samples]
+    return [photo.pixels for photo in samples]
+
+
+def seen(photo: Photo) -> np.ndarray:
+    """(N, 3): the pixels that are not wholly transparent."""
+    visible = np.ones(photo.size, bool) if photo.alpha is None else photo.alpha > 0
+    return photo.pixels[visible]
 
 
 def check_sizes(
@@ -136,6 +167,13 @@ def check_sizes(
 # --- masks and guides ---------------------------------------------------------------------------
 
 
+def both(mask: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    """(H, W), bool: what is in both; None for a mask is everything."""
+    if mask is None or other is None:
+        return other if mask is None else mask
+    return mask & other
+
+
 def white(mask: Photo, photo: Photo, flag: str) -> np.ndarray:
     """(H, W), bool: the white part of a mask."""
     if mask.size != photo.size:
@@ -153,20 +191,28 @@ def read_hole(hole: str | None, photo: Photo) -> np.ndarray | None:
     if hole != "alpha":
         return white(Photo.read(hole), photo, "--hole")
     if photo.alpha is None:
-        return np.zeros(photo.size, bool)
+        raise OptionError(
+            "the first sample has no transparency, so no hole", {"--hole": hole},
+            "a PNG with an alpha channel, or --hole MASK",
+        )  # fmt: skip
     return photo.alpha < 0.5
 
 
 def read_guides(
-    settings: Settings, samples: list[Photo]
+    settings: Settings, samples: list[Photo], usable: Sequence[np.ndarray | None]
 ) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """The map of each sample and that of the picture; [] and None where there are none."""
+    """The map of each sample and that of the picture; [] and None where there are none.
+
+    Args:
+        settings, samples: of the task.
+        usable: for each sample (H, W), bool: its pixels that may be copied; None for all.
+    """
     if settings.guide is None:
         return [], None
     *files, last = guide_files(settings.guide)
     maps, target = [Photo.read(file) for file in files], Photo.read(last)
     if not maps:
-        return transfer_guides(samples, target, settings.size)
+        return transfer_guides(samples, target, settings.size, usable)
     if len(maps) != len(samples):
         raise OptionError(
             "--guide has a map for each sample, and one for the picture",
@@ -184,18 +230,33 @@ def read_guides(
 
 def guide_files(text: str) -> list[str]:
     """The files of --guide; one whose name has a colon is still one."""
-    return [text] if os.path.exists(text) else [part for part in text.split(":") if part]
+    files = [text] if os.path.exists(text) else text.split(":")
+    if not all(files):
+        raise OptionError(
+            "--guide is the name of a picture, or several with a colon between two",
+            {"--guide": text}, "as in --guide MAP or --guide SAMPLE_MAP:MAP",
+        )  # fmt: skip
+    return files
 
 
 def transfer_guides(
-    samples: list[Photo], target: Photo, size: list[int]
+    samples: list[Photo],
+    target: Photo,
+    size: list[int],
+    usable: Sequence[np.ndarray | None] = (),
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Light and shade: those of the target brought to the mean and contrast of the samples'."""
+    """Light and shade: those of the target brought to the mean and contrast of the samples' pixels
+    that may be copied."""
     target = target.over_white()
     if size:
         target = target.resized(*size)
     lights = [photo.pixels @ LIGHT for photo in samples]
-    everything = np.concatenate([light.ravel() for light in lights])
+    masks = [None] * len(lights) if not usable else usable
+    everything = np.concatenate(
+        [light.ravel() if mask is None else light[mask] for light, mask in zip(lights, masks)]
+    )
+    if not everything.size:
+        raise OptionError("no pixel of the samples may be copied", {"samples": len(samples)})
     wanted = target.pixels @ LIGHT
     contrast = everything.std() / max(float(wanted.std()), 1e-6)
     wanted = (wanted - wanted.mean()) * contrast + everything.mean()

@@ -147,36 +147,33 @@ def search_rows(first, last, OW, sample, allowed, offsets, values, factors, fact
     least, best, head = errors.dtype.type(np.inf), -1, min(HEAD, len(offsets))
     for block in range(len(sums)):
         y, x = first + block // columns, block % columns * LANES
-        sums[block] = np.inf
+        sums[block] = np.nan  # never small enough
         if any_allowed(allowed, y, x, OW):
             sums[block] = 0
-            if add_squares(
-                0, head, sample, y * W + x, offsets, values, factors, least, sums[block]
-            ):
-                found = least_allowed(allowed, y, x, OW, sums[block])
-                if found < least or best < 0:
-                    least, best = found, block
+            start = y * W + x
+            if add_squares(0, head, sample, start, offsets, values, factors, least, sums[block]):
+                smallest = least_allowed(allowed, y, x, OW, sums[block])
+                if smallest < least or best < 0:
+                    least, best = smallest, block
     limit = errors.dtype.type(np.inf)
     for number in range(-1, len(sums)):
         block = best if number < 0 else number
         if block < 0 or number == best:
             continue
         y, x = first + block // columns, block % columns * LANES
-        tap, possible = (
-            head,
-            add_squares(
-                head, head, sample, y * W + x, offsets, values, factors, limit, sums[block]
-            ),
+        start, tap = y * W + x, head
+        possible = add_squares(
+            head, head, sample, start, offsets, values, factors, limit, sums[block]
         )
         while possible and tap < len(offsets):
             begin, tap = tap, min(tap + TAPS, len(offsets))
             possible = add_squares(
-                begin, tap, sample, y * W + x, offsets, values, factors, limit, sums[block]
+                begin, tap, sample, start, offsets, values, factors, limit, sums[block]
             )
         if possible:
             for i in range(min(LANES, OW - x)):
-                if allowed[y, x + i]:
-                    errors[y * W + x + i] = sums[block, i]
+                if allowed[y, x + i] and sums[block, i] < np.inf:  # that is no NaN either
+                    errors[start + i] = sums[block, i]
                     limit = min(limit, sums[block, i] * factor)
     return limit
 
@@ -194,21 +191,21 @@ def least_allowed(allowed, y, x, OW, sums):
     """The smallest sum of a block, of positions that may be found."""
     least = sums.dtype.type(np.inf)
     for i in range(min(LANES, OW - x)):
-        if allowed[y, x + i]:
-            least = min(least, sums[i])
+        if allowed[y, x + i] and sums[i] < least:
+            least = sums[i]
     return least
 
 
 @njit(nogil=True, cache=True)
 def within(errors, limit):
-    """The positions of errors up to the limit."""
+    """The positions of errors up to the limit; infinity is none."""
     n = 0
     for error in errors:
-        n += error <= limit
+        n += error <= limit and error < np.inf
     positions = np.empty(n, np.int64)
     n = 0
     for i in range(len(errors)):
-        if errors[i] <= limit:
+        if errors[i] <= limit and errors[i] < np.inf:
             positions[n] = i
             n += 1
     return positions

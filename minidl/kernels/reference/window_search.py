@@ -16,13 +16,18 @@ def prepare(sample):
 
 
 def candidates(sample, allowed, picture, known, places, weights, order, tolerance):
-    """For each place the positions y W + x of the windows to choose from, and their errors."""
+    """For each place the positions y W + x of the windows to choose from, and their errors.
+
+    None where no error is finite.
+    """
     found = []
     for y, x in places:
-        error, total = squares(sample, picture, known, y, x, weights, order)
-        error = np.where(allowed[: len(error), : error.shape[1]], error, np.inf)
-        limit = error.min() * sample.dtype.type(1 + tolerance)
-        rows, columns = np.nonzero(error <= limit)
+        with np.errstate(over="ignore", invalid="ignore"):
+            error, total = squares(sample, picture, known, y, x, weights, order)
+            usable = allowed[: len(error), : error.shape[1]] & (error < np.inf)
+            error = np.where(usable, error, np.inf)
+            limit = error.min() * sample.dtype.type(1 + tolerance)
+        rows, columns = np.nonzero(usable & (error <= limit))
         errors = error[rows, columns]
         found.append((rows * sample.shape[2] + columns, errors / total if total else errors))
     return found

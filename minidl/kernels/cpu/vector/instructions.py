@@ -6,9 +6,10 @@ registers while it walks through memory, it has to be told. Numba lets a functio
 compiler's intermediate code (LLVM IR) itself: such an *intrinsic* is Python that runs once, at
 compilation, and emits instructions.
 
-All intrinsics of this folder take flat float32 arrays and the number of the element where to begin.
-**Nothing checks that they stay inside**: the caller does the sums, and the tests of each kernel
-(test_stays_inside_its_memory) look at the memory around the arrays.
+All intrinsics of this folder take flat arrays, of float32 (squares.py: of float64 as well), and the
+number of the element where to begin. **Nothing checks that they stay inside**: the caller does the
+sums, and the tests of each kernel (test_stays_inside_its_memory) look at the memory around the
+arrays.
 
 Each is written twice: in Python, which says what it computes, and as the code that emits
 instructions. With NUMBA_DISABLE_JIT=1 in the environment the Python is what runs, checked and to be

@@ -18,6 +18,10 @@ def test_by_a_network(train, photos, tmp_path):
     result = minidl(*arguments, "--model", model, "--test", "--overwrite", "--json")
     assert np.asarray(Image.open(out)).shape == (70, 94, 3)
     assert last_json(result.stdout)["psnr_cubic"] > last_json(result.stdout)["psnr"] > 0
+    larger = tmp_path / "four.safetensors"
+    train(larger, "--task", "super-resolution", "--scale", 4, iterations=2, style=None)
+    result = minidl(*arguments, "--model", larger, "--overwrite", "--json")
+    assert last_json(result.stdout)["size"] == [280, 380]  # the network knows its scale
     result = minidl(*arguments, "--model", model, "--scale", 4, "--overwrite")
     assert result.exit_code == 2 and "enlarges by 2" in result.output
     result = minidl(*arguments, "--model", tmp_path / "none", "--overwrite")

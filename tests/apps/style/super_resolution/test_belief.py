@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from apps.style.super_resolution.belief import best_choice, cost
+from apps.style.super_resolution.belief import best_choice
 
 
 def problem(shape, k, seed, between=1.0):
@@ -16,6 +16,15 @@ def problem(shape, k, seed, between=1.0):
         between * random.random((Y, X - 1, k, k)),
         between * random.random((Y - 1, X, k, k)),
     )
+
+
+def cost(choice, evidence, beside, below):
+    """The sum that a choice is to make small; arguments as of best_choice."""
+    y, x = np.indices(choice.shape)
+    total = evidence[y, x, choice].sum()
+    total += beside[y[:, 1:], x[:, :-1], choice[:, :-1], choice[:, 1:]].sum()
+    total += below[y[:-1], x[:-1], choice[:-1], choice[1:]].sum()
+    return float(total)
 
 
 def least(costs):

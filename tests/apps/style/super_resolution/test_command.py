@@ -86,6 +86,7 @@ def test_refuses(photo, tmp_path, monkeypatch):
         photo, "-o", out, "--method", "fast", "--candidates", 3
     )
     assert "no.png" in refused(tmp_path / "no.png", "-o", out)
-    monkeypatch.setattr(enlarge, "memory_bytes", lambda: 10**6)
-    assert "do not fit into memory" in refused(photo, "-o", out)
+    assert "belongs to --method mrf" in refused(photo, "-o", out, "--method", "fast", "--seed", 3)
+    monkeypatch.setattr(enlarge, "free_megabytes", lambda: 1.0)
+    assert "more memory than there is" in refused(photo, "-o", out)
     assert not out.exists()

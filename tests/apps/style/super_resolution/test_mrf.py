@@ -1,10 +1,13 @@
 """Super-resolution by examples: the bands add up, and a picture knows itself again."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from apps.style.super_resolution import mrf, patches
 from apps.style.super_resolution.patches import FACTOR, HIGH, MIDDLE, STEP, examples_of
+from apps.style.super_resolution.settings import Settings
 
 
 def picture(size=(40, 46), seed=0):
@@ -71,9 +74,35 @@ def test_an_example_seen_before_is_restored():
     small = patches.resized(large, (40, 40))
     result = mrf.doubled(small, examples_of(large), 4, 0.1, nothing)
     cubic = patches.resized(small, large.shape)
-    inside = slice(0, 60)  # the last patches reach over the border, and have no example
+    inside = slice(0, 76)  # the last patches reach over the border, and have no example
     assert psnr(result[inside, inside], large[inside, inside]) > 60
     assert psnr(cubic[inside, inside], large[inside, inside]) < 35
+    assert psnr(result, large) > psnr(cubic, large)  # with the border
+
+
+def test_examples_are_drawn_before_they_are_cut_out():
+    """The same as all patches, of which some are taken; the memory is that of those."""
+    pictures = [picture((30, 41)), picture((64, 50), 1), picture((15, 14), 2)]
+    everything = mrf.gather(pictures, 10**6, np.random.default_rng(3))
+    counts = [patches.count_examples(one.shape) for one in pictures]
+    assert len(everything.middle) == len(everything.high) == sum(counts)
+    chosen = np.sort(np.random.default_rng(3).choice(sum(counts), 500, replace=False))
+    some = mrf.gather(pictures, 500, np.random.default_rng(3))
+    np.testing.assert_array_equal(some.middle, everything.middle[chosen])
+    np.testing.assert_array_equal(some.high, everything.high[chosen])
+    large = picture((500, 600))
+    tracemalloc.start()
+    mrf.gather([large], 1000, np.random.default_rng(0))
+    peak = tracemalloc.get_traced_memory()[1] / large.size
+    tracemalloc.stop()
+    assert peak < 60  # bytes for each pixel of the example; all patches would be 600
+
+
+def test_memory_counts_the_examples():
+    settings = Settings()
+    little = mrf.needed_megabytes((16, 16), [picture((80, 80))], settings)
+    much = mrf.needed_megabytes((16, 16), [np.zeros((3000, 4000), np.float32)], settings)
+    assert much > little + 500
 
 
 def test_other_pictures_of_the_kind_help():

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apps.shared.output_file import OutputFile
+from apps.shared.photo import Photo
+from apps.style.texture import memory
 from apps.style.texture import run as texture_run
+from apps.style.texture.report import strip
+from apps.style.texture.settings import checked
+from apps.style.texture.task import colours_of, read_task, transfer_guides
+from minidl.errors import CheckpointError
 from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.style.texture.samples import grains, repeated
 
@@ -100,12 +107,16 @@ def test_a_hole_from_a_mask_and_from_alpha(tmp_path):
 
 def test_nothing_to_fill_is_said_at_once(sample, tmp_path):
     mask = save(tmp_path / "mask.png", np.zeros((24, 28)))
-    for given in (mask, "alpha"):
+    pale = save(tmp_path / "pale.png", np.dstack([grains((24, 28)), np.full((24, 28), 0.8)]))
+    for photo, given in ((sample, mask), (pale, "alpha")):
         figures, said = texture(
-            sample, "-o", tmp_path / "out.png", "--hole", given, "--overwrite", "--window", 99
+            photo, "-o", tmp_path / "out.png", "--hole", given, "--overwrite", "--window", 99
         )
         assert figures["pixels"] == 0 and "nothing to fill" in said
-        np.testing.assert_array_equal(load(tmp_path / "out.png"), load(sample))
+        np.testing.assert_array_equal(load(tmp_path / "out.png"), load(photo))
+    assert "no transparency" in refused(sample, "-o", tmp_path / "no.png", "--hole", "alpha")
+    _, said = texture(sample, "-o", tmp_path / "seed.png", "--size", 3, "--window", 5)
+    assert "nothing to fill" not in said  # the seed covers all of a new picture
 
 
 def test_alpha_outside_of_the_hole_is_kept(tmp_path):
@@ -119,6 +130,69 @@ def test_alpha_outside_of_the_hole_is_kept(tmp_path):
     np.testing.assert_array_equal(
         load(tmp_path / "out.png")[..., 3], np.where(mask == 1, 255, np.round(alpha * 255))
     )
+
+
+def transparent_beside_a_hole(hidden):
+    """(RGBA, mask): the left columns are transparent and hide a colour, and a hole reaches them."""
+    pixels, alpha, mask = repeated((5, 6), (30, 34)), np.ones((30, 34)), np.zeros((30, 34))
+    alpha[:, :10], mask[8:14, 6:16] = 0.2, 1
+    return np.dstack([np.where(alpha[..., None] < 1, hidden, pixels), alpha]), mask
+
+
+def test_hidden_colours_are_not_compared(tmp_path):
+    """Whatever is hidden beside a hole, the filling is the same; outside nothing changes."""
+    found = []
+    for hidden in (0.0, 1.0):
+        pixels, hole = transparent_beside_a_hole(hidden)
+        photo, mask = save(tmp_path / "photo.png", pixels), save(tmp_path / "mask.png", hole)
+        out, npz = tmp_path / "out.png", tmp_path / "map.npz"
+        texture(
+            photo, "-o", out, "--hole", mask, "--window", 5, "--overwrite", "--coordinates", npz
+        )
+        found.append(load(out))
+        np.testing.assert_array_equal(found[-1][hole == 0], load(photo)[hole == 0])
+        assert (found[-1][hole == 1, 3] == 255).all()
+        texture(photo, "-o", tmp_path / "again.png", "--apply", npz, "--overwrite")
+    np.testing.assert_array_equal(found[0][hole == 1], found[1][hole == 1])
+
+
+def test_a_hole_among_transparent_pixels_is_filled(tmp_path):
+    pixels, alpha, mask = grains((30, 30)), np.ones((30, 30)), np.zeros((30, 30))
+    alpha[:15], mask[4:7, 4:7] = 0, 1
+    photo = save(tmp_path / "photo.png", np.dstack([pixels, alpha]))
+    save(tmp_path / "mask.png", mask)
+    figures, _ = texture(
+        photo, "-o", tmp_path / "out.png", "--hole", tmp_path / "mask.png", "--window", 5
+    )
+    assert figures["pixels"] == 9
+    assert (load(tmp_path / "out.png")[4:7, 4:7, 3] == 255).all()
+
+
+def test_hidden_pixels_say_nothing_of_light_and_colour():
+    visible = Photo(np.repeat(grains((20, 20))[..., :1], 3, axis=2))
+    alpha = np.repeat(np.array([[1.0] * 20 + [0.0] * 20], np.float32), 20, axis=0)
+    hidden = np.broadcast_to(np.array([0, 0, 0.4], np.float32), (20, 20, 3))
+    photo = Photo(np.concatenate([visible.pixels, hidden], axis=1), alpha)
+    target = Photo(grains((12, 12), seed=5))
+    _, expected = transfer_guides([visible], target, [])
+    _, guide = transfer_guides([photo], target, [], [alpha >= 0.5])
+    np.testing.assert_allclose(guide, expected, atol=1e-6)
+    assert colours_of([photo])[0].shape == (20, 40, 1)
+
+
+def test_a_damaged_map_is_no_map(sample, tmp_path):
+    good, sizes = np.zeros((3, 4, 4), np.int32), np.array([[24, 28]], np.int32)
+    bad = tmp_path / "bad.npz"
+    for coordinates in (good.astype(np.float32), good.astype(np.complex64), good - 1, good[:2]):
+        np.savez_compressed(bad, coordinates=coordinates, sizes=sizes)
+        assert "no map" in refused(sample, "-o", tmp_path / "no.png", "--apply", bad)
+    noise = np.random.default_rng(0).integers(0, 20, (3, 64, 64), np.int32)
+    np.savez_compressed(bad, coordinates=noise, sizes=sizes)
+    content = bytearray(bad.read_bytes())
+    for start in range(100, len(content) // 2, 97):  # within the deflated numbers
+        content[start : start + 8] = b"damaged!"
+    bad.write_bytes(bytes(content))
+    assert "no map" in refused(sample, "-o", tmp_path / "no.png", "--apply", bad)
 
 
 def test_a_sheet_over_windows(sample, tmp_path):
@@ -205,6 +279,59 @@ def test_goes_on_after_it_was_stopped(sample, tmp_path, monkeypatch):
     assert "nothing to resume" in said
 
 
+def test_the_state_stays_until_the_picture_is_written(sample, tmp_path, monkeypatch):
+    arguments = [sample, "--size", "16x16", "--window", 5, "-o", tmp_path / "out.png"]
+
+    def full(self, content):
+        raise CheckpointError("write", "the disk is full", {})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OutputFile, "write", full)
+        assert "disk is full" in minidl("style", "texture", *arguments).output
+    assert (tmp_path / "out.resume.safetensors").exists()
+    figures, _ = texture(*arguments, "--resume")
+    assert not figures["interrupted"] and load(tmp_path / "out.png").shape == (16, 16, 3)
+    assert not (tmp_path / "out.resume.safetensors").exists()
+
+
+def test_resume_knows_files_by_what_they_hold(sample, tmp_path, monkeypatch):
+    guide = save(tmp_path / "guide.png", grains((20, 20), seed=3))
+    same = save(tmp_path / "same.png", grains((20, 20), seed=3))
+    other = save(tmp_path / "other.png", grains((20, 20), seed=4))
+    out = tmp_path / "out.png"
+
+    def command(guide, *more):
+        return [sample, "-o", out, "--window", 5, "--guide", guide, *more]
+
+    count = iter(range(100))
+    go = texture_run.Run.go
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            texture_run.Run, "go", lambda self, show, _: go(self, show, lambda: next(count) > 60)
+        )
+        minidl("style", "texture", *command(guide, "--size", "20x20"))
+    said = refused(*command(other, "--size", "20x20", "--resume"))
+    assert "other samples, masks or guides" in said
+    said = refused(*command(guide, "--resume"))
+    assert "another value of --size" in said and "none" in said
+    texture(*command(same, "--size", "20x20", "--resume"))
+
+
+def test_the_filmstrip_of_a_resumed_run_begins_where_it_went_on(sample, tmp_path):
+    class Steps:
+        """A synthesis of 120 steps."""
+
+        done, total = 90, 120
+        canvas = type("Canvas", (), {"image": np.zeros((2, 2, 3))})
+
+    resumed = texture_run.Run(Steps(), None, {})
+    resumed.resumed_at, resumed.part = resumed.share, int(resumed.share * texture_run.SNAPSHOTS)
+    for resumed.synthesis.done in range(91, 121):
+        resumed.take_snapshot()
+    assert [round(share * 12) for share, _ in resumed.snapshots] == [10, 11, 12]
+    assert "The last 25 %" in strip(resumed).title
+
+
 def test_ctrl_c_keeps_what_is_done(tmp_path):
     sample = save(tmp_path / "sample.png", grains((64, 64)))
     out = tmp_path / "out.png"
@@ -236,6 +363,11 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
         ("belong to quilting", ["--passes", "2"]),
         ("belongs to efros-leung", ["--method", "quilting", "--guide-weight", "2"]),
         ("no such file", ["--guide", "no.png"]),
+        ("name of a picture", ["--guide", ":"]),
+        ("name of a picture", ["--guide", "map.png:"]),
+        ("belongs to a --guide", ["--guide-weight", "2"]),
+        ("is no tile", ["--hole", "alpha", "--tileable"]),
+        ("at least 4 pixels", ["--method", "quilting", "--window", "3"]),
         ("no such file", ["--hole", "no.png"]),
         ("tile is at least as large", ["--method", "quilting", "--tileable", "--size", "9"]),
         ("belongs to a single --window", ["--window", "3,5", "--resume"]),
@@ -270,6 +402,30 @@ def test_refuses_files(sample, tmp_path):
 
 
 def test_a_picture_larger_than_memory(sample, tmp_path, monkeypatch):
-    monkeypatch.setattr(texture_run, "memory_bytes", lambda: 10**6)
+    """What is free counts, also for the samples: of different shapes they lie in a rectangle."""
+    monkeypatch.setattr(memory, "free_megabytes", lambda: 100.0)
     said = refused(sample, "-o", tmp_path / "out.png", "--size", "5000")
     assert "more memory" in said and "fits" in said
+    tall, wide = (save(tmp_path / f"{n}.png", np.zeros(n)) for n in ((2000, 3), (3, 2000)))
+    texture(tall, "-o", tmp_path / "tall.png", "--size", 3, "--window", 3)
+    assert "more memory" in refused(tall, wide, "-o", tmp_path / "out.png", "--size", 3)
+
+
+def test_the_estimate_times_whole_steps_in_the_middle(sample, monkeypatch):
+    """Steps of 0.02 s, of which the search is a part, but for two that compile."""
+    settings = checked({"size": [30, 30], "window": [5]})
+    trial = read_task([sample], settings).synthesis(settings, 5)
+    clock, step, done = [0.0], trial.step, []
+
+    def slow_step():
+        clock[0] += 3.0 if len(done) in (0, 5) else 0.02
+        before = trial.searched
+        done.append(trial.canvas.filled.mean())
+        step()
+        trial.searched = before + 2
+        return True
+
+    monkeypatch.setattr(texture_run.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(trial, "step", slow_step)
+    assert texture_run.expected_seconds(trial, 1000.0) == pytest.approx(10.0)
+    assert 0.45 < done[0] < 0.55
