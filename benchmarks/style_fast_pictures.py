@@ -23,7 +23,7 @@ from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from apps.shared.trained_transform import load_fast
 from apps.style.fast.perception import Perception
-from apps.style.fast.settings import CONTENT, STYLE, Weights
+from apps.style.fast.settings import CONTENT_LAYERS, STYLE_LAYERS, Weights
 from apps.style.fast.stylize import stylized
 from apps.style.gatys.settings import Settings
 from apps.style.loss_network import LossNetwork
@@ -78,7 +78,7 @@ def compare(photo: str, style: str, model: str, size: int) -> Row:
     seconds = time.perf_counter() - start
     made = make(Settings(content=photo, styles=[style], size=size))
     target = Photo.read(style).fitted(size).tensor()
-    weights = Weights(1.0, 1.0, 0.0, CONTENT["squeezenet"], STYLE["squeezenet"])
+    weights = Weights(1.0, 1.0, 0.0, CONTENT_LAYERS["squeezenet"], STYLE_LAYERS["squeezenet"])
     lens = Perception(LossNetwork("squeezenet"), weights, target)
     shown = picture, drawn, made.photo
     found = []

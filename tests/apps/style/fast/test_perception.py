@@ -5,13 +5,13 @@ import pytest
 
 import minidl
 from apps.style.fast.perception import Perception, grams
-from apps.style.fast.settings import STYLE, Weights
+from apps.style.fast.settings import STYLE_LAYERS, Weights
 from apps.style.loss_network import LossNetwork
 from apps.style.losses import NORMS, gram, style_loss
 from minidl.debug import gradcheck
 from minidl.errors import ArgumentError
 
-LAYERS = STYLE["squeezenet"]
+LAYERS = STYLE_LAYERS["squeezenet"]
 
 
 def pictures(*shape, seed=0):

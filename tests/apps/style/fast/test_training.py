@@ -115,6 +115,12 @@ def test_super_resolution(train, tmp_path):
     "options, says",
     [
         ({"--task": "super-resolution"}, "super-resolution has no style picture"),
+        ({"--scale": "2"}, "--scale has no meaning with --task style"),
+        ({"--loss-norm": "paper"}, "give --content-weight, --tv-weight, --style-weight"),
+        (
+            {"--content-weight": "0", "--style-weight": "0", "--tv-weight": "0"},
+            "one weight is above",
+        ),
         ({"--style-layers": "relu1,fire99"}, "no such layer"),
         ({"--loss-net": "squeezenot"}, "did you mean squeezenet"),
         ({"--size": "8"}, "at least 32"),
@@ -127,6 +133,27 @@ def test_super_resolution(train, tmp_path):
 def test_options_that_will_not_do(train, tmp_path, options, says):
     more = [part for pair in options.items() for part in pair]
     result = train(tmp_path / "m.safetensors", *more)
+    assert result.exit_code == 2 and says in result.output, result.output
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"--size": "66", "--scale": "4"}, "multiple of the scale"),
+        ({"--style-weight": "2"}, "--style-weight has no meaning with --task super-resolution"),
+        ({"--style-layers": "relu1"}, "--style-layers has no meaning"),
+        ({"--content-weight": "0", "--tv-weight": "0"}, "one weight is above 0"),
+        ({"--loss-norm": "port", "--tv-weight": "1"}, "give --content-weight, --tv-weight"),
+    ],
+)
+def test_options_of_super_resolution_that_will_not_do(
+    photos, loss_weights, tmp_path, options, says
+):
+    more = [part for pair in options.items() for part in pair]
+    arguments = ["style", "fast-train", "--task", "super-resolution", "--data", photos]
+    arguments += ["--weights", loss_weights, "-o", tmp_path / "m.safetensors", *more]
+    result = minidl(*arguments)
     assert result.exit_code == 2 and says in result.output, result.output
     assert os.listdir(tmp_path) == []
 
