@@ -354,6 +354,19 @@ def test_the_onnx_file_takes_any_size(model, net, tmp_path):
         np.testing.assert_allclose(found, expected, rtol=0, atol=0.05)
 
 
+def test_options_of_the_export(model, tmp_path):
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    file = tmp_path / "net.onnx"
+    result = minidl("onnx", "export", model, file, "--size", 64)
+    assert result.exit_code == 2 and "any size" in result.output and not file.exists()
+    result = minidl("onnx", "export", model, file, "--no-dynamic-batch", "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.output.splitlines()[-1])
+    assert answer["input_shape"] == [1, 3, "height", "width"]
+    (taken,) = library.io.onnx.load(file).graph.inputs
+    assert list(taken.shape[:2]) == [1, 3]
+
+
 def test_decoding_errors_name_stdin():
     with pytest.raises(DataError, match="stdin"):
         Photo.decode(b"no picture", "stdin")
