@@ -27,12 +27,12 @@ from apps.shared.photo import Photo
 from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from apps.style.gatys.pictures import Pictures
-from apps.style.gatys.settings import Settings
+from apps.style.gatys.settings import WEIGHTS, Settings
 from apps.style.gatys.tiles import make_objective
-from apps.style.gatys.transfer import FROM_NOISE
+from apps.style.gatys.transfer import FROM_NOISE, make_task
 from apps.style.loss_network import LossNetwork
-from apps.style.optimize.estimate import PeakMemory
-from apps.style.optimize.loop import Task, optimize
+from apps.style.optimize.estimate import ARRAYS, PeakMemory
+from apps.style.optimize.loop import optimize
 from apps.style.optimize.plan import make_plan
 from benchmarks.results import RESULTS, provenance, table, write_section
 from minidl.nn import Parameter
@@ -109,11 +109,11 @@ def wheel(name: str) -> str:
 
 
 def make(settings: Settings) -> Made:
-    """The picture that `minidl style gatys` makes."""
+    """The picture that `minidl style gatys` makes; the time is that of the optimisation, without
+    the estimate before it, reading and writing."""
     net, found = LossNetwork(settings.net, settings.weights, settings.pool), Pictures(settings)
-    layers = [*settings.of_content(), *settings.of_style()]
-    plan = make_plan(settings, found.size, net.receptive_field(layers))
-    task = Task(lambda size: make_objective(net, settings, found, size), found.start_at)
+    plan = make_plan(settings, found.size, net.receptive_field(settings.layers()))
+    task = make_task(net, settings, found)
     start, cpu = time.perf_counter(), time.process_time()
     outcome = optimize(plan, task, lambda text: None)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
@@ -134,18 +134,24 @@ def speed_text(folder: Path) -> str:
     text = [
         f"`minidl style gatys {CONTENT} {STYLE} --size {SIZE}`, {runs[0].iterations} iterations in "
         f"two scales with SqueezeNet, after the kernels were compiled: {seconds:.1f} s, "
-        f"{cpu:.1f} s of processor time (medians of 3).",
+        f"{cpu:.1f} s of processor time (medians of 3) for the optimisation; the command also "
+        "reads, estimates and writes.",
         "Memory of a square picture with `--tile 512`: what one evaluation of losses and gradient "
-        "adds to the process (measured), and the arrays as large as the picture that stay: "
-        "picture, content, what Adam keeps, average (counted, 6 of 12 bytes a pixel).",
-        table(["pixels", "MB of an evaluation", "MB that stay"], [
-            [f"{side}x{side}", f"{measured(side):,.0f}", f"{6 * 12 * side**2 / 1e6:,.0f}"]
+        "adds to the process (measured), and the arrays as large as the picture that stay, as "
+        f"the command counts them: {ARRAYS['adam']} of 12 bytes a pixel.",
+        table(["pixels", "MB of an evaluation", "MB that stay (counted)"], [
+            [f"{side}x{side}", f"{measured(side):,.0f}", f"{staying(side):,.0f}"]
             for side in TILES
         ]),
         pairs_text(folder),
         provenance("numpy", "numba", "scikit-image"),
     ]  # fmt: skip
     return "\n\n".join(part for part in text if part)
+
+
+def staying(side: int) -> float:
+    """Megabytes of the arrays as large as the picture."""
+    return 12 * ARRAYS["adam"] * side**2 / 1e6
 
 
 def measured(side: int) -> float:
@@ -184,7 +190,7 @@ def pairs_text(folder: Path) -> str:
                 continue
             made = make(Settings(content=str(files[0]), styles=[str(files[1])], size=SIZE))
             rows.append([
-                f"{content} x {style}", f"{made.losses['content'] / 0.05:.3f}",
+                f"{content} x {style}", f"{made.losses['content'] / WEIGHTS['target'][0]:.3f}",
                 f"{made.losses['style']:.3f}", f"{made.cpu_seconds:.1f}",
             ])  # fmt: skip
     if not rows:
@@ -208,7 +214,7 @@ def ablation_text() -> str:
     panels = [Picture(row.photo.bytes, name) for name, row in rows.items()]
     draw_sheet(panels, columns=5, cell=120).save(SHEET, quality=48, optimize=True)
     columns = ["changed", "content", "style", "fine grain", "distance", "CPU s", "how"]
-    default, chance = rows["the defaults"], rows["another seed"].distance
+    default, seed = rows["the defaults"], rows["another seed"]
     return "\n\n".join([
         f"{CONTENT} in the style of {STYLE}, {SMALL} pixels. Content and style are the losses of "
         "the finished picture as the defaults measure them, divided by the target's size and "
@@ -218,7 +224,7 @@ def ablation_text() -> str:
         "difference of pixels, of 255; that of another seed tells how much of it is chance. The "
         "last column puts that into words.",
         table(columns, [
-            [name, *row.texts(), row.words(default, chance)] for name, row in rows.items()
+            [name, *row.texts(), row.words(default, seed)] for name, row in rows.items()
         ]),
         f"![The same pictures]({SHEET.relative_to(RESULTS.parent)})",
         provenance("numpy", "numba", "scikit-image"),
@@ -248,11 +254,12 @@ class Row:
         values = (self.content, self.style, self.grain, self.distance, self.cpu_seconds)
         return [f"{value:.{digits}f}" for value, digits in zip(values, (2, 3, 2, 1, 1))]
 
-    def words(self, default: Row, chance: float) -> str:
-        """How the picture differs from that of the defaults, where it is clear."""
-        if self is default or self.distance == chance:
+    def words(self, default: Row, seed: Row) -> str:
+        """How the picture differs from that of the defaults, where it is clear; `seed` is the row
+        of another seed."""
+        if self is default or self is seed:
             return ""
-        found = ["no more than another seed"] if self.distance < 1.1 * chance else []
+        found = ["no more than another seed"] if self.distance < 1.1 * seed.distance else []
         for name, low, high, less, more in (
             ("content", 0.8, 1.2, "nearer to the content", "further from the content"),
             ("style", 0.75, 1.5, "nearer to the style", "further from the style"),

@@ -8,6 +8,8 @@ JPEG, to benchmarks/pictures.
 
 from __future__ import annotations
 
+import argparse
+
 from apps.shared.sheet import draw_sheet
 from apps.style.reconstruct.panels import Panel, reconstruct
 from apps.style.reconstruct.settings import Settings
@@ -45,4 +47,5 @@ def row(panel: Panel) -> list[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     write()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import numpy as np
 from minidl.data.files import read_file
 from minidl.data.pictures import decode_with
 from minidl.device import to_device
-from minidl.errors import ArgumentError
+from minidl.errors import ArgumentError, DataError
 from minidl.io.atomic import as_path, write_atomically
 from minidl.tensor import Tensor
 
@@ -68,7 +69,7 @@ class Photo:
     @classmethod
     def decode(cls, content: bytes, file: str | Path) -> Photo:
         """The picture in the content of a file, which `file` names in errors."""
-        return cls(*decode_with(to_arrays, content, str(file)))
+        return cls(*decode_with(partial(to_arrays, file=str(file)), content, str(file)))
 
     @classmethod
     def from_tensor(cls, x: Tensor, alpha: np.ndarray | None = None) -> Photo:
@@ -191,11 +192,14 @@ def fitted_size(size: tuple[int, int], side: int) -> tuple[int, int]:
 # --- from Pillow --------------------------------------------------------------------------------
 
 
-def to_arrays(picture: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colours and transparency of an upright Pillow image, as in Photo."""
+def to_arrays(picture: Any, file: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours and transparency of an upright Pillow image, as in Photo; `file` is for errors."""
     mode = picture.mode
     if mode == "F":
-        raise ValueError("its pixels are floating-point numbers of unknown range")
+        raise DataError(
+            "read_picture", "the pixels are floating-point numbers of unknown range",
+            {"file": file}, "save it with 8 or 16 bits per channel",
+        )  # fmt: skip
     if mode.startswith("I"):  # 16 bits; Pillow also calls them "I"
         grey = np.clip(np.asarray(picture), 0, 65535).astype(np.float32) / np.float32(65535)
         return np.repeat(grey[..., None], 3, axis=2), None

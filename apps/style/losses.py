@@ -17,6 +17,10 @@ weights and the size: layers and pictures need no weights of their own. "paper" 
 whose Gram matrix is M times this one and whose divisor is 4 C^2 M^2. "port" is what ports make of
 it (jcjohnson/neural-style, PyTorch's tutorial): mean squared errors of the features and of
 F F^T / (C M). So paper = port C^2 / 4 for style and paper = port C M / 2 for content.
+
+These are the formulas of a layer. How large features are is the network's matter: the paper's is a
+VGG-19 rescaled so that the mean of every feature is 1, the port's sees pixels from 0 to 255. The
+networks here have neither scale, so weights of the paper or the port do not weigh the same here.
 """
 
 from __future__ import annotations

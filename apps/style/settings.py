@@ -66,7 +66,7 @@ class LossOptions:
         metavar="WEIGHT", check=at_least(0),
     )  # fmt: skip
     loss_norm: str = option(
-        LOSSES, "target (divided by the target's size), paper (Gatys et al. 2016) or port (mean "
-        "squared errors, as jcjohnson/neural-style).",
+        LOSSES, "target (divided by the target's size), or the formulas of paper (Gatys et al. "
+        "2016) or port (mean squared errors, as jcjohnson/neural-style).",
         default="target", check=one_of(NORMS),
     )  # fmt: skip

@@ -62,7 +62,8 @@ def decode_with(convert: Callable[[Any], Any], content: bytes, file: str) -> Any
     """What convert makes of the upright Pillow image that a file holds.
 
     Args:
-        convert: called with the image; what it raises is taken for damage of the file.
+        convert: called with the image; what it raises is taken for damage of the file, unless it
+            is a DataError.
         content: of the file.
         file: its name in errors.
 
@@ -77,6 +78,8 @@ def decode_with(convert: Callable[[Any], Any], content: bytes, file: str) -> Any
                 raise Image.DecompressionBombError(f"{picture.width}x{picture.height} pixels")
             ImageOps.exif_transpose(picture, in_place=True)
             return convert(picture)
+    except DataError:
+        raise
     except Image.UnidentifiedImageError:
         known = ", ".join(FORMATS)
         what = "not a picture" if content else "an empty file"

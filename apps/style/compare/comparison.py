@@ -109,12 +109,12 @@ def resumed(folder: Path, given: dict[str, Any]) -> Settings:
 
 def made_by(way: Way, job: Job, measure: Measure, resume: bool, note: Callable[[str], None]) -> Row:
     """What a way makes, or made before."""
-    done, state = job.file(way.name, FIGURES), job.file(way.name, STATE)
+    done, is_begun = job.file(way.name, FIGURES), any(job.folder.glob(f"{way.name}*{STATE}"))
     if resume and done.exists():
         seconds, interrupted = json.loads(done.read_text())["seconds"], False
     else:
         note(f"{way.title} ({way.paper})")
-        seconds, interrupted = way.make(job, resume and state.exists(), note)
+        seconds, interrupted = way.make(job, resume and is_begun, note)
     photo = Photo.read(job.file(way.name))
     row = Row(way, photo, seconds, measure.of(photo), interrupted)
     if not interrupted:

@@ -7,6 +7,8 @@ luma    The style is transferred to the light of the picture alone: content and 
         ITU-R BT.601 its U and V are those of the content.
 match   The style picture's colours get the mean and covariance of the content's, before all else
         (section 2, with the symmetric root of the covariance, "image analogies").
+
+Transparent pixels count as little as they are seen: not at all where nothing is.
 """
 
 from __future__ import annotations
@@ -26,14 +28,17 @@ def luma(pixels: np.ndarray) -> np.ndarray:
 
 def luma_of(photo: Photo) -> Photo:
     """The picture in grey."""
-    return Photo(np.repeat(luma(photo.pixels)[..., None], 3, axis=2))
+    return Photo(np.repeat(luma(photo.pixels)[..., None], 3, axis=2), photo.alpha)
 
 
 def grey_like(style: Photo, content: Photo) -> Photo:
     """The style in grey, with the mean and deviation of the content's light."""
-    light, target = luma(style.pixels), luma(content.pixels)
-    scale = target.std() / max(float(light.std()), TINY)
-    grey = np.clip((light - light.mean()) * scale + target.mean(), 0, 1)
+    light, share = luma(style.pixels), visible(content)
+    target = luma(content.pixels)
+    mean = np.average(target, weights=share)
+    deviation = np.sqrt(np.average((target - mean) ** 2, weights=share))
+    scale = deviation / max(float(light.std()), TINY)
+    grey = np.clip((light - light.mean()) * scale + mean, 0, 1)
     return Photo(np.repeat(grey[..., None], 3, axis=2).astype(np.float32))
 
 
@@ -60,9 +65,28 @@ def matched(style: Photo, content: Photo) -> Photo:
 
 
 def moments(photo: Photo) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (3,) and covariance (3, 3) of the colours."""
-    rows = photo.pixels.reshape(-1, 3).astype(np.float64)
-    return rows.mean(axis=0), np.cov(rows, rowvar=False) + TINY * np.eye(3)
+    """Mean (3,) and covariance (3, 3) of the colours that are seen."""
+    rows, share = photo.pixels.reshape(-1, 3).astype(np.float64), visible(photo).ravel()
+    mean = np.average(rows, axis=0, weights=share)
+    covariance = (rows - mean).T @ ((rows - mean) * share[:, None]) / share.sum()
+    return mean, covariance + TINY * np.eye(3)
+
+
+def visible(photo: Photo) -> np.ndarray:
+    """How much each pixel is seen, float64 (H, W); all alike in a picture of which none is."""
+    if photo.alpha is None or not photo.alpha.any():
+        return np.ones(photo.size)
+    return photo.alpha.astype(np.float64)
+
+
+def filled(photo: Photo) -> Photo:
+    """The picture with the mean of what is seen wherever nothing is: there a file holds any colour,
+    often black, and a network would see its edge."""
+    if photo.alpha is None:
+        return photo
+    mean, _ = moments(photo)
+    pixels = np.where(photo.alpha[..., None] > 0, photo.pixels, mean.astype(np.float32))
+    return Photo(pixels, photo.alpha)
 
 
 def power(matrix: np.ndarray, exponent: float) -> np.ndarray:

@@ -38,7 +38,7 @@ def gatys(
 
     typed = shlex.join(["minidl", *sys.argv[1:]])
     figures = transfer(given, output, overwrite, resume, typed, console.note)
-    losses = "  ".join(f"{k[:-5]} {v:.4g}" for k, v in figures["losses"].items())
+    losses = "  ".join(f"{k.removesuffix('_loss')} {v:.4g}" for k, v in figures["losses"].items())
     height, width = figures["size"]
     iterations = figures["iterations"]
     console.line(f"{losses}  after {iterations} iterations, {figures['seconds']:.1f} s")

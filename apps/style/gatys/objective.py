@@ -3,13 +3,18 @@
     L = a sum_l w_l content_l + b sum_l w_l sum_r w_r style_lr + c TV
 
 with the weights a, b, c of content, style and total variation, over layers l and, with several
-styles or masks, regions r. Blending the losses of several styles
-is blending their Gram matrices, up to a constant.
+styles or masks, regions r. With the norms "paper" and "port", blending the losses of several
+styles is blending their Gram matrices, up to a constant; with "target" each style's loss is divided
+by the size of its own Gram matrix, so that a style of strong features does not outweigh the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 import minidl
 from apps.style.gatys.pictures import Pictures, Size, resized_mask
@@ -23,11 +28,11 @@ from apps.style.losses import (
     style_loss,
     total_variation,
 )
-from apps.style.optimize.objective import STAYS, Objective, Shift, shifted
+from apps.style.optimize.objective import KEPT, STAYS, Objective, Shift, shifted
 from minidl.device import array_module
 from minidl.tensor import Tensor
 
-CACHED = 200 << 20  # bytes of content features of different shifts that are kept
+MaskAt = Callable[[Size], Any]  # the size of features -> a mask of them, None for all of them
 
 
 class GatysObjective(Objective):
@@ -47,20 +52,26 @@ class GatysObjective(Objective):
     def __init__(self, net: LossNetwork, settings: Settings, pictures: Pictures, size: Size):
         self.net, self.norm, self.size = net, settings.loss_norm, size
         self.content_layers, self.style_layers = settings.of_content(), settings.of_style()
-        self.layers = net.check_layers([*self.content_layers, *self.style_layers])
+        net.check_layers([*self.content_layers, *self.style_layers])
+        self.layers = settings.layers()
         self.content_weight, self.style_weight, self.tv_weight = settings.weights_of_losses()
         self.regions = pictures.regions
         self.mask = pictures.mask_at(size)
         self.content = pictures.content_at(size).tensor()
-        self.contents: dict[Shift, dict[str, Tensor]] = {}
+        # The parts of the content that have a Gram matrix each: all of it where none has a mask.
+        masks = [region.content_mask for region in self.regions]
+        self.masks = [None] if masks[0] is None else [resized_mask(mask, size) for mask in masks]
+        self.moved_masks: dict[tuple[int, Shift, Size], np.ndarray] = {}
         with minidl.no_grad():
             self.divisors = {
                 name: content_divisor(self.norm, *sizes)
-                for name, sizes in self.content_sizes().items()
+                for name, sizes in (self.content_sizes() if self.content_weight else {}).items()
             }
             self.targets = [
-                self.grams_of(pictures.style_at(r.style, size).tensor(), r.style_mask)
-                for r in self.regions
+                self.grams_of(
+                    pictures.style_at(r.style, size).tensor(), partial(resized_mask, r.style_mask)
+                )
+                for r in (self.regions if self.style_weight else ())
             ]  # for each region: layer -> Gram matrix
 
     def content_sizes(self) -> dict[str, tuple[float, int]]:
@@ -68,10 +79,31 @@ class GatysObjective(Objective):
         found = self.net.features(self.content, self.content_layers)
         return {name: (squared_size(x), x.data.size) for name, x in found.items()}
 
-    def grams_of(self, x: Tensor, mask: Any) -> dict[str, Tensor]:
+    def grams_of(self, x: Tensor, mask_at: MaskAt) -> dict[str, Tensor]:
         """Layer -> Gram matrix of a picture, or of a part of it."""
-        found = self.net.features(x, self.style_layers)
-        return {name: gram(y, mask_of(mask, y)) for name, y in found.items()}
+        return self.grams(self.net.features(x, self.style_layers), mask_at)
+
+    def grams(self, found: dict[str, Tensor], mask_at: MaskAt) -> dict[str, Tensor]:
+        """Layer -> Gram matrix of features, or of a part of them."""
+        return {
+            name: gram(found[name], mask_at(found[name].shape[2:])) for name in self.style_layers
+        }
+
+    def moved_mask(self, number: int, shift: Shift, size: Size) -> np.ndarray | None:
+        """A mask of the content, shifted as the picture, at the size of features of that."""
+        mask, key = self.masks[number], (number, shift, size)
+        if mask is None:
+            return None
+        if key not in self.moved_masks:
+            if sum(mask.nbytes for mask in self.moved_masks.values()) > KEPT:
+                self.moved_masks.clear()
+            moved = np.pad(mask, [(n, 0) for n in shift], "edge")
+            self.moved_masks[key] = resized_mask(moved, size)
+        return self.moved_masks[key]
+
+    def masks_at(self, shift: Shift) -> list[MaskAt]:
+        """The masks of the content by the size of features, of a picture that is shifted."""
+        return [partial(self.moved_mask, number, shift) for number in range(len(self.masks))]
 
     # --- the losses -----------------------------------------------------------------------------
 
@@ -81,11 +113,7 @@ class GatysObjective(Objective):
         if self.content_weight:
             parts["content"] = self.content_part(found, self.content_at(shift))
         if self.style_weight:
-            grams = [
-                {name: gram(found[name], mask_of(r.content_mask, found[name]))
-                 for name in self.style_layers}
-                for r in self.regions
-            ]  # fmt: skip
+            grams = [self.grams(found, mask_at) for mask_at in self.masks_at(shift)]
             parts["style"] = self.style_part(grams)
         if self.tv_weight:
             parts["tv"] = total_variation(x, self.norm) * self.tv_weight
@@ -99,7 +127,9 @@ class GatysObjective(Objective):
         ])  # fmt: skip
 
     def style_part(self, grams: list[dict[str, Tensor]]) -> Tensor:
-        """The weighted style loss, from the Gram matrices of each region."""
+        """The weighted style loss, from the Gram matrices of each mask."""
+        if len(grams) < len(self.regions):  # several styles of all of the picture
+            grams = grams * len(self.regions)
         return self.style_weight * added([
             region.weight * weight * style_loss(G[name], A[name], self.norm)
             for region, G, A in zip(self.regions, grams, self.targets)
@@ -107,15 +137,9 @@ class GatysObjective(Objective):
         ])  # fmt: skip
 
     def content_at(self, shift: Shift) -> dict[str, Tensor]:
-        """The content's features, shifted as the picture; those of some shifts are kept."""
-        if shift in self.contents:
-            return self.contents[shift]
-        with minidl.no_grad():
-            found = self.net.features(shifted(self.content, shift), self.content_layers)
-        nbytes = sum(x.data.nbytes for x in found.values())
-        if (len(self.contents) + 1) * nbytes <= CACHED:
-            self.contents[shift] = found
-        return found
+        """The content's features, shifted as the picture."""
+        moved = shifted(self.content, shift)
+        return self.kept.at(shift, lambda: self.net.features(moved, self.content_layers))
 
     def evaluate(self, x: Tensor, shift: Shift = STAYS) -> dict[str, float]:
         losses = super().evaluate(x, shift)
@@ -132,11 +156,3 @@ class GatysObjective(Objective):
 def added(parts: list[Tensor]) -> Tensor:
     first, *others = parts
     return sum(others, first)
-
-
-def mask_of(mask: Any, features: Tensor) -> Any:
-    """A mask at the size of features."""
-    if mask is None:
-        return None
-    xp = array_module(features.data)
-    return xp.asarray(resized_mask(mask, features.shape[2:]))

@@ -9,8 +9,9 @@ import numpy as np
 
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo, fitted_size
-from apps.style.gatys.colors import grey_like, luma_of, matched, with_luma_of
+from apps.style.gatys.colors import filled, grey_like, luma_of, matched, with_luma_of
 from apps.style.gatys.settings import SIZE, Settings
+from apps.style.optimize.watch import grey_spots, has_grey_spots
 
 Size = tuple[int, int]
 
@@ -51,7 +52,7 @@ class Pictures:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.original = Photo.read(settings.content)
-        self.content = Photo(self.original.pixels)
+        self.content = filled(self.original)
         self.styles = [Photo.read(path).over_white() for path in settings.styles]
         side = settings.size or min(SIZE, max(self.content.size))
         self.size = fitted_size(self.content.size, side)
@@ -63,7 +64,25 @@ class Pictures:
         elif settings.colors == "match":
             self.styles = [matched(style, self.content) for style in self.styles]
         started = settings.init not in ("content", "noise")
-        self.start = Photo.read(settings.init).over_white() if started else None
+        self.start = self.read_start(settings.init) if started else None
+
+    def read_start(self, path: str) -> Photo:
+        """The picture to begin with.
+
+        Raises:
+            OptionError: it has other proportions than the content.
+        """
+        start = Photo.read(path).over_white()
+        side = min(max(start.size), max(self.content.size))
+        sizes = [fitted_size(size, side) for size in (start.size, self.content.size)]
+        if any(abs(a - b) > 1 for a, b in zip(*sizes)):
+            raise OptionError(
+                "the picture to begin with has the proportions of the content",
+                {"--init": path, "pixels": f"{start.width}x{start.height}",
+                 "content": f"{self.content.width}x{self.content.height}"},
+                "cut it to them, or --init content",
+            )  # fmt: skip
+        return start
 
     def content_at(self, size: Size) -> Photo:
         return self.content.resized(*size)
@@ -72,6 +91,13 @@ class Pictures:
         """A style for a picture of some size: smaller where the picture is smaller, too."""
         side = max(1, round(self.style_side * max(size) / max(self.size)))
         return self.styles[number].fitted(side)
+
+    def has_grey_style(self) -> bool:
+        """Whether parts of a style are flat and grey, so that those of the picture may be, too."""
+        return any(
+            has_grey_spots(grey_spots(self.style_at(k, self.size).tensor().data))
+            for k in range(len(self.styles))
+        )
 
     def mask_at(self, size: Size) -> np.ndarray | None:
         """Where the picture changes, (H, W) of 0..1; None where all of it does."""
@@ -100,7 +126,7 @@ class Pictures:
     def finished(self, made: Photo) -> Photo:
         """The result: the content's colours where asked, its own pixels outside of all masks, its
         transparency."""
-        original = Photo(self.original.pixels).resized(*made.size)
+        original = self.original.resized(*made.size)
         if self.settings.colors == "luma":
             made = with_luma_of(original, made)
         mask = self.mask_at(made.size)
@@ -153,11 +179,12 @@ def read_mask(path: str, size: Size, of: str) -> np.ndarray:
     return mask
 
 
-def resized_mask(mask: np.ndarray, size: Size) -> np.ndarray:
-    """A mask of another size, by the mean over each new pixel. What was 0 around it stays 0."""
+def resized_mask(mask: np.ndarray | None, size: Size) -> np.ndarray | None:
+    """A mask of another size, by the mean over each new pixel. What was 0 around it stays 0.
+    None, all of a picture, stays None."""
     from PIL import Image
 
-    if mask.shape == size:
+    if mask is None or mask.shape == size:
         return mask
     picture = Image.fromarray(np.ascontiguousarray(mask, np.float32))
     return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BOX), np.float32)

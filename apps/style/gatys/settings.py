@@ -20,7 +20,8 @@ LAYERS = {
     "vgg16": (["relu3_3"], ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]),
     "vgg19": (["relu4_2"], ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]),
 }
-# Norm -> weights of content, style and total variation.
+# Norm -> weights of content, style and total variation. Those of "paper" and "port" are theirs, and
+# weighed features of another scale (losses.py).
 WEIGHTS = {
     "target": (0.05, 1.0, 2e-4),
     "paper": (1.0, 1000.0, 0.0),  # Gatys et al. 2016, section 3, alpha / beta = 1e-3
@@ -68,12 +69,12 @@ class PictureOptions:
     """The pictures: which, how large, which parts of them."""
 
     content: str = option(
-        "", "The picture that is to be seen.", is_argument=True, metavar="CONTENT",
+        "", "The picture whose objects the result shows.", is_argument=True, metavar="CONTENT",
         parse=parse.path_or_name,
     )  # fmt: skip
     styles: list[str] = option(
-        "", "Pictures in whose style.", is_argument=True, called="style", metavar="STYLE...",
-        parse=absolute_paths,
+        "", "Pictures whose style the result has.", is_argument=True, called="style",
+        metavar="STYLE...", parse=absolute_paths,
     )  # fmt: skip
     style_weights: list[float] = option(
         PICTURES, "How much each style counts, as in 1,2; by default all alike.",
@@ -125,8 +126,16 @@ class Settings(PictureOptions, NetworkOptions, LossOptions, OptimizeOptions):
         return self.content_layers or dict.fromkeys(LAYERS[self.net][0], 1.0)
 
     def of_style(self) -> dict[str, float]:
-        """Layers of the style loss and their weights."""
-        return self.style_layers or dict.fromkeys(LAYERS[self.net][1], 1.0)
+        """Layers of the style loss and their weights. The paper's are 1 divided by the number of
+        layers (Gatys et al. 2016, section 3)."""
+        layers = LAYERS[self.net][1]
+        share = 1 / len(layers) if self.loss_norm == "paper" else 1.0
+        return self.style_layers or dict.fromkeys(layers, share)
+
+    def layers(self) -> list[str]:
+        """The layers that are computed: those of losses with a weight."""
+        content, style, _ = self.weights_of_losses()
+        return [*(self.of_content() if content else ()), *(self.of_style() if style else ())]
 
     def weights_of_losses(self) -> tuple[float, float, float]:
         """Weights of content, style and total variation."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import minidl
-from apps.shared.options import OptionError, check_resumed, check_values, stored_values, to_dict
+from apps.shared.options import OptionError, check_resumed, stored_values, to_dict
 from apps.shared.output_file import OutputFile
+from apps.style.gatys.checks import check
+from apps.style.gatys.objective import GatysObjective
 from apps.style.gatys.pictures import Pictures
 from apps.style.gatys.settings import Settings
 from apps.style.gatys.tiles import make_objective, pixels_of_tiles
@@ -49,35 +51,62 @@ def transfer(
     for name, called in (("content", "CONTENT"), ("styles", "STYLE")):
         if name not in given:
             raise OptionError(f"say which picture is the {called}", {}, "minidl style gatys --help")
-    file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="gatys")
-    state = file.beside(STATE)
+    file, state = checked_files(output, overwrite, resume)
     saved = load_run(state) if resume else None
     settings = Settings(**with_defaults(given))
     if saved is not None:
         stored = stored_values(Settings, saved.meta.get("settings"))
         check_resumed(Settings, stored, given)
         settings = Settings(**{**stored, **given})
-    check_values(settings)
+    check(settings, given)
     pictures = Pictures(settings)
     net = LossNetwork(settings.net, settings.weights, settings.pool)
-    layers = net.check_layers([*settings.of_content(), *settings.of_style()])
-    minidl.manual_seed(settings.seed)
-    plan = make_plan(settings, pictures.size, net.receptive_field(layers))
-    task = Task(
-        lambda size: make_objective(net, settings, pictures, size),
-        pictures.start_at,
-        lambda size: pictures.content_at(size).tensor().data,
-        state,
-        {"settings": to_dict(settings)},
-        lambda size: pixels_of_tiles(net, settings, size),
+    net.check_layers([*settings.of_content(), *settings.of_style()])
+    plan = make_plan(settings, pictures.size, net.receptive_field(settings.layers()))
+    task = replace(
+        make_task(net, settings, pictures), state=state, meta={"settings": to_dict(settings)}
     )
     run = Run(plan)
     if saved is not None:
         run.load(saved)
     else:
-        announce(plan, task, settings, note)
+        small = replace(task, objective_at=lambda at: GatysObjective(net, settings, pictures, at))
+        announce(plan, small, settings, note)
     outcome = optimize(plan, task, note, run)
     return finish(outcome, settings, pictures, file, command)
+
+
+def make_task(net: LossNetwork, settings: Settings, pictures: Pictures) -> Task:
+    """What the loop works on."""
+    return Task(
+        lambda size: make_objective(net, settings, pictures, size),
+        pictures.start_at,
+        lambda size: pictures.content_at(size).tensor().data,
+        pictures.has_grey_style(),
+        pictures.outside_kept,
+        pixels=lambda size: pixels_of_tiles(net, settings, size),
+    )
+
+
+def checked_files(output: str, overwrite: bool, resume: bool) -> tuple[OutputFile, Path]:
+    """The output, and the file of an unfinished run.
+
+    Raises:
+        OptionError: one of them is there, and is not to be replaced.
+    """
+    file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="gatys")
+    state = state_of(file)
+    if state.exists() and not (resume or overwrite):
+        raise OptionError(
+            "an unfinished run of this picture is there", {"file": str(state)},
+            "--resume goes on with it; --overwrite begins anew",
+        )  # fmt: skip
+    return file, state
+
+
+def state_of(file: OutputFile) -> Path:
+    """The file of an unfinished run: cat.jpg.resume.safetensors, not that of cat.png."""
+    return file.path.with_name(file.path.name + STATE)
 
 
 def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +118,8 @@ def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def announce(plan: Plan, task: Task, settings: Settings, note: Callable[[str], None]) -> None:
-    """Say what the run will need; refuse what does not fit into memory."""
+    """Say what the run will need, from a task without tiles; refuse what does not fit into
+    memory."""
     found = estimate(plan, task, note)
     height, width = plan.size
     note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")
@@ -108,7 +138,7 @@ def finish(
         command, names(settings),
     )  # fmt: skip
     if not outcome.interrupted:
-        file.beside(STATE).unlink(missing_ok=True)
+        state_of(file).unlink(missing_ok=True)
     return {
         "picture": str(file.path), "report": str(file.beside(REPORT)), "size": list(made.size),
         "losses": outcome.losses, "iterations": outcome.iterations, "seconds": outcome.seconds,

@@ -1,11 +1,13 @@
 """How long a run will take and how much memory it needs, told before it starts.
 
-Both are measured on a small version of the picture: the losses and their gradient once to compile
-the kernels, once to be measured, and then counted by pixels. Times are right within a quarter or so
+Both are measured on a small version of the picture, the smallest of which the network can take: the
+losses and their gradient once to compile the kernels and once to be measured. That is multiplied by
+the number of pixels. Times are right within a quarter or so
 on a machine that does nothing else; where compiling takes long, the first run is longer.
 
 Memory is that of the features of one evaluation, by pixel, and of the arrays as large as the
-picture: the picture, its gradient, the optimizer's, the content.
+picture: the picture, its gradient, the optimizer's, the content. What an objective keeps for every
+shift comes on top.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ from apps.shared.page import duration
 from apps.shared.photo import fitted_size
 from apps.shared.warm_up import warm_up
 from apps.style.optimize.loop import Task
+from apps.style.optimize.objective import KEPT, Objective
 from apps.style.optimize.plan import Plan
 from apps.style.optimize.steps import HISTORY
+from minidl.errors import ShapeError
 from minidl.nn import Parameter
 
 PROBE = 256  # pixels of the longer side of the picture that is measured
 ARRAYS = {"adam": 12, "lbfgs": 10 + 2 * HISTORY}  # as large as the picture, 12 bytes a pixel
 EVALUATIONS = {"adam": 1.0, "lbfgs": 1.25}  # in an iteration
 ALLOWED = 0.9  # of the memory that is free
+CONTAINER = "/sys/fs/cgroup"
 
 
 @dataclass
@@ -57,13 +62,13 @@ def estimate(plan: Plan, task: Task, note: Callable[[str], None] = lambda text: 
 
     Args:
         plan: of the run.
-        task: what will be minimised.
+        task: what will be minimised; its objective computes the small picture as a whole.
         note: called with a line of text where compiling takes long.
+
+    Raises:
+        ShapeError: the picture is too small for the network.
     """
-    size = plan.size if max(plan.size) <= PROBE else fitted_size(plan.size, PROBE)
-    objective = task.objective_at(size)
-    x = Parameter(task.start_at(size, np.random.default_rng(0)))
-    warm_up(lambda: objective.evaluate(x), note)
+    size, objective, x = probe(plan, task, note)
     x.grad = None
     minidl.empty_cache()
     with PeakMemory() as peak:
@@ -71,12 +76,41 @@ def estimate(plan: Plan, task: Task, note: Callable[[str], None] = lambda text: 
         objective.evaluate(x)
         seconds = time.perf_counter() - start
     counts = [pixels(task, scale.size) for scale in plan.scales]
-    here = size[0] * size[1]  # the probe is small: never in tiles
+    here = size[0] * size[1]
     computed = sum(scale.iterations * n for scale, (_, n) in zip(plan.scales, counts))
     total = seconds * computed / here * EVALUATIONS[plan.optimizer]
     features = peak.bytes * counts[-1][0] / here
-    arrays = 12 * ARRAYS[plan.optimizer] * plan.size[0] * plan.size[1]
-    return Estimate(total, (features + arrays) / 1e6)
+    whole = plan.size[0] * plan.size[1]
+    arrays = 12 * ARRAYS[plan.optimizer] * whole
+    shifts = (plan.shift + 1) ** 2 if plan.optimizer == "adam" else 1
+    kept = min(objective.kept.nbytes * whole / here * shifts, KEPT)
+    kept = kept if counts[-1][0] == whole else 0  # in parts, nothing is kept
+    return Estimate(total, (features + arrays + kept) / 1e6)
+
+
+def probe(
+    plan: Plan, task: Task, note: Callable[[str], None]
+) -> tuple[tuple[int, int], Objective, Parameter]:
+    """A small size, the objective there, evaluated once, and the first picture."""
+    side = PROBE
+    while True:
+        size = plan.size if max(plan.size) <= side else fitted_size(plan.size, side)
+        try:
+            return size, *evaluated(task, size, note)
+        except ShapeError:  # a long and narrow picture
+            if size == plan.size:
+                raise
+        side *= 2
+
+
+def evaluated(
+    task: Task, size: tuple[int, int], note: Callable[[str], None]
+) -> tuple[Objective, Parameter]:
+    """The objective at a size and the first picture, after one evaluation."""
+    objective = task.objective_at(size)
+    x = Parameter(task.start_at(size, np.random.default_rng(0)))
+    warm_up(lambda: objective.evaluate(x), note)
+    return objective, x
 
 
 def pixels(task: Task, size: tuple[int, int]) -> tuple[int, float]:
@@ -147,16 +181,18 @@ def kilobytes(file: str, name: str) -> int:
 
 def free_megabytes() -> float | None:
     """Memory that the process may still take: what is free, or less in a container; None where
-    that is not known."""
+    that is not known. Files that were read count as free: they stay until memory is needed."""
     found = (
         [kilobytes("/proc/meminfo", "MemAvailable") / 1000]
         if Path("/proc/meminfo").exists()
         else []
     )
-    group = Path("/sys/fs/cgroup")
+    group = Path(CONTAINER)
     try:
         limit = (group / "memory.max").read_text().strip()
         used = int((group / "memory.current").read_text())
+        lines = (group / "memory.stat").read_text().splitlines()
+        used -= next((int(n) for k, n in map(str.split, lines) if k == "inactive_file"), 0)
         found += [] if limit == "max" else [(int(limit) - used) / 1e6]
     except (OSError, ValueError):
         pass

@@ -32,6 +32,7 @@ from minidl.errors import NonFiniteError
 from minidl.tensor import Tensor
 
 RESTARTS = 3  # of one scale; after that it ends where it is
+STILL = 0.8  # of the grey parts; if more are grey after another try, the losses want them so
 SAVE_EVERY = 20.0  # seconds
 SAVE_SHARE = 0.05  # of the time, at most, goes into saving
 
@@ -52,6 +53,9 @@ class Task:
             run's random numbers.
         reference_at: the content picture as such an array, in which grey is meant; None where
             there is none.
+        grey_is_meant: everywhere, as where the style is grey.
+        restored: puts back what is not to change in a picture of some size, with which a scale or
+            another try begins; by default all of it may change.
         state: file for the state of an unfinished run; None for none.
         meta: what that file holds beside the state.
         pixels: of objectives whose memory or time does not grow as the pixels do: size -> how many
@@ -62,6 +66,8 @@ class Task:
     objective_at: Callable[[Size], Objective]
     start_at: Callable[[Size, np.random.Generator], Any]
     reference_at: Callable[[Size], Any] | None = None
+    grey_is_meant: bool = False
+    restored: Callable[[Any, Size], Any] = lambda picture, size: picture
     state: Path | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     pixels: Callable[[Size], tuple[int, float]] | None = None
@@ -150,14 +156,14 @@ class Loop:
             self.run_scale(scale, self.task.objective_at(scale.size))
             if self.run.scale + 1 == len(self.plan.scales):
                 return
-            self.run.scale, self.run.iteration, self.run.restarts_here = self.run.scale + 1, 0, 0
+            self.run.next_scale()
 
     def first_picture(self, scale: Scale) -> Any:
         """Where a scale begins: the start, or what the scale before it made, enlarged."""
         if self.run.scale == 0:
             return self.task.start_at(scale.size, self.run.rng)
         made = Photo.from_tensor(Tensor(self.run.steps.picture()))
-        return made.resized(*scale.size).tensor().data
+        return self.task.restored(made.resized(*scale.size).tensor().data, scale.size)
 
     def run_scale(self, scale: Scale, objective: Objective) -> None:
         """The iterations of a scale that are left, and another try where it went wrong."""
@@ -168,12 +174,13 @@ class Loop:
                     break
                 self.iterate(objective)
             spots = self.find_spots(scale)
-            if not has_grey_spots(spots) or run.restarts_here >= RESTARTS:
+            share = float(spots.mean()) if has_grey_spots(spots) else 0.0
+            if not share or run.restarts_here >= RESTARTS or share > STILL * run.grey:
                 break
-            share = f"{100 * spots.mean():.0f} %"
-            self.restart(f"{share} of the picture stayed grey; those parts start again from noise")
-            run.begin(with_noise(to_device(run.steps.picture(), "cpu"), spots, run.rng), "adam")
-            run.iteration = 0
+            self.restart_from_noise(scale, spots, share)
+        if run.steps.is_stuck and run.iteration < scale.iterations:
+            self.note(f"L-BFGS got no further; scale {run.scale + 1} ends with its iteration "
+                      f"{run.iteration} of {scale.iterations}")  # fmt: skip
         if not run.snapshots or run.snapshots[-1].iteration != len(run.history):
             run.snapshot()
 
@@ -188,11 +195,17 @@ class Loop:
         self.look_after(run.history[-1])
         if len(run.history) % self.plan.snapshots == 0:
             run.snapshot()
-        if self.interrupt.asked:
+        if self.interrupt.asked and not self.is_over():
             self.save()
             raise Interrupted
         if now - self.saved_at > max(SAVE_EVERY, self.saving / SAVE_SHARE):
             self.save()
+
+    def is_over(self) -> bool:
+        """Whether that was the last iteration of all."""
+        run, scale = self.run, self.plan.scales[self.run.scale]
+        ends = run.iteration >= scale.iterations or run.steps.is_finished or run.steps.is_stuck
+        return ends and scale is self.plan.scales[-1]
 
     def report(self, losses: dict[str, float]) -> None:
         """Keep and show the losses of an iteration."""
@@ -229,9 +242,23 @@ class Loop:
         adam, slower = isinstance(run.steps, AdamSteps), 0.5
         if adam:
             slower = run.steps.slower / 2
-        self.restart("the losses are not finite; it goes on with half the rate")
+        who = "it" if adam else "Adam"
+        self.restart(f"the losses are not finite; {who} goes on with half the rate")
         run.begin(run.steps.finite if adam else run.steps.picture(), "adam")
         run.steps.slower = slower
+
+    def restart_from_noise(self, scale: Scale, spots: np.ndarray, share: float) -> None:
+        """The iterations of a scale once more, by Adam, with noise where the picture is grey."""
+        run = self.run
+        slower = getattr(run.steps, "slower", 1.0)
+        self.restart(
+            f"{100 * share:.0f} % of the picture stayed grey; those parts start again from noise"
+            + ("" if isinstance(run.steps, AdamSteps) else ", by Adam")
+        )
+        picture = with_noise(to_device(run.steps.picture(), "cpu"), spots, run.rng)
+        run.begin(self.task.restored(picture, scale.size), "adam")
+        run.steps.slower = slower
+        run.iteration, run.grey = 0, share
 
     def restart(self, why: str) -> None:
         self.run.restarts_here += 1
@@ -243,6 +270,8 @@ class Loop:
     def find_spots(self, scale: Scale) -> np.ndarray:
         """Blocks of the picture that are grey and should not be."""
         reference = self.task.reference_at
+        if self.task.grey_is_meant:
+            return np.zeros((0, 0), bool)
         picture = to_device(self.run.steps.picture(), "cpu")
         return grey_spots(picture, None if reference is None else reference(scale.size))
 

@@ -11,15 +11,52 @@ with another picture, position by position, shifts that one alike (`shifted`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+
+import minidl
 from minidl.nn.functional import pad
 from minidl.tensor import Tensor
 
 Shift = tuple[int, int]  # rows and columns
 STAYS: Shift = (0, 0)
+KEPT = 200 << 20  # bytes of features of shifted pictures that an objective keeps, at most
+
+
+class Kept:
+    """Features of a picture that is compared position by position, at each shift: they are computed
+    when they are first wanted and kept, as long as they are no more than KEPT bytes.
+
+    Attributes:
+        nbytes: of one shift.
+    """
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+        self.found: dict[Shift, dict[str, Tensor]] = {}
+
+    def at(self, shift: Shift, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Those at a shift: name -> features."""
+        if shift in self.found:
+            return self.found[shift]
+        with minidl.no_grad():
+            found = compute()
+        self.nbytes = sum(x.data.nbytes for x in found.values())
+        if (len(self.found) + 1) * self.nbytes <= KEPT:
+            self.found[shift] = found
+        return found
 
 
 class Objective:
-    """Base of what is minimised. A subclass defines losses."""
+    """Base of what is minimised. A subclass defines losses.
+
+    Attributes:
+        kept: what is kept for each shift.
+    """
+
+    @cached_property
+    def kept(self) -> Kept:
+        return Kept()
 
     def losses(self, x: Tensor, shift: Shift) -> dict[str, Tensor]:
         """The parts of the loss, weighted: their sum is minimised.

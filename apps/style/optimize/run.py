@@ -21,6 +21,8 @@ from minidl.io.checkpoint import CheckpointContent, load_checkpoint, save_checkp
 from minidl.nn import Module, Parameter
 from minidl.tensor import Tensor
 
+NEVER = 2.0  # more than all of a picture
+
 
 @dataclass
 class Snapshot:
@@ -77,6 +79,7 @@ class Run:
         self.snapshots: list[Snapshot] = []
         self.restarts: list[str] = []
         self.restarts_here = 0  # in this scale
+        self.grey = NEVER  # share of the picture that stayed grey in the try before this one
         self.seconds = 0.0
         self.is_going_on = False  # in the middle of a scale, from a file
 
@@ -85,6 +88,10 @@ class Run:
         """How many iterations of all scales are over."""
         earlier = self.plan.scales[: self.scale]
         return sum(scale.iterations for scale in earlier) + self.iteration
+
+    def next_scale(self) -> None:
+        self.scale, self.iteration = self.scale + 1, 0
+        self.restarts_here, self.grey = 0, NEVER
 
     def begin(self, pixels: Any, optimizer: str = "") -> None:
         """Start the optimizer at a picture, an array (1, 3, H, W)."""
@@ -107,7 +114,7 @@ class Run:
         """Write the state, whole or not at all; meta is what else has to be known to go on."""
         run = {
             "scale": self.scale, "iteration": self.iteration, "restarts": self.restarts,
-            "restarts_here": self.restarts_here, "seconds": self.seconds,
+            "restarts_here": self.restarts_here, "grey": self.grey, "seconds": self.seconds,
             "random": self.rng.bit_generator.state, "history": self.history,
             "snapshots": [
                 {"scale": s.scale, "iteration": s.iteration, "image": s.image}
@@ -134,6 +141,7 @@ class Run:
             self.rng.bit_generator.state = saved["random"]
             self.history, self.restarts = saved["history"], saved["restarts"]
             self.restarts_here, self.seconds = saved["restarts_here"], saved["seconds"]
+            self.grey = saved["grey"]
             self.snapshots = [
                 Snapshot(s["scale"], s["iteration"], s["image"].data) for s in saved["snapshots"]
             ]

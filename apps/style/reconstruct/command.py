@@ -20,7 +20,8 @@ def reconstruct(
     Figure 1 of Gatys et al. 2016. A content panel is the picture that has the
     same features in a layer, with its peak signal-to-noise ratio; with --style a
     second row of panels has the same Gram matrices in the first layer, the first
-    two, and so on. All begin with the same noise.
+    two, and so on. All begin with the same noise. Ctrl-C writes the panels that
+    are done; an unfinished sheet cannot be resumed.
     """
     from apps.shared.options import OptionError, check_values
     from apps.shared.output_file import OutputFile
@@ -31,6 +32,11 @@ def reconstruct(
     file = OutputFile(output, overwrite, FORMATS, op="reconstruct")
     settings = Settings(**given)
     check_values(settings)
+    if settings.snapshots is not None:
+        raise OptionError(
+            "the sheet has no strip of snapshots", {"--snapshots": settings.snapshots},
+            "minidl style gatys has one, in its report",
+        )  # fmt: skip
 
     from apps.style.reconstruct.panels import reconstruct as make_panels
     from apps.style.reconstruct.sheet import layout

@@ -20,16 +20,13 @@ class ContentObjective(Objective):
 
     def __init__(self, net: LossNetwork, layer: str, target: Tensor):
         self.net, self.layer, self.target = net, layer, target
-        self.features: dict[Shift, Tensor] = {}
 
     def losses(self, x: Tensor, shift: Shift) -> dict[str, Tensor]:
-        if shift not in self.features:
-            with minidl.no_grad():
-                self.features[shift] = self.of(shifted(self.target, shift))
-        return {"content": content_loss(self.of(x), self.features[shift])}
+        wanted = self.kept.at(shift, lambda: self.of(shifted(self.target, shift)))[self.layer]
+        return {"content": content_loss(self.of(x)[self.layer], wanted)}
 
-    def of(self, x: Tensor) -> Tensor:
-        return self.net.features(x, [self.layer])[self.layer]
+    def of(self, x: Tensor) -> dict[str, Tensor]:
+        return self.net.features(x, [self.layer])
 
 
 class StyleObjective(Objective):

@@ -176,3 +176,9 @@ def test_noise_as_jpeg(quality):
     """It takes more than a byte a pixel, for which Pillow's optimising encoder has no room."""
     photo = Photo(RNG.random((200, 300, 3), dtype=np.float32))
     assert Photo.decode(photo.encoded(".jpg", quality), "again").size == (200, 300)
+
+
+def test_pixels_of_unknown_range_are_no_damage():
+    with pytest.raises(DataError, match="unknown range") as caught:
+        decode(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")
+    assert "damaged" not in str(caught.value) and "8 or 16 bits" in str(caught.value)

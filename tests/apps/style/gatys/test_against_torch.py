@@ -78,7 +78,7 @@ def twin(network, weights, x, content, style, norm):
         losses["style"] += {
             "target": ((G / M - A / N) ** 2).sum() / ((A / N) ** 2).sum(),
             # Equation 4, for a style picture of as many positions as the picture.
-            "paper": ((G - A * M / N) ** 2).sum() / (4 * C**2 * M**2),
+            "paper": ((G - A * M / N) ** 2).sum() / (4 * C**2 * M**2) / len(style_layers),
             "port": ((G / (C * M) - A / (C * N)) ** 2).mean(),
         }[norm]
     variation = ((x[..., 1:, :] - x[..., :-1, :]) ** 2).sum()

@@ -5,6 +5,7 @@ import pytest
 
 from apps.shared.photo import Photo
 from apps.style.gatys.colors import (
+    filled,
     grey_like,
     luma,
     luma_of,
@@ -61,3 +62,35 @@ def test_one_colour_can_be_matched():
     assert np.isfinite(matched(flat, noise()).pixels).all()
     assert np.abs(matched(noise(), flat).pixels - 0.3).max() < 0.05
     assert np.isfinite(grey_like(flat, noise()).pixels).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_pixel_can_be_matched():
+    dot = Photo(np.full((1, 1, 3), 0.3, np.float32))
+    assert np.abs(matched(noise(), dot).pixels - 0.3).max() < 0.05
+    assert np.isfinite(matched(dot, noise()).pixels).all()
+
+
+def on_nothing(photo, hidden=0.0):
+    """The picture in the middle of transparent pixels of some colour."""
+    H, W = photo.size
+    pixels = np.full((2 * H, 2 * W, 3), hidden, np.float32)
+    alpha = np.zeros((2 * H, 2 * W), np.float32)
+    pixels[:H, :W], alpha[:H, :W] = photo.pixels, 1
+    return Photo(pixels, alpha)
+
+
+def test_what_is_transparent_lends_no_colour():
+    content, style = noise(low=0.4, high=0.9), noise()
+    for hidden in (0.0, 1.0):
+        cut = on_nothing(content, hidden)
+        for way in (matched, grey_like):
+            expected = way(style, content).pixels
+            np.testing.assert_allclose(way(style, cut).pixels, expected, atol=1e-5)
+        seen = filled(cut)
+        np.testing.assert_array_equal(seen.pixels[:20, :30], content.pixels)
+        np.testing.assert_allclose(seen.pixels[25, 40], content.pixels.mean((0, 1)), atol=1e-5)
+        edge = luma_of(seen).resized(40, 61).pixels[2:18, 2:29]
+        assert 0.35 < edge.min() and edge.max() < 0.95
+    nothing = Photo(content.pixels, np.zeros(content.size, np.float32))
+    assert np.isfinite(matched(style, nothing).pixels).all()

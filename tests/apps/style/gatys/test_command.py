@@ -3,15 +3,15 @@
 import json
 import os
 import signal
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from apps.shared.photo import Photo
+from apps.style.optimize.estimate import Estimate
 from minidl.io.checkpoint import load_checkpoint
-from tests.apps.conftest import last_json, minidl, spawn
+from tests.apps.conftest import last_json, minidl
 
 QUICK = ("--size", 48, "--iterations", 3, "--scales", 1)
 
@@ -92,6 +92,18 @@ def test_transparency_stays(gatys, pictures):
     np.testing.assert_allclose(found.alpha, photo.alpha, atol=0.01)
 
 
+def test_what_is_transparent_has_no_part_in_the_picture(gatys, pictures):
+    photo = Photo.read(pictures / "content.png")
+    photo.alpha = np.ones(photo.size, np.float32)
+    photo.alpha[:, 36:] = 0
+    for name, colour in (("black", 0.0), ("white", 1.0)):
+        photo.pixels[:, 36:] = colour
+        photo.save(pictures / f"on-{name}.png")
+        done(gatys(*QUICK, "--colors", "match", content=f"on-{name}.png", out=f"{name}.png"))
+    black, white = (Photo.read(name).pixels[:, :24] for name in ("black.png", "white.png"))
+    np.testing.assert_allclose(black, white, atol=1.5 / 255)
+
+
 @pytest.mark.parametrize("mode", ["L", "I;16", "RGBA", "P", "CMYK"])
 def test_pictures_of_any_kind(gatys, pictures, mode):
     image = Image.open(pictures / "content.png")
@@ -124,6 +136,28 @@ def test_what_is_outside_of_the_mask_stays(gatys, pictures):
     assert (made[:20] != photo.bytes[:20]).mean() > 0.5
 
 
+def test_outside_of_the_mask_is_the_content_at_every_scale(gatys, pictures, monkeypatch):
+    from apps.style.gatys.objective import GatysObjective
+
+    photo = Photo(np.random.default_rng(0).random((96, 120, 3), np.float32))
+    photo.save(pictures / "noise.png")
+    mask = np.zeros_like(photo.pixels)
+    mask[:40] = 1
+    Photo(mask).save(pictures / "top.png")
+    seen, evaluate = {}, GatysObjective.evaluate
+
+    def looks(self, x, shift=(0, 0)):
+        away = np.abs(x.data - self.content.data)[..., self.size[0] * 40 // 96 + 2 :, :].max()
+        seen[self.size] = max(seen.get(self.size, 0), float(away))
+        return evaluate(self, x, shift)
+
+    monkeypatch.setattr(GatysObjective, "evaluate", looks)
+    layers = ("--style-layers", "relu1,fire2", "--content-layers", "fire2")
+    options = ("--size", 120, "--iterations", 2, "--mask", pictures / "top.png")
+    done(gatys(*options, *layers, content="noise.png"))
+    assert seen == {(48, 60): 0, (96, 120): 0}
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -133,6 +167,7 @@ def test_what_is_outside_of_the_mask_stays(gatys, pictures):
         ("--pool", "l2", "--noise-blend", 0.2),
         ("--average", 0, "--shift", 0),
         ("--tile", 32, "--style-size", 60),
+        ("--tile", 32, "--optimizer", "lbfgs"),
         ("--content-layers", "relu1,fire2=0.5", "--style-layers", "fire2"),
         ("--content-weight", 0, "--init", "noise", "--tv-weight", 0),
     ],
@@ -151,31 +186,60 @@ def test_several_styles(gatys):
 # --- interrupted runs ---------------------------------------------------------------------------
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(gatys, pictures, weights, tmp_path):
-    options = ("--iterations", 40, "--scales", 1, "--size", 64)
+@pytest.fixture
+def cut_at(monkeypatch):
+    """cut_at(n): Ctrl-C is pressed in iteration n of the next run."""
+    from apps.style.optimize.steps import AdamSteps
+
+    def cut(at):
+        count, advance = [0], AdamSteps.advance
+
+        def counted(self, *arguments):
+            count[0] += 1
+            if count[0] == at:
+                signal.raise_signal(signal.SIGINT)
+            advance(self, *arguments)
+
+        monkeypatch.setattr(AdamSteps, "advance", counted)
+
+    return cut
+
+
+@pytest.mark.parametrize("masked, at", [(False, 3), (True, 8)])
+def test_an_interrupted_run_goes_on_to_the_same_bits(gatys, pictures, tmp_path, cut_at, masked, at):
+    options = ["--iterations", 6, "--scales", 2, "--size", 64, "--style-layers", "relu1,fire2",
+               "--content-layers", "fire2"]  # fmt: skip
+    if masked:
+        mask = np.zeros_like(Photo.read(pictures / "content.png").pixels)
+        mask[:, :40] = 1
+        Photo(mask).save(pictures / "left.png")
+        options += ["--mask", pictures / "left.png"]
     done(gatys(*options, out="whole.png"))
-    process = spawn(
-        "style", "gatys", pictures / "content.png", pictures / "style.png", "-o",
-        tmp_path / "cut.png", "--weights", weights("squeezenet"), *options,
-        env={"MINIDL_TEST": "1"},
-    )  # fmt: skip
-    for line in process.stderr:  # the estimate is told before the first iteration
-        if "iterations: about" in line:
-            break
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=100)
-    if process.returncode == 0:
-        pytest.skip("the run was over before it could be interrupted")
-    assert process.returncode == 130 and "Traceback" not in said
-    if (tmp_path / "cut.png").exists():
-        assert "--resume goes on" in said
-        assert load_checkpoint(tmp_path / "cut.resume.safetensors").meta["settings"]["size"] == 64
-        refused(gatys(*options, "--resume", "--seed", 3, out="cut.png"), "has another --seed")
-        done(gatys(*options, "--resume", out="cut.png"))
-        whole, cut = (Photo.read(name).bytes for name in ("whole.png", "cut.png"))
-        np.testing.assert_array_equal(cut, whole)
-        assert not (tmp_path / "cut.resume.safetensors").exists()
+    cut_at(at)
+    result = gatys(*options, out="cut.png")
+    assert result.exit_code == 130 and "Traceback" not in result.output
+    assert "--resume goes on" in result.output and (tmp_path / "cut.png").exists()
+    state = tmp_path / "cut.png.resume.safetensors"
+    found = load_checkpoint(state)
+    assert found.meta["settings"]["size"] == 64 and len(found.run["history"]) == at
+    refused(gatys(*options, "--resume", "--seed", 3, out="cut.png"), "has another --seed")
+    done(gatys(*options, "--resume", out="cut.png"))
+    whole, cut = (Photo.read(name).bytes for name in ("whole.png", "cut.png"))
+    np.testing.assert_array_equal(cut, whole)
+    assert not state.exists()
+
+
+def test_an_unfinished_run_is_not_thrown_away(gatys, tmp_path, cut_at):
+    cut_at(2)
+    assert gatys(*QUICK).exit_code == 130
+    for name in ("out.png", "out.html"):  # as a process that was killed leaves it
+        (tmp_path / name).unlink()
+    refused(gatys(*QUICK), "an unfinished run", "--resume goes on", "--overwrite")
+    assert (tmp_path / "out.png.resume.safetensors").exists()
+    done(gatys(*QUICK, out="out.jpg"))  # has a state of its own
+    assert (tmp_path / "out.png.resume.safetensors").exists()
+    done(gatys(*QUICK, "--overwrite"))
+    assert sorted(os.listdir()) == ["out.html", "out.jpg", "out.png"]
 
 
 def test_nothing_to_go_on_with(gatys):
@@ -228,6 +292,27 @@ def test_pictures_that_are_too_small_or_too_large(gatys, monkeypatch):
     assert 300 < side < 3000
 
 
+def test_the_estimate_of_tiles_is_measured_without_them(gatys, monkeypatch):
+    from apps.style.gatys import transfer
+
+    kinds = []
+
+    def estimate(plan, task, note):
+        kinds.append(type(task.objective_at((48, 37))).__name__)
+        return Estimate(1.0, 1.0)
+
+    monkeypatch.setattr(transfer, "estimate", estimate)
+    done(gatys(*QUICK, "--tile", 32))
+    assert kinds == ["GatysObjective"]
+
+
+def test_panoramas(gatys, pictures):
+    photo = Photo.read(pictures / "content.png")
+    photo.resized(20, 400).save(pictures / "panorama.png")
+    done(gatys("--iterations", 1, content="panorama.png"))
+    assert Image.open("out.png").size == (400, 20)
+
+
 def test_options_out_of_range(gatys):
     for options, word in (
         (("--colors", "lumma"), "luma"), (("--average", 1), "below 1"),
@@ -248,3 +333,25 @@ def test_noise_has_defaults_of_its_own(gatys):
     settings = last_json(done(gatys(*options, "--json")).output)["settings"]
     assert settings["lr"] == 15 and settings["content_weight"] == 0.5
     assert settings["iterations"] == 1  # what the user says counts
+
+
+@pytest.mark.parametrize("norm", ["target", "paper"])
+def test_something_has_to_be_minimised(gatys, norm):
+    none = ("--content-weight", 0, "--style-weight", 0, "--loss-norm", norm)
+    refused(gatys(*QUICK, *none, "--tv-weight", 0), "a weight above 0", "--style-weight 1")
+    refused(gatys(*QUICK, *none, "--tile", 32), "a weight above 0")
+
+
+def test_options_that_would_be_ignored_are_refused(gatys, pictures):
+    refused(gatys(*QUICK, "--init", "noise", "--noise-blend", 0.5), "nothing but noise")
+    for option in (("--lr", 3), ("--average", 0.5), ("--shift", 1)):
+        refused(gatys(*QUICK, "--optimizer", "lbfgs", *option), option[0], "--optimizer adam")
+
+
+def test_the_picture_to_begin_with_has_the_proportions_of_the_content(gatys, pictures):
+    photo = Photo.read(pictures / "content.png")
+    photo.resized(20, 50).save(pictures / "wide.png")
+    refused(gatys(*QUICK, "--init", pictures / "wide.png"), "proportions", "50x20", "72x56")
+    for side in (40, 200):
+        photo.fitted(side).save(pictures / f"{side}.png")
+        done(gatys(*QUICK, "--init", pictures / f"{side}.png", "--overwrite"))

@@ -11,6 +11,7 @@ from apps.style.gatys.pictures import Pictures
 from apps.style.gatys.settings import Settings
 from apps.style.gatys.tiles import TiledGatysObjective, make_objective, pixels_of_tiles
 from apps.style.loss_network import LossNetwork
+from apps.style.losses import gram
 from minidl.errors import ArgumentError, ShapeError
 from minidl.nn import Parameter
 
@@ -88,6 +89,24 @@ def test_layers_have_weights(made):
     assert both.evaluate(canvas(found))["style"] == pytest.approx(first + second / 4, rel=1e-4)
 
 
+def test_layers_of_the_paper_share_its_weight(made):
+    """w_l = 1 / 5 of alpha = 1, beta = 1000 (Gatys et al. 2016, section 3), computed by hand."""
+    objective, found = made(loss_norm="paper")
+    layers = ["relu1", "fire2", "fire3", "fire4", "fire5"]
+    x, content = canvas(found), found.content_at(SIZE).tensor()
+    with minidl.no_grad():
+        style = objective.net.features(found.style_at(0, SIZE).tensor(), layers)
+        features = objective.net.features(x, layers)
+        P = objective.net.features(content, ["fire3"])["fire3"].data.astype(np.float64)
+    expected = {"content": ((features["fire3"].data - P) ** 2).sum() / 2, "style": 0.0}
+    for name in layers:
+        F, S = (y[name].data[0].reshape(y[name].shape[1], -1).astype(np.float64)
+                for y in (features, style))  # fmt: skip
+        difference = F @ F.T - S @ S.T * F.shape[1] / S.shape[1]
+        expected["style"] += 1000 / 5 * (difference**2).sum() / (4 * F.size**2)
+    assert objective.evaluate(x) == pytest.approx(expected, rel=1e-3)
+
+
 def test_several_styles_are_blended(made, pictures):
     styles = ("style.png", "content.png")
     blended, found = made(styles=styles, style_weights=[1.0, 3.0])
@@ -98,14 +117,15 @@ def test_several_styles_are_blended(made, pictures):
         made(styles=styles, style_weights=[1.0])
 
 
-def test_the_gradient_is_that_of_the_losses(made):
+def test_the_gradient_is_that_of_the_losses(made, weights):
     """Against finite differences, along random directions, in float64."""
-    objective, found = made(size=(40, 52), tv_weight=1e-3)
+    network = LossNetwork("squeezenet", weights("squeezenet"))
+    objective, found = made(size=(40, 52), tv_weight=1e-3, network=network)
     in_float64(objective)
     x = Parameter(canvas(found, (40, 52)).data.astype(np.float64))
     rng = np.random.default_rng(2)
     for shift in ((0, 0), (1, 2)):
-        objective.contents.clear()
+        objective.kept.found.clear()
         _, g = gradient(objective, x, shift)
         d, h = rng.standard_normal(x.shape), 1e-4
         ends = []
@@ -124,15 +144,6 @@ def in_float64(objective):
     objective.net.scale = objective.net.scale.double()
     objective.content = objective.content.double()
     objective.targets = [{k: A.double() for k, A in region.items()} for region in objective.targets]
-
-
-@pytest.fixture(autouse=True)
-def float32_again(net):
-    yield
-    for layer in net.chain.values():
-        for parameter in layer.parameters():
-            parameter.data = parameter.data.astype(np.float32)
-    net.mean, net.scale = net.mean.float(), net.scale.float()
 
 
 # --- tiles --------------------------------------------------------------------------------------
@@ -172,19 +183,82 @@ def test_tiles_of_masked_regions(made, pictures):
     masks = [[half(pictures, "left"), ""], [half(pictures, "right"), ""]]
     whole, found = made(styles=("style.png",), masks=masks, kind=GatysObjective)
     tiled, _ = made(styles=("style.png",), masks=masks, tile=32, kind=TiledGatysObjective)
-    expected, g = gradient(whole, canvas(found))
-    losses, tiles = gradient(tiled, canvas(found))
+    expected, g = gradient(whole, canvas(found), (3, 2))
+    losses, tiles = gradient(tiled, canvas(found), (3, 2))
     assert losses["style"] == pytest.approx(expected["style"], rel=1e-4)
     np.testing.assert_allclose(tiles, g, rtol=0, atol=1e-3 * np.abs(g).max())
 
 
-def test_only_a_tile_is_in_memory_at_once(net, made):
+class Counts(LossNetwork):
+    """Keeps how many pixels it sees, and whether with a gradient: that costs thrice as much."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.seen = []
+
+    def features(self, x, names):
+        self.seen.append((x.data.size // 3, 1 if x.requires_grad else 0, list(names)))
+        return super().features(x, names)
+
+
+@pytest.mark.parametrize("content_weight", [0.05, 0.0])
+def test_only_a_tile_is_in_memory_at_once(made, weights, content_weight):
     assert isinstance(made(tile=64)[0], TiledGatysObjective)
     assert not isinstance(made(tile=72)[0], TiledGatysObjective)  # it is as large as the picture
-    settings = Settings(content="", styles=[], tile=512)
-    at_once, computed = pixels_of_tiles(net, settings, (4096, 4096))
-    assert at_once < 600**2 and 1.3 < computed / 4096**2 < 2
-    assert pixels_of_tiles(net, settings, (512, 300)) == (512 * 300, 512 * 300)
+    network = Counts("squeezenet", weights("squeezenet"))
+    size, more = (384, 384), {"tile": 96, "content_weight": content_weight}
+    objective, found = made(size=size, network=network, **more)
+    network.seen.clear()
+    objective.evaluate(canvas(found, size))
+    settings = Settings(content="", styles=[], **more)
+    at_once, computed = pixels_of_tiles(network, settings, size)
+    assert max(n for n, _, _ in network.seen) <= at_once < 160**2
+    passes = sum((3 if graded else 1) * n for n, graded, _ in network.seen) / 3
+    assert 0.7 * computed < passes <= computed  # tiles along the edge have smaller crops
+    assert pixels_of_tiles(network, settings, (96, 60)) == (96 * 60, 96 * 60)
+
+
+@pytest.mark.parametrize("tile", [None, 32])
+@pytest.mark.parametrize(
+    "more, last", [({"content_weight": 0.0, "style_layers": {"relu1": 1.0}}, "relu1"),
+                   ({"style_weight": 0.0}, "fire3")],
+)  # fmt: skip
+def test_layers_without_a_weight_are_not_computed(made, weights, tile, more, last):
+    network = Counts("squeezenet", weights("squeezenet"))
+    objective, found = made(network=network, tile=tile, **more)
+    objective.evaluate(canvas(found))
+    assert {names[-1] for _, _, names in network.seen} == {last}
+
+
+@pytest.mark.parametrize("tile", [None, 32])
+def test_several_styles_of_the_whole_picture_need_its_gram_matrices_once(made, tile, monkeypatch):
+    from apps.style.gatys import objective as module
+    from apps.style.gatys import tiles
+
+    calls = []
+    for place in (module, tiles):
+        monkeypatch.setattr(place, "gram", lambda *a: calls.append(1) or gram(*a))
+    counts = []
+    for styles in (("style.png",), ("style.png", "content.png")):
+        objective, found = made(styles=styles, tile=tile)
+        calls.clear()
+        losses = objective.evaluate(canvas(found))
+        counts.append(len(calls))
+    assert counts[0] == counts[1] > 0
+    alone = [made(styles=(s,))[0].evaluate(canvas(found))["style"] for s in styles]
+    assert losses["style"] == pytest.approx(sum(alone) / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("more", [{"pool": "avg"}, {"pool": "l2"}, {"styles": 2}])
+def test_tiles_with_other_options(made, weights, more):
+    network = LossNetwork("squeezenet", weights("squeezenet"), more.get("pool", "max"))
+    more = {"network": network, "styles": ("style.png", "content.png")[: more.get("styles", 1)]}
+    whole, found = made(**more, kind=GatysObjective)
+    tiled, _ = made(**more, tile=32, kind=TiledGatysObjective)
+    expected, g = gradient(whole, canvas(found), (1, 2))
+    losses, tiles = gradient(tiled, canvas(found), (1, 2))
+    assert losses == pytest.approx(expected, rel=2e-4)
+    np.testing.assert_allclose(tiles, g, rtol=0, atol=1e-3 * np.abs(g).max())
 
 
 # --- masks --------------------------------------------------------------------------------------
@@ -209,6 +283,28 @@ def test_nothing_changes_outside_of_the_masks(made, pictures):
     finished = found.finished(Photo.from_tensor(x))
     np.testing.assert_array_equal(finished.bytes[:, 36:], found.original.bytes[:, 36:])
     assert (finished.bytes[:, :36] != found.original.bytes[:, :36]).any()
+
+
+def test_masks_move_with_the_picture(made, pictures):
+    """The style of the right half is computed from the same pixels, however these are shifted."""
+    masks = [[half(pictures, "right"), ""]]
+    objective, found = made(masks=masks, style_layers={"relu1": 1.0}, content_weight=0.0)
+    x = found.content_at(SIZE).tensor().data.copy()
+    other = x.copy()
+    other[..., :33] = 255 - other[..., :33]  # outside of the mask, and of what relu1 sees of it
+    for shift in ((0, 0), (0, 8), (3, 8)):
+        first, second = (objective.evaluate(Parameter(y), shift)["style"] for y in (x, other))
+        assert first == pytest.approx(second, rel=1e-6), shift
+    moved = objective.moved_mask(0, (3, 2), (59, 74))
+    assert moved[0, 37] == 0 and moved[0, 38] == 1 and moved[0].sum() == 36
+
+
+def test_grey_styles_mean_grey(made, pictures):
+    assert not made()[1].has_grey_style()
+    photo = Photo.read(pictures / "style.png")
+    photo.pixels[:, 40:] = 0.5
+    photo.save(pictures / "grey.png")
+    assert made(styles=("style.png", "grey.png"))[1].has_grey_style()
 
 
 def test_each_region_has_its_own_style(made, pictures):

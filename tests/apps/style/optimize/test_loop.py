@@ -8,13 +8,14 @@ import pytest
 import minidl
 from apps.shared.options import OptionError
 from apps.style.optimize import estimate as estimating
+from apps.style.optimize import objective as objectives
 from apps.style.optimize.estimate import Estimate, check_memory, estimate
-from apps.style.optimize.loop import Task, optimize
-from apps.style.optimize.objective import Objective, shifted
+from apps.style.optimize.loop import Loop, Task, optimize
+from apps.style.optimize.objective import Kept, Objective, shifted
 from apps.style.optimize.plan import OptimizeOptions, Plan, Scale, make_plan
 from apps.style.optimize.run import Run, load_run
 from apps.style.optimize.watch import grey_spots
-from minidl.errors import CheckpointError, NonFiniteError
+from minidl.errors import CheckpointError, NonFiniteError, ShapeError
 
 RNG = np.random.default_rng(0)
 
@@ -254,7 +255,8 @@ def test_lbfgs_that_is_stuck_says_so_and_starts_afresh():
     made = optimize(
         plan(optimizer="lbfgs", iterations=60), task(objective=Rough(picture(20, 28))), said.append
     )
-    assert len(made.restarts) == 3 and all("without its memory" in text for text in said)
+    assert len(made.restarts) == 3 and all("without its memory" in text for text in said[:3])
+    assert "ends with its iteration" in said[3] and "of 60" in said[3]
     assert made.iterations < 60
 
 
@@ -298,18 +300,146 @@ def test_grey_spots_start_again_from_noise():
     assert np.abs(made.picture.tensor().data - target).mean() < 10
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_grey_that_the_losses_want_is_tried_once(optimizer):
+    """Grey is where the loss is 0; then it is told of once, and not three times."""
+
+    class Grey(Distance):
+        def losses(self, x, shift):
+            d = x - 127.5
+            return {"near": (d * d).mean() + 1e-6}
+
+    reference = picture(32, 32)
+    make = Task(lambda size: Grey(reference), lambda size, rng: reference,
+                reference_at=lambda size: reference)  # fmt: skip
+    said = []
+    made = optimize(plan(size=(32, 32), lr=20.0, shift=0, optimizer=optimizer), make, said.append)
+    assert len(made.restarts) == 1 and "stayed grey" in made.restarts[0]
+    assert ("by Adam" in made.restarts[0]) == (optimizer == "lbfgs")
+    make.grey_is_meant = True
+    assert not optimize(plan(size=(32, 32), lr=20.0, shift=0), make, quiet).restarts
+
+
+def test_a_rate_that_was_halved_stays_so_after_grey_spots():
+    run = Run(here := plan(size=(32, 32)))
+    loop = Loop(here, task(), quiet, run)
+    run.begin(np.full((1, 3, 32, 32), 128, np.float32))
+    run.steps.slower = 0.25
+    loop.restart_from_noise(here.scales[0], np.ones((2, 2), bool), 1.0)
+    assert run.steps.slower == 0.25
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_ctrl_c_in_the_last_iteration_is_too_late(tmp_path, optimizer):
+    state, sent = tmp_path / "a.resume.safetensors", []
+    run = Run(here := plan(iterations=3, optimizer=optimizer))
+
+    class Last(Distance):
+        def losses(self, x, shift):
+            if len(run.history) == 2 and not sent:
+                sent.append(True)
+                signal.raise_signal(signal.SIGINT)
+            return super().losses(x, shift)
+
+    made = optimize(here, task(objective=Last(picture(20, 28)), state=state), quiet, run)
+    assert sent and not made.interrupted and made.iterations == 3 and not state.exists()
+
+
+def test_what_is_not_to_change_is_put_back_at_every_scale():
+    scales = Plan((Scale((16, 24), 2), Scale((32, 48), 2)), shift=0)
+    sizes = []
+
+    def restored(x, size):
+        sizes.append(size)
+        return np.zeros_like(x)
+
+    seen = []
+
+    class Still(Objective):
+        def losses(self, x, shift):
+            seen.append(float(x.data.max()))
+            return {"none": (x * 0.0).sum()}
+
+    start = task().start_at
+    optimize(scales, Task(lambda size: Still(), start, restored=restored, grey_is_meant=True),
+             quiet)  # fmt: skip
+    assert sizes == [(32, 48)] and seen == [90, 90, 0, 0]
+
+
 # --- the estimate -------------------------------------------------------------------------------
 
 
-def test_the_estimate_counts_pixels_and_iterations():
+class Clock:
+    """A clock that is one second further on whenever one looks."""
+
+    seconds = 0.0
+
+    def perf_counter(self):
+        self.seconds += 1
+        return self.seconds
+
+
+def test_the_estimate_counts_pixels_and_iterations(monkeypatch):
     small, large = plan(size=(40, 40), iterations=10), plan(size=(400, 400), iterations=50)
     found = estimate(small, task())
     assert found.seconds > 0 and str(found).startswith("about 1 s and")
+    monkeypatch.setattr(estimating, "time", Clock())
     tiled = task(pixels=lambda size: (100, 2.0 * size[0] * size[1]))
+    assert estimate(small, task()).seconds == 10
+    assert estimate(large, task()).seconds == pytest.approx(50 * (400 / 256) ** 2)
+    assert estimate(large, tiled).seconds == pytest.approx(2 * 50 * (400 / 256) ** 2)
     whole, in_tiles = estimate(large, task()), estimate(large, tiled)
     assert in_tiles.megabytes <= whole.megabytes
     arrays = 12 * 12 * 400 * 400 / 1e6
     assert in_tiles.megabytes < 1.2 * arrays < 60
+
+
+def test_the_estimate_counts_what_is_kept_for_each_shift():
+    class Keeps(Distance):
+        def losses(self, x, shift):
+            features = self.kept.at(shift, lambda: {"all": minidl.zeros(x.data.size)})
+            return {"near": ((x * 0.0).sum() + features["all"].sum() * 0.0)}
+
+    here = plan(size=(40, 40), iterations=10, shift=3)
+    without = estimate(here, task(objective=Distance(picture(40, 40)))).megabytes
+    kept = estimate(here, task(objective=Keeps(picture(40, 40)))).megabytes - without
+    assert 16 * 12 * 40 * 40 / 1e6 == pytest.approx(kept, abs=0.15)
+
+
+def test_features_are_kept_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr(objectives, "KEPT", 1000)
+    kept, computed = Kept(), []
+    for shift in ((0, 0), (0, 1), (1, 1), (0, 1), (1, 1)):
+        kept.at(shift, lambda: computed.append(1) or {"all": minidl.zeros(100)})
+    assert len(kept.found) == 2 and len(computed) == 4 and kept.nbytes == 400
+
+
+def test_the_small_version_is_one_that_the_network_can_take():
+    class Wide(Distance):
+        def losses(self, x, shift):
+            if min(x.shape[2:]) < 28:
+                raise ShapeError("style", "it is too small", {"x": x.shape})
+            return super().losses(x, shift)
+
+    sizes = []
+
+    def objective_at(size):
+        sizes.append(size)
+        return Wide(picture(*size))
+
+    start = task().start_at
+    estimate(plan(size=(28, 1024)), Task(objective_at, start))
+    assert sizes == [(7, 256), (14, 512), (28, 1024)]
+    with pytest.raises(ShapeError, match="too small"):
+        estimate(plan(size=(27, 300)), Task(objective_at, start))
+
+
+def test_files_in_the_memory_of_a_container_count_as_free(monkeypatch, tmp_path):
+    monkeypatch.setattr(estimating, "CONTAINER", str(tmp_path))
+    (tmp_path / "memory.max").write_text("100000000\n")
+    (tmp_path / "memory.current").write_text("90000000\n")
+    (tmp_path / "memory.stat").write_text("anon 20000000\ninactive_file 70000000\n")
+    assert estimating.free_megabytes() == pytest.approx(80)
 
 
 def test_what_does_not_fit_is_refused_with_what_does(monkeypatch):

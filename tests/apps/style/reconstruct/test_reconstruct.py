@@ -57,6 +57,8 @@ def test_the_command(pictures, weights, tmp_path):
     width, height = Image.open(out).size
     assert width > 3 * 40 and height > 2 * 40
     assert "4 panels of 40x31 pixels: about" in result.output
+    strip = minidl(*arguments, "--overwrite", "--snapshots", 3)
+    assert strip.exit_code == 2 and "no strip of snapshots" in strip.output
     again = minidl(*arguments)
     assert again.exit_code == 2 and "--overwrite replaces it" in again.output
 
