@@ -3,9 +3,10 @@
     python -m benchmarks.style_fast_pictures [--pictures FOLDER] [--model FILE] [--size 448]
 
 It writes a section of RESULTS.md with losses and seconds, and a sheet of small pictures to
-benchmarks/pictures. The photographs are of the scikit-image wheel, and none that the network was
-trained on; with --pictures, a folder with `content` and `style` in it, those are told as well. The
-style picture is needed from there, too: without it nothing is written.
+benchmarks/pictures. The photographs are of the scikit-image wheel. The network that comes with
+minidl was trained on others (SEEN); of another network the section does not say so. With
+--pictures, a folder with `content` and `style` in it, those are told as well. The style picture is
+needed from there, too: without it nothing is written.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from apps.shared.trained_transform import load_fast
 from apps.style.fast.perception import Perception
-from apps.style.fast.settings import CONTENT, STYLE, Weights
+from apps.style.fast.settings import CONTENT_LAYERS, STYLE_LAYERS, Weights
 from apps.style.fast.stylize import stylized
 from apps.style.gatys.settings import Settings
 from apps.style.loss_network import LossNetwork
@@ -31,6 +32,10 @@ from benchmarks.results import RESULTS, provenance, table, write_section
 from benchmarks.style_gatys import make, wheel
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png")
+SEEN = (
+    "Flowers-17, CIFAR-10 and of scikit-image brick, coins, grass, gravel, hubble_deep_field, ihc, "
+    "motorcycle_left, motorcycle_right and retina: none of the photographs here"
+)
 MODEL, STYLE_PICTURE = "starry-night", "starry_night.jpg"
 SIZE = 448
 SHEET = RESULTS.parent / "pictures" / "style-fast.jpg"
@@ -78,7 +83,7 @@ def compare(photo: str, style: str, model: str, size: int) -> Row:
     seconds = time.perf_counter() - start
     made = make(Settings(content=photo, styles=[style], size=size))
     target = Photo.read(style).fitted(size).tensor()
-    weights = Weights(1.0, 1.0, 0.0, CONTENT["squeezenet"], STYLE["squeezenet"])
+    weights = Weights(1.0, 1.0, 0.0, CONTENT_LAYERS["squeezenet"], STYLE_LAYERS["squeezenet"])
     lens = Perception(LossNetwork("squeezenet"), weights, target)
     shown = picture, drawn, made.photo
     found = []
@@ -103,11 +108,12 @@ def text(rows: list[Row], size: int, model: str) -> str:
         for row in rows
     ]
     about = load_fast(model).meta
+    seen = SEEN if model == MODEL else ", ".join(about["settings"]["data"])
     return (
-        f"`minidl style fast {model}` and `minidl style gatys` on photographs of {size} pixels "
-        f"that the network was not trained on. It learned in {about['steps']:,} steps from "
-        f"{', '.join(about['settings']['data'])}. Losses are those of SqueezeNet with norm "
-        f"target, unweighted: of style (the sum over five layers) and of content.\n\n"
+        f"`minidl style fast {model}` and `minidl style gatys` on photographs of {size} pixels. "
+        f"The network learned in {about['steps']:,} steps, with squares of "
+        f"{about['settings']['size']} pixels, from {seen}. Losses are those of SqueezeNet with "
+        f"norm target, unweighted: of style (the sum over five layers) and of content.\n\n"
         f"![Photographs, the network's drawings, Gatys' pictures](pictures/{SHEET.name})\n\n"
         + table(columns, lines)
         + "\n\n"

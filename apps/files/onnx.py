@@ -91,7 +91,10 @@ def write_onnx(
     path = as_path("export", "output", output)
     fast = find_fast(run)
     model, shape, metadata = find_network(run, size) if fast is None else fast
-    open_sizes = None if fast is None else {"input": {0: "batch", 2: "height", 3: "width"}}
+    open_sizes = None
+    if fast is not None:
+        check_no_size(size)
+        open_sizes = {"input": {2: "height", 3: "width"} | ({0: "batch"} if dynamic_batch else {})}
     proto = to_proto(
         model, shape, opset=opset, dynamic_batch=dynamic_batch, metadata=metadata,
         dynamic_axes=open_sizes,
@@ -100,7 +103,7 @@ def write_onnx(
     if fast is None:
         difference = compare(model, data, (PICTURES if dynamic_batch else 1, *shape[1:]))
     else:
-        difference = compare(model, data, OTHER, bright=127.5)
+        difference = compare(model, data, (OTHER[0] if dynamic_batch else 1, *OTHER[1:]), 127.5)
         shape = (1, 3, "height", "width")
     write_atomically(path, data, "export")
     return {
@@ -113,23 +116,40 @@ def write_onnx(
     }
 
 
+def check_no_size(size: int | None) -> None:
+    """A model of `minidl style fast` has no size of its own.
+
+    Raises:
+        OptionError
+    """
+    from apps.shared.options import OptionError
+
+    if size is not None:
+        raise OptionError(
+            "the file of a fast style model takes pictures of any size", {"--size": size},
+            "leave it out",
+        )  # fmt: skip
+
+
 def find_fast(run: str) -> tuple[Any, tuple[int, ...], dict[str, Any]] | None:
     """The same as find_network of a model of `minidl style fast`; None where `run` is none."""
-    from apps.shared.trained_transform import KINDS, load_fast, trained_names
+    from apps.shared.trained_transform import KINDS, fast_model, load_fast, trained_names
     from minidl.errors import CheckpointError
     from minidl.io import load_checkpoint
 
-    kind = "fast style"
     if Path(run).is_file():
         try:
-            kind = load_checkpoint(run).meta.get("kind")
+            checkpoint = load_checkpoint(run)
         except CheckpointError:
             return None  # whoever looks for a run says what is wrong
-    elif run not in trained_names():
+        kind = checkpoint.meta.get("kind")
+        if kind not in KINDS:
+            return None
+        found = fast_model(checkpoint, run, kind)
+    elif run in trained_names():
+        found = load_fast(run)
+    else:
         return None
-    if kind not in KINDS:
-        return None
-    found = load_fast(run, kind)
     about = {key: found.meta[key] for key in ("kind", "arguments") if key in found.meta}
     return found.net, FAST, about | {"pixels": "red, green, blue from 0 to 255"}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import minidl
+import models
 from minidl.errors import CheckpointError, MinidlError, nearest
 from minidl.nn import Module
 from models.transform_net import SuperResolutionNet, TransformNet
@@ -19,7 +20,7 @@ from models.transform_net import SuperResolutionNet, TransformNet
 OP = "fast style"
 KINDS = {"fast style": TransformNet, "fast super-resolution": SuperResolutionNet}
 STYLE, SUPER_RESOLUTION = KINDS
-TRAINED = Path(minidl.__file__).parents[1] / "models" / "weights" / "trained"
+TRAINED = Path(models.__file__).parent / "weights" / "trained"
 
 
 @dataclass
@@ -59,7 +60,15 @@ def load_fast(model: str, kind: str = STYLE) -> FastModel:
             hint = nearest(model, names) if names else "minidl style fast-train makes one"
             raise CheckpointError(OP, "no such model", {"model": model}, hint)
         path = TRAINED / f"{model.replace('-', '_')}.safetensors"
-    checkpoint = minidl.io.load_checkpoint(path)
+    return fast_model(minidl.io.load_checkpoint(path), model, kind)
+
+
+def fast_model(checkpoint: Any, model: str, kind: str) -> FastModel:
+    """The network in a checkpoint; the other arguments are those of load_fast.
+
+    Raises:
+        CheckpointError: it is a network for something else, or of another version.
+    """
     found = checkpoint.meta.get("kind")
     if found not in KINDS:
         raise CheckpointError(

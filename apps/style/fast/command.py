@@ -8,7 +8,6 @@ import typer
 
 from apps.shared.command import command
 from apps.shared.console import Console
-from apps.shared.options import OptionError
 from apps.shared.output_file import Overwrite
 from apps.style.fast.settings import TrainSettings
 from apps.style.group import style
@@ -91,16 +90,8 @@ def fast(
     from apps.style.fast.drawing import draw_all
     from apps.style.fast.stylize import Look
 
-    if not 0 <= strength <= 1:
-        raise OptionError("strength lies between 0 and 1", {"--strength": strength})
-    if colors not in ("style", "luma"):
-        raise OptionError("colors is style or luma", {"--colors": colors})
-    if not 0 <= smooth < 1:
-        raise OptionError("smooth is at least 0 and below 1", {"--smooth": smooth})
-    if size is not None and size < 5:
-        raise OptionError("size is at least 5", {"--size": size})
-    look = Look(strength, colors, median)
-    figures = draw_all(model, images, output, overwrite, size, look, smooth, console)
+    look = Look(strength, colors, median, size, smooth)
+    figures = draw_all(model, images, output, overwrite, look, console)
     console.json(figures)
     if figures["failed"]:
         raise typer.Exit(2)

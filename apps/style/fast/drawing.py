@@ -15,7 +15,15 @@ from apps.shared.output_file import PICTURES, OutputFile, check_free
 from apps.shared.photo import Photo
 from apps.shared.run_folder import check_writable
 from apps.shared.trained_transform import load_fast
-from apps.style.fast.moving import VIDEOS, is_moving, open_moving, through, write_moving
+from apps.style.fast.forecast import announce
+from apps.style.fast.moving import (
+    VIDEOS,
+    check_gif,
+    is_moving,
+    open_moving,
+    through,
+    write_moving,
+)
 from apps.style.fast.stylize import Look, stylized
 from minidl.data.pictures import is_picture
 from minidl.errors import MinidlError
@@ -39,9 +47,8 @@ class Job:
 
 
 def draw_all(
-    model: str, images: list[str], output: str, overwrite: bool, size: int | None, look: Look,
-    smooth: float, console: Console,
-) -> dict[str, Any]:  # fmt: skip
+    model: str, images: list[str], output: str, overwrite: bool, look: Look, console: Console
+) -> dict[str, Any]:
     """Draw pictures and moving pictures; the arguments are those of the command.
 
     Returns:
@@ -54,12 +61,13 @@ def draw_all(
     """
     jobs = plan(images, output, overwrite)
     net = load_fast(model).net
+    announce([(job.source, job.target) for job in jobs], net, look, console.note)
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     for job in jobs:
         begin = time.perf_counter()
         try:
-            frames = draw(job, net, size, look, smooth)
+            frames = draw(job, net, look)
         except MinidlError as error:
             if len(jobs) == 1:
                 raise
@@ -73,27 +81,27 @@ def draw_all(
     return {"model": model, "drawn": done, "failed": failed}
 
 
-def draw(job: Job, net: Module, size: int | None, look: Look, smooth: float) -> int:
+def draw(job: Job, net: Module, look: Look) -> int:
     """Draw one file; how many frames it had."""
-
     path = Path(job.source)
     if job.source != STDIN and is_moving(path):
-        return draw_moving(job, net, size, look, smooth)
+        return draw_moving(job, net, look)
     if job.source == STDIN:
         photo = Photo.decode(sys.stdin.buffer.read(), "stdin")
     else:
         photo = Photo.read(path)
-    photo = photo if size is None else photo.fitted(size)
-    stylized(net, photo, look).save(job.target, "style fast")
+    stylized(net, look.fitted(photo), look).save(job.target, "style fast")
     return 1
 
 
-def draw_moving(job: Job, net: Module, size: int | None, look: Look, smooth: float) -> int:
+def draw_moving(job: Job, net: Module, look: Look) -> int:
     """Draw a GIF or video frame by frame, with a bar on a terminal; how many frames it had."""
     from rich.console import Console as RichConsole
     from rich.progress import Progress
 
     moving = open_moving(Path(job.source))
+    if job.target.suffix.lower() == ".gif":
+        check_gif(moving, look.drawn_size(moving.size))
     rich = RichConsole(stderr=True)
     count = 0
     with Progress(console=rich, transient=True, disable=not rich.is_terminal) as bar:
@@ -104,7 +112,7 @@ def draw_moving(job: Job, net: Module, size: int | None, look: Look, smooth: flo
             count = number
             bar.update(task, completed=number)
 
-        frames = through(moving, lambda photo: stylized(net, photo, look), size, smooth, seen)
+        frames = through(moving, lambda photo: stylized(net, photo, look), look, seen)
         write_moving(job.target, frames, moving)
     return count
 
@@ -120,7 +128,9 @@ def plan(images: list[str], output: str, overwrite: bool) -> list[Job]:
     """
     sources = list(expanded(images))
     if len(images) == 1 and not Path(images[0]).is_dir() and not Path(output).is_dir():
-        target = OutputFile(output, overwrite, (*PICTURES, ".gif", *VIDEOS), op="style fast")
+        moving = sources[0] != STDIN and is_moving(Path(sources[0]))
+        endings = (".gif", *VIDEOS) if moving else PICTURES
+        target = OutputFile(output, overwrite, endings, op="style fast")
         return [Job(sources[0], target.path)]
     folder = Path(output)
     try:

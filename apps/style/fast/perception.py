@@ -12,7 +12,9 @@ For a batch of photographs c and what the network draws of them, y:
 each with its weight, and in the mean over the pictures of the batch: every picture has a Gram
 matrix of its own, and its distance is squared before the mean is taken. (A known port adds up the
 differences over the batch first, where those of two pictures cancel.) The norms are those of
-apps/style/losses.py; with "target" the numbers mean the same for every network and size.
+apps/style/losses.py; with "target" the numbers mean the same for every network and size, and the
+content is divided by the mean square of all photographs of the batch, so that a dark one with
+features near 0 does not outweigh the others.
 """
 
 from __future__ import annotations
@@ -68,10 +70,10 @@ class Perception:
 
     def __init__(self, network: LossNetwork, weights: Weights, style: Tensor | None = None):
         self.network, self.weights = network, weights
-        self.layers = [*weights.content_layers]
+        self.layers = [*weights.content_layers] if weights.content else []
         self.targets: dict[str, Tensor] = {}
-        network.check_layers([name for name in self.layers if name != PIXELS])
-        if style is not None:
+        network.check_layers([name for name in weights.content_layers if name != PIXELS])
+        if style is not None and weights.style:
             self.layers += weights.style_layers
             with minidl.no_grad():
                 found = network.features(style, weights.style_layers)
@@ -88,17 +90,18 @@ class Perception:
             "content", "style" and "tv" -> a number; those whose weight is 0 left out.
         """
         weights = self.weights
-        with minidl.no_grad():
-            wanted = self.features(photographs, weights.content_layers)
         found = self.features(drawn, self.layers)
         parts = {}
         if weights.content:
+            with minidl.no_grad():
+                wanted = self.features(photographs, weights.content_layers)
             parts["content"] = weights.content * self.content(found, wanted)
-        if self.targets and weights.style:
+        if self.targets:
             parts["style"] = weights.style * self.style(found)
         if weights.tv:
-            parts["tv"] = weights.tv * self.per_picture(
-                total_variation(drawn, weights.norm), len(drawn)
+            variation = total_variation(drawn, weights.norm)
+            parts["tv"] = weights.tv * (
+                variation if weights.norm == "target" else variation / len(drawn)
             )
         return parts
 
@@ -111,7 +114,9 @@ class Perception:
         """The mean over layers and pictures."""
         layers = self.weights.content_layers
         total = sum(content_loss(found[name], wanted[name], self.weights.norm) for name in layers)
-        return self.per_picture(total, len(found[layers[0]])) / len(layers)
+        if self.weights.norm == "paper":  # a sum, over the batch as well
+            total = total / len(found[layers[0]])
+        return total / len(layers)
 
     def style(self, found: dict[str, Tensor]) -> Tensor:
         """The sum over layers of the mean over pictures."""
@@ -121,7 +126,3 @@ class Perception:
             for own in of_pictures.unbind(0):
                 total = total + style_loss(own, target, self.weights.norm) / len(of_pictures)
         return total
-
-    def per_picture(self, loss: Tensor, count: int) -> Tensor:
-        """Those norms that are sums, not means, over a batch."""
-        return loss / count if self.weights.norm == "paper" else loss

@@ -51,7 +51,7 @@ def train(
     if resume:
         training.load(state)
     announce(training, console)
-    interrupted = make_steps(training, state, console)
+    interrupted = make_steps(training, state, console)  # NonFiniteError: the state stays as it was
     write_files(training, files)
     if interrupted:
         raise KeyboardInterrupt(

@@ -16,19 +16,21 @@ from apps.shared.options import (
     check_values,
     one_of,
     option,
+    table,
 )
 from apps.style.losses import NORMS
 
 DATA, NETWORK, LOSS, STEPS = "Photographs", "Network", "Loss", "Steps"
 TASKS = ("style", "super-resolution")
 SHARPER = {"content_weight": 1.0, "tv_weight": 1e-6, "lr": 1e-3}  # defaults of super-resolution
+OF_STYLE = ("style_size", "style_layers", "style_weight")  # options that super-resolution has not
 
 # Loss network -> layers for content and for style. Johnson et al. 2016, section 4.1, have those of
 # VGG-16; relu2_2 is their content layer for super-resolution. SqueezeNet's first layer leaves out
 # every second pixel, so the pixels themselves count as well there.
-CONTENT = {"squeezenet": ["fire3"], "vgg16": ["relu3_3"], "vgg19": ["relu3_1"]}
-SHARP = {"squeezenet": ["pixels", "relu1"], "vgg16": ["relu2_2"], "vgg19": ["relu2_2"]}
-STYLE = {
+CONTENT_LAYERS = {"squeezenet": ["fire3"], "vgg16": ["relu3_3"], "vgg19": ["relu3_1"]}
+SHARP_LAYERS = {"squeezenet": ["pixels", "relu1"], "vgg16": ["relu2_2"], "vgg19": ["relu2_2"]}
+STYLE_LAYERS = {
     "squeezenet": ["relu1", "fire2", "fire3", "fire4", "fire5"],
     "vgg16": ["relu1_2", "relu2_2", "relu3_3", "relu4_3"],
     "vgg19": ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"],
@@ -104,7 +106,7 @@ class TrainSettings:
     )  # fmt: skip
     loss_net: str = option(
         LOSS, "squeezenet (the default), vgg16 or vgg19.", default="squeezenet",
-        check=one_of(tuple(STYLE)),
+        check=one_of(tuple(STYLE_LAYERS)),
     )  # fmt: skip
     weights: str | None = option(
         LOSS, "Weights of the loss network: a file, or a name of `minidl weights list`.",
@@ -140,8 +142,8 @@ class TrainSettings:
         metavar="FACTOR", check=at_least(0),
     )  # fmt: skip
     loss_norm: str = option(
-        LOSS, "How losses are normalised: target (the default), paper or port.", default="target",
-        check=one_of(NORMS),
+        LOSS, "How losses are normalised: target (the default); paper or port, with all weights "
+        "given.", default="target", check=one_of(NORMS),
     )  # fmt: skip
     iterations: int = option(
         STEPS, "Steps. Default 8000.", default=8_000, metavar="N", check=at_least(1)
@@ -168,11 +170,11 @@ class TrainSettings:
     @property
     def loss_weights(self) -> Weights:
         """What training minimises, with the layers that the loss network has by default."""
-        content = SHARP if self.task == "super-resolution" else CONTENT
+        content = SHARP_LAYERS if self.task == "super-resolution" else CONTENT_LAYERS
         return Weights(
             self.content_weight, self.style_weight, self.tv_weight,
             self.content_layers or content[self.loss_net],
-            self.style_layers or STYLE[self.loss_net], self.loss_norm,
+            self.style_layers or STYLE_LAYERS[self.loss_net], self.loss_norm,
         )  # fmt: skip
 
     def size_at(self, step: int) -> int:
@@ -211,4 +213,43 @@ def checked(given: dict) -> TrainSettings:
     if settings.task != "style":  # detail, not strokes
         usual = {name: value for name, value in SHARPER.items() if name not in given}
         settings = replace(settings, **usual)
+    check_use(settings, given)
+    check_weights(settings, given)
     return settings
+
+
+def check_use(settings: TrainSettings, given: dict) -> None:
+    """Everything that was typed counts in this task.
+
+    Raises:
+        OptionError: an option belongs to the other task, or the size does not fit the scale.
+    """
+    for name in OF_STYLE if settings.task != "style" else ("scale",):
+        if name in given:
+            flag = table(TrainSettings)[name].flag
+            raise OptionError(f"{flag} has no meaning with --task {settings.task}",
+                              {flag: given[name]})  # fmt: skip
+    if settings.task != "style" and settings.size % settings.scale:
+        below_it = settings.size // settings.scale * settings.scale
+        raise OptionError(
+            "the size is a multiple of the scale",
+            {"--size": settings.size, "--scale": settings.scale}, f"--size {below_it}",
+        )  # fmt: skip
+
+
+def check_weights(settings: TrainSettings, given: dict) -> None:
+    """There is something to minimise, with weights that were made for the norm.
+
+    Raises:
+        OptionError
+    """
+    names = ["content_weight", "tv_weight"] + ["style_weight"] * (settings.task == "style")
+    flags = ", ".join(table(TrainSettings)[name].flag for name in names)
+    missing = [name for name in names if name not in given]
+    if settings.loss_norm != "target" and missing:
+        raise OptionError(
+            "the weights by default are those of --loss-norm target",
+            {"--loss-norm": settings.loss_norm}, f"give {flags}",
+        )  # fmt: skip
+    if not any(getattr(settings, name) for name in names):
+        raise OptionError("at least one weight is above 0", {flags: 0})

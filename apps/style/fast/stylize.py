@@ -16,30 +16,55 @@ import numpy as np
 
 import minidl
 from apps.shared.options import OptionError
-from apps.shared.photo import Photo
+from apps.shared.photo import Photo, fitted_size
 from apps.style.gatys.colors import with_luma_of
-from apps.style.optimize.estimate import free_megabytes
+from apps.style.optimize.estimate import ALLOWED, free_megabytes
+from minidl.errors import NonFiniteError
 from minidl.nn import Module
 from models.transform_net import SMALLEST, TransformNet
 
 # Of memory for a pixel of the result at width 1, measured: of TransformNet, of SuperResolutionNet.
 BYTES_PER_PIXEL = 760, 940
-ALLOWED = 0.9  # of the memory that is free
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is done with the result.
+    """How pictures are drawn.
 
     Args:
         strength: 0 for the picture itself to 1 for the network's.
         colors: "style" or "luma".
         median: whether a 3x3 median follows.
+        size: pixels that the longer side is brought to first; None for as they are.
+        smooth: of moving pictures, as of Smoother.
+
+    Raises:
+        OptionError: one is out of range.
     """
 
     strength: float = 1.0
     colors: str = "style"
     median: bool = False
+    size: int | None = None
+    smooth: float = 0.8
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise OptionError("strength lies between 0 and 1", {"--strength": self.strength})
+        if self.colors not in ("style", "luma"):
+            raise OptionError("colors is style or luma", {"--colors": self.colors})
+        if self.size is not None and self.size < SMALLEST:
+            raise OptionError(f"size is at least {SMALLEST}", {"--size": self.size})
+        if not 0 <= self.smooth < 1:
+            raise OptionError("smooth is at least 0 and below 1", {"--smooth": self.smooth})
+
+    def fitted(self, photo: Photo) -> Photo:
+        """A picture in the size in which it is drawn."""
+        return photo if self.size is None else photo.fitted(self.size)
+
+    def drawn_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """That size, (H, W), of a picture."""
+        return size if self.size is None else fitted_size(size, self.size)
 
 
 def stylized(net: Module, photo: Photo, look: Look = Look()) -> Photo:
@@ -52,10 +77,9 @@ def stylized(net: Module, photo: Photo, look: Look = Look()) -> Photo:
 
     Raises:
         OptionError: the picture is too small, or there is not enough memory.
+        NonFiniteError: the network draws no picture.
     """
-    check_size(net, photo)
-    with minidl.no_grad():
-        drawn = Photo.from_tensor(net(photo.tensor()))
+    drawn = drawn_by(net, photo)
     if look.median:
         drawn = Photo(median(drawn.pixels))
     if look.colors == "luma":
@@ -64,6 +88,24 @@ def stylized(net: Module, photo: Photo, look: Look = Look()) -> Photo:
     if look.strength != 1:
         pixels = photo.pixels + np.float32(look.strength) * (pixels - photo.pixels)
     return Photo(np.clip(pixels, 0, 1), photo.alpha)
+
+
+def drawn_by(net: Module, photo: Photo) -> Photo:
+    """What a network makes of the colours of a picture.
+
+    Raises:
+        OptionError, NonFiniteError: as stylized.
+    """
+    check_size(net, photo)
+    with minidl.no_grad():
+        x = net(photo.tensor())
+    if not minidl.isfinite(x).numpy().all():
+        raise NonFiniteError(
+            "fast style", "the network draws NaN or infinite pixels",
+            {"picture": f"{photo.width}x{photo.height}"},
+            "its weights are damaged, or its training went wrong: train it with a smaller --lr",
+        )  # fmt: skip
+    return Photo.from_tensor(x)
 
 
 def median(pixels: np.ndarray) -> np.ndarray:

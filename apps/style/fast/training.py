@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.shared.options import check_resumed, to_dict
+from apps.shared.options import OptionError, check_resumed, to_dict
 from apps.shared.photo import Photo
 from apps.shared.trained_transform import KINDS, STYLE, SUPER_RESOLUTION
 from apps.style.fast.perception import Perception
 from apps.style.fast.photographs import Photographs, reduced
 from apps.style.fast.settings import TrainSettings
 from apps.style.loss_network import LossNetwork
-from apps.style.optimize.estimate import Estimate, PeakMemory
-from minidl.errors import CheckpointError
+from apps.style.optimize.estimate import ALLOWED, Estimate, PeakMemory, free_megabytes
+from minidl.errors import CheckpointError, NonFiniteError
 from minidl.nn import Module
 from minidl.optim import Adam
 from minidl.tensor import Tensor
@@ -36,6 +36,7 @@ EVERY = 10  # steps whose losses are averaged for the curves
 SAVE_SECONDS = 60
 WARM_UP = 100  # steps: the first ones are far off, and large ones would saturate tanh
 SHOWN = 3  # photographs of the samples
+PROBE, PROBED = 96, 2  # pixels and number of the squares that tell how much memory is needed
 OP = "fast-train"
 
 
@@ -131,6 +132,9 @@ class Training:
 
         Returns:
             whether all steps were made.
+
+        Raises:
+            NonFiniteError: a loss or a gradient is NaN or infinite; the weights are as before.
         """
         settings = self.settings
         while self.notes.step < settings.iterations:
@@ -148,6 +152,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.notes.step)
         parts = self.step(self.net, batch)
+        self.check_finite(parts)
         self.optimizer.step()
         self.notes.add(parts)
         self.notes.seconds += time.perf_counter() - begin
@@ -162,6 +167,26 @@ class Training:
         sum(parts.values()).backward()
         return {name: part.item() for name, part in parts.items()}
 
+    def check_finite(self, parts: dict[str, float]) -> None:
+        """Losses and gradients are numbers; otherwise every later step, and what is saved, would be
+        NaN.
+
+        Raises:
+            NonFiniteError
+        """
+        bad = {name: value for name, value in parts.items() if not math.isfinite(value)}
+        if not bad:
+            for path, p in self.net.named_parameters():
+                if not math.isfinite((p.grad.data * p.grad.data.dtype.type(1e-10)).sum()):
+                    bad = {"gradient of": path}
+                    break
+        if bad:
+            raise NonFiniteError(
+                OP, f"a loss or gradient of step {self.notes.step + 1:,} is not finite", bad,
+                f"begin anew with a smaller --lr, such as {self.settings.lr / 4:.2g}, or smaller "
+                "weights of the losses",
+            )  # fmt: skip
+
     def entering(self, batch: np.ndarray) -> Tensor:
         """What the network is given of photographs: themselves, or made small."""
         if self.kind == STYLE:
@@ -175,30 +200,70 @@ class Training:
         return self.settings.lr * rises * falls
 
     def estimate(self) -> Estimate:
-        """Of the steps that are left: one of each size, made with a copy of the network."""
+        """Of the steps that are left: one of each size, made with a copy of the network.
+
+        Before, a step with small squares tells whether the large ones will fit into memory.
+
+        Raises:
+            OptionError: they will not.
+        """
         net = self.fresh()
         net.load_state_dict(self.net.state_dict())
         settings, done = self.settings, self.notes.step
-        steps = {settings.small_size: max(0, settings.small_steps - done)}
-        steps[settings.size] = settings.iterations - max(settings.small_steps, done)
+        self.check_memory(net)
+        steps = [
+            (settings.small_size, max(0, settings.small_steps - done)),
+            (settings.size, settings.iterations - max(settings.small_steps, done)),
+        ]
         total, megabytes = 0.0, 0.0
-        for size, count in steps.items():
+        for size, count in steps:
             if count == 0:
                 continue
-            batch = self.photographs.batch(0, settings.batch_size, size)
-            self.step(net, batch)  # compiles
-            minidl.empty_cache()
-            with PeakMemory() as peak:
-                begin = time.perf_counter()
-                self.step(net, batch)
-                total += count * (time.perf_counter() - begin)
-            megabytes = max(megabytes, peak.bytes / 1e6)
+            seconds, here = self.measured(net, settings.batch_size, size)
+            total += count * seconds
+            megabytes = max(megabytes, here)
         return Estimate(total, megabytes)
+
+    def check_memory(self, net: Module) -> None:
+        """A step of the largest squares fits into memory, counted from one of small squares.
+
+        Raises:
+            OptionError: it does not.
+        """
+        settings, free = self.settings, free_megabytes()
+        size, count = min(settings.size, PROBE), min(settings.batch_size, PROBED)
+        if free is None or (size, count) == (settings.size, settings.batch_size):
+            return
+        _, here = self.measured(net, count, size)
+        per_pixel = here / (count * size**2)
+        needed = per_pixel * settings.batch_size * settings.size**2
+        if needed <= ALLOWED * free:
+            return
+        fits = ALLOWED * free / per_pixel  # pixels of a batch
+        side = max(32, int((fits / settings.batch_size) ** 0.5) // 8 * 8)
+        raise OptionError(
+            "a step needs more memory than there is",
+            {"--size": settings.size, "--batch-size": settings.batch_size,
+             "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
+            f"--size {side} fits" + (", or a smaller --batch-size" * (settings.batch_size > 1)),
+        )  # fmt: skip
+
+    def measured(self, net: Module, count: int, size: int) -> tuple[float, float]:
+        """Seconds and megabytes of a step, made twice: the first one compiles."""
+        batch = self.photographs.batch(0, count, size)
+        self.step(net, batch)
+        minidl.empty_cache()
+        with PeakMemory() as peak:
+            begin = time.perf_counter()
+            self.step(net, batch)
+            seconds = time.perf_counter() - begin
+        return seconds, peak.bytes / 1e6
 
     # --- samples ------------------------------------------------------------------------------
 
     def sample_squares(self) -> np.ndarray:
-        """Photographs whose drawings show how training goes on; no step sees these squares."""
+        """Squares whose drawings show how training goes on: of a batch after the last, so of the
+        same photographs, cut elsewhere."""
         return self.photographs.batch(self.settings.iterations, SHOWN, self.settings.size)
 
     def take_sample(self) -> None:

@@ -5,10 +5,9 @@ minidl style fast-train --task super-resolution --data PHOTOS -o MODEL
 
 from __future__ import annotations
 
-import minidl
 from apps.shared.photo import Photo, resample
 from apps.shared.trained_transform import SUPER_RESOLUTION, load_fast
-from apps.style.fast.stylize import check_size
+from apps.style.fast.stylize import drawn_by
 
 
 def scale_of(model: str) -> int:
@@ -30,11 +29,9 @@ def enlarged(photo: Photo, model: str) -> Photo:
     Raises:
         CheckpointError: no such file, or a network for something else.
         OptionError: the picture is too small, or there is not enough memory.
+        NonFiniteError: the network draws no picture.
     """
-    net = load_fast(model, SUPER_RESOLUTION).net
-    check_size(net, photo)
-    with minidl.no_grad():
-        larger = Photo.from_tensor(net(photo.tensor()))
+    larger = drawn_by(load_fast(model, SUPER_RESOLUTION).net, photo)
     if photo.alpha is None:
         return larger
     alpha = resample(photo.alpha[..., None], *larger.size)[..., 0]

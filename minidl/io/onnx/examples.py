@@ -37,7 +37,9 @@ def make_examples(model: Module, inputs: Any) -> list[Tensor]:
     )  # fmt: skip
 
 
-def with_sizes(examples: list[Tensor], names: list[str], opened: list[Opened], which: int):
+def with_sizes(
+    examples: list[Tensor], names: list[str], opened: list[Opened], which: int
+) -> list[Tensor]:
     """The examples with other sizes: their rows, columns, ... repeated or cut.
 
     Args:

@@ -144,5 +144,9 @@ def refuse(rule: str, opened: list[Opened]) -> NoReturn:
         " on the input with minidl's operations, where(x > 0, ...) say"
     )
     if opened:
-        hint += "; or fix the batch size: dynamic_batch=False"
+        others = [one.name for one in opened if one.place[1] != 0]
+        if others:
+            hint += f"; or fix a size: leave one of {', '.join(others)} out of dynamic_axes"
+        else:
+            hint += "; or fix the batch size: dynamic_batch=False"
     raise ArgumentError("onnx.save", rule, hint=hint)

@@ -19,7 +19,7 @@ from minidl.tensor import Tensor
 # Of the two passes. Neither is 1, which would be stretched, and what is computed from the batch
 # size, such as N // 2 + 1, differs in another way than the batch sizes do.
 BATCHES = 2, 5
-DIFFERENCES = 7, 11, 13, 17, 19, 23
+DIFFERENCES = 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,18 @@ def open_sizes(
     """The sizes to leave open, from the arguments of save.
 
     Raises:
-        ArgumentError: there is no such input or axis, or an axis without elements.
+        ArgumentError: there is no such input or axis, an axis has no elements, there are too many
+            sizes, or the arguments contradict each other.
     """
     if dynamic_axes is None:
         batch = {0: "batch"} if dynamic_batch else {}
         dynamic_axes = dict.fromkeys(names, batch)
     check_axes(dynamic_axes, names)
+    if not dynamic_batch and any(0 in axes for axes in dynamic_axes.values()):
+        raise ArgumentError(
+            "onnx.save", "dynamic_batch=False keeps the batch, dynamic_axes leaves it open",
+            {"dynamic_axes": dynamic_axes}, "leave axis 0 out of dynamic_axes",
+        )  # fmt: skip
     known = dict(zip(names, examples))
     axes: dict[str, dict[str, list[int]]] = {}
     for name, given in dynamic_axes.items():
@@ -68,7 +74,12 @@ def open_sizes(
             sizes = BATCHES
         else:
             first = known[name].shape[axis] + len(opened)
-            sizes = first, first + DIFFERENCES[len(opened) % len(DIFFERENCES)]
+            if len(opened) == len(DIFFERENCES):
+                raise ArgumentError(
+                    "onnx.save", f"at most {len(DIFFERENCES)} sizes are left open",
+                    {"dynamic_axes": dynamic_axes}, "sizes that are equal have one name",
+                )  # fmt: skip
+            sizes = first, first + DIFFERENCES[len(opened)]
         opened.append(Opened(called, inputs, sizes))
     return opened
 

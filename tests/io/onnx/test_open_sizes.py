@@ -7,6 +7,7 @@ import minidl
 from minidl import nn
 from minidl.errors import ArgumentError
 from minidl.io.onnx.export import serialized, to_proto
+from minidl.io.onnx.opened import open_sizes
 from minidl.nn import functional as F
 from tests.io.onnx.runtime import Call, assert_equal, run_file
 
@@ -69,3 +70,26 @@ def test_what_would_be_wrong_for_other_sizes_is_refused(call, axes, says):
     with pytest.raises(ArgumentError) as caught:
         to_proto(Call(call), (1, 3, 8, 9), dynamic_axes=axes)
     assert says in str(caught.value)
+    if axes is ANY_SIZE:  # the size at fault may be any of these
+        assert "height, width out of dynamic_axes" in caught.value.hint
+
+
+def test_as_many_sizes_as_can_be_told_apart():
+    """Each has a pair of its own, also where all inputs are alike."""
+    names = [f"input_{i}" for i in range(1, 14)]
+    examples = [minidl.tensor(normal(4)) for _ in names]
+    axes = {name: {0: f"n{name}"} for name in names}
+    pairs = [one.sizes for one in open_sizes(examples[:12], names[:12], True,
+                                             dict(list(axes.items())[:12]))]  # fmt: skip
+    assert len({large - small for small, large in pairs}) == 12
+    with pytest.raises(ArgumentError, match="at most 12 sizes"):
+        open_sizes(examples, names, True, axes)
+
+
+def test_a_batch_is_not_fixed_and_left_open():
+    with pytest.raises(ArgumentError, match="dynamic_batch=False keeps the batch"):
+        to_proto(nn.Linear(3, 2), (1, 3), dynamic_batch=False, dynamic_axes={"input": {0: "n"}})
+    proto = to_proto(
+        nn.Conv2d(3, 2, 3), (1, 3, 8, 9), dynamic_batch=False, dynamic_axes={"input": {3: "width"}}
+    )
+    assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1

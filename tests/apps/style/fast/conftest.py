@@ -49,10 +49,10 @@ def train(photos, style, loss_weights):
     """Call fast-train with a small network and few steps."""
 
     def call(model, *more, iterations=6, style=style):
-        first = ["style", "fast-train", *([style] if style else [])]
+        first = ["style", "fast-train", *([style, "--style-size", 64] if style else [])]
         return minidl(
             *first, "--data", photos, "-o", model, "--weights", loss_weights, "--width", 0.1,
-            "--size", 64, "--style-size", 64, "--batch-size", 2, "--iterations", iterations, *more,
+            "--size", 64, "--batch-size", 2, "--iterations", iterations, *more,
         )  # fmt: skip
 
     return call

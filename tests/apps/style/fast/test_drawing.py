@@ -9,10 +9,13 @@ import pytest
 from PIL import Image
 
 import minidl as library
+from apps.shared.options import OptionError
 from apps.shared.photo import Photo
-from apps.shared.trained_transform import load_fast
+from apps.shared.trained_transform import load_fast, save_fast
+from apps.style.fast import moving as of_moving
 from apps.style.fast import stylize
-from apps.style.fast.moving import Moving, Smoother, box_mean, through
+from apps.style.fast.moving import Moving, at_one_rate, through
+from apps.style.fast.smoothing import Smoother, box_mean
 from apps.style.fast.stylize import Look, median, stylized
 from minidl.errors import DataError
 from tests.apps.conftest import minidl
@@ -73,6 +76,17 @@ def test_tiny_and_huge_pictures(net, monkeypatch):
     assert "memory" in caught.value.rule and "--size" in caught.value.hint
 
 
+def test_a_network_that_draws_no_numbers_is_refused(model, photos, tmp_path):
+    """Not a black picture."""
+    found = load_fast(str(model))
+    next(iter(found.net.parameters())).data[...] = np.nan
+    spoiled = tmp_path / "nan.safetensors"
+    save_fast(spoiled, found.net, found.kind, {"arguments": found.meta["arguments"]})
+    result = minidl("style", "fast", spoiled, photos / "a.png", "-o", tmp_path / "o.png")
+    assert result.exit_code != 0 and "NaN" in result.output, result.output
+    assert not (tmp_path / "o.png").exists()
+
+
 # --- files --------------------------------------------------------------------------------------
 
 
@@ -98,6 +112,7 @@ def test_a_folder_goes_into_a_folder(model, photos, tmp_path):
     answer = json.loads(result.output.splitlines()[-1])
     assert [one["image"] for one in answer["failed"]] == [str(folder / "c.png")]
     assert sorted(p.name for p in out.iterdir()) == ["a.jpg", "a.png", "b.png"]
+    assert "3 pictures and frames: about" in result.output  # c.png is none
     assert "--overwrite" in minidl("style", "fast", model, folder, "-o", out).output
 
 
@@ -110,7 +125,7 @@ def test_stdin_and_size(model, tmp_path, monkeypatch):
     from apps.style.fast.drawing import draw_all
 
     draw_all(
-        str(model), ["-"], str(tmp_path / "o.webp"), False, 60, Look(), 0.0, Console("style fast")
+        str(model), ["-"], str(tmp_path / "o.webp"), False, Look(size=60), Console("style fast")
     )
     assert Image.open(tmp_path / "o.webp").size == (60, 30)
 
@@ -120,6 +135,9 @@ def test_stdin_and_size(model, tmp_path, monkeypatch):
     [
         (["{model}", "{folder}", "-o", "o.png"], "no pictures in the folder"),
         (["{model}", "{photo}", "-o", "o.xyz"], "ends in"),
+        (["{model}", "{photo}", "-o", "o.gif"], "ends in .png"),
+        (["{model}", "{photo}", "-o", "o.mp4"], "ends in .png"),
+        (["{model}", "{moving}", "-o", "o.png"], "ends in .gif"),
         (["{model}", "{photo}", "-o", "nowhere/o.png"], "folder of the output"),
         (["{model}", "{folder}/none.png", "-o", "o.png"], "no such file"),
         (["stary-night", "{photo}", "-o", "o.png"], "did you mean starry-night"),
@@ -133,9 +151,10 @@ def test_stdin_and_size(model, tmp_path, monkeypatch):
 def test_what_will_not_do(model, photos, loss_weights, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    gif(tmp_path / "in.gif", RNG.integers(0, 256, (2, 24, 31, 3)).astype(np.uint8), 100)
     words = {
         "model": model, "photo": photos / "a.png", "weights": loss_weights,
-        "folder": tmp_path / "empty",
+        "folder": tmp_path / "empty", "moving": tmp_path / "in.gif",
     }  # fmt: skip
     result = minidl("style", "fast", *(text.format(**words) for text in arguments))
     assert result.exit_code == 2 and says in result.output, result.output
@@ -161,6 +180,88 @@ def test_a_gif_keeps_its_times(model, tmp_path):
             out.seek(i)
             times.append(out.info["duration"])
     assert times == [60, 120, 200]
+    assert "3 frames: about" in result.output
+
+
+def test_a_gif_that_plays_once_plays_once(model, tmp_path):
+    frames = [Image.fromarray(x) for x in RNG.integers(0, 256, (2, 24, 31, 3)).astype(np.uint8)]
+    frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:], duration=50)
+    result = minidl("style", "fast", model, tmp_path / "in.gif", "-o", tmp_path / "out.gif")
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "out.gif") as out:
+        assert out.n_frames == 2 and "loop" not in out.info
+
+
+def test_a_gif_keeps_its_transparency(model, tmp_path):
+    """Of every frame, each with another hole."""
+    pixels = RNG.integers(0, 256, (3, 24, 31, 4)).astype(np.uint8)
+    pixels[..., 3] = 255
+    for t in range(3):
+        pixels[t, 5:12, 4 + 6 * t : 10 + 6 * t, 3] = 0
+    first, *others = [Image.fromarray(frame) for frame in pixels]
+    first.save(tmp_path / "in.gif", save_all=True, append_images=others, duration=50, disposal=2)
+    result = minidl("style", "fast", model, tmp_path / "in.gif", "-o", tmp_path / "out.gif")
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "out.gif") as out:
+        for t in range(3):
+            out.seek(t)
+            assert np.array_equal(np.asarray(out.convert("RGBA"))[..., 3], pixels[t, ..., 3]), t
+
+
+def test_frames_of_a_gif_keep_their_times_in_a_video():
+    """As often as their times ask for; 0 is a tenth of a second, as browsers show it."""
+    for seconds, expected, rate in (
+        ([0.06, 0.12, 0.2], [0] * 3 + [1] * 6 + [2] * 10, 50),
+        ([0.0, 0.0], [0, 1], 10),
+        ([0.04, 0.04], [0, 1], 25),
+    ):
+        moving = Moving(lambda: iter(()), (1, 1), len(seconds), seconds)
+        frames, found = at_one_rate(iter(range(len(seconds))), moving)
+        assert list(frames) == expected and found == rate
+
+
+def test_a_gif_without_times_becomes_a_video(model, tmp_path):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
+    gif(tmp_path / "in.gif", RNG.integers(0, 256, (3, 24, 31, 3)).astype(np.uint8), 0)
+    result = minidl("style", "fast", model, tmp_path / "in.gif", "-o", tmp_path / "out.mp4")
+    assert result.exit_code == 0, result.output
+    reader = ffmpeg.read_frames(str(tmp_path / "out.mp4"))
+    assert next(reader)["fps"] == 10 and len(list(reader)) == 3
+
+
+def test_the_times_of_a_video_add_up_in_a_gif(tmp_path):
+    """30 frames a second are 3.33 hundredths each, not 3."""
+    frames = [np.asarray(photograph(24, 31, i)) for i in range(9)]
+    of_moving.write_animation(
+        tmp_path / "out.gif", iter(frames), Moving(lambda: iter(()), (24, 31), 9, 1 / 30)
+    )
+    with Image.open(tmp_path / "out.gif") as out:
+        times = []
+        for i in range(9):
+            out.seek(i)
+            times.append(out.info["duration"])
+        assert sum(times) == 300 and out.info["loop"] == 0
+
+
+def test_what_cannot_be_read_is_not_blamed_on_the_output(tmp_path, monkeypatch):
+    pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
+    gif(tmp_path / "in.gif", RNG.integers(0, 256, (3, 24, 31, 3)).astype(np.uint8), 50)
+    moving = of_moving.open_moving(tmp_path / "in.gif")
+    content = (tmp_path / "in.gif").read_bytes()
+    (tmp_path / "in.gif").write_bytes(content[: len(content) // 2])
+    frames = (frame for frame in moving.frames())
+    with pytest.raises(DataError, match="damaged") as caught:
+        of_moving.write_moving(tmp_path / "out.mp4", frames, moving)
+    assert "in.gif" in str(caught.value) and not (tmp_path / "out.mp4").exists()
+
+
+def test_a_gif_whose_frames_do_not_fit_into_memory(monkeypatch):
+    monkeypatch.setattr(of_moving, "free_megabytes", lambda: 100.0)
+    moving = Moving(lambda: iter(()), (480, 640), 500, 0.04)
+    with pytest.raises(OptionError, match="needs more memory") as caught:
+        of_moving.check_gif(moving, moving.size)
+    assert "mp4" in caught.value.hint
+    of_moving.check_gif(moving, (48, 64))
 
 
 def test_a_video(model, tmp_path):
@@ -201,9 +302,13 @@ def test_smoothing_takes_the_flicker_of_what_stays_and_smears_nothing_that_moves
     def flickering(picture):
         return Photo(np.clip(picture.pixels + 0.2 * RNG.standard_normal(still.shape), 0, 1))
 
-    moving = Moving(lambda: iter(frames), 12, 0.1)
-    rough = np.stack(list(through(moving, flickering, None, 0.0, lambda n: None))).astype(float)
-    smooth = np.stack(list(through(moving, flickering, None, 0.8, lambda n: None))).astype(float)
+    moving = Moving(lambda: iter(frames), (48, 64), 12, 0.1)
+
+    def drawn_with(smooth):
+        look = Look(smooth=smooth)
+        return np.stack(list(through(moving, flickering, look, lambda n: None))).astype(float)
+
+    rough, smooth = drawn_with(0.0), drawn_with(0.8)
     quiet = np.s_[3:, 40:, :]  # where only the camera's noise is
     assert np.diff(smooth, axis=0)[quiet].std() < 0.5 * np.diff(rough, axis=0)[quiet].std()
     plain = Smoother(0.8)
@@ -247,6 +352,19 @@ def test_the_onnx_file_takes_any_size(model, net, tmp_path):
             expected = net(x).numpy()
         (found,) = session.run(None, {"input": np.ascontiguousarray(x.numpy())})
         np.testing.assert_allclose(found, expected, rtol=0, atol=0.05)
+
+
+def test_options_of_the_export(model, tmp_path):
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    file = tmp_path / "net.onnx"
+    result = minidl("onnx", "export", model, file, "--size", 64)
+    assert result.exit_code == 2 and "any size" in result.output and not file.exists()
+    result = minidl("onnx", "export", model, file, "--no-dynamic-batch", "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.output.splitlines()[-1])
+    assert answer["input_shape"] == [1, 3, "height", "width"]
+    (taken,) = library.io.onnx.load(file).graph.inputs
+    assert list(taken.shape[:2]) == [1, 3]
 
 
 def test_decoding_errors_name_stdin():

@@ -5,13 +5,13 @@ import pytest
 
 import minidl
 from apps.style.fast.perception import Perception, grams
-from apps.style.fast.settings import STYLE, Weights
+from apps.style.fast.settings import STYLE_LAYERS, Weights
 from apps.style.loss_network import LossNetwork
 from apps.style.losses import NORMS, gram, style_loss
 from minidl.debug import gradcheck
 from minidl.errors import ArgumentError
 
-LAYERS = STYLE["squeezenet"]
+LAYERS = STYLE_LAYERS["squeezenet"]
 
 
 def pictures(*shape, seed=0):
@@ -95,6 +95,38 @@ def test_content_is_the_mean_over_pictures(network):
         ]
         together = lens.losses(drawn, photographs)["content"].item()
         assert together == pytest.approx(np.mean(alone), rel=1e-4)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_total_variation_is_the_mean_over_pictures(network, norm):
+    drawn = pictures(3, 3, 40, 50)
+    lens = perception(network, None, tv=1.0, norm=norm)
+    alone = [lens.losses(drawn[i : i + 1], drawn[i : i + 1])["tv"].item() for i in range(3)]
+    assert lens.losses(drawn, drawn)["tv"].item() == pytest.approx(np.mean(alone), rel=1e-4)
+
+
+def test_the_content_of_norm_target_is_over_the_whole_batch(network):
+    photographs, drawn = pictures(2, 3, 64, 64), pictures(2, 3, 64, 64, seed=1)
+    photographs = photographs * minidl.tensor([[[[1.0]]], [[[0.1]]]])
+    found, wanted = (network.features(x, ["fire3"])["fire3"].numpy() for x in (drawn, photographs))
+    expected = ((found - wanted) ** 2).sum() / (wanted**2).sum()
+    lens = perception(network, None, content=1.0)
+    assert lens.losses(drawn, photographs)["content"].item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "content, of_style, expected",
+    [(1.0, 0.0, [["fire3"], ["fire3"]]), (0.0, 1.0, [LAYERS]), (0.0, 0.0, [])],
+)
+def test_features_of_parts_without_weight_are_not_computed(
+    network, monkeypatch, content, of_style, expected
+):
+    drawn = pictures(1, 3, 64, 64)
+    lens = perception(network, drawn, content, of_style, 1.0)
+    asked, features = [], network.features
+    monkeypatch.setattr(network, "features", lambda x, n: asked.append([*n]) or features(x, n))
+    lens.losses(drawn, drawn)
+    assert asked == expected
 
 
 def test_the_pixels_may_be_a_layer(network):

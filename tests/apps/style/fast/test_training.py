@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 
 import minidl as library
+from apps.shared.console import Console
+from apps.shared.options import OptionError
 from apps.shared.photo import Photo
 from apps.shared.trained_transform import load_fast
+from apps.style.fast import run
+from apps.style.fast import training as of_training
 from apps.style.fast.settings import TrainSettings
 from apps.style.fast.training import Training
 from apps.style.super_resolution.fast import enlarged
-from minidl.errors import CheckpointError
+from minidl.errors import CheckpointError, NonFiniteError
 from tests.apps.conftest import minidl
 
 
@@ -41,9 +45,11 @@ def test_the_files_of_a_run(model):
 
 
 def test_the_loss_falls(photos, style, loss_weights):
-    run = Training(settings(photos, style, loss_weights, iterations=60, small_share=0.9, lr=5e-3))
+    learned = Training(
+        settings(photos, style, loss_weights, iterations=60, small_share=0.9, lr=5e-3)
+    )
     totals = []
-    run.run(lambda parts: totals.append(sum(parts.values())))
+    learned.run(lambda parts: totals.append(sum(parts.values())))
     assert len(totals) == 60
     assert np.mean(totals[-10:]) < 0.7 * np.mean(totals[:10])
 
@@ -63,6 +69,85 @@ def test_a_resumed_run_ends_with_the_same_bits(photos, style, loss_weights, tmp_
     for name, value in whole.net.state_dict().items():
         assert np.array_equal(value.numpy(), second.net.state_dict()[name].numpy()), name
     assert second.notes.losses == whole.notes.losses and second.notes.sums == whole.notes.sums
+
+
+def test_losses_that_are_not_finite_end_a_run_and_spoil_nothing(
+    photos, style, loss_weights, tmp_path, monkeypatch
+):
+    """What was saved before stays, a state or network of NaN is never written."""
+    monkeypatch.setattr(run, "SAVE_SECONDS", -1.0)  # after every step
+    training = Training(settings(photos, style, loss_weights))
+    state, seen = tmp_path / "m.resume.safetensors", []
+    losses = training.perception.losses
+
+    def spoiled(drawn, photographs):
+        parts = losses(drawn, photographs)
+        if training.notes.step == 3:
+            seen.append(state.read_bytes())
+            parts["style"] = parts["style"] * float("nan")
+        return parts
+
+    monkeypatch.setattr(training.perception, "losses", spoiled)
+    with pytest.raises(NonFiniteError, match="of step 4 is not finite") as caught:
+        run.make_steps(training, state, Console("fast-train"))
+    assert "--lr" in caught.value.hint
+    assert training.notes.step == 3 and state.read_bytes() == seen[0]
+    assert all(np.isfinite(p.detach().numpy()).all() for p in training.net.parameters())
+
+
+def test_gradients_that_are_not_finite_are_seen_before_the_weights_change(
+    photos, style, loss_weights
+):
+    training = Training(settings(photos, style, loss_weights))
+    step = training.step
+
+    def spoiled(net, batch):
+        parts = step(net, batch)
+        next(iter(net.parameters())).grad.data[...] = np.inf
+        return parts
+
+    training.step = spoiled
+    with pytest.raises(NonFiniteError, match="not finite"):
+        training.run(lambda parts: None)
+    assert all(np.isfinite(p.detach().numpy()).all() for p in training.net.parameters())
+
+
+def test_a_run_whose_loss_overflows_writes_no_model(train, tmp_path):
+    result = train(tmp_path / "m.safetensors", "--style-weight", "1e39")
+    assert result.exit_code != 0 and "not finite" in result.output, result.output
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_memory_is_looked_at_before_a_step_of_full_size(photos, style, loss_weights, monkeypatch):
+    training = Training(settings(photos, style, loss_weights, size=512, batch_size=4))
+    monkeypatch.setattr(of_training, "free_megabytes", lambda: 100.0)
+    sizes, measured = [], training.measured
+    monkeypatch.setattr(
+        training, "measured", lambda *given: sizes.append(given[1:]) or measured(*given)
+    )
+    with pytest.raises(OptionError, match="more memory than there is") as caught:
+        training.estimate()
+    assert sizes == [(2, 96)]
+    fits = int(caught.value.hint.split()[1])
+    assert 32 <= fits < 512 and "--batch-size" in caught.value.hint
+
+
+def test_what_is_counted_from_small_squares_is_what_large_ones_need(photos, style, loss_weights):
+    training = Training(settings(photos, style, loss_weights, width=0.5))
+    net = training.fresh()
+    small, large = (training.measured(net, *given)[1] for given in ((2, 96), (2, 192)))
+    if not small:
+        pytest.skip("the system does not tell the peak of memory")
+    assert small * (192 / 96) ** 2 == pytest.approx(large, rel=0.5)
+
+
+def test_the_estimate_counts_both_parts_of_a_run_of_the_smallest_size(
+    photos, style, loss_weights, monkeypatch
+):
+    """Where the small squares are as large as the others."""
+    training = Training(settings(photos, style, loss_weights, size=32, iterations=100))
+    monkeypatch.setattr(training, "measured", lambda net, count, size: (2.0, 1.0))
+    assert training.estimate().seconds == 200
 
 
 def test_ctrl_c_keeps_the_state_and_resume_goes_on(photos, style, loss_weights, tmp_path):
@@ -86,9 +171,9 @@ def test_ctrl_c_keeps_the_state_and_resume_goes_on(photos, style, loss_weights, 
     state = tmp_path / "m.resume.safetensors"
     content = library.io.load_checkpoint(state)
     content.meta["settings"]["iterations"] = steps = content.run["step"] + 2
-    run = Training(TrainSettings(**content.meta["settings"]))
-    run.load(state)
-    run.save(state)
+    learned = Training(TrainSettings(**content.meta["settings"]))
+    learned.load(state)
+    learned.save(state)
     result = minidl(*arguments, "--iterations", steps, "--resume", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.output.splitlines()[-1])["iterations"] == steps
@@ -115,6 +200,12 @@ def test_super_resolution(train, tmp_path):
     "options, says",
     [
         ({"--task": "super-resolution"}, "super-resolution has no style picture"),
+        ({"--scale": "2"}, "--scale has no meaning with --task style"),
+        ({"--loss-norm": "paper"}, "give --content-weight, --tv-weight, --style-weight"),
+        (
+            {"--content-weight": "0", "--style-weight": "0", "--tv-weight": "0"},
+            "one weight is above",
+        ),
         ({"--style-layers": "relu1,fire99"}, "no such layer"),
         ({"--loss-net": "squeezenot"}, "did you mean squeezenet"),
         ({"--size": "8"}, "at least 32"),
@@ -127,6 +218,27 @@ def test_super_resolution(train, tmp_path):
 def test_options_that_will_not_do(train, tmp_path, options, says):
     more = [part for pair in options.items() for part in pair]
     result = train(tmp_path / "m.safetensors", *more)
+    assert result.exit_code == 2 and says in result.output, result.output
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"--size": "66", "--scale": "4"}, "multiple of the scale"),
+        ({"--style-weight": "2"}, "--style-weight has no meaning with --task super-resolution"),
+        ({"--style-layers": "relu1"}, "--style-layers has no meaning"),
+        ({"--content-weight": "0", "--tv-weight": "0"}, "one weight is above 0"),
+        ({"--loss-norm": "port", "--tv-weight": "1"}, "give --content-weight, --tv-weight"),
+    ],
+)
+def test_options_of_super_resolution_that_will_not_do(
+    photos, loss_weights, tmp_path, options, says
+):
+    more = [part for pair in options.items() for part in pair]
+    arguments = ["style", "fast-train", "--task", "super-resolution", "--data", photos]
+    arguments += ["--weights", loss_weights, "-o", tmp_path / "m.safetensors", *more]
+    result = minidl(*arguments)
     assert result.exit_code == 2 and says in result.output, result.output
     assert os.listdir(tmp_path) == []
 
