@@ -82,8 +82,8 @@ def make_task(net: LossNetwork, settings: Settings, pictures: Pictures) -> Task:
         lambda size: make_objective(net, settings, pictures, size),
         pictures.start_at,
         lambda size: pictures.content_at(size).tensor().data,
-        pictures.has_grey_style(),
-        pictures.outside_kept,
+        grey_is_meant=pictures.has_grey_style(),
+        restored=pictures.outside_kept,
         pixels=lambda size: pixels_of_tiles(net, settings, size),
     )
 

@@ -53,24 +53,24 @@ class Task:
             run's random numbers.
         reference_at: the content picture as such an array, in which grey is meant; None where
             there is none.
-        grey_is_meant: everywhere, as where the style is grey.
-        restored: puts back what is not to change in a picture of some size, with which a scale or
-            another try begins; by default all of it may change.
         state: file for the state of an unfinished run; None for none.
         meta: what that file holds beside the state.
         pixels: of objectives whose memory or time does not grow as the pixels do: size -> how many
             pixels' features are in memory at once, and how many an evaluation computes, in pixels
             of the first size that was evaluated. For the estimate.
+        grey_is_meant: everywhere, as where the style is grey.
+        restored: puts back what is not to change in a picture of some size, with which a scale or
+            another try begins; by default all of it may change.
     """
 
     objective_at: Callable[[Size], Objective]
     start_at: Callable[[Size, np.random.Generator], Any]
     reference_at: Callable[[Size], Any] | None = None
-    grey_is_meant: bool = False
-    restored: Callable[[Any, Size], Any] = lambda picture, size: picture
     state: Path | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     pixels: Callable[[Size], tuple[int, float]] | None = None
+    grey_is_meant: bool = False
+    restored: Callable[[Any, Size], Any] = lambda picture, size: picture
 
 
 @dataclass

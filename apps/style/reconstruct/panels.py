@@ -138,7 +138,9 @@ def make_task(net: LossNetwork, kind: str, layers: list[str], photo: Photo) -> T
 
     picture = photo.tensor().data  # where it is grey, a style may be grey anywhere
     meant = kind == "style" and has_grey_spots(grey_spots(picture))
-    return Task(objective_at, noise, lambda size: photo.resized(*size).tensor().data, meant)
+    return Task(
+        objective_at, noise, lambda size: photo.resized(*size).tensor().data, grey_is_meant=meant
+    )
 
 
 def make_panel(
