@@ -144,7 +144,8 @@ def speed_text(folder: Path) -> str:
             for side in TILES
         ]),
         pairs_text(folder),
-        provenance("numpy", "numba", "scikit-image"),
+        "By `python -m benchmarks.style --parts gatys`. "
+        + provenance("numpy", "numba", "scikit-image"),
     ]  # fmt: skip
     return "\n\n".join(part for part in text if part)
 
@@ -227,7 +228,8 @@ def ablation_text() -> str:
             [name, *row.texts(), row.words(default, seed)] for name, row in rows.items()
         ]),
         f"![The same pictures]({SHEET.relative_to(RESULTS.parent)})",
-        provenance("numpy", "numba", "scikit-image"),
+        "By `python -m benchmarks.style --parts gatys`. "
+        + provenance("numpy", "numba", "scikit-image"),
     ])  # fmt: skip
 
 

@@ -35,7 +35,8 @@ def write() -> None:
         "its features say of colours and edges, and the more of its style is in larger forms.",
         table(columns, [row(panel) for panel in sheet.panels]),
         f"![The reconstructions]({SHEET.relative_to(RESULTS.parent)})",
-        provenance("numpy", "numba", "scikit-image"),
+        "By `python -m benchmarks.style --parts reconstruct`. "
+        + provenance("numpy", "numba", "scikit-image"),
     ]
     write_section("style-reconstruct", "Neural style: what a layer knows", "\n\n".join(text))
 
