@@ -68,7 +68,8 @@ def train(
             "epoch": len(history) + 1,
             **one_epoch(net, loader, optimizer, schedule, settings),
         }
-        (figures["val_accuracy"],) = accuracies(net, validation, mirrored=False)
+        if validation is not None:
+            (figures["val_accuracy"],) = accuracies(net, validation, mirrored=False)
         history.append(figures)
         console.note(json.dumps(figures))
         save(folder, parts, history, time.perf_counter() - started)

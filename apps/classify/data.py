@@ -27,7 +27,7 @@ class Parts:
     """The parts of a data set.
 
     Args:
-        train, validation, test: validation is None where there are too few pictures.
+        train, validation, test: validation is None where no picture is held out.
         channels: of the pictures on disk, 1 or 3.
     """
 
@@ -66,11 +66,17 @@ class Data(Parts):
         return black_pictures(self.preprocessing(self.train[0][0]).shape)
 
 
-def open_parts(data: str, data_dir: str | None = None, test_share: float | None = None) -> Parts:
+def open_parts(
+    data: str,
+    data_dir: str | None = None,
+    test_share: float | None = None,
+    val_share: float | None = None,
+) -> Parts:
     """The parts to train on, to validate with and to test on.
 
     Args:
         data, data_dir, test_share: as of minidl.data.open_dataset.
+        val_share: of the training pictures, to validate with, as of hold_out.
 
     Raises:
         DataError: the data are missing or damaged, or all of one class.
@@ -88,7 +94,7 @@ def open_parts(data: str, data_dir: str | None = None, test_share: float | None 
             OP, "the test set has other classes than the training set",
             {"training": ", ".join(whole.classes), "test": ", ".join(test.classes)},
         )  # fmt: skip
-    train, validation = hold_out(whole)
+    train, validation = hold_out(whole, val_share)
     return Parts(train, validation, test, train[0][0].shape[2])
 
 

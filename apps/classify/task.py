@@ -58,7 +58,7 @@ def prepare_task(settings: Settings, log: Callable[[str], None], checkpoint: Any
     """
     minidl.use_cpu_kernels(settings.cpu_kernels)
     minidl.manual_seed(settings.seed)
-    parts = open_parts(settings.data, settings.data_dir, settings.test_share)
+    parts = open_parts(settings.data, settings.data_dir, settings.test_share, settings.val_share)
     chosen, size = group(settings, NetworkOptions), settings.pixels
     if checkpoint is None:
         network = new_network(chosen, size, parts, log)

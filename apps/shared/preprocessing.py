@@ -10,9 +10,17 @@ VALIDATION_SHARE = 0.1  # of the training set, but not more than
 VALIDATION_MOST = 5000  # pictures
 
 
-def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset | None]:
-    """The pictures to train on and those to validate with; None where there are too few."""
-    share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(dataset), 1))
+def hold_out(dataset: Dataset, share: float | None = None) -> tuple[Dataset, Dataset | None]:
+    """The pictures to train on and those to validate with; None where there are none.
+
+    Args:
+        dataset: of all pictures that training may see.
+        share: of them held out, in [0, 1); None for a tenth, but not more than 5,000 pictures.
+    """
+    if share is None:
+        share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(dataset), 1))
+    if share == 0:
+        return dataset, None
     # Without a salt of its own, the hash that chose the test pictures would choose none here.
     train, validation = split_dataset(dataset, share, salt="validation")
     return train, validation if len(validation) else None

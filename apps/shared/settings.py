@@ -55,6 +55,13 @@ class DataOptions:
         default=None,
         check=between(0, 1),
     )
+    val_share: float | None = option(
+        DATA,
+        "Share of the training pictures held out for validation; 0: all of them train. Default "
+        "0.1, at most 5,000 pictures.",
+        default=None,
+        check=(at_least(0), below(1)),
+    )
     size: int | None = option(
         DATA, "Height and width of the network's pictures.", default=None, metavar="PIXELS",
         check=at_least(1),

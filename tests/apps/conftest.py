@@ -74,5 +74,5 @@ def open_data(settings):
     """The data of a run, without a network."""
     from apps.classify.data import open_parts, prepare
 
-    parts = open_parts(settings.data, settings.data_dir, settings.test_share)
+    parts = open_parts(settings.data, settings.data_dir, settings.test_share, settings.val_share)
     return prepare(parts, settings.pixels, settings.augment, settings.recipe)

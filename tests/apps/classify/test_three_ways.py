@@ -295,6 +295,25 @@ def test_test_share_is_kept_for_later_commands(colours, tmp_path):
     assert figures["test_accuracy"] == facts["test_accuracy"]
 
 
+@pytest.mark.parametrize(("share", "some"), [("0", False), ("0.5", True)])
+def test_val_share_says_how_many_pictures_do_not_train(share, some, colours, tmp_path):
+    everything = len(open_dataset(colours, "train"))
+    run(tmp_path / "run", "lenet", "--data", colours, "--val-share", share, "--epochs", 2)
+    meta = library.io.load_checkpoint(tmp_path / "run" / "checkpoint.safetensors").meta
+    trained, validated = meta["pictures"]
+    assert trained + validated == everything
+    assert (0.3 < validated / everything < 0.7) if some else validated == 0
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    assert all(("val_loss" in json.loads(line)) == some for line in lines)
+
+
+def test_a_val_share_of_all_pictures_is_refused(colours):
+    result = minidl("train", "lenet", "--data", colours, "--val-share", "1")
+    assert result.exit_code == 2
+    assert "--val-share" in result.output
+
+
 def test_size_and_arguments_of_the_network(colours, tmp_path):
     run(tmp_path / "run", "resnet20_cifar", "--data", colours, "--size", 16, "--model-arg",
         "shortcut=B", "--epochs", 1)  # fmt: skip
