@@ -20,7 +20,15 @@ from typing import Any
 import numpy as np
 
 from minidl.data.flowers import palette
-from minidl.data.flowers.attributes import ATTRIBUTES, COUNTS, EXTRAS, SHAPES, SIZES, check_flowers
+from minidl.data.flowers.attributes import (
+    ATTRIBUTES,
+    COLUMN,
+    COUNTS,
+    EXTRAS,
+    SHAPES,
+    SIZES,
+    check_flowers,
+)
 from minidl.data.flowers.background import TEXTURE_NUMBERS, paint_background
 from minidl.data.flowers.petals import directions, draw_center, draw_crown, petal_width
 from minidl.data.flowers.petals_extended import draw_lines, draw_many, draw_stamens
@@ -32,12 +40,11 @@ F = np.float32
 PICTURE_SIZES = (32, 64)
 RADIUS = {"small": 0.30, "large": 0.435}  # of a flower, in parts of the picture's side
 OFFSET = {"small": 0.08, "large": 0.03}  # how far its middle is from the picture's, at most
-TILT = 12.0  # degrees
+TILT = 12.0  # degrees by which a petal that points upwards may be out of the vertical, at most
 OVERSAMPLED = {32: 3, 64: 2}  # pixels of a plane for one of the picture, each way
 CHUNK = 1 << 16  # pixels of the planes painted at once: some planes fit into a core's cache
 NOISE = 1.5  # standard deviation of a pixel's noise, of 255
 
-COLUMN = {name: i for i, name in enumerate((*ATTRIBUTES, *EXTRAS))}
 SPREAD = 2.0  # degrees by which a petal is out of line, at most
 LARGEST_COUNT = max(COUNTS)
 
