@@ -45,7 +45,7 @@ def load_flowers(
 
     >>> from minidl.data.flowers import load_flowers
     >>> load_flowers("held-out", per_combination=1)
-    CaptionedDataset(202 pictures, 1616 captions, 202 classes)
+    CaptionedDataset(202 pictures, 1818 captions, 202 classes)
     """
     check_arguments(split, per_combination, seed, extended)
     combinations = split_combinations()[SPLITS.index(split)]
