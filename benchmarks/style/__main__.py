@@ -18,7 +18,9 @@ PARTS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.style", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--parts", nargs="+", default=PARTS, help=", ".join(PARTS))
     words = [part for group in parser.parse_args().parts for part in group.split(",") if part]
     for part in words:
