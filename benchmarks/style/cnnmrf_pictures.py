@@ -79,12 +79,13 @@ COLUMNS = ["patches", "content", "correlation", "iterations", "CPU s"]
 def made(files: list[str], size: int, **options: Any) -> tuple[Photo, list[str]]:
     """The picture that the command makes, and the cells of its row."""
     from apps.style.cnnmrf.synthesis import synthesise
+    from apps.style.resume import Order
 
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "made.png")
         given = {"pictures": files, "size": size, **options}
-        figures = synthesise(given, out, False, False, "", lambda text: None)
+        figures = synthesise(Order(given, out))
         photo = Photo.read(out)
     losses, alike = figures["losses"], list(figures["correlation"].values())
     content = f"{losses['content_loss']:.3f}" if "content_loss" in losses else "-"

@@ -31,7 +31,8 @@ from apps.style.gatys.settings import WEIGHTS, Settings
 from apps.style.gatys.tiles import make_objective
 from apps.style.gatys.transfer import FROM_NOISE, make_task
 from apps.style.loss_network import LossNetwork
-from apps.style.optimize.estimate import ARRAYS, PeakMemory
+from apps.style.needs import PeakMemory
+from apps.style.optimize.estimate import ARRAYS
 from apps.style.optimize.loop import optimize
 from apps.style.optimize.plan import make_plan
 from benchmarks.results import RESULTS, provenance, table, write_section

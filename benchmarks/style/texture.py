@@ -20,9 +20,10 @@ from collections.abc import Callable
 import numpy as np
 
 import minidl
-from apps.shared.photo import Photo
+from apps.shared.photo import Photo, psnr
 from apps.style.super_resolution import mrf
-from apps.style.super_resolution.enlarge import cubic, psnr, shrunk
+from apps.style.super_resolution.enlarge import cubic, shrunk
+from apps.style.super_resolution.examples import LIGHT, examples_for, gather
 from apps.style.super_resolution.patches import interpolated
 from apps.style.super_resolution.settings import Settings
 from apps.style.texture.efros_leung import EfrosLeung, gaussian
@@ -204,7 +205,7 @@ def best(runs: list[tuple[float, float]]) -> list[str]:
 
 def enlargements(quick: bool) -> str:
     """PSNR on pictures that were shrunk to half their size: none of them is among the examples."""
-    others = [picture(name) @ mrf.LIGHT[0].astype(np.float32) for name in EXAMPLES]
+    others = [picture(name) @ LIGHT[0].astype(np.float32) for name in EXAMPLES]
     ways = {
         "nearest": Settings(candidates=1, agreement=0.0),
         "mrf": Settings(),
@@ -218,10 +219,10 @@ def enlargements(quick: bool) -> str:
         row = [name, psnr(cubic(small.pixels, truth.size), truth.pixels), psnr(plain, truth.pixels)]
         for way, settings in ways.items():
             if way == "mrf, own scales":
-                examples = mrf.examples_for(small.pixels, settings)
+                examples = examples_for(small.pixels, settings)
             else:
-                examples = mrf.gather(others, settings.most_examples, np.random.default_rng(0))
-            made = mrf.enlarged(small.pixels, examples, settings, lambda done, total: None)
+                examples = gather(others, settings.most_examples, np.random.default_rng(0))
+            made = mrf.enlarged(small.pixels, examples, settings)
             row.append(psnr(made, truth.pixels))
         rows.append([row[0], *(f"{value:.2f}" for value in row[1:])])
     columns = ["picture", "cubic", "and back-projection", *ways]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.shared.photo import Photo, to_bytes
+from apps.shared.photo import Photo, psnr, to_bytes
 from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from apps.style.super_resolution import mrf
-from apps.style.super_resolution.enlarge import cubic, psnr, shrunk
+from apps.style.super_resolution.enlarge import cubic, shrunk
+from apps.style.super_resolution.examples import examples_for
 from apps.style.super_resolution.settings import Settings as Enlargement
 from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.material import stack
@@ -127,8 +128,8 @@ def enlarged_panels() -> list[Picture]:
     """A small picture by cubic interpolation, by its own patches, and what it was."""
     truth, small = shrunk(Photo(picture("astronaut")[20:180, 160:320]), 2)
     settings = Enlargement()
-    examples = mrf.examples_for(small.pixels, settings)
-    made = mrf.enlarged(small.pixels, examples, settings, lambda done, total: None)
+    examples = examples_for(small.pixels, settings)
+    made = mrf.enlarged(small.pixels, examples, settings)
     plain = cubic(small.pixels, truth.size)
     return [
         Picture(to_bytes(pixels), caption, f"{psnr(pixels, truth.pixels):.2f} dB")

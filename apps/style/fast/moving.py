@@ -19,7 +19,7 @@ from apps.shared.options import OptionError
 from apps.shared.photo import Photo, to_bytes
 from apps.style.fast.smoothing import Smoother
 from apps.style.fast.stylize import Look
-from apps.style.optimize.estimate import ALLOWED, free_megabytes
+from apps.style.needs import check_memory
 from minidl.errors import CheckpointError, DataError
 from minidl.io.atomic import write_atomically
 
@@ -175,13 +175,11 @@ def check_gif(moving: Moving, size: tuple[int, int]) -> None:
     Raises:
         OptionError
     """
-    needed, free = gif_megabytes(moving, size), free_megabytes()
-    if free is not None and needed > ALLOWED * free:
-        raise OptionError(
-            "a GIF of so many frames needs more memory than there is",
-            {"frames": moving.count, "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
-            "a video, -o OUT.mp4, is written frame by frame; or a smaller --size",
-        )  # fmt: skip
+    check_memory(
+        gif_megabytes(moving, size), "a GIF of so many frames needs more memory than there is",
+        {"frames": moving.count},
+        lambda share: "a video, -o OUT.mp4, is written frame by frame; or a smaller --size",
+    )  # fmt: skip
 
 
 def write_animation(path: Path, drawn: Iterator[np.ndarray], of: Moving) -> None:

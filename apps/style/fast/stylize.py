@@ -16,9 +16,9 @@ import numpy as np
 
 import minidl
 from apps.shared.options import OptionError
-from apps.shared.photo import Photo, fitted_size
+from apps.shared.photo import Photo, fitted_size, size_text
+from apps.style import needs
 from apps.style.gatys.colors import with_luma_of
-from apps.style.optimize.estimate import ALLOWED, free_megabytes
 from minidl.errors import NonFiniteError
 from minidl.nn import Module
 from models.transform_net import SMALLEST, TransformNet
@@ -125,20 +125,17 @@ def check_size(net: Module, photo: Photo) -> None:
     Raises:
         OptionError
     """
-    size = f"{photo.width}x{photo.height}"
+    size = size_text(photo.size)
     if min(photo.size) < SMALLEST:
         raise OptionError(
             f"pictures are at least {SMALLEST} pixels high and wide", {"picture": size},
             "enlarge it with --size",
         )  # fmt: skip
-    needed, free = needed_megabytes(net, photo.size), free_megabytes()
-    if free is not None and needed > ALLOWED * free:
-        fits = int(max(photo.size) * (ALLOWED * free / needed) ** 0.5)
-        raise OptionError(
-            "a picture of this size needs more memory than there is",
-            {"picture": size, "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
-            f"--size {fits} fits",
-        )  # fmt: skip
+    needs.check_memory(
+        needed_megabytes(net, photo.size),
+        "a picture of this size needs more memory than there is", {"picture": size},
+        lambda share: f"--size {needs.side_that_fits(photo.size, share)} fits",
+    )  # fmt: skip
 
 
 def needed_megabytes(net: Module, size: tuple[int, int]) -> float:

@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.shared.options import OptionError, check_resumed, to_dict
+from apps.shared.options import to_dict
 from apps.shared.photo import Photo
 from apps.shared.trained_transform import KINDS, STYLE, SUPER_RESOLUTION
 from apps.style.fast.perception import Perception
 from apps.style.fast.photographs import Photographs, reduced
 from apps.style.fast.settings import TrainSettings
 from apps.style.loss_network import LossNetwork
-from apps.style.optimize.estimate import ALLOWED, Estimate, PeakMemory, free_megabytes
+from apps.style.needs import Estimate, PeakMemory, check_memory
 from minidl.errors import CheckpointError, NonFiniteError
+from minidl.io.checkpoint import CheckpointContent
 from minidl.nn import Module
 from minidl.optim import Adam
 from minidl.tensor import Tensor
@@ -210,7 +211,7 @@ class Training:
         net = self.fresh()
         net.load_state_dict(self.net.state_dict())
         settings, done = self.settings, self.notes.step
-        self.check_memory(net)
+        self.check_step(net)
         steps = [
             (settings.small_size, max(0, settings.small_steps - done)),
             (settings.size, settings.iterations - max(settings.small_steps, done)),
@@ -224,28 +225,28 @@ class Training:
             megabytes = max(megabytes, here)
         return Estimate(total, megabytes)
 
-    def check_memory(self, net: Module) -> None:
+    def check_step(self, net: Module) -> None:
         """A step of the largest squares fits into memory, counted from one of small squares.
 
         Raises:
             OptionError: it does not.
         """
-        settings, free = self.settings, free_megabytes()
+        settings = self.settings
         size, count = min(settings.size, PROBE), min(settings.batch_size, PROBED)
-        if free is None or (size, count) == (settings.size, settings.batch_size):
+        if (size, count) == (settings.size, settings.batch_size):
             return
         _, here = self.measured(net, count, size)
-        per_pixel = here / (count * size**2)
-        needed = per_pixel * settings.batch_size * settings.size**2
-        if needed <= ALLOWED * free:
-            return
-        fits = ALLOWED * free / per_pixel  # pixels of a batch
-        side = max(32, int((fits / settings.batch_size) ** 0.5) // 8 * 8)
-        raise OptionError(
+
+        def hint(share: float) -> str:
+            side = max(32, int(settings.size * share**0.5) // 8 * 8)
+            return f"--size {side} fits" + (
+                ", or a smaller --batch-size" if settings.batch_size > 1 else ""
+            )
+
+        check_memory(
+            here * settings.batch_size * settings.size**2 / (count * size**2),
             "a step needs more memory than there is",
-            {"--size": settings.size, "--batch-size": settings.batch_size,
-             "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
-            f"--size {side} fits" + (", or a smaller --batch-size" * (settings.batch_size > 1)),
+            {"--size": settings.size, "--batch-size": settings.batch_size}, hint,
         )  # fmt: skip
 
     def measured(self, net: Module, count: int, size: int) -> tuple[float, float]:
@@ -282,47 +283,17 @@ class Training:
             {"kind": f"{OP} state", "settings": to_dict(self.settings)},
         )  # fmt: skip
 
-    def load(self, path: Path) -> None:
-        """Go on from a state of a run with the same settings.
+    def load(self, saved: CheckpointContent) -> None:
+        """Go on from the state of a run with the same settings.
 
         Raises:
-            CheckpointError: it is none, or of another network.
+            CheckpointError: it is of something else.
         """
-        checkpoint = read_state(path)
-        self.net.load_state_dict(checkpoint.model)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.notes = Notes.from_state(checkpoint.run)
-
-
-def read_state(path: Path) -> Any:
-    """The state of a run.
-
-    Raises:
-        CheckpointError: there is none, or it is damaged or of something else.
-    """
-    if not path.exists():
-        raise CheckpointError(
-            OP, "there is no unfinished run of this name", {"state": str(path)},
-            "leave out --resume; a finished run has no state any more",
-        )  # fmt: skip
-    checkpoint = minidl.io.load_checkpoint(path)
-    if checkpoint.meta.get("kind") != f"{OP} state" or checkpoint.optimizer is None:
-        raise CheckpointError(OP, "the file is no state of fast-train", {"state": str(path)})
-    return checkpoint
-
-
-def resumed_settings(path: Path, given: dict[str, Any]) -> TrainSettings:
-    """The settings of an unfinished run, which what is typed may only repeat.
-
-    Raises:
-        CheckpointError: as read_state.
-        OptionError: an option contradicts the run.
-    """
-    from apps.shared.options import stored_values
-
-    stored = stored_values(TrainSettings, read_state(path).meta.get("settings"))
-    check_resumed(TrainSettings, stored, given)
-    return TrainSettings(**(stored | given))
+        if saved.meta.get("kind") != f"{OP} state" or saved.optimizer is None:
+            raise CheckpointError(OP, "the file is no state of fast-train", {})
+        self.net.load_state_dict(saved.model)
+        self.optimizer.load_state_dict(saved.optimizer)
+        self.notes = Notes.from_state(saved.run)
 
 
 def as_tensor(batch: np.ndarray) -> Tensor:

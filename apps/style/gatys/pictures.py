@@ -9,6 +9,7 @@ import numpy as np
 
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo, fitted_size
+from apps.style.fingerprint import fingerprint
 from apps.style.gatys.colors import filled, grey_like, luma_of, matched, with_luma_of
 from apps.style.gatys.settings import SIZE, Settings
 from apps.style.optimize.watch import grey_spots, has_grey_spots
@@ -43,6 +44,7 @@ class Pictures:
         size: height and width of the finished picture.
         content, styles: as the network sees them, their own size.
         regions: at least one.
+        fingerprint: of all that was read.
 
     Raises:
         DataError: a file is no picture.
@@ -65,6 +67,7 @@ class Pictures:
             self.styles = [matched(style, self.content) for style in self.styles]
         started = settings.init not in ("content", "noise")
         self.start = self.read_start(settings.init) if started else None
+        self.fingerprint = fingerprint(self.original, *self.styles, self.start, *self.masks())
 
     def read_start(self, path: str) -> Photo:
         """The picture to begin with.
@@ -83,6 +86,11 @@ class Pictures:
                 "cut it to them, or --init content",
             )  # fmt: skip
         return start
+
+    def masks(self) -> list[Photo]:
+        """All masks as pictures."""
+        found = [m for r in self.regions for m in (r.content_mask, r.style_mask) if m is not None]
+        return [Photo(mask[..., None]) for mask in found]
 
     def content_at(self, size: Size) -> Photo:
         return self.content.resized(*size)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from apps.shared.photo import Photo
-from apps.style.optimize.interrupt import Interrupt
+from apps.style.interrupt import Interrupt
 from apps.style.optimize.objective import Objective
 from apps.style.optimize.plan import Plan, Scale
-from apps.style.optimize.progress import Progress
+from apps.style.optimize.progress import LossProgress
 from apps.style.optimize.run import Run, Snapshot
 from apps.style.optimize.steps import AdamSteps
 from apps.style.optimize.watch import grey_spots, has_grey_spots, with_noise
@@ -97,9 +98,20 @@ class Outcome:
     iterations: int
     interrupted: bool
 
+    def figures(self) -> dict[str, Any]:
+        """What --json tells of a run."""
+        return {
+            "losses": self.losses, "iterations": self.iterations, "seconds": self.seconds,
+            "restarts": self.restarts, "interrupted": self.interrupted,
+        }  # fmt: skip
+
 
 def optimize(
-    plan: Plan, task: Task, note: Callable[[str], None], run: Run | None = None
+    plan: Plan,
+    task: Task,
+    note: Callable[[str], None],
+    run: Run | None = None,
+    interrupt: Interrupt | None = None,
 ) -> Outcome:
     """Optimise a picture.
 
@@ -108,6 +120,7 @@ def optimize(
         task: what to minimise, and where to begin.
         note: called with a line of text for people.
         run: one to go on with; by default a new one.
+        interrupt: one that is in use already, where several pictures are made in a row.
 
     Returns:
         the picture, and how it came about; also after Ctrl-C, once an iteration was made.
@@ -118,7 +131,8 @@ def optimize(
     """
     run = run or Run(plan)
     loop = Loop(plan, task, note, run)
-    with Interrupt(note) as loop.interrupt, Progress(plan, run, note) as loop.progress:
+    asked = Interrupt(note) if interrupt is None else nullcontext(interrupt)
+    with asked as loop.interrupt, LossProgress(plan, run, note) as loop.progress:
         try:
             loop.run_scales()
             interrupted = False
@@ -138,7 +152,7 @@ class Loop:
     """optimize() with what it needs at hand; see there."""
 
     interrupt: Interrupt
-    progress: Progress
+    progress: LossProgress
 
     def __init__(self, plan: Plan, task: Task, note: Callable[[str], None], run: Run):
         self.plan, self.task, self.note, self.run = plan, task, note, run
@@ -212,7 +226,7 @@ class Loop:
         number = len(self.run.history) + 1
         named = {f"{name}_loss": value for name, value in losses.items()}
         self.run.history.append({"iteration": number} | named)
-        self.progress.show(losses)
+        self.progress.losses(losses)
 
     # --- when it goes wrong ---------------------------------------------------------------------
 

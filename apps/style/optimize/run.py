@@ -17,7 +17,7 @@ from apps.shared.pictures import LARGE
 from apps.style.optimize.plan import Plan
 from apps.style.optimize.steps import STEPS, AdamSteps, LBFGSSteps
 from minidl.errors import CheckpointError
-from minidl.io.checkpoint import CheckpointContent, load_checkpoint, save_checkpoint
+from minidl.io.checkpoint import CheckpointContent, save_checkpoint
 from minidl.nn import Module, Parameter
 from minidl.tensor import Tensor
 
@@ -151,17 +151,3 @@ class Run:
                 "leave --resume out to start afresh",
             ) from None  # fmt: skip
         self.is_going_on = True
-
-
-def load_run(path: Path) -> CheckpointContent:
-    """The content of a file that Run.save wrote.
-
-    Raises:
-        CheckpointError: there is none, or it is damaged.
-    """
-    if not path.exists():
-        raise CheckpointError(
-            "resume", "there is no unfinished run to go on with", {"file": str(path)},
-            "leave --resume out to start one",
-        )  # fmt: skip
-    return load_checkpoint(path)

@@ -14,7 +14,7 @@ from apps.shared.options import OptionError
 from apps.shared.photo import Photo
 from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.material import Material, stack
-from apps.style.texture.memory import check_memory
+from apps.style.texture.memory import check_size
 from apps.style.texture.quilting import Quilting
 from apps.style.texture.settings import Settings
 
@@ -129,7 +129,7 @@ def check_read(settings: Settings, samples: list[Photo]) -> float:
     planes = 6 if settings.guide else 3
     planes += 3 if settings.guide and settings.method == "quilting" else 0
     sizes = [photo.size for photo in samples]
-    return check_memory(size, sizes, planes, max(settings.window))
+    return check_size(size, sizes, planes, max(settings.window))
 
 
 def colours_of(samples: list[Photo]) -> list[np.ndarray]:

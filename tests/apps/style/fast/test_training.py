@@ -15,8 +15,8 @@ from apps.shared.console import Console
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo
 from apps.shared.trained_transform import load_fast
+from apps.style import needs
 from apps.style.fast import run
-from apps.style.fast import training as of_training
 from apps.style.fast.settings import TrainSettings
 from apps.style.fast.training import Training
 from apps.style.super_resolution.fast import enlarged
@@ -63,7 +63,7 @@ def test_a_resumed_run_ends_with_the_same_bits(photos, style, loss_weights, tmp_
     first.take_sample()
     first.save(tmp_path / "state.safetensors")
     second = Training(options)
-    second.load(tmp_path / "state.safetensors")
+    second.load(library.io.load_checkpoint(tmp_path / "state.safetensors"))
     assert second.notes.step == 4 and len(second.notes.samples) == 1
     second.run(lambda parts: None)
     for name, value in whole.net.state_dict().items():
@@ -77,7 +77,7 @@ def test_losses_that_are_not_finite_end_a_run_and_spoil_nothing(
     """What was saved before stays, a state or network of NaN is never written."""
     monkeypatch.setattr(run, "SAVE_SECONDS", -1.0)  # after every step
     training = Training(settings(photos, style, loss_weights))
-    state, seen = tmp_path / "m.resume.safetensors", []
+    state, seen = tmp_path / "m.safetensors.resume.safetensors", []
     losses = training.perception.losses
 
     def spoiled(drawn, photographs):
@@ -120,7 +120,7 @@ def test_a_run_whose_loss_overflows_writes_no_model(train, tmp_path):
 
 def test_memory_is_looked_at_before_a_step_of_full_size(photos, style, loss_weights, monkeypatch):
     training = Training(settings(photos, style, loss_weights, size=512, batch_size=4))
-    monkeypatch.setattr(of_training, "free_megabytes", lambda: 100.0)
+    monkeypatch.setattr(needs, "free_megabytes", lambda: 100.0)
     sizes, measured = [], training.measured
     monkeypatch.setattr(
         training, "measured", lambda *given: sizes.append(given[1:]) or measured(*given)
@@ -168,11 +168,11 @@ def test_ctrl_c_keeps_the_state_and_resume_goes_on(photos, style, loss_weights, 
     said = process.stderr.read()
     assert process.wait() == 130, said
     assert "--resume goes on" in said and load_fast(str(model)).meta["steps"] > 0
-    state = tmp_path / "m.resume.safetensors"
+    state = tmp_path / "m.safetensors.resume.safetensors"
     content = library.io.load_checkpoint(state)
     content.meta["settings"]["iterations"] = steps = content.run["step"] + 2
     learned = Training(TrainSettings(**content.meta["settings"]))
-    learned.load(state)
+    learned.load(content)
     learned.save(state)
     result = minidl(*arguments, "--iterations", steps, "--resume", "--json")
     assert result.exit_code == 0, result.output

@@ -10,9 +10,8 @@ from PIL import Image
 
 from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo
-from apps.style.texture import memory
-from apps.style.texture import run as texture_run
-from apps.style.texture.report import strip
+from apps.style import needs, stepwise
+from apps.style.texture import estimate
 from apps.style.texture.settings import checked
 from apps.style.texture.task import colours_of, read_task, transfer_guides
 from minidl.errors import CheckpointError
@@ -257,26 +256,26 @@ def test_goes_on_after_it_was_stopped(sample, tmp_path, monkeypatch):
         count = iter(range(1000))
         return lambda: next(count) >= steps
 
-    go = texture_run.Run.go
-    monkeypatch.setattr(texture_run.Run, "go", lambda self, show, _: go(self, show, after(40)))
+    go = stepwise.StepRun.go
+    monkeypatch.setattr(stepwise.StepRun, "go", lambda self, show, _: go(self, show, after(40)))
     result = minidl("style", "texture", *arguments, "-o", tmp_path / "part.png")
     assert result.exit_code == 130 and "--resume goes on" in result.output
     image = load(tmp_path / "part.png")
     assert image.shape[2] == 4 and 0 < (image[..., 3] == 0).mean() < 1
-    assert (tmp_path / "part.resume.safetensors").exists()
-    monkeypatch.setattr(texture_run.Run, "go", go)
-    assert "there already" in refused(*arguments, "-o", tmp_path / "part.png")
+    assert (tmp_path / "part.png.resume.safetensors").exists()
+    monkeypatch.setattr(stepwise.StepRun, "go", go)
+    assert "unfinished run" in refused(*arguments, "-o", tmp_path / "part.png")
     for changed in (["--seed", 1], ["--size", "24x25"]):
         said = refused(*arguments, *changed, "-o", tmp_path / "part.png", "--resume")
         assert "the run to resume had" in said
     other = save(tmp_path / "other.png", grains((24, 28), seed=9))
     said = refused(other, *arguments[1:], "-o", tmp_path / "part.png", "--resume")
-    assert "other samples" in said
+    assert "read other pictures" in said
     texture(*arguments, "-o", tmp_path / "part.png", "--resume")
     np.testing.assert_array_equal(load(tmp_path / "part.png"), load(tmp_path / "whole.png"))
-    assert not (tmp_path / "part.resume.safetensors").exists()
+    assert not (tmp_path / "part.png.resume.safetensors").exists()
     said = refused(*arguments, "-o", tmp_path / "part.png", "--resume")
-    assert "nothing to resume" in said
+    assert "no unfinished run" in said
 
 
 def test_the_state_stays_until_the_picture_is_written(sample, tmp_path, monkeypatch):
@@ -288,10 +287,10 @@ def test_the_state_stays_until_the_picture_is_written(sample, tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(OutputFile, "write", full)
         assert "disk is full" in minidl("style", "texture", *arguments).output
-    assert (tmp_path / "out.resume.safetensors").exists()
+    assert (tmp_path / "out.png.resume.safetensors").exists()
     figures, _ = texture(*arguments, "--resume")
     assert not figures["interrupted"] and load(tmp_path / "out.png").shape == (16, 16, 3)
-    assert not (tmp_path / "out.resume.safetensors").exists()
+    assert not (tmp_path / "out.png.resume.safetensors").exists()
 
 
 def test_resume_knows_files_by_what_they_hold(sample, tmp_path, monkeypatch):
@@ -304,14 +303,14 @@ def test_resume_knows_files_by_what_they_hold(sample, tmp_path, monkeypatch):
         return [sample, "-o", out, "--window", 5, "--guide", guide, *more]
 
     count = iter(range(100))
-    go = texture_run.Run.go
+    go = stepwise.StepRun.go
     with monkeypatch.context() as patch:
         patch.setattr(
-            texture_run.Run, "go", lambda self, show, _: go(self, show, lambda: next(count) > 60)
+            stepwise.StepRun, "go", lambda self, show, _: go(self, show, lambda: next(count) > 60)
         )
         minidl("style", "texture", *command(guide, "--size", "20x20"))
     said = refused(*command(other, "--size", "20x20", "--resume"))
-    assert "other samples, masks or guides" in said
+    assert "read other pictures" in said
     said = refused(*command(guide, "--resume"))
     assert "another value of --size" in said and "none" in said
     texture(*command(same, "--size", "20x20", "--resume"))
@@ -322,14 +321,16 @@ def test_the_filmstrip_of_a_resumed_run_begins_where_it_went_on(sample, tmp_path
         """A synthesis of 120 steps."""
 
         done, total = 90, 120
-        canvas = type("Canvas", (), {"image": np.zeros((2, 2, 3))})
 
-    resumed = texture_run.Run(Steps(), None, {})
-    resumed.resumed_at, resumed.part = resumed.share, int(resumed.share * texture_run.SNAPSHOTS)
-    for resumed.synthesis.done in range(91, 121):
+        def snapshot(self):
+            return np.zeros((2, 2, 3), np.uint8)
+
+    resumed = stepwise.StepRun(Steps(), None, {})
+    resumed.resumed_at, resumed.part = resumed.share, int(resumed.share * stepwise.SNAPSHOTS)
+    for resumed.steps.done in range(91, 121):
         resumed.take_snapshot()
     assert [round(share * 12) for share, _ in resumed.snapshots] == [10, 11, 12]
-    assert "The last 25 %" in strip(resumed).title
+    assert "The last 25 %" in resumed.filmstrip("Growing").title
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path):
@@ -342,7 +343,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "what is done is kept" in said
     assert load(out).shape == (400, 400, 4)
-    assert (tmp_path / "out.resume.safetensors").exists() and (tmp_path / "out.html").exists()
+    assert (tmp_path / "out.png.resume.safetensors").exists() and (tmp_path / "out.html").exists()
 
 
 # --- mistakes -----------------------------------------------------------------------------------
@@ -371,7 +372,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
         ("no such file", ["--hole", "no.png"]),
         ("tile is at least as large", ["--method", "quilting", "--tileable", "--size", "9"]),
         ("belongs to a single --window", ["--window", "3,5", "--resume"]),
-        ("nothing to resume", ["--resume"]),
+        ("no unfinished run", ["--resume"]),
     ],
 )
 def test_refuses(words, arguments, sample, tmp_path):
@@ -403,7 +404,7 @@ def test_refuses_files(sample, tmp_path):
 
 def test_a_picture_larger_than_memory(sample, tmp_path, monkeypatch):
     """What is free counts, also for the samples: of different shapes they lie in a rectangle."""
-    monkeypatch.setattr(memory, "free_megabytes", lambda: 100.0)
+    monkeypatch.setattr(needs, "free_megabytes", lambda: 100.0)
     said = refused(sample, "-o", tmp_path / "out.png", "--size", "5000")
     assert "more memory" in said and "fits" in said
     tall, wide = (save(tmp_path / f"{n}.png", np.zeros(n)) for n in ((2000, 3), (3, 2000)))
@@ -425,7 +426,7 @@ def test_the_estimate_times_whole_steps_in_the_middle(sample, monkeypatch):
         trial.searched = before + 2
         return True
 
-    monkeypatch.setattr(texture_run.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(trial, "step", slow_step)
-    assert texture_run.expected_seconds(trial, 1000.0) == pytest.approx(10.0)
+    assert estimate.expected_seconds(trial, 1000.0) == pytest.approx(10.0)
     assert 0.45 < done[0] < 0.55
