@@ -51,7 +51,8 @@ def train(order: Order) -> dict[str, Any]:
     return {
         "model": str(files.output.path), "report": str(files.report),
         "iterations": training.notes.step, "seconds": training.notes.seconds,
-        "losses": last_losses(training), "photographs": len(training.photographs),
+        "losses": last_losses(training), "losses_held_out": losses_held_out(training),
+        "photographs": len(training.photographs), "held_out": training.photographs.held_out,
         "settings": to_dict(settings),
     }  # fmt: skip
 
@@ -59,9 +60,10 @@ def train(order: Order) -> dict[str, Any]:
 def announce(training: Training, note: Callable[[str], None]) -> None:
     """Say what is trained on what, and about how long it takes and how much memory."""
     places = ", ".join(
-        f"{place.count:,} of {Path(place.location).name}" for place in training.photographs.places
+        f"{len(place.learned):,} of {Path(place.location).name}"
+        for place in training.photographs.places
     )
-    note(f"photographs: {places}")
+    note(f"photographs: {places}; {training.photographs.held_out:,} held out")
     steps = training.settings.iterations - training.notes.step
     note(f"{steps:,} steps, {training.estimate()}")
 
@@ -76,7 +78,7 @@ def make_steps(training: Training, state: Path, note: Callable[[str], None]) -> 
             nonlocal saved
             progress.step(notes.step, losses)
             if is_sampled(notes.step, settings):
-                training.take_sample()
+                training.check()
             over = interrupt.asked and notes.step < settings.iterations
             if over or time.monotonic() - saved > SAVE_SECONDS:
                 training.save(state)
@@ -101,6 +103,7 @@ def write_files(training: Training, files: RunFiles) -> None:
         {
             "arguments": training.arguments, "settings": without_folders(to_dict(settings)),
             "steps": training.notes.step, "losses": last_losses(training),
+            "losses_held_out": losses_held_out(training),
         },
     )  # fmt: skip
     write_report(files.report, training, last_losses(training), files.order.command)
@@ -113,6 +116,13 @@ def without_folders(settings: dict[str, Any]) -> dict[str, Any]:
         found[name] = found[name] and Path(found[name]).name
     found["data"] = [Path(place).name for place in found["data"]]
     return found
+
+
+def losses_held_out(training: Training) -> dict[str, float] | None:
+    """The parts of the loss on photographs that no step saw; None where there are none."""
+    if not training.photographs.held_out or not training.notes.checks:
+        return None
+    return {name: part for name, part in training.notes.checks[-1].items() if name != "step"}
 
 
 def last_losses(training: Training) -> dict[str, float]:

@@ -36,7 +36,7 @@ from minidl.tensor import Tensor
 EVERY = 10  # steps whose losses are averaged for the curves
 SAVE_SECONDS = 60
 WARM_UP = 100  # steps: the first ones are far off, and large ones would saturate tanh
-SHOWN = 3  # photographs of the samples
+CHECKED, SHOWN = 8, 3  # squares of photographs held out whose losses are told; that are shown
 PROBE, PROBED = 96, 2  # pixels and number of the squares that tell how much memory is needed
 OP = "fast-train"
 
@@ -51,6 +51,7 @@ class Notes:
         sums: of the parts of the loss since the last mean.
         losses: {"step": ..., part: mean over EVERY steps}.
         samples: (step, uint8 (SHOWN, H, W, 3)) of what the network draws.
+        checks: {"step": ..., part: of photographs held out}.
     """
 
     step: int = 0
@@ -58,6 +59,7 @@ class Notes:
     sums: dict[str, float] = field(default_factory=dict)
     losses: list[dict[str, float]] = field(default_factory=list)
     samples: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    checks: list[dict[str, float]] = field(default_factory=list)
 
     def add(self, parts: dict[str, float]) -> None:
         """The losses of one more step."""
@@ -73,13 +75,13 @@ class Notes:
         samples = [{"step": step, "drawn": Tensor(drawn)} for step, drawn in self.samples]
         return {
             "step": self.step, "seconds": self.seconds, "sums": self.sums, "losses": self.losses,
-            "samples": samples,
+            "samples": samples, "checks": self.checks,
         }  # fmt: skip
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Notes:
         samples = [(one["step"], one["drawn"].numpy()) for one in state["samples"]]
-        return cls(state["step"], state["seconds"], state["sums"], state["losses"], samples)
+        return cls(**(state | {"samples": samples}))
 
 
 class Training:
@@ -262,17 +264,24 @@ class Training:
 
     # --- samples ------------------------------------------------------------------------------
 
-    def sample_squares(self) -> np.ndarray:
-        """Squares whose drawings show how training goes on: of a batch after the last, so of the
-        same photographs, cut elsewhere."""
-        return self.photographs.batch(self.settings.iterations, SHOWN, self.settings.size)
+    @property
+    def unseen(self) -> np.ndarray:
+        """Squares of photographs that no step sees, if there are any: uint8 (CHECKED, H, W, 3)."""
+        return self.photographs.unseen(CHECKED, self.settings.size)
 
-    def take_sample(self) -> None:
-        """Note what the network draws of them now."""
+    def check(self) -> None:
+        """Note what the network draws of them now, and its losses."""
+        sums: dict[str, float] = {}
+        drawn = []
         with minidl.no_grad(), minidl.nn.evaluating(self.net):
-            drawn = self.net(self.entering(self.sample_squares()))
-        rows = np.clip(drawn.numpy(), 0, 255).transpose(0, 2, 3, 1)
-        self.notes.samples.append((self.notes.step, np.round(rows).astype(np.uint8)))
+            for one in self.unseen[:, None]:  # one at a time, in little memory
+                y = self.net(self.entering(one))
+                for name, part in self.perception.losses(y, as_tensor(one)).items():
+                    sums[name] = sums.get(name, 0.0) + part.item() / CHECKED
+                drawn.append(np.clip(y.numpy()[0], 0, 255).transpose(1, 2, 0))
+        shown = np.round(np.stack(drawn[:SHOWN])).astype(np.uint8)
+        self.notes.samples.append((self.notes.step, shown))
+        self.notes.checks.append({"step": self.notes.step} | sums)
 
     # --- state --------------------------------------------------------------------------------
 

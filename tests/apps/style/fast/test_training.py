@@ -21,7 +21,8 @@ from apps.style.fast.settings import TrainSettings
 from apps.style.fast.training import Training
 from apps.style.super_resolution.fast import enlarged
 from minidl.errors import CheckpointError, NonFiniteError
-from tests.apps.conftest import minidl
+from tests.apps.conftest import last_json, minidl
+from tests.apps.style.fast.conftest import photograph
 
 
 def settings(photos, style, loss_weights, **more):
@@ -60,11 +61,12 @@ def test_a_resumed_run_ends_with_the_same_bits(photos, style, loss_weights, tmp_
     whole.run(lambda parts: None)
     first = Training(options)
     first.run(lambda parts: first.notes.step < 4)
-    first.take_sample()
+    first.check()
     first.save(tmp_path / "state.safetensors")
     second = Training(options)
     second.load(library.io.load_checkpoint(tmp_path / "state.safetensors"))
     assert second.notes.step == 4 and len(second.notes.samples) == 1
+    assert second.notes.checks == first.notes.checks
     second.run(lambda parts: None)
     for name, value in whole.net.state_dict().items():
         assert np.array_equal(value.numpy(), second.net.state_dict()[name].numpy()), name
@@ -178,6 +180,29 @@ def test_ctrl_c_keeps_the_state_and_resume_goes_on(photos, style, loss_weights, 
     assert result.exit_code == 0, result.output
     assert json.loads(result.output.splitlines()[-1])["iterations"] == steps
     assert not state.exists()
+
+
+def test_the_report_tells_losses_on_photographs_held_out(train, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(30):
+        photograph(40, 40, i).save(folder / f"{i}.png")
+    model = tmp_path / "m.safetensors"
+    result = train(model, "--data", folder, "--snapshots", 2, "--json")
+    assert result.exit_code == 0, result.output
+    figures = last_json(result.stdout)
+    learned = Training(TrainSettings(**figures["settings"]))
+    assert figures["held_out"] == learned.photographs.held_out >= 1
+    learned.net.load_state_dict(load_fast(str(model)).net.state_dict())
+    learned.check()  # the weights were rounded to float16
+    expected = learned.notes.checks[0]
+    for name, value in figures["losses_held_out"].items():
+        assert value == pytest.approx(expected[name], rel=0.02)
+    page = model.with_suffix(".html").read_text()
+    assert "Losses on photographs that no step saw" in page and "held out" in result.output
+    few = train(tmp_path / "few.safetensors", "--json")
+    assert last_json(few.stdout)["losses_held_out"] is None
+    assert "few photographs it learned from" in (tmp_path / "few.html").read_text()
 
 
 def test_super_resolution(train, tmp_path):
