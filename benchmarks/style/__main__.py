@@ -2,8 +2,8 @@
 
     python -m benchmarks.style [--parts evaluation,cnnmrf ...]
 
-Each part is a module of this folder, whose write() measures and writes its section;
-`python -m benchmarks.style.PART` has options of its own.
+Each part is a module of this folder, whose write() measures and writes its section, or in the case
+of readme the picture in README.md; `python -m benchmarks.style.PART` has options of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib import import_module
 
 PARTS = (
     "evaluation", "gatys", "reconstruct", "texture", "fast", "fast_pictures", "cnnmrf",
-    "cnnmrf_pictures",
+    "cnnmrf_pictures", "readme",
 )  # fmt: skip
 
 

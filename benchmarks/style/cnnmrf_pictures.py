@@ -20,7 +20,8 @@ from apps.shared.photo import Photo
 from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from benchmarks.results import RESULTS, provenance, table, write_section
-from benchmarks.style.gatys import PAIRS, wheel
+from benchmarks.style.gatys import PAIRS
+from benchmarks.style.sheets import save_small, wheel
 
 SIZE, SMALL = 384, 256  # of the pairs, and of the sheet
 CONTENT, STYLE, TEXTURE = "chelsea.png", "coffee.png", "brick.png"
@@ -56,8 +57,7 @@ def write(pictures: str | None = None) -> None:
         rows.append([name, *cells])
         panels.append(Picture(photo.bytes, name))
         print(rows[-1], flush=True)
-    SHEET.parent.mkdir(exist_ok=True)
-    draw_sheet(panels, columns=3, cell=190).save(SHEET, quality=72, optimize=True)
+    save_small(draw_sheet(panels, columns=3, cell=190), SHEET)
     text = [
         f"{CONTENT} in patches of {STYLE}, {SMALL} pixels, three resolutions with SqueezeNet. "
         "Losses are weighted, those of patches divided by the energy of features of 0; the "

@@ -12,7 +12,6 @@ needed from there, too: without it nothing is written.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import time
 from dataclasses import dataclass
@@ -29,7 +28,8 @@ from apps.style.fast.stylize import stylized
 from apps.style.gatys.settings import Settings
 from apps.style.loss_network import LossNetwork
 from benchmarks.results import RESULTS, provenance, table, write_section
-from benchmarks.style.gatys import make, wheel
+from benchmarks.style.gatys import make
+from benchmarks.style.sheets import save_small, wheel
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png")
 SEEN = (
@@ -129,13 +129,7 @@ def write_sheet(rows: list[Row]) -> None:
         for row in rows
         for photo, caption in zip(row.pictures, captions)
     ]
-    SHEET.parent.mkdir(exist_ok=True)
-    for quality in (80, 70, 60, 50, 40):
-        stream = io.BytesIO()
-        draw_sheet(cells, columns=3, cell=200).save(stream, format="JPEG", quality=quality)
-        if stream.tell() <= 60_000:
-            break
-    SHEET.write_bytes(stream.getvalue())
+    save_small(draw_sheet(cells, columns=3, cell=200), SHEET)
 
 
 if __name__ == "__main__":

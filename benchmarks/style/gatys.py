@@ -36,6 +36,7 @@ from apps.style.optimize.estimate import ARRAYS
 from apps.style.optimize.loop import optimize
 from apps.style.optimize.plan import make_plan
 from benchmarks.results import RESULTS, provenance, table, write_section
+from benchmarks.style.sheets import save_small, wheel
 from minidl.nn import Parameter
 
 CONTENT, STYLE = "chelsea.png", "coffee.png"
@@ -100,13 +101,6 @@ def write(pictures: str | None = None) -> None:
 
 
 # --- one picture --------------------------------------------------------------------------------
-
-
-def wheel(name: str) -> str:
-    """A picture of the scikit-image wheel."""
-    import skimage
-
-    return str(Path(skimage.__file__).parent / "data" / name)
 
 
 def make(settings: Settings) -> Made:
@@ -212,9 +206,8 @@ def ablation_text() -> str:
         made = make(Settings(content=wheel(CONTENT), styles=[wheel(STYLE)], size=SMALL, **options))
         rows[name] = judge.row(made)
         print(name, *rows[name].texts(), flush=True)
-    SHEET.parent.mkdir(exist_ok=True)
     panels = [Picture(row.photo.bytes, name) for name, row in rows.items()]
-    draw_sheet(panels, columns=5, cell=120).save(SHEET, quality=48, optimize=True)
+    save_small(draw_sheet(panels, columns=5, cell=120), SHEET)
     columns = ["changed", "content", "style", "fine grain", "distance", "CPU s", "how"]
     default, seed = rows["the defaults"], rows["another seed"]
     return "\n\n".join([

@@ -25,6 +25,7 @@ from apps.style.texture.material import stack
 from apps.style.texture.quilting import Quilting
 from apps.style.texture.task import transfer_guides
 from benchmarks.results import RESULTS
+from benchmarks.style.sheets import save_small
 
 FOLDER = RESULTS.parent / "pictures"
 WINDOW_SHEET = FOLDER / "style-texture.jpg"
@@ -41,16 +42,9 @@ def main() -> None:
 
 def write() -> None:
     """Make all pictures."""
-    FOLDER.mkdir(exist_ok=True)
-    save(WINDOW_SHEET, window_panels(), len(WINDOWS) + 2, 128)
-    save(README, readme_panels(), 4, 192)
-    save(ENLARGED_SHEET, enlarged_panels(), 3, 256)
-
-
-def save(path: Path, panels: list[Picture], columns: int, cell: int) -> None:
-    """A sheet as a small JPEG."""
-    draw_sheet(panels, columns=columns, cell=cell).save(path, quality=60, optimize=True)
-    print(f"{path.name}: {path.stat().st_size // 1000} kB", flush=True)
+    save_small(draw_sheet(window_panels(), columns=len(WINDOWS) + 2, cell=128), WINDOW_SHEET)
+    save_small(draw_sheet(readme_panels(), columns=4, cell=192), README)
+    save_small(draw_sheet(enlarged_panels(), columns=3, cell=256), ENLARGED_SHEET)
 
 
 def picture(name: str) -> np.ndarray:
