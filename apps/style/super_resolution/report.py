@@ -40,10 +40,10 @@ def write_report(
         settings: of the run.
         command: what was typed.
     """
-    scale = settings["scale"]
+    times = {2: "Twice", 4: "Four times"}[settings["scale"]]
     how = "by patches of pictures" if made.run is not None else "by a network"
     page = Page(
-        heading=f"{scale} times as large, {how}", note=now_text(),
+        heading=f"{times} as large, {how}", note=now_text(),
         figures=headline(small, made, figures), command=command,
         settings=settings_table(settings, versions()),
     )  # fmt: skip
@@ -58,7 +58,7 @@ def write_report(
 
 def headline(small: Photo, made: Enlarged, figures: dict[str, Any]) -> list[Figure]:
     """Size, time, and with --test how near it comes to the truth."""
-    ending = "interrupted" if made.interrupted else f"of {size_text(small.size)}"
+    ending = "interrupted" if made.interrupted else f"from {size_text(small.size)}"
     found = [
         Figure("Picture", size_text(made.photo.size), ending),
         Figure("Time", duration(made.seconds)),

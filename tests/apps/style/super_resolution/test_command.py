@@ -170,7 +170,7 @@ def test_the_report(photo, tmp_path):
     figures = enlarged(photo, "-o", tmp_path / "out.png", "--test")
     page = (tmp_path / "out.html").read_text()
     assert figures["report"] == str(tmp_path / "out.html")
-    for words in ("2 times as large", "what it was", "cubic interpolation", "PSNR"):
+    for words in ("Twice as large", "what it was", "cubic interpolation", "PSNR"):
         assert words in page
     assert "there already" in refused(photo, "-o", tmp_path / "out.png")
 
