@@ -50,8 +50,8 @@ class PictureOptions:
     """The pictures."""
 
     pictures: list[str] = option(
-        "", "The picture whose patches are used; before it, if there is one, the picture that is "
-        "to be seen. Without that, a new picture of the style's patches.",
+        "", "The picture whose patches are used; before it, if there is one, the picture whose "
+        "objects the result shows. Without that, a new picture of the style's patches.",
         is_argument=True, metavar="[CONTENT] STYLE", parse=one_or_two,
     )  # fmt: skip
     size: int | None = option(

@@ -8,7 +8,6 @@ from typing import Any
 
 import minidl
 from apps.shared.options import to_dict
-from apps.shared.photo import Photo
 from apps.style.cnnmrf.objective import PatchObjective
 from apps.style.cnnmrf.pictures import Pictures
 from apps.style.cnnmrf.settings import Settings, check_settings
@@ -80,17 +79,6 @@ class Maker:
             )
         return self.objective
 
-    def measure(self, photo: Photo) -> tuple[dict[str, float], dict[str, float]]:
-        """The losses of a picture, and the correlations of its patches with their matches, at the
-        size of the last objective: that of the picture, unless Ctrl-C came earlier.
-
-        The optimizer's are those of its last iterate or trial, and shifted.
-        """
-        with minidl.no_grad():
-            parts = self.objective.losses(photo.resized(*self.objective.size).tensor())
-        losses = {f"{name}_loss": float(part) for name, part in parts.items()}
-        return losses, dict(self.objective.correlation)
-
     def pixels(self, size: tuple[int, int]) -> tuple[int, float]:
         """How many pixels' features are in memory at once, and how many are computed."""
         return size[0] * size[1], self.objective.pixels_to_compute(size)
@@ -115,7 +103,7 @@ class Maker:
 def finish(outcome: Outcome, maker: Maker, files: RunFiles) -> dict[str, Any]:
     """Write the picture and its report; the state of a finished run goes."""
     pictures, settings = maker.pictures, to_dict(maker.settings)
-    outcome.losses, correlation = maker.measure(outcome.picture)
+    correlation = dict(maker.objective.correlation)  # of the finished picture, evaluated last
     made = pictures.finished(outcome.picture)
     made.save(files.output.path, "cnnmrf")
     write_report(

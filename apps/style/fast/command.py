@@ -73,10 +73,10 @@ def fast(
         bool, typer.Option("--median", help="A 3x3 median takes single bright dots away.")
     ] = False,
     smooth: Annotated[
-        float,
+        float | None,
         typer.Option(help="Of GIFs and videos: how much of the frame before is kept where nothing "
-                     "moves, from 0 to below 1. Without it frames flicker.", metavar="SHARE"),
-    ] = 0.8,
+                     "moves, from 0 to below 1; 0.8. Without it frames flicker.", metavar="SHARE"),
+    ] = None,
 ) -> None:  # fmt: skip
     """Draw pictures in the style of a trained network, in one pass each.
 

@@ -18,7 +18,7 @@ import numpy as np
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo, to_bytes
 from apps.style.fast.smoothing import Smoother
-from apps.style.fast.stylize import Look
+from apps.style.fast.stylize import SMOOTH, Look
 from apps.style.needs import check_memory
 from minidl.errors import CheckpointError, DataError
 from minidl.io.atomic import write_atomically
@@ -278,7 +278,7 @@ def through(
         look: their size, and how they are smoothed.
         seen: is told the number of each frame that is finished.
     """
-    smoother = Smoother(look.smooth)
+    smoother = Smoother(SMOOTH if look.smooth is None else look.smooth)
     for number, frame in enumerate(moving.frames(), 1):
         photo = look.fitted(Photo(*parts_of(frame)))
         plain = photo.over_white()

@@ -19,6 +19,7 @@ from apps.shared.options import (
     table,
 )
 from apps.style.losses import NORMS
+from apps.style.settings import check_used
 
 DATA, NETWORK, LOSS, STEPS = "Photographs", "Network", "Loss", "Steps"
 TASKS = ("style", "super-resolution")
@@ -229,6 +230,11 @@ def check_use(settings: TrainSettings, given: dict) -> None:
             flag = table(TrainSettings)[name].flag
             raise OptionError(f"{flag} has no meaning with --task {settings.task}",
                               {flag: given[name]})  # fmt: skip
+    parts = ("content", "style")
+    check_used(settings, given, {
+        f"{part}_layers": f"--{part}-weight 0"
+        for part in parts if getattr(settings, f"{part}_weight") == 0
+    })  # fmt: skip
     if settings.task != "style" and settings.size % settings.scale:
         below_it = settings.size // settings.scale * settings.scale
         raise OptionError(

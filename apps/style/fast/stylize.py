@@ -18,13 +18,14 @@ import minidl
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo, fitted_size, size_text
 from apps.style import needs
-from apps.style.gatys.colors import with_luma_of
+from apps.style.colors import with_luma_of
 from minidl.errors import NonFiniteError
 from minidl.nn import Module
 from models.transform_net import SMALLEST, TransformNet
 
 # Of memory for a pixel of the result at width 1, measured: of TransformNet, of SuperResolutionNet.
 BYTES_PER_PIXEL = 760, 940
+SMOOTH = 0.8
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Look:
         colors: "style" or "luma".
         median: whether a 3x3 median follows.
         size: pixels that the longer side is brought to first; None for as they are.
-        smooth: of moving pictures, as of Smoother.
+        smooth: of moving pictures, as of Smoother; None for SMOOTH.
 
     Raises:
         OptionError: one is out of range.
@@ -46,7 +47,7 @@ class Look:
     colors: str = "style"
     median: bool = False
     size: int | None = None
-    smooth: float = 0.8
+    smooth: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -55,7 +56,7 @@ class Look:
             raise OptionError("colors is style or luma", {"--colors": self.colors})
         if self.size is not None and self.size < SMALLEST:
             raise OptionError(f"size is at least {SMALLEST}", {"--size": self.size})
-        if not 0 <= self.smooth < 1:
+        if self.smooth is not None and not 0 <= self.smooth < 1:
             raise OptionError("smooth is at least 0 and below 1", {"--smooth": self.smooth})
 
     def fitted(self, photo: Photo) -> Photo:

@@ -9,8 +9,8 @@ import numpy as np
 
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo, fitted_size
+from apps.style.colors import filled, grey_like, luma_of, matched, with_luma_of
 from apps.style.fingerprint import fingerprint
-from apps.style.gatys.colors import filled, grey_like, luma_of, matched, with_luma_of
 from apps.style.gatys.settings import SIZE, Settings
 from apps.style.optimize.watch import grey_spots, has_grey_spots
 

@@ -30,6 +30,7 @@ from apps.style.optimize.steps import AdamSteps
 from apps.style.optimize.watch import grey_spots, has_grey_spots, with_noise
 from minidl.device import to_device
 from minidl.errors import NonFiniteError
+from minidl.nn import Parameter
 from minidl.tensor import Tensor
 
 RESTARTS = 3  # of one scale; after that it ends where it is
@@ -80,7 +81,8 @@ class Outcome:
 
     Args:
         picture: of the size of the plan's last scale, also where the run ended earlier.
-        losses: of the last iteration.
+        losses: of the picture, by part as in the history. (Those of the last iteration are of its
+            iterate, shifted, or of a trial of a line search.)
         history: for each iteration: "iteration", the losses by part as "<part>_loss".
         snapshots: for the report.
         restarts: what was begun afresh, in words.
@@ -140,7 +142,8 @@ def optimize(
             interrupted = True
     if interrupted and not run.history:
         raise KeyboardInterrupt("interrupted before the first iteration; nothing was written")
-    losses = {k: v for k, v in run.history[-1].items() if k != "iteration"} if run.history else {}
+    found = loop.objective.evaluate(Parameter(run.steps.picture()))
+    losses = {f"{name}_loss": value for name, value in found.items()}
     picture = Photo.from_tensor(Tensor(run.steps.picture())).resized(*plan.size)
     return Outcome(
         picture, losses, run.history, run.snapshots, run.restarts, run.seconds, len(run.history),
@@ -153,6 +156,7 @@ class Loop:
 
     interrupt: Interrupt
     progress: LossProgress
+    objective: Objective
 
     def __init__(self, plan: Plan, task: Task, note: Callable[[str], None], run: Run):
         self.plan, self.task, self.note, self.run = plan, task, note, run
@@ -167,7 +171,8 @@ class Loop:
                 if self.run.scale == 0:
                     self.run.snapshot()
             self.run.is_going_on = False
-            self.run_scale(scale, self.task.objective_at(scale.size))
+            self.objective = self.task.objective_at(scale.size)
+            self.run_scale(scale, self.objective)
             if self.run.scale + 1 == len(self.plan.scales):
                 return
             self.run.next_scale()

@@ -36,7 +36,7 @@ class Panel:
         kind: "content" or "style".
         layers: that it was made from.
         photo: the reconstruction.
-        losses: of each iteration.
+        losses: of each iteration, and at last of the reconstruction.
         psnr: how near its pixels are to the picture's, in decibels; of a style None.
         seconds: that it took.
         snapshots: how it came about.
@@ -74,6 +74,7 @@ class Panel:
     def of(cls, kind: str, layers: list[str], outcome: Outcome, photo: Photo) -> Panel:
         """What came of a run; `photo` is the picture to be reconstructed."""
         losses = [entry[f"{kind}_loss"] for entry in outcome.history]
+        losses.append(outcome.losses[f"{kind}_loss"])
         near = psnr(outcome.picture.pixels, photo.pixels) if kind == "content" else None
         return cls(
             kind, layers, outcome.picture, losses, near, outcome.seconds, outcome.snapshots,

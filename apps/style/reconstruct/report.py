@@ -42,7 +42,7 @@ def write_report(path: Path, sheet: Sheet, settings: dict[str, Any], command: st
 def headline(sheet: Sheet) -> list[Figure]:
     """Size, panels, time."""
     seconds = sum(panel.seconds for panel in sheet.panels)
-    iterations = sum(len(panel.losses) for panel in sheet.panels)
+    iterations = sum(len(panel.losses) - 1 for panel in sheet.panels)
     pace = f"{1000 * seconds / max(iterations, 1):,.0f} ms per iteration"
     ending = "interrupted" if sheet.interrupted else f"{iterations:,} iterations"
     return [
@@ -73,7 +73,7 @@ def loss_curves(panels: list[Panel]) -> Curves:
         groups.setdefault(f"Loss of {panel.kind}", {})[line] = panel.name
     history = [
         {"iteration": i + 1}
-        | {panel.name: panel.losses[i] for panel in panels if i < len(panel.losses)}
-        for i in range(max(len(panel.losses) for panel in panels))
+        | {panel.name: panel.losses[i] for panel in panels if i < len(panel.losses) - 1}
+        for i in range(max(len(panel.losses) for panel in panels) - 1)
     ]
     return curves(history, "iteration", groups)

@@ -16,6 +16,7 @@ from apps.style.interrupt import Interrupt
 from apps.style.needs import Estimate, check_memory
 from apps.style.progress import Counted
 from apps.style.resume import Order, RunFiles
+from apps.style.settings import check_used
 from apps.style.stepwise import StepRun
 from apps.style.super_resolution.patches import resized
 from apps.style.super_resolution.settings import Settings
@@ -40,6 +41,8 @@ def checked(given: dict[str, Any]) -> Settings:
     for name in BY_EXAMPLES:
         if settings.method != "mrf" and name in given:
             raise OptionError(f"--{name.replace('_', '-')} belongs to --method mrf", {})
+    if settings.candidates == 1:
+        check_used(settings, given, {"agreement": "--candidates 1"})
     if (settings.method == "fast") != (settings.model is not None):
         raise OptionError(
             "--method fast needs a --model, and mrf has none",

@@ -8,6 +8,7 @@ import numpy as np
 
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo, size_text
+from apps.style.colors import LUMA
 from apps.style.super_resolution.patches import (
     FACTOR,
     MIDDLE,
@@ -21,7 +22,7 @@ from apps.style.super_resolution.settings import Settings
 SMALLEST = 2 * MIDDLE  # pixels of the sides of an example
 
 # Light and two differences of colour (ITU-R BT.601), as rows.
-LIGHT = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+LIGHT = np.array([LUMA, [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
 
 def examples_for(picture: np.ndarray, settings: Settings) -> Examples:

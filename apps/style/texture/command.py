@@ -101,6 +101,8 @@ def compare_windows(
         console.line(f"window {one['window']}: {one['seconds']:.1f} s")
     console.line(f"{output.path}: the sheet")
     console.json(figures)
+    if figures["interrupted"]:
+        raise KeyboardInterrupt("interrupted; the sheet has what was made. It cannot be resumed")
 
 
 def make_picture(

@@ -68,23 +68,27 @@ def make_texture(
 def make_sheet(
     samples: Sequence[str], settings: Settings, output: OutputFile, note: Note
 ) -> dict[str, Any]:
-    """Synthesise a picture with each window, and write them side by side, the sample first."""
+    """Synthesise a picture with each window, and write them side by side, the sample first; after
+    Ctrl-C those that there are."""
     task = read_task(samples, settings)
     cell = max(160, *task.size)
     pictures = [Picture(photo.over_white().bytes, "sample") for photo in task.samples]
     found = []
     for window in settings.window:
         run = begin(task, settings, window, None)
-        if not complete(run, task, settings, window, note):
-            raise KeyboardInterrupt("interrupted; a sheet is written when all windows are done")
-        caption = f"{window} pixels"
-        pictures.append(Picture(task.photo(run.steps).bytes, caption, f"{run.seconds:.1f} s"))
-        found.append(figures(task, run, window, True))
+        finished = complete(run, task, settings, window, note)
+        made = task.photo(run.steps).over_white().bytes
+        took = f"{run.seconds:.1f} s" if finished else f"not finished, {100 * run.share:.0f} %"
+        pictures.append(Picture(made, f"{window} pixels", took))
+        found.append(figures(task, run, window, finished))
+        if not finished:
+            break
     title = "patches" if settings.method == "quilting" else "windows"
     columns = len(pictures) if len(pictures) <= 6 else None
     title = f"Texture by {title} of several sizes"
     write_sheet(output.path, pictures, OP, title, columns=columns, cell=cell)
-    return {"output": str(output.path), "windows": found, "interrupted": False}
+    interrupted = found[-1]["interrupted"]
+    return {"output": str(output.path), "windows": found, "interrupted": interrupted}
 
 
 def apply_coordinates(samples: Sequence[str], file: str, output: OutputFile) -> dict[str, Any]:

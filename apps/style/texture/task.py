@@ -12,6 +12,7 @@ import numpy as np
 
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo
+from apps.style.colors import LUMA
 from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.material import Material, stack
 from apps.style.texture.memory import check_size
@@ -19,7 +20,7 @@ from apps.style.texture.quilting import Quilting
 from apps.style.texture.settings import Settings
 
 DEFAULT_SIZE = (256, 256)
-LIGHT = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+LIGHT = LUMA.astype(np.float32)
 
 
 @dataclass

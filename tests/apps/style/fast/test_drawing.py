@@ -255,6 +255,13 @@ def test_what_cannot_be_read_is_not_blamed_on_the_output(tmp_path, monkeypatch):
     assert "in.gif" in str(caught.value) and not (tmp_path / "out.mp4").exists()
 
 
+def test_nothing_to_smooth(model, photos, tmp_path):
+    result = minidl("style", "fast", model, photos / "a.png", "-o", tmp_path / "out.png",
+                    "--smooth", 0.5)  # fmt: skip
+    assert result.exit_code == 2 and "none is among these" in result.output
+    assert not (tmp_path / "out.png").exists()
+
+
 def test_a_gif_whose_frames_do_not_fit_into_memory(monkeypatch):
     monkeypatch.setattr(needs, "free_megabytes", lambda: 100.0)
     moving = Moving(lambda: iter(()), (480, 640), 500, 0.04)

@@ -222,6 +222,16 @@ def test_a_state_of_another_run(tmp_path):
 # --- what goes wrong ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_the_losses_are_those_of_the_picture(optimizer):
+    """Not of the last iterate, which is another picture."""
+    objective = Distance(picture(20, 28))
+    made = optimize(plan(optimizer=optimizer), task(objective=objective), quiet)
+    parts = objective.losses(made.picture.tensor(), (0, 0))
+    expected = {f"{name}_loss": float(part) for name, part in parts.items()}
+    assert made.losses == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
 def test_losses_that_are_not_finite_are_tried_with_a_smaller_rate():
     class Explodes(Distance):
         """Not finite wherever a pixel has moved by more than 4."""
@@ -366,7 +376,7 @@ def test_what_is_not_to_change_is_put_back_at_every_scale():
     start = task().start_at
     optimize(scales, Task(lambda size: Still(), start, restored=restored, grey_is_meant=True),
              quiet)  # fmt: skip
-    assert sizes == [(32, 48)] and seen == [90, 90, 0, 0]
+    assert sizes == [(32, 48)] and seen == [90, 90, 0, 0, 0]
 
 
 # --- the estimate -------------------------------------------------------------------------------

@@ -93,6 +93,8 @@ def test_refuses(photo, tmp_path, monkeypatch):
     assert "belongs to --method mrf" in refused(
         photo, "-o", out, "--method", "fast", "--candidates", 3
     )
+    said = refused(photo, "-o", out, "--candidates", 1, "--agreement", 2)
+    assert "--agreement does nothing" in said
     assert "no.png" in refused(tmp_path / "no.png", "-o", out)
     assert "belongs to --method mrf" in refused(photo, "-o", out, "--method", "fast", "--seed", 3)
     monkeypatch.setattr(needs, "free_megabytes", lambda: 1.0)

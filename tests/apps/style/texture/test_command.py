@@ -200,6 +200,26 @@ def test_a_sheet_over_windows(sample, tmp_path):
     assert load(tmp_path / "sheet.jpg").shape[1] > 3 * 160
 
 
+def test_an_interrupted_sheet_has_what_was_made(sample, tmp_path, monkeypatch):
+    go, count = stepwise.StepRun.go, iter(range(2))
+
+    def second_one_stops(self, show, stopping):
+        return (
+            go(self, show, lambda: self.steps.done > 30)
+            if next(count)
+            else go(self, show, stopping)
+        )
+
+    monkeypatch.setattr(stepwise.StepRun, "go", second_one_stops)
+    out = tmp_path / "out.png"
+    result = minidl(
+        "style", "texture", sample, "-o", out, "--size", 16, "--window", "3,5,7", "--json"
+    )
+    assert result.exit_code == 130 and "the sheet has what was made" in result.output
+    figures = last_json(result.stdout)
+    assert [one["interrupted"] for one in figures["windows"]] == [False, True] and out.exists()
+
+
 def test_texture_transfer_takes_the_size_of_its_guide(sample, tmp_path):
     rows, columns = np.mgrid[:26, :30]
     guide = save(tmp_path / "guide.png", np.hypot(rows - 13, columns - 15) < 8)
