@@ -90,9 +90,11 @@ def test_gradient_of_one_image_in_parts(H, W, window, stride, dilation, padding,
     assume(OH > 0 and OW > 0)
     rng = np.random.default_rng(0)
     gy, w = rng.standard_normal((1, 4, OH, OW)), rng.standard_normal((4, 6 // groups, *window))
+    mask = np.maximum(rng.standard_normal(gy.shape), 0)
     rest = (1, 6, H, W), stride, padding, dilation, groups
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(im2col, "COLUMNS_BYTES", n_bytes)
         patch.setattr(im2col, "SMALL_BYTES", 0)
-        actual = im2col.backward_input(gy, w, *rest)
-    assert_close([actual], [reference.backward_input(gy, w, *rest)], 1e-11)
+        for behind in ({}, {"mask": mask}):
+            actual = im2col.backward_input(gy, w, *rest, **behind)
+            assert_close([actual], [reference.backward_input(gy, w, *rest, **behind)], 1e-11)
