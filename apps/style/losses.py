@@ -44,6 +44,8 @@ class Gram(Function):
     Two products of matrices instead of the four that matmul(F, F^T) would need.
     """
 
+    makes_new = True
+
     def __init__(self, mask: Any = None):
         self.mask = mask
 
@@ -174,6 +176,8 @@ class TotalVariation(Function):
 
 class SquaredDistance(Function):
     """sum (x - t)^2 for a constant t; gradient 2 (x - t)."""
+
+    makes_new = True
 
     def __init__(self, target: Any):
         self.target = target

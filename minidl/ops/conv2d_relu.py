@@ -18,6 +18,8 @@ from minidl.tensor import Tensor
 
 
 class Conv2dReLU(Conv2d):
+    adds = True
+
     def forward(self, x, w, b=None):
         self.x = x if self.needs_grad[1] else None
         self.w = w if self.needs_grad[0] else None
@@ -26,12 +28,15 @@ class Conv2dReLU(Conv2d):
         self.y = y if True in self.needs_grad else None
         return y
 
-    def backward(self, gy):
+    def backward(self, gy, add_to=None):
         if self.needs_grad[0] and True not in self.needs_grad[1:]:
             kernel = kernels.pick("conv2d", gy)
-            gx = kernel.backward_input(gy, self.w, self.x_shape, *self.geometry, mask=self.y)
+            gx = kernel.backward_input(
+                gy, self.w, self.x_shape, *self.geometry, mask=self.y, add_to=add_to
+            )
             return gx, None, None
-        return super().backward(kernels.pick("relu", gy).backward(gy, self.y))
+        gx, gw, gb = super().backward(kernels.pick("relu", gy).backward(gy, self.y))
+        return gx if add_to is None or gx is None else gx + add_to, gw, gb
 
 
 def conv2d_relu(

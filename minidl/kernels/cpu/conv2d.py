@@ -73,16 +73,20 @@ def forward(x, w, b, stride, padding, dilation, groups, relu=False):
     return rectifier.forward(algorithm.forward(x, w, b, *geometry))
 
 
-def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None):
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None, add_to=None):
     if are_narrow(w.shape, groups) and is_finite(gy):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     algorithm = choose("gx", gy, x_shape, w.shape, *geometry)
+    if algorithm is im2col and im2col.adds(w.shape, x_shape, add_to, *geometry):
+        return im2col.backward_input(gy, w, x_shape, *geometry, mask=mask, add_to=add_to)
     if mask is None:
-        return algorithm.backward_input(gy, w, x_shape, *geometry)
-    if algorithm in ONE_PASS:  # but for direct, which computes no gradients of x
-        return algorithm.backward_input(gy, w, x_shape, *geometry, mask=mask)
-    return algorithm.backward_input(rectifier.backward(gy, mask), w, x_shape, *geometry)
+        gx = algorithm.backward_input(gy, w, x_shape, *geometry)
+    elif algorithm in ONE_PASS:  # but for direct, which computes no gradients of x
+        gx = algorithm.backward_input(gy, w, x_shape, *geometry, mask=mask)
+    else:
+        gx = algorithm.backward_input(rectifier.backward(gy, mask), w, x_shape, *geometry)
+    return gx if add_to is None else np.add(add_to, gx, out=gx)
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):

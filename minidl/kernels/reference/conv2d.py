@@ -45,9 +45,10 @@ def forward(x, w, b, stride, padding, dilation, groups, relu=False):
     return rectifier.forward(y) if relu else y
 
 
-def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None):
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None, add_to=None):
     """gx: each output pixel sends its gradient back to the pixels that its window saw, where the
-    mask, the outputs of a ReLU behind the convolution, is not 0."""
+    mask, the outputs of a ReLU behind the convolution, is not 0. With add_to it comes on top of
+    what is there."""
     gy = gy if mask is None else rectifier.backward(gy, mask)
     (N, C, H, W), (K, C_group, R, S), (OH, OW) = x_shape, w.shape, gy.shape[2:]
     gx = np.zeros((N, C, H + padding[0] + padding[-2], W + padding[1] + padding[-1]), gy.dtype)
@@ -60,7 +61,8 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None)
         for s in range(S):
             sent = w_groups[:, :, :, r, s].transpose(0, 2, 1) @ gy_groups
             seen[..., r, s] += sent.reshape(N, C, OH, OW)  # no pixel twice for one tap
-    return gx[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W].copy()
+    gx = gx[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W]
+    return gx.copy() if add_to is None else add_to + gx
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):

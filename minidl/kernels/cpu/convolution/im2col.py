@@ -32,7 +32,7 @@ from minidl.kernels.cpu.relu import select
 from minidl.kernels.cpu.threads.workers import share
 from minidl.kernels.cpu.vector.long_product import add_long_product
 from minidl.kernels.cpu.vector.matrix_product import BLOCKS
-from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.layout import CHANNELS_LAST, channels_first, channels_last
 from minidl.kernels.sums import SHORT
 
 MANY_TAPS = 2**10  # from so many numbers in a row of it on, the column matrix is made whole,
@@ -70,7 +70,14 @@ def forward_rows(rows, x, w_matrix, b, least, y, window):
         add_to_rows(pixels, b, y.dtype.type(least))
 
 
-def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None):
+def adds(w_shape, x_shape, add_to, stride, padding, dilation, groups):
+    """The gradient of x is one product, which can be added to this array as it is computed."""
+    if add_to is None or not add_to.transpose(CHANNELS_LAST).flags.c_contiguous or groups > 1:
+        return False
+    return w_shape[2:] == (1, 1) and stride == (1, 1) and max(padding) == 0
+
+
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None, add_to=None):
     N, C, H, W = x_shape
     K, _, R, S = w.shape
     gy = channels_last(gy)
@@ -79,8 +86,9 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None)
     mask = mask if mask is None else channels_last(mask).reshape(N * OH, OW * K)
     w_matrix = weight_matrix(w, groups).transpose(0, 2, 1)
     if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-        gx = np.empty((N, H, W, C), gy.dtype)
-        multiply(masked(gy, mask).reshape(-1, K), w_matrix[0], gx.reshape(-1, C))
+        is_sum = add_to is not None  # adds() allowed it
+        gx = channels_last(add_to) if is_sum else np.empty((N, H, W, C), gy.dtype)
+        multiply(masked(gy, mask).reshape(-1, K), w_matrix[0], gx.reshape(-1, C), add=is_sum)
         return channels_first(gx)
     gx = np.zeros((N, H, W, C), gy.dtype)
     window = (R, S, OH, OW, stride, padding, dilation)
