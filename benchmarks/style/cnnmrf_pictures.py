@@ -1,6 +1,6 @@
 """What `minidl style cnnmrf` makes of pictures: losses, correlations, seconds, a small sheet.
 
-    python -m benchmarks.style_cnnmrf_pictures [--pictures FOLDER]
+    python -m benchmarks.style.cnnmrf_pictures [--pictures FOLDER]
 
 The sheet shows pictures of the scikit-image wheel, with and without a content, and what a few
 options change. With --pictures, a folder with `content` and `style` in it (by default
@@ -20,7 +20,7 @@ from apps.shared.photo import Photo
 from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from benchmarks.results import RESULTS, provenance, table, write_section
-from benchmarks.style_gatys import PAIRS, wheel
+from benchmarks.style.gatys import PAIRS, wheel
 
 SIZE, SMALL = 384, 256  # of the pairs, and of the sheet
 CONTENT, STYLE, TEXTURE = "chelsea.png", "coffee.png", "brick.png"
@@ -66,11 +66,11 @@ def write(pictures: str | None = None) -> None:
         table(["changed", *COLUMNS], rows),
         f"![The same pictures]({SHEET.relative_to(RESULTS.parent)})",
         pairs_text(folder),
-        "All by `python -m benchmarks.style_cnnmrf_pictures`. "
+        "All by `python -m benchmarks.style.cnnmrf_pictures`. "
         + provenance("minidl", "numpy", "numba", "scikit-image"),
     ]
     body = "\n\n".join(part for part in text if part)
-    write_section("style_cnnmrf_pictures", "Neural style: CNNMRF's pictures", body)
+    write_section("style.cnnmrf_pictures", "Neural style: CNNMRF's pictures", body)
 
 
 COLUMNS = ["patches", "content", "correlation", "iterations", "CPU s"]

@@ -1,6 +1,6 @@
 """What the network that comes with minidl draws, beside what Gatys' way makes of the same pictures.
 
-    python -m benchmarks.style_fast_pictures [--pictures FOLDER] [--model FILE] [--size 448]
+    python -m benchmarks.style.fast_pictures [--pictures FOLDER] [--model FILE] [--size 448]
 
 It writes a section of RESULTS.md with losses and seconds, and a sheet of small pictures to
 benchmarks/pictures. The photographs are of the scikit-image wheel. The network that comes with
@@ -29,7 +29,7 @@ from apps.style.fast.stylize import stylized
 from apps.style.gatys.settings import Settings
 from apps.style.loss_network import LossNetwork
 from benchmarks.results import RESULTS, provenance, table, write_section
-from benchmarks.style_gatys import make, wheel
+from benchmarks.style.gatys import make, wheel
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png")
 SEEN = (
@@ -71,7 +71,7 @@ def write(pictures: str | None = None, model: str = MODEL, size: int = SIZE) -> 
     photos += sorted(map(str, (folder / "content").glob("*.jpg")))
     rows = [compare(photo, str(style), model, size) for photo in photos]
     write_sheet(rows[: len(PHOTOS)])
-    write_section("style-fast-pictures", "Fast neural style beside Gatys", text(rows, size, model))
+    write_section("style.fast_pictures", "Fast neural style beside Gatys", text(rows, size, model))
 
 
 def compare(photo: str, style: str, model: str, size: int) -> Row:

@@ -1,6 +1,6 @@
 """Textures and super-resolution: seconds, and pictures in figures.
 
-    python -m benchmarks.style_texture [--quick] [--write]
+    python -m benchmarks.style.texture [--quick] [--write]
 
 With --write the pictures of the section are made as well. The search for windows is timed in
 alternation with the same in NumPy, by processor time, which other programs on the machine disturb
@@ -29,8 +29,8 @@ from apps.style.texture.efros_leung import EfrosLeung, gaussian
 from apps.style.texture.material import Material, stack
 from apps.style.texture.quilting import Quilting
 from benchmarks.results import provenance, table, write_section
-from benchmarks.style_texture_pictures import TEXTURES, picture, sample
-from benchmarks.style_texture_pictures import write as make_sheets
+from benchmarks.style.texture_pictures import TEXTURES, picture, sample
+from benchmarks.style.texture_pictures import write as make_sheets
 from minidl import Tensor
 from minidl.ops.window_search import WindowSearch
 
@@ -69,7 +69,7 @@ def write(quick: bool = False) -> None:
     text = f"{body}\n\nBy `python -m benchmarks.style --parts texture`. " + provenance(
         "minidl", "numpy", "numba", "scikit-image", "pillow"
     )
-    write_section("style_texture", "Neural style: textures and super-resolution", text)
+    write_section("style.texture", "Neural style: textures and super-resolution", text)
 
 
 def measured(quick: bool) -> str:
@@ -86,7 +86,7 @@ def measured(quick: bool) -> str:
 def on_one_core(rounds: int) -> str:
     """searches() in a process of its own: NumPy's products are told there to use one core."""
     one = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "MKL", "OMP", "NUMBA")}
-    command = [sys.executable, "-m", "benchmarks.style_texture", "--searches", str(rounds)]
+    command = [sys.executable, "-m", "benchmarks.style.texture", "--searches", str(rounds)]
     done = subprocess.run(
         command, env=os.environ | one, check=True, stdout=subprocess.PIPE, text=True
     )

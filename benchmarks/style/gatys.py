@@ -1,6 +1,6 @@
 """Style transfer by Gatys et al.: seconds, memory in tiles, and what each option changes.
 
-    python -m benchmarks.style_gatys [--pictures FOLDER]
+    python -m benchmarks.style.gatys [--pictures FOLDER]
 
 It writes two sections of RESULTS.md, and a sheet of small pictures to benchmarks/pictures. The
 pictures are those of the scikit-image wheel; with --pictures, a folder with `content` and `style`
@@ -94,8 +94,8 @@ def main() -> None:
 def write(pictures: str | None = None) -> None:
     """Write both sections. Without `pictures` the folder is $MINIDL_DATA/style, if it is there."""
     folder = Path(pictures or os.path.join(os.environ.get("MINIDL_DATA", ""), "style"))
-    write_section("style-gatys", "Neural style: Gatys", speed_text(folder))
-    write_section("style-ablation", "Neural style: what the options change", ablation_text())
+    write_section("style.gatys", "Neural style: Gatys", speed_text(folder))
+    write_section("style.ablation", "Neural style: what the options change", ablation_text())
 
 
 # --- one picture --------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def staying(side: int) -> float:
 
 def measured(side: int) -> float:
     """tile_megabytes in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.style_gatys", "--tile", str(side)]
+    command = [sys.executable, "-m", "benchmarks.style.gatys", "--tile", str(side)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

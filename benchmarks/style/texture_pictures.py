@@ -1,6 +1,6 @@
 """Pictures of textures: windows of several sizes, and everything else that the command does.
 
-    python -m benchmarks.style_texture_pictures
+    python -m benchmarks.style.texture_pictures
 
 writes the sheets style-texture.jpg and super-resolution.jpg in benchmarks/pictures, and the picture
 of the README. What is synthesised comes from scikit-image's pictures.
