@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import minidl
 import models
+from apps.style.frozen_layers import FrozenFire, Rectified, frozen
 from minidl import nn
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.tensor import Tensor
@@ -56,6 +57,7 @@ class LossNetwork:
         pool: "max" (as it is), "avg" or "l2".
 
     Attributes:
+        chain: the layers, name -> module (frozen_layers.py).
         layers: the names that features takes, in order: relu1, pool1, fire2, ... of SqueezeNet,
             relu1_1, relu1_2, pool1, ... of VGG. What stands in front of a ReLU is not among them.
         report: what was loaded.
@@ -73,11 +75,8 @@ class LossNetwork:
         arguments = {} if name == "squeezenet" else {"head": "average"}
         net = models.build(name, **arguments).eval()
         self.report = load(net, self.weights)
-        self.chain = dict(net.features.named_children())
-        for layer in self.chain.values():
-            for parameter in layer.parameters():
-                parameter.requires_grad = False
-        self.layers = [layer for layer in self.chain if not layer.startswith("conv")]
+        self.chain = frozen(net.features)
+        self.layers = list(self.chain)
         needed = self.report.preprocessing or IMAGENET
         self.mean, self.scale = as_constants(needed)
 
@@ -168,11 +167,11 @@ class LossNetwork:
         """What is on the way to the last of some layers."""
         last, found = self.check_layers(names)[-1], []
         for name, layer in self.chain.items():
-            if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
-                sizes = (first(n) for n in (layer.kernel_size, layer.stride, layer.padding))
-                found.append(Window(*sizes, isinstance(layer, nn.MaxPool2d) and layer.ceil_mode))
-            elif not isinstance(layer, nn.ReLU):
-                found.append(Window(3, 1, 1))  # a fire module: the larger of its two kernels
+            if isinstance(layer, FrozenFire):
+                layer = layer.expand  # the squeezing layer sees one pixel
+            layer = layer.conv if isinstance(layer, Rectified) else layer
+            sizes = (first(n) for n in (layer.kernel_size, layer.stride, layer.padding))
+            found.append(Window(*sizes, getattr(layer, "ceil_mode", False)))
             if name == last:
                 break
         return found

@@ -45,6 +45,8 @@ class Grams(Function):
     are a view where channels are last in memory, as convolutions leave them.
     """
 
+    makes_new = True
+
     def __init__(self, mask: Any = None):
         self.mask = mask
 
@@ -182,6 +184,8 @@ class TotalVariation(Function):
 
 class SquaredDistance(Function):
     """sum (x - t)^2 for a constant t; gradient 2 (x - t)."""
+
+    makes_new = True
 
     def __init__(self, target: Any):
         self.target = target

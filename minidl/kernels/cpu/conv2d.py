@@ -16,6 +16,10 @@ ways. They are computed as one group, with zeros where a kernel does not see a c
 NaN times 0 are NaN, which would reach groups that do not see them; so where there are any, each
 group is computed for itself.
 
+A ReLU behind the convolution is made where the outputs are written, and its gradient where gy is
+read: for itself, each reads and writes all of an array once more. The ways of ONE_PASS do that; of
+the others, the ReLU follows on its own.
+
 Shapes as in the reference kernel.
 """
 
@@ -25,6 +29,7 @@ import math
 
 import numpy as np
 
+from minidl.kernels.cpu import relu as rectifier
 from minidl.kernels.cpu.convolution import (
     batch_last,
     depthwise,
@@ -35,6 +40,7 @@ from minidl.kernels.cpu.convolution import (
 )
 from minidl.kernels.sums import total
 
+ONE_PASS = winograd, direct, im2col
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
 
 
@@ -55,19 +61,32 @@ def choose(result, array, x_shape, w_shape, *geometry):
     return im2col
 
 
-def forward(x, w, b, stride, padding, dilation, groups):
+def forward(x, w, b, stride, padding, dilation, groups, relu=False):
     if are_narrow(w.shape, groups) and is_finite(x):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
-    return choose("y", x, x.shape, w.shape, *geometry).forward(x, w, b, *geometry)
+    algorithm = choose("y", x, x.shape, w.shape, *geometry)
+    if not relu:
+        return algorithm.forward(x, w, b, *geometry)
+    if algorithm in ONE_PASS:
+        return algorithm.forward(x, w, b, *geometry, least=0.0)
+    return rectifier.forward(algorithm.forward(x, w, b, *geometry))
 
 
-def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None, add_to=None):
     if are_narrow(w.shape, groups) and is_finite(gy):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     algorithm = choose("gx", gy, x_shape, w.shape, *geometry)
-    return algorithm.backward_input(gy, w, x_shape, *geometry)
+    if algorithm is im2col and im2col.adds(w.shape, x_shape, add_to, *geometry):
+        return im2col.backward_input(gy, w, x_shape, *geometry, mask=mask, add_to=add_to)
+    if mask is None:
+        gx = algorithm.backward_input(gy, w, x_shape, *geometry)
+    elif algorithm in ONE_PASS:  # but for direct, which computes no gradients of x
+        gx = algorithm.backward_input(gy, w, x_shape, *geometry, mask=mask)
+    else:
+        gx = algorithm.backward_input(rectifier.backward(gy, mask), w, x_shape, *geometry)
+    return gx if add_to is None else np.add(add_to, gx, out=gx)
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):

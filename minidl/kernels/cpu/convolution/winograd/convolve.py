@@ -57,30 +57,40 @@ def turned(taps):
     return y
 
 
-def convolve_group(x, w, b, y, padding, g):
-    """Group g of y from x, both channels last, and its weights, (R, S, C, K) in memory."""
+def convolve_group(x, mask, w, b, least, y, padding, g):
+    """Group g of y from x, both channels last, and its weights, (R, S, C, K) in memory.
+
+    Args:
+        mask: as x, which counts only where this is not 0; None if all of it does.
+        least: what y is at least.
+    """
     (N, OH, OW, _), (R, _, C, K) = y.shape, w.shape
     n_tiles = count_tiles(N, OH, OW, tile_of(R))
     has_bias = b is not None
     bias = np.ascontiguousarray(b) if has_bias else np.empty(0, np.float32)
-    flat = x.reshape(-1)[g * C :], y.reshape(-1)[g * K :], w.reshape(-1), bias
-    sizes = n_tiles, R, C, K, x.shape[1:], y.shape[1:], padding, has_bias
+    flat_x, flat_y = x.reshape(-1)[g * C :], y.reshape(-1)[g * K :]
+    flat_mask = flat_x if mask is None else mask.reshape(-1)[g * C :]
+    source = flat_x, mask is not None, flat_mask, x.shape[1:], padding
+    target = has_bias, bias, np.float32(least), flat_y, y.shape[1:]
     if n_tiles < K and 4 * ENTRIES * n_tiles * C <= PANEL_BYTES:
-        convolve_by_panels(*flat, *sizes)
+        convolve_by_panels(n_tiles, R, C, K, source, w.reshape(-1), target)
     else:
-        convolve_by_tiles(*flat, *sizes)
+        convolve_by_tiles(n_tiles, R, C, K, source, w.reshape(-1), target)
 
 
-def convolve_by_tiles(x, y, w, bias, n_tiles, R, C, K, x_size, y_size, padding, has_bias):
+# A source is (x, is_masked, mask, x_size, padding), as transform_picture takes them; a target is
+# (has_bias, bias, least, y, y_size). A parallel loop takes no tuple in a tuple: taken apart before
+# it, they are put together in it.
+
+
+def convolve_by_tiles(n_tiles, R, C, K, source, w, target):
     bounds = bounds_of(n_tiles, max(SMALLEST_BLOCK, BLOCK_BYTES // (4 * ENTRIES * (C + K))))
     rows = max((block_rows(size) for size in set(np.diff(bounds).tolist())), default=0)
     V_size, M_size = ENTRIES * spread(rows * C), ENTRIES * spread(rows * panels(K) * PANEL)
     U_size, threads = panels(K) * ENTRIES * spread(C * PANEL), get_num_threads()
     with scratch(U_size, threads * V_size, threads * M_size) as (U, V, M):
         transform_weights(bounds_of(C, max(8, 2**14 // K)), R, C, K, w, U)
-        convolve_blocks(
-            bounds, R, C, K, x, x_size, padding, U, has_bias, bias, V, V_size, M, M_size, y, y_size
-        )
+        convolve_blocks(bounds, R, C, K, source, U, V, V_size, M, M_size, target)
 
 
 @njit(parallel=True, cache=True)
@@ -104,33 +114,34 @@ def transform_panel(p, first, end, R, C, K, w, U):
 
 
 @njit(parallel=True, cache=True)
-def convolve_blocks(
-    bounds, R, C, K, x, x_size, padding, U, has_bias, bias, V, V_size, M, M_size, y, y_size
-):
+def convolve_blocks(bounds, R, C, K, source, U, V, V_size, M, M_size, target):
     """Block by block of tiles, each thread with a part of V and M for itself."""
+    x, is_masked, mask, x_size, padding = source
+    has_bias, bias, least, y, y_size = target
     for block in prange(len(bounds) - 1):
         mine = get_thread_id()
         convolve_block(
-            bounds[block], bounds[block + 1], R, C, K, x, x_size, padding, U, has_bias, bias,
+            bounds[block], bounds[block + 1], R, C, K, (x, is_masked, mask, x_size, padding), U,
             V[mine * V_size : (mine + 1) * V_size], M[mine * M_size : (mine + 1) * M_size],
-            y, y_size,
+            (has_bias, bias, least, y, y_size),
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def convolve_block(first, end, R, C, K, x, x_size, padding, U, has_bias, bias, V, M, y, y_size):
+def convolve_block(first, end, R, C, K, source, U, V, M, target):
+    has_bias, bias, least, y, y_size = target
     rows, row = block_rows(end - first), panels(K) * PANEL
     V_entry, M_entry, U_panel = spread(rows * C), spread(rows * row), ENTRIES * spread(C * PANEL)
     check_room(len(V), V_entry)
     check_room(len(M), M_entry)
-    transform_picture(first, end, tile_of(R), C, x, x_size, padding, y_size, V, C, V_entry)
+    transform_picture(first, end, tile_of(R), C, *source, y_size, V, C, V_entry)
     for e in range(ENTRIES):
         for p in range(panels(K)):
             multiply_entry(
                 e, rows, C, V, V_entry, U[p * U_panel : (p + 1) * U_panel], has_bias,
                 bias[p * PANEL :], M[p * PANEL :], row, M_entry,
             )  # fmt: skip
-    write_outputs(first, end, tile_of(R), K, M, row, M_entry, y, y_size)
+    write_outputs(first, end, tile_of(R), K, M, row, M_entry, least, y, y_size)
 
 
 @njit(nogil=True, cache=True)
@@ -147,41 +158,40 @@ def multiply_entry(e, rows, C, V, V_entry, U, has_bias, bias, M, M_row, M_entry)
     )
 
 
-def convolve_by_panels(x, y, w, bias, n_tiles, R, C, K, x_size, y_size, padding, has_bias):
+def convolve_by_panels(n_tiles, R, C, K, source, w, target):
     rows, threads = block_rows(n_tiles), get_num_threads()
     V_size, M_size = ENTRIES * spread(rows * C), ENTRIES * spread(rows * PANEL)
     U_size = ENTRIES * spread(C * PANEL)
     with scratch(V_size, threads * U_size, threads * M_size) as (V, U, M):
-        convolve_panels(
-            n_tiles, R, C, K, x, x_size, padding, w, has_bias, bias, V, U, U_size, M, M_size,
-            y, y_size,
-        )  # fmt: skip
+        convolve_panels(n_tiles, R, C, K, source, w, V, U, U_size, M, M_size, target)
 
 
 @njit(parallel=True, cache=True)
-def convolve_panels(
-    n_tiles, R, C, K, x, x_size, padding, w, has_bias, bias, V, U, U_size, M, M_size, y, y_size
-):
+def convolve_panels(n_tiles, R, C, K, source, w, V, U, U_size, M, M_size, target):
     """First all of V, then panel by panel, each thread with a part of U and M for itself."""
+    x, is_masked, mask, x_size, padding = source
+    has_bias, bias, least, y, y_size = target
     V_entry = spread(block_rows(n_tiles) * C)
     check_room(len(V), V_entry)
     for part in prange(PICTURE_PARTS):
         first, end = n_tiles * part // PICTURE_PARTS, n_tiles * (part + 1) // PICTURE_PARTS
         transform_picture(
-            first, end, tile_of(R), C, x, x_size, padding, y_size, V[first * C :], C, V_entry
-        )
+            first, end, tile_of(R), C, x, is_masked, mask, x_size, padding, y_size,
+            V[first * C :], C, V_entry,
+        )  # fmt: skip
     for p in prange(panels(K)):
         mine = get_thread_id()
         convolve_panel(
-            p, n_tiles, R, C, K, V, w, has_bias, bias[p * PANEL :],
+            p, n_tiles, R, C, K, V, w,
             U[mine * U_size : (mine + 1) * U_size], M[mine * M_size : (mine + 1) * M_size],
-            y[p * PANEL :], y_size,
+            (has_bias, bias[p * PANEL :], least, y[p * PANEL :], y_size),
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def convolve_panel(p, n_tiles, R, C, K, V, w, has_bias, bias, U, M, y, y_size):
+def convolve_panel(p, n_tiles, R, C, K, V, w, U, M, target):
     """The outputs of one panel; bias and y begin with it."""
+    has_bias, bias, least, y, y_size = target
     rows = block_rows(n_tiles)
     V_entry, M_entry = spread(rows * C), spread(rows * PANEL)
     check_room(len(M), M_entry)
@@ -189,4 +199,4 @@ def convolve_panel(p, n_tiles, R, C, K, V, w, has_bias, bias, U, M, y, y_size):
     for e in range(ENTRIES):
         multiply_entry(e, rows, C, V, V_entry, U, has_bias, bias, M, PANEL, M_entry)
     columns = min(PANEL, K - p * PANEL)
-    write_outputs(0, n_tiles, tile_of(R), columns, M, PANEL, M_entry, y, y_size)
+    write_outputs(0, n_tiles, tile_of(R), columns, M, PANEL, M_entry, least, y, y_size)
