@@ -36,6 +36,7 @@ FORMATS = {
     ".bmp": ("BMP", False),
 }  # fmt: skip
 QUALITY = 92  # of JPEG and WebP
+Content = bytes  # of a file; Photo.bytes are pixels
 
 
 @dataclass
@@ -135,7 +136,7 @@ class Photo:
 
     # --- out ----------------------------------------------------------------------------------
 
-    def encoded(self, ending: str, quality: int = QUALITY) -> bytes:
+    def encoded(self, ending: str, quality: int = QUALITY) -> Content:
         """The content of a file with this ending; without transparency where the format has none.
 
         Raises:

@@ -63,6 +63,7 @@ def both_expansions(fire: Fire) -> nn.Conv2d:
     nn.init.zeros_(conv.weight)
     conv.weight[:n, :, 1:2, 1:2] = small.weight
     conv.weight[n:] = large.weight
+    assert conv.bias is not None
     conv.bias[:n], conv.bias[n:] = small.bias, large.bias
     return conv
 
@@ -83,6 +84,7 @@ def frozen(features: nn.Sequential) -> dict[str, nn.Module]:
             conv = layer
             continue
         if isinstance(layer, nn.ReLU):
+            assert conv is not None
             layer = Rectified(conv)
         elif isinstance(layer, Fire):
             layer = FrozenFire(layer)

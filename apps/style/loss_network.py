@@ -104,7 +104,7 @@ class LossNetwork:
         x = x if self.scale is None else x * self.scale
         found = {}
         for name, layer in self.chain.items():
-            x = self.pooled(layer, x) if name.startswith("pool") else layer(x)
+            x = self.pooled(layer, x) if isinstance(layer, nn.MaxPool2d) else layer(x)
             if name in wanted:
                 found[name] = x
             if name == wanted[-1]:
@@ -170,8 +170,8 @@ class LossNetwork:
             if isinstance(layer, FrozenFire):
                 layer = layer.expand  # the squeezing layer sees one pixel
             layer = layer.conv if isinstance(layer, Rectified) else layer
-            sizes = (first(n) for n in (layer.kernel_size, layer.stride, layer.padding))
-            found.append(Window(*sizes, getattr(layer, "ceil_mode", False)))
+            kernel, stride, padding = map(first, (layer.kernel_size, layer.stride, layer.padding))
+            found.append(Window(kernel, stride, padding, getattr(layer, "ceil_mode", False)))
             if name == last:
                 break
         return found

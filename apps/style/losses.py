@@ -25,6 +25,7 @@ networks here have neither scale, so weights of the paper or the port do not wei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from minidl import kernels
@@ -171,7 +172,7 @@ class TotalVariation(Function):
         return squares(self.down) + squares(self.right)
 
     def backward(self, gy: Any) -> Any:
-        N, C, H, W = *self.down.shape[:2], self.right.shape[2], self.down.shape[3]
+        (N, C), H, W = self.down.shape[:2], self.right.shape[2], self.down.shape[3]
         xp = array_module(gy)
         gx = xp.zeros((N, H, W, C), self.down.dtype).transpose(0, 3, 1, 2)  # channels last
         gx[..., 1:, :] += self.down
@@ -196,6 +197,18 @@ class SquaredDistance(Function):
 
     def backward(self, gy: Any) -> Any:
         return self.difference * (2 * gy)
+
+
+def added(parts: Sequence[Tensor]) -> Tensor:
+    """The sum of at least one number."""
+    first, *others = parts
+    return sum(others, first)
+
+
+def grad_of(x: Tensor) -> Tensor:
+    """The gradient of a leaf after backward."""
+    assert x.grad is not None
+    return x.grad
 
 
 def squared_distance(x: Tensor, target: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -46,8 +46,11 @@ class Steps(Protocol):
         """Go on exactly where state() was taken."""
 
 
+Kind = TypeVar("Kind", bound=Steps)
+
+
 @dataclass
-class StepRun:
+class StepRun(Generic[Kind]):
     """Steps under way.
 
     Attributes:
@@ -59,7 +62,7 @@ class StepRun:
         resumed_at: how much was done when the run was resumed, from 0 to 1.
     """
 
-    steps: Steps
+    steps: Kind
     state_file: Path | None
     identity: dict[str, Any]
     snapshots: list[tuple[float, np.ndarray]] = field(default_factory=list)

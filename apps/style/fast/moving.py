@@ -206,7 +206,7 @@ def with_palette(frame: np.ndarray) -> Any:
     picture = picture.quantize(255, dither=Image.Dither.NONE)
     numbers = np.where(frame[..., 3] < 128, 255, np.asarray(picture)).astype(np.uint8)
     found = Image.fromarray(numbers).copy()
-    found.putpalette((picture.getpalette() + [0] * 768)[:768])
+    found.putpalette(((picture.getpalette() or []) + [0] * 768)[:768])
     found.info["transparency"] = 255
     return found
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import minidl
 from apps.style.fast.settings import Weights
 from apps.style.loss_network import LossNetwork
-from apps.style.losses import content_loss, gram, grams, style_loss, total_variation
+from apps.style.losses import added, content_loss, gram, grams, style_loss, total_variation
 from minidl.tensor import Tensor
 
 PIXELS = "pixels"  # the picture itself as a layer
@@ -82,16 +82,16 @@ class Perception:
     def content(self, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
         """The mean over layers and pictures."""
         layers = self.weights.content_layers
-        total = sum(content_loss(found[name], wanted[name], self.weights.norm) for name in layers)
+        norm = self.weights.norm
+        total = added([content_loss(found[name], wanted[name], norm) for name in layers])
         if self.weights.norm == "paper":  # a sum, over the batch as well
             total = total / len(found[layers[0]])
         return total / len(layers)
 
     def style(self, found: dict[str, Tensor]) -> Tensor:
         """The sum over layers of the mean over pictures."""
-        total = 0.0
-        for name, target in self.targets.items():
-            of_pictures = grams(found[name])
-            for own in of_pictures.unbind(0):
-                total = total + style_loss(own, target, self.weights.norm) / len(of_pictures)
-        return total
+        return added([
+            style_loss(own, target, self.weights.norm) / len(found[name])
+            for name, target in self.targets.items()
+            for own in grams(found[name]).unbind(0)
+        ])  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from apps.shared import parse
 from apps.shared.options import (
@@ -212,8 +212,7 @@ def checked(given: dict) -> TrainSettings:
     if settings.style is not None and not os.path.exists(settings.style):
         raise OptionError("no such file", {"STYLE": settings.style})
     if settings.task != "style":  # detail, not strokes
-        usual = {name: value for name, value in SHARPER.items() if name not in given}
-        settings = replace(settings, **usual)
+        settings = TrainSettings(**(SHARPER | given))
     check_use(settings, given)
     check_weights(settings, given)
     return settings

@@ -26,6 +26,7 @@ from apps.style.fast.perception import Perception
 from apps.style.fast.photographs import Photographs, reduced
 from apps.style.fast.settings import TrainSettings
 from apps.style.loss_network import LossNetwork
+from apps.style.losses import added, grad_of
 from apps.style.needs import Estimate, PeakMemory, check_memory
 from minidl.errors import CheckpointError, NonFiniteError
 from minidl.io.checkpoint import CheckpointContent
@@ -167,7 +168,7 @@ class Training:
         photographs = as_tensor(batch)
         drawn = net(self.entering(batch))
         parts = self.perception.losses(drawn, photographs)
-        sum(parts.values()).backward()
+        added(list(parts.values())).backward()
         return {name: part.item() for name, part in parts.items()}
 
     def check_finite(self, parts: dict[str, float]) -> None:
@@ -177,10 +178,11 @@ class Training:
         Raises:
             NonFiniteError
         """
-        bad = {name: value for name, value in parts.items() if not math.isfinite(value)}
+        bad: dict[str, Any] = {n: part for n, part in parts.items() if not math.isfinite(part)}
         if not bad:
             for path, p in self.net.named_parameters():
-                if not math.isfinite((p.grad.data * p.grad.data.dtype.type(1e-10)).sum()):
+                gradient = grad_of(p).data
+                if not math.isfinite((gradient * gradient.dtype.type(1e-10)).sum()):
                     bad = {"gradient of": path}
                     break
         if bad:

@@ -109,8 +109,8 @@ class Pictures:
 
     def mask_at(self, size: Size) -> np.ndarray | None:
         """Where the picture changes, (H, W) of 0..1; None where all of it does."""
-        masks = [region.content_mask for region in self.regions]
-        if any(mask is None for mask in masks):
+        masks = [r.content_mask for r in self.regions if r.content_mask is not None]
+        if not masks:  # all regions have one, or none has
             return None
         return resized_mask(np.max(np.stack(masks), axis=0), size)
 
@@ -154,15 +154,16 @@ def read_regions(settings: Settings, content: Photo, styles: list[Photo]) -> lis
             "--mask comes once for each style", {"--mask": len(masks), "styles": len(styles)},
             "or any number of times with one style",
         )  # fmt: skip
-    regions = []
+    regions, areas = [], []
     for number, (of_content, of_style) in enumerate(masks):
         style = number if len(styles) > 1 else 0
-        region = Region(style, 1.0, read_mask(of_content, content.size, "content"))
+        mask = read_mask(of_content, content.size, "content")
+        areas.append(float(mask.mean()))
+        region = Region(style, 1.0, mask)
         if of_style:
             region.style_mask = read_mask(of_style, styles[style].size, "style")
         regions.append(region)
     # Every pixel is to feel its style alike, however large its region is.
-    areas = [float(region.content_mask.mean()) for region in regions]
     for region, area in zip(regions, areas):
         region.weight = area / sum(areas) * (weights[region.style] * len(styles))
     return regions

@@ -258,13 +258,12 @@ class Loop:
             raise NonFiniteError(
                 "style", "the losses are not finite", {}, "smaller weights, or a smaller --lr"
             )
-        adam, slower = isinstance(run.steps, AdamSteps), 0.5
-        if adam:
-            slower = run.steps.slower / 2
-        who = "it" if adam else "Adam"
+        steps, who, slower = run.steps, "Adam", 0.5
+        picture = steps.picture()
+        if isinstance(steps, AdamSteps):
+            picture, who, slower = steps.finite, "it", steps.slower / 2
         self.restart(f"the losses are not finite; {who} goes on with half the rate")
-        run.begin(run.steps.finite if adam else run.steps.picture(), "adam")
-        run.steps.slower = slower
+        run.begin_adam(picture, slower)
 
     def restart_from_noise(self, scale: Scale, spots: np.ndarray, share: float) -> None:
         """The iterations of a scale once more, by Adam, with noise where the picture is grey."""
@@ -275,8 +274,7 @@ class Loop:
             + ("" if isinstance(run.steps, AdamSteps) else ", by Adam")
         )
         picture = with_noise(to_device(run.steps.picture(), "cpu"), spots, run.rng)
-        run.begin(self.task.restored(picture, scale.size), "adam")
-        run.steps.slower = slower
+        run.begin_adam(self.task.restored(picture, scale.size), slower)
         run.iteration, run.grey = 0, share
 
     def restart(self, why: str) -> None:

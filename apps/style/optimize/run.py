@@ -102,6 +102,12 @@ class Run:
         scale = self.plan.scales[self.scale]
         self.steps = make(self.canvas.pixels, self.plan, scale, self.rng)
 
+    def begin_adam(self, pixels: Any, slower: float) -> None:
+        """Start Adam at a picture, with a factor on its rate."""
+        self.begin(pixels, AdamSteps.name)
+        if isinstance(self.steps, AdamSteps):
+            self.steps.slower = slower
+
     def snapshot(self) -> None:
         """Keep the picture for the report."""
         small = Photo.from_tensor(Tensor(self.steps.picture()))

@@ -142,6 +142,7 @@ def reconstruct(settings: Settings, note: Note, files: RunFiles | None = None) -
     if settings.style:
         wanted += [("style", layers[: i + 1]) for i in range(len(layers))]
     meta = {} if files is None else files.meta(settings, fingerprint(read))
+    state = None if files is None else files.state
     sheet, run = Sheet(photo, []), None
     if files is not None and files.saved is not None:
         sheet.panels, run = saved_panels(files.saved.meta), Run(plan)
@@ -152,9 +153,7 @@ def reconstruct(settings: Settings, note: Note, files: RunFiles | None = None) -
     with Interrupt(note) as interrupt:
         for kind, names in wanted[len(sheet.panels) :]:
             so_far = {"panels": [panel.as_state() for panel in sheet.panels]}
-            task = replace(
-                make_task(net, kind, names, photo), state=files and files.state, meta=meta | so_far
-            )
+            task = replace(make_task(net, kind, names, photo), state=state, meta=meta | so_far)
             outcome, run = optimize(plan, task, note, run, interrupt), None
             sheet.panels.append(Panel.of(kind, names, outcome, photo))
             note(f"{sheet.panels[-1].name}: loss {sheet.panels[-1].loss:.3g}")

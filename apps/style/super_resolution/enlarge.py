@@ -124,7 +124,10 @@ def enlarge(image: str, order: Order, test: bool) -> dict[str, Any]:
     photo, truth = Photo.read(image), None
     if test:
         truth, photo = shrunk(photo, settings.scale)
-    made = by_network(photo, settings) if settings.model else by_examples(photo, settings, files)
+    if settings.model is not None:
+        made = by_network(photo, settings.model)
+    else:
+        made = by_examples(photo, settings, files)
     files.output.write(made.photo.encoded(files.output.path.suffix))
     plain = Photo(cubic(photo.pixels, made.photo.size))
     found: dict[str, Any] = {
@@ -141,12 +144,12 @@ def enlarge(image: str, order: Order, test: bool) -> dict[str, Any]:
     return found
 
 
-def by_network(photo: Photo, settings: Settings) -> Enlarged:
+def by_network(photo: Photo, model: str) -> Enlarged:
     """The method fast."""
     from apps.style.super_resolution.fast import enlarged
 
     start = time.perf_counter()
-    return Enlarged(enlarged(photo, settings.model), time.perf_counter() - start)
+    return Enlarged(enlarged(photo, model), time.perf_counter() - start)
 
 
 def by_examples(photo: Photo, settings: Settings, files: RunFiles) -> Enlarged:

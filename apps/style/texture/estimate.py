@@ -30,7 +30,8 @@ def expected_seconds(trial: EfrosLeung | Quilting, left: float) -> float:
     usable = np.flatnonzero(material.copied)
     elsewhere = np.random.default_rng(0).choice(usable, (H, W))
     trial.skip_to_middle(np.where(material.copied.flat[source], source, elsewhere))
-    steps, start = [], time.perf_counter()
+    steps: list[tuple[float, int]] = []
+    start = time.perf_counter()
     while time.perf_counter() - start < TRIAL or len(steps) < LEAST:
         begin, before = time.perf_counter(), trial.searched
         if not trial.step():

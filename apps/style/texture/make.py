@@ -20,7 +20,7 @@ from apps.style.texture.coordinates import applied, load_coordinates, save_coord
 from apps.style.texture.estimate import expected_seconds
 from apps.style.texture.report import coherence, write_report
 from apps.style.texture.settings import Settings
-from apps.style.texture.task import Task, read_task
+from apps.style.texture.task import Task, TextureRun, read_task
 
 OP = "style texture"
 FILES = ("hole", "copy_mask", "guide")  # settings that name files
@@ -101,14 +101,14 @@ def apply_coordinates(samples: Sequence[str], file: str, output: OutputFile) -> 
 # --- one run ------------------------------------------------------------------------------------
 
 
-def begin(task: Task, settings: Settings, window: int, state_file: Path | None) -> StepRun:
+def begin(task: Task, settings: Settings, window: int, state_file: Path | None) -> TextureRun:
     """A run before its first step. What files hold is part of its identity, not their names."""
     identity = to_dict(settings) | {"fingerprint": task.fingerprint()}
     identity = {name: v for name, v in identity.items() if name not in FILES and v != []}
     return StepRun(task.synthesis(settings, window), state_file, identity)
 
 
-def complete(run: StepRun, task: Task, settings: Settings, window: int, note: Note) -> bool:
+def complete(run: TextureRun, task: Task, settings: Settings, window: int, note: Note) -> bool:
     """Run to the end, or to Ctrl-C; says whether it came to its end."""
     synthesis, what = run.steps, "pixels" if settings.method == "efros-leung" else "patches"
     left = synthesis.total - synthesis.done
@@ -121,7 +121,7 @@ def complete(run: StepRun, task: Task, settings: Settings, window: int, note: No
         return run.go(progress.show, lambda: interrupt.asked)
 
 
-def figures(task: Task, run: StepRun, window: int, finished: bool) -> dict[str, Any]:
+def figures(task: Task, run: TextureRun, window: int, finished: bool) -> dict[str, Any]:
     """What is known of a run when it has ended."""
     source = run.steps.canvas.source
     made = int((source >= 0).sum()) - (

@@ -12,12 +12,11 @@ from apps.shared.page import render as render_page
 from apps.shared.photo import Photo
 from apps.shared.pictures import LARGE, Picture
 from apps.shared.run_folder import now_text, versions
-from apps.style.stepwise import StepRun
-from apps.style.texture.task import Task
+from apps.style.texture.task import Task, TextureRun
 
 
 def write_report(
-    path: Path, task: Task, run: StepRun, made: Photo, figures: dict[str, Any],
+    path: Path, task: Task, run: TextureRun, made: Photo, figures: dict[str, Any],
     settings: dict[str, Any], command: str,
 ) -> None:  # fmt: skip
     """Write the page.
@@ -89,11 +88,12 @@ def sample_captions(task: Task) -> list[str]:
 # --- where pixels come from ---------------------------------------------------------------------
 
 
-def origin_map(task: Task, run: StepRun) -> np.ndarray:
+def origin_map(task: Task, run: TextureRun) -> np.ndarray:
     """(H, W, 3), uint8: a colour for each place of the samples; white where nothing is yet."""
     source = run.steps.canvas.source
     height, width = task.material.planes.shape[1:]
-    colours = place_colours(*np.divmod(source, width), height, width)
+    rows, columns = np.divmod(source, width)
+    colours = place_colours(rows, columns, height, width)
     colours[source < 0] = 255
     return colours
 
