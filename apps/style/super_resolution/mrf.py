@@ -211,13 +211,13 @@ def count_places(size: tuple[int, ...], scale: int) -> int:
 def expected_seconds(light: np.ndarray, examples: Examples, settings: Settings) -> float:
     """About how long a picture takes, whose light is given: a corner of it is timed."""
     corner = light[:TRIAL, :TRIAL]
-    seconds = []
-    for _ in range(2):  # the first one wakes threads
+    seconds = 0.0
+    for _ in range(2):  # the first one wakes threads, and does not count
         start = time.perf_counter()
         doubled(corner, examples, settings.candidates, settings.agreement)
-        seconds.append(time.perf_counter() - start)
+        seconds = time.perf_counter() - start
     places = count_places(light.shape, settings.scale)
-    return min(seconds) * places / count_places(corner.shape, FACTOR)
+    return seconds * places / count_places(corner.shape, FACTOR)
 
 
 def needed_megabytes(

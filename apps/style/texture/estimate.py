@@ -9,7 +9,8 @@ import numpy as np
 from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.quilting import Quilting
 
-TRIAL = 0.2  # seconds of steps from which the time is estimated
+COMPILING = 8  # steps at first that may compile, for one thread and for several: they do not count
+TRIAL = 0.3  # seconds of steps from which the time is estimated
 LEAST = 8  # of them, however long they take
 
 
@@ -30,13 +31,12 @@ def expected_seconds(trial: EfrosLeung | Quilting, left: float) -> float:
     usable = np.flatnonzero(material.copied)
     elsewhere = np.random.default_rng(0).choice(usable, (H, W))
     trial.skip_to_middle(np.where(material.copied.flat[source], source, elsewhere))
-    steps: list[tuple[float, int]] = []
-    start = time.perf_counter()
-    while time.perf_counter() - start < TRIAL or len(steps) < LEAST:
-        begin, before = time.perf_counter(), trial.searched
+    taken = 0
+    start, before = time.perf_counter(), trial.searched
+    while taken < COMPILING + LEAST or time.perf_counter() - start < TRIAL:
         if not trial.step():
             break
-        steps.append((time.perf_counter() - begin, trial.searched - before))
-    if len(steps) > LEAST // 2:
-        steps = sorted(steps)[:-2]  # two may have compiled: for one thread, and for several
-    return sum(seconds for seconds, _ in steps) / max(1, sum(n for _, n in steps)) * left
+        taken += 1
+        if taken == COMPILING:
+            start, before = time.perf_counter(), trial.searched
+    return (time.perf_counter() - start) / max(1, trial.searched - before) * left

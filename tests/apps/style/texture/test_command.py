@@ -433,7 +433,8 @@ def test_a_picture_larger_than_memory(sample, tmp_path, monkeypatch):
 
 
 def test_the_estimate_times_whole_steps_in_the_middle(sample, monkeypatch):
-    """Steps of 0.02 s, of which the search is a part, but for two that compile."""
+    """Steps of 0.02 s, of which the search is a part, but for two that compile. Slow ones among the
+    others count: another program had the processor, and will have it again."""
     settings = checked({"size": [30, 30], "window": [5]})
     trial = read_task([sample], settings).synthesis(settings, 5)
     clock, step, done = [0.0], trial.step, []
