@@ -101,9 +101,11 @@ class Pictures:
         return self.styles[number].fitted(side)
 
     def has_grey_style(self) -> bool:
-        """Whether parts of a style are flat and grey, so that those of the picture may be, too."""
+        """Whether parts of a style are flat and grey, so that those of the picture may be, too. It
+        is looked at no larger than SIZE, as nobody knows yet whether there is memory for more."""
+        size = fitted_size(self.size, min(SIZE, max(self.size)))
         return any(
-            has_grey_spots(grey_spots(self.style_at(k, self.size).tensor().data))
+            has_grey_spots(grey_spots(self.style_at(k, size).tensor().data))
             for k in range(len(self.styles))
         )
 

@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -152,24 +149,26 @@ def test_the_estimate_counts_both_parts_of_a_run_of_the_smallest_size(
     assert training.estimate().seconds == 200
 
 
-def test_ctrl_c_keeps_the_state_and_resume_goes_on(photos, style, loss_weights, tmp_path):
+def test_ctrl_c_keeps_the_state_and_resume_goes_on(
+    photos, style, loss_weights, tmp_path, monkeypatch
+):
     model = tmp_path / "m.safetensors"
     arguments = [
         "style", "fast-train", style, "--data", photos, "-o", model, "--weights", loss_weights,
         "--width", 0.1, "--size", 64, "--style-size", 64, "--batch-size", 1,
     ]  # fmt: skip
-    program = [sys.executable, "-m", "apps.cli", *map(str, arguments), "--iterations", "100000"]
-    code = "from apps.cli import main; main()"
-    program[1:3] = ["-c", code]
-    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "steps, about" in line:
-            break
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    said = process.stderr.read()
-    assert process.wait() == 130, said
-    assert "--resume goes on" in said and load_fast(str(model)).meta["steps"] > 0
+    one_step = Training.one_step
+
+    def pressed(self, batch):
+        if self.notes.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return one_step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "one_step", pressed)
+        result = minidl(*arguments, "--iterations", 100_000)
+    assert result.exit_code == 130 and "--resume goes on" in result.output, result.output
+    assert load_fast(str(model)).meta["steps"] == 3
     state = tmp_path / "m.safetensors.resume.safetensors"
     content = library.io.load_checkpoint(state)
     content.meta["settings"]["iterations"] = steps = content.run["step"] + 2

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -12,10 +11,11 @@ from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo
 from apps.style import needs, stepwise
 from apps.style.texture import estimate
+from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.settings import checked
 from apps.style.texture.task import colours_of, read_task, transfer_guides
 from minidl.errors import CheckpointError
-from tests.apps.conftest import last_json, minidl, spawn
+from tests.apps.conftest import last_json, minidl
 from tests.apps.style.texture.samples import grains, repeated
 
 
@@ -353,16 +353,19 @@ def test_the_filmstrip_of_a_resumed_run_begins_where_it_went_on(sample, tmp_path
     assert "The last 25 %" in resumed.filmstrip("Growing").title
 
 
-def test_ctrl_c_keeps_what_is_done(tmp_path):
-    sample = save(tmp_path / "sample.png", grains((64, 64)))
+def test_ctrl_c_keeps_what_is_done(sample, tmp_path, monkeypatch):
+    step, count = EfrosLeung.step, iter(range(1000))
+
+    def pressed(self):
+        if next(count) == 30:
+            signal.raise_signal(signal.SIGINT)
+        return step(self)
+
+    monkeypatch.setattr(EfrosLeung, "step", pressed)
     out = tmp_path / "out.png"
-    process = spawn("style", "texture", sample, "-o", out, "--size", "400x400", "--window", 21)
-    process.stderr.readline()  # the estimate: it begins
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and "what is done is kept" in said
-    assert load(out).shape == (400, 400, 4)
+    result = minidl("style", "texture", sample, "-o", out, "--size", "40x40", "--window", 5)
+    assert result.exit_code == 130 and "what is done is kept" in result.output
+    assert load(out).shape == (40, 40, 4)
     assert (tmp_path / "out.png.resume.safetensors").exists() and (tmp_path / "out.html").exists()
 
 
