@@ -248,6 +248,24 @@ def test_texture_by_numbers(sample, tmp_path):
     assert ((x >= 14) == (wanted[..., 0] == 1)).mean() > 0.95
 
 
+def test_texture_by_numbers_from_two_samples_of_different_sizes(sample, tmp_path):
+    """Each has one label all over: the map says from which sample a pixel comes."""
+    other = save(tmp_path / "other.png", grains((18, 33), seed=4))
+    sizes = Photo.read(sample).size, (18, 33)
+    maps = [save(tmp_path / f"{i}.png", np.full((*size, 3), i)) for i, size in enumerate(sizes)]
+    wanted = np.zeros((20, 20, 3))
+    wanted[5:15, 5:15] = 1
+    target, npz = save(tmp_path / "wanted.png", wanted), tmp_path / "map.npz"
+    texture(
+        sample, other, "-o", tmp_path / "out.png", "--guide", f"{maps[0]}:{maps[1]}:{target}",
+        "--window", 5, "--coordinates", npz,
+    )  # fmt: skip
+    number, y, x = np.load(npz)["coordinates"]
+    assert (number == wanted[..., 0]).mean() > 0.9
+    assert all((y[number == i] < H).all() and (x[number == i] < W).all()
+               for i, (H, W) in enumerate(sizes))  # fmt: skip
+
+
 @pytest.mark.parametrize("tileable", [(), ("--tileable",)])
 def test_tiles_by_both_methods(tileable, sample, tmp_path):
     for method in ("efros-leung", "quilting"):
