@@ -80,7 +80,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None,
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     algorithm = choose("gx", gy, x_shape, w.shape, *geometry)
-    if algorithm is im2col and im2col.adds(w.shape, x_shape, add_to, *geometry):
+    if algorithm is im2col and im2col.adds(w.shape, add_to, *geometry):
         return im2col.backward_input(gy, w, x_shape, *geometry, mask=mask, add_to=add_to)
     if mask is None:
         gx = algorithm.backward_input(gy, w, x_shape, *geometry)

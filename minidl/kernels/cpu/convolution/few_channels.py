@@ -28,7 +28,7 @@ from minidl.kernels.cpu.vector.matrix_product import (
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import scratch
 
-MOST_TAPS = 64  # numbers that a pixel of gy sends back
+MOST_TAPS = 48  # numbers that a pixel of gy sends back
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 BANDS = 8  # of rows of gx, which threads share
 
