@@ -78,7 +78,8 @@ class LossNetwork:
         self.chain = frozen(net.features)
         self.layers = list(self.chain)
         needed = self.report.preprocessing or IMAGENET
-        self.mean, self.scale = as_constants(needed)
+        self.mean, scale = as_constants(needed)
+        scale_inputs(next(iter(self.chain.values())).conv, scale)
 
     def features(self, x: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
         """The outputs of some layers; nothing behind the last of them is computed.
@@ -100,9 +101,7 @@ class LossNetwork:
                 self.name, f"{wanted[-1]} needs pictures of at least {least}x{least} pixels",
                 {"x": x}, "use a larger picture, or layers nearer to it",
             )  # fmt: skip
-        x = x - self.mean
-        x = x if self.scale is None else x * self.scale
-        found = {}
+        x, found = x - self.mean, {}
         for name, layer in self.chain.items():
             x = self.pooled(layer, x) if isinstance(layer, nn.MaxPool2d) else layer(x)
             if name in wanted:
@@ -171,7 +170,8 @@ class LossNetwork:
                 layer = layer.expand  # the squeezing layer sees one pixel
             layer = layer.conv if isinstance(layer, Rectified) else layer
             kernel, stride, padding = map(first, (layer.kernel_size, layer.stride, layer.padding))
-            found.append(Window(kernel, stride, padding, getattr(layer, "ceil_mode", False)))
+            up = isinstance(layer, nn.MaxPool2d) and layer.ceil_mode
+            found.append(Window(kernel, stride, padding, up))
             if name == last:
                 break
         return found
@@ -182,14 +182,18 @@ def load(net: nn.Module, weights: str) -> Report:
     return load_weights(net, weights, fresh=["classifier"])
 
 
-def as_constants(needed: Preprocessing) -> tuple[Tensor, Tensor | None]:
-    """Mean of pixels from 0 to 255, and the factor on their distance from it; None for 1."""
-    shape = (1, 3, 1, 1)
-    mean = minidl.tensor([255 * value for value in needed.mean]).reshape(shape)
-    scale = [1 / (255 * value) for value in needed.std]
-    if all(abs(value - 1) < 1e-6 for value in scale):
-        return mean, None
-    return mean, minidl.tensor(scale).reshape(shape)
+def as_constants(needed: Preprocessing) -> tuple[Tensor, Tensor]:
+    """Mean of pixels from 0 to 255, and the factor on their distance from it: (1, 3, 1, 1)."""
+    mean = minidl.tensor([255 * value for value in needed.mean])
+    scale = minidl.tensor([1 / (255 * value) for value in needed.std])
+    return mean.reshape(1, 3, 1, 1), scale.reshape(1, 3, 1, 1)
+
+
+@minidl.no_grad()
+def scale_inputs(conv: nn.Conv2d, scale: Tensor) -> None:
+    """Multiply the weights by what the inputs would be multiplied by, (1, C, 1, 1): the outputs are
+    the same, and pictures and their gradients go through memory once less."""
+    conv.weight.data *= scale.data
 
 
 def first(value: int | tuple[int, int]) -> int:

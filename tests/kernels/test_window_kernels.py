@@ -85,8 +85,8 @@ def compute(call, array, n_threads):
     st.integers(1, 20), st.integers(1, 12), pair(4), pair(3), pair(2), paddings(0, 3),
     st.sampled_from([1, 2]), st.sampled_from([1, 500, 2**21]),
 )  # fmt: skip
-def test_gradient_of_one_image_in_parts(H, W, window, stride, dilation, padding, groups, n_bytes):
-    """Its rows are divided among the threads; each part computes what its rows need."""
+def test_gradient_of_an_image_in_parts(H, W, window, stride, dilation, padding, groups, n_bytes):
+    """Products of some rows of outputs at a time; neighbouring ones add to the same pixels."""
     OH, OW = im2col.output_size((1, H, W, 1), *window, stride, padding, dilation)
     assume(OH > 0 and OW > 0)
     rng = np.random.default_rng(0)

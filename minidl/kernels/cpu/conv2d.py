@@ -1,10 +1,11 @@
-"""2-D convolution: the fastest of six ways to compute a result, chosen from shapes and memory.
+"""2-D convolution: the fastest of seven ways to compute a result, chosen from shapes and memory.
 
     convolution/depthwise.py    each channel has windows of its own: vectors of channels
     convolution/batch_last.py   few channels and many pictures: each lane of a vector is a picture
     convolution/winograd/       3x3 and 5x5 windows with a fraction of the multiplications
     convolution/direct.py       windows read where they lie: the first layer, and strides
     convolution/widened.py      the same for few output channels: layers that draw a picture
+    convolution/few_channels.py the gradient of x where that is a picture
     convolution/im2col.py       a matrix product of all that the windows read: everything else
 
 Each has the functions of this file, and `is_faster` says whether it should compute a result:
@@ -34,13 +35,14 @@ from minidl.kernels.cpu.convolution import (
     batch_last,
     depthwise,
     direct,
+    few_channels,
     im2col,
     widened,
     winograd,
 )
 from minidl.kernels.sums import total
 
-ONE_PASS = winograd, direct, im2col
+ONE_PASS = winograd, direct, few_channels, im2col
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
 
 
@@ -55,7 +57,7 @@ def choose(result, array, x_shape, w_shape, *geometry):
         geometry: stride, padding, dilation, groups. padding is (height, width) or, where opposite
             sides differ, (top, left, bottom, right): [-2] and [-1] are those behind either way.
     """
-    for algorithm in (depthwise, batch_last, winograd, direct, widened):
+    for algorithm in (depthwise, batch_last, winograd, direct, widened, few_channels):
         if algorithm.is_faster(result, array, x_shape, w_shape, *geometry):
             return algorithm
     return im2col
@@ -68,7 +70,7 @@ def forward(x, w, b, stride, padding, dilation, groups, relu=False):
     algorithm = choose("y", x, x.shape, w.shape, *geometry)
     if not relu:
         return algorithm.forward(x, w, b, *geometry)
-    if algorithm in ONE_PASS:
+    if algorithm in ONE_PASS:  # but for few_channels, which computes gradients alone
         return algorithm.forward(x, w, b, *geometry, least=0.0)
     return rectifier.forward(algorithm.forward(x, w, b, *geometry))
 
@@ -78,7 +80,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None,
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     algorithm = choose("gx", gy, x_shape, w.shape, *geometry)
-    if algorithm is im2col and im2col.adds(w.shape, x_shape, add_to, *geometry):
+    if algorithm is im2col and im2col.adds(w.shape, add_to, *geometry):
         return im2col.backward_input(gy, w, x_shape, *geometry, mask=mask, add_to=add_to)
     if mask is None:
         gx = algorithm.backward_input(gy, w, x_shape, *geometry)

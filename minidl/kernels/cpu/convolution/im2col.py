@@ -70,7 +70,7 @@ def forward_rows(rows, x, w_matrix, b, least, y, window):
         add_to_rows(pixels, b, y.dtype.type(least))
 
 
-def adds(w_shape, x_shape, add_to, stride, padding, dilation, groups):
+def adds(w_shape, add_to, stride, padding, dilation, groups):
     """The gradient of x is one product, which can be added to this array as it is computed."""
     if add_to is None or not add_to.transpose(CHANNELS_LAST).flags.c_contiguous or groups > 1:
         return False
@@ -97,9 +97,6 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None,
         multiply(masked(gy, mask).reshape(-1, K), w_matrix[0], columns)
         columns = columns.reshape(N, 1, OH * OW, R * S * C)
         share(add_columns, range(N), columns, gx, window)
-    elif N == 1:
-        rows = chunks(0, H, OW * groups * R * S * (C // groups) * gx.itemsize // stride[0])
-        share(backward_rows, rows, gy, mask, w_matrix, gx, window)
     else:
         share(backward_images, divide(N, IMAGE_GROUPS), gy, mask, w_matrix, gx, window)
     return channels_first(gx)
@@ -130,24 +127,6 @@ def backward_images(images, gy, mask, w_matrix, gx, window):
         gy_groups = split_groups(of_rows.reshape(-1, groups * K_group), groups)
         columns = product(gy_groups, w_matrix)
         col2im(columns, gx, rows.start, R, S, OH, OW, *stride, *padding[:2], *dilation)
-
-
-def backward_rows(rows, gy, mask, w_matrix, gx, window):
-    """Some rows of the one image of gx, from all rows of outputs that read them.
-
-    So several threads have a part of it. What two parts read is computed twice.
-    """
-    groups, K_group, _ = w_matrix.shape
-    R, S, OH, OW, stride, padding, dilation = window
-    first = max(0, -((padding[0] - (R - 1) * dilation[0] + rows.start) // -stride[0]))
-    end = min(OH, (rows.stop - 1 + padding[0]) // stride[0] + 1)
-    if first < end:
-        of_rows = masked(gy[first:end], mask if mask is None else mask[first:end])
-        gy_groups = split_groups(of_rows.reshape(-1, groups * K_group), groups)
-        add_to_rows_of_image(
-            rows.start, rows.stop, product(gy_groups, w_matrix), gx, first,
-            R, S, OH, OW, *stride, *padding[:2], *dilation,
-        )  # fmt: skip
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
@@ -315,19 +294,7 @@ def fill_columns(x, columns, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
 
 @njit(nogil=True, cache=True)
 def col2im(columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
-    """x[n, h, v] += the column entries that im2col read from there."""
-    H, end_row = x.shape[1], first_row + columns.shape[1] // OW
-    first_n, end_n = first_row // OH, (end_row + OH - 1) // OH
-    add_to_rows_of_image(
-        first_n * H, end_n * H, columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw
-    )
-
-
-@njit(nogil=True, cache=True)
-def add_to_rows_of_image(
-    begin_row, stop_row, columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw
-):
-    """The same for some rows of x, number n H + h each.
+    """x[n, h, v] += the column entries that im2col read from there.
 
     Row by row of x, so that each sum has one order: tap (r, s) of output row oh read row h where
     oh sh = h + ph - r dh.
@@ -339,7 +306,8 @@ def add_to_rows_of_image(
     x_rows = x.reshape(N * H, W * C)
     kernel_rows = columns.reshape(groups, n_pixels, R, S * C_group)
     end_row = first_row + n_pixels // OW
-    for x_row in range(begin_row, stop_row):
+    first_n, end_n = first_row // OH, (end_row + OH - 1) // OH
+    for x_row in range(first_n * H, end_n * H):
         n, h = x_row // H, x_row % H
         target = x_rows[x_row]
         for r in range(R):

@@ -17,6 +17,7 @@ from minidl.kernels.cpu.vector.instructions import (
     VECTOR,
     WIDTH,
     data_pointer,
+    fetch,
     load,
     part,
     place,
@@ -140,11 +141,7 @@ def compiled_prefetch(_, array, start):
 
     def build(context, builder, signature, values):
         array = data_pointer(context, builder, signature.args[0], values[0])
-        byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        type_ = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
-        instruction = builder.module.declare_intrinsic("llvm.prefetch", (byte,), type_)
-        address = builder.bitcast(place(builder, array, values[1]), byte)
-        builder.call(instruction, [address, i32(0), i32(3), i32(1)])  # to read, in all caches, data
+        fetch(builder, place(builder, array, values[1]))
         return context.get_dummy_value()
 
     return signature, build

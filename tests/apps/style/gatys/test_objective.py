@@ -141,7 +141,6 @@ def in_float64(objective):
         for parameter in layer.parameters():
             parameter.data = parameter.data.astype(np.float64)
     objective.net.mean = objective.net.mean.double()
-    objective.net.scale = objective.net.scale.double()
     objective.content = objective.content.double()
     objective.targets = [{k: A.double() for k, A in region.items()} for region in objective.targets]
 

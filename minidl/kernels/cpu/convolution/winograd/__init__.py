@@ -32,7 +32,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl.kernels import settings
-from minidl.kernels.cpu.convolution.winograd.convolve import convolve_group, taps_of, turned
+from minidl.kernels.cpu.convolution.winograd.convolve import convolve_group, taps_of
 from minidl.kernels.cpu.convolution.winograd.tiles import ENTRIES, count_tiles, tile_of
 from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients
 from minidl.kernels.cpu.vector.instructions import WIDTH
@@ -64,7 +64,7 @@ def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
     for g in range(groups):
         part = group(K, g, groups)
         bias = None if b is None else b[part]
-        convolve_group(x, None, taps_of(w[part]), bias, least, y, padding[:2], g)
+        convolve_group(x, None, taps_of(w[part]), False, bias, least, y, padding[:2], g)
     return channels_first(y)
 
 
@@ -75,8 +75,8 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None)
     mask = None if mask is None else channels_last(mask)
     padding = (R - 1 - padding[0], S - 1 - padding[1])
     for g in range(groups):
-        taps = turned(taps_of(w[group(K, g, groups)]))
-        convolve_group(gy, mask, taps, None, -np.inf, gx, padding, g)
+        taps = taps_of(w[group(K, g, groups)])
+        convolve_group(gy, mask, taps, True, None, -np.inf, gx, padding, g)
     return channels_first(gx)
 
 
