@@ -11,7 +11,6 @@ from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo
 from apps.style import needs, stepwise
 from apps.style.texture import estimate
-from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.settings import checked
 from apps.style.texture.task import colours_of, read_task, transfer_guides
 from minidl.errors import CheckpointError
@@ -372,14 +371,15 @@ def test_the_filmstrip_of_a_resumed_run_begins_where_it_went_on(sample, tmp_path
 
 
 def test_ctrl_c_keeps_what_is_done(sample, tmp_path, monkeypatch):
-    step, count = EfrosLeung.step, iter(range(1000))
+    """Behind a step of the run; the estimate before it makes steps as well."""
+    take_snapshot = stepwise.StepRun.take_snapshot
 
     def pressed(self):
-        if next(count) == 30:
+        if self.steps.done > 100:
             signal.raise_signal(signal.SIGINT)
-        return step(self)
+        take_snapshot(self)
 
-    monkeypatch.setattr(EfrosLeung, "step", pressed)
+    monkeypatch.setattr(stepwise.StepRun, "take_snapshot", pressed)
     out = tmp_path / "out.png"
     result = minidl("style", "texture", sample, "-o", out, "--size", "40x40", "--window", 5)
     assert result.exit_code == 130 and "what is done is kept" in result.output
