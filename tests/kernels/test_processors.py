@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CODE = """
-from numba import float32, int64
+from numba import boolean, float32, int64
 from numba.types import UniTuple
 from minidl.kernels.cpu.convolution.winograd import tiles
 from minidl.kernels.cpu.vector import matrix_product, transpose
@@ -20,7 +20,7 @@ signatures = {
         (int64, int64, flat, *triple, flat, int64, int64, flat, *triple),
     transpose.transpose_matrix: (matrix, matrix),
     tiles.transform_picture:
-        (*[int64] * 4, flat, triple, pair, triple, flat, int64, int64),
+        (*[int64] * 4, flat, boolean, flat, triple, pair, triple, flat, int64, int64),
 }
 for function, signature in signatures.items():
     function.compile(signature)
@@ -37,11 +37,11 @@ for function, signature in signatures.items():
         (
             # The features, too: else Numba states those of this processor.
             {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"},
-            ["8 fused ymm", "8 apart ymm", "8 fused ymm prefetch"],
+            ["8 fused ymm prefetch", "8 apart ymm", "8 fused ymm prefetch"],
         ),
         (
             {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": "+avx512f,+avx512vl,+fma"},
-            ["16 fused zmm", "16 apart zmm", "16 fused zmm prefetch"],
+            ["16 fused zmm prefetch", "16 apart zmm", "16 fused zmm prefetch"],
         ),
     ],
     ids=["AVX2", "AVX-512"],
