@@ -81,7 +81,7 @@ class CaptionedDataset:
         captions: for each picture a list of one text or more.
         classes: ints from 0 on, (N,), or None.
         class_names: name of each class, or None.
-        names: name of each picture for messages; None for "picture 0", ...
+        names: name of each picture, for messages and split(); None for "picture 0", ...
         findings: what was noticed when the data were opened, for the user to read.
 
     Raises:
@@ -114,7 +114,7 @@ class CaptionedDataset:
             )  # fmt: skip
         count = len(pictures)
         names = [f"picture {i}" for i in range(count)] if names is None else list(names)
-        classes = None if classes is None else np.asarray(classes)
+        classes = None if classes is None else np.atleast_1d(np.asarray(classes))
         lengths = {"pictures": count, "captions": len(captions), "names": len(names)}
         if classes is not None:
             lengths["classes"] = len(classes)
@@ -182,16 +182,18 @@ class CaptionedDataset:
         """Two parts, a larger and a smaller one, for example for training and validation.
 
         Where a picture goes depends on the hash of its name: the same on every machine and in
-        every run. A class with two pictures or more has at least one on each side.
+        every run. A class with two pictures or more has at least one on each side, so the smaller
+        part is larger where classes are small.
 
         Args:
             fraction: of the smaller part, between 0 and 1.
             salt: another salt gives another split. With "" it is that by which open_captioned
                 parts train and test, so it would not part the training pictures any further.
 
-        >>> train, validation = minidl.data.open_captioned("flowers").split(0.1)
+        >>> pictures = minidl.zeros(100, 8, 8, 3, dtype="uint8").data
+        >>> train, validation = minidl.data.CaptionedDataset(pictures, [["dark"]] * 100).split(0.1)
         >>> len(train), len(validation)
-        (14370, 1752)
+        (91, 9)
         """
         if not is_number(fraction) or not 0 < fraction < 1:
             raise ArgumentError("split", "fraction lies between 0 and 1", {"fraction": fraction})
