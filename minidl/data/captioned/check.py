@@ -22,7 +22,7 @@ ALPHABET = frozenset(
     "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+=<>()[]{} "
 )  # of Reed et al. (2016)
 LONGEST = 201  # characters that their encoder reads
-SMALLEST_SIDE = 64  # pixels of the pictures that are drawn
+SMALLEST_SIDE = 64  # pixels of the largest pictures that are drawn
 ELONGATED = 2.0
 FEWEST = 64  # a batch
 
@@ -108,7 +108,7 @@ def check_pictures(listing: Listing, report: Report) -> dict[str, str]:
     note(report, "blank pictures", "pictures are of a single color", blank)
     small = [f"{n} ({w}x{h})" for n, (h, w) in sizes.items() if min(h, w) < SMALLEST_SIDE]
     note(report, "small pictures", f"pictures have a side below {SMALLEST_SIDE} pixels", small,
-         "they are enlarged, and blurred by that")  # fmt: skip
+         "where larger ones are drawn, they are enlarged, and blurred by that")  # fmt: skip
     long = [f"{n} ({w}x{h})" for n, (h, w) in sizes.items() if max(h, w) >= ELONGATED * min(h, w)]
     note(report, "elongated pictures", "pictures are twice as long as wide or longer", long,
          "only the square in the middle is seen")  # fmt: skip
@@ -140,9 +140,10 @@ def check_captions(listing: Listing, report: Report) -> None:
         for text in entry.captions:
             users.setdefault(text, []).append(entry.name)
     note(report, "no words", "captions are without a word",
-         (repr(text) for text in users if not tokenize(text)), serious=True)  # fmt: skip
+         (repr(text) for text in users if not tokenize(text)),
+         "what reads words learns nothing from them")  # fmt: skip
     note(report, "file names", "captions are the name of their picture",
-         (f"{names[0]}" for text, names in users.items() if is_file_name(text, names)))  # fmt: skip
+         (names[0] for text, names in users.items() if is_file_name(text, names)))  # fmt: skip
     note(report, "long captions", f"captions have more than {LONGEST} characters",
          (f"{names[0]} ({len(text)})" for text, names in users.items() if len(text) > LONGEST),
          "char-cnn-rnn reads the beginning alone, word-lstm all of them")  # fmt: skip
@@ -200,19 +201,21 @@ def check_split(listing: Listing, prints: dict[str, str], report: Report) -> Non
     note(report, "duplicate pictures", "pictures are there several times", twins,
          "give all captions to one of them")  # fmt: skip
     parts = {}
-    for split in ("train", "test"):
+    for split in ("train", "val", "test") if listing.has_val else ("train", "test"):
         try:
             parts[split] = {listing.entries[i].name for i in listing.part(split)}
         except DataError:
             rule = f"there are no pictures to {split} on"
             report.findings.append(Finding(f"no {split} part", rule, serious=split == "train"))
             parts[split] = set()
-    report.facts["split"] = f"{len(parts['train']):,} to train on, {len(parts['test']):,} to test"
+    words = {"train": "to train on", "val": "to validate on", "test": "to test on"}
+    report.facts["split"] = ", ".join(f"{len(parts[s]):,} {words[s]}" for s in parts)
     leaks = [
         " = ".join(names) for names in groups.values()
-        if not parts["train"].isdisjoint(names) and not parts["test"].isdisjoint(names)
+        if sum(not part.isdisjoint(names) for part in parts.values()) > 1
     ]  # fmt: skip
-    note(report, "leaks", "pictures to test on are also there to train on", leaks)
+    note(report, "leaks", "the same pictures are in several parts of the data", leaks,
+         "what is measured on them is better than on pictures never seen")  # fmt: skip
     if 0 < len(parts["train"]) < FEWEST:
         rule = f"there are {len(parts['train'])} pictures to train on, less than a batch"
         hint = "take a smaller --batch-size, and more pictures"

@@ -11,15 +11,18 @@ decoded whenever one is asked for (PictureFiles). captioned/sources.py opens the
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minidl.data.captioned.findings import Finding
+from minidl.data.captioned.findings import Finding, Plain, shorten
+from minidl.data.dataset import choose_by_hash
 from minidl.data.files import FileTree
 from minidl.data.pictures import decode_with, to_pixels, with_progress
-from minidl.errors import DataError
+from minidl.errors import ArgumentError, BoundsError, DataError
+from minidl.shapes import is_int, is_number
 
 MAX_IN_MEMORY = 1 << 30  # bytes
 
@@ -78,7 +81,7 @@ class CaptionedDataset:
         captions: for each picture a list of one text or more.
         classes: ints from 0 on, (N,), or None.
         class_names: name of each class, or None.
-        names: name of each picture for messages; None for "picture 0", ...
+        names: name of each picture, for messages and split(); None for "picture 0", ...
         findings: what was noticed when the data were opened, for the user to read.
 
     Raises:
@@ -99,19 +102,26 @@ class CaptionedDataset:
         names: Sequence[str] | None = None,
         findings: Sequence[Finding] = (),
     ):
-        count = len(pictures)
-        array = isinstance(pictures, np.ndarray)
-        if array and (pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3):
+        if not isinstance(pictures, PictureFiles) and not is_pixels(pictures):
             raise DataError(
-                "CaptionedDataset", "pictures are uint8 (N, H, W, 3)", {"pictures": pictures}
-            )
+                "CaptionedDataset", "pictures are an array uint8 (N, H, W, 3), or PictureFiles",
+                {"pictures": pictures if hasattr(pictures, "dtype") else type(pictures).__name__},
+            )  # fmt: skip
+        if not isinstance(captions, Sequence) or isinstance(captions, str):
+            raise DataError(
+                "CaptionedDataset", "captions are a list, a list of texts for each picture",
+                {"captions": captions if hasattr(captions, "dtype") else type(captions).__name__},
+            )  # fmt: skip
+        count = len(pictures)
         names = [f"picture {i}" for i in range(count)] if names is None else list(names)
-        classes = None if classes is None else np.asarray(classes)
+        classes = None if classes is None else np.atleast_1d(np.asarray(classes))
         lengths = {"pictures": count, "captions": len(captions), "names": len(names)}
         if classes is not None:
             lengths["classes"] = len(classes)
         if len(set(lengths.values())) > 1:
             raise DataError("CaptionedDataset", "one entry per picture in each list", lengths)
+        if not all(isinstance(name, str) for name in names):
+            raise DataError("CaptionedDataset", "names are texts", {"names": names[:5]})
         check_captions(captions, names)
         if classes is not None:
             check_classes(classes, class_names)
@@ -128,9 +138,14 @@ class CaptionedDataset:
     def picture(self, index: int) -> np.ndarray:
         """One picture, uint8 (H, W, 3).
 
+        Args:
+            index: from 0 to N - 1.
+
         Raises:
             DataError: its file is damaged.
         """
+        if not is_int(index) or not 0 <= index < len(self):
+            raise BoundsError("picture", f"index runs from 0 to {len(self) - 1}", {"index": index})
         return self.pictures[index]
 
     def subset(self, indexes: Any) -> CaptionedDataset:
@@ -139,7 +154,13 @@ class CaptionedDataset:
         Args:
             indexes: ints (M,) from 0 to N - 1.
         """
-        indexes = np.asarray(indexes, np.int64)
+        indexes = np.asarray(indexes)
+        if indexes.ndim != 1 or (indexes.size and indexes.dtype.kind not in "iu"):
+            raise DataError(
+                "subset", "indexes are ints (M,)", {"indexes": indexes},
+                "np.flatnonzero makes them of a mask" if indexes.dtype == bool else "",
+            )  # fmt: skip
+        indexes = indexes.astype(np.int64)
         if indexes.size and not 0 <= indexes.min() <= indexes.max() < len(self):
             raise DataError(
                 "subset", f"indexes run from 0 to {len(self) - 1}",
@@ -155,10 +176,54 @@ class CaptionedDataset:
             self.findings,
         )
 
+    def split(
+        self, fraction: float = 0.1, salt: str = "validation"
+    ) -> tuple[CaptionedDataset, CaptionedDataset]:
+        """Two parts, a larger and a smaller one, for example for training and validation.
+
+        Where a picture goes depends on the hash of its name: the same on every machine and in
+        every run. A class with two pictures or more has at least one on each side, so the smaller
+        part is larger where classes are small.
+
+        Args:
+            fraction: of the smaller part, between 0 and 1.
+            salt: another salt gives another split. With "" it is that by which open_captioned
+                parts train and test, so it would not part the training pictures any further.
+
+        >>> pictures = minidl.zeros(100, 8, 8, 3, dtype="uint8").data
+        >>> train, validation = minidl.data.CaptionedDataset(pictures, [["dark"]] * 100).split(0.1)
+        >>> len(train), len(validation)
+        (91, 9)
+        """
+        if not is_number(fraction) or not 0 < fraction < 1:
+            raise ArgumentError("split", "fraction lies between 0 and 1", {"fraction": fraction})
+        if not isinstance(salt, str):
+            raise ArgumentError("split", "salt is a text", {"salt": salt})
+        second = choose_pictures(self.names, self.classes, fraction, salt)
+        return self.subset(np.flatnonzero(~second)), self.subset(np.flatnonzero(second))
+
     def __repr__(self) -> str:
         captions = sum(len(texts) for texts in self.captions)
         classes = "" if self.classes is None else f", {len(np.unique(self.classes))} classes"
         return f"CaptionedDataset({len(self)} pictures, {captions} captions{classes})"
+
+
+def is_pixels(pictures: Any) -> bool:
+    """Whether pictures are uint8 (N, H, W, 3) in memory."""
+    array = isinstance(pictures, np.ndarray)
+    return array and pictures.dtype == np.uint8 and pictures.ndim == 4 and pictures.shape[3] == 3
+
+
+def choose_pictures(
+    names: Sequence[str], classes: np.ndarray | None, fraction: float, salt: str = ""
+) -> np.ndarray:
+    """Which pictures are in the second part of a split by the hash of their names, bool (N,).
+
+    In names that macOS wrote accents are apart from their letters; it is the same split there.
+    """
+    composed = [salt + unicodedata.normalize("NFC", name) for name in names]
+    labels = np.zeros(len(names), np.int64) if classes is None else classes
+    return choose_by_hash(composed, labels, fraction) if composed else np.zeros(0, bool)
 
 
 def check_captions(captions: Sequence[list[str]], names: Sequence[str]) -> None:
@@ -170,12 +235,13 @@ def check_captions(captions: Sequence[list[str]], names: Sequence[str]) -> None:
         if not isinstance(texts, list | tuple) or not texts:
             raise DataError(
                 "CaptionedDataset", "each picture has a list of captions",
-                {"picture": name, "captions": texts},
+                {"picture": name, "captions": Plain(shorten([repr(texts)]))},
             )  # fmt: skip
-        if not all(isinstance(text, str) and text.strip() for text in texts):
+        wrong = [t for t in texts if not isinstance(t, str) or not t.strip()]
+        if wrong:
             raise DataError(
                 "CaptionedDataset", "captions are texts, none of them empty",
-                {"picture": name, "captions": texts},
+                {"picture": name, "wrong": Plain(shorten([repr(text) for text in wrong]))},
             )  # fmt: skip
         checked.add(id(texts))
 
@@ -185,7 +251,8 @@ def check_classes(classes: np.ndarray, class_names: Sequence[str] | None) -> Non
     if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "iu"):
         raise DataError("CaptionedDataset", "classes are ints (N,)", {"classes": classes})
     largest = int(classes.max(initial=0))
-    if classes.size and (classes.min() < 0 or (class_names and largest >= len(class_names))):
+    most = largest if class_names is None else len(class_names) - 1
+    if classes.size and (classes.min() < 0 or largest > most):
         raise DataError(
             "CaptionedDataset", "classes are numbers of class_names",
             {"smallest": int(classes.min()), "largest": largest,

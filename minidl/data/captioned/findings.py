@@ -53,7 +53,8 @@ class Plain(str):
 
 
 def shorten(names: Sequence[str], shown: int = SHOWN) -> str:
-    """The first names, and how many more there are."""
-    text = ", ".join(n if len(n) <= 60 else f"{n[:20]}...{n[-37:]}" for n in names[:shown])
+    """The first names, and how many more there are; what cannot be printed as repr has it."""
+    first = [n if n.isprintable() else repr(n)[1:-1] for n in names[:shown]]
+    text = ", ".join(n if len(n) <= 60 else f"{n[:20]}...{n[-37:]}" for n in first)
     more = len(names) - shown
     return f"{text} and {more:,} more" if more > 0 else text

@@ -75,8 +75,11 @@ def read_captions(path: Path) -> dict[str, list[str]]:
     """Kind of flower -> sentences."""
     try:
         captions: Any = json.loads(read_file(path, OP).decode("utf-8-sig"))
-        if not all(isinstance(text, str) for texts in captions.values() for text in texts):
-            raise ValueError("a caption is not text")
+        for kind, texts in captions.items():
+            if isinstance(texts, str):
+                captions[kind] = texts = [texts]
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise ValueError("the captions of a kind are a list of texts")
     except (ValueError, AttributeError, TypeError) as error:
         raise DataError(
             OP, f"expects a JSON object of kind and sentences ({error})", {"file": str(path)}

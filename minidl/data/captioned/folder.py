@@ -2,23 +2,25 @@
 
     flowers/rose/1.jpg        flowers/rose/1.txt: a caption a line
 
-Where all pictures are in folders, these are their classes; folders train and test above them are
-the split. A folder with captions.jsonl, captions.csv, metadata.jsonl or metadata.csv is read by
-that file instead, and one with text_c10 as Reed's data (reed.py).
+Where all pictures are in folders, these are their classes; folders train, val and test above them
+are the split. A folder with captions.jsonl, captions.csv, metadata.jsonl or metadata.csv is read by
+that file instead, or by those in its folders train, val and test; one with text_c10 is Reed's data
+(reed.py).
 """
 
 from __future__ import annotations
 
-from minidl.data.captioned.csv_file import read_csv
+import os
+from pathlib import Path
+
 from minidl.data.captioned.findings import Finding
-from minidl.data.captioned.jsonl import read_jsonl
-from minidl.data.captioned.listing import Entry, Listing, as_split, decode_lines, finish
+from minidl.data.captioned.listing import Entry, Listing, as_split, finish, read_captions
+from minidl.data.captioned.lists import find_lists, read_lists
 from minidl.data.captioned.reed import find_texts, read_reed
 from minidl.data.files import FileTree
+from minidl.data.list_file import ListedFiles
 from minidl.data.pictures import is_picture
 from minidl.data.sources import without_wrapper
-
-LISTS = ("captions.jsonl", "metadata.jsonl", "captions.csv", "metadata.csv")
 
 
 def read_folder(files: FileTree) -> Listing:
@@ -30,10 +32,12 @@ def read_folder(files: FileTree) -> Listing:
     if find_texts(files):
         return read_reed(files)
     files = without_wrapper(files)
-    for name in LISTS:
-        if files.has(name):
-            return read_jsonl(files, name) if name.endswith("jsonl") else read_csv(files, name)
-    return read_texts(files)
+    lists = find_lists(files)
+    if not lists:
+        return read_texts(files)
+    if os.path.isdir(files.location):  # no archive: a list may name pictures anywhere on the disk
+        files = ListedFiles(Path(files.location))
+    return read_lists(files, lists)
 
 
 def read_texts(files: FileTree) -> Listing:
@@ -43,16 +47,16 @@ def read_texts(files: FileTree) -> Listing:
     entries: dict[str, Entry] = {}
     lonely = []
     for name in pictures:
-        text_name = name.rpartition(".")[0] + ".txt"
-        if not files.has(text_name):
+        stem = name.rpartition(".")[0]
+        text_name = next((n for n in (stem + ".txt", stem + ".TXT") if files.has(n)), "")
+        if not text_name:
             lonely.append(name)
             continue
-        text = decode_lines(files.read(text_name), listing, text_name)
         parts = name.split("/")
         split = as_split(parts[0]) if len(parts) > 1 else ""
         above = parts[1:-1] if split else parts[:-1]
-        captions = [line for line in (text or "").splitlines() if line.strip()]
-        entries[name] = Entry(name, captions or [""], above[0] if above else None, split)
+        captions = read_captions(files, text_name, listing)
+        entries[name] = Entry(name, captions, above[0] if above else None, split)
     if lonely and len(lonely) == len(pictures):
         listing.findings.append(
             Finding(
@@ -63,7 +67,11 @@ def read_texts(files: FileTree) -> Listing:
         )  # fmt: skip
     else:
         listing.note("no text file", "pictures have no .txt file and are left out", lonely)
-    if len({entry.label for entry in entries.values()}) == 1:
-        for entry in entries.values():  # one folder for all is no class
+    loose = [entry.name for entry in entries.values() if entry.label is None]
+    if len(loose) < len(entries):
+        rule = "pictures are in no folder, so the folders of the others are no classes"
+        listing.note("loose pictures", rule, loose)
+    if loose or len({entry.label for entry in entries.values()}) == 1:
+        for entry in entries.values():  # one folder for all is no class, either
             entry.label = None
     return finish(listing, entries)

@@ -3,35 +3,38 @@
     {"image": "roses/1.jpg", "caption": "a red rose", "class": "rose"}
     {"image": "roses/2.jpg", "captions": ["a pink rose", "this rose is pink"], "class": "rose"}
 
-"class" and "split" may be left out; "train" is to train on, "val" and "test" to test on. A picture
-may have several lines. Paths are relative to the file. Other names are known, too: fields.py.
+"class" and "split" (train, val or test) may be left out. A picture may have several lines. Paths
+are relative to the file. Other names are known, too: fields.py.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from typing import Any
 
 from minidl.data.captioned.fields import EXPECTED, add_record, find_fields
 from minidl.data.captioned.findings import shorten
-from minidl.data.captioned.listing import Entry, Listing, decode_lines, finish
+from minidl.data.captioned.listing import Entry, Listing, decode_lines
 from minidl.data.files import FileTree
 
 
-def read_jsonl(files: FileTree, name: str) -> Listing:
-    """The pictures and captions of a JSON lines file.
+def add_jsonl(files: FileTree, name: str, entries: dict[str, Entry], listing: Listing) -> None:
+    """Add the pictures and captions of a JSON lines file.
 
     Args:
         files: has the file and its pictures.
         name: of the file.
+        entries: by picture, of other files.
+        listing: for findings.
     """
-    listing = Listing(files, files.describe(name))
-    entries: dict[str, Entry] = {}
     folder, slash, _ = name.rpartition("/")
+    file = f"{name}, " if slash else ""
     text = decode_lines(files.read(name), listing, name)
     for number, line in enumerate((text or "").split("\n"), start=1):
+        line = line.lstrip("\ufeff")  # of a file that was appended to another
         if line.strip():
-            read_line(line, f"line {number}", entries, listing, folder + slash)
-    return finish(listing, entries)
+            read_line(line, f"{file}line {number}", entries, listing, folder + slash)
 
 
 def read_line(
@@ -39,9 +42,13 @@ def read_line(
 ) -> None:
     """Add what one line says."""
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=as_record)
     except (ValueError, RecursionError):
         record = None
+    if isinstance(record, Twice):
+        listing.note("field twice", "lines have a field twice", [f"{where} ({record})"],
+                     'several texts are "captions": [...]', serious=True)  # fmt: skip
+        return
     if not isinstance(record, dict):
         hint = 'as in {"image": "1.jpg", "caption": "a red rose"}, each object on one line'
         listing.note("not JSON", "lines are not JSON objects", [where], hint, serious=True)
@@ -54,3 +61,15 @@ def read_line(
         )  # fmt: skip
         return
     add_record(record, fields, entries, listing, folder, where)
+
+
+class Twice(str):
+    """The field that an object has twice, of which json would keep the last."""
+
+
+def as_record(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Twice:
+    """An object of JSON as a dict."""
+    record = dict(pairs)
+    if len(record) == len(pairs):
+        return record
+    return Twice(Counter(name for name, _ in pairs).most_common(1)[0][0])

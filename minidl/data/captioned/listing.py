@@ -11,14 +11,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minidl.data.captioned.dataset import choose_pictures
 from minidl.data.captioned.findings import Finding
-from minidl.data.dataset import choose_by_hash
 from minidl.data.files import FileTree
-from minidl.data.folder import SPLITS, TEST_SHARE
+from minidl.data.folder import TEST_SHARE
 from minidl.errors import DataError, Hint
 
 OP = "open_captioned"
 PICTURE, CLASS = "picture", "class"  # what a split without one in the data is made of
+SPLITS = {  # and what data call them
+    "train": ("train", "training"), "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}  # fmt: skip
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Entry:
         name: of the picture in the tree.
         captions: its texts.
         label: name of its class, or None.
-        split: "train" or "test" where the data say so, else "".
+        split: "train", "val" or "test" where the data say so, else "".
     """
 
     name: str
@@ -73,27 +77,44 @@ class Listing:
         number = {name: i for i, name in enumerate(self.class_names or ())}
         return np.array([number.get(entry.label or "", 0) for entry in self.entries], np.int64)
 
+    @property
+    def has_val(self) -> bool:
+        """Whether the data have a part to validate on beside the one to test on."""
+        return {"val", "test"} <= {entry.split for entry in self.entries}
+
     def part(self, split: str) -> np.ndarray:
         """Indexes of the entries in one split.
+
+        Args:
+            split: "train", "val" or "test". Where the data have one of the last two alone, it is to
+                test on.
 
         Raises:
             DataError: nothing is in it.
         """
-        if any(entry.split for entry in self.entries):
-            chosen = np.array([entry.split == split for entry in self.entries])
-        elif self.split_by == CLASS:
-            names = self.class_names or []
-            held_out = choose_by_hash(names, np.zeros(len(names), np.int64), TEST_SHARE)
+        if split == "val":
+            chosen = np.array([self.has_val and entry.split == "val" for entry in self.entries])
+        elif any(entry.split for entry in self.entries):
+            test = ("test",) if self.has_val else ("val", "test")
+            wanted = test if split == "test" else (split,)
+            chosen = np.array([entry.split in wanted for entry in self.entries])
+        elif self.split_by == CLASS and self.class_names is not None:
+            names = self.class_names
+            held_out = choose_pictures(names, None, TEST_SHARE)
             chosen = held_out[self.labels()] == (split == "test")
         else:
-            names = [entry.name for entry in self.entries]
-            chosen = choose_by_hash(names, self.labels(), TEST_SHARE) == (split == "test")
+            names, classes = [entry.name for entry in self.entries], self.labels()
+            chosen = choose_pictures(names, classes, TEST_SHARE) == (split == "test")
         if not chosen.any():
-            raise DataError(
-                OP, "no pictures in this part of the data",
-                {"data": self.location, "split": split, "pictures": len(self.entries)},
-            )  # fmt: skip
+            raise nothing_in(split, self.location)
         return np.flatnonzero(chosen)
+
+
+def nothing_in(split: str, location: str) -> DataError:
+    """The error for a split without pictures."""
+    hint = "dataset.split(0.1) takes a part of those to train on" if split == "val" else ""
+    rule = "there are no pictures in this part of the data"
+    return DataError(OP, rule, {"data": location, "split": split}, hint)
 
 
 def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: str) -> None:
@@ -108,7 +129,9 @@ def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: 
     known = entries.setdefault(entry.name, entry)
     new = list(dict.fromkeys(t for t in entry.captions if (entry.name, t) not in listing.seen))
     if len(new) < len(entry.captions):
-        listing.note("repeated captions", "lines repeat a caption of their picture", [where])
+        listing.note(
+            "repeated captions", "captions are there twice for a picture, and count once", [where]
+        )
     listing.seen.update((entry.name, text) for text in new)
     if known is entry:
         known.captions = new
@@ -116,7 +139,7 @@ def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: 
     known.captions += new
     if (known.label, known.split) != (entry.label, entry.split):
         listing.note(
-            "two classes", "lines give a picture another class or split than a line before",
+            "two classes", "pictures get another class or split than before",
             [f"{where} ({entry.name})"], serious=True,
         )  # fmt: skip
 
@@ -148,7 +171,8 @@ def finish(listing: Listing, entries: dict[str, Entry]) -> Listing:
         listing.note("no class", "pictures have no class, but others do", unlabelled, serious=True)
     without = [entry.name for entry in listing.entries if not entry.split]
     if without and len(without) < len(listing.entries):
-        listing.note("no split", "pictures have no split, but others do", without, serious=True)
+        hint = "train, val and test are splits, also as names of folders"
+        listing.note("no split", "pictures have no split, but others do", without, hint, True)
     listing.findings = merged(listing.findings)
     if not listing.entries and not any(finding.serious for finding in listing.findings):
         listing.findings.append(Finding("nothing", "no pictures with captions", serious=True))
@@ -168,7 +192,7 @@ def merged(findings: list[Finding]) -> list[Finding]:
 
 
 def as_split(text: str) -> str:
-    """ "train" or "test" for what data call their parts, "" for anything else."""
+    """ "train", "val" or "test" for what data call their parts, "" for anything else."""
     for split, words in SPLITS.items():
         if text.strip().lower() in words:
             return split
@@ -189,3 +213,10 @@ def decode_lines(content: bytes, listing: Listing, where: str) -> str | None:
             hint + "save it as UTF-8", serious=True,
         )  # fmt: skip
         return None
+
+
+def read_captions(files: FileTree, name: str, listing: Listing) -> list[str]:
+    """The captions of a text file, one a line; a single empty one where there are none."""
+    text = decode_lines(files.read(name), listing, name) or ""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [line for line in lines if line.strip()] or [""]

@@ -11,7 +11,15 @@ shall draw classes that it has not seen.
 from __future__ import annotations
 
 from minidl.data.captioned.findings import Finding
-from minidl.data.captioned.listing import CLASS, Entry, Listing, decode_lines, finish
+from minidl.data.captioned.listing import (
+    CLASS,
+    Entry,
+    Listing,
+    add_entry,
+    decode_lines,
+    finish,
+    read_captions,
+)
 from minidl.data.files import FileTree
 from minidl.data.pictures import is_picture
 
@@ -46,9 +54,9 @@ def read_reed(files: FileTree) -> Listing:
         found = pictures.get(stem, [])
         in_class = [one for one in found if label in one.split("/")]
         picture = (in_class or found or [f"{stem}.jpg"])[0]
-        text = decode_lines(files.read(name), listing, name)
-        captions = [line for line in (text or "").splitlines() if line.strip()]
-        entries[picture] = Entry(picture, captions or [""], label, splits.get(label, ""))
+        captions = read_captions(files, name, listing)
+        entry = Entry(picture, captions, label or None, splits.get(label, ""))
+        add_entry(entries, entry, listing, name)
     if entries and not pictures:
         listing.findings.append(
             Finding(

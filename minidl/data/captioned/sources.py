@@ -8,12 +8,10 @@ from typing import Any
 
 from minidl.data.archive import is_archive, open_archive
 from minidl.data.captioned import flowers17
-from minidl.data.captioned.csv_file import read_csv
 from minidl.data.captioned.dataset import CaptionedDataset, PictureFiles
 from minidl.data.captioned.folder import read_folder
-from minidl.data.captioned.jsonl import read_jsonl
-from minidl.data.captioned.listing import OP, Listing
-from minidl.data.digits import check_split
+from minidl.data.captioned.listing import OP, SPLITS, Listing, nothing_in
+from minidl.data.captioned.lists import CSV, JSONL, read_lists
 from minidl.data.files import FolderFiles
 from minidl.data.list_file import ListedFiles
 from minidl.errors import ArgumentError, DataError, nearest
@@ -22,7 +20,6 @@ from minidl.shapes import check_flag, is_int
 
 DRAWN = ("flowers", "flowers-turned")  # drawn by minidl.data.flowers
 NAMES = (*DRAWN, flowers17.NAME)
-JSONL, CSV = (".jsonl", ".ndjson"), (".csv", ".tsv")
 
 
 def open_captioned(
@@ -32,8 +29,9 @@ def open_captioned(
     """Open pictures with captions.
 
     A name is "flowers" (drawn, see minidl.data.flowers; its test part are the combinations held
-    out), "flowers-turned" (the same, turned anyhow, which makes petals hard to count), or
-    "flowers17". Anything else is a path to
+    out), "flowers-turned", or "flowers17". Drawn flowers stand upright, with a petal that points
+    up, which tells the numbers of petals apart by where petals are; those of flowers-turned are
+    turned by any angle, so that petals must be counted. Anything else is a path to
 
     - a .jsonl file, an object a line with "image" and "caption" or "captions" (jsonl.py),
     - a .csv file with such columns (csv_file.py),
@@ -41,11 +39,12 @@ def open_captioned(
       with Oxford-102 or CUB as Reed et al. arranged them (reed.py).
 
     Where the data name no split, a fifth of the pictures, by the hash of their names, is to test
-    on; in Reed's data a fifth of the classes.
+    on; in Reed's data a fifth of the classes. "val" is a part that the data name beside one to test
+    on (a single one of the two is to test on); otherwise CaptionedDataset.split makes one.
 
     Args:
         source: name, or path.
-        split: "train" or "test".
+        split: "train", "val" or "test".
         size: side of a square that pictures are scaled to and cut out of; None leaves them as they
             are (drawn flowers: 32).
         data_dir: first place to look for the files of a name.
@@ -61,13 +60,16 @@ def open_captioned(
     >>> minidl.data.open_captioned("flowers", "test")
     CaptionedDataset(2424 pictures, 21816 captions, 202 classes)
     """
-    check_split(OP, split)
+    if split not in tuple(SPLITS):
+        raise ArgumentError(OP, 'split is "train", "val" or "test"', {"split": split})
     check_flag(OP, "skip_missing", skip_missing)
     if size is not None and (not is_int(size) or size < 1):
         raise ArgumentError(OP, "size is an int >= 1 or None", {"size": size})
     if source in DRAWN:
         from minidl.data.flowers import TILT, load_flowers
 
+        if split == "val":
+            raise nothing_in(split, str(source))
         part = "train" if split == "train" else "held-out"
         return load_flowers(part, size or 32, tilt=TILT if source == "flowers" else 180)
     listing = list_captioned(source, data_dir)
@@ -119,8 +121,7 @@ def list_captioned(source: Any, data_dir: str | Path | None = None) -> Listing:
         return read_folder(FolderFiles(path, OP))
     suffix = path.suffix.lower()
     if suffix in (*JSONL, *CSV):
-        reader = read_jsonl if suffix in JSONL else read_csv
-        return reader(ListedFiles(path.parent), path.name)
+        return read_lists(ListedFiles(path.parent), [path.name])
     if path.is_file() and is_archive(path, OP):
         return read_folder(open_archive(path, OP))
     raise DataError(

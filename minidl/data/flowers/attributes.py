@@ -45,7 +45,6 @@ COMBINATIONS.flags.writeable = False
 HELD_OUT_SHARE = 0.15
 
 
-@functools.cache
 def split_combinations(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Which combinations are for training and which are held out.
 
@@ -64,6 +63,12 @@ def split_combinations(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """
     if not is_int(seed):
         raise ArgumentError("split_combinations", "seed is an int", {"seed": seed})
+    return split_once(int(seed))
+
+
+@functools.cache
+def split_once(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """split_combinations, once for each seed."""
     order = sorted(range(len(COMBINATIONS)), key=lambda i: unit_hash(f"flowers {seed} {i}"))
     held_out = round(HELD_OUT_SHARE * len(COMBINATIONS))
     parts = np.sort(order[held_out:]), np.sort(order[:held_out])
@@ -87,10 +92,16 @@ def neighbours(combination: int) -> np.ndarray:
     Returns:
         their numbers, int64 (16,), in ascending order.
 
+    Raises:
+        ArgumentError: there is no such combination.
+
     >>> from minidl.data.flowers import neighbours
     >>> neighbours(0)[:3].tolist()
     [1, 2, 4]
     """
+    if not is_int(combination) or not 0 <= combination < len(COMBINATIONS):
+        rule = f"combination is an int from 0 to {len(COMBINATIONS) - 1}"
+        raise ArgumentError("neighbours", rule, {"combination": combination})
     differing = (COMBINATIONS != COMBINATIONS[combination]).sum(1)
     return np.flatnonzero(differing == 1)
 
@@ -101,11 +112,15 @@ def describe(flower: Any) -> dict[str, Any]:
     Args:
         flower: whole numbers, (6,) or (13,).
 
+    Raises:
+        ArgumentError: something else, or a value that an attribute does not have.
+
     >>> from minidl.data.flowers import describe
     >>> describe((2, 1, 0, 1, 0, 1))["color"]
     'yellow'
     """
-    return {name: VALUES[name][int(flower[i])] for i, name in enumerate(ATTRIBUTES)}
+    row = check_flowers("describe", [flower])[0]
+    return {name: VALUES[name][row[i]] for i, name in enumerate(ATTRIBUTES)}
 
 
 def check_flowers(op: str, flowers: Any) -> np.ndarray:
@@ -114,9 +129,12 @@ def check_flowers(op: str, flowers: Any) -> np.ndarray:
     Raises:
         ArgumentError: another shape or dtype, or a value that an attribute does not have.
     """
-    rows = np.asarray(flowers)
+    try:
+        rows = np.asarray(flowers)
+    except ValueError:  # of lists that differ in length
+        rows = np.empty(0)
     widths = (len(ATTRIBUTES), len(COLUMN))
-    if rows.ndim != 2 or rows.shape[1] not in widths or rows.dtype.kind != "i":
+    if rows.ndim != 2 or rows.shape[1] not in widths or rows.dtype.kind not in "iu":
         raise ArgumentError(
             op, f"flowers are ints (N, {widths[0]}) or (N, {widths[1]})", {"flowers": rows}
         )
@@ -131,6 +149,17 @@ def check_flowers(op: str, flowers: Any) -> np.ndarray:
                 {"row": int(wrong[0]), name: int(full[wrong[0], column])},
             )  # fmt: skip
     return full
+
+
+def check_generator(op: str, rng: Any) -> None:
+    """rng is a NumPy Generator.
+
+    Raises:
+        ArgumentError
+    """
+    if not isinstance(rng, np.random.Generator):
+        hint = "numpy.random.default_rng(0) makes one"
+        raise ArgumentError(op, "rng is a numpy.random.Generator", {"rng": rng}, hint)
 
 
 # 0 is off; a color is its place among the colors of that part plus 1.

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from minidl.data.flowers.attributes import describe
+from minidl.data.flowers.attributes import ATTRIBUTES, check_flowers, describe
+from minidl.errors import ArgumentError
 
 NUMBERS = {4: "four", 5: "five", 6: "six", 8: "eight"}
 TEMPLATES = (
@@ -56,11 +55,18 @@ def captions(flower: Any) -> list[str]:
     Args:
         flower: whole numbers, (6,), as in attributes.py.
 
+    Raises:
+        ArgumentError: something else; of extended flowers their class says it: class_captions.
+
     >>> from minidl.data.flowers import captions
     >>> captions((2, 1, 0, 1, 0, 1))[2]
     'a large yellow flower with five round petals and a brown center on a dark green background'
     """
-    words = describe(np.asarray(flower))
+    row = check_flowers("captions", [flower])[0]
+    if row[len(ATTRIBUTES) :].any():
+        rule = "the flower has extras, which these sentences do not name"
+        raise ArgumentError("captions", rule, {"flower": row.tolist()})
+    words = describe(row)
     count = words["count"]
     words |= {"count": NUMBERS[count], "digit": str(count)}
     for name, other in (("size", "other_size"), ("shape", "other_shape"), ("background", "place")):

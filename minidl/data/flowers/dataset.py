@@ -26,7 +26,8 @@ def load_flowers(
     """Draw the flowers of a split, each with its captions.
 
     The class of a picture is its combination: the six attributes of class c < 1344 are
-    COMBINATIONS[c]. Higher classes are extended flowers, which are in the training part alone.
+    COMBINATIONS[c]. Higher classes are extended flowers, which are in the training part alone and
+    show no combination that is held out.
 
     Args:
         split: "train" for 1,142 combinations, "held-out" for the other 202.
@@ -34,8 +35,10 @@ def load_flowers(
         per_combination: pictures of each combination.
         seed: of place, size, tilt and light of each flower. The split is the same for all seeds.
         extended: share of extended flowers among the training pictures, from 0 to less than 1.
-        tilt: degrees, as in draw(). By default a petal points upwards as in a drawing, so the
-            number of petals is told by where they are; 180 is harder for a network to learn.
+        tilt: degrees, as in draw(). By default flowers stand upright, with a petal that points up,
+            so a network can tell numbers of petals apart by where petals are, without counting
+            them; 180 turns flowers anyhow, and is much harder. Figures of one say nothing about the
+            other.
 
     Returns:
         13,704 pictures and 2,418 extended ones by default, or 2,424 held out.
@@ -60,20 +63,33 @@ def load_flowers(
     names = class_names()
     return CaptionedDataset(
         pictures,
-        [class_captions(int(number)) for number in classes],
+        [class_captions(number) for number in classes],
         classes,
         names,
         [f"{i}: {names[number]}" for i, number in enumerate(classes)],
     )
 
 
-@functools.cache
 def class_captions(number: int) -> list[str]:
     """All captions of a class: a combination, or one of extended flowers.
 
     Args:
         number: of the class, 0 to 1494.
+
+    Raises:
+        ArgumentError: there is no such class.
     """
+    last = len(COMBINATIONS) + len(CLASSES) - 1
+    if not is_int(number) or not 0 <= number <= last:
+        raise ArgumentError(
+            "class_captions", f"number is an int from 0 to {last}", {"number": number}
+        )
+    return captions_once(int(number))
+
+
+@functools.cache
+def captions_once(number: int) -> list[str]:
+    """class_captions, made once for each class: its pictures share the list."""
     if number < len(COMBINATIONS):
         return captions(COMBINATIONS[number])
     return extended_captions(number)

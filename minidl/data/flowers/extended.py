@@ -1,7 +1,8 @@
 """Flowers beyond the 1,344: what the deck's six sentences ask for.
 
 A kind of extended flower has some attributes that its captions name. The other attributes of the
-six are drawn by chance, flower by flower, and its captions are silent about them:
+six are drawn by chance, flower by flower, and its captions are silent about them. Flowers of the
+first and the last kind look like those of the 1,344: none of them is of a combination held out.
 
     centered   color, center            two of the six alone: "the flower has yellow petals and ..."
     stamens    anther, pistil, color    in place of the center
@@ -22,8 +23,17 @@ from typing import Any
 
 import numpy as np
 
-from minidl.data.flowers.attributes import ATTRIBUTES, COLUMN, COMBINATIONS, VALUES
+from minidl.data.flowers.attributes import (
+    ATTRIBUTES,
+    COLUMN,
+    COMBINATIONS,
+    VALUES,
+    check_generator,
+    split_combinations,
+)
 from minidl.data.flowers.palette import ANTHERS, CENTERS, PETALS, PISTILS
+from minidl.errors import ArgumentError
+from minidl.shapes import is_int
 
 
 @dataclass(frozen=True)
@@ -139,7 +149,13 @@ def extended_flowers(count: int, rng: Any) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         (flowers int64 (count, 13), their classes int64 (count,)).
+
+    Raises:
+        ArgumentError: count or rng is something else.
     """
+    if not is_int(count) or count < 0:
+        raise ArgumentError("extended_flowers", "count is an int >= 0", {"count": count})
+    check_generator("extended_flowers", rng)
     chance = rng.random((count, len(ATTRIBUTES)))
     flowers = np.zeros((count, len(COLUMN)), np.int64)
     classes = np.zeros(count, np.int64)
@@ -157,7 +173,27 @@ def extended_flowers(count: int, rng: Any) -> tuple[np.ndarray, np.ndarray]:
             )
         for name, number in kind.fixed.items():
             flowers[i, COLUMN[name]] = number
+    avoid_held_out(flowers, chance[:, COLUMN["color"]])  # which no color needed: all name theirs
     return flowers, classes
+
+
+def avoid_held_out(flowers: np.ndarray, chance: np.ndarray) -> None:
+    """Change what captions do not name, where a flower would show a combination held out.
+
+    Args:
+        flowers: as extended_flowers returns them, changed in place.
+        chance: uniform in [0, 1), one number a flower.
+    """
+    train, held_out = split_combinations()
+    seen = COMBINATIONS[train]
+    base = flowers[:, : len(ATTRIBUTES)]
+    number = np.ravel_multi_index(tuple(base.T), [len(values) for values in VALUES.values()])
+    plain = ~flowers[:, len(ATTRIBUTES) :].any(1)
+    for i in np.flatnonzero(plain & np.isin(number, held_out)):
+        kind = KINDS[i % len(KINDS)]
+        said = [COLUMN[name] for name in (*kind.named, *kind.fixed)]
+        fitting = seen[(seen[:, said] == base[i, said]).all(1)]
+        base[i] = fitting[int(chance[i] * len(fitting))]
 
 
 def first_classes() -> list[int]:

@@ -32,7 +32,7 @@ def directions(tilts: Any, count: int, turn: float = 0.0, spread: Any = None) ->
             degrees = float(tilt) + (petal + turn) * 360 / count - 90
             if spread is not None:
                 degrees += float(spread[flower, petal])
-            # math's functions are not vectorised, and so the same on processors of one kind.
+            # C libraries differ in the last bit of a double, if at all; float32 has no such bit.
             axes[flower, petal] = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return axes
 

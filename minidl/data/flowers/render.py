@@ -28,6 +28,7 @@ from minidl.data.flowers.attributes import (
     SHAPES,
     SIZES,
     check_flowers,
+    check_generator,
 )
 from minidl.data.flowers.background import TEXTURE_NUMBERS, paint_background
 from minidl.data.flowers.petals import directions, draw_center, draw_crown, petal_width
@@ -62,7 +63,7 @@ def draw(flowers: Any, size: int = 32, rng: Any = None, tilt: float = TILT) -> n
         uint8 (N, size, size, 3).
 
     Raises:
-        ArgumentError: an attribute without such a value, another size or tilt.
+        ArgumentError: an attribute without such a value, another size, tilt or rng.
 
     >>> from minidl.data.flowers import COMBINATIONS, draw
     >>> draw(COMBINATIONS[:3], 64).shape
@@ -74,6 +75,7 @@ def draw(flowers: Any, size: int = 32, rng: Any = None, tilt: float = TILT) -> n
     if not is_number(tilt) or not 0 <= tilt <= 180:
         raise ArgumentError("draw", "tilt lies between 0 and 180 degrees", {"tilt": tilt})
     rng = np.random.Generator(np.random.PCG64(0)) if rng is None else rng
+    check_generator("draw", rng)
     chances = draw_chances(rng, len(rows), float(tilt))
     pictures = np.empty((len(rows), size, size, 3), np.uint8)
     factor = OVERSAMPLED[size]

@@ -68,6 +68,12 @@ def test_a_picture_in_both_parts_is_a_leak(tmp_path):
         {"image": "c.png", "caption": "three", "split": "test"},
     )
     assert found(path)["leaks"] == ["a.png = c.png"]
+    more = {"image": "b.png", "caption": "four", "split": "val"}
+    write(tmp_path / "d.png", (tmp_path / "b.png").read_bytes())
+    path = jsonl(tmp_path / "y.jsonl", *path.read_text().splitlines(), more | {"image": "d.png"})
+    assert found(path)["leaks"] == ["a.png = c.png", "b.png = d.png"]
+    facts = check_captioned(path).facts
+    assert facts["split"] == "2 to train on, 1 to validate on, 1 to test on"
 
 
 def test_captions_that_are_odd(tmp_path):
@@ -75,7 +81,9 @@ def test_captions_that_are_odd(tmp_path):
     pictures(tmp_path, *(f"{i}.png" for i in range(8)))
     records = [{"image": f"{i}.png", "caption": text} for i, text in enumerate([*texts, "z"])]
     records[6]["caption"] = "6.png"
-    names = found(jsonl(tmp_path / "x.jsonl", *records))
+    path = jsonl(tmp_path / "x.jsonl", *records)
+    assert not check_captioned(path).serious  # for it can be opened, and learned from
+    names = found(path)
     assert names["no words"] == ["'?!'"] and names["file names"] == ["3.png", "6.png"]
     assert names["long captions"] == ["4.png (299)"] and names["odd characters"] == [
         "'ü' (1 times)"

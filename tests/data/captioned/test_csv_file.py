@@ -35,6 +35,42 @@ def test_a_caption_of_two_lines(tmp_path):
     assert open_captioned(write(tmp_path / "x.csv", text)).captions == [["one\ntwo"]]
 
 
+def captions_of(path):
+    """Picture -> captions, of both parts."""
+    parts = [open_captioned(path, split) for split in ("train", "test")]
+    return {name: texts for part in parts for name, texts in zip(part.names, part.captions)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n \nimage,caption\na.png,one\n\nb.png,two\n",
+        "image;caption;comment\ra.png;one;x,x,x\rb.png;two;x,x,x\r",
+        "caption,image,comment\none,a.png,from Bob\ntwo,b.png,\n",
+        "file,image,text,caption\n7,a.png,x,one\n8,b.png,x,two\n",
+        'image, caption\na.png, "one"\nb.png, two\n',
+        ",image,image_2,caption\n0,a.png,z.png,one\n1,b.png,z.png,two\n",
+    ],
+    ids=["blank lines", "CR", "a remark", "several names", "spaces", "a second picture"],
+)
+def test_rows_as_programs_write_them(tmp_path, text):
+    pictures(tmp_path, "a.png", "b.png")
+    assert captions_of(write(tmp_path / "x.csv", text)) == {"a.png": ["one"], "b.png": ["two"]}
+
+
+def test_columns_of_one_name(tmp_path):
+    pictures(tmp_path, "a.png", "b.png")
+    text = "image,caption,caption\na.png,one,two\nb.png,three,\n"
+    found = captions_of(write(tmp_path / "x.csv", text))
+    assert found == {"a.png": ["one", "two"], "b.png": ["three"]}
+
+
+def test_a_class_is_the_same_with_a_space(tmp_path):
+    pictures(tmp_path, "a.png", "b.png")
+    text = "image,caption,class,split\na.png,one,rose,train\nb.png,two, rose ,train\n"
+    assert open_captioned(write(tmp_path / "x.csv", text)).class_names == ["rose"]
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
@@ -43,6 +79,9 @@ def test_a_caption_of_two_lines(tmp_path):
         ("", "but nothing"),
         ("image,caption\na.png,a rose, fully open\n", r"more or fewer columns(?s:.*)line 2"),
         ("image,caption\na.png\n", r"more or fewer columns(?s:.*)line 2"),
+        ('image,caption\na.png,"x\n\ny"\na.png\n', r"more or fewer columns(?s:.*)line 5"),
+        ('image,caption\nb.png,y\na.png,"x\nb.png,z\n', r"cannot be read(?s:.*)line 3 \(unexp"),
+        ('image,caption\na.png,"x" y\n', r"cannot be read(?s:.*)line 2(?s:.*)begins with"),
         ("image,caption\n,x\n", "name no picture"),
         ("image,caption\nz.png,x\n", r"not there(?s:.*)z\.png"),
         ("image,caption\n", "no pictures with captions"),

@@ -68,11 +68,63 @@ def test_a_list_in_the_folder_comes_first(tmp_path, name):
     assert open_captioned(tmp_path).captions == [["hello"]]
 
 
+def zipped(folder, path):
+    """A zip of a folder, with its name, as a file manager makes it."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*.*")):
+            archive.write(file, file.relative_to(folder.parent))
+    return path
+
+
+def test_a_list_is_found_in_the_folder_that_holds_everything(tmp_path):
+    pictures(tmp_path / "in/mine", "a.png", "b.png")
+    records = [{"image": f"{n}.png", "caption": n} for n in "ab"]
+    jsonl(tmp_path / "in/mine/captions.jsonl", *records)
+    path = zipped(tmp_path / "in/mine", tmp_path / "x.zip")
+    expected = {"mine/a.png": (["a"], None), "mine/b.png": (["b"], None)}
+    assert everything(path) == everything(tmp_path / "in") == expected
+
+
+def test_a_list_in_each_folder_of_a_split(tmp_path):
+    """As Hugging Face's imagefolder has them."""
+    for split in ("train", "validation", "test"):
+        pictures(tmp_path / split, "1.png")
+        jsonl(tmp_path / split / "metadata.jsonl", {"file_name": "1.png", "text": split})
+    for path in (tmp_path, zipped(tmp_path, tmp_path.parent / f"{tmp_path.name}.zip")):
+        found = [open_captioned(path, split) for split in ("train", "val", "test")]
+        assert [part.captions for part in found] == [[["train"]], [["validation"]], [["test"]]]
+    jsonl(tmp_path / "train/metadata.jsonl", {"file_name": "2.png", "text": "x"}, "?")
+    with pytest.raises(DataError, match=r"not JSON(?s:.*)train/metadata\.jsonl, line 2"):
+        open_captioned(tmp_path)
+
+
+def test_a_list_in_a_folder_may_name_pictures_elsewhere(tmp_path):
+    pictures(tmp_path, "p/a.png", "p/b.png")
+    names = "../p/a.png", str(tmp_path / "p/b.png")
+    jsonl(tmp_path / "x/captions.jsonl", *({"image": n, "caption": "x"} for n in names))
+    assert sorted(everything(tmp_path / "x")) == sorted(names)
+
+
+def test_pictures_beside_the_folders(tmp_path):
+    texts(tmp_path, "a", "rose/1", "rose/2", "tulip/1", "tulip/2")
+    assert {label for _, label in everything(tmp_path).values()} == {None}
+    findings = open_captioned(tmp_path).findings
+    assert [(f.kind, f.names) for f in findings] == [("loose pictures", ["a.png"])]
+
+
+def test_lines_of_text_files(tmp_path):
+    texts(tmp_path, "a", "b", "c")
+    write(tmp_path / "a.txt", "\ufeffone\r\n\r\ntwo\r\n")
+    write(tmp_path / "b.txt", "one\u2028still\x85one\rtwo")
+    (tmp_path / "c.txt").rename(tmp_path / "c.TXT")
+    found = {name: captions for name, (captions, _) in everything(tmp_path).items()}
+    assert found["a.png"] == ["one", "two"] and found["b.png"] == ["one\u2028still\x85one", "two"]
+    assert found["c.png"] == ["this is c", "and a second line"]
+
+
 def test_archives(tmp_path):
     folder = texts(tmp_path / "data", *(f"{c}/{i}" for c in ("rose", "tulip") for i in range(5)))
-    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
-        for path in sorted(folder.rglob("*.*")):
-            archive.write(path, path.relative_to(tmp_path))
+    zipped(folder, tmp_path / "data.zip")
     assert everything(tmp_path / "data.zip") == everything(folder)
     assert open_captioned(tmp_path / "data.zip", size=16).pictures.shape[1:] == (16, 16, 3)
 
@@ -118,6 +170,21 @@ def test_birds_have_one_name_in_several_classes(tmp_path):
     found = everything(tmp_path)
     assert found["images/003.Wren/0002.jpg"] == (["003.Wren 0002"], "003.Wren")
     assert len(found) == 10
+
+
+def test_reeds_texts_without_folders_are_without_classes(tmp_path):
+    for i in range(6):
+        write(tmp_path / f"jpg/{i}.png", picture(i))
+        write(tmp_path / f"text_c10/{i}.txt", f"flower {i}\n")
+    assert everything(tmp_path) == {f"jpg/{i}.png": ([f"flower {i}"], None) for i in range(6)}
+
+
+def test_two_of_reeds_texts_for_one_picture(tmp_path):
+    write(tmp_path / "jpg/1.png", picture(1))
+    for label in "ab":
+        write(tmp_path / f"text_c10/{label}/1.txt", label)
+    with pytest.raises(DataError, match=r"another class(?s:.*)text_c10/b/1\.txt"):
+        open_captioned(tmp_path)
 
 
 def test_what_is_missing_in_reeds_data(tmp_path):

@@ -1,6 +1,8 @@
 """One's own pictures and captions in JSON lines."""
 
+import json
 import time
+import unicodedata
 
 import pytest
 
@@ -49,6 +51,77 @@ def test_other_names_of_fields(tmp_path, fields):
     records = [{fields[0]: "ä ö.png", fields[1]: "eine Blüte", "split": "train"}]
     part = open_captioned(jsonl(tmp_path / "x.jsonl", *records))
     assert part.captions == [["eine Blüte"]] and part.picture(0).shape == (70, 80, 3)
+
+
+def test_a_picture_is_one_however_it_is_spelled(tmp_path):
+    """Or it would be in both parts of the data."""
+    pictures(tmp_path, "p/a.png", "b.png")
+    names = [
+        "p/a.png", "p//a.png", "./p/./a.png", "p/../p/a.png", "p\\a.png", str(tmp_path / "p/a.png"),
+    ]  # fmt: skip
+    records = [{"image": name, "caption": f"{i}"} for i, name in enumerate(names)]
+    part = open_captioned(jsonl(tmp_path / "x.jsonl", *records))
+    assert part.names == ["p/a.png"] and part.captions == [["0", "1", "2", "3", "4", "5"]]
+
+
+@pytest.mark.parametrize("on_disk, written", [("NFD", "NFC"), ("NFC", "NFD")])
+def test_accents_may_be_written_in_two_ways(tmp_path, on_disk, written):
+    name = unicodedata.normalize(on_disk, "Blüte é.png")
+    pictures(tmp_path, name)
+    record = {"image": unicodedata.normalize(written, name), "caption": "x", "split": "train"}
+    assert open_captioned(jsonl(tmp_path / "x.jsonl", record)).names == [name]
+
+
+def test_the_split_is_that_of_a_mac(tmp_path):
+    """Which has the accents of names apart from their letters."""
+    names = [f"ä{i}.png" for i in range(40)]
+    pictures(tmp_path / "a", *names)
+    pictures(tmp_path / "b", *(unicodedata.normalize("NFD", name) for name in names))
+    parts = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        path = jsonl(folder / "x.jsonl", *({"image": n, "caption": f"of {n}"} for n in names))
+        parts.append(sorted(open_captioned(path, "test").captions))
+    assert parts[0] == parts[1]
+
+
+def test_val_is_a_part_of_its_own_beside_test(tmp_path):
+    pictures(tmp_path, *(f"{i}.png" for i in range(4)))
+    splits = ("train", "val", "test", "validation")
+    records = [{"image": f"{i}.png", "caption": "x", "split": s} for i, s in enumerate(splits)]
+    path = jsonl(tmp_path / "x.jsonl", *records)
+    found = {split: open_captioned(path, split).names for split in ("train", "val", "test")}
+    assert found == {"train": ["0.png"], "val": ["1.png", "3.png"], "test": ["2.png"]}
+    del records[2]
+    path = jsonl(tmp_path / "x.jsonl", *records)
+    assert open_captioned(path, "test").names == ["1.png", "3.png"]
+    with pytest.raises(DataError, match=r"no pictures in this part(?s:.*)dataset\.split"):
+        open_captioned(path, "val")
+
+
+def test_a_mark_of_byte_order_where_files_were_joined(tmp_path):
+    pictures(tmp_path, "a.png", "b.png")
+    lines = [json.dumps({"image": f"{n}.png", "caption": n, "split": "train"}) for n in "ab"]
+    path = write(tmp_path / "x.jsonl", "\n\ufeff".join(lines))
+    assert open_captioned(path).captions == [["a"], ["b"]]
+
+
+def test_a_remark_is_no_caption(tmp_path):
+    pictures(tmp_path, "a.png")
+    record = {
+        "comment": "blurred",
+        "caption": "x",
+        "text": "y",
+        "captions": ["z"],
+        "split": "train",
+    }
+    path = jsonl(tmp_path / "x.jsonl", record | {"path": "/tmp", "image": "a.png"})
+    assert open_captioned(path).captions == [["x", "z"]]
+
+
+def test_messages_have_no_control_characters(tmp_path):
+    path = jsonl(tmp_path / "x.jsonl", {"image": "a\x1b[31m\nb.png", "caption": "x"})
+    with pytest.raises(DataError, match=r"a\\x1b\[31m\\nb\.png"):
+        open_captioned(path)
 
 
 def test_a_line_separator_inside_of_a_caption_is_no_line(tmp_path):
@@ -104,6 +177,11 @@ def test_empty_captions_are_left_out_and_listed(tmp_path):
         ([{"image": "a.png", "caption": 7}], "not text"),
         ([{"image": "a.png", "captions": [["x"]]}], "not text"),
         ([{"image": "a.png", "caption": "x", "split": "dev"}], r"none of train(?s:.*)1 \(dev\)"),
+        (['{"image": "a.png", "caption": "x", "caption": "y"}'], r"twice(?s:.*)1 \(caption\)"),
+        (['{"image": "a.png", "caption": "x", "class": NaN}'], "neither text nor number"),
+        ([{"image": "a.png", "caption": "x", "class": [1]}], "neither text nor number"),
+        ([{"image": "a.png", "caption": "x", "class": True}], "neither text nor number"),
+        (['{"image": "a.png", "caption": NaN}'], "not text"),
         ([{"image": "a.png", "caption": "x", "class": "u"},
           {"image": "a.png", "caption": "y", "class": "v"}], r"another class(?s:.*)line 2"),
         ([{"image": "a.png", "caption": "x", "class": "u"},

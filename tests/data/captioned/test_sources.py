@@ -81,11 +81,18 @@ def test_flowers17_has_captions_for_each_kind(tmp_path, monkeypatch):
         ({"iris": ["blue"]}, r"no captions(?s:.*)pansy"),
         (["blue"], "JSON object"),
         ({"iris": [1], "pansy": ["x"]}, "JSON object"),
+        ({"iris": {"a": 1}, "pansy": ["x"]}, "list of texts"),
     ],
 )
 def test_bad_captions_of_flowers17(tmp_path, captions, said):
     with pytest.raises(DataError, match=said):
         open_captioned("flowers17", data_dir=flowers17(tmp_path, captions))
+
+
+def test_a_single_caption_of_flowers17_is_no_list_of_letters(tmp_path):
+    flowers17(tmp_path, {"iris": "blue", "pansy": ["violet"]})
+    found = open_captioned("flowers17", data_dir=tmp_path)
+    assert {tuple(texts) for texts in found.captions} == {("blue",), ("violet",)}
 
 
 def test_flowers17_says_where_it_is_looked_for(tmp_path):

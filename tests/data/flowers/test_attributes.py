@@ -7,6 +7,7 @@ from minidl.data.flowers import (
     ATTRIBUTES,
     COMBINATIONS,
     VALUES,
+    class_captions,
     describe,
     draw,
     neighbours,
@@ -48,12 +49,26 @@ def test_neighbours_differ_in_one_attribute():
         assert ((COMBINATIONS[found] != COMBINATIONS[number]).sum(1) == 1).all()
 
 
+@pytest.mark.parametrize("wrong", [1344, -1, 0.5, "a", None, [1]])
+def test_numbers_are_checked(wrong):
+    for ask in (neighbours, class_captions):
+        with pytest.raises(ArgumentError, match="int from 0 to"):
+            ask(wrong if wrong != 1344 else 1495)
+    if wrong not in (1344, -1):
+        with pytest.raises(ArgumentError, match="seed is an int"):
+            split_combinations(wrong)
+    with pytest.raises(ArgumentError, match=r"flowers are ints|color is a number"):
+        describe([wrong] * 6)
+
+
 def test_flowers_are_checked():
     with pytest.raises(ArgumentError, match=r"count is a number from 0 to 3"):
         draw(np.array([[0, 4, 0, 0, 0, 0]]))
     with pytest.raises(ArgumentError, match=r"\(N, 6\) or \(N, 13\)"):
         draw(np.zeros((2, 7), np.int64))
-    with pytest.raises(ArgumentError, match="ints"):
-        draw(np.zeros((2, 6)))
+    for wrong in (np.zeros((2, 6)), [0] * 6, [[0] * 6, [0]], 5):
+        with pytest.raises(ArgumentError, match="ints"):
+            draw(wrong)
+    assert draw(COMBINATIONS[:1].astype(np.uint8)).shape == (1, 32, 32, 3)
     with pytest.raises(ArgumentError, match="second is a number from 0 to 7"):
         draw(np.array([[0] * 8 + [8] + [0] * 4]))

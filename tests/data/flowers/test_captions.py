@@ -13,9 +13,11 @@ from minidl.data.flowers import (
     class_names,
     describe,
     extended_flowers,
+    split_combinations,
 )
 from minidl.data.flowers.captions import NUMBERS, OTHER_WORDS
 from minidl.data.flowers.extended import COLUMN, FIRST_CLASS, KINDS
+from minidl.errors import ArgumentError
 
 
 def words_of(name, value):
@@ -34,9 +36,44 @@ def test_each_caption_names_all_six_attributes():
                            words_of(name, value)), (name, text)  # fmt: skip
 
 
+def test_captions_of_extras_are_refused():
+    """They would be silent about what the flower is like."""
+    flower = np.zeros(13, np.int64)
+    assert captions(flower) == captions(flower[:6])
+    flower[-1] = 1
+    with pytest.raises(ArgumentError, match="has extras"):
+        captions(flower)
+    with pytest.raises(ArgumentError, match="ints"):
+        captions(5)
+
+
 def test_captions_tell_combinations_apart():
     all_texts = [text for row in COMBINATIONS for text in captions(row)]
     assert len(set(all_texts)) == 1344 * 9
+
+
+def test_no_extended_flower_shows_a_combination_held_out():
+    """Or a network would see in training what it is tested on."""
+    flowers, classes = extended_flowers(3000, np.random.default_rng(2))
+    plain = flowers[~flowers[:, 6:].any(1)]
+    assert len(plain) == 1000 and {tuple(row) for row in plain[:, :6]}.isdisjoint(
+        {tuple(row) for row in COMBINATIONS[split_combinations()[1]]}
+    )
+    for flower, name in zip(flowers, (class_names()[number] for number in classes)):
+        kind, *words = name.split()
+        known = describe(flower[:6])
+        if kind == "centered":
+            assert words == [known["color"], known["center"]]
+        elif kind == "rounded":
+            assert words == [known["color"]] and known["shape"] == "round"
+    for column in range(6):  # what is not named still varies
+        assert len(np.unique(plain[:, column])) == len(list(VALUES.values())[column])
+
+
+@pytest.mark.parametrize("wrong", [{"count": -1}, {"count": 1.5}, {"rng": None}, {"rng": 3}])
+def test_arguments_of_extended_flowers(wrong):
+    with pytest.raises(ArgumentError, match=next(iter(wrong))):
+        extended_flowers(**{"count": 1, "rng": np.random.default_rng(0)} | wrong)
 
 
 def test_the_deck_can_be_drawn():

@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from minidl.data.flowers import COMBINATIONS, draw, extended_flowers
+from minidl.data.flowers import COMBINATIONS, TILT, draw, extended_flowers
+from minidl.data.flowers.attributes import COUNTS
 from minidl.data.flowers.extended import COLUMN, KINDS
 from minidl.errors import ArgumentError
 
@@ -30,7 +31,7 @@ def test_bytes_are_those_of_every_machine():
     assert hashlib.sha256(pictures).hexdigest()[:16] == HASH
 
 
-HASH = "60bc73308647de4b"
+HASH = "f44a85bc0d1af895"
 
 
 def test_both_sizes_show_the_same_flowers():
@@ -61,7 +62,28 @@ def test_tilt_turns_flowers(tilt, least, most):
     assert least <= diagonal.max() - diagonal.min() <= most
 
 
+def test_upright_flowers_have_a_petal_that_points_up():
+    """And those that are turned anyhow point anywhere."""
+    shapes = COMBINATIONS[(COMBINATIONS[:, 0] == 0) & (COMBINATIONS[:, 4] == 0)][::2]
+    for tilt in (TILT, 180):
+        pictures = draw(np.repeat(shapes, 4, 0), 64, generator(7), tilt).astype(float)
+        red = pictures[..., 0] - pictures[..., 1] > 60
+        off = []
+        for mask, number in zip(red, np.repeat(shapes[:, 1], 4)):
+            y, x = np.nonzero(mask)
+            dx, dy = x - x.mean(), y - y.mean()
+            outer = np.hypot(dx, dy) > 0.6 * np.hypot(dx, dy).max()
+            wave = np.exp(1j * COUNTS[number] * np.arctan2(dx, -dy)[outer]).mean()
+            off.append(abs(np.angle(wave)) / np.pi)  # 0: a petal points up, 1: a gap does
+        expected = 0.5 if tilt == 180 else np.mean(TILT / 2 * np.array(COUNTS) / 180)
+        assert abs(np.mean(off) - expected) < 0.06
+        assert (np.max(off) > 0.9) == (tilt == 180)
+
+
 def test_wrong_arguments_are_named():
+    for rng in (5, np.random.RandomState(0)):
+        with pytest.raises(ArgumentError, match=r"numpy\.random\.Generator"):
+            draw(SOME, rng=rng)
     with pytest.raises(ArgumentError, match="size is 32 or 64"):
         draw(SOME, 48)
     with pytest.raises(ArgumentError, match="tilt lies between 0 and 180"):
