@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.results import provenance, table, write_section
 from benchmarks.timing import Timings, Worker, alternate, serve
 
 ROUNDS, QUICK_ROUNDS = 20, 5
@@ -131,3 +132,43 @@ def measure_all(
     if spoiled:
         raise SystemExit(f"spoiled: {', '.join(spoiled)}" + "; nothing written" * options.write)
     return rows
+
+
+def against_torch(row: dict[str, Any]) -> str:
+    """A row's speed in words, for the faster of PyTorch's memory formats and for each."""
+    return (
+        f"{row['ratio']:.2f} x as fast as torch (nchw {row['ratio_nchw']:.2f}, "
+        f"channels last {row['ratio_channels_last']:.2f})"
+    )
+
+
+def rounds_in_words(row: dict[str, Any]) -> str:
+    return f"{row['rounds']} rounds, {row['spoiled']} spoiled"
+
+
+def write_comparison(
+    name: str,
+    title: str,
+    what: str,
+    words: list[str],
+    about: str,
+    columns: dict[str, str],
+    rows: list[dict[str, Any]],
+    notes: str = "",
+    packages: tuple[str, ...] = (),
+) -> None:
+    """Write the section of RESULTS.md: what was measured, and a table of it.
+
+    Args:
+        name, title, what, words: as section_of has them.
+        about: the text above the table.
+        columns: heading -> key of the rows.
+        rows: as they were measured.
+        notes: the text below the table.
+        packages: beside minidl, NumPy, Numba and PyTorch, those whose versions matter.
+    """
+    section, title, command = section_of(name, title, what, words)
+    lines = [[row[key] for key in columns.values()] for row in rows]
+    versions = provenance("minidl", "numpy", "numba", "torch", *packages)
+    parts = [about, table(list(columns), lines), notes, f"All by `{command}`. {versions}"]
+    write_section(section, title, "\n\n".join(part for part in parts if part))

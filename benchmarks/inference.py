@@ -20,16 +20,17 @@ import numpy as np
 import minidl
 from benchmarks.breakdown import profile_of
 from benchmarks.compare import (
+    against_torch,
     compare,
     measure_all,
     names_of,
     options_of,
-    section_of,
+    rounds_in_words,
     serve_worker,
     words_of,
+    write_comparison,
 )
 from benchmarks.machine import copy_bandwidth, product_peak
-from benchmarks.results import provenance, table, write_section
 from benchmarks.step_cases import CASES, Case
 from benchmarks.steps import (
     FORMATS,
@@ -161,38 +162,34 @@ def first(outputs: Any) -> Any:
 
 def describe(row: dict[str, Any]) -> str:
     return (
-        f"{row['model']}: {row['ratio']:.2f} x as fast as torch (nchw {row['ratio_nchw']:.2f}, "
-        f"channels last {row['ratio_channels_last']:.2f}), {row['ratio_onnxruntime']:.2f} x as "
-        f"onnxruntime, {row['ms']:.2f} ms, error {row['max_error']:.1g}, {row['rounds']} rounds, "
-        f"{row['spoiled']} spoiled"
+        f"{row['model']}: {against_torch(row)}, {row['ratio_onnxruntime']:.2f} x as onnxruntime, "
+        f"{row['ms']:.2f} ms, error {row['max_error']:.1g}, {rounds_in_words(row)}"
     )
 
 
 def write(rows: list[dict[str, Any]], words: list[str]) -> None:
-    title = "Evaluation against PyTorch and ONNX Runtime"
-    section, title, command = section_of("inference", title, "models", words)
     columns = {
         "network": "model", "PyTorch": "ratio", "goal": "goal", "NCHW": "ratio_nchw",
         "channels last": "ratio_channels_last", "ONNX Runtime": "ratio_onnxruntime", "ms": "ms",
         "largest error": "max_error", "rounds": "rounds", "spoiled": "spoiled",
     }  # fmt: skip
-    body = (
+    about = (
         "The time of PyTorch in its faster memory format, in each of them, and of ONNX Runtime, "
         "divided by minidl's, medians over rounds; above 1 minidl is faster. minidl and ONNX "
         "Runtime have folded the batch norms, PyTorch computes them. The error is the largest "
         "difference of the other outputs from minidl's, as a part of the largest output. The goal "
-        f"against ONNX Runtime is {GOAL_ONNXRUNTIME} for all.\n\n"
-        + table(list(columns), [[row[key] for key in columns.values()] for row in rows])
-        + "".join(
-            f"\n\n**{row['model']}** misses a goal. {row['where']} "
-            f"{HOLDS_UP.get(row['model'], '')}".rstrip()
-            for row in rows
-            if row["where"]
-        )
-        + f"\n\nAll by `{command}`. "
-        + provenance("minidl", "numpy", "numba", "torch", "onnxruntime")
+        f"against ONNX Runtime is {GOAL_ONNXRUNTIME} for all."
     )
-    write_section(section, title, body)
+    notes = "\n\n".join(
+        f"**{row['model']}** misses a goal. {row['where']} "
+        f"{HOLDS_UP.get(row['model'], '')}".rstrip()
+        for row in rows
+        if row["where"]
+    )
+    title = "Evaluation against PyTorch and ONNX Runtime"
+    write_comparison(
+        "inference", title, "models", words, about, columns, rows, notes, ("onnxruntime",)
+    )
 
 
 if __name__ == "__main__":

@@ -18,14 +18,15 @@ import numpy as np
 
 import minidl
 from benchmarks.compare import (
+    against_torch,
     compare,
     measure_all,
     options_of,
-    section_of,
+    rounds_in_words,
     serve_worker,
     words_of,
+    write_comparison,
 )
-from benchmarks.results import provenance, table, write_section
 from benchmarks.steps import FORMATS, THREADS, use_threads
 from minidl import nn
 from minidl.kernels.layout import BATCH_LAST, CHANNELS_LAST, arranged, logical
@@ -122,6 +123,7 @@ def measure(name: str, quick: bool) -> dict[str, Any]:
     ratios = compared.ratios()
     return {
         "layer": name,
+        "input": " x ".join(map(str, LAYERS[name].shape)),
         "ratio": round(min(ratios.values()), 3),
         **{f"ratio_{format_}": round(ratio, 3) for format_, ratio in ratios.items()},
         "ms": round(compared.ms, 3),
@@ -165,28 +167,22 @@ def pass_of(side: str, layer: Layer) -> Callable:
 
 def describe(row: dict[str, Any]) -> str:
     return (
-        f"{row['layer']}: {row['ratio']:.2f} x as fast as torch ({row['ms']:.2f} against "
-        f"{row['torch_ms']:.2f} ms; nchw {row['ratio_nchw']:.2f}, channels last "
-        f"{row['ratio_channels_last']:.2f}), {row['rounds']} rounds, {row['spoiled']} spoiled"
+        f"{row['layer']}: {against_torch(row)}, {row['ms']:.2f} ms against "
+        f"{row['torch_ms']:.2f}, {rounds_in_words(row)}"
     )
 
 
 def write(rows: list[dict[str, Any]], words: list[str]) -> None:
-    section, title, command = section_of("ops", "Single layers against PyTorch", "layers", words)
-    columns = ["layer", "input", "ratio", "NCHW", "channels last", "ms", "PyTorch ms", "rounds"]
-    keys = ["ratio", "ratio_nchw", "ratio_channels_last", "ms", "torch_ms", "rounds"]
-    lines = [
-        [row["layer"], " x ".join(map(str, LAYERS[row["layer"]].shape)), *[row[k] for k in keys]]
-        for row in rows
-    ]
-    body = (
+    columns = {
+        "layer": "layer", "input": "input", "ratio": "ratio", "NCHW": "ratio_nchw",
+        "channels last": "ratio_channels_last", "ms": "ms", "PyTorch ms": "torch_ms",
+        "rounds": "rounds",
+    }  # fmt: skip
+    about = (
         "Forward and backward; PyTorch's time divided by minidl's, the median over rounds; above 1 "
-        "minidl is faster. `ratio` is against PyTorch's faster memory format.\n\n"
-        + table(columns, lines)
-        + f"\n\nAll by `{command}`. "
-        + provenance("minidl", "numpy", "numba", "torch")
+        "minidl is faster. `ratio` is against PyTorch's faster memory format."
     )
-    write_section(section, title, body)
+    write_comparison("ops", "Single layers against PyTorch", "layers", words, about, columns, rows)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,11 @@ the chain rule sums over uses:
 
 A Function turns the gradients of its outputs into gradients of its inputs; a leaf keeps what
 arrives in `.grad`, added to what is there already (so two backward calls accumulate).
+
+Most sums are made in a new array, as what a Function returns may be an array that something else
+holds: its upstream gradient, or what a user's Function keeps. Where a Function says that its
+gradients are new (Function.makes_new), and in sums of the walk's own, they are made in place; that
+spares the largest arrays a way through memory.
 """
 
 from __future__ import annotations
@@ -39,6 +44,7 @@ def backward(root: Tensor, gradient: Any, retain_graph: bool = False) -> None:
     order = topological_order(start)
     check_not_freed(order)
     pending = {start: {root.output_index: gradient}}  # node -> output index -> gradient so far
+    own: set[tuple] = set()  # (node, output index) of those that nothing else holds
     for node in order:
         gradients = pending.pop(node, None)
         if not isinstance(node, Function):
@@ -46,27 +52,52 @@ def backward(root: Tensor, gradient: Any, retain_graph: bool = False) -> None:
                 accumulate(node, gradients[0])
             continue
         if gradients is not None:  # None: every user of this node returned None for it
-            propagate(node, gradients, pending)
+            propagate(node, gradients, pending, own)
         if not retain_graph:
             node.free()
 
 
-def propagate(node: Function, gradients: dict, pending: dict) -> None:
+def propagate(node: Function, gradients: dict, pending: dict, own: set) -> None:
     """Turn the gradients of a Function's outputs into pending gradients of its inputs."""
     if node.output_hooks or node.retained:
         look_in(node, gradients)
     gys = [gradients.get(index) for index in range(node.n_outputs)]
-    gxs = input_gradients(node, node.backward(*gys))
+    if node.adds and (before := taken(node.inputs[0], gys[0], pending, own)) is not None:
+        gxs = input_gradients(node, node.backward(*gys, add_to=before))
+    else:
+        gxs = input_gradients(node, node.backward(*gys))
     for i, (x, gx) in enumerate(zip(node.inputs, gxs)):
         if gx is None:
             continue
         uses = pending.setdefault(x.grad_fn or x, {})
         if x.output_index in uses:
-            uses[x.output_index] = uses[x.output_index] + gx  # the sum over uses of x
+            add_use(x, uses, gx, node.makes_new, own)
         elif x.grad_fn is None and is_shared(gx, [*gys, *gxs[:i]]):
             uses[x.output_index] = gx.copy()  # .grad must not change when another gradient does
         else:
             uses[x.output_index] = gx
+            if node.makes_new:
+                own.add((x.grad_fn or x, x.output_index))
+
+
+def taken(x: Tensor, gy: Any, pending: dict, own: set) -> Any:
+    """The gradient of x so far, no longer pending; None if there is none that nothing else holds,
+    or it is of another dtype than gy."""
+    node, index = x.grad_fn or x, x.output_index
+    if (node, index) not in own or pending[node][index].dtype != gy.dtype:
+        return None
+    return pending[node].pop(index)
+
+
+def add_use(x: Tensor, uses: dict, gx: Any, is_new: bool, own: set) -> None:
+    """The sum over uses of x, in one of the two arrays if nothing else holds it."""
+    key, sum_so_far = (x.grad_fn or x, x.output_index), uses[x.output_index]
+    place = sum_so_far if key in own else gx if is_new else None
+    if place is not None and place.ndim and sum_so_far.dtype == gx.dtype:
+        uses[x.output_index] = array_module(gx).add(sum_so_far, gx, out=place)
+    else:
+        uses[x.output_index] = sum_so_far + gx
+    own.add(key)
 
 
 def input_gradients(node: Function, returned: Any) -> list:

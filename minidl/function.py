@@ -46,6 +46,13 @@ class Function:
       `self.needs_grad` is False. A returned array is either new or shares memory with a gy (an
       op may pass gy through); it is never an array kept elsewhere, and gy is never changed.
 
+    Two promises save the way of large arrays through memory (minidl/backward.py):
+
+    - `makes_new`: every array that backward returns is new, and nothing else holds it, so that
+      other gradients may be added in it.
+    - `adds`: backward also takes `add_to`, an array of the first input's shape and of gy's dtype,
+      or None. It may add the gradient of the first input to it, in place, and returns the sum.
+
     summary also asks for its `receptive_field` and its `multiply_accumulates`; ops/ states both.
 
     Attributes:
@@ -63,6 +70,8 @@ class Function:
     inputs: tuple = ()
     needs_grad: Sequence[bool] = ()
     n_outputs: int = 1
+    makes_new: bool = False
+    adds: bool = False
     output_hooks: dict | None = None  # output index -> hooks, see Tensor.register_hook
     retained: dict | None = None  # output index -> weak reference, see Tensor.retain_grad
     freed: bool = False

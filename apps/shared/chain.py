@@ -46,7 +46,7 @@ class Links(Recorder):
     The network itself is not among them: it is the chain.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.calls: list[Call] = []
 

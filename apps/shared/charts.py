@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from markupsafe import Markup
 
@@ -73,7 +74,7 @@ def line_chart(
     return Markup("\n").join([*parts, Markup("</svg>")])
 
 
-def is_number(value: float | None) -> bool:
+def is_number(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 
@@ -194,7 +195,7 @@ def bands(
     xs: list, series: list[Series], x_of: Callable, y_of: Callable, form: Callable, over: str
 ) -> list[Markup]:
     """For each place what the pointer shows: a vertical line, a ring per value, the values."""
-    places = range(len(xs))
+    places = list(range(len(xs)))
     if len(xs) > BANDS:
         places = [round(i * (len(xs) - 1) / (BANDS - 1)) for i in range(BANDS)]
     middles = [x_of(xs[i]) for i in places]

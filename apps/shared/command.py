@@ -105,10 +105,11 @@ def command(
                     values["given"] = parse_options(settings, typed)
                 function(console=console, **values)
 
-        run.__name__, run.__doc__ = function.__name__, function.__doc__
-        run.__signature__ = signature
-        run.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
-        app.command(name)(run)
+        shown: Any = run
+        shown.__name__, shown.__doc__ = function.__name__, function.__doc__
+        shown.__signature__ = signature
+        shown.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+        app.command(name)(shown)
         return function
 
     return add

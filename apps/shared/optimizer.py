@@ -53,9 +53,10 @@ def make_optimizer(
         factors: on the learning rate, by name of the parameter; None for 1.
     """
     kind, *_ = OPTIMIZERS[settings.optimizer]
-    more = {"momentum": settings.momentum} if settings.optimizer in MOMENTUM else {}
-    groups = parameter_groups(model, settings, factors or {})
-    return kind(groups, lr=settings.lr, weight_decay=settings.weight_decay, **more)
+    options: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    if settings.optimizer in MOMENTUM:
+        options["momentum"] = settings.momentum
+    return kind(parameter_groups(model, settings, factors or {}), **options)
 
 
 def parameter_groups(

@@ -20,7 +20,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from minidl.errors import ArgumentError, CheckpointError, nearest
@@ -226,7 +226,7 @@ def between(low: float, high: float) -> Check:
     return check
 
 
-def one_of(choices: Collection[str]) -> Check:
+def one_of(choices: Collection[Any]) -> Check:
     """One of some words; the error names the nearest."""
 
     def check(option: Option, value: str) -> None:
@@ -261,12 +261,14 @@ def stored_values(settings: type, stored: Any) -> dict[str, Any]:
         raise CheckpointError(
             "resume", "the checkpoint does not say how the run was set up", {}, "start a new run"
         )
-    newer = {
-        name: f.default if f.default is not MISSING else f.default_factory()
-        for name, f in known.items()
-        if name not in needed
-    }
-    return newer | stored
+    return {name: default_of(f) for name, f in known.items() if name not in needed} | stored
+
+
+def default_of(field: Field) -> Any:
+    """The value of an option that has a default."""
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def check_resumed(settings: type, stored: dict[str, Any], given: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ FORMATS = {
     ".bmp": ("BMP", False),
 }  # fmt: skip
 QUALITY = 92  # of JPEG and WebP
+Content = bytes  # of a file; Photo.bytes are pixels
 
 
 @dataclass
@@ -135,7 +136,7 @@ class Photo:
 
     # --- out ----------------------------------------------------------------------------------
 
-    def encoded(self, ending: str, quality: int = QUALITY) -> bytes:
+    def encoded(self, ending: str, quality: int = QUALITY) -> Content:
         """The content of a file with this ending; without transparency where the format has none.
 
         Raises:
@@ -181,6 +182,18 @@ def picture_format(ending: str, op: str = "save") -> tuple[str, bool]:
         known = ", ".join(FORMATS)
         raise ArgumentError(op, f"a picture is a file that ends in {known}", {"ending": ending})
     return FORMATS[ending.lower()]
+
+
+def size_text(size: tuple[int, int]) -> str:
+    """(height, width) as people write it: "64x48", width before height."""
+    return f"{size[1]}x{size[0]}"
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak signal-to-noise ratio of pictures in 0..1, in dB: 10 log10(1 / mean squared error);
+    infinite where they are the same."""
+    error = float(((a.astype(np.float64) - b) ** 2).mean())
+    return float(-10 * np.log10(error)) if error else float("inf")
 
 
 def fitted_size(size: tuple[int, int], side: int) -> tuple[int, int]:

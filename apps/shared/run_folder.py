@@ -148,10 +148,10 @@ def in_run_folder(folder: Path, resume_command: str, is_resumed: bool = False) -
         remove_if_empty(folder)
         raise KeyboardInterrupt("interrupted before the first step; nothing was saved") from None
     except BaseException as error:
-        mendable = isinstance(error, DataError | CheckpointError) and not is_resumed
-        if mendable and (folder / CHECKPOINT).exists():
-            saved = f"the state is saved; go on with {resume_command}"
-            error.hint = f"{error.hint}; {saved}" if error.hint else saved
+        if isinstance(error, DataError | CheckpointError) and not is_resumed:
+            if (folder / CHECKPOINT).exists():
+                saved = f"the state is saved; go on with {resume_command}"
+                error.hint = f"{error.hint}; {saved}" if error.hint else saved
         remove_if_empty(folder)
         raise
 

@@ -57,16 +57,16 @@ def make_schedule(
     if settings.schedule == "plateau":
         scheduler = optim.ReduceLROnPlateau(optimizer, factor=0.2, patience=2)
         return callbacks.Schedule(scheduler)
-    scheduler = scheduler_of(optimizer, settings, epochs, steps)
+    found = scheduler_of(optimizer, settings, epochs, steps)
     in_steps = settings.schedule == "cosine"
     if settings.warmup:
-        scheduler = scheduler or optim.ExponentialLR(optimizer, 1.0)
+        found = found or optim.ExponentialLR(optimizer, 1.0)
         rise = max(1, round(settings.warmup * steps))
-        scheduler = WarmUp(optimizer, scheduler, 1 if in_steps else steps, rise)
-        return callbacks.Schedule(scheduler, every="step")
-    if scheduler is None:
+        warm_up = WarmUp(optimizer, found, 1 if in_steps else steps, rise)
+        return callbacks.Schedule(warm_up, every="step")
+    if found is None:
         return None
-    return callbacks.Schedule(scheduler, every="step" if in_steps else "epoch")
+    return callbacks.Schedule(found, every="step" if in_steps else "epoch")
 
 
 def scheduler_of(

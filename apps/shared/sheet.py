@@ -34,7 +34,7 @@ FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf",
 
 
 def write_sheet(
-    path: str | Path, pictures: Sequence[Picture], op: str, title: str = "", **layout: int
+    path: str | Path, pictures: Sequence[Picture], op: str, title: str = "", **layout: Any
 ) -> None:
     """Write a sheet, whole or not at all.
 

@@ -7,9 +7,9 @@ first column names the row and goes without.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-Column = tuple[str, str]  # heading, and "left" or "right"
+Column = tuple[str, Literal["left", "right"]]  # heading, and where its cells stand
 
 
 def aligned(columns: list[Column], rows: list[list[str]]) -> list[str]:
@@ -17,7 +17,7 @@ def aligned(columns: list[Column], rows: list[list[str]]) -> list[str]:
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(columns))]
     lines = []
     for row in rows:
-        cells = []
+        cells: list[str] = []
         for cell, width, (heading, alignment) in zip(row, widths, columns):
             text = cell.rjust(width) if alignment == "right" else cell.ljust(width)
             cells.append(f"{heading} {text}" if cells else text)

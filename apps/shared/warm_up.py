@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from minidl.tensor import Tensor
 PATIENCE = 1.0  # seconds after which the user wants to know what is going on
 
 
-def warm_up(run_once: Callable[[], None], log: Callable[[str], None]) -> float:
+def warm_up(run_once: Callable[[], Any], log: Callable[[str], None]) -> float:
     """Run something once, so that every kernel it calls is compiled.
 
     The state of the random generator is restored: the run draws the same numbers as without.

@@ -27,7 +27,7 @@ def fingerprint(*photos: Photo | None) -> int:
         found = zlib.crc32(str(photo and photo.size).encode(), found)
         for array in arrays:
             if array is not None:
-                found = zlib.crc32(np.ascontiguousarray(array).view(np.uint8), found)
+                found = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), found)
     return found
 
 

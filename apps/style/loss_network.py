@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import minidl
 import models
+from apps.style.frozen_layers import FrozenFire, Rectified, frozen
 from minidl import nn
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.tensor import Tensor
@@ -56,6 +57,7 @@ class LossNetwork:
         pool: "max" (as it is), "avg" or "l2".
 
     Attributes:
+        chain: the layers, name -> module (frozen_layers.py).
         layers: the names that features takes, in order: relu1, pool1, fire2, ... of SqueezeNet,
             relu1_1, relu1_2, pool1, ... of VGG. What stands in front of a ReLU is not among them.
         report: what was loaded.
@@ -73,13 +75,11 @@ class LossNetwork:
         arguments = {} if name == "squeezenet" else {"head": "average"}
         net = models.build(name, **arguments).eval()
         self.report = load(net, self.weights)
-        self.chain = dict(net.features.named_children())
-        for layer in self.chain.values():
-            for parameter in layer.parameters():
-                parameter.requires_grad = False
-        self.layers = [layer for layer in self.chain if not layer.startswith("conv")]
+        self.chain = frozen(net.features)
+        self.layers = list(self.chain)
         needed = self.report.preprocessing or IMAGENET
-        self.mean, self.scale = as_constants(needed)
+        self.mean, scale = as_constants(needed)
+        scale_inputs(next(iter(self.chain.values())).conv, scale)
 
     def features(self, x: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
         """The outputs of some layers; nothing behind the last of them is computed.
@@ -101,11 +101,9 @@ class LossNetwork:
                 self.name, f"{wanted[-1]} needs pictures of at least {least}x{least} pixels",
                 {"x": x}, "use a larger picture, or layers nearer to it",
             )  # fmt: skip
-        x = x - self.mean
-        x = x if self.scale is None else x * self.scale
-        found = {}
+        x, found = x - self.mean, {}
         for name, layer in self.chain.items():
-            x = self.pooled(layer, x) if name.startswith("pool") else layer(x)
+            x = self.pooled(layer, x) if isinstance(layer, nn.MaxPool2d) else layer(x)
             if name in wanted:
                 found[name] = x
             if name == wanted[-1]:
@@ -168,11 +166,12 @@ class LossNetwork:
         """What is on the way to the last of some layers."""
         last, found = self.check_layers(names)[-1], []
         for name, layer in self.chain.items():
-            if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
-                sizes = (first(n) for n in (layer.kernel_size, layer.stride, layer.padding))
-                found.append(Window(*sizes, isinstance(layer, nn.MaxPool2d) and layer.ceil_mode))
-            elif not isinstance(layer, nn.ReLU):
-                found.append(Window(3, 1, 1))  # a fire module: the larger of its two kernels
+            if isinstance(layer, FrozenFire):
+                layer = layer.expand  # the squeezing layer sees one pixel
+            layer = layer.conv if isinstance(layer, Rectified) else layer
+            kernel, stride, padding = map(first, (layer.kernel_size, layer.stride, layer.padding))
+            up = isinstance(layer, nn.MaxPool2d) and layer.ceil_mode
+            found.append(Window(kernel, stride, padding, up))
             if name == last:
                 break
         return found
@@ -183,14 +182,18 @@ def load(net: nn.Module, weights: str) -> Report:
     return load_weights(net, weights, fresh=["classifier"])
 
 
-def as_constants(needed: Preprocessing) -> tuple[Tensor, Tensor | None]:
-    """Mean of pixels from 0 to 255, and the factor on their distance from it; None for 1."""
-    shape = (1, 3, 1, 1)
-    mean = minidl.tensor([255 * value for value in needed.mean]).reshape(shape)
-    scale = [1 / (255 * value) for value in needed.std]
-    if all(abs(value - 1) < 1e-6 for value in scale):
-        return mean, None
-    return mean, minidl.tensor(scale).reshape(shape)
+def as_constants(needed: Preprocessing) -> tuple[Tensor, Tensor]:
+    """Mean of pixels from 0 to 255, and the factor on their distance from it: (1, 3, 1, 1)."""
+    mean = minidl.tensor([255 * value for value in needed.mean])
+    scale = minidl.tensor([1 / (255 * value) for value in needed.std])
+    return mean.reshape(1, 3, 1, 1), scale.reshape(1, 3, 1, 1)
+
+
+@minidl.no_grad()
+def scale_inputs(conv: nn.Conv2d, scale: Tensor) -> None:
+    """Multiply the weights by what the inputs would be multiplied by, (1, C, 1, 1): the outputs are
+    the same, and pictures and their gradients go through memory once less."""
+    conv.weight.data *= scale.data
 
 
 def first(value: int | tuple[int, int]) -> int:

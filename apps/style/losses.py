@@ -25,6 +25,7 @@ networks here have neither scale, so weights of the paper or the port do not wei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from minidl import kernels
@@ -37,37 +38,47 @@ from minidl.tensor import Tensor
 NORMS = ("target", "paper", "port")
 
 
-class Gram(Function):
-    """G = sum_p m_p f_p f_p^T / sum_p m_p over positions p; gradient gf_p = m_p (gG + gG^T) f_p
-    over the same sum. Without a mask every m_p is 1.
+class Grams(Function):
+    """G[n] = sum_p m_p f_p f_p^T / sum_p m_p over positions p of picture n; gradient
+    gf_p = m_p (gG[n] + gG[n]^T) f_p over the same sum. Without a mask every m_p is 1.
 
-    Two products of matrices instead of the four that matmul(F, F^T) would need.
+    Two products of matrices instead of the four that matmul(F, F^T) would need. Rows of features
+    are a view where channels are last in memory, as convolutions leave them.
     """
+
+    makes_new = True
 
     def __init__(self, mask: Any = None):
         self.mask = mask
 
     def forward(self, x: Any) -> Any:
-        self.shape, self.rows = x.shape, rows_of(x)
-        weighted, self.total = self.rows, float(len(self.rows))
+        self.shape = N, C, H, W = x.shape
+        self.rows = weighted = x.transpose(0, 2, 3, 1).reshape(N, H * W, C)
+        self.total = x.dtype.type(H * W)
         if self.mask is not None:
             self.mask = self.mask.reshape(-1, 1).astype(x.dtype)
-            weighted, self.total = self.rows * self.mask, float(self.mask.sum()) or 1.0
-        return kernels.pick("matmul", x).product(self.rows.T, weighted) / x.dtype.type(self.total)
+            weighted = self.rows * self.mask
+            self.total = x.dtype.type(self.mask.sum()) or x.dtype.type(1)
+        kernel, grams = kernels.pick("matmul", x), array_module(x).empty((N, C, C), x.dtype)
+        for rows, other, out in zip(self.rows, weighted, grams):
+            kernel.product(rows.T, other, out)
+        grams /= self.total
+        return grams
 
     def backward(self, gy: Any) -> Any:
-        both = (gy + gy.T) / gy.dtype.type(self.total)
-        gx = kernels.pick("matmul", gy).product(self.rows, both)
+        N, C, H, W = self.shape
+        both = (gy + gy.transpose(0, 2, 1)) / self.total
+        kernel, gx = kernels.pick("matmul", gy), array_module(gy).empty((N, H * W, C), gy.dtype)
+        for rows, weights, out in zip(self.rows, both, gx):
+            kernel.product(rows, weights, out)
         if self.mask is not None:
             gx *= self.mask
-        _, C, H, W = self.shape
-        return gx.reshape(1, H, W, C).transpose(0, 3, 1, 2)
+        return gx.reshape(N, H, W, C).transpose(0, 3, 1, 2)
 
 
-def rows_of(x: Any) -> Any:
-    """(1, C, H, W) as (H W, C): a view where channels are last in memory, as convolutions leave
-    them."""
-    return x[0].transpose(1, 2, 0).reshape(-1, x.shape[1])
+def grams(x: Tensor) -> Tensor:
+    """The Gram matrix of each picture's features, (N, C, H, W) -> (N, C, C); see gram."""
+    return Grams().apply(x)
 
 
 def gram(x: Tensor, mask: Any = None) -> Tensor:
@@ -86,7 +97,7 @@ def gram(x: Tensor, mask: Any = None) -> Tensor:
     tensor([[1., 1.],
             [1., 1.]])
     """
-    return Gram(mask).apply(x)
+    return Grams(mask).apply(x).reshape(x.shape[1], x.shape[1])
 
 
 def content_loss(x: Tensor, target: Tensor, norm: str = "target") -> Tensor:
@@ -161,7 +172,7 @@ class TotalVariation(Function):
         return squares(self.down) + squares(self.right)
 
     def backward(self, gy: Any) -> Any:
-        N, C, H, W = *self.down.shape[:2], self.right.shape[2], self.down.shape[3]
+        (N, C), H, W = self.down.shape[:2], self.right.shape[2], self.down.shape[3]
         xp = array_module(gy)
         gx = xp.zeros((N, H, W, C), self.down.dtype).transpose(0, 3, 1, 2)  # channels last
         gx[..., 1:, :] += self.down
@@ -175,6 +186,8 @@ class TotalVariation(Function):
 class SquaredDistance(Function):
     """sum (x - t)^2 for a constant t; gradient 2 (x - t)."""
 
+    makes_new = True
+
     def __init__(self, target: Any):
         self.target = target
 
@@ -184,6 +197,18 @@ class SquaredDistance(Function):
 
     def backward(self, gy: Any) -> Any:
         return self.difference * (2 * gy)
+
+
+def added(parts: Sequence[Tensor]) -> Tensor:
+    """The sum of at least one number."""
+    first, *others = parts
+    return sum(others, first)
+
+
+def grad_of(x: Tensor) -> Tensor:
+    """The gradient of a leaf after backward."""
+    assert x.grad is not None
+    return x.grad
 
 
 def squared_distance(x: Tensor, target: Tensor) -> Tensor:

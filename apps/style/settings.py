@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from apps.shared import parse
-from apps.shared.options import Option, at_least, one_of, option
+from apps.shared.options import Option, OptionError, at_least, one_of, option, table
 from apps.style.loss_network import NETWORKS, POOLINGS
 from apps.style.losses import NORMS
 
@@ -21,6 +22,25 @@ def layer_weights(option: Option, texts: str | Iterable[str]) -> dict[str, float
     """
     texts = parse.names(option, texts)
     return parse.factors(option, [text if "=" in text else f"{text}=1" for text in texts])
+
+
+def check_used(settings: Any, given: dict[str, Any], unused: dict[str, str]) -> None:
+    """Every option that was typed has a part in the result.
+
+    Args:
+        settings: all values.
+        given: those that were typed.
+        unused: name of an option that has none -> the option that is the cause, as it is typed.
+
+    Raises:
+        OptionError: the first one that has none.
+    """
+    for name, cause in unused.items():
+        if name in given:
+            flag = table(type(settings))[name].flag
+            raise OptionError(
+                f"with {cause}, {flag} does nothing", {flag: given[name]}, f"leave {flag} out"
+            )
 
 
 @dataclass(kw_only=True)

@@ -5,6 +5,7 @@ from minidl.ops.avg_pool2d import avg_pool2d
 from minidl.ops.batch_norm import batch_norm
 from minidl.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
 from minidl.ops.conv2d import conv2d
+from minidl.ops.conv2d_relu import conv2d_relu
 from minidl.ops.conv_transpose2d import conv_transpose2d
 from minidl.ops.cosine_similarity import cosine_similarity
 from minidl.ops.cross_entropy import cross_entropy
@@ -34,10 +35,10 @@ from minidl.ops.tanh import tanh
 from minidl.ops.unfold import unfold
 
 __all__ = [
-    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits", "cdist",
-    "conv2d", "conv_transpose2d", "cosine_similarity", "cross_entropy", "dropout", "dropout2d",
-    "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss", "leaky_relu",
-    "linear", "local_response_norm", "log_softmax", "match_patches", "max_pool2d", "mse_loss",
-    "multi_margin_loss", "nll_loss", "normalize", "pad", "pairwise_distance", "relu", "relu6",
-    "sigmoid", "softmax", "softplus", "tanh", "unfold",
+    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits",
+    "cdist", "conv2d", "conv2d_relu", "conv_transpose2d", "cosine_similarity", "cross_entropy",
+    "dropout", "dropout2d", "embedding", "hinge_embedding_loss", "instance_norm", "interpolate",
+    "l1_loss", "leaky_relu", "linear", "local_response_norm", "log_softmax", "match_patches",
+    "max_pool2d", "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad",
+    "pairwise_distance", "relu", "relu6", "sigmoid", "softmax", "softplus", "tanh", "unfold",
 ]  # fmt: skip

@@ -29,6 +29,8 @@ Padding = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]] | str
 
 
 class Conv2d(Function):
+    makes_new = True
+
     def __init__(self, stride, padding, dilation, groups):
         self.geometry = (stride, padding, dilation, groups)
 

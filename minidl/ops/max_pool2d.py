@@ -23,6 +23,8 @@ from minidl.tensor import Tensor
 
 
 class MaxPool2d(Function):
+    makes_new = adds = True
+
     def __init__(self, kernel_size, stride, padding, dilation, output_size, return_indices):
         self.geometry = (kernel_size, stride, padding, dilation)
         self.output_size = output_size
@@ -35,9 +37,9 @@ class MaxPool2d(Function):
             self.x_shape, self.indices = x.shape, indices
         return (y, indices.astype("int64")) if self.return_indices else y
 
-    def backward(self, gy, _=None):
+    def backward(self, gy, _=None, add_to=None):
         kernel = kernels.pick("max_pool2d", gy)
-        return kernel.backward(gy, self.indices, self.x_shape, *self.geometry)
+        return kernel.backward(gy, self.indices, self.x_shape, *self.geometry, add_to)
 
     @property
     def receptive_field(self):

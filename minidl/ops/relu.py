@@ -18,6 +18,7 @@ from minidl.tensor import Tensor
 
 class ReLU(Function):
     receptive_field = SAME_PIXEL
+    makes_new = True
 
     def forward(self, x):
         y = kernels.pick("relu", x).forward(x)

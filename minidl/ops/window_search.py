@@ -117,16 +117,17 @@ class WindowSearch:
                 f"picture is {self.weights.dtype}, known is bool",
                 {"picture": picture, "known": known},
             )
-        _, height, width = picture.shape
-        if not all(is_index(y) and is_index(x) for y, x in places):
-            raise ArgumentError(
-                "window_search", "places are pairs of ints", {"places": list(map(tuple, places))}
-            )
-        if not all(0 <= y <= height - R and 0 <= x <= width - S for y, x in places):
-            raise ArgumentError(
-                "window_search", "each window lies in the picture",
-                {"picture": picture, "places": list(map(tuple, places)), "window": (R, S)},
-            )  # fmt: skip
+        bottom, right = picture.shape[1] - R, picture.shape[2] - S
+        for y, x in places:
+            if not is_index(y) or not is_index(x):
+                raise ArgumentError(
+                    "window_search", "places are pairs of ints", {"places": [*map(tuple, places)]}
+                )
+            if not 0 <= y <= bottom or not 0 <= x <= right:
+                raise ArgumentError(
+                    "window_search", "each window lies in the picture",
+                    {"picture": picture, "places": [*map(tuple, places)], "window": (R, S)},
+                )  # fmt: skip
         found = self.kernel.candidates(
             self.sample, self.allowed, np.ascontiguousarray(picture), np.ascontiguousarray(known),
             np.array(places, np.int64).reshape(-1, 2), self.weights, self.order, self.tolerance,
@@ -141,7 +142,9 @@ class WindowSearch:
 
 
 def is_index(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return type(value) is int or (
+        isinstance(value, int | np.integer) and not isinstance(value, bool)
+    )
 
 
 def usable_positions(

@@ -3,6 +3,8 @@
 import json
 import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -221,12 +223,22 @@ def test_names_that_the_terminal_cannot_show(tmp_path):
         for i in range(12):
             with open(os.path.join(data, name, b"%d.png" % i), "wb") as file:
                 picture("top", rng).save(file, "PNG")
-    environment = {"PYTHONIOENCODING": "ascii"}
-    for command in (["train", "lenet", "--data", tmp_path / "data", "--epochs", 1, "--output"],
-                    ["evaluate"]):  # fmt: skip
-        process = spawn(*command, tmp_path / "run", env=environment)
-        out, err = process.communicate(timeout=100)
-        assert process.returncode == 0, err
+    options = ["--data", str(tmp_path / "data"), "--epochs", "1", "--output", str(tmp_path / "run")]
+    program = f"""
+import sys
+from apps.cli import main
+for arguments in (["train", "lenet", *{options}], ["evaluate", {options[-1]!r}]):
+    sys.argv[1:] = arguments
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
+"""
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, timeout=100,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    out = done.stdout
     assert r"K\xe4se \u4e73\u916a  precision" in out and r"caf\udce9  precision" in out
     run = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert run["classes"] == ["Käse 乳酪", "caf\udce9"]

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import compare as comparing
 from benchmarks.compare import Spoiled, measure_all, section_of
+from benchmarks.results import write_section
 from benchmarks.timing import Timings
 
 
@@ -50,3 +51,22 @@ def test_too_few_rounds_are_no_result(monkeypatch):
     with pytest.raises(Spoiled, match="x: other programs spoiled 181 rounds"):
         comparing.compare("ops", ("minidl", "nchw"), "x", quick=False)
     assert comparing.compare("ops", ("minidl", "nchw"), "x", quick=True).rounds()["rounds"] == 19
+
+
+def test_the_section_of_a_comparison(monkeypatch, tmp_path):
+    file = tmp_path / "RESULTS.md"
+    monkeypatch.setattr(
+        comparing, "write_section", lambda *section: write_section(*section, file=file)
+    )
+    monkeypatch.setattr(comparing, "provenance", lambda *packages: ", ".join(packages))
+    rows = [{"layer": "relu", "ratio": 1.5, "unasked": 1}]
+    columns = {"layer": "layer", "times": "ratio"}
+    comparing.write_comparison(
+        "ops", "Layers", "layers", ["relu"], "About.", columns, rows, "Note."
+    )
+    assert file.read_text().split("<!-- begin ops relu -->\n")[1] == (
+        "## Layers: relu\n\nAbout.\n\n"
+        "| layer | times |\n| --- | --- |\n| relu | 1.5 |\n\nNote.\n\n"
+        "All by `python -m benchmarks.ops --layers relu --write`. minidl, numpy, numba, torch\n"
+        "<!-- end ops relu -->\n"
+    )

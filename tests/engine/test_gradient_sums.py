@@ -60,6 +60,79 @@ def test_a_gradient_that_a_function_keeps_is_not_changed():
             np.testing.assert_array_equal(kept, 1)
 
 
+class New(Given):
+    """Promises that its gradients are new."""
+
+    makes_new = True
+
+
+class Adds(Given):
+    """Keeps what it was asked to add to."""
+
+    makes_new = adds = True
+    seen = None
+
+    def backward(self, gy, add_to=None):
+        self.seen = add_to
+        gx = self.gradient(gy)
+        if add_to is None:
+            return gx
+        add_to += gx
+        return add_to
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
+@pytest.mark.parametrize("of_leaf", [True, False])
+def test_sums_in_place_change_no_array_that_others_hold(order, of_leaf):
+    """Of functions that promise new gradients, that add, and that keep theirs; walked twice."""
+    kept = np.full((2, 3), 4, np.float32)
+    x = minidl.tensor(np.zeros((2, 3), np.float32), requires_grad=True)
+    middle = x if of_leaf else x * 2
+    seen = []
+    if not of_leaf:
+        middle.register_hook(seen.append)
+        middle.retain_grad()
+    functions = New(lambda gy: 2 * gy), Adds(lambda gy: 3 * gy), Given(lambda gy: kept)
+    uses = [function.apply(middle) for function in functions]
+    loss = uses[order[0]].sum() + uses[order[1]].sum() + uses[order[2]].sum()
+    for walk in (1, 2):
+        x.grad = None
+        loss.backward(retain_graph=True)
+        np.testing.assert_array_equal(x.grad.data, 9 if of_leaf else 18)
+        np.testing.assert_array_equal(kept, 4)
+        if not of_leaf:
+            np.testing.assert_array_equal(middle.grad.data, 9 * walk)
+            assert len(seen) == walk
+            for gradient in seen:
+                np.testing.assert_array_equal(gradient.data, 9)
+
+
+def test_what_passes_a_new_gradient_on_has_a_share_in_it():
+    """The gradient of y reaches both a and b, which have another use each."""
+    a, b = (minidl.tensor(np.zeros((2, 3), np.float32), requires_grad=True) for _ in range(2))
+    doubled = [x * 1 for x in (a, b)]
+    y = doubled[0] + doubled[1]
+    others = [New(lambda gy, n=n: n * gy).apply(x).sum() for n, x in zip((2, 3), doubled)]
+    for loss in (New(lambda gy: gy * 5).apply(y).sum() + others[0] + others[1],
+                 others[0] + others[1] + New(lambda gy: gy * 5).apply(y).sum()):  # fmt: skip
+        a.grad = b.grad = None
+        loss.backward(retain_graph=True)
+        np.testing.assert_array_equal(a.grad.data, 7)
+        np.testing.assert_array_equal(b.grad.data, 8)
+
+
+def test_only_a_sum_of_the_walks_own_is_added_to():
+    x = minidl.tensor(np.zeros((2, 3), np.float32), requires_grad=True)
+    for other, expected in ((New(lambda gy: 2 * gy), True), (Given(lambda gy: 2 * gy), False)):
+        adds = Adds(lambda gy: 3 * gy)
+        # The walk comes to what was added last, last.
+        (adds.apply(x * 1) + 0).sum().backward()
+        assert adds.seen is None
+        adds, middle = Adds(lambda gy: 3 * gy), x * 1
+        (other.apply(middle).sum() + adds.apply(middle).sum()).backward(retain_graph=True)
+        assert (adds.seen is not None) == expected
+
+
 def read_only(array):
     array.flags.writeable = False
     return array

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CODE = """
-from numba import float32, int64
+from numba import boolean, float32, int64
 from numba.types import UniTuple
 from minidl.kernels.cpu.convolution.winograd import tiles
 from minidl.kernels.cpu.vector import matrix_product, transpose
@@ -20,7 +20,7 @@ signatures = {
         (int64, int64, flat, *triple, flat, int64, int64, flat, *triple),
     transpose.transpose_matrix: (matrix, matrix),
     tiles.transform_picture:
-        (*[int64] * 4, flat, triple, pair, triple, flat, int64, int64),
+        (*[int64] * 4, flat, boolean, flat, triple, pair, triple, flat, int64, int64),
 }
 for function, signature in signatures.items():
     function.compile(signature)

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minidl.kernels.cpu.vector.instructions import WIDTH
-from minidl.kernels.cpu.vector.transpose import transpose_backwards, transpose_matrix
+from minidl.kernels.cpu.vector.transpose import transpose_matrix
 from tests.kernels.guards import MARGIN, SENTINEL, between_nans, each_processor, run_in_python
 
 SIZES = st.integers(0, 3 * WIDTH + 1)
@@ -26,13 +26,6 @@ def test_any_shape_and_nothing_beside_it(rows, columns):
     transpose_matrix(x, y)
     np.testing.assert_array_equal(y, x.T)
     assert (buffer[:MARGIN] == SENTINEL).all() and (buffer[-MARGIN:] == SENTINEL).all()
-
-
-def test_several_matrices_come_out_in_reverse_order():
-    x = np.random.default_rng(1).standard_normal((9, 2 * WIDTH + 3, WIDTH), np.float32)
-    y = np.empty((9, WIDTH, 2 * WIDTH + 3), np.float32)
-    transpose_backwards(x, y)
-    np.testing.assert_array_equal(y, x[::-1].transpose(0, 2, 1))
 
 
 @each_processor

@@ -10,7 +10,7 @@ from minidl.kernels import memory
 from minidl.kernels.cpu import conv2d
 from minidl.kernels.cpu.convolution import winograd
 from minidl.kernels.cpu.convolution.winograd import convolve, transforms, weight_gradient
-from minidl.kernels.layout import channels_first
+from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.reference import conv2d as reference
 from tests.kernels.guards import (
     SENTINEL,
@@ -67,13 +67,22 @@ def problem(seed, N, C, K, H, W, padding, R=3, groups=1):
     return x, w, b, gy
 
 
-def all_three(x, w, b, gy, padding, groups=1):
+def all_of(x, w, b, gy, padding, groups=1, memory=lambda array: array):
+    """y and the gradients of x and w; y and the gradient of x with a ReLU behind."""
     geometry = (1, 1), padding, (1, 1), groups
+    mask = memory(outputs_of_relu(gy))
     return (
         winograd.forward(x, w, b, *geometry),
         winograd.backward_input(gy, w, x.shape, *geometry),
         winograd.backward_weight(gy, x, w.shape, *geometry),
+        winograd.forward(x, w, b, *geometry, least=0.0),
+        winograd.backward_input(gy, w, x.shape, *geometry, mask=mask),
     )
+
+
+def outputs_of_relu(gy):
+    """Numbers that are 0 in many places, of gy's shape and memory."""
+    return channels_first(np.maximum(np.sin(9 * channels_last(gy)), 0))
 
 
 def assert_right(x, w, b, gy, padding, groups=1):
@@ -84,8 +93,10 @@ def assert_right(x, w, b, gy, padding, groups=1):
         reference.forward(*exact[:3], *rest),
         reference.backward_input(exact[3], exact[1], x.shape, *rest),
         reference.backward_weight(exact[3], exact[0], w.shape, *rest),
+        reference.forward(*exact[:3], *rest, relu=True),
+        reference.backward_input(exact[3], exact[1], x.shape, *rest, mask=outputs_of_relu(gy)),
     )
-    for actual, right in zip(all_three(x, w, b, gy, padding, groups), expected):
+    for actual, right in zip(all_of(x, w, b, gy, padding, groups), expected):
         assert actual.shape == right.shape and actual.dtype == np.float32
         largest = np.abs(right).max(initial=0)
         np.testing.assert_allclose(actual, right, rtol=0, atol=1e-4 * largest)
@@ -151,10 +162,10 @@ def test_each_division_gives_the_same_bits(monkeypatch):
         with monkeypatch.context() as patch:
             for (module, name), value in settings_.items():
                 patch.setattr(module, name, value)
-            results.append(all_three(*arrays, (1, 1)))
-    for forward, backward_input, backward_weight in results[1:]:
-        np.testing.assert_array_equal(forward, results[0][0])
-        np.testing.assert_array_equal(backward_input, results[0][1])
+            results.append(all_of(*arrays, (1, 1)))
+    for *others, backward_weight, rectified, masked in results[1:]:
+        for actual, before in zip((*others, rectified, masked), (*results[0][:2], *results[0][3:])):
+            np.testing.assert_array_equal(actual, before)
         # Parts of the tiles have sums of their own, which are added up in another order.
         np.testing.assert_allclose(backward_weight, results[0][2], rtol=0, atol=1e-3)
     np.testing.assert_array_equal(results[1][2], results[2][2])
@@ -164,9 +175,9 @@ def test_each_division_gives_the_same_bits(monkeypatch):
 def test_any_memory():
     """Read-only, in another order, with gaps: the same bits."""
     arrays = problem(4, 2, 2 * WIDTH, WIDTH, 9, 6, (1, 1))
-    expected = all_three(*arrays, (1, 1))
+    expected = all_of(*arrays, (1, 1))
     for change in (read_only, in_logical_order, with_gaps):
-        for actual, before in zip(all_three(*map(change, arrays), (1, 1)), expected):
+        for actual, before in zip(all_of(*map(change, arrays), (1, 1), memory=change), expected):
             assert np.array_equal(actual, before)
 
 
@@ -195,9 +206,9 @@ def test_what_is_not_finite_stays_in_its_tile():
 
 def test_the_same_bits_every_time():
     arrays = problem(1, 16, 32, 32, 24, 24, (1, 1))
-    first = all_three(*arrays, (1, 1))
+    first = all_of(*arrays, (1, 1))
     for _ in range(5):
-        for again, before in zip(all_three(*arrays, (1, 1)), first):
+        for again, before in zip(all_of(*arrays, (1, 1)), first):
             assert np.array_equal(again, before)
 
 
@@ -239,9 +250,9 @@ def assert_stays_inside(shape, padding, R, groups, guarded):
     N, C, K, H, W = shape
     C, K, H, W = C * groups * WIDTH, K * groups * WIDTH, H + R - 3, W + R - 3
     x, w, b, gy = problem(2, N, C, K, H, W, padding, R, groups)
-    expected = all_three(x, w, b, gy, padding, groups)
+    expected = all_of(x, w, b, gy, padding, groups)
     between = [between_nans(array) for array in (x, w, b, gy)]
-    for actual, before in zip(all_three(*between, padding, groups), expected):
+    for actual, before in zip(all_of(*between, padding, groups, between_nans), expected):
         assert np.array_equal(actual, before)
     assert len(guarded) >= 3
     for buffer in guarded:
@@ -252,11 +263,11 @@ def assert_stays_inside(shape, padding, R, groups, guarded):
 def test_outputs_lie_between_sentinels(monkeypatch, R, groups, divided):
     """y, gx and gw are written inside only."""
     arrays = problem(3, 2, 2 * groups * WIDTH, 3 * groups * WIDTH, 7, 10, (1, 0), R, groups)
-    expected = all_three(*arrays, (1, 0), groups)
+    expected = all_of(*arrays, (1, 0), groups)
     guarded = GuardedNumpy()
     monkeypatch.setattr(winograd, "np", guarded)
     monkeypatch.setattr(convolve, "np", guarded)
-    for actual, before in zip(all_three(*arrays, (1, 0), groups), expected):
+    for actual, before in zip(all_of(*arrays, (1, 0), groups), expected):
         assert np.array_equal(actual, before)
     assert len(guarded.buffers) >= 3
     guarded.check()

@@ -65,7 +65,8 @@ NETWORKS = [
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_in_a_random_direction(name):
-    """Each parameter is moved along a random direction: the loss changes as its gradient says.
+    """Parameters are moved along random directions, four at a time, such as weight and bias of two
+    layers: the loss changes as their gradients say.
 
     By very little, so that hardly one of the thousands of ReLUs and maxima passes its bend.
     """
@@ -79,19 +80,22 @@ def test_networks_in_a_random_direction(name):
     criterion = AuxiliaryLoss(minidl.nn.CrossEntropyLoss())
     criterion(net(x), labels).backward()
 
-    def moved(parameter, step):
-        before = parameter.data.copy()
-        parameter.data += step
+    def moved(parameters, directions, by):
+        before = [parameter.data.copy() for parameter in parameters]
+        for parameter, direction in zip(parameters, directions):
+            parameter.data += by * direction
         with minidl.no_grad():
             loss = criterion(net(x), labels).item()
-        parameter.data[...] = before
+        for parameter, data in zip(parameters, before):
+            parameter.data[...] = data
         return loss
 
-    for path, parameter in net.named_parameters():
-        step = 1e-8 * rng.standard_normal(parameter.shape)
-        numeric = (moved(parameter, step) - moved(parameter, -step)) / 2e-8
-        analytic = (parameter.grad.numpy() * step).sum() / 1e-8
-        assert abs(numeric - analytic) <= 1e-6 + 1e-4 * abs(numeric), (path, numeric, analytic)
+    named = list(net.named_parameters())
+    for paths, group in (zip(*named[i : i + 4]) for i in range(0, len(named), 4)):
+        directions = [rng.standard_normal(parameter.shape) for parameter in group]
+        numeric = (moved(group, directions, 1e-8) - moved(group, directions, -1e-8)) / 2e-8
+        analytic = sum((p.grad.numpy() * step).sum() for p, step in zip(group, directions))
+        assert abs(numeric - analytic) <= 1e-6 + 1e-4 * abs(numeric), (paths, numeric, analytic)
 
 
 def test_auxiliary_loss_adds_a_part_of_the_heads():

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from apps.shared.command import command
 from apps.shared.console import Console
 from apps.shared.output_file import Out, Overwrite
 from apps.style.cnnmrf.settings import Settings
 from apps.style.group import style
-
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with an interrupted run of the same output.")
-]
+from apps.style.resume import Order, Resume
 
 
 @command(style, "cnnmrf", settings=Settings)
@@ -38,9 +31,8 @@ def cnnmrf(
     """
     from apps.style.cnnmrf.synthesis import synthesise
 
-    typed = shlex.join(["minidl", *sys.argv[1:]])
-    figures = synthesise(given, output, overwrite, resume, typed, console.note)
-    losses = "  ".join(f"{k[:-5]} {v:.4g}" for k, v in figures["losses"].items())
+    figures = synthesise(Order(given, output, overwrite, resume, console.note))
+    losses = "  ".join(f"{k.removesuffix('_loss')} {v:.4g}" for k, v in figures["losses"].items())
     alike = "  ".join(f"{k} {v:.2f}" for k, v in figures["correlation"].items())
     height, width = figures["size"]
     iterations = figures["iterations"]

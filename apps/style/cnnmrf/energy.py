@@ -118,20 +118,22 @@ class StylePatches:
     def best(self, x: Tensor) -> tuple[Any, Any, Any]:
         """Of each patch of x: the first pixel of its match, the width of that copy in pixels, and
         the correlation."""
-        xp, found = self.xp, None
+        xp = self.xp
+        found: tuple[Any, ...] = ()
         for start, copy in zip(self.starts, self.features):
             indices, correlations = F.match_patches(x, copy, self.patch, self.stride)
             rows, columns = self.places(copy)
             row, column = xp.divmod(indices.data[0], len(columns))
             width = copy.shape[3]
             first, score = start + rows[row] * width + columns[column], correlations.data[0]
-            if found is None:
+            if not found:
                 found = first, xp.full_like(first, width), score
             else:  # of equals, the first copy wins
                 better = score > found[2]
                 new = (first, width, score)
                 found = tuple(xp.where(better, a, b) for a, b in zip(new, found))
-        return found
+        first, width, score = found
+        return first, width, score
 
 
 def pixels_of(x: Any) -> Any:

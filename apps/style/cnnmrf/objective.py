@@ -21,7 +21,7 @@ from apps.style.cnnmrf.energy import StylePatches, patch_energy
 from apps.style.cnnmrf.pictures import Pictures, Size
 from apps.style.cnnmrf.settings import Settings
 from apps.style.loss_network import LossNetwork
-from apps.style.losses import content_loss, total_variation
+from apps.style.losses import added, content_loss, total_variation
 from apps.style.optimize.objective import STAYS, Objective, Shift, shifted
 from minidl.errors import ShapeError
 from minidl.tensor import Tensor
@@ -91,9 +91,10 @@ class PatchObjective(Objective):
         parts = {}
         if self.patch_layers:
             energies = [w * self.energy(name, found[name]) for name, w in self.patch_layers.items()]
-            parts["patches"] = settings.mrf_weight * sum(energies[1:], energies[0])
+            parts["patches"] = settings.mrf_weight * added(energies)
         if self.content is not None:
-            parts["content"] = settings.content_weight * self.content_part(found, shift)
+            part = self.content_part(found, shifted(self.content, shift), shift)
+            parts["content"] = settings.content_weight * part
         if settings.tv_weight:
             parts["tv"] = total_variation(x) * settings.tv_weight
         return parts
@@ -107,14 +108,13 @@ class PatchObjective(Objective):
         self.matching += time.perf_counter() - start
         return patch_energy(features, patches, target, self.settings.gradient)
 
-    def content_part(self, found: dict[str, Tensor], shift: Shift) -> Tensor:
-        moved = shifted(self.content, shift)
+    def content_part(self, found: dict[str, Tensor], moved: Tensor, shift: Shift) -> Tensor:
+        """How far features are from those of the content, which is shifted alike."""
         targets = self.kept.at(shift, lambda: self.net.features(moved, self.content_layers))
-        parts = [
+        return added([
             weight * content_loss(found[name], targets[name])
             for name, weight in self.content_layers.items()
-        ]  # fmt: skip
-        return sum(parts[1:], parts[0])
+        ])  # fmt: skip
 
     def evaluate(self, x: Tensor, shift: Shift = STAYS) -> dict[str, float]:
         start, self.matching = time.perf_counter(), 0.0

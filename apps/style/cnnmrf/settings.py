@@ -8,15 +8,17 @@ from typing import Any
 from apps.shared import parse
 from apps.shared.options import Option, OptionError, at_least, check_values, one_of, option
 from apps.style.cnnmrf.energy import GRADIENTS
-from apps.style.optimize.plan import OPTIMIZATION, OptimizeOptions
-from apps.style.settings import LOSSES, NetworkOptions, layer_weights
+from apps.style.optimize.plan import OPTIMIZATION, OptimizeOptions, unused_by
+from apps.style.settings import LOSSES, NetworkOptions, check_used, layer_weights
 
 PICTURES, PATCHES = "Pictures", "Patches"
 SIZE = 384  # pixels of the longer side, as in the authors' code, unless the picture is smaller
 
 COPIES = 99  # of the style at most: their features are in memory, and every one is searched
-OF_ADAM = ("lr", "average", "shift")  # options that nothing else uses
-OF_PATCHES = ("layers", "patch", "stride", "rotations", "patch_scales", "gradient")
+# Options that nothing else uses.
+OF_PATCHES = (
+    "layers", "patch", "stride", "rotations", "patch_scales", "gradient", "style_size",
+)  # fmt: skip
 
 # Network -> layers of content, layers of patches.
 LAYERS = {
@@ -48,8 +50,8 @@ class PictureOptions:
     """The pictures."""
 
     pictures: list[str] = option(
-        "", "The picture whose patches are used; before it, if there is one, the picture that is "
-        "to be seen. Without that, a new picture of the style's patches.",
+        "", "The picture whose patches are used; before it, if there is one, the picture whose "
+        "objects the result shows. Without that, a new picture of the style's patches.",
         is_argument=True, metavar="[CONTENT] STYLE", parse=one_or_two,
     )  # fmt: skip
     size: int | None = option(
@@ -165,7 +167,12 @@ def check_settings(settings: Settings, given: dict[str, Any]) -> None:
         raise OptionError("there is no content", {"--init": "content"}, "--init noise")
     if settings.mrf_weight == 0 and not settings.of_content():
         raise OptionError("nothing is asked of the picture", {"--mrf-weight": 0}, "a larger one")
-    check_used(settings, given)
+    unused = unused_by(settings)
+    if settings.mrf_weight == 0:
+        unused |= dict.fromkeys(OF_PATCHES, "--mrf-weight 0")
+    if settings.content_weight == 0:
+        unused["content_layers"] = "--content-weight 0"
+    check_used(settings, given, unused)
 
 
 def check_copies(settings: Settings) -> None:
@@ -181,24 +188,3 @@ def check_copies(settings: Settings) -> None:
             {"--rotations": settings.rotations, "--patch-scales": settings.patch_scales},
             "--rotations 7 --patch-scales 3",
         )  # fmt: skip
-
-
-def check_used(settings: Settings, given: dict[str, Any]) -> None:
-    """Every option that was typed has a part in the result.
-
-    Raises:
-        OptionError: the first one that has none.
-    """
-    unused = {}
-    if settings.optimizer != "adam":
-        unused |= dict.fromkeys(OF_ADAM, f"--optimizer {settings.optimizer}")
-    if settings.mrf_weight == 0:
-        unused |= dict.fromkeys(OF_PATCHES, "--mrf-weight 0")
-    if settings.content_weight == 0:
-        unused["content_layers"] = "--content-weight 0"
-    for name, cause in unused.items():
-        if name in given:
-            flag = f"--{name.replace('_', '-')}"
-            raise OptionError(
-                f"with {cause}, {flag} does nothing", {flag: given[name]}, f"leave {flag} out"
-            )

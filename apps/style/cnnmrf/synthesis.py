@@ -7,100 +7,51 @@ from pathlib import Path
 from typing import Any
 
 import minidl
-from apps.shared.options import OptionError, check_resumed, stored_values, to_dict
-from apps.shared.output_file import OutputFile
-from apps.shared.photo import Photo
+from apps.shared.options import to_dict
 from apps.style.cnnmrf.objective import PatchObjective
 from apps.style.cnnmrf.pictures import Pictures
 from apps.style.cnnmrf.settings import Settings, check_settings
-from apps.style.fingerprint import check_same
 from apps.style.loss_network import LossNetwork
-from apps.style.optimize.estimate import check_memory, estimate
+from apps.style.optimize.estimate import check_picture, estimate
 from apps.style.optimize.loop import Outcome, Task, optimize
-from apps.style.optimize.plan import Plan, make_plan
-from apps.style.optimize.run import Run, load_run
+from apps.style.optimize.plan import Plan, make_plan, note_left_out
+from apps.style.optimize.run import Run
 from apps.style.report.page import write_report
-from minidl.io.checkpoint import CheckpointContent
-
-REPORT, STATE = ".html", ".resume.safetensors"
+from apps.style.resume import Order, RunFiles
 
 
-def synthesise(
-    given: dict[str, Any],
-    output: str,
-    overwrite: bool,
-    resume: bool,
-    command: str,
-    note: Callable[[str], None],
-) -> dict[str, Any]:
+def synthesise(order: Order) -> dict[str, Any]:
     """Make the picture; write it and its report.
-
-    Args:
-        given: the options that were typed, parsed.
-        output: the file of the picture.
-        overwrite: whether files that are there may be replaced.
-        resume: go on with an interrupted run.
-        command: what was typed, for the report.
-        note: called with lines of text for people.
 
     Returns:
         what --json prints.
     """
-    if "pictures" not in given:
-        raise OptionError("say which picture is the STYLE", {}, "minidl style cnnmrf --help")
-    file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="cnnmrf")
-    state = state_of(file)
-    if state.exists() and not (resume or overwrite):
-        raise OptionError(
-            "an unfinished run of this picture is there", {"file": str(state)},
-            "--resume goes on with it; --overwrite begins anew",
-        )  # fmt: skip
-    saved = load_run(state) if resume else None
-    settings = settings_of(given, saved)
-    maker = Maker(settings, note)
+    order.check_given("cnnmrf", pictures="STYLE")
+    files = RunFiles(order, "cnnmrf")
+    settings = files.settings(Settings)
+    check_settings(settings, order.given)
+    maker = Maker(settings, order.note)
     plan = make_plan(settings, maker.pictures.size, maker.smallest())
     pictures = maker.pictures
     task = Task(
-        maker.objective_at, pictures.start_at, maker.reference(), state=state,
-        meta={"settings": to_dict(settings), "pictures": pictures.fingerprint},
-        pixels=maker.pixels,
+        maker.objective_at, pictures.start_at, maker.reference(), state=files.state,
+        meta=files.meta(settings, pictures.fingerprint), pixels=maker.pixels,
     )  # fmt: skip
     run = Run(plan)
-    if saved is not None:
-        check_same(saved.meta.get("pictures"), pictures.fingerprint)
-        run.load(saved)
+    if files.saved is not None:
+        run.load(files.saved)
     else:
+        note_left_out(plan, order.given, order.note)
         announce(plan, task, maker)
-    return finish(optimize(plan, task, note, run), maker, file, command)
-
-
-def settings_of(given: dict[str, Any], saved: CheckpointContent | None) -> Settings:
-    """The settings, checked: what was typed, and what an interrupted run had."""
-    settings = Settings(**given)
-    if saved is not None:
-        stored = stored_values(Settings, saved.meta.get("settings"))
-        check_resumed(Settings, stored, given)
-        settings = Settings(**{**stored, **given})
-    check_settings(settings, given)
-    return settings
-
-
-def state_of(file: OutputFile) -> Path:
-    """The file of an unfinished run; the picture's ending belongs to it: out.png is not out.jpg."""
-    return file.path.with_name(file.path.name + STATE)
+    return finish(optimize(plan, task, order.note, run), maker, files)
 
 
 def announce(plan: Plan, task: Task, maker: Maker) -> None:
     """Say what the run will do and need; refuse what does not fit into memory."""
-    if left_out := maker.settings.scales - len(plan.scales):
-        maker.note(
-            f"{left_out} of {maker.settings.scales} resolutions are left out: so small, the "
-            "pictures have too few patches"
-        )
     found, (height, width) = estimate(plan, task, maker.note), plan.size
     found.megabytes += maker.objective.megabytes(plan.size)
     maker.note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")
-    check_memory(found, plan, lambda side: f"--size {side} fits")
+    check_picture(found, plan, lambda side: f"--size {side} fits")
 
 
 class Maker:
@@ -128,17 +79,6 @@ class Maker:
             )
         return self.objective
 
-    def measure(self, photo: Photo) -> tuple[dict[str, float], dict[str, float]]:
-        """The losses of a picture, and the correlations of its patches with their matches, at the
-        size of the last objective: that of the picture, unless Ctrl-C came earlier.
-
-        The optimizer's are those of its last iterate or trial, and shifted.
-        """
-        with minidl.no_grad():
-            parts = self.objective.losses(photo.resized(*self.objective.size).tensor())
-        losses = {f"{name}_loss": float(part) for name, part in parts.items()}
-        return losses, dict(self.objective.correlation)
-
     def pixels(self, size: tuple[int, int]) -> tuple[int, float]:
         """How many pixels' features are in memory at once, and how many are computed."""
         return size[0] * size[1], self.objective.pixels_to_compute(size)
@@ -160,23 +100,21 @@ class Maker:
         return lambda size: self.pictures.content_at(size).tensor().data
 
 
-def finish(outcome: Outcome, maker: Maker, file: OutputFile, command: str) -> dict[str, Any]:
+def finish(outcome: Outcome, maker: Maker, files: RunFiles) -> dict[str, Any]:
     """Write the picture and its report; the state of a finished run goes."""
     pictures, settings = maker.pictures, to_dict(maker.settings)
-    outcome.losses, correlation = maker.measure(outcome.picture)
+    correlation = dict(maker.objective.correlation)  # of the finished picture, evaluated last
     made = pictures.finished(outcome.picture)
-    made.save(file.path, "cnnmrf")
+    made.save(files.output.path, "cnnmrf")
     write_report(
-        file.beside(REPORT), made, pictures.content, [pictures.style], outcome, settings, command,
-        heading(maker.settings),
+        files.report, made, pictures.content, [pictures.style], outcome, settings,
+        files.order.command, heading(maker.settings),
     )  # fmt: skip
     if not outcome.interrupted:
-        state_of(file).unlink(missing_ok=True)
-    return {
-        "picture": str(file.path), "report": str(file.beside(REPORT)), "size": list(made.size),
-        "losses": outcome.losses, "correlation": correlation,
-        "iterations": outcome.iterations, "seconds": outcome.seconds,
-        "restarts": outcome.restarts, "interrupted": outcome.interrupted, "settings": settings,
+        files.forget()
+    return outcome.figures() | {
+        "picture": str(files.output.path), "report": str(files.report), "size": list(made.size),
+        "correlation": correlation, "settings": settings,
     }  # fmt: skip
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +11,7 @@ from apps.shared.console import Console
 from apps.shared.output_file import Overwrite
 from apps.style.compare.settings import Settings
 from apps.style.group import style
+from apps.style.resume import Order, Resume
 
 Sheet = Annotated[
     str,
@@ -21,7 +20,6 @@ Sheet = Annotated[
         help="The page to write; the pictures go into a folder of the same name.",
     ),
 ]  # fmt: skip
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted comparison.")]
 
 
 @command(style, "compare", settings=Settings)
@@ -40,8 +38,7 @@ def compare(
     """
     from apps.style.compare.comparison import compare as run
 
-    figures = run(given, output, overwrite, resume, shlex.join(["minidl", *sys.argv[1:]]),
-                  console.note)  # fmt: skip
+    figures = run(Order(given, output, overwrite, resume, console.note))
     rows = [
         [name, f"{w['seconds']:.1f}", f"{w['content']:.3f}", f"{w['style']:.4f}",
          f"{w['patches']:.3f}"]

@@ -23,52 +23,37 @@ from apps.style.compare.sheet import Row, write_sheet
 from apps.style.compare.ways import WAYS, Job, Way, ways_for
 from apps.style.fingerprint import check_same
 from apps.style.loss_network import LossNetwork
+from apps.style.resume import STATE, Order
 from minidl.errors import CheckpointError
 from minidl.io.atomic import write_atomically
 
 SHEETS = (".html",)
-STATE, FIGURES = ".resume.safetensors", ".json"
+FIGURES = ".json"
 
 
-def compare(
-    given: dict[str, Any],
-    output: str,
-    overwrite: bool,
-    resume: bool,
-    command: str,
-    note: Callable[[str], None],
-) -> dict[str, Any]:
+def compare(order: Order) -> dict[str, Any]:
     """Make the pictures; write them and the sheet.
-
-    Args:
-        given: the options that were typed, parsed.
-        output: the file of the sheet.
-        overwrite: whether files that are there may be replaced.
-        resume: go on with an interrupted comparison.
-        command: what was typed, for the sheet.
-        note: called with lines of text for people.
 
     Returns:
         what --json prints.
     """
-    for name in ("content", "style"):
-        if name not in given:
-            raise OptionError(f"say which picture is the {name.upper()}", {},
-                              "minidl style compare CONTENT STYLE -o SHEET.html")  # fmt: skip
-    file = OutputFile(output, overwrite or resume, SHEETS, op="compare")
+    order.check_given("compare", content="CONTENT", style="STYLE")
+    given, resume = order.given, order.resume
+    file = OutputFile(order.output, order.overwrite or resume, SHEETS, op="compare")
     folder = file.path.with_suffix("")
     settings, fingerprint = resumed(folder, given) if resume else (Settings(**given), None)
     check_values(settings)
-    ways = ways_for(settings, note)
+    ways = ways_for(settings, order.note)
     job = Job(settings, folder)
     measure = Measure(LossNetwork(settings.net, settings.weights, settings.pool), job.content,
                       job.style)  # fmt: skip
     if resume:
         check_same(fingerprint, job.fingerprint)
     else:
-        begin(job, overwrite)
-    rows = made_by_all(ways, job, measure, resume, note)
-    write_sheet(file.path, job, rows, measure.of(job.content), to_dict(settings), command)
+        begin(job, order.overwrite)
+    rows = made_by_all(ways, job, measure, resume, order.note)
+    before = measure.of(job.content)
+    write_sheet(file.path, job, rows, before, to_dict(settings), order.command)
     return {
         "sheet": str(file.path), "folder": str(folder), "size": list(job.content.size),
         "ways": {row.way.name: {"seconds": row.seconds, **asdict(row.measures)} for row in rows},

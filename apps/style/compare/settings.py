@@ -16,11 +16,11 @@ class Settings(NetworkOptions):
     """Everything that decides what is compared."""
 
     content: str = option(
-        "", "The picture that is to be seen.", is_argument=True, metavar="CONTENT",
+        "", "The picture whose objects the results show.", is_argument=True, metavar="CONTENT",
         parse=parse.path_or_name,
     )  # fmt: skip
     style: str = option(
-        "", "The picture in whose style.", is_argument=True, metavar="STYLE",
+        "", "The picture whose style they have.", is_argument=True, metavar="STYLE",
         parse=parse.path_or_name,
     )  # fmt: skip
     size: int | None = option(

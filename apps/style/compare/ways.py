@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.shared.options import OptionError
-from apps.shared.output_file import OutputFile
-from apps.shared.photo import Photo, fitted_size
+from apps.shared.photo import Photo, fitted_size, size_text
+from apps.style import needs
 from apps.style.compare.settings import SIZE, Settings
 from apps.style.fingerprint import fingerprint
-from apps.style.optimize.estimate import ALLOWED, free_megabytes
+from apps.style.resume import Order
 
 Note = Callable[[str], None]
 # Of the features of an evaluation, and what goes with it; measured, and rounded up.
@@ -40,7 +39,7 @@ class Job:
         )
         side = settings.size or min(SIZE, max(content.size))
         sizes = [fitted_size(photo.size, side) for photo in (content, style)]
-        check_memory(max(sizes, key=math.prod), settings.net)
+        check_size(max(sizes, key=math.prod), settings.net)
         self.content = content.resized(*fitted_size(content.size, side))
         self.style = style.fitted(side)
         self.fingerprint = fingerprint(content, style)
@@ -59,21 +58,17 @@ class Job:
         return found | ({"weights": settings.weights} if settings.weights else {})
 
 
-def check_memory(size: tuple[int, int], net: str) -> None:
+def check_size(size: tuple[int, int], net: str) -> None:
     """Refuse a size whose features do not fit into memory.
 
     Raises:
         OptionError: it does not; says what does.
     """
-    needed, free = size[0] * size[1] * BYTES_PER_PIXEL[net] / 1e6, free_megabytes()
-    if free is not None and needed > ALLOWED * free:
-        fits = int(max(size) * (ALLOWED * free / needed) ** 0.5)
-        raise OptionError(
-            "pictures of this size need more memory than there is",
-            {"size": f"{size[1]}x{size[0]}", "needed": f"about {needed:,.0f} MB",
-             "free": f"{free:,.0f} MB"},
-            f"--size {fits} fits",
-        )  # fmt: skip
+    needs.check_memory(
+        size[0] * size[1] * BYTES_PER_PIXEL[net] / 1e6,
+        "pictures of this size need more memory than there is", {"size": size_text(size)},
+        lambda share: f"--size {needs.side_that_fits(size, share)} fits",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,8 +94,8 @@ def by_quilting(job: Job, resume: bool, note: Note) -> tuple[float, bool]:
 
     content, style = (str(job.file(name)) for name in ("content", "style"))
     settings = checked({"method": "quilting", "guide": content, "seed": job.settings.seed})
-    output = OutputFile(job.file("mrf"), overwrite=True)
-    figures = make_texture([style], settings, output, resume, None, "", note)
+    order = Order({}, job.file("mrf"), True, resume, note, command="")
+    figures = make_texture([style], settings, order)
     return figures["seconds"], figures["interrupted"]
 
 
@@ -109,7 +104,7 @@ def by_gatys(job: Job, resume: bool, note: Note) -> tuple[float, bool]:
 
     given = {"content": str(job.file("content")), "styles": [str(job.file("style"))]}
     given |= job.network() | {"size": max(job.content.size)}
-    figures = transfer(given, str(job.file("gatys")), True, resume, "", note)
+    figures = transfer(Order(given, job.file("gatys"), True, resume, note, command=""))
     return figures["seconds"], figures["interrupted"]
 
 
@@ -118,7 +113,7 @@ def by_cnnmrf(job: Job, resume: bool, note: Note) -> tuple[float, bool]:
 
     given = {"pictures": [str(job.file("content")), str(job.file("style"))]}
     given |= job.network() | {"size": max(job.content.size)}
-    figures = synthesise(given, str(job.file("cnnmrf")), True, resume, "", note)
+    figures = synthesise(Order(given, job.file("cnnmrf"), True, resume, note, command=""))
     return figures["seconds"], figures["interrupted"]
 
 

@@ -11,6 +11,7 @@ from apps.shared.console import Console
 from apps.shared.output_file import Overwrite
 from apps.style.fast.settings import TrainSettings
 from apps.style.group import style
+from apps.style.resume import Order, Resume
 
 
 @command(style, "fast-train", settings=TrainSettings)
@@ -23,9 +24,7 @@ def fast_train(
                      help="The .safetensors file to write; its report stands beside it."),
     ],
     overwrite: Overwrite = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the unfinished run of this MODEL.")
-    ] = False,
+    resume: Resume = False,
 ) -> None:  # fmt: skip
     """Train a network that draws any picture in one style, in one pass.
 
@@ -34,7 +33,7 @@ def fast_train(
     """
     from apps.style.fast.run import train
 
-    figures = train(given, output, overwrite, resume, console)
+    figures = train(Order(given, output, overwrite, resume, console.note))
     losses = ", ".join(f"{name} {value:.3g}" for name, value in figures["losses"].items())
     console.line(f"{figures['iterations']:,} steps in {figures['seconds']:.0f} s: {losses}")
     console.line(f"written to {figures['model']}; report: {figures['report']}")
@@ -74,10 +73,10 @@ def fast(
         bool, typer.Option("--median", help="A 3x3 median takes single bright dots away.")
     ] = False,
     smooth: Annotated[
-        float,
+        float | None,
         typer.Option(help="Of GIFs and videos: how much of the frame before is kept where nothing "
-                     "moves, from 0 to below 1. Without it frames flicker.", metavar="SHARE"),
-    ] = 0.8,
+                     "moves, from 0 to below 1; 0.8. Without it frames flicker.", metavar="SHARE"),
+    ] = None,
 ) -> None:  # fmt: skip
     """Draw pictures in the style of a trained network, in one pass each.
 

@@ -60,6 +60,9 @@ def draw_all(
         MinidlError: the only picture cannot be drawn.
     """
     jobs = plan(images, output, overwrite)
+    if look.smooth is not None and not any(moves(job.source) for job in jobs):
+        raise OptionError("--smooth is for GIFs and videos, and none is among these",
+                          {"--smooth": look.smooth}, "leave it out")  # fmt: skip
     net = load_fast(model).net
     announce([(job.source, job.target) for job in jobs], net, look, console.note)
     done: list[dict[str, Any]] = []
@@ -83,13 +86,12 @@ def draw_all(
 
 def draw(job: Job, net: Module, look: Look) -> int:
     """Draw one file; how many frames it had."""
-    path = Path(job.source)
-    if job.source != STDIN and is_moving(path):
+    if moves(job.source):
         return draw_moving(job, net, look)
     if job.source == STDIN:
         photo = Photo.decode(sys.stdin.buffer.read(), "stdin")
     else:
-        photo = Photo.read(path)
+        photo = Photo.read(job.source)
     stylized(net, look.fitted(photo), look).save(job.target, "style fast")
     return 1
 
@@ -128,8 +130,7 @@ def plan(images: list[str], output: str, overwrite: bool) -> list[Job]:
     """
     sources = list(expanded(images))
     if len(images) == 1 and not Path(images[0]).is_dir() and not Path(output).is_dir():
-        moving = sources[0] != STDIN and is_moving(Path(sources[0]))
-        endings = (".gif", *VIDEOS) if moving else PICTURES
+        endings = (".gif", *VIDEOS) if moves(sources[0]) else PICTURES
         target = OutputFile(output, overwrite, endings, op="style fast")
         return [Job(sources[0], target.path)]
     folder = Path(output)
@@ -167,6 +168,11 @@ def expanded(images: list[str]) -> Iterator[str]:
         if not found:
             raise OptionError("no pictures in the folder", {"folder": image})
         yield from map(str, found)
+
+
+def moves(source: str) -> bool:
+    """Whether a file has frames; what comes from stdin is one picture."""
+    return source != STDIN and is_moving(Path(source))
 
 
 def is_video(path: Path) -> bool:

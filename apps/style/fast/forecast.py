@@ -15,7 +15,7 @@ import minidl
 from apps.shared.warm_up import warm_up
 from apps.style.fast.moving import gif_megabytes, is_moving, open_moving
 from apps.style.fast.stylize import Look, needed_megabytes
-from apps.style.optimize.estimate import Estimate
+from apps.style.needs import Estimate
 from minidl.errors import MinidlError
 from minidl.nn import Module
 

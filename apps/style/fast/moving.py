@@ -18,8 +18,8 @@ import numpy as np
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo, to_bytes
 from apps.style.fast.smoothing import Smoother
-from apps.style.fast.stylize import Look
-from apps.style.optimize.estimate import ALLOWED, free_megabytes
+from apps.style.fast.stylize import SMOOTH, Look
+from apps.style.needs import check_memory
 from minidl.errors import CheckpointError, DataError
 from minidl.io.atomic import write_atomically
 
@@ -175,13 +175,11 @@ def check_gif(moving: Moving, size: tuple[int, int]) -> None:
     Raises:
         OptionError
     """
-    needed, free = gif_megabytes(moving, size), free_megabytes()
-    if free is not None and needed > ALLOWED * free:
-        raise OptionError(
-            "a GIF of so many frames needs more memory than there is",
-            {"frames": moving.count, "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
-            "a video, -o OUT.mp4, is written frame by frame; or a smaller --size",
-        )  # fmt: skip
+    check_memory(
+        gif_megabytes(moving, size), "a GIF of so many frames needs more memory than there is",
+        {"frames": moving.count},
+        lambda share: "a video, -o OUT.mp4, is written frame by frame; or a smaller --size",
+    )  # fmt: skip
 
 
 def write_animation(path: Path, drawn: Iterator[np.ndarray], of: Moving) -> None:
@@ -208,7 +206,7 @@ def with_palette(frame: np.ndarray) -> Any:
     picture = picture.quantize(255, dither=Image.Dither.NONE)
     numbers = np.where(frame[..., 3] < 128, 255, np.asarray(picture)).astype(np.uint8)
     found = Image.fromarray(numbers).copy()
-    found.putpalette((picture.getpalette() + [0] * 768)[:768])
+    found.putpalette(((picture.getpalette() or []) + [0] * 768)[:768])
     found.info["transparency"] = 255
     return found
 
@@ -280,7 +278,7 @@ def through(
         look: their size, and how they are smoothed.
         seen: is told the number of each frame that is finished.
     """
-    smoother = Smoother(look.smooth)
+    smoother = Smoother(SMOOTH if look.smooth is None else look.smooth)
     for number, frame in enumerate(moving.frames(), 1):
         photo = look.fitted(Photo(*parts_of(frame)))
         plain = photo.over_white()

@@ -19,42 +19,11 @@ features near 0 does not outweigh the others.
 
 from __future__ import annotations
 
-from typing import Any
-
 import minidl
 from apps.style.fast.settings import Weights
 from apps.style.loss_network import LossNetwork
-from apps.style.losses import content_loss, gram, style_loss, total_variation
-from minidl import kernels
-from minidl.device import array_module
-from minidl.function import Function
+from apps.style.losses import added, content_loss, gram, grams, style_loss, total_variation
 from minidl.tensor import Tensor
-
-
-class Grams(Function):
-    """G[n] = F[n] F[n]^T / M of features (N, C, H, W); gF[n] = (gG[n] + gG[n]^T) F[n] / M."""
-
-    def forward(self, x: Any) -> Any:
-        self.shape = N, C, H, W = x.shape
-        self.rows = x.transpose(0, 2, 3, 1).reshape(N, H * W, C)
-        kernel = kernels.pick("matmul", x)
-        products = [kernel.product(rows.T, rows) for rows in self.rows]
-        return array_module(x).stack(products) / x.dtype.type(H * W)
-
-    def backward(self, gy: Any) -> Any:
-        N, C, H, W = self.shape
-        both = (gy + gy.transpose(0, 2, 1)) / gy.dtype.type(H * W)
-        kernel = kernels.pick("matmul", gy)
-        gx = array_module(gy).empty((N, H * W, C), gy.dtype)
-        for rows, weights, out in zip(self.rows, both, gx):
-            kernel.product(rows, weights, out)
-        return gx.reshape(N, H, W, C).transpose(0, 3, 1, 2)
-
-
-def grams(x: Tensor) -> Tensor:
-    """The Gram matrix of each picture's features, (N, C, H, W) -> (N, C, C)."""
-    return Grams().apply(x)
-
 
 PIXELS = "pixels"  # the picture itself as a layer
 
@@ -113,16 +82,16 @@ class Perception:
     def content(self, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
         """The mean over layers and pictures."""
         layers = self.weights.content_layers
-        total = sum(content_loss(found[name], wanted[name], self.weights.norm) for name in layers)
+        norm = self.weights.norm
+        total = added([content_loss(found[name], wanted[name], norm) for name in layers])
         if self.weights.norm == "paper":  # a sum, over the batch as well
             total = total / len(found[layers[0]])
         return total / len(layers)
 
     def style(self, found: dict[str, Tensor]) -> Tensor:
         """The sum over layers of the mean over pictures."""
-        total = 0.0
-        for name, target in self.targets.items():
-            of_pictures = grams(found[name])
-            for own in of_pictures.unbind(0):
-                total = total + style_loss(own, target, self.weights.norm) / len(of_pictures)
-        return total
+        return added([
+            style_loss(own, target, self.weights.norm) / len(found[name])
+            for name, target in self.targets.items()
+            for own in grams(found[name]).unbind(0)
+        ])  # fmt: skip

@@ -8,11 +8,14 @@ A square is as large as can be from `size` pixels up to the shorter side of the 
 size equally probable, and is brought to `size` pixels; a smaller photograph is enlarged. Every
 second one is mirrored. Batch n of a seed is the same whatever was drawn before, so a run that goes
 on after an interruption sees what it would have seen.
+
+Of every place with so many that it hardly matters (MANY), a twentieth is held out, chosen by the
+hash of the names: no step sees them, and they tell how a network does on others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,7 @@ import numpy as np
 from minidl.data import open_dataset
 from minidl.data.archive import is_archive, open_archive
 from minidl.data.cifar import cifar_suffix
+from minidl.data.dataset import choose_by_hash
 from minidl.data.fetch import SOURCES
 from minidl.data.files import FileTree, FolderFiles
 from minidl.data.pictures import decode_picture, is_picture, read_picture
@@ -29,6 +33,7 @@ from minidl.errors import DataError, nearest
 
 OP = "photographs"
 ROOM = 512 << 20  # bytes of decoded photographs that are kept
+MANY, HELD_OUT = 20, 0.05  # photographs of a place of which some are held out, and their share
 
 
 @dataclass
@@ -37,13 +42,22 @@ class Place:
 
     Args:
         location: as typed, for messages.
-        count: how many there are.
+        names: of the photographs.
         read: number of a photograph -> uint8 (H, W, 3).
+
+    Attributes:
+        learned, held_out: numbers of the photographs to train on, and of those that are not.
     """
 
     location: str
-    count: int
+    names: Sequence[str]
     read: Callable[[int], np.ndarray]
+
+    def __post_init__(self) -> None:
+        chosen = np.zeros(len(self.names), bool)
+        if len(chosen) >= MANY:
+            chosen = choose_by_hash(self.names, np.zeros(len(chosen), int), HELD_OUT)
+        self.learned, self.held_out = np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
 def open_place(location: str) -> Place:
@@ -62,7 +76,7 @@ def open_place(location: str) -> Place:
         return in_tree(open_archive(path, OP), location)
     if path.is_file():
         picture = read_picture(path, 3)
-        return Place(location, 1, lambda _: picture)
+        return Place(location, [path.name], lambda _: picture)
     if location in SOURCES:
         return in_data_set(location)
     hint = nearest(location, SOURCES)
@@ -81,13 +95,14 @@ def in_tree(files: FileTree, location: str) -> Place:
         name = names[number]
         return decode_picture(files.read(name), files.describe(name), 3)
 
-    return Place(location, len(names), read)
+    return Place(location, names, read)
 
 
 def in_data_set(location: str) -> Place:
     """The training pictures of a data set."""
     dataset = open_dataset(location, "train")
-    return Place(location, len(dataset), lambda i: as_colour(dataset[i][0]))
+    names = dataset.names or [str(i) for i in range(len(dataset))]
+    return Place(location, names, lambda i: as_colour(dataset[i][0]))
 
 
 def as_colour(image: np.ndarray) -> np.ndarray:
@@ -116,10 +131,16 @@ class Photographs:
         self.refused: set[tuple[int, int]] = set()
 
     def __len__(self) -> int:
-        return sum(place.count for place in self.places)
+        """How many there are to train on."""
+        return sum(len(place.learned) for place in self.places)
+
+    @property
+    def held_out(self) -> int:
+        """How many are held out."""
+        return sum(len(place.held_out) for place in self.places)
 
     def batch(self, number: int, count: int, size: int) -> np.ndarray:
-        """Squares of photographs.
+        """Squares of photographs to train on.
 
         Args:
             number: of the batch; the same number gives the same squares.
@@ -133,7 +154,15 @@ class Photographs:
             DataError: a hundred photographs in a row could not be read.
         """
         rng = np.random.default_rng([self.seed, number])
-        return np.stack([square(self.draw(rng), size, rng) for _ in range(count)])
+        numbers = [place.learned for place in self.places]
+        return np.stack([square(self.draw(rng, numbers), size, rng) for _ in range(count)])
+
+    def unseen(self, count: int, size: int) -> np.ndarray:
+        """Squares of photographs that are held out, always the same; of those to train on where
+        none is held out. Arguments and result as of batch."""
+        numbers = [place.held_out if self.held_out else place.learned for place in self.places]
+        rng = np.random.default_rng([self.seed, 0, 1])  # of no batch
+        return np.stack([square(self.draw(rng, numbers), size, rng) for _ in range(count)])
 
     def batches(self, first: int, last: int, count: int, size: int) -> Iterator[np.ndarray]:
         """Batches first to last - 1, each prepared by a thread while the one before is used."""
@@ -145,11 +174,12 @@ class Photographs:
                     coming = pool.submit(self.batch, number + 1, count, size)
                 yield batch
 
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """A photograph."""
+    def draw(self, rng: np.random.Generator, numbers: list[np.ndarray]) -> np.ndarray:
+        """A photograph among those with some numbers of each place."""
+        places = [at for at, here in enumerate(numbers) if len(here)]
         for _ in range(100):
-            at = int(rng.integers(len(self.places)))
-            number = int(rng.integers(self.places[at].count))
+            at = places[int(rng.integers(len(places)))]
+            number = int(numbers[at][rng.integers(len(numbers[at]))])
             try:
                 return self.read(at, number)
             except DataError as error:

@@ -1,7 +1,7 @@
 """The report of a training run: what the network draws, how it learned that, its losses.
 
-The squares shown are cut at random from the photographs of the training, as those of the steps are:
-with few photographs they overlap. How a network does on others, minidl style fast tells.
+The squares shown are of photographs that are held out. Where there are too few for that, they are
+cut from those of the training, and the page says so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def write_report(path: Path, training: Any, losses: dict[str, float], command: s
         figures=headline(training, losses),
         settings=settings_table(to_dict(settings), versions()),
     )  # fmt: skip
-    squares = training.sample_squares()
+    squares = training.unseen[: len(notes.samples[-1][1]) if notes.samples else 0]
+    unseen = bool(training.photographs.held_out)
     text = render(
         "style/fast/report.html.j2", page,
         style=None if training.style is None else Picture(
@@ -44,8 +45,9 @@ def write_report(path: Path, training: Any, losses: dict[str, float], command: s
         photographs=[Picture(square, "a photograph", at_most=LARGE) for square in squares],
         drawn=[Picture(one, "as the network draws it", at_most=LARGE)
                for one in (notes.samples[-1][1] if notes.samples else ())],
-        strip=strip(notes.samples),
+        strip=strip(notes.samples), unseen=unseen,
         curves=curves(thinned([as_losses(one) for one in notes.losses]), "step"),
+        checks=curves([as_losses(one) for one in notes.checks], "step") if unseen else None,
     )  # fmt: skip
     write_page(path, text, "fast-train")
 
@@ -62,13 +64,15 @@ def headline(training: Any, losses: dict[str, float]) -> list[Figure]:
         Figure("Steps", number(notes.step), of),
         Figure("Time", duration(notes.seconds), pace),
         Figure("Parameters", number(parameters), f"width {settings.width:g}"),
-        Figure("Photographs", number(len(training.photographs))),
-    ]
-    words = {"tv": "Total variation"}
-    return figures + [
-        Figure(words.get(name, name.capitalize()), f"{value:.4g}", "weighted loss")
-        for name, value in losses.items()
-    ]
+        Figure("Photographs", number(len(training.photographs)),
+               f"and {number(training.photographs.held_out)} held out"),
+    ]  # fmt: skip
+    words, check = {"tv": "Total variation"}, (notes.checks or [{}])[-1]
+    for name, value in losses.items():
+        of_others = f"weighted loss; held out {check[name]:.4g}" if name in check else ""
+        of_others = of_others if training.photographs.held_out else "weighted loss"
+        figures.append(Figure(words.get(name, name.capitalize()), f"{value:.4g}", of_others))
+    return figures
 
 
 def strip(samples: list[tuple[int, Any]]) -> Filmstrip | None:

@@ -1,35 +1,29 @@
 """`minidl style fast-train`: a training run with its files.
 
-MODEL.safetensors          the network, when the run has ended or was interrupted
-MODEL.html                 the report
-MODEL.resume.safetensors   the state while the run is unfinished, for --resume
+MODEL.safetensors                       the network, when the run has ended or was interrupted
+MODEL.html                              the report
+MODEL.safetensors.resume.safetensors    the state while the run is unfinished, for --resume
 """
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from apps.shared.console import Console
-from apps.shared.options import OptionError, to_dict
-from apps.shared.output_file import OutputFile
+from apps.shared.options import to_dict
 from apps.shared.trained_transform import save_fast
-from apps.style.fast.progress import Progress
+from apps.style.fast.progress import TrainProgress
 from apps.style.fast.report import write_report
 from apps.style.fast.settings import TrainSettings, checked
-from apps.style.fast.training import OP, SAVE_SECONDS, Training, resumed_settings
-from apps.style.optimize.interrupt import Interrupt
+from apps.style.fast.training import OP, SAVE_SECONDS, Training
+from apps.style.interrupt import Interrupt
+from apps.style.resume import Order, RunFiles
 
-STATE = ".resume.safetensors"
 
-
-def train(
-    given: dict[str, Any], output: str, overwrite: bool, resume: bool, console: Console
-) -> dict[str, Any]:
-    """Train, and write the files; the arguments are those of the command.
+def train(order: Order) -> dict[str, Any]:
+    """Train, and write the files.
 
     Returns:
         what --json prints.
@@ -39,54 +33,52 @@ def train(
         MinidlError: something cannot be read or written.
         KeyboardInterrupt: interrupted; the state and the network so far are kept.
     """
-    files = OutputFile(output, overwrite or resume, (".safetensors",), (".html",), OP)
-    state = files.beside(STATE)
-    settings = resumed_settings(state, given) if resume else checked(given)
-    if state.exists() and not (resume or overwrite):
-        raise OptionError(
-            "an unfinished run of this name is there", {"state": str(state)},
-            "--resume goes on with it, --overwrite begins anew",
-        )  # fmt: skip
-    training = Training(settings, console.note)
-    if resume:
-        training.load(state)
-    announce(training, console)
-    interrupted = make_steps(training, state, console)  # NonFiniteError: the state stays as it was
+    files = RunFiles(order, OP, (".safetensors",))
+    settings = files.settings(TrainSettings) if order.resume else checked(order.given)
+    training = Training(settings, order.note)
+    if files.saved is not None:
+        training.load(files.saved)
+    announce(training, order.note)
+    # A NonFiniteError leaves the state as it was.
+    interrupted = make_steps(training, files.state, order.note)
     write_files(training, files)
     if interrupted:
         raise KeyboardInterrupt(
             f"interrupted after {training.notes.step:,} of {settings.iterations:,} steps: "
-            f"{output} holds the network so far. --resume goes on"
+            f"{order.output} holds the network so far. --resume goes on"
         )
-    state.unlink(missing_ok=True)
+    files.forget()
     return {
-        "model": output, "report": str(files.beside(".html")), "iterations": training.notes.step,
-        "seconds": training.notes.seconds, "losses": last_losses(training),
-        "photographs": len(training.photographs), "settings": to_dict(settings),
+        "model": str(files.output.path), "report": str(files.report),
+        "iterations": training.notes.step, "seconds": training.notes.seconds,
+        "losses": last_losses(training), "losses_held_out": losses_held_out(training),
+        "photographs": len(training.photographs), "held_out": training.photographs.held_out,
+        "settings": to_dict(settings),
     }  # fmt: skip
 
 
-def announce(training: Training, console: Console) -> None:
+def announce(training: Training, note: Callable[[str], None]) -> None:
     """Say what is trained on what, and about how long it takes and how much memory."""
     places = ", ".join(
-        f"{place.count:,} of {Path(place.location).name}" for place in training.photographs.places
+        f"{len(place.learned):,} of {Path(place.location).name}"
+        for place in training.photographs.places
     )
-    console.note(f"photographs: {places}")
+    note(f"photographs: {places}; {training.photographs.held_out:,} held out")
     steps = training.settings.iterations - training.notes.step
-    console.note(f"{steps:,} steps, {training.estimate()}")
+    note(f"{steps:,} steps, {training.estimate()}")
 
 
-def make_steps(training: Training, state: Path, console: Console) -> bool:
+def make_steps(training: Training, state: Path, note: Callable[[str], None]) -> bool:
     """The steps that are left, with samples and saves between them; whether Ctrl-C ended them."""
     settings, notes = training.settings, training.notes
     saved = time.monotonic()
-    with Interrupt(console.note) as interrupt, Progress(settings, console.note) as progress:
+    with Interrupt(note) as interrupt, TrainProgress(settings, note) as progress:
 
         def after_step(losses: dict[str, float]) -> bool:
             nonlocal saved
-            progress.show(notes.step, losses)
+            progress.step(notes.step, losses)
             if is_sampled(notes.step, settings):
-                training.take_sample()
+                training.check()
             over = interrupt.asked and notes.step < settings.iterations
             if over or time.monotonic() - saved > SAVE_SECONDS:
                 training.save(state)
@@ -103,18 +95,18 @@ def is_sampled(step: int, settings: TrainSettings) -> bool:
     return step in moments
 
 
-def write_files(training: Training, files: OutputFile) -> None:
+def write_files(training: Training, files: RunFiles) -> None:
     """The network so far and the report."""
     settings = training.settings
     save_fast(
-        files.path, training.net, training.kind,
+        files.output.path, training.net, training.kind,
         {
             "arguments": training.arguments, "settings": without_folders(to_dict(settings)),
             "steps": training.notes.step, "losses": last_losses(training),
+            "losses_held_out": losses_held_out(training),
         },
     )  # fmt: skip
-    typed = shlex.join(["minidl", *sys.argv[1:]])
-    write_report(files.beside(".html"), training, last_losses(training), typed)
+    write_report(files.report, training, last_losses(training), files.order.command)
 
 
 def without_folders(settings: dict[str, Any]) -> dict[str, Any]:
@@ -124,6 +116,13 @@ def without_folders(settings: dict[str, Any]) -> dict[str, Any]:
         found[name] = found[name] and Path(found[name]).name
     found["data"] = [Path(place).name for place in found["data"]]
     return found
+
+
+def losses_held_out(training: Training) -> dict[str, float] | None:
+    """The parts of the loss on photographs that no step saw; None where there are none."""
+    if not training.photographs.held_out or not training.notes.checks:
+        return None
+    return {name: part for name, part in training.notes.checks[-1].items() if name != "step"}
 
 
 def last_losses(training: Training) -> dict[str, float]:

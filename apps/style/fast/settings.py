@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from apps.shared import parse
 from apps.shared.options import (
@@ -19,6 +19,7 @@ from apps.shared.options import (
     table,
 )
 from apps.style.losses import NORMS
+from apps.style.settings import check_used
 
 DATA, NETWORK, LOSS, STEPS = "Photographs", "Network", "Loss", "Steps"
 TASKS = ("style", "super-resolution")
@@ -211,8 +212,7 @@ def checked(given: dict) -> TrainSettings:
     if settings.style is not None and not os.path.exists(settings.style):
         raise OptionError("no such file", {"STYLE": settings.style})
     if settings.task != "style":  # detail, not strokes
-        usual = {name: value for name, value in SHARPER.items() if name not in given}
-        settings = replace(settings, **usual)
+        settings = TrainSettings(**(SHARPER | given))
     check_use(settings, given)
     check_weights(settings, given)
     return settings
@@ -229,6 +229,11 @@ def check_use(settings: TrainSettings, given: dict) -> None:
             flag = table(TrainSettings)[name].flag
             raise OptionError(f"{flag} has no meaning with --task {settings.task}",
                               {flag: given[name]})  # fmt: skip
+    parts = ("content", "style")
+    check_used(settings, given, {
+        f"{part}_layers": f"--{part}-weight 0"
+        for part in parts if getattr(settings, f"{part}_weight") == 0
+    })  # fmt: skip
     if settings.task != "style" and settings.size % settings.scale:
         below_it = settings.size // settings.scale * settings.scale
         raise OptionError(

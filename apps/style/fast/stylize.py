@@ -16,15 +16,16 @@ import numpy as np
 
 import minidl
 from apps.shared.options import OptionError
-from apps.shared.photo import Photo, fitted_size
-from apps.style.gatys.colors import with_luma_of
-from apps.style.optimize.estimate import ALLOWED, free_megabytes
+from apps.shared.photo import Photo, fitted_size, size_text
+from apps.style import needs
+from apps.style.colors import with_luma_of
 from minidl.errors import NonFiniteError
 from minidl.nn import Module
 from models.transform_net import SMALLEST, TransformNet
 
 # Of memory for a pixel of the result at width 1, measured: of TransformNet, of SuperResolutionNet.
 BYTES_PER_PIXEL = 760, 940
+SMOOTH = 0.8
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Look:
         colors: "style" or "luma".
         median: whether a 3x3 median follows.
         size: pixels that the longer side is brought to first; None for as they are.
-        smooth: of moving pictures, as of Smoother.
+        smooth: of moving pictures, as of Smoother; None for SMOOTH.
 
     Raises:
         OptionError: one is out of range.
@@ -46,7 +47,7 @@ class Look:
     colors: str = "style"
     median: bool = False
     size: int | None = None
-    smooth: float = 0.8
+    smooth: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -55,7 +56,7 @@ class Look:
             raise OptionError("colors is style or luma", {"--colors": self.colors})
         if self.size is not None and self.size < SMALLEST:
             raise OptionError(f"size is at least {SMALLEST}", {"--size": self.size})
-        if not 0 <= self.smooth < 1:
+        if self.smooth is not None and not 0 <= self.smooth < 1:
             raise OptionError("smooth is at least 0 and below 1", {"--smooth": self.smooth})
 
     def fitted(self, photo: Photo) -> Photo:
@@ -125,20 +126,17 @@ def check_size(net: Module, photo: Photo) -> None:
     Raises:
         OptionError
     """
-    size = f"{photo.width}x{photo.height}"
+    size = size_text(photo.size)
     if min(photo.size) < SMALLEST:
         raise OptionError(
             f"pictures are at least {SMALLEST} pixels high and wide", {"picture": size},
             "enlarge it with --size",
         )  # fmt: skip
-    needed, free = needed_megabytes(net, photo.size), free_megabytes()
-    if free is not None and needed > ALLOWED * free:
-        fits = int(max(photo.size) * (ALLOWED * free / needed) ** 0.5)
-        raise OptionError(
-            "a picture of this size needs more memory than there is",
-            {"picture": size, "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
-            f"--size {fits} fits",
-        )  # fmt: skip
+    needs.check_memory(
+        needed_megabytes(net, photo.size),
+        "a picture of this size needs more memory than there is", {"picture": size},
+        lambda share: f"--size {needs.side_that_fits(photo.size, share)} fits",
+    )  # fmt: skip
 
 
 def needed_megabytes(net: Module, size: tuple[int, int]) -> float:

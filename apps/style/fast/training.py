@@ -19,15 +19,17 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.shared.options import OptionError, check_resumed, to_dict
+from apps.shared.options import to_dict
 from apps.shared.photo import Photo
 from apps.shared.trained_transform import KINDS, STYLE, SUPER_RESOLUTION
 from apps.style.fast.perception import Perception
 from apps.style.fast.photographs import Photographs, reduced
 from apps.style.fast.settings import TrainSettings
 from apps.style.loss_network import LossNetwork
-from apps.style.optimize.estimate import ALLOWED, Estimate, PeakMemory, free_megabytes
+from apps.style.losses import added, grad_of
+from apps.style.needs import Estimate, PeakMemory, check_memory
 from minidl.errors import CheckpointError, NonFiniteError
+from minidl.io.checkpoint import CheckpointContent
 from minidl.nn import Module
 from minidl.optim import Adam
 from minidl.tensor import Tensor
@@ -35,7 +37,7 @@ from minidl.tensor import Tensor
 EVERY = 10  # steps whose losses are averaged for the curves
 SAVE_SECONDS = 60
 WARM_UP = 100  # steps: the first ones are far off, and large ones would saturate tanh
-SHOWN = 3  # photographs of the samples
+CHECKED, SHOWN = 8, 3  # squares of photographs held out whose losses are told; that are shown
 PROBE, PROBED = 96, 2  # pixels and number of the squares that tell how much memory is needed
 OP = "fast-train"
 
@@ -50,6 +52,7 @@ class Notes:
         sums: of the parts of the loss since the last mean.
         losses: {"step": ..., part: mean over EVERY steps}.
         samples: (step, uint8 (SHOWN, H, W, 3)) of what the network draws.
+        checks: {"step": ..., part: of photographs held out}.
     """
 
     step: int = 0
@@ -57,6 +60,7 @@ class Notes:
     sums: dict[str, float] = field(default_factory=dict)
     losses: list[dict[str, float]] = field(default_factory=list)
     samples: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    checks: list[dict[str, float]] = field(default_factory=list)
 
     def add(self, parts: dict[str, float]) -> None:
         """The losses of one more step."""
@@ -72,13 +76,13 @@ class Notes:
         samples = [{"step": step, "drawn": Tensor(drawn)} for step, drawn in self.samples]
         return {
             "step": self.step, "seconds": self.seconds, "sums": self.sums, "losses": self.losses,
-            "samples": samples,
+            "samples": samples, "checks": self.checks,
         }  # fmt: skip
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Notes:
         samples = [(one["step"], one["drawn"].numpy()) for one in state["samples"]]
-        return cls(state["step"], state["seconds"], state["sums"], state["losses"], samples)
+        return cls(**(state | {"samples": samples}))
 
 
 class Training:
@@ -164,7 +168,7 @@ class Training:
         photographs = as_tensor(batch)
         drawn = net(self.entering(batch))
         parts = self.perception.losses(drawn, photographs)
-        sum(parts.values()).backward()
+        added(list(parts.values())).backward()
         return {name: part.item() for name, part in parts.items()}
 
     def check_finite(self, parts: dict[str, float]) -> None:
@@ -174,10 +178,11 @@ class Training:
         Raises:
             NonFiniteError
         """
-        bad = {name: value for name, value in parts.items() if not math.isfinite(value)}
+        bad: dict[str, Any] = {n: part for n, part in parts.items() if not math.isfinite(part)}
         if not bad:
             for path, p in self.net.named_parameters():
-                if not math.isfinite((p.grad.data * p.grad.data.dtype.type(1e-10)).sum()):
+                gradient = grad_of(p).data
+                if not math.isfinite((gradient * gradient.dtype.type(1e-10)).sum()):
                     bad = {"gradient of": path}
                     break
         if bad:
@@ -210,7 +215,7 @@ class Training:
         net = self.fresh()
         net.load_state_dict(self.net.state_dict())
         settings, done = self.settings, self.notes.step
-        self.check_memory(net)
+        self.check_step(net)
         steps = [
             (settings.small_size, max(0, settings.small_steps - done)),
             (settings.size, settings.iterations - max(settings.small_steps, done)),
@@ -224,28 +229,28 @@ class Training:
             megabytes = max(megabytes, here)
         return Estimate(total, megabytes)
 
-    def check_memory(self, net: Module) -> None:
+    def check_step(self, net: Module) -> None:
         """A step of the largest squares fits into memory, counted from one of small squares.
 
         Raises:
             OptionError: it does not.
         """
-        settings, free = self.settings, free_megabytes()
+        settings = self.settings
         size, count = min(settings.size, PROBE), min(settings.batch_size, PROBED)
-        if free is None or (size, count) == (settings.size, settings.batch_size):
+        if (size, count) == (settings.size, settings.batch_size):
             return
         _, here = self.measured(net, count, size)
-        per_pixel = here / (count * size**2)
-        needed = per_pixel * settings.batch_size * settings.size**2
-        if needed <= ALLOWED * free:
-            return
-        fits = ALLOWED * free / per_pixel  # pixels of a batch
-        side = max(32, int((fits / settings.batch_size) ** 0.5) // 8 * 8)
-        raise OptionError(
+
+        def hint(share: float) -> str:
+            side = max(32, int(settings.size * share**0.5) // 8 * 8)
+            return f"--size {side} fits" + (
+                ", or a smaller --batch-size" if settings.batch_size > 1 else ""
+            )
+
+        check_memory(
+            here * settings.batch_size * settings.size**2 / (count * size**2),
             "a step needs more memory than there is",
-            {"--size": settings.size, "--batch-size": settings.batch_size,
-             "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
-            f"--size {side} fits" + (", or a smaller --batch-size" * (settings.batch_size > 1)),
+            {"--size": settings.size, "--batch-size": settings.batch_size}, hint,
         )  # fmt: skip
 
     def measured(self, net: Module, count: int, size: int) -> tuple[float, float]:
@@ -261,17 +266,24 @@ class Training:
 
     # --- samples ------------------------------------------------------------------------------
 
-    def sample_squares(self) -> np.ndarray:
-        """Squares whose drawings show how training goes on: of a batch after the last, so of the
-        same photographs, cut elsewhere."""
-        return self.photographs.batch(self.settings.iterations, SHOWN, self.settings.size)
+    @property
+    def unseen(self) -> np.ndarray:
+        """Squares of photographs that no step sees, if there are any: uint8 (CHECKED, H, W, 3)."""
+        return self.photographs.unseen(CHECKED, self.settings.size)
 
-    def take_sample(self) -> None:
-        """Note what the network draws of them now."""
+    def check(self) -> None:
+        """Note what the network draws of them now, and its losses."""
+        sums: dict[str, float] = {}
+        drawn = []
         with minidl.no_grad(), minidl.nn.evaluating(self.net):
-            drawn = self.net(self.entering(self.sample_squares()))
-        rows = np.clip(drawn.numpy(), 0, 255).transpose(0, 2, 3, 1)
-        self.notes.samples.append((self.notes.step, np.round(rows).astype(np.uint8)))
+            for one in self.unseen[:, None]:  # one at a time, in little memory
+                y = self.net(self.entering(one))
+                for name, part in self.perception.losses(y, as_tensor(one)).items():
+                    sums[name] = sums.get(name, 0.0) + part.item() / CHECKED
+                drawn.append(np.clip(y.numpy()[0], 0, 255).transpose(1, 2, 0))
+        shown = np.round(np.stack(drawn[:SHOWN])).astype(np.uint8)
+        self.notes.samples.append((self.notes.step, shown))
+        self.notes.checks.append({"step": self.notes.step} | sums)
 
     # --- state --------------------------------------------------------------------------------
 
@@ -282,47 +294,17 @@ class Training:
             {"kind": f"{OP} state", "settings": to_dict(self.settings)},
         )  # fmt: skip
 
-    def load(self, path: Path) -> None:
-        """Go on from a state of a run with the same settings.
+    def load(self, saved: CheckpointContent) -> None:
+        """Go on from the state of a run with the same settings.
 
         Raises:
-            CheckpointError: it is none, or of another network.
+            CheckpointError: it is of something else.
         """
-        checkpoint = read_state(path)
-        self.net.load_state_dict(checkpoint.model)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.notes = Notes.from_state(checkpoint.run)
-
-
-def read_state(path: Path) -> Any:
-    """The state of a run.
-
-    Raises:
-        CheckpointError: there is none, or it is damaged or of something else.
-    """
-    if not path.exists():
-        raise CheckpointError(
-            OP, "there is no unfinished run of this name", {"state": str(path)},
-            "leave out --resume; a finished run has no state any more",
-        )  # fmt: skip
-    checkpoint = minidl.io.load_checkpoint(path)
-    if checkpoint.meta.get("kind") != f"{OP} state" or checkpoint.optimizer is None:
-        raise CheckpointError(OP, "the file is no state of fast-train", {"state": str(path)})
-    return checkpoint
-
-
-def resumed_settings(path: Path, given: dict[str, Any]) -> TrainSettings:
-    """The settings of an unfinished run, which what is typed may only repeat.
-
-    Raises:
-        CheckpointError: as read_state.
-        OptionError: an option contradicts the run.
-    """
-    from apps.shared.options import stored_values
-
-    stored = stored_values(TrainSettings, read_state(path).meta.get("settings"))
-    check_resumed(TrainSettings, stored, given)
-    return TrainSettings(**(stored | given))
+        if saved.meta.get("kind") != f"{OP} state" or saved.optimizer is None:
+            raise CheckpointError(OP, "the file is no state of fast-train", {})
+        self.net.load_state_dict(saved.model)
+        self.optimizer.load_state_dict(saved.optimizer)
+        self.notes = Notes.from_state(saved.run)
 
 
 def as_tensor(batch: np.ndarray) -> Tensor:

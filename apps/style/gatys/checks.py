@@ -6,6 +6,8 @@ from typing import Any
 
 from apps.shared.options import OptionError, check_values
 from apps.style.gatys.settings import Settings
+from apps.style.optimize.plan import unused_by
+from apps.style.settings import check_used
 
 
 def check(settings: Settings, given: dict[str, Any]) -> None:
@@ -20,17 +22,15 @@ def check(settings: Settings, given: dict[str, Any]) -> None:
     """
     check_values(settings)
     check_weights(settings)
-    if settings.init == "noise" and "noise_blend" in given:
-        raise OptionError(
-            "--init noise begins with nothing but noise", {"--noise-blend": settings.noise_blend},
-            "leave it out, or --init content",
-        )  # fmt: skip
-    if settings.optimizer != "adam":
-        for name in ("lr", "average", "shift"):
-            if name in given:
-                raise OptionError(
-                    f"--{name} belongs to --optimizer adam", {f"--{name}": given[name]}
-                )
+    content, style, _ = settings.weights_of_losses()
+    unused = unused_by(settings)
+    if settings.init == "noise":
+        unused["noise_blend"] = "--init noise"
+    if not content:
+        unused["content_layers"] = "--content-weight 0"
+    if not style:
+        unused |= dict.fromkeys(("style_layers", "style_size", "style_weights"), "--style-weight 0")
+    check_used(settings, given, unused)
 
 
 def check_weights(settings: Settings) -> None:

@@ -21,7 +21,9 @@ from apps.style.gatys.pictures import Pictures, Size, resized_mask
 from apps.style.gatys.settings import Settings
 from apps.style.loss_network import LossNetwork
 from apps.style.losses import (
+    added,
     content_divisor,
+    grad_of,
     gram,
     squared_distance,
     squared_size,
@@ -61,7 +63,7 @@ class GatysObjective(Objective):
         # The parts of the content that have a Gram matrix each: all of it where none has a mask.
         masks = [region.content_mask for region in self.regions]
         self.masks = [None] if masks[0] is None else [resized_mask(mask, size) for mask in masks]
-        self.moved_masks: dict[tuple[int, Shift, Size], np.ndarray] = {}
+        self.moved_masks: dict[tuple[int, Shift, Size], Any] = {}
         with minidl.no_grad():
             self.divisors = {
                 name: content_divisor(self.norm, *sizes)
@@ -150,9 +152,4 @@ class GatysObjective(Objective):
         """No gradient where no mask is, so nothing changes there."""
         if self.mask is not None:
             xp = array_module(x.data)
-            x.grad.data[...] *= xp.asarray(self.mask > 0)
-
-
-def added(parts: list[Tensor]) -> Tensor:
-    first, *others = parts
-    return sum(others, first)
+            grad_of(x).data[...] *= xp.asarray(self.mask > 0)

@@ -9,7 +9,8 @@ import numpy as np
 
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo, fitted_size
-from apps.style.gatys.colors import filled, grey_like, luma_of, matched, with_luma_of
+from apps.style.colors import filled, grey_like, luma_of, matched, with_luma_of
+from apps.style.fingerprint import fingerprint
 from apps.style.gatys.settings import SIZE, Settings
 from apps.style.optimize.watch import grey_spots, has_grey_spots
 
@@ -43,6 +44,7 @@ class Pictures:
         size: height and width of the finished picture.
         content, styles: as the network sees them, their own size.
         regions: at least one.
+        fingerprint: of all that was read.
 
     Raises:
         DataError: a file is no picture.
@@ -65,6 +67,7 @@ class Pictures:
             self.styles = [matched(style, self.content) for style in self.styles]
         started = settings.init not in ("content", "noise")
         self.start = self.read_start(settings.init) if started else None
+        self.fingerprint = fingerprint(self.original, *self.styles, self.start, *self.masks())
 
     def read_start(self, path: str) -> Photo:
         """The picture to begin with.
@@ -84,6 +87,11 @@ class Pictures:
             )  # fmt: skip
         return start
 
+    def masks(self) -> list[Photo]:
+        """All masks as pictures."""
+        found = [m for r in self.regions for m in (r.content_mask, r.style_mask) if m is not None]
+        return [Photo(mask[..., None]) for mask in found]
+
     def content_at(self, size: Size) -> Photo:
         return self.content.resized(*size)
 
@@ -93,16 +101,18 @@ class Pictures:
         return self.styles[number].fitted(side)
 
     def has_grey_style(self) -> bool:
-        """Whether parts of a style are flat and grey, so that those of the picture may be, too."""
+        """Whether parts of a style are flat and grey, so that those of the picture may be, too. It
+        is looked at no larger than SIZE, as nobody knows yet whether there is memory for more."""
+        size = fitted_size(self.size, min(SIZE, max(self.size)))
         return any(
-            has_grey_spots(grey_spots(self.style_at(k, self.size).tensor().data))
+            has_grey_spots(grey_spots(self.style_at(k, size).tensor().data))
             for k in range(len(self.styles))
         )
 
     def mask_at(self, size: Size) -> np.ndarray | None:
         """Where the picture changes, (H, W) of 0..1; None where all of it does."""
-        masks = [region.content_mask for region in self.regions]
-        if any(mask is None for mask in masks):
+        masks = [r.content_mask for r in self.regions if r.content_mask is not None]
+        if not masks:  # all regions have one, or none has
             return None
         return resized_mask(np.max(np.stack(masks), axis=0), size)
 
@@ -146,15 +156,16 @@ def read_regions(settings: Settings, content: Photo, styles: list[Photo]) -> lis
             "--mask comes once for each style", {"--mask": len(masks), "styles": len(styles)},
             "or any number of times with one style",
         )  # fmt: skip
-    regions = []
+    regions, areas = [], []
     for number, (of_content, of_style) in enumerate(masks):
         style = number if len(styles) > 1 else 0
-        region = Region(style, 1.0, read_mask(of_content, content.size, "content"))
+        mask = read_mask(of_content, content.size, "content")
+        areas.append(float(mask.mean()))
+        region = Region(style, 1.0, mask)
         if of_style:
             region.style_mask = read_mask(of_style, styles[style].size, "style")
         regions.append(region)
     # Every pixel is to feel its style alike, however large its region is.
-    areas = [float(region.content_mask.mean()) for region in regions]
     for region, area in zip(regions, areas):
         region.weight = area / sum(areas) * (weights[region.style] * len(styles))
     return regions

@@ -24,11 +24,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import minidl
-from apps.style.gatys.objective import GatysObjective, MaskAt, added
+from apps.style.gatys.objective import GatysObjective, MaskAt
 from apps.style.gatys.pictures import Pictures, Size
 from apps.style.gatys.settings import Settings
 from apps.style.loss_network import LossNetwork
-from apps.style.losses import gram, squares, total_variation
+from apps.style.losses import added, grad_of, gram, squares, total_variation
 from apps.style.optimize.objective import STAYS, Shift, shifted
 from minidl.tensor import Tensor
 
@@ -68,6 +68,7 @@ class TiledGatysObjective(GatysObjective):
     """GatysObjective in bounded memory; the top of this file says how."""
 
     def __init__(self, net: LossNetwork, settings: Settings, pictures: Pictures, size: Size):
+        assert settings.tile is not None
         self.tile = settings.tile
         super().__init__(net, settings, pictures, size)
 
@@ -99,7 +100,8 @@ class TiledGatysObjective(GatysObjective):
         return found
 
     def grams_of(self, x: Tensor, mask_at: MaskAt) -> dict[str, Tensor]:
-        size, sums = x.shape[2:], {}
+        size: Size = x.shape[2:]
+        sums: dict[str, Tensor] = {}
         with minidl.no_grad():
             for tile in self.tiles(size, self.style_layers):
                 found = self.own_features(tile, tile.cut(x), self.style_layers)
@@ -134,7 +136,7 @@ class TiledGatysObjective(GatysObjective):
             moved.requires_grad_()
             variation = total_variation(moved, self.norm) * self.tv_weight
             variation.backward()
-            gradient.data[...] += moved.grad.data
+            gradient.data[...] += grad_of(moved).data
             losses["tv"] = float(variation)
         x.grad = unshifted(gradient, x, shift)
         self.keep_outside(x)
@@ -151,7 +153,7 @@ class TiledGatysObjective(GatysObjective):
                 matrix.requires_grad_()
         loss = self.style_part(grams)
         loss.backward()
-        slopes = [{name: matrix.grad for name, matrix in G.items()} for G in grams]
+        slopes = [{name: grad_of(matrix) for name, matrix in G.items()} for G in grams]
         return slopes, {"style": float(loss)}
 
     def add_tile(
@@ -175,7 +177,7 @@ class TiledGatysObjective(GatysObjective):
             parts.append(self.content_part(found, targets))
             content_part = float(parts[-1])
         added(parts).backward()
-        tile.cut(gradient).data[...] += crop.grad.data
+        tile.cut(gradient).data[...] += grad_of(crop).data
         return content_part
 
 
@@ -186,7 +188,7 @@ def unshifted(gradient: Tensor, x: Tensor, shift: Shift) -> Tensor:
     if moved is leaf:
         return gradient
     moved.backward(gradient)
-    return leaf.grad
+    return grad_of(leaf)
 
 
 def margins(net: LossNetwork, layers: Iterable[str]) -> tuple[int, int]:

@@ -7,73 +7,52 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from apps.shared.options import OptionError, check_resumed, stored_values, to_dict
-from apps.shared.output_file import OutputFile
+from apps.shared.options import to_dict
 from apps.style.gatys.checks import check
 from apps.style.gatys.objective import GatysObjective
 from apps.style.gatys.pictures import Pictures
 from apps.style.gatys.settings import Settings
 from apps.style.gatys.tiles import make_objective, pixels_of_tiles
 from apps.style.loss_network import LossNetwork
-from apps.style.optimize.estimate import check_memory, estimate
+from apps.style.optimize.estimate import check_picture, estimate
 from apps.style.optimize.loop import Outcome, Task, optimize
-from apps.style.optimize.plan import Plan, make_plan
-from apps.style.optimize.run import Run, load_run
+from apps.style.optimize.plan import Plan, make_plan, note_left_out
+from apps.style.optimize.run import Run
 from apps.style.report.page import write_report
+from apps.style.resume import Order, RunFiles
 
 # What is otherwise by default in a run that begins with noise: it has a longer way, and nothing of
 # the content but what the loss brings.
 FROM_NOISE = {"iterations": 200, "lr": 15.0, "content_weight": 0.5}
-REPORT, STATE = ".html", ".resume.safetensors"
 
 
-def transfer(
-    given: dict[str, Any],
-    output: str,
-    overwrite: bool,
-    resume: bool,
-    command: str,
-    note: Callable[[str], None],
-) -> dict[str, Any]:
+def transfer(order: Order) -> dict[str, Any]:
     """Make the picture; write it and its report.
-
-    Args:
-        given: the options that were typed, parsed.
-        output: the file of the picture.
-        overwrite: whether files that are there may be replaced.
-        resume: go on with an interrupted run.
-        command: what was typed, for the report.
-        note: called with lines of text for people.
 
     Returns:
         what --json prints.
     """
-    for name, called in (("content", "CONTENT"), ("styles", "STYLE")):
-        if name not in given:
-            raise OptionError(f"say which picture is the {called}", {}, "minidl style gatys --help")
-    file, state = checked_files(output, overwrite, resume)
-    saved = load_run(state) if resume else None
-    settings = Settings(**with_defaults(given))
-    if saved is not None:
-        stored = stored_values(Settings, saved.meta.get("settings"))
-        check_resumed(Settings, stored, given)
-        settings = Settings(**{**stored, **given})
-    check(settings, given)
+    order.check_given("gatys", content="CONTENT", styles="STYLE")
+    files = RunFiles(order, "gatys")
+    settings = files.settings(Settings, usual_of(order.given))
+    check(settings, order.given)
     pictures = Pictures(settings)
     net = LossNetwork(settings.net, settings.weights, settings.pool)
     net.check_layers([*settings.of_content(), *settings.of_style()])
     plan = make_plan(settings, pictures.size, net.receptive_field(settings.layers()))
     task = replace(
-        make_task(net, settings, pictures), state=state, meta={"settings": to_dict(settings)}
-    )
+        make_task(net, settings, pictures), state=files.state,
+        meta=files.meta(settings, pictures.fingerprint),
+    )  # fmt: skip
     run = Run(plan)
-    if saved is not None:
-        run.load(saved)
+    if files.saved is not None:
+        run.load(files.saved)
     else:
         small = replace(task, objective_at=lambda at: GatysObjective(net, settings, pictures, at))
-        announce(plan, small, settings, note)
-    outcome = optimize(plan, task, note, run)
-    return finish(outcome, settings, pictures, file, command)
+        note_left_out(plan, order.given, order.note)
+        announce(plan, small, settings, order.note)
+    outcome = optimize(plan, task, order.note, run)
+    return finish(outcome, settings, pictures, files)
 
 
 def make_task(net: LossNetwork, settings: Settings, pictures: Pictures) -> Task:
@@ -88,33 +67,12 @@ def make_task(net: LossNetwork, settings: Settings, pictures: Pictures) -> Task:
     )
 
 
-def checked_files(output: str, overwrite: bool, resume: bool) -> tuple[OutputFile, Path]:
-    """The output, and the file of an unfinished run.
-
-    Raises:
-        OptionError: one of them is there, and is not to be replaced.
-    """
-    file = OutputFile(output, overwrite or resume, beside=(REPORT,), op="gatys")
-    state = state_of(file)
-    if state.exists() and not (resume or overwrite):
-        raise OptionError(
-            "an unfinished run of this picture is there", {"file": str(state)},
-            "--resume goes on with it; --overwrite begins anew",
-        )  # fmt: skip
-    return file, state
-
-
-def state_of(file: OutputFile) -> Path:
-    """The file of an unfinished run: cat.jpg.resume.safetensors, not that of cat.png."""
-    return file.path.with_name(file.path.name + STATE)
-
-
-def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
-    """The options, with FROM_NOISE where they begin with noise."""
+def usual_of(given: dict[str, Any]) -> dict[str, Any]:
+    """FROM_NOISE for a run that begins with noise."""
     if given.get("init") != "noise":
-        return given
+        return {}
     usual = given.get("loss_norm", "target") == "target"
-    return {k: v for k, v in FROM_NOISE.items() if usual or k != "content_weight"} | given
+    return {k: v for k, v in FROM_NOISE.items() if usual or k != "content_weight"}
 
 
 def announce(plan: Plan, task: Task, settings: Settings, note: Callable[[str], None]) -> None:
@@ -124,25 +82,23 @@ def announce(plan: Plan, task: Task, settings: Settings, note: Callable[[str], N
     height, width = plan.size
     note(f"{width}x{height} pixels, {plan.iterations} iterations: {found}")
     tile = "" if settings.tile else ", and --tile 512 computes a larger one in parts"
-    check_memory(found, plan, lambda side: f"--size {side} fits{tile}")
+    check_picture(found, plan, lambda side: f"--size {side} fits{tile}")
 
 
 def finish(
-    outcome: Outcome, settings: Settings, pictures: Pictures, file: OutputFile, command: str
+    outcome: Outcome, settings: Settings, pictures: Pictures, files: RunFiles
 ) -> dict[str, Any]:
     """Write the picture and its report; the state of a finished run goes."""
     made = pictures.finished(outcome.picture)
-    made.save(file.path, "gatys")
+    made.save(files.output.path, "gatys")
     write_report(
-        file.beside(REPORT), made, pictures.original, pictures.styles, outcome, to_dict(settings),
-        command, names(settings),
+        files.report, made, pictures.original, pictures.styles, outcome, to_dict(settings),
+        files.order.command, names(settings),
     )  # fmt: skip
     if not outcome.interrupted:
-        state_of(file).unlink(missing_ok=True)
-    return {
-        "picture": str(file.path), "report": str(file.beside(REPORT)), "size": list(made.size),
-        "losses": outcome.losses, "iterations": outcome.iterations, "seconds": outcome.seconds,
-        "restarts": outcome.restarts, "interrupted": outcome.interrupted,
+        files.forget()
+    return outcome.figures() | {
+        "picture": str(files.output.path), "report": str(files.report), "size": list(made.size),
         "settings": to_dict(settings),
     }  # fmt: skip
 

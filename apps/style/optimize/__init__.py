@@ -8,7 +8,6 @@ run.py         the state of a run, and its file for --resume
 watch.py       optimizers that are stuck, grey spots
 estimate.py    seconds and megabytes before the start
 progress.py    the bar: losses by part, time left
-interrupt.py   Ctrl-C at the end of an iteration
 
 Pixels are float32 from 0 to 255, (1, 3, H, W).
 """

@@ -14,16 +14,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 import minidl
-from apps.shared.options import OptionError
-from apps.shared.page import duration
-from apps.shared.photo import fitted_size
+from apps.shared.photo import fitted_size, size_text
 from apps.shared.warm_up import warm_up
+from apps.style import needs
+from apps.style.needs import Estimate, PeakMemory
 from apps.style.optimize.loop import Task
 from apps.style.optimize.objective import KEPT, Objective
 from apps.style.optimize.plan import Plan
@@ -34,27 +32,6 @@ from minidl.nn import Parameter
 PROBE = 256  # pixels of the longer side of the picture that is measured
 ARRAYS = {"adam": 12, "lbfgs": 10 + 2 * HISTORY}  # as large as the picture, 12 bytes a pixel
 EVALUATIONS = {"adam": 1.0, "lbfgs": 1.25}  # in an iteration
-ALLOWED = 0.9  # of the memory that is free
-CONTAINER = "/sys/fs/cgroup"
-
-
-@dataclass
-class Estimate:
-    """What a run needs.
-
-    Args:
-        seconds: of all iterations.
-        megabytes: at most at one time, beside what the program has already.
-    """
-
-    seconds: float
-    megabytes: float
-
-    def __str__(self) -> str:
-        memory = f"{self.megabytes:,.0f} MB"
-        if self.megabytes >= 1e4:
-            memory = f"{self.megabytes / 1000:,.1f} GB"
-        return f"about {duration(max(self.seconds, 1))} and {memory}"
 
 
 def estimate(plan: Plan, task: Task, note: Callable[[str], None] = lambda text: None) -> Estimate:
@@ -120,7 +97,7 @@ def pixels(task: Task, size: tuple[int, int]) -> tuple[int, float]:
     return task.pixels(size)
 
 
-def check_memory(found: Estimate, plan: Plan, hint: Callable[[int], str]) -> None:
+def check_picture(found: Estimate, plan: Plan, hint: Callable[[int], str]) -> None:
     """Refuse what does not fit into memory.
 
     Args:
@@ -131,69 +108,8 @@ def check_memory(found: Estimate, plan: Plan, hint: Callable[[int], str]) -> Non
     Raises:
         OptionError: it needs more than there is.
     """
-    free = free_megabytes()
-    if free is None or found.megabytes <= ALLOWED * free:
-        return
-    side = int(max(plan.size) * (ALLOWED * free / found.megabytes) ** 0.5)
-    raise OptionError(
-        "a picture of this size needs more memory than there is",
-        {"size": f"{plan.size[1]}x{plan.size[0]}", "needed": f"{found.megabytes:,.0f} MB",
-         "free": f"{free:,.0f} MB"},
-        hint(max(side, 1)),
+    needs.check_memory(
+        found.megabytes, "a picture of this size needs more memory than there is",
+        {"size": size_text(plan.size)},
+        lambda share: hint(needs.side_that_fits(plan.size, share)),
     )  # fmt: skip
-
-
-# --- what the system says -----------------------------------------------------------------------
-
-
-class PeakMemory:
-    """`with PeakMemory() as peak:` peak.bytes afterwards is by how much the process grew inside.
-
-    Linux alone tells; elsewhere it is 0.
-    """
-
-    bytes = 0
-
-    def __enter__(self) -> PeakMemory:
-        try:
-            Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-        except OSError:
-            pass
-        self.before = status_bytes("VmRSS")
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.bytes = max(status_bytes("VmHWM") - self.before, 0)
-
-
-def status_bytes(name: str) -> int:
-    """A line of /proc/self/status, 0 where there is none."""
-    return kilobytes("/proc/self/status", name) * 1024
-
-
-def kilobytes(file: str, name: str) -> int:
-    try:
-        lines = Path(file).read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
-
-
-def free_megabytes() -> float | None:
-    """Memory that the process may still take: what is free, or less in a container; None where
-    that is not known. Files that were read count as free: they stay until memory is needed."""
-    found = (
-        [kilobytes("/proc/meminfo", "MemAvailable") / 1000]
-        if Path("/proc/meminfo").exists()
-        else []
-    )
-    group = Path(CONTAINER)
-    try:
-        limit = (group / "memory.max").read_text().strip()
-        used = int((group / "memory.current").read_text())
-        lines = (group / "memory.stat").read_text().splitlines()
-        used -= next((int(n) for k, n in map(str.split, lines) if k == "inactive_file"), 0)
-        found += [] if limit == "max" else [(int(limit) - used) / 1e6]
-    except (OSError, ValueError):
-        pass
-    return min(found) if found else None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,16 @@ from typing import Any
 import numpy as np
 
 from apps.shared.photo import Photo
-from apps.style.optimize.interrupt import Interrupt
+from apps.style.interrupt import Interrupt
 from apps.style.optimize.objective import Objective
 from apps.style.optimize.plan import Plan, Scale
-from apps.style.optimize.progress import Progress
+from apps.style.optimize.progress import LossProgress
 from apps.style.optimize.run import Run, Snapshot
 from apps.style.optimize.steps import AdamSteps
 from apps.style.optimize.watch import grey_spots, has_grey_spots, with_noise
 from minidl.device import to_device
 from minidl.errors import NonFiniteError
+from minidl.nn import Parameter
 from minidl.tensor import Tensor
 
 RESTARTS = 3  # of one scale; after that it ends where it is
@@ -79,7 +81,8 @@ class Outcome:
 
     Args:
         picture: of the size of the plan's last scale, also where the run ended earlier.
-        losses: of the last iteration.
+        losses: of the picture, by part as in the history. (Those of the last iteration are of its
+            iterate, shifted, or of a trial of a line search.)
         history: for each iteration: "iteration", the losses by part as "<part>_loss".
         snapshots: for the report.
         restarts: what was begun afresh, in words.
@@ -97,9 +100,20 @@ class Outcome:
     iterations: int
     interrupted: bool
 
+    def figures(self) -> dict[str, Any]:
+        """What --json tells of a run."""
+        return {
+            "losses": self.losses, "iterations": self.iterations, "seconds": self.seconds,
+            "restarts": self.restarts, "interrupted": self.interrupted,
+        }  # fmt: skip
+
 
 def optimize(
-    plan: Plan, task: Task, note: Callable[[str], None], run: Run | None = None
+    plan: Plan,
+    task: Task,
+    note: Callable[[str], None],
+    run: Run | None = None,
+    interrupt: Interrupt | None = None,
 ) -> Outcome:
     """Optimise a picture.
 
@@ -108,6 +122,7 @@ def optimize(
         task: what to minimise, and where to begin.
         note: called with a line of text for people.
         run: one to go on with; by default a new one.
+        interrupt: one that is in use already, where several pictures are made in a row.
 
     Returns:
         the picture, and how it came about; also after Ctrl-C, once an iteration was made.
@@ -118,7 +133,8 @@ def optimize(
     """
     run = run or Run(plan)
     loop = Loop(plan, task, note, run)
-    with Interrupt(note) as loop.interrupt, Progress(plan, run, note) as loop.progress:
+    asked = Interrupt(note) if interrupt is None else nullcontext(interrupt)
+    with asked as loop.interrupt, LossProgress(plan, run, note) as loop.progress:
         try:
             loop.run_scales()
             interrupted = False
@@ -126,7 +142,8 @@ def optimize(
             interrupted = True
     if interrupted and not run.history:
         raise KeyboardInterrupt("interrupted before the first iteration; nothing was written")
-    losses = {k: v for k, v in run.history[-1].items() if k != "iteration"} if run.history else {}
+    found = loop.objective.evaluate(Parameter(run.steps.picture()))
+    losses = {f"{name}_loss": value for name, value in found.items()}
     picture = Photo.from_tensor(Tensor(run.steps.picture())).resized(*plan.size)
     return Outcome(
         picture, losses, run.history, run.snapshots, run.restarts, run.seconds, len(run.history),
@@ -138,7 +155,8 @@ class Loop:
     """optimize() with what it needs at hand; see there."""
 
     interrupt: Interrupt
-    progress: Progress
+    progress: LossProgress
+    objective: Objective
 
     def __init__(self, plan: Plan, task: Task, note: Callable[[str], None], run: Run):
         self.plan, self.task, self.note, self.run = plan, task, note, run
@@ -153,7 +171,8 @@ class Loop:
                 if self.run.scale == 0:
                     self.run.snapshot()
             self.run.is_going_on = False
-            self.run_scale(scale, self.task.objective_at(scale.size))
+            self.objective = self.task.objective_at(scale.size)
+            self.run_scale(scale, self.objective)
             if self.run.scale + 1 == len(self.plan.scales):
                 return
             self.run.next_scale()
@@ -212,7 +231,7 @@ class Loop:
         number = len(self.run.history) + 1
         named = {f"{name}_loss": value for name, value in losses.items()}
         self.run.history.append({"iteration": number} | named)
-        self.progress.show(losses)
+        self.progress.losses(losses)
 
     # --- when it goes wrong ---------------------------------------------------------------------
 
@@ -239,13 +258,12 @@ class Loop:
             raise NonFiniteError(
                 "style", "the losses are not finite", {}, "smaller weights, or a smaller --lr"
             )
-        adam, slower = isinstance(run.steps, AdamSteps), 0.5
-        if adam:
-            slower = run.steps.slower / 2
-        who = "it" if adam else "Adam"
+        steps, who, slower = run.steps, "Adam", 0.5
+        picture = steps.picture()
+        if isinstance(steps, AdamSteps):
+            picture, who, slower = steps.finite, "it", steps.slower / 2
         self.restart(f"the losses are not finite; {who} goes on with half the rate")
-        run.begin(run.steps.finite if adam else run.steps.picture(), "adam")
-        run.steps.slower = slower
+        run.begin_adam(picture, slower)
 
     def restart_from_noise(self, scale: Scale, spots: np.ndarray, share: float) -> None:
         """The iterations of a scale once more, by Adam, with noise where the picture is grey."""
@@ -256,8 +274,7 @@ class Loop:
             + ("" if isinstance(run.steps, AdamSteps) else ", by Adam")
         )
         picture = with_noise(to_device(run.steps.picture(), "cpu"), spots, run.rng)
-        run.begin(self.task.restored(picture, scale.size), "adam")
-        run.steps.slower = slower
+        run.begin_adam(self.task.restored(picture, scale.size), slower)
         run.iteration, run.grey = 0, share
 
     def restart(self, why: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 import minidl
+from apps.style.losses import added
 from minidl.nn.functional import pad
 from minidl.tensor import Tensor
 
@@ -76,8 +77,7 @@ class Objective:
         """
         x.grad = None
         parts = self.losses(shifted(x, shift), shift)
-        first, *others = parts.values()
-        sum(others, first).backward()
+        added(list(parts.values())).backward()
         return {name: float(part) for name, part in parts.items()}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from apps.shared.options import FREE, at_least, below, one_of, option
 from apps.shared.photo import fitted_size
@@ -52,6 +54,12 @@ class OptimizeOptions:
         "of all.",
         default=None, metavar="N", check=at_least(1), resume=FREE,
     )  # fmt: skip
+
+
+def unused_by(settings: OptimizeOptions) -> dict[str, str]:
+    """Options that the optimizer has no use for -> the option that is the cause."""
+    of_adam = () if settings.optimizer == "adam" else ("lr", "average", "shift")
+    return dict.fromkeys(of_adam, f"--optimizer {settings.optimizer}")
 
 
 FALLS_TO = 1 / 13  # of the learning rate, at the end of a scale
@@ -122,3 +130,13 @@ def make_plan(settings: OptimizeOptions, size: tuple[int, int], smallest: int = 
         tuple(scales), settings.optimizer, settings.lr, settings.average, settings.shift,
         settings.seed, settings.snapshots or max(1, total // 8),
     )  # fmt: skip
+
+
+def note_left_out(plan: Plan, given: dict[str, Any], note: Callable[[str], None]) -> None:
+    """Say so where make_plan has left scales out that were typed."""
+    scales = given.get("scales", 0)
+    if (left_out := scales - len(plan.scales)) > 0:
+        note(
+            f"{left_out} of {scales} sizes are left out: so small, the pictures have too "
+            "little for the layers to see"
+        )

@@ -17,7 +17,7 @@ from apps.shared.pictures import LARGE
 from apps.style.optimize.plan import Plan
 from apps.style.optimize.steps import STEPS, AdamSteps, LBFGSSteps
 from minidl.errors import CheckpointError
-from minidl.io.checkpoint import CheckpointContent, load_checkpoint, save_checkpoint
+from minidl.io.checkpoint import CheckpointContent, save_checkpoint
 from minidl.nn import Module, Parameter
 from minidl.tensor import Tensor
 
@@ -102,6 +102,12 @@ class Run:
         scale = self.plan.scales[self.scale]
         self.steps = make(self.canvas.pixels, self.plan, scale, self.rng)
 
+    def begin_adam(self, pixels: Any, slower: float) -> None:
+        """Start Adam at a picture, with a factor on its rate."""
+        self.begin(pixels, AdamSteps.name)
+        if isinstance(self.steps, AdamSteps):
+            self.steps.slower = slower
+
     def snapshot(self) -> None:
         """Keep the picture for the report."""
         small = Photo.from_tensor(Tensor(self.steps.picture()))
@@ -151,17 +157,3 @@ class Run:
                 "leave --resume out to start afresh",
             ) from None  # fmt: skip
         self.is_going_on = True
-
-
-def load_run(path: Path) -> CheckpointContent:
-    """The content of a file that Run.save wrote.
-
-    Raises:
-        CheckpointError: there is none, or it is damaged.
-    """
-    if not path.exists():
-        raise CheckpointError(
-            "resume", "there is no unfinished run to go on with", {"file": str(path)},
-            "leave --resume out to start one",
-        )  # fmt: skip
-    return load_checkpoint(path)

@@ -57,8 +57,8 @@ class AdamSteps:
         left = 1 - iteration / self.scale.iterations
         rate = self.slower * self.plan.lr * (FALLS_TO + (1 - FALLS_TO) * left)
         self.optimizer.param_groups[0]["lr"] = rate
-        shift = tuple(int(n) for n in self.rng.integers(0, self.plan.shift + 1, 2))
-        losses = objective.evaluate(self.x, shift)
+        down, right = self.rng.integers(0, self.plan.shift + 1, 2)
+        losses = objective.evaluate(self.x, (int(down), int(right)))
         report(losses)
         if not math.isfinite(sum(losses.values())):
             return  # the loop starts afresh
@@ -116,16 +116,18 @@ class LBFGSSteps:
         )
         self.best, self.lowest, self.idle = x.data.copy(), math.inf, 0
         self.first = 0.0  # the loss at the start
-        self.last: tuple[Any, dict[str, float], Tensor] | None = None  # x, losses, gradient
+        # x, losses, gradient
+        self.last: tuple[Any, dict[str, float], Tensor | None] | None = None
 
     def advance(self, objective: Objective, iteration: int, report: Report) -> None:
         """One iteration; reports the lowest losses that it found."""
-        before, found = self.lowest, {}
+        before = self.lowest
+        found: dict[str, float] = {}
 
         def closure() -> Tensor:
             nonlocal found
             losses = self.evaluate(objective)
-            total = sum(losses.values())
+            total = float(sum(losses.values()))
             self.first = self.first or total
             if not found or total < sum(found.values()):
                 found = losses

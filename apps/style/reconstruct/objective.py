@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import minidl
 from apps.style.loss_network import LossNetwork
-from apps.style.losses import content_loss, gram, style_loss
+from apps.style.losses import added, content_loss, gram, style_loss
 from apps.style.optimize.objective import Objective, Shift, shifted
 from minidl.tensor import Tensor
 
@@ -45,7 +45,7 @@ class StyleObjective(Objective):
 
     def losses(self, x: Tensor, shift: Shift) -> dict[str, Tensor]:
         parts = [style_loss(G, self.targets[name]) for name, G in self.of(x).items()]
-        return {"style": sum(parts[1:], parts[0])}
+        return {"style": added(parts)}
 
     def of(self, x: Tensor) -> dict[str, Tensor]:
         return {name: gram(y) for name, y in self.net.features(x, self.layers).items()}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from apps.shared import parse
-from apps.shared.options import Option, at_least, below, option
-from apps.style.optimize.plan import OPTIMIZATION, OptimizeOptions
-from apps.style.settings import LOSSES, NetworkOptions
+from apps.shared.options import Option, at_least, below, check_values, option
+from apps.style.optimize.plan import OPTIMIZATION, OptimizeOptions, unused_by
+from apps.style.settings import LOSSES, NetworkOptions, check_used
 
 SIZE = 224  # pixels of the longer side
 # Network -> one layer at each depth, as Gatys et al. have conv1_1 to conv5_1.
@@ -69,3 +70,13 @@ class Settings(NetworkOptions, OptimizeOptions):
 
     def of_layers(self) -> list[str]:
         return self.layers or LAYERS[self.net]
+
+
+def check_settings(settings: Settings, given: dict[str, Any]) -> None:
+    """Values are in their ranges, and no option was typed that would do nothing.
+
+    Raises:
+        OptionError: the first one that is not so.
+    """
+    check_values(settings)
+    check_used(settings, given, unused_by(settings))

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.shared.curves import curves
+from apps.shared.curves import Curves, curves
 from apps.shared.page import Figure, Page, duration, settings_table, write_page
 from apps.shared.page import render as render_page
 from apps.shared.photo import Photo
 from apps.shared.pictures import LARGE, Filmstrip, Frame, Picture
 from apps.shared.run_folder import now_text, versions
 from apps.style.optimize.loop import Outcome
+
+
+@dataclass
+class Shown:
+    """What the page of a run shows.
+
+    Args:
+        heading: of the page.
+        made: the result.
+        sources: the pictures that it was made from.
+        figures: in large letters.
+        strip: how it came about.
+        curves: of the losses.
+        restarts: what was begun afresh, in words.
+    """
+
+    heading: str
+    made: Picture
+    sources: list[Picture]
+    figures: list[Figure]
+    strip: Filmstrip | None
+    curves: Curves
+    restarts: list[str]
+
+
+def write_run_page(path: Path, shown: Shown, settings: dict[str, Any], command: str) -> None:
+    """Write the page of a run.
+
+    Args:
+        path: of the file.
+        shown: what it shows.
+        settings: of the run.
+        command: what was typed.
+    """
+    page = Page(
+        heading=shown.heading, note=f"{now_text()} · seed {settings.get('seed', 0)}",
+        figures=shown.figures, command=command, settings=settings_table(settings, versions()),
+    )  # fmt: skip
+    write_page(path, render_page("style/report/page.html.j2", page, shown=shown), "style")
 
 
 def write_report(
@@ -24,7 +64,7 @@ def write_report(
     command: str,
     heading: str,
 ) -> None:
-    """Write the page.
+    """Write the page of one picture.
 
     Args:
         path: of the file.
@@ -36,19 +76,11 @@ def write_report(
         command: what was typed.
         heading: of the page.
     """
-    page = Page(
-        heading=heading, note=f"{now_text()} · seed {settings.get('seed', 0)}",
-        figures=headline(made, outcome), command=command,
-        settings=settings_table(settings, versions()),
+    shown = Shown(
+        heading, large(made, "the result"), sources(content, styles), headline(made, outcome),
+        strip(outcome), curves(outcome.history, "iteration"), outcome.restarts,
     )  # fmt: skip
-    text = render_page(
-        "style/report/page.html.j2", page, made=large(made, "the result"),
-        sources=sources(content, styles), strip=strip(outcome), curves=curves(
-            outcome.history, "iteration"
-        ),
-        restarts=outcome.restarts,
-    )  # fmt: skip
-    write_page(path, text, "style")
+    write_run_page(path, shown, settings, command)
 
 
 def headline(made: Photo, outcome: Outcome) -> list[Figure]:

@@ -13,13 +13,14 @@ At last the result is made to agree with the given picture by back-projection (p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from apps.shared.options import OptionError
-from apps.shared.photo import Photo
+from apps.shared.photo import to_bytes
 from apps.style.super_resolution.belief import best_choice
+from apps.style.super_resolution.examples import LIGHT
 from apps.style.super_resolution.patches import (
     FACTOR,
     HIGH,
@@ -29,53 +30,172 @@ from apps.style.super_resolution.patches import (
     back_projected,
     contrast_of,
     count_examples,
-    examples_of,
     interpolated,
     middle_band,
     middle_patches,
     resized,
 )
+from apps.style.super_resolution.search import chunk_for, nearest_examples
 from apps.style.super_resolution.settings import Settings
 
-CHUNK = 512  # places whose candidates are searched for at once, at most
-DISTANCES = 2**25  # between places and examples, computed at once
-GROUP = 32  # values whose smallest is found first
 TRIAL = 40  # pixels of the sides of the corner by which the time is estimated
-SMALLEST = 2 * MIDDLE  # pixels of the sides of an example
-
-# Light and two differences of colour (ITU-R BT.601), as rows.
-LIGHT = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-
-Progress = Callable[[int, int], None]  # done, of how many
-Show = Callable[[int], None]  # done
 
 
-def enlarged(
-    picture: np.ndarray, examples: Examples, settings: Settings, progress: Progress
-) -> np.ndarray:
-    """A picture, larger by settings.scale.
+class Enlargement:
+    """A picture on its way to a larger one, some places at a step (apps/style/stepwise.py).
 
     Args:
         picture: (H, W, 3) in 0..1.
-        examples: from examples_for.
+        examples: from examples.gather.
         settings: scale, candidates, agreement and back_projection.
-        progress: told of the places whose candidates are found.
 
-    Returns:
-        (scale H, scale W, 3), float32 in 0..1.
+    Attributes:
+        done, total: places whose candidates are found, and all there are.
     """
-    light, *colours = np.moveaxis(picture @ LIGHT.T.astype(np.float32), 2, 0)
-    total, done = count_places(picture.shape[:2], settings.scale), 0
-    while len(light) < settings.scale * len(picture):
 
-        def show(places: int, before: int = done) -> None:
-            progress(before + places, total)
+    def __init__(self, picture: np.ndarray, examples: Examples, settings: Settings):
+        self.examples, self.settings = examples, settings
+        self.light, *self.colours = np.moveaxis(picture @ LIGHT.T.astype(np.float32), 2, 0)
+        self.size = settings.scale * picture.shape[0], settings.scale * picture.shape[1]
+        self.total, self.done = count_places(picture.shape[:2], settings.scale), 0
+        self.start_doubling()
 
-        done += count_places(light.shape, FACTOR)
-        larger = doubled(light, examples, settings.candidates, settings.agreement, show)
-        light = back_projected(larger, light, settings.back_projection)
-    planes = [light, *(resized(colour, light.shape) for colour in colours)]
-    return np.clip(np.stack(planes, axis=2) @ np.linalg.inv(LIGHT).T, 0, 1).astype(np.float32)
+    def start_doubling(self) -> None:
+        """To twice the height and width of what there is."""
+        settings = self.settings
+        self.doubling = Doubling(self.light, self.examples, settings.candidates, settings.agreement)
+
+    def step(self) -> bool:
+        """Find candidates for some places; behind the last one choose among them."""
+        if self.done == self.total:
+            return False
+        self.done += self.doubling.search()
+        if self.doubling.is_searched:
+            larger = self.doubling.made()
+            self.light = back_projected(larger, self.light, self.settings.back_projection)
+            if self.light.shape != self.size:
+                self.start_doubling()
+        return True
+
+    def picture(self, agreeing: bool = True) -> np.ndarray:
+        """(scale H, scale W, 3), float32 in 0..1; without detail where none is found yet.
+
+        Args:
+            agreeing: whether candidates that were found are chosen by belief propagation.
+        """
+        light = self.light
+        if self.done < self.total:
+            light = resized(self.doubling.made(agreeing), self.size)
+        planes = [light, *(resized(colour, self.size) for colour in self.colours)]
+        return np.clip(np.stack(planes, axis=2) @ np.linalg.inv(LIGHT).T, 0, 1).astype(np.float32)
+
+    def snapshot(self) -> np.ndarray:
+        """The picture so far, uint8 (H, W, 3); of the places under way each takes its nearest."""
+        return to_bytes(self.picture(agreeing=False))
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides how it goes on; arrays and JSON values."""
+        doubling = self.doubling
+        return {
+            "done": self.done, "light": self.light, "found": doubling.found,
+            "numbers": doubling.numbers[: doubling.found],
+            "distances": doubling.distances[: doubling.found],
+        }  # fmt: skip
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on exactly where state() was taken."""
+        self.done, self.light, found = state["done"], state["light"], state["found"]
+        if self.done == self.total:
+            return
+        self.start_doubling()
+        self.doubling.found = found
+        self.doubling.numbers[:found] = state["numbers"]
+        self.doubling.distances[:found] = state["distances"]
+
+
+class Doubling:
+    """A picture of twice the height and width, under way.
+
+    Args:
+        light: (H, W) in 0..1.
+        examples: from examples.gather.
+        candidates: how many examples each place chooses from.
+        agreement: how much neighbours have to agree; 0: each takes the nearest.
+
+    Attributes:
+        found: of how many places the candidates are found, row by row.
+        numbers, distances: (places, K): these examples, and how far they are from what is seen.
+    """
+
+    def __init__(self, light: np.ndarray, examples: Examples, candidates: int, agreement: float):
+        H, W = light.shape
+        self.size, self.examples, self.agreement = (FACTOR * H, FACTOR * W), examples, agreement
+        self.enlarged = interpolated(light, self.size)
+        middle = middle_patches(middle_band(self.enlarged))
+        self.contrast = contrast_of(middle)
+        self.rows, self.columns, _ = middle.shape
+        self.wanted = (middle / self.contrast).reshape(-1, MIDDLE**2)
+        self.squares = (examples.middle**2).sum(axis=1)
+        self.found, shape = 0, (len(self.wanted), min(candidates, len(examples.middle)))
+        self.numbers, self.distances = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+
+    @property
+    def is_searched(self) -> bool:
+        return self.found == len(self.wanted)
+
+    def search(self) -> int:
+        """Find the candidates of the next places; says of how many."""
+        middle, k = self.examples.middle, self.numbers.shape[1]
+        part = slice(self.found, self.found + chunk_for(len(middle)))
+        self.numbers[part], self.distances[part] = nearest_examples(
+            self.wanted[part], middle, self.squares, k
+        )
+        before, self.found = self.found, min(part.stop, len(self.wanted))
+        return self.found - before
+
+    def made(self, agreeing: bool = True) -> np.ndarray:
+        """The larger picture, with detail in the rows of places whose candidates are found.
+
+        Args:
+            agreeing: whether they are chosen by belief propagation; else each takes its nearest.
+        """
+        rows, K = self.found // self.columns, self.numbers.shape[1]
+        places, grid = rows * self.columns, (rows, self.columns, K)
+        patches = np.zeros((self.rows, self.columns, HIGH, HIGH), np.float32)
+        if rows and agreeing:
+            contrast = self.contrast[:rows]
+            high = self.examples.high[self.numbers[:places]].reshape(*grid, HIGH, HIGH)
+            high = high * contrast[..., None, None]
+            evidence = self.distances[:places].reshape(grid) * contrast**2 / MIDDLE**2
+            beside, below = disagreement(high)
+            choice = best_choice(evidence, self.agreement * beside, self.agreement * below)
+            y, x = np.indices(choice.shape)
+            patches[:rows] = high[y, x, choice]
+        elif rows:
+            nearest = self.examples.high[self.numbers[:places, 0]]
+            patches[:rows] = nearest.reshape(rows, self.columns, HIGH, HIGH)
+            patches[:rows] *= self.contrast[:rows, :, :, None]
+        height, width = self.size
+        return self.enlarged + put_together(patches)[:height, :width]
+
+
+def enlarged(picture: np.ndarray, examples: Examples, settings: Settings) -> np.ndarray:
+    """A picture, larger by settings.scale; arguments and result as of Enlargement."""
+    enlargement = Enlargement(picture, examples, settings)
+    while enlargement.step():
+        pass
+    return enlargement.picture()
+
+
+def doubled(light: np.ndarray, examples: Examples, candidates: int, agreement: float) -> np.ndarray:
+    """A picture of twice the height and width; arguments as of Doubling."""
+    doubling = Doubling(light, examples, candidates, agreement)
+    while not doubling.is_searched:
+        doubling.search()
+    return doubling.made()
+
+
+# --- before -------------------------------------------------------------------------------------
 
 
 def count_places(size: tuple[int, ...], scale: int) -> int:
@@ -88,32 +208,16 @@ def count_places(size: tuple[int, ...], scale: int) -> int:
     return found
 
 
-def examples_for(picture: np.ndarray, settings: Settings) -> Examples:
-    """The pairs of patches that a picture is enlarged by.
-
-    Raises:
-        OptionError: there is no example.
-        DataError: one cannot be read.
-    """
-    pictures = example_pictures(settings.examples, light_of(picture))
-    return gather(pictures, settings.most_examples, np.random.default_rng(settings.seed))
-
-
-def light_of(picture: np.ndarray) -> np.ndarray:
-    """(H, W, 3) -> (H, W): its light."""
-    return picture @ LIGHT[0].astype(np.float32)
-
-
 def expected_seconds(light: np.ndarray, examples: Examples, settings: Settings) -> float:
     """About how long a picture takes, whose light is given: a corner of it is timed."""
     corner = light[:TRIAL, :TRIAL]
-    seconds = []
-    for _ in range(2):  # the first one wakes threads
+    seconds = 0.0
+    for _ in range(2):  # the first one wakes threads, and does not count
         start = time.perf_counter()
-        doubled(corner, examples, settings.candidates, settings.agreement, lambda done: None)
-        seconds.append(time.perf_counter() - start)
+        doubled(corner, examples, settings.candidates, settings.agreement)
+        seconds = time.perf_counter() - start
     places = count_places(light.shape, settings.scale)
-    return min(seconds) * places / count_places(corner.shape, FACTOR)
+    return seconds * places / count_places(corner.shape, FACTOR)
 
 
 def needed_megabytes(
@@ -133,126 +237,7 @@ def needed_megabytes(
     return (result + kept + searched + bands) / 1e6
 
 
-def chunk_for(examples: int) -> int:
-    """How many places are searched for at once: fewer if there are many examples."""
-    return min(CHUNK, max(1, DISTANCES // examples))
-
-
-def example_pictures(files: Sequence[str], light: np.ndarray) -> list[np.ndarray]:
-    """The light of the examples; without any, the picture's own and those of half its size."""
-    if files:
-        lights = [light_of(Photo.read(file).pixels) for file in files]
-    else:
-        lights = [light]
-        while min(lights[-1].shape) >= 2 * SMALLEST:
-            H, W = lights[-1].shape
-            lights.append(resized(lights[-1], (H // FACTOR, W // FACTOR)))
-    large = [one for one in lights if min(one.shape) >= SMALLEST]
-    if not large:
-        raise OptionError(
-            f"an example has at least {SMALLEST} pixels on each side",
-            {"sizes": [f"{one.shape[1]}x{one.shape[0]}" for one in lights]},
-            "larger pictures with --examples",
-        )
-    return large
-
-
-def gather(pictures: Sequence[np.ndarray], most: int, random: np.random.Generator) -> Examples:
-    """Pairs of patches of some pictures, (H, W) in 0..1: at most `most`, drawn from all.
-
-    Where they lie is drawn first, and nothing but these is cut out.
-    """
-    counts = [count_examples(picture.shape) for picture in pictures]
-    ends = np.cumsum(counts)
-    chosen = np.arange(ends[-1])
-    if ends[-1] > most:
-        chosen = np.sort(random.choice(ends[-1], most, replace=False))
-    parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
-    found = [
-        examples_of(picture, part - (end - count))
-        for picture, part, end, count in zip(pictures, parts, ends, counts)
-        if len(part)
-    ]
-    return Examples(
-        np.concatenate([one.middle for one in found]), np.concatenate([one.high for one in found])
-    )
-
-
-def doubled(
-    light: np.ndarray, examples: Examples, candidates: int, agreement: float, show: Show
-) -> np.ndarray:
-    """A picture of twice the height and width.
-
-    Args:
-        light: (H, W) in 0..1.
-        examples: from gather.
-        candidates: how many examples each place chooses from.
-        agreement: how much neighbours have to agree; 0: each takes the nearest.
-        show: told of how many places the candidates are found.
-    """
-    H, W = light.shape
-    enlarged = interpolated(light, (FACTOR * H, FACTOR * W))
-    middle = middle_patches(middle_band(enlarged))
-    contrast = contrast_of(middle)
-    rows, columns, _ = middle.shape
-    K = min(candidates, len(examples.middle))
-    nearest, distance = nearest_examples(
-        (middle / contrast).reshape(-1, MIDDLE**2), examples.middle, K, show
-    )
-    high = examples.high[nearest].reshape(rows, columns, K, HIGH, HIGH) * contrast[..., None, None]
-    evidence = distance.reshape(rows, columns, K) * contrast**2 / MIDDLE**2
-    beside, below = disagreement(high)
-    choice = best_choice(evidence, agreement * beside, agreement * below)
-    y, x = np.indices(choice.shape)
-    return enlarged + put_together(high[y, x, choice])[: FACTOR * H, : FACTOR * W]
-
-
-def nearest_examples(
-    wanted: np.ndarray, middle: np.ndarray, k: int, show: Show
-) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest examples of each patch, nearest first, and their squared distances.
-
-    |a - b|^2 = |a|^2 - 2 a b + |b|^2: the products of all pairs are one matrix product.
-    """
-    numbers = np.empty((len(wanted), k), np.int64)
-    distances = np.empty((len(wanted), k), np.float32)
-    squares, columns = (middle**2).sum(axis=1), middle.T
-    chunk = chunk_for(len(middle))
-    for start in range(0, len(wanted), chunk):
-        part = wanted[start : start + chunk]
-        near, values = smallest(squares - 2 * (part @ columns), k)
-        numbers[start : start + chunk] = near
-        values = values + (part**2).sum(axis=1, keepdims=True)
-        distances[start : start + chunk] = np.maximum(values, 0)
-        show(min(start + chunk, len(wanted)))
-    return numbers, distances
-
-
-def smallest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The columns of the k smallest values of each row, ascending, and these values.
-
-    Columns j, j + n, j + 2 n, ... are a group. The k smallest values lie in the k groups with the
-    smallest minima, and those are found eight times as fast as the values among all.
-    """
-    rows, columns = values.shape
-    n = columns // GROUP
-    if n < k:
-        return sorted_columns(values, np.argpartition(values, k - 1, axis=1)[:, :k])
-    grouped = values[:, : n * GROUP].reshape(rows, GROUP, n)
-    groups = np.argpartition(grouped.min(axis=1), k - 1, axis=1)[:, :k]
-    members = (groups[:, None, :] + n * np.arange(GROUP)[:, None]).reshape(rows, -1)
-    rest = np.broadcast_to(np.arange(n * GROUP, columns), (rows, columns - n * GROUP))
-    members = np.concatenate([members, rest], axis=1)
-    few = np.take_along_axis(values, members, axis=1)
-    near = np.argpartition(few, k - 1, axis=1)[:, :k]
-    return sorted_columns(values, np.take_along_axis(members, near, axis=1))
-
-
-def sorted_columns(values: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns of each row in the order of their values, and the values."""
-    found = np.take_along_axis(values, columns, axis=1)
-    order = np.argsort(found, axis=1, kind="stable")
-    return np.take_along_axis(columns, order, 1), np.take_along_axis(found, order, 1)
+# --- patches ------------------------------------------------------------------------------------
 
 
 def disagreement(high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

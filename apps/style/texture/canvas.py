@@ -7,6 +7,8 @@ unknown.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from apps.style.texture.material import Material
@@ -110,7 +112,7 @@ class Canvas:
     def put_guide(self, guide: np.ndarray) -> None:
         """The guide's planes, in the margin of a tile as well."""
         m, colours = self.margin, self.material.colours
-        how = "wrap" if self.tileable else "constant"
+        how: Literal["wrap", "constant"] = "wrap" if self.tileable else "constant"
         for plane, values in enumerate(guide.transpose(2, 0, 1), start=colours):
             self.picture[plane] = np.pad(values, m, mode=how)
             self.known[plane] = np.pad(np.ones(self.size, bool), m, mode=how)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +11,12 @@ from apps.shared.command import command
 from apps.shared.console import Console
 from apps.shared.options import OptionError
 from apps.shared.output_file import Out, OutputFile, Overwrite
+from apps.shared.photo import size_text
 from apps.style.group import style
+from apps.style.resume import Order, Resume
 from apps.style.texture.settings import Settings, checked
 
 Samples = Annotated[list[str], typer.Argument(metavar="SAMPLE...", help="Pictures of the texture.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with an interrupted run of the same output.")
-]
 Coordinates = Annotated[
     str | None,
     typer.Option(metavar="OUT.npz", help="Also write where each pixel was copied from."),
@@ -72,7 +69,7 @@ def apply_map(samples: list[str], file: str, output: OutputFile, console: Consol
     from apps.style.texture.make import apply_coordinates
 
     figures = apply_coordinates(samples, file, output)
-    console.line(f"{output.path}: {spoken(figures['size'])} pixels")
+    console.line(f"{output.path}: {size_text(figures['size'])} pixels")
     console.json(figures)
 
 
@@ -104,6 +101,8 @@ def compare_windows(
         console.line(f"window {one['window']}: {one['seconds']:.1f} s")
     console.line(f"{output.path}: the sheet")
     console.json(figures)
+    if figures["interrupted"]:
+        raise KeyboardInterrupt("interrupted; the sheet has what was made. It cannot be resumed")
 
 
 def make_picture(
@@ -111,26 +110,21 @@ def make_picture(
     overwrite: bool, resume: bool, console: Console,
 ) -> None:  # fmt: skip
     """One window."""
-    from apps.style.texture.make import REPORT, STATE, make_texture
+    from apps.style.texture.make import make_texture
 
-    beside = [REPORT] if resume else [REPORT, STATE]
-    file = OutputFile(output, overwrite or resume, beside=beside)
     map_file = None
     if coordinates is not None:
         map_file = OutputFile(coordinates, overwrite or resume, endings=[".npz"]).path
-    typed = shlex.join(["minidl", *sys.argv[1:]])
-    figures = make_texture(samples, settings, file, resume, map_file, typed, console.note)
+    order = Order({}, output, overwrite, resume, console.note)
+    figures = make_texture(samples, settings, order, map_file)
     console.line(
         f"{figures['pixels']:,} pixels in {figures['seconds']:.1f} s, "
         f"{100 * figures['coherence']:.0f} % of them copied with their left neighbour"
     )
     console.line(
-        f"{output}: {spoken(figures['size'])} pixels; {figures['report']} shows how it came about"
+        f"{output}: {size_text(figures['size'])} pixels; "
+        f"{figures['report']} shows how it came about"
     )
     console.json(figures)
     if figures["interrupted"]:
         raise KeyboardInterrupt("interrupted; what is done is kept. --resume goes on")
-
-
-def spoken(size: tuple[int, int]) -> str:
-    return f"{size[1]}x{size[0]}"

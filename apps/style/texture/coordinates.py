@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from apps.shared.options import OptionError
-from apps.shared.photo import Photo
+from apps.shared.photo import Photo, size_text
 from minidl.data.files import read_file
 from minidl.errors import DataError
 from minidl.io.atomic import write_atomically
@@ -87,7 +87,7 @@ def applied(coordinates: np.ndarray, sizes: np.ndarray, samples: Sequence[Photo]
     if wanted != given:
         raise OptionError(
             "the map of coordinates belongs to samples of other sizes",
-            {"map": spoken(wanted), "samples": spoken(given)},
+            {"map": in_words(wanted), "samples": in_words(given)},
         )
     sample, y, x = coordinates
     pixels = np.empty((*sample.shape, 3), np.float32)
@@ -101,6 +101,6 @@ def applied(coordinates: np.ndarray, sizes: np.ndarray, samples: Sequence[Photo]
     return Photo(pixels, alpha)
 
 
-def spoken(sizes: Sequence) -> str:
-    """ "64x48, 20x20": width before height."""
-    return ", ".join(f"{width}x{height}" for height, width in sizes)
+def in_words(sizes: Sequence) -> str:
+    """ "64x48, 20x20"."""
+    return ", ".join(map(size_text, sizes))

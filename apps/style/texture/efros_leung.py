@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from apps.shared.photo import to_bytes
 from apps.style.texture.canvas import Canvas
 from apps.style.texture.material import Material, all_in_window
 from minidl import Tensor
@@ -201,6 +202,10 @@ class EfrosLeung:
         filled.flat[places] = source.flat[places]
         self.canvas.put_all(filled)
         self.todo, self.done = [], self.done + len(places)
+
+    def snapshot(self) -> np.ndarray:
+        """The picture so far, uint8 (H, W, C)."""
+        return to_bytes(self.canvas.image)
 
     # --- the state, to go on later --------------------------------------------------------------
 

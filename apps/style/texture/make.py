@@ -11,81 +11,84 @@ from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo
 from apps.shared.pictures import Picture
 from apps.shared.sheet import write_sheet
-from apps.style.optimize.interrupt import Interrupt
+from apps.style.interrupt import Interrupt
+from apps.style.needs import Estimate
+from apps.style.progress import Counted
+from apps.style.resume import Order, RunFiles
+from apps.style.stepwise import StepRun
 from apps.style.texture.coordinates import applied, load_coordinates, save_coordinates
-from apps.style.texture.progress import Progress, about
+from apps.style.texture.estimate import expected_seconds
 from apps.style.texture.report import coherence, write_report
-from apps.style.texture.run import Run, expected_seconds
 from apps.style.texture.settings import Settings
-from apps.style.texture.task import Task, read_task
+from apps.style.texture.task import Task, TextureRun, read_task
 
 OP = "style texture"
 FILES = ("hole", "copy_mask", "guide")  # settings that name files
-STATE, REPORT = ".resume.safetensors", ".html"
 Note = Callable[[str], None]
 
 
 def make_texture(
-    samples: Sequence[str], settings: Settings, output: OutputFile, resume: bool,
-    coordinates: Path | None, typed: str, note: Note,
-) -> dict[str, Any]:  # fmt: skip
+    samples: Sequence[str], settings: Settings, order: Order, coordinates: Path | None = None
+) -> dict[str, Any]:
     """Synthesise one picture, and write it with its report and map of coordinates.
 
     Args:
         samples: files.
         settings: with one window.
-        output: the picture, checked.
-        resume: whether to go on with an interrupted run.
+        order: what was asked for.
         coordinates: the file for the map, or None.
-        typed: the command, for the report.
-        note: called with lines about what is going on.
 
     Returns:
         the figures of --json.
 
     Raises:
-        DataError, OptionError, CheckpointError: as in read_task, Run.load and OutputFile.write.
+        DataError, OptionError, CheckpointError: as in RunFiles, read_task, StepRun.load and
+            OutputFile.write.
     """
+    files = RunFiles(order, OP)
     task = read_task(samples, settings)
-    run = begin(task, settings, settings.window[0], output.beside(STATE))
-    if resume:
-        run.load()
-    finished = complete(run, task, settings, settings.window[0], note)
-    made = task.photo(run.synthesis)
+    run = begin(task, settings, settings.window[0], files.state)
+    if files.saved is not None:
+        run.load(files.saved)
+    finished = complete(run, task, settings, settings.window[0], order.note)
+    made, output = task.photo(run.steps), files.output
     output.write(made.encoded(output.path.suffix))
     found = figures(task, run, settings.window[0], finished) | {"output": str(output.path)}
-    canvas = run.synthesis.canvas
+    canvas = run.steps.canvas
     if coordinates is not None and finished:
         sizes = [photo.size for photo in task.samples]
         save_coordinates(coordinates, task.material.sources(canvas.source), sizes)
         found["coordinates"] = str(coordinates)
-    report = output.beside(REPORT)
-    write_report(report, task, run, made, found, to_dict(settings), typed)
+    write_report(files.report, task, run, made, found, to_dict(settings), order.command)
     if finished:
-        run.forget()
-    return found | {"report": str(report)}
+        files.forget()
+    return found | {"report": str(files.report)}
 
 
 def make_sheet(
     samples: Sequence[str], settings: Settings, output: OutputFile, note: Note
 ) -> dict[str, Any]:
-    """Synthesise a picture with each window, and write them side by side, the sample first."""
+    """Synthesise a picture with each window, and write them side by side, the sample first; after
+    Ctrl-C those that there are."""
     task = read_task(samples, settings)
     cell = max(160, *task.size)
     pictures = [Picture(photo.over_white().bytes, "sample") for photo in task.samples]
     found = []
     for window in settings.window:
         run = begin(task, settings, window, None)
-        if not complete(run, task, settings, window, note):
-            raise KeyboardInterrupt("interrupted; a sheet is written when all windows are done")
-        caption = f"{window} pixels"
-        pictures.append(Picture(task.photo(run.synthesis).bytes, caption, f"{run.seconds:.1f} s"))
-        found.append(figures(task, run, window, True))
+        finished = complete(run, task, settings, window, note)
+        made = task.photo(run.steps).over_white().bytes
+        took = f"{run.seconds:.1f} s" if finished else f"not finished, {100 * run.share:.0f} %"
+        pictures.append(Picture(made, f"{window} pixels", took))
+        found.append(figures(task, run, window, finished))
+        if not finished:
+            break
     title = "patches" if settings.method == "quilting" else "windows"
     columns = len(pictures) if len(pictures) <= 6 else None
     title = f"Texture by {title} of several sizes"
     write_sheet(output.path, pictures, OP, title, columns=columns, cell=cell)
-    return {"output": str(output.path), "windows": found, "interrupted": False}
+    interrupted = found[-1]["interrupted"]
+    return {"output": str(output.path), "windows": found, "interrupted": interrupted}
 
 
 def apply_coordinates(samples: Sequence[str], file: str, output: OutputFile) -> dict[str, Any]:
@@ -98,29 +101,29 @@ def apply_coordinates(samples: Sequence[str], file: str, output: OutputFile) -> 
 # --- one run ------------------------------------------------------------------------------------
 
 
-def begin(task: Task, settings: Settings, window: int, state_file: Path | None) -> Run:
+def begin(task: Task, settings: Settings, window: int, state_file: Path | None) -> TextureRun:
     """A run before its first step. What files hold is part of its identity, not their names."""
     identity = to_dict(settings) | {"fingerprint": task.fingerprint()}
     identity = {name: v for name, v in identity.items() if name not in FILES and v != []}
-    return Run(task.synthesis(settings, window), state_file, identity)
+    return StepRun(task.synthesis(settings, window), state_file, identity)
 
 
-def complete(run: Run, task: Task, settings: Settings, window: int, note: Note) -> bool:
+def complete(run: TextureRun, task: Task, settings: Settings, window: int, note: Note) -> bool:
     """Run to the end, or to Ctrl-C; says whether it came to its end."""
-    synthesis, what = run.synthesis, "pixels" if settings.method == "efros-leung" else "patches"
+    synthesis, what = run.steps, "pixels" if settings.method == "efros-leung" else "patches"
     left = synthesis.total - synthesis.done
     if left:
         seconds = expected_seconds(task.synthesis(settings, window), synthesis.searches_left())
-        note(f"{left:,} {what}, {about(seconds)} and {max(1, task.megabytes):,.0f} MB")
+        note(f"{left:,} {what}, {Estimate(seconds, task.megabytes)}")
     elif settings.hole:
         note("there is nothing to fill")
-    with Interrupt(note) as interrupt, Progress(what, note) as progress:
+    with Interrupt(note) as interrupt, Counted(what, note) as progress:
         return run.go(progress.show, lambda: interrupt.asked)
 
 
-def figures(task: Task, run: Run, window: int, finished: bool) -> dict[str, Any]:
+def figures(task: Task, run: TextureRun, window: int, finished: bool) -> dict[str, Any]:
     """What is known of a run when it has ended."""
-    source = run.synthesis.canvas.source
+    source = run.steps.canvas.source
     made = int((source >= 0).sum()) - (
         int((task.source >= 0).sum()) if task.source is not None else 0
     )

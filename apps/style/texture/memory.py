@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apps.shared.options import OptionError
-from apps.style.optimize.estimate import ALLOWED, free_megabytes
+from apps.shared.photo import size_text
+from apps.style import needs
 from apps.style.texture.efros_leung import GROUP
 
 
@@ -25,7 +25,7 @@ def needed_megabytes(size: tuple[int, int], material: int, planes: int, window: 
     return (picture + samples + material * GROUP * 2 * 4) / 1e6
 
 
-def check_memory(
+def check_size(
     size: tuple[int, int], sizes: Sequence[tuple[int, int]], planes: int, window: int
 ) -> float:
     """Whether a synthesis fits into memory; the megabytes that it takes.
@@ -38,15 +38,18 @@ def check_memory(
         OptionError: it does not; names the size that would.
     """
     material = sum(height + 1 for height, _ in sizes) * max(width for _, width in sizes)
-    needed, free = needed_megabytes(size, material, planes, window), free_megabytes()
-    if free is None or needed <= ALLOWED * free:
-        return needed
-    fits = max(size)
-    while fits > 1 and needed_megabytes((fits, fits), material, planes, window) > ALLOWED * free:
-        fits = fits * 9 // 10
-    raise OptionError(
-        "the texture needs more memory than there is",
-        {"--size": f"{size[1]}x{size[0]}", "samples": f"{material:,} pixels",
-         "needed": f"{needed:,.0f} MB", "free": f"{free:,.0f} MB"},
-        f"--size {fits} fits" if fits > 1 else "smaller samples",
+    needed = needed_megabytes(size, material, planes, window)
+
+    def hint(share: float) -> str:
+        fits = max(size)
+        while fits > 1 and needed_megabytes((fits, fits), material, planes, window) > (
+            share * needed
+        ):
+            fits = fits * 9 // 10
+        return f"--size {fits} fits" if fits > 1 else "smaller samples"
+
+    needs.check_memory(
+        needed, "the texture needs more memory than there is",
+        {"--size": size_text(size), "samples": f"{material:,} pixels"}, hint,
     )  # fmt: skip
+    return needed

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from apps.shared.photo import to_bytes
 from apps.style.texture.canvas import Canvas
 from apps.style.texture.cut import old_pixels
 from apps.style.texture.material import Material, all_in_window
@@ -154,6 +155,10 @@ class Quilting:
             below = np.arange(self.size[0])[:, None] >= rows[i - 1] + self.sides[self.pass_]
             self.canvas.put_all(np.where(below, -1, source))
         self.patch = self.done = i * len(columns)
+
+    def snapshot(self) -> np.ndarray:
+        """The picture so far, uint8 (H, W, C)."""
+        return to_bytes(self.canvas.image)
 
     # --- the state, to go on later --------------------------------------------------------------
 

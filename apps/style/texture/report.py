@@ -10,14 +10,13 @@ import numpy as np
 from apps.shared.page import Figure, Page, duration, number, settings_table, write_page
 from apps.shared.page import render as render_page
 from apps.shared.photo import Photo
-from apps.shared.pictures import LARGE, Filmstrip, Frame, Picture
+from apps.shared.pictures import LARGE, Picture
 from apps.shared.run_folder import now_text, versions
-from apps.style.texture.run import Run
-from apps.style.texture.task import Task
+from apps.style.texture.task import Task, TextureRun
 
 
 def write_report(
-    path: Path, task: Task, run: Run, made: Photo, figures: dict[str, Any],
+    path: Path, task: Task, run: TextureRun, made: Photo, figures: dict[str, Any],
     settings: dict[str, Any], command: str,
 ) -> None:  # fmt: skip
     """Write the page.
@@ -47,7 +46,7 @@ def write_report(
         ],
         origin=Picture(origin_map(task, run), "where each pixel was copied from", at_most=LARGE),
         key=Picture(key_map(task), "the same colours on the sample", at_most=LARGE),
-        strip=strip(run),
+        strip=run.filmstrip("From the first pixels to the last"),
     )  # fmt: skip
     write_page(path, text, "style texture")
 
@@ -89,11 +88,12 @@ def sample_captions(task: Task) -> list[str]:
 # --- where pixels come from ---------------------------------------------------------------------
 
 
-def origin_map(task: Task, run: Run) -> np.ndarray:
+def origin_map(task: Task, run: TextureRun) -> np.ndarray:
     """(H, W, 3), uint8: a colour for each place of the samples; white where nothing is yet."""
-    source = run.synthesis.canvas.source
+    source = run.steps.canvas.source
     height, width = task.material.planes.shape[1:]
-    colours = place_colours(*np.divmod(source, width), height, width)
+    rows, columns = np.divmod(source, width)
+    colours = place_colours(rows, columns, height, width)
     colours[source < 0] = 255
     return colours
 
@@ -113,15 +113,3 @@ def place_colours(rows: np.ndarray, columns: np.ndarray, height: int, width: int
     squares = ((rows // 8 + columns // 8) % 2)[..., None]
     colours = np.stack([40 + 200 * y, 70 + 90 * x + 70 * y, 60 + 190 * x], axis=-1)
     return np.clip(colours * (0.8 + 0.2 * squares), 0, 255).astype(np.uint8)
-
-
-def strip(run: Run) -> Filmstrip | None:
-    """The picture as it grew."""
-    frames = [
-        Frame(f"{100 * share:.0f} %", [Picture(image, f"{100 * share:.0f} % done", at_most=LARGE)])
-        for share, image in run.snapshots
-    ]
-    title = "From the first pixels to the last"
-    if run.resumed_at:
-        title = f"The last {100 * (1 - run.resumed_at):.0f} %, made since the run was resumed"
-    return Filmstrip(title, frames) if frames else None

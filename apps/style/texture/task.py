@@ -12,14 +12,17 @@ import numpy as np
 
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo
+from apps.style.colors import LUMA
+from apps.style.stepwise import StepRun
 from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.material import Material, stack
-from apps.style.texture.memory import check_memory
+from apps.style.texture.memory import check_size
 from apps.style.texture.quilting import Quilting
 from apps.style.texture.settings import Settings
 
 DEFAULT_SIZE = (256, 256)
-LIGHT = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+TextureRun = StepRun[EfrosLeung | Quilting]
+LIGHT = LUMA.astype(np.float32)
 
 
 @dataclass
@@ -71,7 +74,7 @@ class Task:
         )  # fmt: skip
         for array in arrays:
             if array is not None:
-                found = zlib.crc32(np.ascontiguousarray(array).view(np.uint8), found)
+                found = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), found)
         return found
 
 
@@ -89,7 +92,9 @@ def read_task(files: Sequence[str], settings: Settings) -> Task:
             "there are more masks than samples",
             {"--copy-mask": settings.copy_mask, "samples": files},
         )
-    copied = [white(mask, sample, "--copy-mask") for mask, sample in zip(masks, samples)]
+    copied: list[np.ndarray | None] = [
+        white(mask, sample, "--copy-mask") for mask, sample in zip(masks, samples)
+    ]
     copied += [None] * (len(samples) - len(masks))
     hole = read_hole(settings.hole, samples[0])
     known = [None if photo.alpha is None else photo.alpha >= 0.5 for photo in samples]
@@ -97,7 +102,7 @@ def read_task(files: Sequence[str], settings: Settings) -> Task:
         known[0] = ~hole if known[0] is None else ~hole & known[0]
     megabytes = check_read(settings, samples)
     guides, guide = read_guides(settings, samples, [both(*pair) for pair in zip(known, copied)])
-    size = tuple(settings.size) or (DEFAULT_SIZE if guide is None else guide.shape[:2])
+    size = size_of(settings.size) or (DEFAULT_SIZE if guide is None else guide.shape[:2])
     source = None
     if hole is not None:
         size = samples[0].size
@@ -117,19 +122,24 @@ def read_task(files: Sequence[str], settings: Settings) -> Task:
     return Task(samples, material, size, guide, source, alpha, megabytes)
 
 
+def size_of(option: list[int]) -> tuple[int, int] | None:
+    """(H, W) of --size; None where it was not typed."""
+    return (option[0], option[1]) if option else None
+
+
 def check_read(settings: Settings, samples: list[Photo]) -> float:
     """Whether what the settings ask for fits into memory, before anything large is made.
 
     Raises:
         OptionError: it does not.
     """
-    size = tuple(settings.size) or (samples[0].size if settings.hole else DEFAULT_SIZE)
+    size = size_of(settings.size) or (samples[0].size if settings.hole else DEFAULT_SIZE)
     if settings.guide and not settings.size:
         size = max(size, Photo.read(guide_files(settings.guide)[-1]).size, key=math.prod)
     planes = 6 if settings.guide else 3
     planes += 3 if settings.guide and settings.method == "quilting" else 0
     sizes = [photo.size for photo in samples]
-    return check_memory(size, sizes, planes, max(settings.window))
+    return check_size(size, sizes, planes, max(settings.window))
 
 
 def colours_of(samples: list[Photo]) -> list[np.ndarray]:

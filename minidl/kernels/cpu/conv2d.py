@@ -1,10 +1,11 @@
-"""2-D convolution: the fastest of six ways to compute a result, chosen from shapes and memory.
+"""2-D convolution: the fastest of seven ways to compute a result, chosen from shapes and memory.
 
     convolution/depthwise.py    each channel has windows of its own: vectors of channels
     convolution/batch_last.py   few channels and many pictures: each lane of a vector is a picture
     convolution/winograd/       3x3 and 5x5 windows with a fraction of the multiplications
     convolution/direct.py       windows read where they lie: the first layer, and strides
     convolution/widened.py      the same for few output channels: layers that draw a picture
+    convolution/few_channels.py the gradient of x where that is a picture
     convolution/im2col.py       a matrix product of all that the windows read: everything else
 
 Each has the functions of this file, and `is_faster` says whether it should compute a result:
@@ -16,6 +17,10 @@ ways. They are computed as one group, with zeros where a kernel does not see a c
 NaN times 0 are NaN, which would reach groups that do not see them; so where there are any, each
 group is computed for itself.
 
+A ReLU behind the convolution is made where the outputs are written, and its gradient where gy is
+read: for itself, each reads and writes all of an array once more. The ways of ONE_PASS do that; of
+the others, the ReLU follows on its own.
+
 Shapes as in the reference kernel.
 """
 
@@ -25,16 +30,19 @@ import math
 
 import numpy as np
 
+from minidl.kernels.cpu import relu as rectifier
 from minidl.kernels.cpu.convolution import (
     batch_last,
     depthwise,
     direct,
+    few_channels,
     im2col,
     widened,
     winograd,
 )
 from minidl.kernels.sums import total
 
+ONE_PASS = winograd, direct, few_channels, im2col
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
 
 
@@ -49,25 +57,38 @@ def choose(result, array, x_shape, w_shape, *geometry):
         geometry: stride, padding, dilation, groups. padding is (height, width) or, where opposite
             sides differ, (top, left, bottom, right): [-2] and [-1] are those behind either way.
     """
-    for algorithm in (depthwise, batch_last, winograd, direct, widened):
+    for algorithm in (depthwise, batch_last, winograd, direct, widened, few_channels):
         if algorithm.is_faster(result, array, x_shape, w_shape, *geometry):
             return algorithm
     return im2col
 
 
-def forward(x, w, b, stride, padding, dilation, groups):
+def forward(x, w, b, stride, padding, dilation, groups, relu=False):
     if are_narrow(w.shape, groups) and is_finite(x):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
-    return choose("y", x, x.shape, w.shape, *geometry).forward(x, w, b, *geometry)
+    algorithm = choose("y", x, x.shape, w.shape, *geometry)
+    if not relu:
+        return algorithm.forward(x, w, b, *geometry)
+    if algorithm in ONE_PASS:  # but for few_channels, which computes gradients alone
+        return algorithm.forward(x, w, b, *geometry, least=0.0)
+    return rectifier.forward(algorithm.forward(x, w, b, *geometry))
 
 
-def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None, add_to=None):
     if are_narrow(w.shape, groups) and is_finite(gy):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     algorithm = choose("gx", gy, x_shape, w.shape, *geometry)
-    return algorithm.backward_input(gy, w, x_shape, *geometry)
+    if algorithm is im2col and im2col.adds(w.shape, add_to, *geometry):
+        return im2col.backward_input(gy, w, x_shape, *geometry, mask=mask, add_to=add_to)
+    if mask is None:
+        gx = algorithm.backward_input(gy, w, x_shape, *geometry)
+    elif algorithm in ONE_PASS:  # but for direct, which computes no gradients of x
+        gx = algorithm.backward_input(gy, w, x_shape, *geometry, mask=mask)
+    else:
+        gx = algorithm.backward_input(rectifier.backward(gy, mask), w, x_shape, *geometry)
+    return gx if add_to is None else np.add(add_to, gx, out=gx)
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):

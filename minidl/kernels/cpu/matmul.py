@@ -220,43 +220,66 @@ def multiply(
     out: np.ndarray,
     bias: np.ndarray | None = None,
     threads: int | None = None,
+    least: float = -np.inf,
+    add: bool = False,
 ) -> None:
-    """out = a @ b + bias of matrices, divided among the threads along the longer side of `out`.
+    """out = a @ b + bias of matrices, or `least` where that is less (0 for a ReLU), or, to add,
+    out += a @ b; divided among the threads along the longer side of `out`.
 
     So each part reads all of the smaller matrix and some of the larger one. There are two parts for
     each thread: one that begins late, because it slept or another program had its core, leaves its
-    second to the others. With a bias, one number for each column, there are more: it is added to a
-    part that is still in the cache.
+    second to the others. With a bias, one number for each column, a least number, or to add, there
+    are more: that is done to a part that is still in the cache.
     """
     rows, columns = out.shape
     threads = threads or get_num_threads()
     parts = min(2 * threads, rows * columns * a.shape[1] // SMALL) if threads > 1 else 1
-    if bias is not None:
+    if bias is None and least > -np.inf:
+        bias = np.zeros(columns, out.dtype)
+    if bias is not None or add:
         parts = max(parts, out.nbytes // PART_BYTES)
     step = max(1, -(-max(rows, columns) // max(1, parts)))
     parts = [slice(start, start + step) for start in range(0, max(rows, columns), step)]
-    share(multiply_rows if rows >= columns else multiply_columns, parts, a, b, out, bias)
+    if add:
+        share(add_rows if rows >= columns else add_columns, parts, a, b, out)
+    else:
+        share(multiply_rows if rows >= columns else multiply_columns, parts, a, b, out, bias, least)
 
 
-def multiply_rows(rows: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any) -> None:
+def multiply_rows(
+    rows: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any, least: float
+) -> None:
     matmul: Any = in_pieces if len(b) >= LONG_SUM else np.matmul
     matmul(a[rows], b, out=out[rows])
     if bias is not None:
-        add_to_rows(out[rows], bias)
+        add_to_rows(out[rows], bias, out.dtype.type(least))
 
 
 def multiply_columns(
-    columns: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any
+    columns: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any, least: float
 ) -> None:
     matmul: Any = in_pieces if len(b) >= LONG_SUM else np.matmul
     matmul(a, b[:, columns], out=out[:, columns])
     if bias is not None:
         out[:, columns] += bias[columns]
+        if least > -np.inf:
+            np.maximum(out[:, columns], out.dtype.type(least), out=out[:, columns])
+
+
+def add_rows(rows: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    out[rows] += in_pieces(a[rows], b) if len(b) >= LONG_SUM else a[rows] @ b
+
+
+def add_columns(columns: slice, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    b = b[:, columns]
+    out[:, columns] += in_pieces(a, b) if len(b) >= LONG_SUM else a @ b
 
 
 @njit(nogil=True, cache=True)
-def add_to_rows(matrix, row):
-    """matrix += row. NumPy begins anew for each row, which takes longer than a short one."""
+def add_to_rows(matrix, row, least):
+    """matrix += row, then `least` where it is less (NaN is not). NumPy begins anew for each row,
+    which takes longer than a short one."""
     for i in range(matrix.shape[0]):
         for j in range(matrix.shape[1]):
-            matrix[i, j] += row[j]
+            number = matrix[i, j] + row[j]
+            matrix[i, j] = least if number <= least else number

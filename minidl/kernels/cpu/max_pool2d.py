@@ -27,9 +27,12 @@ def forward(x, kernel_size, stride, padding, dilation, output_size):
     return logical(y, order), logical(indices, order)
 
 
-def backward(gy, indices, x_shape, kernel_size, stride, padding, dilation):
+def backward(gy, indices, x_shape, kernel_size, stride, padding, dilation, add_to=None):
     order = order_of(indices)
-    gx = np.zeros([x_shape[axis] for axis in order], gy.dtype)
+    if add_to is None:
+        gx = np.zeros([x_shape[axis] for axis in order], gy.dtype)
+    else:
+        gx = arranged(add_to, order)
     window = [dilation[i] * (kernel_size[i] - 1) + 1 for i in (0, 1)]
     gy, indices = arranged(gy, order), arranged(indices, order)
     with threads_for(gy.size * kernel_size[0] * kernel_size[1]):

@@ -23,10 +23,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from minidl.kernels.reference import relu as rectifier
 from minidl.kernels.sums import LONG, total
 
 
-def forward(x, w, b, stride, padding, dilation, groups):
+def forward(x, w, b, stride, padding, dilation, groups, relu=False):
+    """y, or with relu its positive part."""
     seen = windows(pad(x, padding), w.shape[2:], stride, dilation)
     (N, C, OH, OW, R, S), K = seen.shape, len(w)
     if groups == C > 1:
@@ -40,11 +42,14 @@ def forward(x, w, b, stride, padding, dilation, groups):
     y = y.reshape(N, OH, OW, K).transpose(0, 3, 1, 2)
     if b is not None:
         y += b.reshape(1, K, 1, 1)
-    return y
+    return rectifier.forward(y) if relu else y
 
 
-def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
-    """gx: each output pixel sends its gradient back to the pixels that its window saw."""
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None, add_to=None):
+    """gx: each output pixel sends its gradient back to the pixels that its window saw, where the
+    mask, the outputs of a ReLU behind the convolution, is not 0. With add_to it comes on top of
+    what is there."""
+    gy = gy if mask is None else rectifier.backward(gy, mask)
     (N, C, H, W), (K, C_group, R, S), (OH, OW) = x_shape, w.shape, gy.shape[2:]
     gx = np.zeros((N, C, H + padding[0] + padding[-2], W + padding[1] + padding[-1]), gy.dtype)
     # Windows that stick out at the end, which a transposed convolution's output may have no
@@ -56,7 +61,8 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
         for s in range(S):
             sent = w_groups[:, :, :, r, s].transpose(0, 2, 1) @ gy_groups
             seen[..., r, s] += sent.reshape(N, C, OH, OW)  # no pixel twice for one tap
-    return gx[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W].copy()
+    gx = gx[:, :, padding[0] : padding[0] + H, padding[1] : padding[1] + W]
+    return gx.copy() if add_to is None else add_to + gx
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):

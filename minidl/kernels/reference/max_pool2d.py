@@ -32,13 +32,17 @@ def forward(x, kernel_size, stride, padding, dilation, output_size):
     return y, indices
 
 
-def backward(gy, indices, x_shape, kernel_size, stride, padding, dilation):
-    """gx: the winner of each window gets its gradient; one may win several windows."""
+def backward(gy, indices, x_shape, kernel_size, stride, padding, dilation, add_to=None):
+    """gx: the winner of each window gets its gradient; one may win several windows.
+
+    With add_to it comes on top of what is there.
+    """
     N, C, H, W = x_shape
     gx = np.zeros((N, C, H * W), gy.dtype)
     n, c = np.arange(N)[:, None, None, None], np.arange(C)[:, None, None]
     np.add.at(gx, (n, c, indices), gy)
-    return gx.reshape(N, C, H, W)
+    gx = gx.reshape(N, C, H, W)
+    return gx if add_to is None else add_to + gx
 
 
 def is_inside(positions, size):

@@ -15,7 +15,7 @@ from apps import cli
 from apps.shared.outcome import seconds_spent
 from tests.apps.conftest import last_json, minidl, picture, spawn
 
-EPOCHS = 30
+EPOCHS = 20
 
 
 def arguments(halves, folder):

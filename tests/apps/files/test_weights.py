@@ -114,7 +114,7 @@ def test_convert_with_another_number_of_classes(vgg_file, tmp_path):
     "arguments, says",
     [
         (["fetch", "vgg16-hedd"], ["no such weights", "did you mean vgg16-hed?"]),
-        (["convert", "no.pth", "--model", "vgg16", "-o", "a.npz"], ["no such file"]),
+        (["convert", "no.pth", "--model", "squeezenet", "-o", "a.npz"], ["no such file"]),
         (["convert", ".", "--model", "lenet", "-o", "a.npz"], ["no checkpoint.safetensors"]),
         (["convert", "n" * 300, "--model", "lenet", "-o", "a.npz"], ["no such file"]),
         (["convert", "a.pth", "--model", "resnet-50", "-o", "a.npz"], ["did you mean resnet50?"]),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from apps.shared.photo import Photo
+from apps.shared.output_file import PICTURES
+from apps.shared.photo import FORMATS, Photo
 from minidl.errors import ArgumentError, CheckpointError, DataError
 
 RNG = np.random.default_rng(0)
@@ -182,3 +183,8 @@ def test_pixels_of_unknown_range_are_no_damage():
     with pytest.raises(DataError, match="unknown range") as caught:
         decode(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")
     assert "damaged" not in str(caught.value) and "8 or 16 bits" in str(caught.value)
+
+
+def test_the_endings_of_outputs_are_those_of_photos():
+    """output_file.py names them, as it is loaded for --help; photo.py knows what they are."""
+    assert tuple(FORMATS) == PICTURES

@@ -8,6 +8,7 @@ import numpy as np
 
 from minidl.io.onnx.writer import Writer
 from minidl.ops.conv2d import Conv2d
+from minidl.ops.conv2d_relu import Conv2dReLU
 from minidl.ops.conv_transpose2d import ConvTranspose2d
 from minidl.ops.unfold import Unfold
 from minidl.shapes import window_output
@@ -24,6 +25,10 @@ def geometry(stride: Any, padding: Any, dilation: Any, groups: int) -> dict[str,
 def conv(g: Writer, f: Any, x: str, w: str, b: str = "") -> str:
     size = list(f.inputs[1].shape[2:])
     return g.add("Conv", x, w, b, kernel_shape=size, **geometry(*f.geometry))
+
+
+def conv_relu(g: Writer, f: Any, x: str, w: str, b: str = "") -> str:
+    return g.add("Relu", conv(g, f, x, w, b))
 
 
 def conv_transpose(g: Writer, f: Any, x: str, w: str, b: str = "") -> str:
@@ -62,4 +67,6 @@ def unfold(g: Writer, f: Any, x: str) -> str:
     return g.add("Reshape", y, g.ints(N, C * taps, places[0] * places[1]))
 
 
-EXPORTERS = {Conv2d: conv, ConvTranspose2d: conv_transpose, Unfold: unfold}
+EXPORTERS = {
+    Conv2d: conv, Conv2dReLU: conv_relu, ConvTranspose2d: conv_transpose, Unfold: unfold,
+}  # fmt: skip

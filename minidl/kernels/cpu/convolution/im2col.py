@@ -28,10 +28,11 @@ import numpy as np
 from numba import njit
 
 from minidl.kernels.cpu.matmul import add_to_rows, is_narrow, long_sum, multiply, product
+from minidl.kernels.cpu.relu import select
 from minidl.kernels.cpu.threads.workers import share
 from minidl.kernels.cpu.vector.long_product import add_long_product
 from minidl.kernels.cpu.vector.matrix_product import BLOCKS
-from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.layout import CHANNELS_LAST, channels_first, channels_last
 from minidl.kernels.sums import SHORT
 
 MANY_TAPS = 2**10  # from so many numbers in a row of it on, the column matrix is made whole,
@@ -42,7 +43,7 @@ SUMS = 4  # how many sums of weight gradients are made side by side
 IMAGE_GROUPS = 8  # into how many groups the images are divided for the gradient of x
 
 
-def forward(x, w, b, stride, padding, dilation, groups):
+def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
     K, _, R, S = w.shape
     x = channels_last(x)
     N, _, _, C = x.shape
@@ -51,47 +52,63 @@ def forward(x, w, b, stride, padding, dilation, groups):
     window = (R, S, OH, OW, stride, padding, dilation, groups)
     if is_whole(x, *window):
         pixels = y.reshape(N * OH * OW, K)
-        multiply(whole_columns(x, *window), weight_matrix(w, groups)[0], pixels, b)
+        multiply(whole_columns(x, *window), weight_matrix(w, groups)[0], pixels, b, least=least)
     else:
         rows = chunks(0, N * OH, OW * R * S * C * x.itemsize)
-        share(forward_rows, rows, x, weight_matrix(w, groups), b, y, window)
+        share(forward_rows, rows, x, weight_matrix(w, groups), b, least, y, window)
     return channels_first(y.reshape(N, OH, OW, K))
 
 
-def forward_rows(rows, x, w_matrix, b, y, window):
+def forward_rows(rows, x, w_matrix, b, least, y, window):
     """Some image rows of y."""
     columns = im2col(x, rows, *window)
     K = len(w_matrix) * w_matrix.shape[2]
     pixels = y[rows].reshape(-1, K)
     multiply_groups(columns, w_matrix, pixels)
-    if b is not None:
-        add_to_rows(pixels, b)
+    if b is not None or least > -np.inf:
+        b = np.zeros(K, y.dtype) if b is None else b
+        add_to_rows(pixels, b, y.dtype.type(least))
 
 
-def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
+def adds(w_shape, add_to, stride, padding, dilation, groups):
+    """The gradient of x is one product, which can be added to this array as it is computed."""
+    if add_to is None or not add_to.transpose(CHANNELS_LAST).flags.c_contiguous or groups > 1:
+        return False
+    return w_shape[2:] == (1, 1) and stride == (1, 1) and max(padding) == 0
+
+
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None, add_to=None):
     N, C, H, W = x_shape
     K, _, R, S = w.shape
     gy = channels_last(gy)
     OH, OW = gy.shape[1:3]
     gy = gy.reshape(N * OH, OW * K)
+    mask = mask if mask is None else channels_last(mask).reshape(N * OH, OW * K)
     w_matrix = weight_matrix(w, groups).transpose(0, 2, 1)
     if is_pointwise(R, S, stride, padding, (H, W), (OH, OW)) and groups == 1:
-        gx = np.empty((N, H, W, C), gy.dtype)
-        multiply(gy.reshape(-1, K), w_matrix[0], gx.reshape(-1, C))
+        is_sum = add_to is not None  # adds() allowed it
+        gx = channels_last(add_to) if is_sum else np.empty((N, H, W, C), gy.dtype)
+        multiply(masked(gy, mask).reshape(-1, K), w_matrix[0], gx.reshape(-1, C), add=is_sum)
         return channels_first(gx)
     gx = np.zeros((N, H, W, C), gy.dtype)
     window = (R, S, OH, OW, stride, padding, dilation)
     if is_whole(gx, *window, groups):
         columns = np.empty((N * OH * OW, R * S * C), gy.dtype)
-        multiply(gy.reshape(-1, K), w_matrix[0], columns)
+        multiply(masked(gy, mask).reshape(-1, K), w_matrix[0], columns)
         columns = columns.reshape(N, 1, OH * OW, R * S * C)
         share(add_columns, range(N), columns, gx, window)
-    elif N == 1:
-        rows = chunks(0, H, OW * groups * R * S * (C // groups) * gx.itemsize // stride[0])
-        share(backward_rows, rows, gy, w_matrix, gx, window)
     else:
-        share(backward_images, divide(N, IMAGE_GROUPS), gy, w_matrix, gx, window)
+        share(backward_images, divide(N, IMAGE_GROUPS), gy, mask, w_matrix, gx, window)
     return channels_first(gx)
+
+
+def masked(gy, mask):
+    """gy, and 0 where the mask is 0. Asked of a few rows at a time, that stay in the cache."""
+    if mask is None:
+        return gy
+    y = np.empty_like(gy)
+    select(gy.reshape(-1), mask.reshape(-1), y.reshape(-1))
+    return y
 
 
 def add_columns(n, columns, gx, window):
@@ -100,32 +117,16 @@ def add_columns(n, columns, gx, window):
     col2im(columns[n], gx, n * OH, R, S, OH, OW, *stride, *padding[:2], *dilation)
 
 
-def backward_images(images, gy, w_matrix, gx, window):
+def backward_images(images, gy, mask, w_matrix, gx, window):
     """Some images of gx. Windows of neighbouring rows add to the same pixels: one thread each."""
     groups, K_group, n_taps = w_matrix.shape
     R, S, OH, OW, stride, padding, dilation = window
     bytes_per_row = OW * groups * n_taps * gx.itemsize
     for rows in chunks(images.start * OH, images.stop * OH, bytes_per_row):
-        gy_groups = split_groups(gy[rows].reshape(-1, groups * K_group), groups)
+        of_rows = masked(gy[rows], mask if mask is None else mask[rows])
+        gy_groups = split_groups(of_rows.reshape(-1, groups * K_group), groups)
         columns = product(gy_groups, w_matrix)
         col2im(columns, gx, rows.start, R, S, OH, OW, *stride, *padding[:2], *dilation)
-
-
-def backward_rows(rows, gy, w_matrix, gx, window):
-    """Some rows of the one image of gx, from all rows of outputs that read them.
-
-    So several threads have a part of it. What two parts read is computed twice.
-    """
-    groups, K_group, _ = w_matrix.shape
-    R, S, OH, OW, stride, padding, dilation = window
-    first = max(0, -((padding[0] - (R - 1) * dilation[0] + rows.start) // -stride[0]))
-    end = min(OH, (rows.stop - 1 + padding[0]) // stride[0] + 1)
-    if first < end:
-        gy_groups = split_groups(gy[first:end].reshape(-1, groups * K_group), groups)
-        add_to_rows_of_image(
-            rows.start, rows.stop, product(gy_groups, w_matrix), gx, first,
-            R, S, OH, OW, *stride, *padding[:2], *dilation,
-        )  # fmt: skip
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
@@ -293,19 +294,7 @@ def fill_columns(x, columns, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
 
 @njit(nogil=True, cache=True)
 def col2im(columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw):
-    """x[n, h, v] += the column entries that im2col read from there."""
-    H, end_row = x.shape[1], first_row + columns.shape[1] // OW
-    first_n, end_n = first_row // OH, (end_row + OH - 1) // OH
-    add_to_rows_of_image(
-        first_n * H, end_n * H, columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw
-    )
-
-
-@njit(nogil=True, cache=True)
-def add_to_rows_of_image(
-    begin_row, stop_row, columns, x, first_row, R, S, OH, OW, sh, sw, ph, pw, dh, dw
-):
-    """The same for some rows of x, number n H + h each.
+    """x[n, h, v] += the column entries that im2col read from there.
 
     Row by row of x, so that each sum has one order: tap (r, s) of output row oh read row h where
     oh sh = h + ph - r dh.
@@ -317,7 +306,8 @@ def add_to_rows_of_image(
     x_rows = x.reshape(N * H, W * C)
     kernel_rows = columns.reshape(groups, n_pixels, R, S * C_group)
     end_row = first_row + n_pixels // OW
-    for x_row in range(begin_row, stop_row):
+    first_n, end_n = first_row // OH, (end_row + OH - 1) // OH
+    for x_row in range(first_n * H, end_n * H):
         n, h = x_row // H, x_row % H
         target = x_rows[x_row]
         for r in range(R):

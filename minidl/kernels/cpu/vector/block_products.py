@@ -15,6 +15,7 @@ from minidl.kernels.cpu.vector.instructions import (
     WIDTH,
     add_all,
     data_pointer,
+    fetch,
     load,
     load_all,
     multiply_add,
@@ -27,6 +28,8 @@ from minidl.kernels.cpu.vector.instructions import (
     variables_for,
 )
 
+AHEAD = 12  # rows of b that are fetched into the nearest cache before they are needed
+
 
 def product_of(rows: int, vectors: int, from_zero: bool = False) -> Any:
     """A compiled function for a block of a matrix product: c = a @ b, or c += a @ b.
@@ -35,7 +38,8 @@ def product_of(rows: int, vectors: int, from_zero: bool = False) -> Any:
     numbers: one in a matrix, one for each row of a convolution's window. All rows x vectors sums
     stay in registers; each step loads one row of b and broadcasts one number of each row of a, so
     that there are several multiplications to a load (Goto and van de Geijn 2008, "Anatomy of
-    high-performance matrix multiplication"). More sums than registers would spill to memory: AVX2
+    high-performance matrix multiplication"). b comes from the second cache or from further away,
+    and is asked for some steps ahead. More sums than registers would spill to memory: AVX2
     has 16 vector registers, AVX-512 has 32.
 
     Args:
@@ -98,6 +102,9 @@ def product_of(rows: int, vectors: int, from_zero: bool = False) -> Any:
             with cgutils.for_range(builder, runs):
                 with cgutils.for_range(builder, K):
                     b_now = builder.load(b_pointer)
+                    for j in range(vectors):
+                        ahead = builder.mul(b_step, b_step.type(AHEAD))
+                        fetch(builder, place(builder, b_now, ahead, (j, b_step.type(WIDTH))))
                     right = [
                         load(builder, place(builder, b_now, b_step.type(j * WIDTH)))
                         for j in range(vectors)

@@ -78,6 +78,16 @@ def store(builder, value, pointer):
     builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=4)
 
 
+def fetch(builder, pointer):
+    """Into the nearest cache, ahead of time. Any address will do: one outside of all memory is
+    ignored."""
+    byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+    type_ = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+    instruction = builder.module.declare_intrinsic("llvm.prefetch", (byte,), type_)
+    address = builder.bitcast(pointer, byte)
+    builder.call(instruction, [address, i32(0), i32(3), i32(1)])  # to read, in all caches, data
+
+
 def splat(builder, number):
     """A vector whose lanes all hold the number."""
     undefined = ir.Constant(VECTOR, ir.Undefined)

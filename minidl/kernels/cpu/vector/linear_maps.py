@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -20,8 +21,11 @@ from minidl.kernels.cpu.vector.instructions import (
     part,
     place,
     python_or,
+    splat,
     store,
 )
+
+ZERO = ir.Constant(VECTOR, [0.0] * WIDTH)
 
 
 def transform_of(line: Callable, size: int) -> Any:
@@ -39,13 +43,8 @@ def transform_of(line: Callable, size: int) -> Any:
     """
 
     def in_python(source, s, s_row, s_column, target, t, t_row, t_column):
-        columns = [
-            line(*[part(source, s + i * s_row + j * s_column) for i in range(size)])
-            for j in range(size)
-        ]
-        for i in range(len(columns[0])):
-            for j, values in enumerate(line(*[column[i] for column in columns])):
-                part(target, t + i * t_row + j * t_column)[:] = values
+        columns = columns_of(source, s, s_row, s_column, size)
+        write_rows(rows_of(line, columns), target, t, t_row, t_column)
 
     @intrinsic
     def transform(_, source, s, s_row, s_column, target, t, t_row, t_column):
@@ -55,20 +54,112 @@ def transform_of(line: Callable, size: int) -> Any:
             source, s, s_row, s_column, target, t, t_row, t_column = values
             source = data_pointer(context, builder, signature.args[0], source)
             target = data_pointer(context, builder, signature.args[4], target)
-            columns = []
-            for j in range(size):
-                places = [place(builder, source, s, (i, s_row), (j, s_column)) for i in range(size)]
-                columns.append(line(*[Lanes(builder, load(builder, p)) for p in places]))
-            for i in range(len(columns[0])):
-                for j, lanes in enumerate(line(*[column[i] for column in columns])):
-                    store(
-                        builder, lanes.value, place(builder, target, t, (i, t_row), (j, t_column))
-                    )
+            columns = load_columns(builder, source, s, s_row, s_column, size)
+            store_rows(builder, rows_of(line, columns), target, t, t_row, t_column)
             return context.get_dummy_value()
 
         return signature, build
 
     return python_or(transform, in_python)
+
+
+def masked_transform_of(line: Callable, size: int) -> Any:
+    """transform_of for a grid of which only those numbers count whose `mask` is not 0.
+
+    Returns:
+        transform(source, mask, start, row, column, target, start, row, column): both lie alike.
+    """
+
+    def in_python(source, mask, s, s_row, s_column, target, t, t_row, t_column):
+        zero = source.dtype.type(0)
+        both = zip(*(columns_of(array, s, s_row, s_column, size) for array in (source, mask)))
+        columns = ([np.where(m != 0, x, zero) for x, m in zip(*pair)] for pair in both)
+        write_rows(rows_of(line, columns), target, t, t_row, t_column)
+
+    @intrinsic
+    def transform(_, source, mask, s, s_row, s_column, target, t, t_row, t_column):
+        signature = types.void(source, mask, *[INDEX] * 3, target, *[INDEX] * 3)
+
+        def build(context, builder, signature, values):
+            source, mask, s, s_row, s_column, target, t, t_row, t_column = values
+            source = data_pointer(context, builder, signature.args[0], source)
+            mask = data_pointer(context, builder, signature.args[1], mask)
+            target = data_pointer(context, builder, signature.args[5], target)
+            both = zip(
+                *(load_columns(builder, p, s, s_row, s_column, size) for p in (source, mask))
+            )
+            columns = ([x.where(m) for x, m in zip(*pair)] for pair in both)
+            store_rows(builder, rows_of(line, columns), target, t, t_row, t_column)
+            return context.get_dummy_value()
+
+        return signature, build
+
+    return python_or(transform, in_python)
+
+
+def bounded_transform_of(line: Callable, size: int) -> Any:
+    """transform_of with results of at least `least`; NaN stays NaN.
+
+    Returns:
+        transform(source, start, row, column, least, target, start, row, column)
+    """
+
+    def in_python(source, s, s_row, s_column, least, target, t, t_row, t_column):
+        columns = columns_of(source, s, s_row, s_column, size)
+        rows = ([np.maximum(x, least) for x in row] for row in rows_of(line, columns))
+        write_rows(rows, target, t, t_row, t_column)
+
+    @intrinsic
+    def transform(_, source, s, s_row, s_column, least, target, t, t_row, t_column):
+        signature = types.void(source, *[INDEX] * 3, least, target, *[INDEX] * 3)
+
+        def build(context, builder, signature, values):
+            source, s, s_row, s_column, least, target, t, t_row, t_column = values
+            source = data_pointer(context, builder, signature.args[0], source)
+            target = data_pointer(context, builder, signature.args[5], target)
+            least = Lanes(builder, splat(builder, least))
+            columns = load_columns(builder, source, s, s_row, s_column, size)
+            rows = ([x.at_least(least) for x in row] for row in rows_of(line, columns))
+            store_rows(builder, rows, target, t, t_row, t_column)
+            return context.get_dummy_value()
+
+        return signature, build
+
+    return python_or(transform, in_python)
+
+
+# Columns are loaded and rows are stored one by one, between the arithmetic: more of them at a time
+# than there are registers would go through memory.
+
+
+def rows_of(line: Callable, columns: Iterable) -> Iterator:
+    """The rows of M X M^T, from the columns of X."""
+    done = [line(*column) for column in columns]
+    for row in zip(*done):
+        yield line(*row)
+
+
+def columns_of(array, start, row, column, size):
+    for j in range(size):
+        yield [part(array, start + i * row + j * column) for i in range(size)]
+
+
+def write_rows(rows, array, start, row, column):
+    for i, vectors in enumerate(rows):
+        for j, vector in enumerate(vectors):
+            part(array, start + i * row + j * column)[:] = vector
+
+
+def load_columns(builder, pointer, start, row, column, size):
+    for j in range(size):
+        places = [place(builder, pointer, start, (i, row), (j, column)) for i in range(size)]
+        yield [Lanes(builder, load(builder, p)) for p in places]
+
+
+def store_rows(builder, rows, pointer, start, row, column):
+    for i, vectors in enumerate(rows):
+        for j, lanes in enumerate(vectors):
+            store(builder, lanes.value, place(builder, pointer, start, (i, row), (j, column)))
 
 
 class Lanes:
@@ -82,6 +173,16 @@ class Lanes:
 
     def __sub__(self, other: Lanes) -> Lanes:
         return Lanes(self.builder, self.builder.fsub(self.value, other.value, flags=FUSE))
+
+    def where(self, mask: Lanes) -> Lanes:
+        """These numbers where the mask is not 0 (NaN is not), and 0 elsewhere."""
+        counts = self.builder.fcmp_unordered("!=", mask.value, ZERO)
+        return Lanes(self.builder, self.builder.select(counts, self.value, ZERO))
+
+    def at_least(self, least: Lanes) -> Lanes:
+        """The larger of the two; NaN where this is NaN."""
+        small = self.builder.fcmp_ordered("<=", self.value, least.value)
+        return Lanes(self.builder, self.builder.select(small, least.value, self.value))
 
     def __rmul__(self, factor: float) -> Lanes:
         constant = ir.Constant(VECTOR, [ir.Constant(FLOAT, float(factor))] * WIDTH)

@@ -1,4 +1,5 @@
-"""Vectors moved in memory: as they are, as zeros, as columns, or into the cache ahead of time.
+"""Vectors moved in memory: as they are or in part, as zeros, as columns, or into the cache ahead
+of time.
 
 Like all intrinsics (instructions.py), each is written in Python and as the code that emits
 instructions, and **nothing checks that it stays inside**.
@@ -6,6 +7,7 @@ instructions, and **nothing checks that it stays inside**.
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -15,6 +17,7 @@ from minidl.kernels.cpu.vector.instructions import (
     VECTOR,
     WIDTH,
     data_pointer,
+    fetch,
     load,
     part,
     place,
@@ -36,6 +39,30 @@ def compiled_copy(_, source, s, target, t):
         target = data_pointer(context, builder, signature.args[2], values[2])
         value = load(builder, place(builder, source, values[1]))
         store(builder, value, place(builder, target, values[3]))
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+def copy_where_in_python(source, s, mask, m, target, t):
+    part(target, t)[:] = np.where(part(mask, m) != 0, part(source, s), source.dtype.type(0))
+
+
+@intrinsic
+def compiled_copy_where(_, source, s, mask, m, target, t):
+    """A vector of source where mask is not 0 (NaN is not), and 0 elsewhere."""
+    signature = types.void(source, INDEX, mask, INDEX, target, INDEX)
+
+    def build(context, builder, signature, values):
+        source, mask, target = (
+            place(
+                builder, data_pointer(context, builder, signature.args[i], values[i]), values[i + 1]
+            )
+            for i in (0, 2, 4)
+        )
+        zero = ir.Constant(VECTOR, [0.0] * WIDTH)
+        counts = builder.fcmp_unordered("!=", load(builder, mask), zero)
+        store(builder, builder.select(counts, load(builder, source), zero), target)
         return context.get_dummy_value()
 
     return signature, build
@@ -114,17 +141,15 @@ def compiled_prefetch(_, array, start):
 
     def build(context, builder, signature, values):
         array = data_pointer(context, builder, signature.args[0], values[0])
-        byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        type_ = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
-        instruction = builder.module.declare_intrinsic("llvm.prefetch", (byte,), type_)
-        address = builder.bitcast(place(builder, array, values[1]), byte)
-        builder.call(instruction, [address, i32(0), i32(3), i32(1)])  # to read, in all caches, data
+        fetch(builder, place(builder, array, values[1]))
         return context.get_dummy_value()
 
     return signature, build
 
 
 copy_vector = python_or(compiled_copy, copy_in_python)  # (source, start, target, start)
+# (source, start, mask, start, target, start)
+copy_vector_where = python_or(compiled_copy_where, copy_where_in_python)
 clear_vector = python_or(compiled_clear, clear_in_python)  # (target, start)
 # (source, start, row, target, start, row)
 transpose_block = python_or(compiled_transpose, transpose_in_python)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit, prange
+from numba import njit
 
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.moves import transpose_block
@@ -24,10 +24,3 @@ def transpose_matrix(x, y):
     for i in range(rows):  # what is left over at the right and below
         for j in range(whole_columns if i < whole_rows else 0, columns):
             y[j, i] = x[i, j]
-
-
-@njit(parallel=True, cache=True)
-def transpose_backwards(x, y):
-    """y[n - 1 - i] = x[i]^T for n matrices: kernels turned by half a turn, channels exchanged."""
-    for i in prange(len(x)):
-        transpose_matrix(x[i], y[len(x) - 1 - i])

@@ -84,7 +84,7 @@ def test_interrupted_and_resumed(run, monkeypatch):
     assert result.exit_code == 130 and "--resume" in result.output
     assert (run.folder / "out.png.resume.safetensors").exists()
     refused = run(BOTH)
-    assert refused.exit_code == 2 and "there already" in refused.output
+    assert refused.exit_code == 2 and "unfinished run" in refused.output
     (run.folder / "out.png").unlink()
     (run.folder / "out.html").unlink()
     refused = run(BOTH)
@@ -155,7 +155,7 @@ def test_losses_of_an_earlier_resolution(run, monkeypatch):
 
 def test_what_is_left_out_is_said(run):
     result = run(BOTH, "--resolutions", 6)
-    assert result.exit_code == 0 and "of 6 resolutions are left out" in result.stderr
+    assert result.exit_code == 0 and "of 6 sizes are left out" in result.stderr
     relu1 = ("--layers", "relu1", "--content-layers", "relu1", "--overwrite")
     result = run(BOTH, *relu1, "--rotations", 7, "--style-size", 12)
     assert result.exit_code == 0, result.output

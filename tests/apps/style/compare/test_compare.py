@@ -166,18 +166,33 @@ def test_a_size_that_does_not_fit_is_refused(run, painted):
     assert painted[0] == [] and not run.folder.exists()
 
 
-@pytest.mark.parametrize("names", [("content.png", "style.png"), ("style.png", "narrow.png")])
-def test_small_pictures(run, monkeypatch, pictures, names):
-    """The smallest that is taken is large enough for quilting's patches, too."""
+@pytest.mark.parametrize(
+    "names, tried",
+    [
+        (("content.png", "style.png"), ["mrf", "gatys", "cnnmrf"]),
+        (("style.png", "narrow.png"), ["mrf"]),
+        (("narrow.png", "style.png"), ["mrf"]),
+    ],
+)
+def test_small_pictures(run, monkeypatch, pictures, names, tried):
+    """The smallest that is taken is large enough for all ways, whichever of the two is narrow."""
     photo = Photo.read(pictures / "style.png")
     Photo(photo.pixels[:20]).save(pictures / "narrow.png")
-    monkeypatch.setattr(ways, "WAYS", ways.WAYS[:1])
+    monkeypatch.setattr(ways, "WAYS", ways.WAYS[: len(tried)])
     result = run("--size", 20, names=names)
     assert result.exit_code == 2 and "at least 25 pixels" in result.output, result.output
     assert not run.folder.exists()
     side = int(re.search(r"--size (\d+) is enough", result.output).group(1))
-    result = run("--size", side, names=names)
+    result = run("--size", side, "--json", names=names)
     assert result.exit_code == 0, result.output
+    figures = last_json(result.stdout)["ways"]
+    assert list(figures) == tried
+    for name in tried:
+        assert (
+            Photo.read(run.folder / f"{name}.png").size
+            == Photo.read(run.folder / "content.png").size
+            and np.isfinite(list(figures[name].values())).all()
+        )
     for name in ("content", "style"):
         assert min(Photo.read(run.folder / f"{name}.png").size) >= 25
 

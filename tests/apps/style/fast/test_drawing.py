@@ -12,8 +12,8 @@ import minidl as library
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo
 from apps.shared.trained_transform import load_fast, save_fast
+from apps.style import needs
 from apps.style.fast import moving as of_moving
-from apps.style.fast import stylize
 from apps.style.fast.moving import Moving, at_one_rate, through
 from apps.style.fast.smoothing import Smoother, box_mean
 from apps.style.fast.stylize import Look, median, stylized
@@ -70,7 +70,7 @@ def test_a_median_takes_single_dots_away():
 def test_tiny_and_huge_pictures(net, monkeypatch):
     with pytest.raises(library.errors.ArgumentError, match="at least 5 pixels"):
         stylized(net, photo(4, 30))
-    monkeypatch.setattr(stylize, "free_megabytes", lambda: 10.0)
+    monkeypatch.setattr(needs, "free_megabytes", lambda: 10.0)
     with pytest.raises(library.errors.ArgumentError) as caught:
         stylized(net, photo(400, 800))
     assert "memory" in caught.value.rule and "--size" in caught.value.hint
@@ -112,7 +112,7 @@ def test_a_folder_goes_into_a_folder(model, photos, tmp_path):
     answer = json.loads(result.output.splitlines()[-1])
     assert [one["image"] for one in answer["failed"]] == [str(folder / "c.png")]
     assert sorted(p.name for p in out.iterdir()) == ["a.jpg", "a.png", "b.png"]
-    assert "3 pictures and frames: about" in result.output  # c.png is none
+    assert "3 pictures and frames: less than 1 s" in result.output  # c.png is none
     assert "--overwrite" in minidl("style", "fast", model, folder, "-o", out).output
 
 
@@ -180,7 +180,7 @@ def test_a_gif_keeps_its_times(model, tmp_path):
             out.seek(i)
             times.append(out.info["duration"])
     assert times == [60, 120, 200]
-    assert "3 frames: about" in result.output
+    assert "3 frames: less than 1 s" in result.output
 
 
 def test_a_gif_that_plays_once_plays_once(model, tmp_path):
@@ -255,8 +255,15 @@ def test_what_cannot_be_read_is_not_blamed_on_the_output(tmp_path, monkeypatch):
     assert "in.gif" in str(caught.value) and not (tmp_path / "out.mp4").exists()
 
 
+def test_nothing_to_smooth(model, photos, tmp_path):
+    result = minidl("style", "fast", model, photos / "a.png", "-o", tmp_path / "out.png",
+                    "--smooth", 0.5)  # fmt: skip
+    assert result.exit_code == 2 and "none is among these" in result.output
+    assert not (tmp_path / "out.png").exists()
+
+
 def test_a_gif_whose_frames_do_not_fit_into_memory(monkeypatch):
-    monkeypatch.setattr(of_moving, "free_megabytes", lambda: 100.0)
+    monkeypatch.setattr(needs, "free_megabytes", lambda: 100.0)
     moving = Moving(lambda: iter(()), (480, 640), 500, 0.04)
     with pytest.raises(OptionError, match="needs more memory") as caught:
         of_moving.check_gif(moving, moving.size)

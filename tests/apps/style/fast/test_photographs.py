@@ -15,7 +15,7 @@ def test_folders_archives_files_and_data_sets_together(photos, tmp_path):
         tar.add(photos / "deep", "inside/deep")
     places = [str(photos), str(tmp_path / "photos.tar"), str(photos / "a.png"), "digits"]
     found = Photographs(places)
-    assert [place.count for place in found.places] == [3, 2, 1, 1442]
+    assert [len(place.names) for place in found.places] == [3, 2, 1, 1442]
     batch = found.batch(0, 40, 48)
     assert batch.shape == (40, 48, 48, 3) and batch.dtype == np.uint8
 
@@ -27,6 +27,33 @@ def test_places_are_drawn_from_equally_often(photos, tmp_path):
     batch = Photographs([str(photos), str(tmp_path / "black")]).batch(0, 200, 32)
     black = np.mean([not one.any() for one in batch])
     assert 0.4 < black < 0.6
+
+
+def test_photographs_held_out_are_in_no_batch(tmp_path):
+    """Each is of one grey, which tells which it is; 2 of 40 are held out, by their names."""
+    for i in range(40):
+        Image.new("RGB", (40, 40), (6 * i,) * 3).save(tmp_path / f"{i}.png")
+    found = Photographs([str(tmp_path)])
+    (place,) = found.places
+    kept = {6 * int(place.names[i].split(".")[0]) for i in place.held_out}
+    assert 1 <= len(kept) == found.held_out <= 5 and len(found) == 40 - len(kept)
+    seen = {int(one[0, 0, 0]) for i in range(60) for one in found.batch(i, 8, 32)}
+    unseen = {int(one[0, 0, 0]) for one in found.unseen(40, 32)}
+    assert unseen == kept and seen == {6 * i for i in range(40)} - kept
+    Image.new("RGB", (40, 40), "white").save(tmp_path / "later.png")
+    assert kept <= {
+        6 * int(place.names[i].split(".")[0])
+        for place in Photographs([str(tmp_path)]).places
+        for i in place.held_out
+        if place.names[i] != "later.png"
+    }
+
+
+def test_of_few_photographs_none_is_held_out(photos):
+    found = Photographs([str(photos), str(photos / "a.png")])
+    assert found.held_out == 0 and len(found) == 4
+    assert np.array_equal(found.unseen(3, 32), found.unseen(3, 32))
+    assert not np.array_equal(found.unseen(3, 32), found.batch(0, 3, 32))
 
 
 def test_a_batch_depends_on_its_number_alone(photos):

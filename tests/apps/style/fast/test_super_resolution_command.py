@@ -24,5 +24,7 @@ def test_by_a_network(train, photos, tmp_path):
     assert last_json(result.stdout)["size"] == [280, 380]  # the network knows its scale
     result = minidl(*arguments, "--model", model, "--scale", 4, "--overwrite")
     assert result.exit_code == 2 and "enlarges by 2" in result.output
+    result = minidl(*arguments, "--model", model, "--resume")
+    assert result.exit_code == 2 and "--resume belongs to --method mrf" in result.output
     result = minidl(*arguments, "--model", tmp_path / "none", "--overwrite")
     assert result.exit_code == 2 and "none" in result.output

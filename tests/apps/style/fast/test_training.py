@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,13 +12,14 @@ from apps.shared.console import Console
 from apps.shared.options import OptionError
 from apps.shared.photo import Photo
 from apps.shared.trained_transform import load_fast
+from apps.style import needs
 from apps.style.fast import run
-from apps.style.fast import training as of_training
 from apps.style.fast.settings import TrainSettings
 from apps.style.fast.training import Training
 from apps.style.super_resolution.fast import enlarged
 from minidl.errors import CheckpointError, NonFiniteError
-from tests.apps.conftest import minidl
+from tests.apps.conftest import last_json, minidl
+from tests.apps.style.fast.conftest import photograph
 
 
 def settings(photos, style, loss_weights, **more):
@@ -60,11 +58,12 @@ def test_a_resumed_run_ends_with_the_same_bits(photos, style, loss_weights, tmp_
     whole.run(lambda parts: None)
     first = Training(options)
     first.run(lambda parts: first.notes.step < 4)
-    first.take_sample()
+    first.check()
     first.save(tmp_path / "state.safetensors")
     second = Training(options)
-    second.load(tmp_path / "state.safetensors")
+    second.load(library.io.load_checkpoint(tmp_path / "state.safetensors"))
     assert second.notes.step == 4 and len(second.notes.samples) == 1
+    assert second.notes.checks == first.notes.checks
     second.run(lambda parts: None)
     for name, value in whole.net.state_dict().items():
         assert np.array_equal(value.numpy(), second.net.state_dict()[name].numpy()), name
@@ -77,12 +76,12 @@ def test_losses_that_are_not_finite_end_a_run_and_spoil_nothing(
     """What was saved before stays, a state or network of NaN is never written."""
     monkeypatch.setattr(run, "SAVE_SECONDS", -1.0)  # after every step
     training = Training(settings(photos, style, loss_weights))
-    state, seen = tmp_path / "m.resume.safetensors", []
+    state, seen = tmp_path / "m.safetensors.resume.safetensors", []
     losses = training.perception.losses
 
     def spoiled(drawn, photographs):
         parts = losses(drawn, photographs)
-        if training.notes.step == 3:
+        if training.notes.step == 3 and drawn.requires_grad:  # no check of photographs held out
             seen.append(state.read_bytes())
             parts["style"] = parts["style"] * float("nan")
         return parts
@@ -120,7 +119,7 @@ def test_a_run_whose_loss_overflows_writes_no_model(train, tmp_path):
 
 def test_memory_is_looked_at_before_a_step_of_full_size(photos, style, loss_weights, monkeypatch):
     training = Training(settings(photos, style, loss_weights, size=512, batch_size=4))
-    monkeypatch.setattr(of_training, "free_megabytes", lambda: 100.0)
+    monkeypatch.setattr(needs, "free_megabytes", lambda: 100.0)
     sizes, measured = [], training.measured
     monkeypatch.setattr(
         training, "measured", lambda *given: sizes.append(given[1:]) or measured(*given)
@@ -150,34 +149,59 @@ def test_the_estimate_counts_both_parts_of_a_run_of_the_smallest_size(
     assert training.estimate().seconds == 200
 
 
-def test_ctrl_c_keeps_the_state_and_resume_goes_on(photos, style, loss_weights, tmp_path):
+def test_ctrl_c_keeps_the_state_and_resume_goes_on(
+    photos, style, loss_weights, tmp_path, monkeypatch
+):
     model = tmp_path / "m.safetensors"
     arguments = [
         "style", "fast-train", style, "--data", photos, "-o", model, "--weights", loss_weights,
         "--width", 0.1, "--size", 64, "--style-size", 64, "--batch-size", 1,
     ]  # fmt: skip
-    program = [sys.executable, "-m", "apps.cli", *map(str, arguments), "--iterations", "100000"]
-    code = "from apps.cli import main; main()"
-    program[1:3] = ["-c", code]
-    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "steps, about" in line:
-            break
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    said = process.stderr.read()
-    assert process.wait() == 130, said
-    assert "--resume goes on" in said and load_fast(str(model)).meta["steps"] > 0
-    state = tmp_path / "m.resume.safetensors"
+    one_step = Training.one_step
+
+    def pressed(self, batch):
+        if self.notes.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return one_step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "one_step", pressed)
+        result = minidl(*arguments, "--iterations", 100_000)
+    assert result.exit_code == 130 and "--resume goes on" in result.output, result.output
+    assert load_fast(str(model)).meta["steps"] == 3
+    state = tmp_path / "m.safetensors.resume.safetensors"
     content = library.io.load_checkpoint(state)
     content.meta["settings"]["iterations"] = steps = content.run["step"] + 2
     learned = Training(TrainSettings(**content.meta["settings"]))
-    learned.load(state)
+    learned.load(content)
     learned.save(state)
     result = minidl(*arguments, "--iterations", steps, "--resume", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.output.splitlines()[-1])["iterations"] == steps
     assert not state.exists()
+
+
+def test_the_report_tells_losses_on_photographs_held_out(train, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(30):
+        photograph(40, 40, i).save(folder / f"{i}.png")
+    model = tmp_path / "m.safetensors"
+    result = train(model, "--data", folder, "--snapshots", 2, "--json")
+    assert result.exit_code == 0, result.output
+    figures = last_json(result.stdout)
+    learned = Training(TrainSettings(**figures["settings"]))
+    assert figures["held_out"] == learned.photographs.held_out >= 1
+    learned.net.load_state_dict(load_fast(str(model)).net.state_dict())
+    learned.check()  # the weights were rounded to float16
+    expected = learned.notes.checks[0]
+    for name, value in figures["losses_held_out"].items():
+        assert value == pytest.approx(expected[name], rel=0.02)
+    page = model.with_suffix(".html").read_text()
+    assert "Losses on photographs that no step saw" in page and "held out" in result.output
+    few = train(tmp_path / "few.safetensors", "--json")
+    assert last_json(few.stdout)["losses_held_out"] is None
+    assert "few photographs it learned from" in (tmp_path / "few.html").read_text()
 
 
 def test_super_resolution(train, tmp_path):
@@ -207,6 +231,7 @@ def test_super_resolution(train, tmp_path):
             "one weight is above",
         ),
         ({"--style-layers": "relu1,fire99"}, "no such layer"),
+        ({"--style-layers": "relu1", "--style-weight": "0"}, "--style-layers does nothing"),
         ({"--loss-net": "squeezenot"}, "did you mean squeezenet"),
         ({"--size": "8"}, "at least 32"),
         ({"--small-share": "1"}, "below 1"),

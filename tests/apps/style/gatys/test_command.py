@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from apps.shared.photo import Photo
+from apps.style import needs
 from apps.style.optimize.estimate import Estimate
 from minidl.io.checkpoint import load_checkpoint
 from tests.apps.conftest import last_json, minidl
@@ -48,7 +49,7 @@ def refused(result, *words):
 
 def test_picture_report_and_figures(gatys, tmp_path):
     result = done(gatys("--size", 48, "--iterations", 4, "--snapshots", 3, "--json"))
-    assert "48x37 pixels, 4 iterations: about" in result.output
+    assert "48x37 pixels, 4 iterations: less than 1 s" in result.output
     figures = last_json(result.output)
     assert figures["size"] == [37, 48] and figures["iterations"] == 4
     assert figures["losses"].keys() == {"content_loss", "style_loss", "tv_loss"}
@@ -155,7 +156,8 @@ def test_outside_of_the_mask_is_the_content_at_every_scale(gatys, pictures, monk
     layers = ("--style-layers", "relu1,fire2", "--content-layers", "fire2")
     options = ("--size", 120, "--iterations", 2, "--mask", pictures / "top.png")
     done(gatys(*options, *layers, content="noise.png"))
-    assert seen == {(48, 60): 0, (96, 120): 0}
+    assert seen.keys() == {(48, 60), (96, 120)}
+    assert max(seen.values()) < 1e-4  # not 0 in the average, which is divided
 
 
 @pytest.mark.parametrize(
@@ -284,9 +286,7 @@ def test_weights_without_a_network_to_fetch_them(gatys, monkeypatch, tmp_path):
 
 def test_pictures_that_are_too_small_or_too_large(gatys, monkeypatch):
     refused(gatys("--size", 8), "needs pictures of at least")
-    from apps.style.optimize import estimate
-
-    monkeypatch.setattr(estimate, "free_megabytes", lambda: 300.0)
+    monkeypatch.setattr(needs, "free_megabytes", lambda: 300.0)
     result = refused(gatys("--size", 6000), "more memory than there is", "--tile 512")
     side = int(result.output.split("--size ")[1].split()[0])
     assert 300 < side < 3000
@@ -343,9 +343,12 @@ def test_something_has_to_be_minimised(gatys, norm):
 
 
 def test_options_that_would_be_ignored_are_refused(gatys, pictures):
-    refused(gatys(*QUICK, "--init", "noise", "--noise-blend", 0.5), "nothing but noise")
+    refused(gatys(*QUICK, "--init", "noise", "--noise-blend", 0.5), "--noise-blend does nothing")
+    for option in (("--content-weight", 0, "--content-layers", "fire2"),
+                   ("--style-weight", 0, "--style-size", 60)):  # fmt: skip
+        refused(gatys(*QUICK, *option), f"{option[2]} does nothing")
     for option in (("--lr", 3), ("--average", 0.5), ("--shift", 1)):
-        refused(gatys(*QUICK, "--optimizer", "lbfgs", *option), option[0], "--optimizer adam")
+        refused(gatys(*QUICK, "--optimizer", "lbfgs", *option), f"{option[0]} does nothing")
 
 
 def test_the_picture_to_begin_with_has_the_proportions_of_the_content(gatys, pictures):

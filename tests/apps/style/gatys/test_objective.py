@@ -141,7 +141,6 @@ def in_float64(objective):
         for parameter in layer.parameters():
             parameter.data = parameter.data.astype(np.float64)
     objective.net.mean = objective.net.mean.double()
-    objective.net.scale = objective.net.scale.double()
     objective.content = objective.content.double()
     objective.targets = [{k: A.double() for k, A in region.items()} for region in objective.targets]
 
@@ -206,7 +205,7 @@ def test_only_a_tile_is_in_memory_at_once(made, weights, content_weight):
     assert isinstance(made(tile=64)[0], TiledGatysObjective)
     assert not isinstance(made(tile=72)[0], TiledGatysObjective)  # it is as large as the picture
     network = Counts("squeezenet", weights("squeezenet"))
-    size, more = (384, 384), {"tile": 96, "content_weight": content_weight}
+    size, more = (288, 288), {"tile": 96, "content_weight": content_weight}
     objective, found = made(size=size, network=network, **more)
     network.seen.clear()
     objective.evaluate(canvas(found, size))

@@ -7,14 +7,17 @@ import pytest
 
 import minidl
 from apps.shared.options import OptionError
+from apps.style import needs
+from apps.style.needs import Estimate
 from apps.style.optimize import estimate as estimating
 from apps.style.optimize import objective as objectives
-from apps.style.optimize.estimate import Estimate, check_memory, estimate
+from apps.style.optimize.estimate import check_picture, estimate
 from apps.style.optimize.loop import Loop, Task, optimize
 from apps.style.optimize.objective import Kept, Objective, shifted
 from apps.style.optimize.plan import OptimizeOptions, Plan, Scale, make_plan
-from apps.style.optimize.run import Run, load_run
+from apps.style.optimize.run import Run
 from apps.style.optimize.watch import grey_spots
+from apps.style.resume import load_state
 from minidl.errors import CheckpointError, NonFiniteError, ShapeError
 
 RNG = np.random.default_rng(0)
@@ -187,7 +190,7 @@ def test_ctrl_c_keeps_the_picture_and_a_resumed_run_ends_with_the_same_bits(
     assert cut.interrupted and 0 < cut.iterations < whole.iterations
     assert cut.picture.size == (20, 28) and "after this iteration" in said[0]
     run = Run(scales)
-    run.load(load_run(state))
+    run.load(load_state(state))
     resumed = optimize(scales, of(Distance, state), quiet, run)
     np.testing.assert_array_equal(resumed.picture.pixels, whole.picture.pixels)
     assert resumed.history == whole.history and not resumed.interrupted
@@ -210,13 +213,23 @@ def test_a_second_ctrl_c_stops_at_once():
 def test_a_state_of_another_run(tmp_path):
     state = tmp_path / "a.resume.safetensors"
     with pytest.raises(CheckpointError, match="no unfinished run"):
-        load_run(state)
+        load_state(state)
     optimize(plan(), task(objective=Stops(picture(20, 28), 3), state=state), quiet)
     with pytest.raises(CheckpointError, match="does not hold the state of this run"):
-        Run(plan(size=(22, 28))).load(load_run(state))
+        Run(plan(size=(22, 28))).load(load_state(state))
 
 
 # --- what goes wrong ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_the_losses_are_those_of_the_picture(optimizer):
+    """Not of the last iterate, which is another picture."""
+    objective = Distance(picture(20, 28))
+    made = optimize(plan(optimizer=optimizer), task(objective=objective), quiet)
+    parts = objective.losses(made.picture.tensor(), (0, 0))
+    expected = {f"{name}_loss": float(part) for name, part in parts.items()}
+    assert made.losses == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
 def test_losses_that_are_not_finite_are_tried_with_a_smaller_rate():
@@ -363,7 +376,7 @@ def test_what_is_not_to_change_is_put_back_at_every_scale():
     start = task().start_at
     optimize(scales, Task(lambda size: Still(), start, restored=restored, grey_is_meant=True),
              quiet)  # fmt: skip
-    assert sizes == [(32, 48)] and seen == [90, 90, 0, 0]
+    assert sizes == [(32, 48)] and seen == [90, 90, 0, 0, 0]
 
 
 # --- the estimate -------------------------------------------------------------------------------
@@ -382,7 +395,7 @@ class Clock:
 def test_the_estimate_counts_pixels_and_iterations(monkeypatch):
     small, large = plan(size=(40, 40), iterations=10), plan(size=(400, 400), iterations=50)
     found = estimate(small, task())
-    assert found.seconds > 0 and str(found).startswith("about 1 s and")
+    assert found.seconds > 0 and str(found).startswith("less than 1 s and")
     monkeypatch.setattr(estimating, "time", Clock())
     tiled = task(pixels=lambda size: (100, 2.0 * size[0] * size[1]))
     assert estimate(small, task()).seconds == 10
@@ -435,18 +448,18 @@ def test_the_small_version_is_one_that_the_network_can_take():
 
 
 def test_files_in_the_memory_of_a_container_count_as_free(monkeypatch, tmp_path):
-    monkeypatch.setattr(estimating, "CONTAINER", str(tmp_path))
+    monkeypatch.setattr(needs, "CONTAINER", str(tmp_path))
     (tmp_path / "memory.max").write_text("100000000\n")
     (tmp_path / "memory.current").write_text("90000000\n")
     (tmp_path / "memory.stat").write_text("anon 20000000\ninactive_file 70000000\n")
-    assert estimating.free_megabytes() == pytest.approx(80)
+    assert needs.free_megabytes() == pytest.approx(80)
 
 
 def test_what_does_not_fit_is_refused_with_what_does(monkeypatch):
-    monkeypatch.setattr(estimating, "free_megabytes", lambda: 100.0)
-    check_memory(Estimate(1.0, 89.0), plan(), str)
+    monkeypatch.setattr(needs, "free_megabytes", lambda: 100.0)
+    check_picture(Estimate(1.0, 89.0), plan(), str)
     with pytest.raises(OptionError, match="more memory than there is") as caught:
-        check_memory(Estimate(1.0, 360.0), plan(size=(100, 60)), lambda side: f"--size {side}")
+        check_picture(Estimate(1.0, 360.0), plan(size=(100, 60)), lambda side: f"--size {side}")
     assert caught.value.hint == "--size 50"
-    monkeypatch.setattr(estimating, "free_megabytes", lambda: None)  # not known
-    check_memory(Estimate(1.0, 1e9), plan(), str)
+    monkeypatch.setattr(needs, "free_megabytes", lambda: None)  # not known
+    check_picture(Estimate(1.0, 1e9), plan(), str)

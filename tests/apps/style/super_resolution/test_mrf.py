@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from apps.style.super_resolution import mrf, patches
+from apps.style.super_resolution import examples, mrf, patches, search
 from apps.style.super_resolution.patches import FACTOR, HIGH, MIDDLE, STEP, examples_of
 from apps.style.super_resolution.settings import Settings
 
@@ -25,10 +25,6 @@ def psnr(a, b):
     return -10 * np.log10(((a - b) ** 2).mean())
 
 
-def nothing(done):
-    assert done > 0
-
-
 @pytest.mark.parametrize("size", [(40, 46), (37, 41), (9, 8), (5, 4), (2, 1)])
 def test_patches_cover_a_picture_of_any_size(size):
     band = np.random.default_rng(0).random(size, np.float32)
@@ -42,7 +38,7 @@ def test_patches_cover_a_picture_of_any_size(size):
 def test_nearest_examples():
     random = np.random.default_rng(0)
     wanted, middle = random.random((700, 49), np.float32), random.random((900, 49), np.float32)
-    numbers, distances = mrf.nearest_examples(wanted, middle, 5, nothing)
+    numbers, distances = search.nearest_examples(wanted, middle, (middle**2).sum(axis=1), 5)
     everything = ((wanted[:, None].astype(np.float64) - middle) ** 2).sum(axis=2)
     expected = np.argsort(everything, axis=1)[:, :5]
     np.testing.assert_array_equal(numbers, expected)
@@ -52,7 +48,7 @@ def test_nearest_examples():
 @pytest.mark.parametrize("columns, k", [(1, 1), (40, 3), (64, 2), (700, 16), (1000, 31), (31, 31)])
 def test_smallest(columns, k):
     values = np.random.default_rng(columns).integers(0, 300, (50, columns)).astype(np.float32)
-    numbers, found = mrf.smallest(values, k)
+    numbers, found = search.smallest(values, k)
     np.testing.assert_array_equal(found, np.sort(values, axis=1)[:, :k])
     np.testing.assert_array_equal(found, np.take_along_axis(values, numbers, axis=1))
     assert all(len(set(row)) == k for row in numbers.tolist())
@@ -72,7 +68,7 @@ def test_an_example_seen_before_is_restored():
     """The small version of a picture that is itself among the examples becomes that picture."""
     large = picture((80, 80))
     small = patches.resized(large, (40, 40))
-    result = mrf.doubled(small, examples_of(large), 4, 0.1, nothing)
+    result = mrf.doubled(small, examples_of(large), 4, 0.1)
     cubic = patches.resized(small, large.shape)
     inside = slice(0, 76)  # the last patches reach over the border, and have no example
     assert psnr(result[inside, inside], large[inside, inside]) > 60
@@ -83,16 +79,16 @@ def test_an_example_seen_before_is_restored():
 def test_examples_are_drawn_before_they_are_cut_out():
     """The same as all patches, of which some are taken; the memory is that of those."""
     pictures = [picture((30, 41)), picture((64, 50), 1), picture((15, 14), 2)]
-    everything = mrf.gather(pictures, 10**6, np.random.default_rng(3))
+    everything = examples.gather(pictures, 10**6, np.random.default_rng(3))
     counts = [patches.count_examples(one.shape) for one in pictures]
     assert len(everything.middle) == len(everything.high) == sum(counts)
     chosen = np.sort(np.random.default_rng(3).choice(sum(counts), 500, replace=False))
-    some = mrf.gather(pictures, 500, np.random.default_rng(3))
+    some = examples.gather(pictures, 500, np.random.default_rng(3))
     np.testing.assert_array_equal(some.middle, everything.middle[chosen])
     np.testing.assert_array_equal(some.high, everything.high[chosen])
     large = picture((500, 600))
     tracemalloc.start()
-    mrf.gather([large], 1000, np.random.default_rng(0))
+    examples.gather([large], 1000, np.random.default_rng(0))
     peak = tracemalloc.get_traced_memory()[1] / large.size
     tracemalloc.stop()
     assert peak < 60  # bytes for each pixel of the example; all patches would be 600
@@ -109,9 +105,11 @@ def test_other_pictures_of_the_kind_help():
     """Discs learned from other discs: nearer to the truth than any interpolation."""
     large = picture((80, 90), seed=7)
     small = patches.resized(large, (40, 45))
-    pairs = mrf.gather([picture((80, 90), s) for s in range(3)], 20_000, np.random.default_rng(0))
+    pairs = examples.gather(
+        [picture((80, 90), s) for s in range(3)], 20_000, np.random.default_rng(0)
+    )
     assert len(pairs.middle) <= 20_000
-    result = mrf.doubled(small, pairs, 16, 1.0, nothing)
+    result = mrf.doubled(small, pairs, 16, 1.0)
     plain = patches.interpolated(small, large.shape)
     assert psnr(plain, large) > psnr(patches.resized(small, large.shape), large)
     assert psnr(result, large) > psnr(plain, large) + 2

@@ -32,7 +32,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl.kernels import settings
-from minidl.kernels.cpu.convolution.winograd.convolve import convolve_group, taps_of, turned
+from minidl.kernels.cpu.convolution.winograd.convolve import convolve_group, taps_of
 from minidl.kernels.cpu.convolution.winograd.tiles import ENTRIES, count_tiles, tile_of
 from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients
 from minidl.kernels.cpu.vector.instructions import WIDTH
@@ -56,24 +56,27 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     return tiles * ENTRIES * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
 
 
-def forward(x, w, b, stride, padding, dilation, groups):
+def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
     x = channels_last(x)
     (N, H, W, _), (K, _, R, S) = x.shape, w.shape
     OH, OW = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - S + 1
     y = np.empty((N, OH, OW, K), np.float32)
     for g in range(groups):
         part = group(K, g, groups)
-        convolve_group(x, taps_of(w[part]), None if b is None else b[part], y, padding[:2], g)
+        bias = None if b is None else b[part]
+        convolve_group(x, None, taps_of(w[part]), False, bias, least, y, padding[:2], g)
     return channels_first(y)
 
 
-def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
+def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None):
     N, C, H, W = x_shape
     K, _, R, S = w.shape
     gx, gy = np.empty((N, H, W, C), np.float32), channels_last(gy)
+    mask = None if mask is None else channels_last(mask)
     padding = (R - 1 - padding[0], S - 1 - padding[1])
     for g in range(groups):
-        convolve_group(gy, turned(taps_of(w[group(K, g, groups)])), None, gx, padding, g)
+        taps = taps_of(w[group(K, g, groups)])
+        convolve_group(gy, mask, taps, True, None, -np.inf, gx, padding, g)
     return channels_first(gx)
 
 

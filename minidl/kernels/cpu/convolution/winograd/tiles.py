@@ -15,12 +15,18 @@ from minidl.kernels.cpu.convolution.winograd.transforms import (
     transform_inputs,
     transform_kernel_3,
     transform_kernel_5,
+    transform_masked_inputs,
     transform_outputs_2,
     transform_outputs_4,
 )
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import PANEL
-from minidl.kernels.cpu.vector.moves import clear_vector, copy_vector, prefetch
+from minidl.kernels.cpu.vector.moves import (
+    clear_vector,
+    copy_vector,
+    copy_vector_where,
+    prefetch,
+)
 
 ENTRIES = READS * READS
 LINE = 16  # numbers in a cache line
@@ -72,8 +78,13 @@ def tile_place(number, tile, y_size):
 
 
 @njit(nogil=True, cache=True)
-def transform_picture(first, end, tile, C, x, x_size, padding, y_size, V, V_row, V_entry):
-    """V = B^T d B for some tiles: 6 x 6 pixels each, zero where they are outside of the picture."""
+def transform_picture(
+    first, end, tile, C, x, is_masked, mask, x_size, padding, y_size, V, V_row, V_entry
+):
+    """V = B^T d B for some tiles: 6 x 6 pixels each, zero where they are outside of the picture.
+
+    If it is masked, x counts only where the mask, which lies as x does, is not 0.
+    """
     H, W, step = x_size
     around = np.empty(ENTRIES * WIDTH, np.float32)
     for number in range(first, end):
@@ -83,11 +94,15 @@ def transform_picture(first, end, tile, C, x, x_size, padding, y_size, V, V_row,
         for c in range(0, C, WIDTH):
             target = (number - first) * V_row + c
             prefetch_square(x, x_size, n, h + READS, v + (READS - tile) // 2, c, tile)
-            if inside:
-                source = ((n * H + h) * W + v) * step + c
+            source = ((n * H + h) * W + v) * step + c
+            if inside and is_masked:
+                transform_masked_inputs(
+                    x, mask, source, W * step, step, V, target, READS * V_entry, V_entry
+                )
+            elif inside:
                 transform_inputs(x, source, W * step, step, V, target, READS * V_entry, V_entry)
             else:
-                copy_tile(x, x_size, n, h, v, c, READS, around)
+                copy_tile(x, is_masked, mask, x_size, n, h, v, c, READS, around)
                 transform_inputs(
                     around, 0, READS * WIDTH, WIDTH, V, target, READS * V_entry, V_entry
                 )
@@ -109,21 +124,25 @@ def prefetch_square(x, x_size, n, h, v, c, size):
 
 
 @njit(nogil=True, cache=True)
-def copy_tile(x, x_size, n, h, v, c, size, tile):
+def copy_tile(x, is_masked, mask, x_size, n, h, v, c, size, tile):
     """size x size vectors of pixels, zeros where they are outside of the picture."""
     H, W, step = x_size
     for i in range(size):
         for j in range(size):
             if 0 <= h + i < H and 0 <= v + j < W:
                 source = ((n * H + h + i) * W + v + j) * step + c
-                copy_vector(x, source, tile, (i * size + j) * WIDTH)
+                if is_masked:
+                    copy_vector_where(x, source, mask, source, tile, (i * size + j) * WIDTH)
+                else:
+                    copy_vector(x, source, tile, (i * size + j) * WIDTH)
             else:
                 clear_vector(tile, (i * size + j) * WIDTH)
 
 
 @njit(nogil=True, cache=True)
-def write_outputs(first, end, tile, K, M, M_row, M_entry, y, y_size):
-    """y = A^T m A for some tiles; of a tile that sticks out, the part inside."""
+def write_outputs(first, end, tile, K, M, M_row, M_entry, least, y, y_size):
+    """y = A^T m A, or `least` where that is less, for some tiles; of a tile that sticks out, the
+    part inside."""
     OH, OW, step = y_size
     whole = np.empty(tile * tile * WIDTH, np.float32)
     for number in range(first, end):
@@ -133,9 +152,9 @@ def write_outputs(first, end, tile, K, M, M_row, M_entry, y, y_size):
             target = ((n * OH + oh) * OW + ow) * step + k
             prefetch_square(y, y_size, n, oh + tile, ow, k, tile)
             if oh + tile <= OH and ow + tile <= OW:
-                outputs_of_tile(tile, M, source, M_entry, y, target, OW * step, step)
+                outputs_of_tile(tile, M, source, M_entry, least, y, target, OW * step, step)
             else:
-                outputs_of_tile(tile, M, source, M_entry, whole, 0, tile * WIDTH, WIDTH)
+                outputs_of_tile(tile, M, source, M_entry, least, whole, 0, tile * WIDTH, WIDTH)
                 for i in range(min(tile, OH - oh)):
                     for j in range(min(tile, OW - ow)):
                         here = target + (i * OW + j) * step
@@ -143,11 +162,11 @@ def write_outputs(first, end, tile, K, M, M_row, M_entry, y, y_size):
 
 
 @njit(nogil=True, cache=True)
-def outputs_of_tile(tile, M, source, M_entry, y, target, row, column):
+def outputs_of_tile(tile, M, source, M_entry, least, y, target, row, column):
     if tile == 4:
-        transform_outputs_4(M, source, READS * M_entry, M_entry, y, target, row, column)
+        transform_outputs_4(M, source, READS * M_entry, M_entry, least, y, target, row, column)
     else:
-        transform_outputs_2(M, source, READS * M_entry, M_entry, y, target, row, column)
+        transform_outputs_2(M, source, READS * M_entry, M_entry, least, y, target, row, column)
 
 
 @njit(nogil=True, cache=True)

@@ -22,7 +22,11 @@ tests/kernels/test_winograd.py makes matrices of them and multiplies out.
 
 from __future__ import annotations
 
-from minidl.kernels.cpu.vector.linear_maps import transform_of
+from minidl.kernels.cpu.vector.linear_maps import (
+    bounded_transform_of,
+    masked_transform_of,
+    transform_of,
+)
 
 READS = 6  # inputs that a tile reads, in each direction
 
@@ -112,11 +116,12 @@ def output_gradient_line_2(y0, y1):
 
 
 transform_inputs = transform_of(inputs_line, READS)
+transform_masked_inputs = masked_transform_of(inputs_line, READS)
 transform_kernel_3 = transform_of(kernel_line_3, 3)
 transform_kernel_5 = transform_of(kernel_line_5, 5)
 transform_kernel_gradients_3 = transform_of(kernel_gradient_line_3, READS)
 transform_kernel_gradients_5 = transform_of(kernel_gradient_line_5, READS)
-transform_outputs_4 = transform_of(outputs_line_4, READS)
-transform_outputs_2 = transform_of(outputs_line_2, READS)
+transform_outputs_4 = bounded_transform_of(outputs_line_4, READS)
+transform_outputs_2 = bounded_transform_of(outputs_line_2, READS)
 transform_output_gradients_4 = transform_of(output_gradient_line_4, 4)
 transform_output_gradients_2 = transform_of(output_gradient_line_2, 2)

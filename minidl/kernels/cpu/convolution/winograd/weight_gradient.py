@@ -169,8 +169,8 @@ def transform_inputs_of(first, end, block_start, block_end, R, C, x, x_size, pad
     V_entry = spread((block_end - block_start) * V_row)
     check_room(len(V), V_entry)
     transform_picture(
-        block_start + first, block_start + end, tile_of(R), C, x, x_size, padding, y_size,
-        V[first * V_row :], V_row, V_entry,
+        block_start + first, block_start + end, tile_of(R), C, x, False, x, x_size, padding,
+        y_size, V[first * V_row :], V_row, V_entry,
     )  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def transform_gradients(first, end, block_start, block_end, R, K, gy, y_size, D)
                 source = ((n * OH + oh) * OW + ow) * step + k
                 gradients_of_tile(tile, gy, source, OW * step, step, D, target, D_entry)
             else:
-                copy_tile(gy, y_size, n, oh, ow, k, tile, around)
+                copy_tile(gy, False, gy, y_size, n, oh, ow, k, tile, around)
                 gradients_of_tile(tile, around, 0, tile * WIDTH, WIDTH, D, target, D_entry)
 
 

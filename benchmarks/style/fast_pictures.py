@@ -1,6 +1,6 @@
 """What the network that comes with minidl draws, beside what Gatys' way makes of the same pictures.
 
-    python -m benchmarks.style_fast_pictures [--pictures FOLDER] [--model FILE] [--size 448]
+    python -m benchmarks.style.fast_pictures [--pictures FOLDER] [--model FILE] [--size 448]
 
 It writes a section of RESULTS.md with losses and seconds, and a sheet of small pictures to
 benchmarks/pictures. The photographs are of the scikit-image wheel. The network that comes with
@@ -12,7 +12,6 @@ needed from there, too: without it nothing is written.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import time
 from dataclasses import dataclass
@@ -29,7 +28,8 @@ from apps.style.fast.stylize import stylized
 from apps.style.gatys.settings import Settings
 from apps.style.loss_network import LossNetwork
 from benchmarks.results import RESULTS, provenance, table, write_section
-from benchmarks.style_gatys import make, wheel
+from benchmarks.style.gatys import make
+from benchmarks.style.sheets import save_small, wheel
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png")
 SEEN = (
@@ -71,7 +71,7 @@ def write(pictures: str | None = None, model: str = MODEL, size: int = SIZE) -> 
     photos += sorted(map(str, (folder / "content").glob("*.jpg")))
     rows = [compare(photo, str(style), model, size) for photo in photos]
     write_sheet(rows[: len(PHOTOS)])
-    write_section("style-fast-pictures", "Fast neural style beside Gatys", text(rows, size, model))
+    write_section("style.fast_pictures", "Fast neural style beside Gatys", text(rows, size, model))
 
 
 def compare(photo: str, style: str, model: str, size: int) -> Row:
@@ -129,13 +129,7 @@ def write_sheet(rows: list[Row]) -> None:
         for row in rows
         for photo, caption in zip(row.pictures, captions)
     ]
-    SHEET.parent.mkdir(exist_ok=True)
-    for quality in (80, 70, 60, 50, 40):
-        stream = io.BytesIO()
-        draw_sheet(cells, columns=3, cell=200).save(stream, format="JPEG", quality=quality)
-        if stream.tell() <= 60_000:
-            break
-    SHEET.write_bytes(stream.getvalue())
+    save_small(draw_sheet(cells, columns=3, cell=200), SHEET)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apps.shared.photo import Photo
-from apps.style.gatys.colors import (
+from apps.style.colors import (
     filled,
     grey_like,
     luma,

@@ -1,6 +1,6 @@
 """What `minidl style cnnmrf` makes of pictures: losses, correlations, seconds, a small sheet.
 
-    python -m benchmarks.style_cnnmrf_pictures [--pictures FOLDER]
+    python -m benchmarks.style.cnnmrf_pictures [--pictures FOLDER]
 
 The sheet shows pictures of the scikit-image wheel, with and without a content, and what a few
 options change. With --pictures, a folder with `content` and `style` in it (by default
@@ -20,7 +20,8 @@ from apps.shared.photo import Photo
 from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from benchmarks.results import RESULTS, provenance, table, write_section
-from benchmarks.style_gatys import PAIRS, wheel
+from benchmarks.style.gatys import PAIRS
+from benchmarks.style.sheets import save_small, wheel
 
 SIZE, SMALL = 384, 256  # of the pairs, and of the sheet
 CONTENT, STYLE, TEXTURE = "chelsea.png", "coffee.png", "brick.png"
@@ -56,8 +57,7 @@ def write(pictures: str | None = None) -> None:
         rows.append([name, *cells])
         panels.append(Picture(photo.bytes, name))
         print(rows[-1], flush=True)
-    SHEET.parent.mkdir(exist_ok=True)
-    draw_sheet(panels, columns=3, cell=190).save(SHEET, quality=72, optimize=True)
+    save_small(draw_sheet(panels, columns=3, cell=190), SHEET)
     text = [
         f"{CONTENT} in patches of {STYLE}, {SMALL} pixels, three resolutions with SqueezeNet. "
         "Losses are weighted, those of patches divided by the energy of features of 0; the "
@@ -66,11 +66,11 @@ def write(pictures: str | None = None) -> None:
         table(["changed", *COLUMNS], rows),
         f"![The same pictures]({SHEET.relative_to(RESULTS.parent)})",
         pairs_text(folder),
-        "All by `python -m benchmarks.style_cnnmrf_pictures`. "
+        "All by `python -m benchmarks.style.cnnmrf_pictures`. "
         + provenance("minidl", "numpy", "numba", "scikit-image"),
     ]
     body = "\n\n".join(part for part in text if part)
-    write_section("style_cnnmrf_pictures", "Neural style: CNNMRF's pictures", body)
+    write_section("style.cnnmrf_pictures", "Neural style: CNNMRF's pictures", body)
 
 
 COLUMNS = ["patches", "content", "correlation", "iterations", "CPU s"]
@@ -79,12 +79,13 @@ COLUMNS = ["patches", "content", "correlation", "iterations", "CPU s"]
 def made(files: list[str], size: int, **options: Any) -> tuple[Photo, list[str]]:
     """The picture that the command makes, and the cells of its row."""
     from apps.style.cnnmrf.synthesis import synthesise
+    from apps.style.resume import Order
 
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "made.png")
         given = {"pictures": files, "size": size, **options}
-        figures = synthesise(given, out, False, False, "", lambda text: None)
+        figures = synthesise(Order(given, out))
         photo = Photo.read(out)
     losses, alike = figures["losses"], list(figures["correlation"].values())
     content = f"{losses['content_loss']:.3f}" if "content_loss" in losses else "-"

@@ -1,6 +1,6 @@
 """What each layer of a network knows of a picture: PSNR and style losses, and the sheet.
 
-    python -m benchmarks.style_reconstruct
+    python -m benchmarks.style.reconstruct
 
 It writes a section of RESULTS.md, and the sheet that `minidl style reconstruct` makes, as a small
 JPEG, to benchmarks/pictures.
@@ -15,7 +15,7 @@ from apps.style.reconstruct.panels import Panel, reconstruct
 from apps.style.reconstruct.settings import Settings
 from apps.style.reconstruct.sheet import layout
 from benchmarks.results import RESULTS, provenance, table, write_section
-from benchmarks.style_gatys import wheel
+from benchmarks.style.sheets import save_small, wheel
 
 PICTURE, SIZE = "astronaut.png", 128
 CELL = 104  # pixels of a panel on the sheet: it stays below 60 kB
@@ -25,9 +25,7 @@ SHEET = RESULTS.parent / "pictures" / "style-layers.jpg"
 def write() -> None:
     """Write the section and the sheet."""
     sheet = reconstruct(Settings(image=wheel(PICTURE), size=SIZE, style=True), print)
-    SHEET.parent.mkdir(exist_ok=True)
-    drawn = draw_sheet(**layout(sheet, "squeezenet") | {"cell": CELL})
-    drawn.save(SHEET, quality=62, optimize=True)
+    save_small(draw_sheet(**layout(sheet, "squeezenet") | {"cell": CELL}), SHEET)
     columns = ["from", "", "loss", "that of noise", "PSNR"]
     text = [
         f"`minidl style reconstruct {PICTURE} --size {SIZE} --style`: from noise, "
@@ -38,7 +36,7 @@ def write() -> None:
         "By `python -m benchmarks.style --parts reconstruct`. "
         + provenance("numpy", "numba", "scikit-image"),
     ]
-    write_section("style-reconstruct", "Neural style: what a layer knows", "\n\n".join(text))
+    write_section("style.reconstruct", "Neural style: what a layer knows", "\n\n".join(text))
 
 
 def row(panel: Panel) -> list[str]:

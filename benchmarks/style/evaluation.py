@@ -1,6 +1,6 @@
 """One evaluation of a style loss, with the gradient of the picture: minidl and PyTorch.
 
-    python -m benchmarks.style_evaluation [--networks squeezenet vgg16 ...] [--json] [--quick]
+    python -m benchmarks.style.evaluation [--networks squeezenet vgg16 ...] [--json] [--quick]
                                           [--write]
 
 That is what every iteration of `minidl style gatys` computes: features of a picture of 256 x 256,
@@ -27,15 +27,16 @@ from apps.style import losses
 from apps.style.loss_network import LossNetwork
 from benchmarks.breakdown import profile_of
 from benchmarks.compare import (
+    against_torch,
     compare,
     measure_all,
     names_of,
     options_of,
-    section_of,
+    rounds_in_words,
     serve_worker,
     words_of,
+    write_comparison,
 )
-from benchmarks.results import provenance, table, write_section
 
 SIZE = 256
 FORMATS = ("nchw", "channels_last")
@@ -73,9 +74,9 @@ CASES = {
 }
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = options_of(__doc__, "networks", CASES)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if serve_worker(options, lambda side, name: evaluation_of(side, CASES[name])[0]):
         return
     names = names_of(parser, options, CASES)
@@ -86,12 +87,11 @@ def main() -> None:
 
 def write() -> None:
     """Measure all cases and write the section."""
-    options = options_of(__doc__, "networks", CASES).parse_args([])
-    write_rows(measure_all(CASES, measure, describe, options), [])
+    main(["--write"])
 
 
 def measure(name: str, quick: bool) -> dict[str, Any]:
-    compared = compare("style_evaluation", SIDES, name, quick)
+    compared = compare("style.evaluation", SIDES, name, quick)
     ratios, case = compared.ratios(), CASES[name]
     ours, *others = (evaluation_of(side, case)[1]() for side in SIDES)
     return {
@@ -100,10 +100,14 @@ def measure(name: str, quick: bool) -> dict[str, Any]:
         "goal": case.goal,
         **{f"ratio_{side}": round(ratio, 3) for side, ratio in ratios.items()},
         "ms": round(compared.ms, 2),
-        "loss_error": max(abs(loss - ours[0]) / ours[0] for loss, _ in others),
-        "gradient_error": max(relative_error(gradient, ours[1]) for _, gradient in others),
+        "loss_error": one_digit(max(abs(loss - ours[0]) / ours[0] for loss, _ in others)),
+        "gradient_error": one_digit(max(relative_error(y, ours[1]) for _, y in others)),
         **compared.rounds(),
     }
+
+
+def one_digit(number: float) -> float:
+    return float(f"{number:.1g}")
 
 
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:
@@ -252,39 +256,28 @@ def torch_evaluation(case: Case, memory_format: str, size: int = SIZE) -> tuple[
 
 def describe(row: dict[str, Any]) -> str:
     return (
-        f"{row['network']}: {row['ratio']:.2f} x as fast as torch (nchw {row['ratio_nchw']:.2f}, "
-        f"channels last {row['ratio_channels_last']:.2f}), {row['ms']:.1f} ms, error of the loss "
+        f"{row['network']}: {against_torch(row)}, {row['ms']:.1f} ms, error of the loss "
         f"{row['loss_error']:.1g}, of the gradient {row['gradient_error']:.1g}, "
-        f"{row['rounds']} rounds, {row['spoiled']} spoiled"
+        f"{rounds_in_words(row)}"
     )
 
 
 def write_rows(rows: list[dict[str, Any]], words: list[str]) -> None:
-    section, title, command = section_of(
-        "style_evaluation", "Style: a loss and its gradient against PyTorch", "networks", words
-    )
     columns = {
         "network": "network", "PyTorch": "ratio", "goal": "goal", "NCHW": "ratio_nchw",
         "channels last": "ratio_channels_last", "ms": "ms", "error of the loss": "loss_error",
         "of the gradient": "gradient_error", "rounds": "rounds", "spoiled": "spoiled",
     }  # fmt: skip
-    cells = [
-        [f"{row[key]:.1g}" if key.endswith("error") else row[key] for key in columns.values()]
-        for row in rows
-    ]
-    where = "".join(f"\n\n**{row['network']}**: {where_of(row['network'])}" for row in rows[:2])
-    body = (
+    about = (
         f"One evaluation of the losses of `minidl style gatys` and the gradient of a picture of "
         f"{SIZE} x {SIZE}: SqueezeNet 1.1 to fire5, VGG-16 to conv4_3. The time of PyTorch in its "
         "faster memory format, and in each of them, divided by minidl's, medians over rounds; "
         "above 1 minidl is faster. Errors are PyTorch's differences from minidl, as a part of the "
-        "loss, and in the root mean square of the gradient.\n\n"
-        + table(list(columns), cells)
-        + where
-        + f"\n\nAll by `{command}`. "
-        + provenance("minidl", "numpy", "numba", "torch")
+        "loss, and in the root mean square of the gradient."
     )
-    write_section(section, title, body)
+    where = "\n\n".join(f"**{row['network']}**: {where_of(row['network'])}" for row in rows[:2])
+    title = "Style: a loss and its gradient against PyTorch"
+    write_comparison("style.evaluation", title, "networks", words, about, columns, rows, where)
 
 
 def where_of(name: str) -> str:

@@ -1,6 +1,6 @@
 """Textures and super-resolution: seconds, and pictures in figures.
 
-    python -m benchmarks.style_texture [--quick] [--write]
+    python -m benchmarks.style.texture [--quick] [--write]
 
 With --write the pictures of the section are made as well. The search for windows is timed in
 alternation with the same in NumPy, by processor time, which other programs on the machine disturb
@@ -20,17 +20,18 @@ from collections.abc import Callable
 import numpy as np
 
 import minidl
-from apps.shared.photo import Photo
+from apps.shared.photo import Photo, psnr
 from apps.style.super_resolution import mrf
-from apps.style.super_resolution.enlarge import cubic, psnr, shrunk
+from apps.style.super_resolution.enlarge import cubic, shrunk
+from apps.style.super_resolution.examples import LIGHT, examples_for, gather
 from apps.style.super_resolution.patches import interpolated
 from apps.style.super_resolution.settings import Settings
 from apps.style.texture.efros_leung import EfrosLeung, gaussian
 from apps.style.texture.material import Material, stack
 from apps.style.texture.quilting import Quilting
 from benchmarks.results import provenance, table, write_section
-from benchmarks.style_texture_pictures import TEXTURES, picture, sample
-from benchmarks.style_texture_pictures import write as make_sheets
+from benchmarks.style.texture_pictures import TEXTURES, picture, sample
+from benchmarks.style.texture_pictures import write as make_sheets
 from minidl import Tensor
 from minidl.ops.window_search import WindowSearch
 
@@ -69,7 +70,7 @@ def write(quick: bool = False) -> None:
     text = f"{body}\n\nBy `python -m benchmarks.style --parts texture`. " + provenance(
         "minidl", "numpy", "numba", "scikit-image", "pillow"
     )
-    write_section("style_texture", "Neural style: textures and super-resolution", text)
+    write_section("style.texture", "Neural style: textures and super-resolution", text)
 
 
 def measured(quick: bool) -> str:
@@ -86,7 +87,7 @@ def measured(quick: bool) -> str:
 def on_one_core(rounds: int) -> str:
     """searches() in a process of its own: NumPy's products are told there to use one core."""
     one = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "MKL", "OMP", "NUMBA")}
-    command = [sys.executable, "-m", "benchmarks.style_texture", "--searches", str(rounds)]
+    command = [sys.executable, "-m", "benchmarks.style.texture", "--searches", str(rounds)]
     done = subprocess.run(
         command, env=os.environ | one, check=True, stdout=subprocess.PIPE, text=True
     )
@@ -204,7 +205,7 @@ def best(runs: list[tuple[float, float]]) -> list[str]:
 
 def enlargements(quick: bool) -> str:
     """PSNR on pictures that were shrunk to half their size: none of them is among the examples."""
-    others = [picture(name) @ mrf.LIGHT[0].astype(np.float32) for name in EXAMPLES]
+    others = [picture(name) @ LIGHT[0].astype(np.float32) for name in EXAMPLES]
     ways = {
         "nearest": Settings(candidates=1, agreement=0.0),
         "mrf": Settings(),
@@ -218,10 +219,10 @@ def enlargements(quick: bool) -> str:
         row = [name, psnr(cubic(small.pixels, truth.size), truth.pixels), psnr(plain, truth.pixels)]
         for way, settings in ways.items():
             if way == "mrf, own scales":
-                examples = mrf.examples_for(small.pixels, settings)
+                examples = examples_for(small.pixels, settings)
             else:
-                examples = mrf.gather(others, settings.most_examples, np.random.default_rng(0))
-            made = mrf.enlarged(small.pixels, examples, settings, lambda done, total: None)
+                examples = gather(others, settings.most_examples, np.random.default_rng(0))
+            made = mrf.enlarged(small.pixels, examples, settings)
             row.append(psnr(made, truth.pixels))
         rows.append([row[0], *(f"{value:.2f}" for value in row[1:])])
     columns = ["picture", "cubic", "and back-projection", *ways]

@@ -1,6 +1,6 @@
 """Style transfer by Gatys et al.: seconds, memory in tiles, and what each option changes.
 
-    python -m benchmarks.style_gatys [--pictures FOLDER]
+    python -m benchmarks.style.gatys [--pictures FOLDER]
 
 It writes two sections of RESULTS.md, and a sheet of small pictures to benchmarks/pictures. The
 pictures are those of the scikit-image wheel; with --pictures, a folder with `content` and `style`
@@ -31,10 +31,12 @@ from apps.style.gatys.settings import WEIGHTS, Settings
 from apps.style.gatys.tiles import make_objective
 from apps.style.gatys.transfer import FROM_NOISE, make_task
 from apps.style.loss_network import LossNetwork
-from apps.style.optimize.estimate import ARRAYS, PeakMemory
+from apps.style.needs import PeakMemory
+from apps.style.optimize.estimate import ARRAYS
 from apps.style.optimize.loop import optimize
 from apps.style.optimize.plan import make_plan
 from benchmarks.results import RESULTS, provenance, table, write_section
+from benchmarks.style.sheets import save_small, wheel
 from minidl.nn import Parameter
 
 CONTENT, STYLE = "chelsea.png", "coffee.png"
@@ -94,18 +96,11 @@ def main() -> None:
 def write(pictures: str | None = None) -> None:
     """Write both sections. Without `pictures` the folder is $MINIDL_DATA/style, if it is there."""
     folder = Path(pictures or os.path.join(os.environ.get("MINIDL_DATA", ""), "style"))
-    write_section("style-gatys", "Neural style: Gatys", speed_text(folder))
-    write_section("style-ablation", "Neural style: what the options change", ablation_text())
+    write_section("style.gatys", "Neural style: Gatys", speed_text(folder))
+    write_section("style.ablation", "Neural style: what the options change", ablation_text())
 
 
 # --- one picture --------------------------------------------------------------------------------
-
-
-def wheel(name: str) -> str:
-    """A picture of the scikit-image wheel."""
-    import skimage
-
-    return str(Path(skimage.__file__).parent / "data" / name)
 
 
 def make(settings: Settings) -> Made:
@@ -157,7 +152,7 @@ def staying(side: int) -> float:
 
 def measured(side: int) -> float:
     """tile_megabytes in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.style_gatys", "--tile", str(side)]
+    command = [sys.executable, "-m", "benchmarks.style.gatys", "--tile", str(side)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -211,9 +206,8 @@ def ablation_text() -> str:
         made = make(Settings(content=wheel(CONTENT), styles=[wheel(STYLE)], size=SMALL, **options))
         rows[name] = judge.row(made)
         print(name, *rows[name].texts(), flush=True)
-    SHEET.parent.mkdir(exist_ok=True)
     panels = [Picture(row.photo.bytes, name) for name, row in rows.items()]
-    draw_sheet(panels, columns=5, cell=120).save(SHEET, quality=48, optimize=True)
+    save_small(draw_sheet(panels, columns=5, cell=120), SHEET)
     columns = ["changed", "content", "style", "fine grain", "distance", "CPU s", "how"]
     default, seed = rows["the defaults"], rows["another seed"]
     return "\n\n".join([

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 
 class Interrupt:
@@ -17,7 +18,8 @@ class Interrupt:
     """
 
     def __init__(self, note: Callable[[str], None]):
-        self.note, self.asked, self.before = note, False, None
+        self.note, self.asked = note, False
+        self.before: Any = None  # who was called before
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():

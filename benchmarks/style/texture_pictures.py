@@ -1,6 +1,6 @@
 """Pictures of textures: windows of several sizes, and everything else that the command does.
 
-    python -m benchmarks.style_texture_pictures
+    python -m benchmarks.style.texture_pictures
 
 writes the sheets style-texture.jpg and super-resolution.jpg in benchmarks/pictures, and the picture
 of the README. What is synthesised comes from scikit-image's pictures.
@@ -13,17 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.shared.photo import Photo, to_bytes
+from apps.shared.photo import Photo, psnr, to_bytes
 from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from apps.style.super_resolution import mrf
-from apps.style.super_resolution.enlarge import cubic, psnr, shrunk
+from apps.style.super_resolution.enlarge import cubic, shrunk
+from apps.style.super_resolution.examples import examples_for
 from apps.style.super_resolution.settings import Settings as Enlargement
 from apps.style.texture.efros_leung import EfrosLeung
 from apps.style.texture.material import stack
 from apps.style.texture.quilting import Quilting
 from apps.style.texture.task import transfer_guides
 from benchmarks.results import RESULTS
+from benchmarks.style.sheets import save_small
 
 FOLDER = RESULTS.parent / "pictures"
 WINDOW_SHEET = FOLDER / "style-texture.jpg"
@@ -40,16 +42,9 @@ def main() -> None:
 
 def write() -> None:
     """Make all pictures."""
-    FOLDER.mkdir(exist_ok=True)
-    save(WINDOW_SHEET, window_panels(), len(WINDOWS) + 2, 128)
-    save(README, readme_panels(), 4, 192)
-    save(ENLARGED_SHEET, enlarged_panels(), 3, 256)
-
-
-def save(path: Path, panels: list[Picture], columns: int, cell: int) -> None:
-    """A sheet as a small JPEG."""
-    draw_sheet(panels, columns=columns, cell=cell).save(path, quality=60, optimize=True)
-    print(f"{path.name}: {path.stat().st_size // 1000} kB", flush=True)
+    save_small(draw_sheet(window_panels(), columns=len(WINDOWS) + 2, cell=128), WINDOW_SHEET)
+    save_small(draw_sheet(readme_panels(), columns=4, cell=192), README)
+    save_small(draw_sheet(enlarged_panels(), columns=3, cell=256), ENLARGED_SHEET)
 
 
 def picture(name: str) -> np.ndarray:
@@ -127,8 +122,8 @@ def enlarged_panels() -> list[Picture]:
     """A small picture by cubic interpolation, by its own patches, and what it was."""
     truth, small = shrunk(Photo(picture("astronaut")[20:180, 160:320]), 2)
     settings = Enlargement()
-    examples = mrf.examples_for(small.pixels, settings)
-    made = mrf.enlarged(small.pixels, examples, settings, lambda done, total: None)
+    examples = examples_for(small.pixels, settings)
+    made = mrf.enlarged(small.pixels, examples, settings)
     plain = cubic(small.pixels, truth.size)
     return [
         Picture(to_bytes(pixels), caption, f"{psnr(pixels, truth.pixels):.2f} dB")

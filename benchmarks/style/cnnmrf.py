@@ -1,6 +1,6 @@
 """Patch matching of CNNMRF against PyTorch.
 
-    python -m benchmarks.style_cnnmrf [--cases ...] [--json] [--quick] [--write]
+    python -m benchmarks.style.cnnmrf [--cases ...] [--json] [--quick] [--write]
 
 A case is feature maps of C channels with so many positions, matched with maps of the same size:
 patches of 3x3, the largest normalised cross-correlation. PyTorch does it as the paper says, by a
@@ -17,15 +17,16 @@ import numpy as np
 
 import minidl
 from benchmarks.compare import (
+    against_torch,
     compare,
     measure_all,
     names_of,
     options_of,
-    section_of,
+    rounds_in_words,
     serve_worker,
     words_of,
+    write_comparison,
 )
-from benchmarks.results import provenance, table, write_section
 from benchmarks.steps import FORMATS, THREADS
 from minidl.nn import functional as F
 
@@ -40,9 +41,9 @@ CASES = {
 GOAL = 1.0
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = options_of(__doc__, "cases", CASES)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if serve_worker(options, lambda side, name: matching_of(side, name)[0]):
         return
     rows = measure_all(names_of(parser, options, CASES), measure, describe, options)
@@ -52,12 +53,11 @@ def main() -> None:
 
 def write() -> None:
     """Measure all cases and write the section."""
-    options = options_of(__doc__, "cases", CASES).parse_args([])
-    write_rows(measure_all(CASES, measure, describe, options), [])
+    main(["--write"])
 
 
 def measure(name: str, quick: bool) -> dict[str, Any]:
-    compared = compare("style_cnnmrf", SIDES, name, quick)
+    compared = compare("style.cnnmrf", SIDES, name, quick)
     ratios = compared.ratios()
     ours, theirs = (matching_of(side, name)[1]() for side in SIDES[:2])
     return {
@@ -123,34 +123,27 @@ def torch_matching(name: str, memory_format: str) -> tuple[Callable, Callable]:
 
 def describe(row: dict[str, Any]) -> str:
     return (
-        f"{row['case']}: {row['ratio']:.2f} x as fast as torch (nchw {row['ratio_nchw']:.2f}, "
-        f"channels last {row['ratio_channels_last']:.2f}), {row['ms']:.1f} ms, {row['same']} % of "
-        f"the matches the same, {row['mb']} MB (torch {row['mb_torch']}), {row['rounds']} rounds, "
-        f"{row['spoiled']} spoiled"
+        f"{row['case']}: {against_torch(row)}, {row['ms']:.1f} ms, {row['same']} % of the matches "
+        f"the same, {row['mb']} MB (torch {row['mb_torch']}), {rounds_in_words(row)}"
     )
 
 
 def write_rows(rows: list[dict[str, Any]], words: list[str]) -> None:
-    section, title, command = section_of(
-        "style_cnnmrf", "Style: CNNMRF's patch matching against PyTorch", "cases", words
-    )
     columns = {
         "maps": "case", "PyTorch": "ratio", "goal": "goal", "NCHW": "ratio_nchw",
         "channels last": "ratio_channels_last", "ms": "ms", "same matches, %": "same",
         "MB": "mb", "MB of PyTorch": "mb_torch", "rounds": "rounds", "spoiled": "spoiled",
     }  # fmt: skip
-    body = (
+    about = (
         f"Each patch of {PATCH}x{PATCH} of some feature maps and the most similar one of others of "
         "the same size: relu3_1 with 64x64 positions and 256 channels (stride 1 and 2), fire3 of "
         "a picture of 256 px. PyTorch convolves with the normalised patches and takes argmax. Its "
         "time in the faster memory format, and in each, divided by minidl's, medians over rounds; "
         "above 1 minidl is faster. With stride 1, minidl multiplies pixels and adds up the "
-        "products of patches, a ninth of the multiplications. MB is the peak of the process.\n\n"
-        + table(list(columns), [[row[key] for key in columns.values()] for row in rows])
-        + f"\n\nAll by `{command}`. "
-        + provenance("minidl", "numpy", "numba", "torch")
+        "products of patches, a ninth of the multiplications. MB is the peak of the process."
     )
-    write_section(section, title, body)
+    title = "Style: CNNMRF's patch matching against PyTorch"
+    write_comparison("style.cnnmrf", title, "cases", words, about, columns, rows)
 
 
 if __name__ == "__main__":

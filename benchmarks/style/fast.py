@@ -1,6 +1,6 @@
 """The fast net of half the width on one picture: minidl, PyTorch and ONNX Runtime.
 
-    python -m benchmarks.style_fast [--sizes 512] [--json] [--quick] [--write]
+    python -m benchmarks.style.fast [--sizes 512] [--json] [--quick] [--write]
 
 One picture through models/transform_net.py with the same weights, two threads each, in alternation
 (benchmarks/timing.py). PyTorch runs in inference mode in both memory formats; ONNX Runtime runs the
@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 
 import minidl
-from benchmarks import style_fast_pictures
 from benchmarks.compare import (
+    against_torch,
     compare,
     measure_all,
     names_of,
     options_of,
-    section_of,
+    rounds_in_words,
     serve_worker,
     words_of,
+    write_comparison,
 )
-from benchmarks.results import provenance, table, write_section
 from benchmarks.steps import FORMATS, THREADS, use_threads
 from minidl.io.onnx.export import to_proto
 from models.transform_net import TransformNet
@@ -37,9 +37,9 @@ GOAL, GOAL_ONNXRUNTIME = 1.3, 0.8
 ANY_SIZE = {"input": {0: "batch", 2: "height", 3: "width"}}
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = options_of(__doc__, "sizes", SIZES)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if serve_worker(options, lambda side, name: forward_of(side, name)[0]):
         return
     rows = measure_all(names_of(parser, options, SIZES), measure, describe, options)
@@ -48,15 +48,13 @@ def main() -> None:
 
 
 def write() -> None:
-    """Measure all sizes and write the section of RESULTS.md, and that of the pictures."""
-    style_fast_pictures.write()
-    options = options_of(__doc__, "sizes", SIZES).parse_args(["--write"])
-    write_rows(measure_all(SIZES, measure, describe, options), [])
+    """Measure all sizes and write the section of RESULTS.md."""
+    main(["--write"])
 
 
 def measure(name: str, quick: bool) -> dict[str, Any]:
     """One size, all sides."""
-    compared = compare("style_fast", SIDES, name, quick)
+    compared = compare("style.fast", SIDES, name, quick)
     ratios = compared.ratios()
     outputs = [forward_of(side, name)[1]() for side in SIDES]
     return {
@@ -132,33 +130,28 @@ def onnx_forward(x: np.ndarray) -> tuple[Callable, Callable]:
 
 def describe(row: dict[str, Any]) -> str:
     return (
-        f"{row['size']}: {row['ratio']:.2f} x as fast as torch (nchw {row['ratio_nchw']:.2f}, "
-        f"channels last {row['ratio_channels_last']:.2f}), {row['ratio_onnxruntime']:.2f} x as "
-        f"onnxruntime, {row['ms']:.1f} ms, error {row['max_error']:.1g}, {row['rounds']} rounds, "
-        f"{row['spoiled']} spoiled"
+        f"{row['size']}: {against_torch(row)}, {row['ratio_onnxruntime']:.2f} x as onnxruntime, "
+        f"{row['ms']:.1f} ms, error {row['max_error']:.1g}, {rounds_in_words(row)}"
     )
 
 
 def write_rows(rows: list[dict[str, Any]], words: list[str]) -> None:
-    """The section of RESULTS.md."""
-    title = "Fast neural style: one picture against PyTorch and ONNX Runtime"
-    section, title, command = section_of("style_fast", title, "sizes", words)
     columns = {
         "picture": "size", "PyTorch": "ratio", "NCHW": "ratio_nchw",
         "channels last": "ratio_channels_last", "ONNX Runtime": "ratio_onnxruntime", "ms": "ms",
         "largest error": "max_error", "rounds": "rounds", "spoiled": "spoiled",
     }  # fmt: skip
-    body = (
+    about = (
         f"The network of models/transform_net.py with {WIDTH:g} of the width: the time of PyTorch "
         "in its faster memory format, in each of them, and of ONNX Runtime, divided by minidl's, "
         "medians over rounds; above 1 minidl is faster. The error is the largest difference of a "
         f"pixel, of 255. Goals: {GOAL} against PyTorch, {GOAL_ONNXRUNTIME} against ONNX Runtime, "
-        "at 512 pixels.\n\n"
-        + table(list(columns), [[row[key] for key in columns.values()] for row in rows])
-        + f"\n\nBy `{command}`. "
-        + provenance("minidl", "numpy", "numba", "torch", "onnxruntime")
+        "at 512 pixels."
     )
-    write_section(section, title, body)
+    title = "Fast neural style: one picture against PyTorch and ONNX Runtime"
+    write_comparison(
+        "style.fast", title, "sizes", words, about, columns, rows, packages=("onnxruntime",)
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Neural style: what `python -m benchmarks.style` measures, a module for each part."""
