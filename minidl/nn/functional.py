@@ -30,6 +30,7 @@ from minidl.ops.relu6 import relu6
 from minidl.ops.sigmoid import sigmoid
 from minidl.ops.softmax import log_softmax, softmax
 from minidl.ops.softplus import softplus
+from minidl.ops.spectral_norm import spectral_norm
 from minidl.ops.tanh import tanh
 from minidl.ops.unfold import unfold
 
@@ -39,5 +40,5 @@ __all__ = [
     "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss", "leaky_relu",
     "linear", "local_response_norm", "log_softmax", "match_patches", "max_pool2d", "mse_loss",
     "multi_margin_loss", "nll_loss", "normalize", "pad", "pairwise_distance", "relu", "relu6",
-    "sigmoid", "softmax", "softplus", "tanh", "unfold",
+    "sigmoid", "softmax", "softplus", "spectral_norm", "tanh", "unfold",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 from minidl.io.onnx.writer import Writer
 from minidl.ops.batch_norm import BatchNorm
 from minidl.ops.lrn import LocalResponseNorm
+from minidl.ops.spectral_norm import SpectralNorm
 
 
 def batch_norm(g: Writer, f: Any, x: str, w: str, b: str) -> str:
@@ -44,4 +45,12 @@ def lrn(g: Writer, f: Any, x: str) -> str:
     return g.add("Div", x, power)
 
 
-EXPORTERS = {BatchNorm: batch_norm, LocalResponseNorm: lrn}
+def spectral_norm(g: Writer, f: Any, w: str) -> str:
+    """w / (u^T W v), with u and v as they were estimated last."""
+    rows = g.add("Transpose", w, perm=[int(axis) for axis in f.axes])
+    rows = g.add("Reshape", rows, g.ints(len(f.u), -1))
+    sigma = g.add("MatMul", g.constant(f.u), g.add("MatMul", rows, g.constant(f.v)))
+    return g.add("Div", w, sigma)
+
+
+EXPORTERS = {BatchNorm: batch_norm, LocalResponseNorm: lrn, SpectralNorm: spectral_norm}
