@@ -32,6 +32,7 @@ from minidl.kernels.memory import aligned, scratch
 
 LANES = 16  # of a quad, of which 4 C are used
 MOST_TAPS = 2**10  # products in a sum
+LEAST_COLUMNS = 8  # of gy: two more are computed
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 
 large_block = product_of(LARGE, LANES // WIDTH)
@@ -46,7 +47,7 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     if padding != (1, 1) or dilation != (1, 1) or groups != 1 or min(x_shape) == 0:
         return False
     H, W = x_shape[2:]
-    return 4 * C <= LANES and 4 * K <= MOST_TAPS and H % 2 == W % 2 == 0 and W // 2 >= SMALL
+    return 4 * C <= LANES and 4 * K <= MOST_TAPS and H % 2 == W % 2 == 0 and W // 2 >= LEAST_COLUMNS
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
