@@ -65,7 +65,7 @@ def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
     x, K = channels_last(x), len(w)
     y = aligned((len(x), *output_size(x.shape[1:3], padding), K), x.dtype)
     # As if all phases were one picture with 4 C channels.
-    kernels = phase_kernels(w).transpose(1, 2, 0, 3, 4).reshape(1, 2, 2, -1, K)
+    kernels = phase_kernels(w).transpose(2, 3, 0, 1, 4, 5).reshape(1, 2, 2, -1, K)
     convolve_views(x, phases_of(x, padding)[None], kernels, y, view_of(y), b=b, least=least)
     return channels_first(y)
 
@@ -77,7 +77,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None)
     # gX_i[m] reads gy[m - 1] and gy[m]: the first one so many before the first of gy.
     around = np.repeat(view_of(gy)[None], len(phases), 0)
     around[:, 0, [TOP, LEFT]] = 1 - phases[:, [TOP, LEFT]]
-    kernels = np.ascontiguousarray(phase_kernels(w))
+    kernels = phase_kernels(w).reshape(len(phases), 2, 2, C, -1)
     inside = (phases[:, ROWS] > 0) & (phases[:, COLUMNS] > 0)
     if not inside.all():  # a picture of one row has no second one
         phases, around, kernels = phases[inside], around[inside], kernels[inside]
@@ -101,7 +101,7 @@ def output_size(x_size, padding):
 
 
 def phase_kernels(w):
-    """The 2x2 kernel of each phase of weights (K, C, 4, 4): (4, 2, 2, C, K)."""
+    """The 2x2 kernel of each phase (i, j) of weights (K, C, 4, 4): (2, 2, 2, 2, C, K)."""
     K, C, _, _ = w.shape
     taps = taps_of(w).reshape(2, 2, 2, 2, C, K)  # a and i of a row, then of a column
-    return taps.transpose(1, 3, 0, 2, 4, 5).reshape(4, 2, 2, C, K)
+    return taps.transpose(1, 3, 0, 2, 4, 5)

@@ -39,6 +39,7 @@ from minidl.kernels.cpu.convolution.winograd.views import view_of
 from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.memory import aligned
 
 
 def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups):
@@ -62,7 +63,7 @@ def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
     x = channels_last(x)
     (N, H, W, _), (K, C, R, S) = x.shape, w.shape
     OH, OW = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - S + 1
-    y = np.empty((N, OH, OW, K), np.float32)
+    y = aligned((N, OH, OW, K), x.dtype)
     for g in range(groups):
         part = group(K, g, groups)
         views, y_views = view_of(x, g * C, padding[:2])[None], view_of(y, part.start)
@@ -74,7 +75,7 @@ def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None):
     N, _, H, W = x_shape
     K, C, R, S = w.shape
-    gx, gy = np.empty((N, H, W, C * groups), np.float32), channels_last(gy)
+    gx, gy = aligned((N, H, W, C * groups), gy.dtype), channels_last(gy)
     mask = None if mask is None else channels_last(mask)
     padding = (R - 1 - padding[0], S - 1 - padding[1])
     for g in range(groups):
