@@ -92,7 +92,7 @@ BUDGETS = {
     "conv2d": CONVOLUTION,
     "conv2d, backward": Steps(34, 295, 5),
     "batch_norm": Steps(28, 129, 4),
-    "batch_norm, backward": Steps(38, 245, 5),
+    "batch_norm, backward": Steps(38, 249, 5),
     "cross_entropy": Steps(30, 125, 6),
     "cross_entropy, backward": Steps(24, 132, 6),
     "lstm": Steps(38, 180, 4),
