@@ -1,6 +1,7 @@
 """What can watch and steer a training run; Callback says when each method is called."""
 
 from minidl.training.callback import Callback
+from minidl.training.callbacks.average import AverageWeights
 from minidl.training.callbacks.checkpoint import Checkpoint
 from minidl.training.callbacks.clip import ClipGradients
 from minidl.training.callbacks.early_stopping import EarlyStopping
@@ -11,6 +12,6 @@ from minidl.training.callbacks.schedule import Schedule
 from minidl.training.callbacks.tensorboard import TensorBoard
 
 __all__ = [
-    "Callback", "Checkpoint", "ClipGradients", "EarlyStopping", "Metrics", "Progress", "Schedule",
-    "StopOnNaN", "TensorBoard",
+    "AverageWeights", "Callback", "Checkpoint", "ClipGradients", "EarlyStopping", "Metrics",
+    "Progress", "Schedule", "StopOnNaN", "TensorBoard",
 ]  # fmt: skip

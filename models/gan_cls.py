@@ -59,7 +59,7 @@ class Generator(nn.Module):
         out_channels: int = 3,
     ):  # fmt: skip
         super().__init__()
-        self.sizes = (noise, text)
+        self.sizes, self.size = (noise, text), SIZE
         units = text_units if text else 0
         self.text = nn.Sequential(nn.Linear(text, units), nn.LeakyReLU(SLOPE)) if text else None
         self.start = nn.Sequential(
@@ -107,7 +107,7 @@ class Discriminator(nn.Module):
         self, ndf: int = 64, text: int = 1024, text_units: int = 128, in_channels: int = 3
     ):
         super().__init__()
-        self.sizes, self.in_channels = (None, text), in_channels
+        self.sizes, self.size, self.in_channels = (None, text), SIZE, in_channels
         units = text_units if text else 0
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, ndf, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE),
@@ -129,14 +129,19 @@ class Discriminator(nn.Module):
         draw_weights(self)
 
     def forward(self, pictures: Tensor, text: Tensor | None = None) -> Tensor:
+        return self.judge(self.look(pictures), text)
+
+    def look(self, pictures: Tensor) -> Tensor:
+        """What is seen of pictures, (N, 8F, 4, 4); `judge` compares it with any number of texts."""
         check_pictures("Discriminator", pictures, self.in_channels, SIZE, SIZE)
+        return self.residual(self.features(pictures))
+
+    def judge(self, seen: Tensor, text: Tensor | None = None) -> Tensor:
+        """Scores (N,) of what `look` returned, with these texts."""
         check_vectors("Discriminator", self.sizes, text=text)
-        x = self.residual(self.features(pictures))
         if self.text is not None:
-            words = self.text(text)
-            words = words.reshape(*words.shape, 1, 1).broadcast_to((*words.shape, 4, 4))
-            x = minidl.cat([x, words], 1)
-        return self.score(x).reshape(len(pictures))
+            seen = minidl.cat([seen, at_each_pixel(self.text(text), seen)], 1)
+        return self.score(seen).reshape(len(seen))
 
 
 class Residual(nn.Module):
@@ -159,6 +164,12 @@ class Residual(nn.Module):
         out = self.activation(self.bn1(self.conv1(x)))
         out = self.activation(self.bn2(self.conv2(out)))
         return self.activation(x + self.bn3(self.conv3(out)))
+
+
+def at_each_pixel(vectors: Tensor, maps: Tensor) -> Tensor:
+    """(N, D) as (N, D, H, W), with the H and W of some maps."""
+    size = (*vectors.shape, *maps.shape[2:])
+    return vectors.reshape(*vectors.shape, 1, 1).broadcast_to(size)
 
 
 def draw_weights(net: nn.Module) -> None:

@@ -49,19 +49,21 @@ class scratch:
     def __exit__(self, *exception):
         with lock:
             unused.extend(self.buffers)
-            unused.sort(key=len)
             total = sum(buffer.nbytes for buffer in unused)
             while total > KEPT_BYTES:
-                total -= unused.pop().nbytes
+                largest = max(range(len(unused)), key=lambda i: len(unused[i]))
+                total -= unused.pop(largest).nbytes
 
 
 def take(size: int) -> np.ndarray:
     """An unused array with room for that many numbers but not for many more, or a new one."""
     with lock:
-        for i, buffer in enumerate(unused):
-            if size <= len(buffer) <= 4 * max(size, 1024):
+        for i in reversed(range(len(unused))):  # the last one used is in the cache
+            if size <= len(unused[i]) <= 4 * max(size, 1024):
                 return unused.pop(i)
-    return np.zeros(max(size, 1024), np.float32)
+    new = aligned((max(size, 1024),), np.dtype(np.float32))
+    new[...] = 0
+    return new
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -33,15 +33,24 @@ from minidl.nn.module import Module, Parameter
 from minidl.nn.norm import BatchNorm1d, BatchNorm2d, InstanceNorm2d, LocalResponseNorm
 from minidl.nn.pad import ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from minidl.nn.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from minidl.nn.spectral_norm import (
+    NormalizedWeight,
+    SpectralConv2d,
+    SpectralConvTranspose2d,
+    SpectralLinear,
+    SpectralNorm,
+    spectral_norm,
+)
 from minidl.nn.upsample import Unfold, Upsample
 
 __all__ = [
     "AdaptiveAvgPool2d", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d",
-    "ConstantPad2d", "Conv2d", "ConvTranspose2d", "CosineSimilarity", "CrossEntropyLoss",
-    "Dropout", "Dropout2d", "Embedding", "Flatten", "HingeEmbeddingLoss", "Identity",
-    "InstanceNorm2d", "L1Loss", "LSTM", "LSTMCell", "LeakyReLU", "Linear", "LocalResponseNorm",
-    "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss",
-    "NLLLoss", "PairwiseDistance", "Parameter", "ReLU", "ReLU6", "ReflectionPad2d",
-    "ReplicationPad2d", "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh", "Unfold",
-    "Upsample", "ZeroPad2d", "evaluating", "functional", "fuse_batch_norms", "init",
+    "ConstantPad2d", "Conv2d", "ConvTranspose2d", "CosineSimilarity", "CrossEntropyLoss", "Dropout",
+    "Dropout2d", "Embedding", "Flatten", "HingeEmbeddingLoss", "Identity", "InstanceNorm2d",
+    "L1Loss", "LSTM", "LSTMCell", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax",
+    "MSELoss", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "MultiMarginLoss", "NLLLoss",
+    "NormalizedWeight", "PairwiseDistance", "Parameter", "ReLU", "ReLU6", "ReflectionPad2d",
+    "ReplicationPad2d", "Sequential", "Sigmoid", "Softmax", "Softplus", "SpectralConv2d",
+    "SpectralConvTranspose2d", "SpectralLinear", "SpectralNorm", "Tanh", "Unfold", "Upsample",
+    "ZeroPad2d", "evaluating", "functional", "fuse_batch_norms", "init", "spectral_norm",
 ]  # fmt: skip

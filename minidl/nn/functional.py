@@ -31,14 +31,15 @@ from minidl.ops.relu6 import relu6
 from minidl.ops.sigmoid import sigmoid
 from minidl.ops.softmax import log_softmax, softmax
 from minidl.ops.softplus import softplus
+from minidl.ops.spectral_norm import spectral_norm
 from minidl.ops.tanh import tanh
 from minidl.ops.unfold import unfold
 
 __all__ = [
-    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits",
-    "cdist", "conv2d", "conv2d_relu", "conv_transpose2d", "cosine_similarity", "cross_entropy",
-    "dropout", "dropout2d", "embedding", "hinge_embedding_loss", "instance_norm", "interpolate",
-    "l1_loss", "leaky_relu", "linear", "local_response_norm", "log_softmax", "match_patches",
-    "max_pool2d", "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad",
-    "pairwise_distance", "relu", "relu6", "sigmoid", "softmax", "softplus", "tanh", "unfold",
+    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits", "cdist",
+    "conv2d", "conv2d_relu", "conv_transpose2d", "cosine_similarity", "cross_entropy", "dropout",
+    "dropout2d", "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss",
+    "leaky_relu", "linear", "local_response_norm", "log_softmax", "match_patches", "max_pool2d",
+    "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad", "pairwise_distance", "relu",
+    "relu6", "sigmoid", "softmax", "softplus", "spectral_norm", "tanh", "unfold",
 ]  # fmt: skip

@@ -1,8 +1,10 @@
-"""2-D convolution: the fastest of seven ways to compute a result, chosen from shapes and memory.
+"""2-D convolution: the fastest of nine ways to compute a result, chosen from shapes and memory.
 
     convolution/depthwise.py    each channel has windows of its own: vectors of channels
     convolution/batch_last.py   few channels and many pictures: each lane of a vector is a picture
     convolution/winograd/       3x3 and 5x5 windows with a fraction of the multiplications
+    convolution/halving.py      4x4 windows with stride 2 by the same algorithm
+    convolution/quads.py        its gradient where it draws a picture of a few channels
     convolution/direct.py       windows read where they lie: the first layer, and strides
     convolution/widened.py      the same for few output channels: layers that draw a picture
     convolution/few_channels.py the gradient of x where that is a picture
@@ -36,13 +38,16 @@ from minidl.kernels.cpu.convolution import (
     depthwise,
     direct,
     few_channels,
+    halving,
     im2col,
+    quads,
     widened,
     winograd,
 )
+from minidl.kernels.cpu.matmul import add_to_rows
 from minidl.kernels.sums import total
 
-ONE_PASS = winograd, direct, few_channels, im2col
+ONE_PASS = winograd, halving, direct, few_channels, im2col
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
 
 
@@ -57,7 +62,9 @@ def choose(result, array, x_shape, w_shape, *geometry):
         geometry: stride, padding, dilation, groups. padding is (height, width) or, where opposite
             sides differ, (top, left, bottom, right): [-2] and [-1] are those behind either way.
     """
-    for algorithm in (depthwise, batch_last, winograd, direct, widened, few_channels):
+    for algorithm in (
+        depthwise, batch_last, winograd, halving, quads, direct, widened, few_channels
+    ):  # fmt: skip
         if algorithm.is_faster(result, array, x_shape, w_shape, *geometry):
             return algorithm
     return im2col
@@ -99,6 +106,14 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     geometry = stride, padding, dilation, groups
     algorithm = choose("gw", gy, x.shape, w_shape, *geometry)
     return algorithm.backward_weight(gy, x, w_shape, *geometry)
+
+
+def add_bias(y, b):
+    pixels = y.transpose(0, 2, 3, 1)
+    if pixels.flags.c_contiguous:
+        add_to_rows(pixels.reshape(-1, len(b)), b, y.dtype.type(-np.inf))
+    else:
+        y += b.reshape(1, -1, 1, 1)
 
 
 def backward_bias(gy):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
+
+import numpy as np
 
 from minidl.io.onnx.writer import Writer
 from minidl.ops.batch_norm import BatchNorm
 from minidl.ops.lrn import LocalResponseNorm
+from minidl.ops.spectral_norm import SpectralNorm
 
 
 def batch_norm(g: Writer, f: Any, x: str, w: str, b: str) -> str:
     """With running averages; with the statistics of each picture, instance normalization."""
+    if f.of_pictures:
+        return own_affine(g, f, x, w, b)
     if not f.training:
         mean, var = (g.name_of(average) for average in f.running)
         return g.add("BatchNormalization", x, w, b, mean, var, epsilon=f.eps)
@@ -24,6 +30,18 @@ def batch_norm(g: Writer, f: Any, x: str, w: str, b: str) -> str:
     per_channel = g.ints(-1, *[1] * (ndim - 2))
     w, b = (g.add("Reshape", v, per_channel) for v in (w, b))
     return g.add("Add", g.add("Mul", g.add("Div", centered, std), w), b)
+
+
+def own_affine(g: Writer, f: Any, x: str, w: str, b: str) -> str:
+    """Where each picture has a weight and bias of its own, they come behind a plain norm."""
+    C, dtype = f.inputs[0].shape[1], f.inputs[0].dtype
+    plain = copy.copy(f)
+    plain.of_pictures = False
+    ones, zeros = (g.constant(np.full(C, value, dtype)) for value in (1, 0))
+    y = batch_norm(g, plain, x, ones, zeros)
+    of_each = g.ints(0, 0, *[1] * (f.inputs[0].ndim - 2))  # 0: as it is
+    w, b = (g.add("Reshape", v, of_each) for v in (w, b))
+    return g.add("Add", g.add("Mul", y, w), b)
 
 
 def lrn(g: Writer, f: Any, x: str) -> str:
@@ -44,4 +62,12 @@ def lrn(g: Writer, f: Any, x: str) -> str:
     return g.add("Div", x, power)
 
 
-EXPORTERS = {BatchNorm: batch_norm, LocalResponseNorm: lrn}
+def spectral_norm(g: Writer, f: Any, w: str) -> str:
+    """w / (u^T W v), with u and v as they were estimated last."""
+    rows = g.add("Transpose", w, perm=[int(axis) for axis in f.axes])
+    rows = g.add("Reshape", rows, g.ints(len(f.u), -1))
+    sigma = g.add("MatMul", g.constant(f.u), g.add("MatMul", rows, g.constant(f.v)))
+    return g.add("Div", w, sigma)
+
+
+EXPORTERS = {BatchNorm: batch_norm, LocalResponseNorm: lrn, SpectralNorm: spectral_norm}

@@ -23,6 +23,7 @@ use_exact_conv(True) chooses the plain sum.
 
     convolve.py          pictures and gradients of pictures
     weight_gradient.py   gradients of weights
+    views.py             where the pixels of a picture lie
     tiles.py             tiles, from memory to their transforms and back
     transforms.py        the small matrices, and compiled code made of them
 """
@@ -32,11 +33,13 @@ from __future__ import annotations
 import numpy as np
 
 from minidl.kernels import settings
-from minidl.kernels.cpu.convolution.winograd.convolve import convolve_group, taps_of
-from minidl.kernels.cpu.convolution.winograd.tiles import ENTRIES, count_tiles, tile_of
+from minidl.kernels.cpu.convolution.winograd.convolve import convolve_views, taps_of
+from minidl.kernels.cpu.convolution.winograd.tiles import count_tiles, entries_of, tile_of
+from minidl.kernels.cpu.convolution.winograd.views import view_of
 from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.memory import aligned
 
 
 def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups):
@@ -53,30 +56,32 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     N, _, H, W = x_shape
     OH, OW = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - S + 1
     tiles = count_tiles(N, *((H, W) if result == "gx" else (OH, OW)), tile_of(R))
-    return tiles * ENTRIES * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
+    return tiles * entries_of(R) * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
 
 
 def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
     x = channels_last(x)
-    (N, H, W, _), (K, _, R, S) = x.shape, w.shape
+    (N, H, W, _), (K, C, R, S) = x.shape, w.shape
     OH, OW = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - S + 1
-    y = np.empty((N, OH, OW, K), np.float32)
+    y = aligned((N, OH, OW, K), x.dtype)
     for g in range(groups):
         part = group(K, g, groups)
+        views, y_views = view_of(x, g * C, padding[:2])[None], view_of(y, part.start)
         bias = None if b is None else b[part]
-        convolve_group(x, None, taps_of(w[part]), False, bias, least, y, padding[:2], g)
+        convolve_views(x, views, taps_of(w[part])[None], y, y_views, b=bias, least=least)
     return channels_first(y)
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None):
-    N, C, H, W = x_shape
-    K, _, R, S = w.shape
-    gx, gy = np.empty((N, H, W, C), np.float32), channels_last(gy)
+    N, _, H, W = x_shape
+    K, C, R, S = w.shape
+    gx, gy = aligned((N, H, W, C * groups), gy.dtype), channels_last(gy)
     mask = None if mask is None else channels_last(mask)
     padding = (R - 1 - padding[0], S - 1 - padding[1])
     for g in range(groups):
-        taps = taps_of(w[group(K, g, groups)])
-        convolve_group(gy, mask, taps, True, None, -np.inf, gx, padding, g)
+        part = group(K, g, groups)
+        views, gx_views = view_of(gy, part.start, padding)[None], view_of(gx, g * C)
+        convolve_views(gy, views, taps_of(w[part])[None], gx, gx_views, is_turned=True, mask=mask)
     return channels_first(gx)
 
 

@@ -16,27 +16,32 @@ places of the cache. How the work is divided depends on what there is more of:
 For the gradient of a picture the kernels are turned, and their input and output channels exchanged:
 that is done in registers, square by square, on the way to U.
 
-Groups come one after the other. A group's channels are a part of each pixel; so x and y are flat
-arrays here that begin at its first channel, with their (height, width, step from pixel to pixel).
+x and y are flat here, and views say where their pixels lie (views.py): groups, whose channels are a
+part of each pixel, come one after the other; the views of one picture are summed up together; and
+several parts of y, each with views and weights of its own, are computed side by side.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
 from minidl.kernels.cpu.convolution.winograd.tiles import (
-    ENTRIES,
     bounds_of,
     check_room,
     count_tiles,
+    entries_of,
     panels,
+    reads_of,
     spread,
     tile_of,
-    transform_picture,
+    transform_pictures,
     transform_weight,
     write_outputs,
 )
+from minidl.kernels.cpu.convolution.winograd.views import COLUMNS, ROWS
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import LARGE, PANEL, block_rows, multiply_panel
 from minidl.kernels.cpu.vector.moves import transpose_block
@@ -56,66 +61,84 @@ def taps_of(w):
     return np.ascontiguousarray(w.transpose(2, 3, 1, 0))
 
 
-def convolve_group(x, mask, w, is_turned, b, least, y, padding, g):
-    """Group g of y from x, both channels last, and its weights, (R, S, C, K) in memory.
+def convolve_views(x, views, w, y, y_views, *, b=None, least=-np.inf, mask=None, is_turned=False):
+    """Some views of y, each a part with its own views of x and weights.
 
     Args:
+        x, y: channels last.
+        views: (parts, views of one part, 8), views.py. Each has its share of the channels of w.
+        w: (parts, R, S, C, K) in memory.
+        y_views: (parts, 8).
+        b: (K,) or None.
+        least: what y is at least.
         mask: as x, which counts only where this is not 0; None if all of it does.
         is_turned: the kernels are turned by half a turn, and their input and output channels
-            exchanged: the weights are (R, S, K, C).
-        least: what y is at least.
+            exchanged: the weights are (parts, R, S, K, C).
     """
-    (N, OH, OW, _), (R, _, C, K) = y.shape, w.shape
+    parts, R, _, C, K = w.shape
     if is_turned:
         C, K = K, C
-    n_tiles = count_tiles(N, OH, OW, tile_of(R))
-    has_bias = b is not None
-    bias = np.ascontiguousarray(b) if has_bias else np.empty(0, np.float32)
-    flat_x, flat_y = x.reshape(-1)[g * C :], y.reshape(-1)[g * K :]
-    flat_mask = flat_x if mask is None else mask.reshape(-1)[g * C :]
-    source = flat_x, mask is not None, flat_mask, x.shape[1:], padding
-    target = has_bias, bias, np.float32(least), flat_y, y.shape[1:]
-    weights = w.reshape(-1), is_turned
-    if n_tiles < K and 4 * ENTRIES * n_tiles * C <= PANEL_BYTES:
-        convolve_by_panels(n_tiles, R, C, K, source, weights, target)
+    counts = np.array([
+        count_tiles(len(y), view[ROWS], view[COLUMNS], tile_of(R)) for view in y_views
+    ])  # fmt: skip
+    bias = np.empty(0, np.float32) if b is None else np.ascontiguousarray(b)
+    source = x.reshape(-1), mask is not None, (x if mask is None else mask).reshape(-1), views
+    target = b is not None, bias, np.float32(least), y.reshape(-1), y_views
+    weights = w.reshape(parts, -1), is_turned
+    most = int(counts.max())
+    if most < K and 4 * entries_of(R) * most * C <= PANEL_BYTES:
+        convolve_by_panels(counts, R, C, K, source, weights, target)
     else:
-        convolve_by_tiles(n_tiles, R, C, K, source, weights, target)
+        convolve_by_tiles(counts, R, C, K, source, weights, target)
 
 
-# A source is (x, is_masked, mask, x_size, padding), as transform_picture takes them; a target is
-# (has_bias, bias, least, y, y_size). A parallel loop takes no tuple in a tuple: taken apart before
-# it, they are put together in it.
+# A source is (x, is_masked, mask, views), as transform_pictures takes them; a target is
+# (has_bias, bias, least, y, y_view). A parallel loop takes no tuple in a tuple: taken apart before
+# it, they are put together in it, with the views of a part.
 
 
-def convolve_by_tiles(n_tiles, R, C, K, source, weights, target):
-    bounds = bounds_of(n_tiles, tiles_at_once(C, K))
-    rows = max((block_rows(size) for size in set(np.diff(bounds).tolist())), default=0)
-    V_size, M_size = ENTRIES * spread(rows * C), ENTRIES * spread(rows * panels(K) * PANEL)
-    U_size, threads = panels(K) * ENTRIES * spread(C * PANEL), get_num_threads()
+def convolve_by_tiles(counts, R, C, K, source, weights, target):
+    threads = get_num_threads()
+    share = max(FEWEST_TILES, -(-int(counts.sum()) // threads))
+    at_once = min(tiles_at_once(R, C, K), share)
+    blocks = [
+        (part, first, end)
+        for part, n_tiles in enumerate(counts)
+        for first, end in pairwise(bounds_of(n_tiles, at_once))
+    ]
+    rows = max(map(block_rows, {end - first for _, first, end in blocks}), default=0)
+    V_size, M_size = (entries_of(R) * spread(rows * n) for n in (C, panels(K) * PANEL))
+    U_size = len(counts) * panels(K) * entries_of(R) * spread(C * PANEL)
     with scratch(U_size, threads * V_size, threads * M_size) as (U, V, M):
         transform_weights(
             WIDTH * bounds_of(C // WIDTH, max(1, 2**14 // K // WIDTH)), R, C, K, *weights, U
         )
-        convolve_blocks(bounds, R, C, K, source, U, V, V_size, M, M_size, target)
+        convolve_blocks(
+            np.array(blocks).reshape(-1, 3), R, C, K, source, U, V, V_size, M, M_size, target
+        )
 
 
-def tiles_at_once(C, K):
+def tiles_at_once(R, C, K):
     """How many tiles a block has: as many as leave V and M in the cache, in blocks of rows; if
     they are few, so many that what is read of U for each is less than V and M."""
-    few = BLOCK_BYTES // (4 * ENTRIES * (C + K)) // LARGE * LARGE
+    few = BLOCK_BYTES // (4 * entries_of(R) * (C + K)) // LARGE * LARGE
     return few if few >= FEWEST_TILES else MANY_TILES
 
 
 @njit(parallel=True, cache=True)
 def transform_weights(bounds, R, C, K, w, is_turned, U):
-    """U = G g G^T of weights (R, S, C, K), panel behind panel."""
-    entry = spread(C * PANEL)
-    for block in prange(len(bounds) - 1):
+    """U = G g G^T of the weights (R, S, C, K) of all parts, panel behind panel."""
+    entry, blocks = spread(C * PANEL), len(bounds) - 1
+    size = entries_of(R) * entry
+    for task in prange(len(w) * blocks):
+        part, first, end = task // blocks, bounds[task % blocks], bounds[task % blocks + 1]
         for p in range(panels(K)):
-            first, end = bounds[block], bounds[block + 1]
-            U_panel = U[p * ENTRIES * entry : (p + 1) * ENTRIES * entry]
-            check_room(len(U_panel), entry)
-            transform_panel(p, first, end, R, C, K, w, is_turned, U_panel[first * PANEL :], entry)
+            start = (part * panels(K) + p) * size
+            U_panel = U[start : start + size]
+            check_room(len(U_panel), R, entry)
+            transform_panel(
+                p, first, end, R, C, K, w[part], is_turned, U_panel[first * PANEL :], entry
+            )
 
 
 @njit(nogil=True, cache=True)
@@ -143,88 +166,100 @@ def turn_square(R, C, K, w, c, k, square):
 
 
 @njit(parallel=True, cache=True)
-def convolve_blocks(bounds, R, C, K, source, U, V, V_size, M, M_size, target):
+def convolve_blocks(blocks, R, C, K, source, U, V, V_size, M, M_size, target):
     """Block by block of tiles, each thread with a part of V and M for itself."""
-    x, is_masked, mask, x_size, padding = source
-    has_bias, bias, least, y, y_size = target
-    for block in prange(len(bounds) - 1):
-        mine = get_thread_id()
+    x, is_masked, mask, views = source
+    has_bias, bias, least, y, y_views = target
+    U_size = panels(K) * entries_of(R) * spread(C * PANEL)
+    for block in prange(len(blocks)):
+        mine, part = get_thread_id(), blocks[block, 0]
         convolve_block(
-            bounds[block], bounds[block + 1], R, C, K, (x, is_masked, mask, x_size, padding), U,
+            blocks[block, 1], blocks[block, 2], R, C, K, (x, is_masked, mask, views[part]),
+            U[part * U_size : (part + 1) * U_size],
             V[mine * V_size : (mine + 1) * V_size], M[mine * M_size : (mine + 1) * M_size],
-            (has_bias, bias, least, y, y_size),
+            (has_bias, bias, least, y, y_views[part]),
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
 def convolve_block(first, end, R, C, K, source, U, V, M, target):
-    has_bias, bias, least, y, y_size = target
-    rows, row = block_rows(end - first), panels(K) * PANEL
+    has_bias, bias, least, y, y_view = target
+    rows, row, entries = block_rows(end - first), panels(K) * PANEL, entries_of(R)
     V_entry, M_entry, U_entry = spread(rows * C), spread(rows * row), spread(C * PANEL)
-    check_room(len(V), V_entry)
-    check_room(len(M), M_entry)
-    transform_picture(first, end, tile_of(R), C, *source, y_size, V, C, V_entry)
-    for e in range(ENTRIES):
+    check_room(len(V), R, V_entry)
+    check_room(len(M), R, M_entry)
+    transform_pictures(first, end, R, C, 0, C, source, y_view, V, C, V_entry)
+    for e in range(entries):
         for p in range(panels(K)):
             multiply_entry(
-                e, rows, C, V, C, V_entry, U[p * ENTRIES * U_entry :], U_entry, has_bias,
+                e, R, rows, C, V, C, V_entry, U[p * entries * U_entry :], U_entry, has_bias,
                 bias[p * PANEL :], M[p * PANEL :], row, M_entry, False,
             )  # fmt: skip
-    write_outputs(first, end, tile_of(R), K, M, row, M_entry, least, y, y_size)
+    write_outputs(first, end, R, K, M, row, M_entry, least, y, y_view)
 
 
 @njit(nogil=True, cache=True)
 def multiply_entry(
-    e, rows, C, V, V_row, V_entry, U, U_entry, has_bias, bias, M, M_row, M_entry, is_going_on
+    e, R, rows, C, V, V_row, V_entry, U, U_entry, has_bias, bias, M, M_row, M_entry, is_going_on
 ):
     """Entry e of one panel of M, or what some more channels add to it; U, bias and M begin with the
     panel."""
-    # Entry 7 feeds every output with weight 1, so adding the bias there adds it everywhere.
-    if has_bias and e == 7 and not is_going_on:
+    # The entry of t = 1 in both directions feeds every output with weight 1, so adding the bias
+    # there adds it everywhere.
+    is_biased = has_bias and e == reads_of(R) + 1
+    if is_biased and not is_going_on:
         for row in range(rows):
             for k in range(min(PANEL, len(bias))):
                 M[e * M_entry + row * M_row + k] = bias[k]
-    add = 1 if is_going_on or (has_bias and e == 7) else 0
+    add = 1 if is_biased or is_going_on else 0
     multiply_panel(
         rows, C, V, e * V_entry, V_row, 1, U, e * U_entry, PANEL, M, e * M_entry, M_row, add
     )
 
 
-def convolve_by_panels(n_tiles, R, C, K, source, weights, target):
-    rows, threads, step = block_rows(n_tiles), get_num_threads(), min(C, CHANNELS)
-    V_size = -(-C // step) * ENTRIES * spread(rows * step)
-    at_once = 2 if panels(K) >= 4 * threads and n_tiles <= PAIR_TILES else 1
-    M_size = ENTRIES * spread(rows * at_once * PANEL)
-    U_size = at_once * ENTRIES * spread(step * PANEL)
+def convolve_by_panels(counts, R, C, K, source, weights, target):
+    parts, most, threads, step = len(counts), int(counts.max()), get_num_threads(), min(C, CHANNELS)
+    at_once = 2 if parts * panels(K) >= 4 * threads and most <= PAIR_TILES else 1
+    V_entry = spread(block_rows(most) * step)
+    V_size = parts * -(-C // step) * entries_of(R) * V_entry
+    U_size = at_once * entries_of(R) * spread(step * PANEL)
+    M_size = entries_of(R) * spread(block_rows(most) * at_once * PANEL)
     with scratch(V_size, threads * U_size, threads * M_size) as (V, U, M):
         convolve_panels(
-            n_tiles, R, C, K, step, at_once, source, *weights, V, U, U_size, M, M_size, target
-        )
+            counts, R, C, K, step, at_once, source, *weights, V, V_entry, U, U_size, M, M_size,
+            target,
+        )  # fmt: skip
 
 
 @njit(parallel=True, cache=True)
 def convolve_panels(
-    n_tiles, R, C, K, step, at_once, source, w, is_turned, V, U, U_size, M, M_size, target
+    counts, R, C, K, step, at_once, source, w, is_turned, V, V_entry, U, U_size, M, M_size, target
 ):
     """First all of V, then a few panels at once, each thread with a part of U and M for itself."""
-    x, is_masked, mask, x_size, padding = source
-    has_bias, bias, least, y, y_size = target
-    V_entry = spread(block_rows(n_tiles) * step)
-    check_room(len(V), (C + step - 1) // step * V_entry)
-    for part in prange(PICTURE_PARTS):
-        first, end = n_tiles * part // PICTURE_PARTS, n_tiles * (part + 1) // PICTURE_PARTS
+    x, is_masked, mask, views = source
+    has_bias, bias, least, y, y_views = target
+    block = entries_of(R) * V_entry  # of V: `step` channels of a part
+    V_size = (C + step - 1) // step * block
+    check_room(len(V), R, len(counts) * V_size // entries_of(R))
+    for task in prange(len(counts) * PICTURE_PARTS):
+        part, piece = task // PICTURE_PARTS, task % PICTURE_PARTS
+        first = counts[part] * piece // PICTURE_PARTS
+        end = counts[part] * (piece + 1) // PICTURE_PARTS
         for c in range(0, C, step):
-            transform_picture(
-                first, end, tile_of(R), min(step, C - c), x[c:], is_masked, mask[c:], x_size,
-                padding, y_size, V[c // step * ENTRIES * V_entry + first * step :], step, V_entry,
+            start = part * V_size + c // step * block + first * step
+            transform_pictures(
+                first, end, R, C, c, min(step, C - c), (x, is_masked, mask, views[part]),
+                y_views[part], V[start:], step, V_entry,
             )  # fmt: skip
-    for group in prange((panels(K) + at_once - 1) // at_once):
-        mine, k = get_thread_id(), group * at_once * PANEL
+    groups = (panels(K) + at_once - 1) // at_once
+    for task in prange(len(counts) * groups):
+        mine, part, p = get_thread_id(), task // groups, task % groups * at_once
+        k = p * PANEL
         convolve_some_panels(
-            group * at_once, min(panels(K), (group + 1) * at_once), n_tiles, R, C, K, step,
-            V, V_entry, w, is_turned,
+            p, min(panels(K), p + at_once), counts[part], R, C, K, step,
+            V[part * V_size : (part + 1) * V_size], V_entry, w[part], is_turned,
             U[mine * U_size : (mine + 1) * U_size], M[mine * M_size : (mine + 1) * M_size],
-            (has_bias, bias[k:], least, y[k:], y_size),
+            (has_bias, bias[k:], least, y[k:], y_views[part]),
         )  # fmt: skip
 
 
@@ -233,23 +268,21 @@ def convolve_some_panels(
     first, end, n_tiles, R, C, K, step, V, V_entry, w, is_turned, U, M, target
 ):
     """The outputs of some panels, from `step` channels at a time; bias and y begin with them."""
-    has_bias, bias, least, y, y_size = target
-    rows, M_row = block_rows(n_tiles), (end - first) * PANEL
+    has_bias, bias, least, y, y_view = target
+    rows, M_row, entries = block_rows(n_tiles), (end - first) * PANEL, entries_of(R)
     M_entry, U_entry = spread(rows * M_row), spread(step * PANEL)
-    check_room(len(M), M_entry)
+    check_room(len(M), R, M_entry)
+    check_room(len(U), R, (end - first) * U_entry)
     for c in range(0, C, step):
-        channels, V_here = min(step, C - c), V[c // step * ENTRIES * V_entry :]
-        for p in range(first, end):
-            U_panel = U[(p - first) * ENTRIES * U_entry : (p - first + 1) * ENTRIES * U_entry]
-            check_room(len(U_panel), U_entry)
-            transform_panel(p, c, c + channels, R, C, K, w, is_turned, U_panel, U_entry)
-        for e in range(ENTRIES):
-            for p in range(first, end):
-                here = (p - first) * PANEL
+        channels, V_here = min(step, C - c), V[c // step * entries * V_entry :]
+        for p in range(end - first):
+            U_panel = U[p * entries * U_entry :]
+            transform_panel(first + p, c, c + channels, R, C, K, w, is_turned, U_panel, U_entry)
+        for e in range(entries):
+            for p in range(end - first):
                 multiply_entry(
-                    e, rows, channels, V_here, step, V_entry,
-                    U[(p - first) * ENTRIES * U_entry :], U_entry, has_bias, bias[here:],
-                    M[here:], M_row, M_entry, c > 0,
+                    e, R, rows, channels, V_here, step, V_entry, U[p * entries * U_entry :],
+                    U_entry, has_bias, bias[p * PANEL :], M[p * PANEL :], M_row, M_entry, c > 0,
                 )  # fmt: skip
     columns = min(M_row, K - first * PANEL)
-    write_outputs(0, n_tiles, tile_of(R), columns, M, M_row, M_entry, least, y, y_size)
+    write_outputs(0, n_tiles, R, columns, M, M_row, M_entry, least, y, y_view)

@@ -1,0 +1,151 @@
+"""Spectral normalization of a weight (Miyato et al. 2018, section 2.1 and appendix A).
+
+    W      the weight as a matrix (h, w): a row is what one output sees of all inputs
+    sigma  = u^T W v                             u, v: about the first singular vectors of W
+    y      = W / sigma
+    gW     = (gy - <gy, y> u v^T) / sigma        <a, b>: the sum of the products of all elements
+
+u and v are constants, as in PyTorch: where they are the singular vectors themselves, u v^T is the
+gradient of the largest singular value. A few steps of power iteration keep them close to that while
+W learns:
+
+    u = W v / |W v|      v = W^T u / |W^T u|
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidl import kernels
+from minidl.checks import check_floating, check_tensor
+from minidl.device import array_module
+from minidl.errors import ArgumentError, ShapeError
+from minidl.function import Function
+from minidl.ops.lp_norm import least_divisor
+from minidl.shapes import normalize_dim
+from minidl.tensor import Tensor
+
+
+class SpectralNorm(Function):
+    """sigma is computed where it is None."""
+
+    def __init__(self, u, v, dim, sigma=None):
+        self.u, self.v, self.dim, self.sigma = u.copy(), v.copy(), dim, sigma  # a layer's move on
+
+    def forward(self, w):
+        self.axes = axes_in_memory(w, self.dim)
+        self.v = reordered(self.v, w.shape, self.axes)
+        if self.sigma is None:
+            product = kernels.pick("matmul", w).product
+            self.sigma = self.u @ product(as_matrix(w, self.axes), self.v)
+        y = w / self.sigma
+        self.y = y if self.needs_grad[0] else None
+        return y
+
+    def backward(self, gy):
+        matrices = (as_matrix(array, self.axes) for array in (gy, self.y))
+        gw = kernels.pick("spectral_norm", gy).backward(*matrices, self.u, self.v, self.sigma)
+        return as_weight(gw, gy.shape, self.axes)
+
+
+def spectral_norm(weight: Tensor, u: Tensor, v: Tensor, dim: int = 0) -> Tensor:
+    """Divide a weight by an estimate of its largest singular value.
+
+    y = W / (u^T W v), where W is the weight as a matrix
+
+    Miyato et al. 2018, "Spectral normalization for generative adversarial networks", section 2.1.
+
+    Args:
+        weight: floating point, at least two dimensions.
+        u: (h,) with h = weight.shape[dim]: about the first left singular vector; a constant.
+        v: (w,), w the product of the other dimensions in their order: the right one; a constant.
+        dim: the dimension of the outputs; -1 is the last.
+
+    Returns:
+        The shape of weight.
+
+    Raises:
+        ShapeError: the weight is no matrix, or u or v does not fit it.
+        ArgumentError: there is no such dimension.
+        DtypeError: not floating point, or of different dtypes.
+
+    >>> w, u, v = minidl.tensor([[3.0, 0.0], [0.0, 1.0]]), minidl.ones(2), minidl.ones(2)
+    >>> minidl.nn.functional.spectral_norm(w, u, v)
+    tensor([[0.75, 0.  ],
+            [0.  , 0.25]])
+    """
+    dim = check_arguments("spectral_norm", weight, u, v, dim)
+    return SpectralNorm(u.data, v.data, dim).apply(weight)
+
+
+def iterate(weight: Any, u: Any, v: Any, dim: int, steps: int, eps: float) -> tuple:
+    """u and v after some steps of power iteration; arrays, and those given stay as they are.
+
+    Returns:
+        (u, v, sigma). As v is W^T u / |W^T u|, sigma = u^T W v is |W^T u|, which was known before;
+        None where a vector is shorter than eps.
+    """
+    axes, product = axes_in_memory(weight, dim), kernels.pick("matmul", weight).product
+    matrix, v = as_matrix(weight, axes), reordered(v, weight.shape, axes)
+    for _ in range(steps):
+        u, _ = unit(product(matrix, v), eps)
+        v, sigma = unit(product(matrix.T, u), eps)
+    return u, in_order(v, weight.shape, axes), sigma
+
+
+def unit(x: Any, eps: float) -> tuple:
+    """x / max(|x|, eps), and |x| if it is larger than eps."""
+    xp = array_module(x)
+    length = xp.sqrt(x @ x)
+    return x / xp.maximum(length, least_divisor(eps, x.dtype)), length if length > eps else None
+
+
+# A matrix may have its columns in any order if v has it, too. In that of the memory, nothing of the
+# weight of a convolution has to be moved.
+
+
+def axes_in_memory(weight: Any, dim: int) -> tuple[int, ...]:
+    """dim, then the other axes, those with the largest steps through memory first."""
+    others = [axis for axis in range(weight.ndim) if axis != dim]
+    return (dim, *sorted(others, key=lambda axis: -weight.strides[axis]))
+
+
+def as_matrix(weight: Any, axes: tuple[int, ...]) -> Any:
+    return weight.transpose(axes).reshape(weight.shape[axes[0]], -1)
+
+
+def as_weight(matrix: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """What as_matrix made a matrix of."""
+    back = sorted(range(len(axes)), key=lambda place: axes[place])
+    return matrix.reshape([shape[axis] for axis in axes]).transpose(back)
+
+
+def reordered(v: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """v for the columns of as_matrix."""
+    others = sorted(axes[1:])
+    places = [others.index(axis) for axis in axes[1:]]
+    return v.reshape([shape[axis] for axis in others]).transpose(places).reshape(-1)
+
+
+def in_order(v: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """The way back from `reordered`."""
+    return as_weight(v, shape, axes[1:]).reshape(-1)
+
+
+def check_arguments(op: str, weight: Tensor, u: Tensor, v: Tensor, dim: int) -> int:
+    """Shapes and dtypes fit each other; dim counted from the front."""
+    check_tensor(op, weight=weight, u=u, v=v)
+    check_floating(op, weight=weight, u=u, v=v)
+    if weight.ndim < 2:
+        raise ShapeError(op, "weight has at least two dimensions", {"weight": weight})
+    dim = normalize_dim(op, dim, weight.ndim)
+    if weight.data.size == 0:
+        raise ArgumentError(op, "weight must not be empty", {"weight": weight})
+    h = weight.shape[dim]
+    for name, vector, size in (("u", u, h), ("v", v, weight.data.size // h)):
+        if vector.shape != (size,):
+            raise ShapeError(
+                op, f"{name} is ({size},) for this weight and dim={dim}",
+                {"weight": weight, name: vector},
+            )  # fmt: skip
+    return dim
