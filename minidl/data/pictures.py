@@ -206,9 +206,9 @@ def decode_all(dataset: Dataset, max_bytes: int) -> Dataset:
     return ArrayDataset(images, dataset.labels, dataset.classes, dataset.names)
 
 
-def with_progress(numbers: range, text: str) -> Iterable[int]:
+def with_progress(numbers: range, text: str, least: int = 5000) -> Iterable[int]:
     """The numbers, with a progress bar on stderr if they take longer than a moment."""
-    if len(numbers) < 5000:
+    if len(numbers) < least:
         return numbers
     from rich.console import Console
     from rich.progress import track

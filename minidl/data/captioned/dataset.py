@@ -1,0 +1,193 @@
+"""Pictures with captions: what text-to-image and image-to-text learn from.
+
+    picture(i)    uint8 (H, W, 3)
+    captions[i]   its captions, a list of at least one text
+    classes[i]    an int, or None for all where there are no classes
+    names[i]      what messages call it
+
+Pictures are one array where they have one size and fit into memory, otherwise files that are
+decoded whenever one is asked for (PictureFiles). captioned/sources.py opens them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minidl.data.captioned.findings import Finding
+from minidl.data.files import FileTree
+from minidl.data.pictures import decode_with, to_pixels, with_progress
+from minidl.errors import DataError
+
+MAX_IN_MEMORY = 1 << 30  # bytes
+
+
+class PictureFiles:
+    """Picture files as a sequence of uint8 (H, W, 3), decoded each time.
+
+    Args:
+        files: the tree that has them.
+        names: of the pictures in it.
+        size: side of the square that each becomes: scaled until its shorter side has so many
+            pixels, the middle of the longer one kept. None leaves pictures as they are.
+    """
+
+    def __init__(self, files: FileTree, names: Sequence[str], size: int | None = None):
+        self.files, self.names, self.size = files, list(names), size
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        name = self.names[index]
+        content = self.files.read(name)  # in binary, so any name and content will do
+        return decode_with(self.to_picture, content, self.files.describe(name))
+
+    def to_picture(self, picture: Any) -> np.ndarray:
+        """The pixels of a Pillow image."""
+        if self.size is None:
+            return to_pixels(picture, 3)
+        from PIL import Image, ImageOps
+
+        # A JPEG can be decoded at a half, quarter or eighth of its size, which is faster.
+        picture.draft("RGB", (2 * self.size, 2 * self.size))
+        rgb = Image.fromarray(to_pixels(picture, 3))
+        return np.asarray(ImageOps.fit(rgb, (self.size, self.size), Image.Resampling.BICUBIC))
+
+    def subset(self, indexes: Any) -> PictureFiles:
+        """Some of the files, in the order given."""
+        return PictureFiles(self.files, [self.names[i] for i in indexes], self.size)
+
+    def decode(self) -> np.ndarray | PictureFiles:
+        """All as one array, if they have one size and fit into memory; else self."""
+        if self.size is None or len(self) * self.size**2 * 3 > MAX_IN_MEMORY:
+            return self
+        array = np.empty((len(self), self.size, self.size, 3), np.uint8)
+        for i in with_progress(range(len(self)), "decoding pictures", least=500):
+            array[i] = self[i]
+        return array
+
+
+class CaptionedDataset:
+    """Pictures with captions and, where there are some, classes.
+
+    Args:
+        pictures: uint8 (N, H, W, 3), or PictureFiles.
+        captions: for each picture a list of one text or more.
+        classes: ints from 0 on, (N,), or None.
+        class_names: name of each class, or None.
+        names: name of each picture for messages; None for "picture 0", ...
+        findings: what was noticed when the data were opened, for the user to read.
+
+    Raises:
+        DataError: lengths that differ, a picture without captions, a class without a name.
+
+    >>> from minidl.data.captioned import CaptionedDataset
+    >>> pictures = minidl.zeros(2, 8, 8, 3, dtype="uint8").data
+    >>> CaptionedDataset(pictures, [["a black square"], ["nothing", "darkness"]])
+    CaptionedDataset(2 pictures, 3 captions)
+    """
+
+    def __init__(
+        self,
+        pictures: Any,
+        captions: Sequence[list[str]],
+        classes: Any = None,
+        class_names: Sequence[str] | None = None,
+        names: Sequence[str] | None = None,
+        findings: Sequence[Finding] = (),
+    ):
+        count = len(pictures)
+        array = isinstance(pictures, np.ndarray)
+        if array and (pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3):
+            raise DataError(
+                "CaptionedDataset", "pictures are uint8 (N, H, W, 3)", {"pictures": pictures}
+            )
+        names = [f"picture {i}" for i in range(count)] if names is None else list(names)
+        classes = None if classes is None else np.asarray(classes)
+        lengths = {"pictures": count, "captions": len(captions), "names": len(names)}
+        if classes is not None:
+            lengths["classes"] = len(classes)
+        if len(set(lengths.values())) > 1:
+            raise DataError("CaptionedDataset", "one entry per picture in each list", lengths)
+        check_captions(captions, names)
+        if classes is not None:
+            check_classes(classes, class_names)
+            classes = classes.astype(np.int64)
+        self.pictures = pictures
+        self.captions, self.names = list(captions), names
+        self.classes = classes
+        self.class_names = None if class_names is None else list(class_names)
+        self.findings = list(findings)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def picture(self, index: int) -> np.ndarray:
+        """One picture, uint8 (H, W, 3).
+
+        Raises:
+            DataError: its file is damaged.
+        """
+        return self.pictures[index]
+
+    def subset(self, indexes: Any) -> CaptionedDataset:
+        """Some of the pictures with all that belongs to them, in the order given.
+
+        Args:
+            indexes: ints (M,) from 0 to N - 1.
+        """
+        indexes = np.asarray(indexes, np.int64)
+        if indexes.size and not 0 <= indexes.min() <= indexes.max() < len(self):
+            raise DataError(
+                "subset", f"indexes run from 0 to {len(self) - 1}",
+                {"smallest": int(indexes.min()), "largest": int(indexes.max())},
+            )  # fmt: skip
+        files = isinstance(self.pictures, PictureFiles)
+        return CaptionedDataset(
+            self.pictures.subset(indexes) if files else self.pictures[indexes],
+            [self.captions[i] for i in indexes],
+            None if self.classes is None else self.classes[indexes],
+            self.class_names,
+            [self.names[i] for i in indexes],
+            self.findings,
+        )
+
+    def __repr__(self) -> str:
+        captions = sum(len(texts) for texts in self.captions)
+        classes = "" if self.classes is None else f", {len(np.unique(self.classes))} classes"
+        return f"CaptionedDataset({len(self)} pictures, {captions} captions{classes})"
+
+
+def check_captions(captions: Sequence[list[str]], names: Sequence[str]) -> None:
+    """Each picture has a list of one caption or more, none of them empty."""
+    checked: set[int] = set()  # pictures of one class may share a list
+    for texts, name in zip(captions, names):
+        if id(texts) in checked:
+            continue
+        if not isinstance(texts, list | tuple) or not texts:
+            raise DataError(
+                "CaptionedDataset", "each picture has a list of captions",
+                {"picture": name, "captions": texts},
+            )  # fmt: skip
+        if not all(isinstance(text, str) and text.strip() for text in texts):
+            raise DataError(
+                "CaptionedDataset", "captions are texts, none of them empty",
+                {"picture": name, "captions": texts},
+            )  # fmt: skip
+        checked.add(id(texts))
+
+
+def check_classes(classes: np.ndarray, class_names: Sequence[str] | None) -> None:
+    """Classes are ints from 0 on, each with a name where there are names."""
+    if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "iu"):
+        raise DataError("CaptionedDataset", "classes are ints (N,)", {"classes": classes})
+    largest = int(classes.max(initial=0))
+    if classes.size and (classes.min() < 0 or (class_names and largest >= len(class_names))):
+        raise DataError(
+            "CaptionedDataset", "classes are numbers of class_names",
+            {"smallest": int(classes.min()), "largest": largest,
+             "class_names": None if class_names is None else len(class_names)},
+        )  # fmt: skip

@@ -1,0 +1,101 @@
+"""The drawn flowers as a data set of pictures with captions."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from minidl.data.captioned.dataset import CaptionedDataset
+from minidl.data.flowers.attributes import COMBINATIONS, describe, split_combinations
+from minidl.data.flowers.captions import captions
+from minidl.data.flowers.extended import CLASSES, extended_captions, extended_flowers
+from minidl.data.flowers.render import TILT, draw
+from minidl.errors import ArgumentError
+from minidl.shapes import is_int, is_number
+
+SPLITS = ("train", "held-out")
+EXTENDED = 0.15
+
+
+def load_flowers(
+    split: str = "train", size: int = 32, per_combination: int = 12, seed: int = 0,
+    extended: float = EXTENDED, tilt: float = TILT,
+) -> CaptionedDataset:  # fmt: skip
+    """Draw the flowers of a split, each with its captions.
+
+    The class of a picture is its combination: the six attributes of class c < 1344 are
+    COMBINATIONS[c]. Higher classes are extended flowers, which are in the training part alone.
+
+    Args:
+        split: "train" for 1,142 combinations, "held-out" for the other 202.
+        size: pixels of a side, 32 or 64.
+        per_combination: pictures of each combination.
+        seed: of place, size, tilt and light of each flower. The split is the same for all seeds.
+        extended: share of extended flowers among the training pictures, from 0 to less than 1.
+        tilt: degrees, as in draw().
+
+    Returns:
+        13,704 pictures and 2,418 extended ones by default, or 2,424 held out.
+
+    Raises:
+        ArgumentError: an argument is something else.
+
+    >>> from minidl.data.flowers import load_flowers
+    >>> load_flowers("held-out", per_combination=1)
+    CaptionedDataset(202 pictures, 1616 captions, 202 classes)
+    """
+    check_arguments(split, per_combination, seed, extended)
+    combinations = split_combinations()[SPLITS.index(split)]
+    rng = np.random.Generator(np.random.PCG64([seed, SPLITS.index(split)]))
+    classes = np.repeat(combinations, per_combination)
+    pictures = draw(COMBINATIONS[classes], size, rng, tilt)
+    more = round(len(classes) * extended / (1 - extended)) if split == "train" else 0
+    if more:
+        flowers, their_classes = extended_flowers(more, rng)
+        pictures = np.concatenate([pictures, draw(flowers, size, rng, tilt)])
+        classes = np.concatenate([classes, their_classes])
+    names = class_names()
+    return CaptionedDataset(
+        pictures,
+        [class_captions(int(number)) for number in classes],
+        classes,
+        names,
+        [f"{i}: {names[number]}" for i, number in enumerate(classes)],
+    )
+
+
+@functools.cache
+def class_captions(number: int) -> list[str]:
+    """All captions of a class: a combination, or one of extended flowers.
+
+    Args:
+        number: of the class, 0 to 1494.
+    """
+    if number < len(COMBINATIONS):
+        return captions(COMBINATIONS[number])
+    return extended_captions(number)
+
+
+@functools.cache
+def class_names() -> list[str]:
+    """A name for each class, such as "yellow 5 round brown dark green large"."""
+    base = [" ".join(str(v) for v in describe(row).values()) for row in COMBINATIONS]
+    return base + [f"{kind.name} {' '.join(row.values())}" for kind, row in CLASSES]
+
+
+def check_arguments(split: Any, per_combination: Any, seed: Any, extended: Any) -> None:
+    """The arguments of load_flowers that draw() does not check."""
+    if split not in SPLITS:
+        raise ArgumentError("load_flowers", 'split is "train" or "held-out"', {"split": split})
+    if not is_int(per_combination) or per_combination < 1:
+        raise ArgumentError(
+            "load_flowers", "per_combination is an int >= 1", {"per_combination": per_combination}
+        )
+    if not is_int(seed) or seed < 0:
+        raise ArgumentError("load_flowers", "seed is an int >= 0", {"seed": seed})
+    if not is_number(extended) or not 0 <= extended < 1:
+        raise ArgumentError(
+            "load_flowers", "extended is a share from 0 to less than 1", {"extended": extended}
+        )

@@ -1,0 +1,118 @@
+"""The parts of a flower, painted onto a sheet: a crown of petals, and the center."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minidl.data.flowers.outline import POINTED, ROUND, depth_inside
+from minidl.data.flowers.sheet import Sheet
+
+F = np.float32
+CENTER_RADIUS = 0.25  # of the flower's
+
+
+def directions(tilts: Any, count: int, turn: float = 0.0, spread: Any = None) -> Any:
+    """Cosine and sine of the petals' axes, the first upwards.
+
+    Args:
+        tilts: degrees by which each flower is turned, (B,).
+        count: of petals.
+        turn: of all, in parts of the angle between two petals.
+        spread: degrees by which each petal is out of line, (B, count), or None.
+
+    Returns:
+        float32 (B, count, 2).
+    """
+    axes = np.empty((len(tilts), count, 2), F)
+    for flower, tilt in enumerate(tilts):
+        for petal in range(count):
+            degrees = float(tilt) + (petal + turn) * 360 / count - 90
+            if spread is not None:
+                degrees += float(spread[flower, petal])
+            # math's functions are not vectorised, and so the same on processors of one kind.
+            axes[flower, petal] = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return axes
+
+
+def nearest_axis(sheet: Sheet, axes: Any) -> tuple[Any, Any]:
+    """Coordinates of each pixel along and across the axis that it is nearest to, in radii."""
+    cos, sin = axes[:, :, 0, None, None], axes[:, :, 1, None, None]
+    along = sheet.x * cos[:, 0] + sheet.y * sin[:, 0]
+    across = sheet.y * cos[:, 0] - sheet.x * sin[:, 0]
+    for petal in range(1, axes.shape[1]):
+        other = sheet.x * cos[:, petal] + sheet.y * sin[:, petal]
+        nearer = other > along
+        np.copyto(along, other, where=nearer)
+        np.subtract(sheet.y * cos[:, petal], sheet.x * sin[:, petal], out=other)
+        np.copyto(across, other, where=nearer)
+    return along, across
+
+
+def folds(x: Any) -> Any:
+    """A row of arches of period 1: 0 at whole numbers, 1 halfway between them, of parabolas."""
+    off = x - np.floor(x + F(0.5))
+    off *= 2
+    off *= off
+    return off
+
+
+def draw_crown(
+    sheet: Sheet, axes: Any, shape: str, ruffled: bool = False,
+    zones: tuple[str, ...] = ("petals",),
+) -> tuple[Any, Any]:  # fmt: skip
+    """Paint a crown of petals.
+
+    Args:
+        sheet: to paint on.
+        axes: from `directions`.
+        shape: "round" or "pointed".
+        ruffled: with wavy edges.
+        zones: paints from the inside out.
+
+    Returns:
+        coordinates of each pixel along and across its petal, in radii.
+    """
+    count = axes.shape[1]
+    along, across = nearest_axis(sheet, axes)
+    side = np.abs(across)
+    width = petal_width(shape, count)
+    edge = along
+    if ruffled:
+        width *= 1.25
+        fold = folds(across * F(1.5 / width))
+        edge = along * (1 + F(0.11) * fold)
+        side = side * (1 + F(0.10) * folds(along * F(3.2)))
+    depth = depth_inside(shape, width, edge, side)
+    seam = along * F(math.sin(math.pi / count)) - side * F(math.cos(math.pi / count))
+    np.minimum(depth, seam, out=seam)  # distance from the nearest edge, its own or its neighbour's
+
+    light = np.clip(seam * F(1 / 0.10), 0, 1)  # edges are in the shade,
+    light *= np.clip(F(0.25) + along * F(1.25), 0, 1)  # and so is the inside,
+    light *= 1 - F(0.30) * np.clip(1 - side * F(1 / 0.045), 0, 1) * np.clip(2 - 2.4 * along, 0, 1)
+    light *= 1 - F(0.14) * np.clip(across * F(1 / width), -1, 1) - F(0.10)
+    if ruffled:
+        light *= 1 - F(0.42) * fold * np.clip(along * 2 - F(0.6), 0, 1)
+    part = sheet.cover(depth)
+    for i, zone in enumerate(zones):
+        if i:
+            start = F(0.42 if i == 1 else 0.67)
+            part = part * np.clip((along - start) * F(12) + F(0.5), 0, 1)
+        sheet.paint(zone, part, light)
+    return along, across
+
+
+def petal_width(shape: str, count: int) -> float:
+    """The half-width W of one of `count` petals; see outline.py."""
+    table = POINTED if shape == "pointed" else ROUND
+    return table.get(count, 2.0 / count)
+
+
+def draw_center(sheet: Sheet, name: str = "center", radius: float = CENTER_RADIUS) -> None:
+    """Paint the round center, lit from the upper left."""
+    depth = F(radius) - sheet.r
+    light = np.clip(depth * F(1 / (0.35 * radius)), 0, 1)
+    light *= np.clip(F(0.86) - (sheet.x + sheet.y) * F(0.34 / radius), 0, 1)
+    sheet.paint(name, sheet.cover(depth), light)

@@ -1,0 +1,70 @@
+"""Captions say what is drawn, each in other words."""
+
+import numpy as np
+import pytest
+
+from minidl.data import tokenize
+from minidl.data.flowers import (
+    COMBINATIONS,
+    DECK,
+    VALUES,
+    captions,
+    class_captions,
+    class_names,
+    describe,
+    extended_flowers,
+)
+from minidl.data.flowers.captions import NUMBERS
+from minidl.data.flowers.extended import COLUMN, FIRST_CLASS, KINDS
+
+
+def words_of(name, value):
+    if name != "count":
+        return {str(value)}
+    return {NUMBERS[value], str(value)}
+
+
+def test_each_caption_names_all_six_attributes():
+    for combination in COMBINATIONS[::17]:
+        texts = captions(combination)
+        assert len(texts) == 8 == len(set(texts))
+        for text in texts:
+            for name, value in describe(combination).items():
+                assert any(f" {word} " in f" {text.replace(',', ' ')} " for word in
+                           words_of(name, value)), (name, text)  # fmt: skip
+
+
+def test_captions_tell_combinations_apart():
+    all_texts = [text for row in COMBINATIONS for text in captions(row)]
+    assert len(set(all_texts)) == 1344 * 8
+
+
+def test_the_deck_can_be_drawn():
+    """The six sentences are captions of extended flowers, but for commas."""
+    known = {" ".join(tokenize(text)) for c in range(FIRST_CLASS, len(class_names()))
+             for text in class_captions(c)}  # fmt: skip
+    for sentence in DECK:
+        assert " ".join(tokenize(sentence)) in known, sentence
+
+
+def test_extended_flowers_are_as_their_captions_say():
+    flowers, classes = extended_flowers(400, np.random.Generator(np.random.PCG64(1)))
+    names = class_names()
+    for flower, number in zip(flowers[:60], classes[:60]):
+        assert str(VALUES["color"][flower[COLUMN["color"]]]) in names[number]
+        for text in class_captions(int(number)):
+            assert VALUES["color"][flower[COLUMN["color"]]] in text
+            assert ("dark lines" in text) == bool(flower[COLUMN["lines"]])
+            assert ("pistil" in text) == bool(flower[COLUMN["pistil"]])
+            assert ("ruffled" in text) == bool(flower[COLUMN["ruffled"]])
+            assert ("small round" in text) == bool(flower[COLUMN["many"]])
+    sizes = [min(len(kind.combinations), 400 // len(KINDS)) for kind in KINDS]
+    assert sum(sizes) <= len(np.unique(classes)) <= sum(sizes) + len(KINDS)
+    unnamed = flowers[classes < FIRST_CLASS + 28]  # color and center are named, the rest is chance
+    assert len(np.unique(unnamed[:, COLUMN["count"]])) == 4
+
+
+@pytest.mark.parametrize("number", [0, 1343, 1344, -1])
+def test_each_class_has_a_name_and_captions(number):
+    number %= len(class_names())
+    assert class_names()[number] and len(class_captions(number)) >= 3

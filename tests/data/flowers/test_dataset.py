@@ -1,0 +1,41 @@
+"""The flowers as a data set."""
+
+import numpy as np
+import pytest
+
+from minidl.data.flowers import COMBINATIONS, captions, load_flowers, read, split_combinations
+from minidl.data.flowers.extended import KINDS
+from minidl.errors import ArgumentError
+
+
+def test_training_flowers():
+    dataset = load_flowers(per_combination=1, extended=0.2)
+    train, _ = split_combinations()
+    assert len(dataset) == round(1142 / 0.8) and dataset.picture(0).shape == (32, 32, 3)
+    plain = dataset.classes < 1344
+    assert plain.sum() == 1142 and set(dataset.classes[plain]) == set(train)
+    assert dataset.captions[7] == captions(COMBINATIONS[dataset.classes[7]])
+    kinds = {dataset.class_names[number].split()[0] for number in dataset.classes[~plain]}
+    assert kinds == {kind.name for kind in KINDS}
+
+
+def test_held_out_flowers_are_other_combinations():
+    held_out = load_flowers("held-out", seed=4, per_combination=2)
+    assert set(held_out.classes) == set(split_combinations()[1]) and len(held_out) == 404
+    assert (read(held_out.pictures) == COMBINATIONS[held_out.classes]).mean() > 0.999
+
+
+def test_seeds_draw_other_flowers_of_the_same_split():
+    one, same, other = (load_flowers("held-out", per_combination=1, seed=s) for s in (1, 1, 2))
+    np.testing.assert_array_equal(one.pictures, same.pictures)
+    np.testing.assert_array_equal(one.classes, other.classes)
+    assert (one.pictures != other.pictures).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"split": "test"}, {"per_combination": 0}, {"seed": -1}, {"extended": 1.0}, {"size": 31}],
+)
+def test_arguments_are_checked(wrong):
+    with pytest.raises(ArgumentError, match=next(iter(wrong))):
+        load_flowers(**{"split": "held-out", "per_combination": 1} | wrong)
