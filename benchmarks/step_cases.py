@@ -12,7 +12,7 @@ from typing import Any
 
 import models
 from minidl import nn
-from models import gan_cls
+from models import gan_cls, gan_projection
 
 BLOCKS = ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3))  # kernels of VGG-16
 WIDTHS = (64, 128, 256, 512, 512)
@@ -28,8 +28,8 @@ class Case:
         shape: of the input.
         classes: scores per picture; 0 where the loss is the mean of the squares of all outputs.
         of_input: the gradient is that of the input, and no weight learns (style transfer).
-        gan: build and twin make two networks, a generator and a discriminator; shape is that of the
-            pictures.
+        gan: build and twin make two networks, a generator and a discriminator, that learn by this
+            recipe of gan_steps.py; shape is that of the pictures.
     """
 
     build: Callable[[], nn.Module]
@@ -37,7 +37,7 @@ class Case:
     shape: tuple[int, ...]
     classes: int = 1000
     of_input: bool = False
-    gan: bool = False
+    gan: str = ""
 
 
 def torch_twins() -> Any:
@@ -93,6 +93,13 @@ def gan_twins() -> Any:
     return gan_twins.Generator(128, 100, 1024, 128), gan_twins.Discriminator(64, 1024, 128)
 
 
+def small_gan_twins() -> Any:
+    from tests.models import projection_twins as twins
+
+    channels = gan_projection.widths("step", 32, 32)
+    return twins.Generator(channels[::-1], 32, 128, 64), twins.Discriminator(channels, 128, 128)
+
+
 def vgg_to_conv4_3(features: Any) -> Any:
     """The layers of VGG-16 up to the activation of conv4_3, of either library."""
     names = [name for name, _ in features.named_children()]
@@ -146,6 +153,11 @@ CASES = {
     ),
     "lstm": Case(lambda: nn.LSTM(512, 512), lstm_twin, (20, 32, 512), 0),
     "dcgan64": Case(
-        lambda: (gan_cls.Generator(), gan_cls.Discriminator()), gan_twins, (32, 3, 64, 64), gan=True
+        lambda: (gan_cls.Generator(), gan_cls.Discriminator()), gan_twins, (32, 3, 64, 64),
+        gan="cls",
+    ),
+    "gan-small": Case(
+        lambda: (gan_projection.Generator(), gan_projection.Discriminator()), small_gan_twins,
+        (32, 3, 32, 32), gan="small",
     ),
 }  # fmt: skip

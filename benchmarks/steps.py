@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import minidl
+from benchmarks import gan_steps
 from benchmarks.step_cases import Case
 from minidl import optim
 from minidl.debug import Call, record
@@ -21,8 +22,6 @@ from minidl.nn import functional
 
 THREADS = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 LR, MOMENTUM = 1e-3, 0.9
-ADAM_LR, ADAM_BETAS = 2e-4, (0.5, 0.999)  # Radford et al. 2016; Reed et al. 2016
-TEXT, NOISE = 1024, 100  # numbers that the generator of dcgan64 draws from
 FORMATS = ("nchw", "channels_last")
 
 
@@ -115,31 +114,15 @@ def loss_of(case: Case, outputs: Any, target: Any, functional: Any) -> Any:
     return scores + 0.3 * sum(auxiliary[1:], auxiliary[0])
 
 
-def gan_batch(case: Case) -> tuple[np.ndarray, ...]:
-    """Pictures, embeddings of their texts, those of other pictures, noise."""
-    rng = np.random.default_rng(0)
-    sizes = case.shape, (case.shape[0], TEXT), (case.shape[0], NOISE)
-    pictures, text, noise = (rng.standard_normal(size, np.float32) for size in sizes)
-    return pictures, text, np.roll(text, 1, axis=0), noise
-
-
 def our_gan_step(case: Case) -> tuple[Callable, Callable]:
     """One step of the discriminator and one of the generator."""
     use_threads()
-    arrays = [minidl.tensor(array) for array in gan_batch(case)]
-    ones, zeros = minidl.ones(case.shape[0]), minidl.zeros(case.shape[0])
-    generator, discriminator = our_net(case)
-    optimizers = [
-        optim.Adam(net.parameters(), lr=ADAM_LR, betas=ADAM_BETAS)
-        for net in (generator, discriminator)
-    ]
-    step = gan_step(
-        generator, discriminator, optimizers, arrays, ones, zeros,
-        functional.binary_cross_entropy_with_logits,
-    )  # fmt: skip
+    recipe, nets = gan_steps.RECIPES[case.gan], our_net(case)
+    arrays = [minidl.tensor(array) for array in gan_steps.batch(recipe, case.shape)]
+    step = gan_steps.make_step(minidl, recipe, nets, arrays)
     return step, lambda: {
         f"{i}.{name}": value.data
-        for i, net in enumerate((generator, discriminator))
+        for i, net in enumerate(nets)
         for name, value in net.named_parameters()
     }
 
@@ -148,41 +131,18 @@ def torch_gan_step(case: Case, memory_format: str) -> tuple[Callable, Callable]:
     import torch
 
     torch.set_num_threads(THREADS)
+    recipe = gan_steps.RECIPES[case.gan]
     nets = [with_our_weights(*pair) for pair in zip(case.twin(), our_net(case))]
-    arrays = [torch.from_numpy(array) for array in gan_batch(case)]
+    arrays = [torch.from_numpy(array) for array in gan_steps.batch(recipe, case.shape)]
     if memory_format == "channels_last":
         nets = [net.to(memory_format=torch.channels_last) for net in nets]
         arrays[0] = arrays[0].contiguous(memory_format=torch.channels_last)
-    optimizers = [torch.optim.Adam(net.parameters(), lr=ADAM_LR, betas=ADAM_BETAS) for net in nets]
-    step = gan_step(
-        *nets, optimizers, arrays, torch.ones(case.shape[0]), torch.zeros(case.shape[0]),
-        torch.nn.functional.binary_cross_entropy_with_logits,
-    )  # fmt: skip
+    step = gan_steps.make_step(torch, recipe, nets, arrays)
     return step, lambda: {
         f"{i}.{name}": value.detach().numpy()
         for i, net in enumerate(nets)
         for name, value in net.named_parameters()
     }
-
-
-def gan_step(generator, discriminator, optimizers, arrays, ones, zeros, loss_of):
-    """The step itself, the same lines for both libraries (Reed et al. 2016, algorithm 1)."""
-    pictures, text, wrong_text, noise = arrays
-
-    def step():
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        drawn = generator(noise, text)
-        loss = loss_of(discriminator(pictures, text), ones)
-        loss = loss + 0.5 * loss_of(discriminator(pictures, wrong_text), zeros)
-        loss = loss + 0.5 * loss_of(discriminator(drawn.detach(), text), zeros)
-        loss.backward()
-        optimizers[1].step()
-        loss = loss_of(discriminator(drawn, text), ones)
-        loss.backward()
-        optimizers[0].step()
-
-    return step
 
 
 def operations(case: Case, forward_only: bool = False) -> int:

@@ -116,14 +116,15 @@ class CharCnnRnn(nn.Module):
         self.out = nn.Linear(widths[-1], out)
 
     def forward(self, numbers: Tensor, lengths: Any) -> Tensor:
-        x = one_places(numbers, check_sentences("CharCnnRnn", numbers, lengths))
+        counts = check_sentences("CharCnnRnn", numbers, lengths)
+        x = one_places(numbers, counts, self.out.weight.dtype)
         for conv, step in zip(self.convs, (3, 3, 2)):
             x = nn.functional.max_pool2d(conv(x).relu(), (1, 3), (1, step))
         states, _ = self.lstm(x.reshape(*x.shape[:2], -1).transpose(1, 2))
         return self.out(states.mean(1))
 
 
-def one_places(numbers: Tensor, counts: Any) -> Tensor:
+def one_places(numbers: Tensor, counts: Any, dtype: Any) -> Tensor:
     """(N, 70, 1, 201): 1 at the place of each character, 0 where there is none."""
     xp, size = array_module(numbers.data), min(numbers.shape[1], LONGEST)
     places = xp.arange(LONGEST)
@@ -131,7 +132,7 @@ def one_places(numbers: Tensor, counts: Any) -> Tensor:
     characters[:, :size] = numbers.data[:, :size]
     characters[places >= counts[:, None]] = 0
     rows = xp.arange(1, len(ALPHABET) + 1).reshape(1, -1, 1, 1)
-    return Tensor((characters[:, None, None] == rows).astype("float32"))
+    return Tensor((characters[:, None, None] == rows).astype(dtype))
 
 
 def check_sentences(op: str, numbers: Tensor, lengths: Any) -> Any:

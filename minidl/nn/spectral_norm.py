@@ -27,7 +27,8 @@ from minidl.nn.container import ModuleDict
 from minidl.nn.conv import Conv2d, ConvTranspose2d
 from minidl.nn.linear import Linear
 from minidl.nn.module import Module, Parameter
-from minidl.ops.spectral_norm import iterate, spectral_norm as divide, unit
+from minidl.ops.spectral_norm import iterate, unit
+from minidl.ops.spectral_norm import spectral_norm as divide
 from minidl.shapes import is_number, normalize_dim
 from minidl.tensor import Tensor
 
@@ -47,8 +48,8 @@ class SpectralNorm(Module):
 
     >>> norm = minidl.nn.SpectralNorm(minidl.tensor([[3.0, 0.0], [0.0, 1.0]]))
     >>> norm(minidl.tensor([[3.0, 0.0], [0.0, 1.0]]))
-    tensor([[1.        , 0.        ],
-            [0.        , 0.33333334]])
+    tensor([[1.    , 0.    ],
+            [0.    , 0.3333]])
     """
 
     def __init__(

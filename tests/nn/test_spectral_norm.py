@@ -74,6 +74,13 @@ def test_it_is_the_parametrization_of_pytorch(kind, steps):
     np.testing.assert_allclose(layer(minidl.tensor(x)).detach().numpy(), expected, rtol=1e-12)
 
 
+def test_the_parts_by_themselves():
+    weight = nn.Parameter(minidl.tensor([[3.0, 0.0], [0.0, 1.0]]))
+    normalized = nn.NormalizedWeight(weight, nn.SpectralNorm(weight, n_power_iterations=2))
+    np.testing.assert_allclose(normalized().detach().numpy(), [[1, 0], [0, 1 / 3]], atol=1e-6)
+    assert list(normalized.state_dict()) == ["original", "0._u", "0._v"]
+
+
 def test_no_power_iteration_in_evaluation():
     layer, x = make("Conv2d").eval(), minidl.tensor(input_of("Conv2d").astype("float32"))
     norm = layer.get_submodule("parametrizations.weight.0")

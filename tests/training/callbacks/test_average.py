@@ -76,7 +76,7 @@ def train(folder, *more, epochs=3, resume=False):
 
 def test_resumed_after_any_step_it_is_the_same_to_the_bit(tmp_path):
     whole = weights(train(tmp_path / "whole").average)
-    for number in (2, 6, 9, 13, 20):
+    for number in (1, 4, 5, 8, 14):
         folder = tmp_path / str(number)
         with pytest.raises(MemoryError):
             train(folder, Crash("on_gradients", number))
