@@ -16,14 +16,14 @@ class Finding:
 
     Args:
         kind: one word or two for programs, such as "missing pictures".
-        rule: what is wrong, in a sentence without a number at its beginning.
+        rule: what is wrong.
         names: where: pictures, lines of a file, captions; all of them.
         hint: what to do about it.
         serious: nothing can be learned from the data before it is put right.
 
     >>> from minidl.data.captioned import Finding
     >>> print(Finding("missing pictures", "pictures are not there", ["a.jpg", "b.jpg"]))
-    2 pictures are not there: a.jpg, b.jpg
+    pictures are not there (2): a.jpg, b.jpg
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Finding:
     def __str__(self) -> str:
         if not self.names:
             return self.rule
-        return f"{len(self.names):,} {self.rule}: {shorten(self.names)}"
+        return f"{self.rule} ({len(self.names):,}): {shorten(self.names)}"
 
     def error(self, op: str, where: str) -> DataError:
         """The finding as an error."""
@@ -54,6 +54,6 @@ class Plain(str):
 
 def shorten(names: Sequence[str], shown: int = SHOWN) -> str:
     """The first names, and how many more there are."""
-    text = ", ".join(name if len(name) <= 60 else name[:57] + "..." for name in names[:shown])
+    text = ", ".join(n if len(n) <= 60 else f"{n[:20]}...{n[-37:]}" for n in names[:shown])
     more = len(names) - shown
     return f"{text} and {more:,} more" if more > 0 else text

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minidl.data import open_captioned
 from minidl.data.flowers import COMBINATIONS, captions, load_flowers, read, split_combinations
 from minidl.data.flowers.extended import KINDS
 from minidl.errors import ArgumentError
@@ -30,6 +31,13 @@ def test_seeds_draw_other_flowers_of_the_same_split():
     np.testing.assert_array_equal(one.pictures, same.pictures)
     np.testing.assert_array_equal(one.classes, other.classes)
     assert (one.pictures != other.pictures).mean() > 0.5
+
+
+def test_open_captioned_knows_them():
+    dataset = open_captioned("flowers", "test")
+    assert dataset.pictures.shape == (2424, 32, 32, 3) and dataset.findings == []
+    with pytest.raises(ArgumentError, match="size is 32 or 64"):
+        open_captioned("flowers", "test", size=48)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,219 @@
+"""Everything that is wrong with one's own pictures and captions, before hours are spent on them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.data.captioned.dataset import PictureFiles
+from minidl.data.captioned.findings import Finding, shorten
+from minidl.data.captioned.listing import Listing
+from minidl.data.captioned.sources import FLOWERS, list_captioned
+from minidl.data.pictures import with_progress
+from minidl.data.text import tokenize
+from minidl.errors import DataError
+
+ALPHABET = frozenset(
+    "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+=<>()[]{} "
+)  # of Reed et al. (2016)
+LONGEST = 201  # characters that their encoder reads
+SMALLEST_SIDE = 64  # pixels of the pictures that are drawn
+ELONGATED = 2.0
+FEWEST = 64  # a batch
+
+
+@dataclass
+class Report:
+    """What a check found.
+
+    Args:
+        facts: name and text of what the data are, for any reader.
+        findings: what is wrong or should be known, the serious ones first.
+    """
+
+    facts: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def serious(self) -> bool:
+        """Whether nothing can be learned before something is put right."""
+        return any(finding.serious for finding in self.findings)
+
+
+def check_captioned(source: str | Path, data_dir: str | Path | None = None) -> Report:
+    """All that is wrong with pictures and captions. Every picture is decoded.
+
+    Args:
+        source: name or path as in open_captioned.
+        data_dir: as there.
+
+    Returns:
+        facts and findings.
+
+    Raises:
+        DataError: the data are not there at all, or of no known kind.
+    """
+    if source == FLOWERS:
+        return Report({"pictures": "drawn when they are needed"})
+    listing = list_captioned(source, data_dir)
+    report = Report(findings=list(listing.findings))
+    if listing.entries:
+        report.facts["pictures"] = f"{len(listing.entries):,}"
+        report.facts["captions"] = caption_facts(listing)
+        prints = check_pictures(listing, report)
+        check_captions(listing, report)
+        check_classes(listing, report)
+        check_split(listing, prints, report)
+    report.findings.sort(key=lambda finding: not finding.serious)
+    return report
+
+
+def note(report: Report, kind: str, rule: str, names: Any, hint: str = "", serious: bool = False):
+    """Add a finding, unless there are no names for it."""
+    names = list(names)
+    if names:
+        report.findings.append(Finding(kind, rule, names, hint, serious))
+
+
+# --- pictures ---------------------------------------------------------------------------------
+
+
+def check_pictures(listing: Listing, report: Report) -> dict[str, str]:
+    """Decode all pictures.
+
+    Returns:
+        picture -> hash of its pixels, of those that could be decoded.
+    """
+    names = [entry.name for entry in listing.entries]
+    pictures = PictureFiles(listing.files, names)
+    prints, sizes, broken, blank = {}, {}, [], []
+    for i in with_progress(range(len(names)), "decoding pictures", least=500):
+        try:
+            picture = pictures[i]
+        except DataError as error:
+            broken.append(f"{names[i]} ({error.rule})")
+            continue
+        sizes[names[i]] = picture.shape[:2]
+        digest = hashlib.sha256(str(picture.shape).encode() + picture.tobytes())
+        prints[names[i]] = digest.hexdigest()
+        if (picture == picture[0, 0]).all():
+            blank.append(names[i])
+    note(report, "unreadable pictures", "pictures cannot be decoded", broken,
+         "remove them, or their lines", serious=True)  # fmt: skip
+    note(report, "blank pictures", "pictures are of a single color", blank)
+    small = [f"{n} ({w}x{h})" for n, (h, w) in sizes.items() if min(h, w) < SMALLEST_SIDE]
+    note(report, "small pictures", f"pictures have a side below {SMALLEST_SIDE} pixels", small,
+         "they are enlarged, and blurred by that")  # fmt: skip
+    long = [f"{n} ({w}x{h})" for n, (h, w) in sizes.items() if max(h, w) >= ELONGATED * min(h, w)]
+    note(report, "elongated pictures", "pictures are twice as long as wide or longer", long,
+         "only the square in the middle is seen")  # fmt: skip
+    if sizes:
+        sides = np.array(list(sizes.values()))
+        (low, left), (high, right) = sides.min(0), sides.max(0)
+        report.facts["sizes"] = f"{left} to {right} pixels wide, {low} to {high} high"
+    return prints
+
+
+# --- captions ---------------------------------------------------------------------------------
+
+
+def caption_facts(listing: Listing) -> str:
+    """How many captions, different ones, and words there are."""
+    texts = [text for entry in listing.entries for text in entry.captions]
+    words = Counter(word for text in set(texts) for word in tokenize(text))
+    once = sum(count == 1 for count in words.values())
+    return (
+        f"{len(texts):,}, {len(set(texts)):,} of them different, with {len(words):,} words, "
+        f"{once:,} of which occur in one caption alone"
+    )
+
+
+def check_captions(listing: Listing, report: Report) -> None:
+    """What is odd about the captions as texts, and about which picture has which."""
+    users: dict[str, list[str]] = {}
+    for entry in listing.entries:
+        for text in entry.captions:
+            users.setdefault(text, []).append(entry.name)
+    note(report, "no words", "captions are without a word",
+         (repr(text) for text in users if not tokenize(text)), serious=True)  # fmt: skip
+    note(report, "file names", "captions are the name of their picture",
+         (f"{names[0]}" for text, names in users.items() if is_file_name(text, names)))  # fmt: skip
+    note(report, "long captions", f"captions have more than {LONGEST} characters",
+         (f"{names[0]} ({len(text)})" for text, names in users.items() if len(text) > LONGEST),
+         "char-cnn-rnn reads the beginning alone, word-lstm all of them")  # fmt: skip
+    odd = Counter(sign for text in users for sign in text.lower() if sign not in ALPHABET)
+    note(report, "odd characters", "characters are not in the alphabet of char-cnn-rnn",
+         (f"{sign!r} ({count:,} times)" for sign, count in odd.most_common()),
+         "it leaves them out, word-lstm does not")  # fmt: skip
+    if len(users) == 1 and len(listing.entries) > 1:
+        rule = f"all pictures have the same caption: {shorten(list(users))}"
+        report.findings.append(Finding("one caption", rule, serious=True))
+    elif len(users) < len(listing.entries):
+        shared = sorted(users.items(), key=lambda item: (-len(item[1]), item[0]))
+        common = [f"{len(names):,} x {text!r}" for text, names in shared if len(names) > 1]
+        note(report, "shared captions", "captions belong to several pictures", common,
+             "they tell groups of pictures apart, not the pictures")  # fmt: skip
+
+
+def is_file_name(text: str, pictures: list[str]) -> bool:
+    """Whether a caption is what one of its pictures is called."""
+    stems = {name.split("/")[-1] for name in pictures}
+    return text in stems or text in {stem.rpartition(".")[0] for stem in stems}
+
+
+# --- classes and split ------------------------------------------------------------------------
+
+
+def check_classes(listing: Listing, report: Report) -> None:
+    """Whether there are classes enough for wrong pictures."""
+    names = listing.class_names
+    if names is None:
+        report.facts["classes"] = "none: each picture is a class of its own"
+        return
+    counts = np.bincount(listing.labels(), minlength=len(names))
+    fewest, most = int(counts.min()), int(counts.max())
+    span = f"{fewest:,} to {most:,}" if fewest < most else f"{most:,}"
+    report.facts["classes"] = f"{len(names):,}, of {span} pictures each"
+    if len(names) == 1:
+        report.findings.append(
+            Finding(
+                "one class", f"all pictures are of one class, {names[0]}", (),
+                "a wrong picture for a caption is of another class (cls, cls-int): leave the class "
+                "out, and each picture is one of its own", True,
+            )
+        )  # fmt: skip
+    single = [name for name, count in zip(names, counts) if count == 1]
+    note(report, "single pictures", "classes have one picture", single if len(names) > 1 else [])
+
+
+def check_split(listing: Listing, prints: dict[str, str], report: Report) -> None:
+    """Whether there is enough to learn from, and nothing of it in the test."""
+    groups: dict[str, list[str]] = {}
+    for name, digest in prints.items():
+        groups.setdefault(digest, []).append(name)
+    twins = [" = ".join(names) for names in groups.values() if len(names) > 1]
+    note(report, "duplicate pictures", "pictures are there several times", twins,
+         "give all captions to one of them")  # fmt: skip
+    parts = {}
+    for split in ("train", "test"):
+        try:
+            parts[split] = {listing.entries[i].name for i in listing.part(split)}
+        except DataError:
+            rule = f"there are no pictures to {split} on"
+            report.findings.append(Finding(f"no {split} part", rule, serious=split == "train"))
+            parts[split] = set()
+    report.facts["split"] = f"{len(parts['train']):,} to train on, {len(parts['test']):,} to test"
+    leaks = [
+        " = ".join(names) for names in groups.values()
+        if not parts["train"].isdisjoint(names) and not parts["test"].isdisjoint(names)
+    ]  # fmt: skip
+    note(report, "leaks", "pictures to test on are also there to train on", leaks)
+    if 0 < len(parts["train"]) < FEWEST:
+        rule = f"there are {len(parts['train'])} pictures to train on, less than a batch"
+        hint = "take a smaller --batch-size, and more pictures"
+        report.findings.append(Finding("few pictures", rule, (), hint))

@@ -1,0 +1,185 @@
+"""What a reader of captioned data finds: pictures, their captions, and all that is wrong.
+
+The readers (jsonl.py, csv_file.py, folder.py, reed.py, flowers17.py) stop at nothing that can be
+listed: they collect findings, so that `check` shows all of them at once and `open_captioned`
+refuses with the first serious one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minidl.data.captioned.findings import Finding
+from minidl.data.dataset import choose_by_hash
+from minidl.data.files import FileTree
+from minidl.data.folder import SPLITS, TEST_SHARE
+from minidl.errors import DataError, Hint
+
+OP = "open_captioned"
+PICTURE, CLASS = "picture", "class"  # what a split without one in the data is made of
+
+
+@dataclass
+class Entry:
+    """A picture of the data.
+
+    Args:
+        name: of the picture in the tree.
+        captions: its texts.
+        label: name of its class, or None.
+        split: "train" or "test" where the data say so, else "".
+    """
+
+    name: str
+    captions: list[str]
+    label: str | None = None
+    split: str = ""
+
+
+@dataclass
+class Listing:
+    """Everything that was found.
+
+    Args:
+        files: the tree that has the pictures.
+        location: what messages call the data.
+        entries: a picture each, in order.
+        findings: what is wrong.
+        split_by: CLASS where no class shall occur in both parts, else PICTURE.
+    """
+
+    files: FileTree
+    location: str
+    entries: list[Entry] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    split_by: str = PICTURE
+
+    def note(self, kind: str, rule: str, names: list[str], hint: str = "", serious: bool = False):
+        """Add a finding, unless there are no names for it."""
+        if names:
+            self.findings.append(Finding(kind, rule, names, hint, serious))
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The classes by alphabet, None where pictures have none."""
+        labels = {entry.label for entry in self.entries if entry.label is not None}
+        return sorted(labels) if labels else None
+
+    def labels(self) -> np.ndarray:
+        """The class of each entry, int64 (N,), 0 where there are no classes."""
+        number = {name: i for i, name in enumerate(self.class_names or ())}
+        return np.array([number.get(entry.label or "", 0) for entry in self.entries], np.int64)
+
+    def part(self, split: str) -> np.ndarray:
+        """Indexes of the entries in one split.
+
+        Raises:
+            DataError: nothing is in it.
+        """
+        if any(entry.split for entry in self.entries):
+            chosen = np.array([entry.split == split for entry in self.entries])
+        elif self.split_by == CLASS:
+            names = self.class_names or []
+            held_out = choose_by_hash(names, np.zeros(len(names), np.int64), TEST_SHARE)
+            chosen = held_out[self.labels()] == (split == "test")
+        else:
+            names = [entry.name for entry in self.entries]
+            chosen = choose_by_hash(names, self.labels(), TEST_SHARE) == (split == "test")
+        if not chosen.any():
+            raise DataError(
+                OP, "no pictures in this part of the data",
+                {"data": self.location, "split": split, "pictures": len(self.entries)},
+            )  # fmt: skip
+        return np.flatnonzero(chosen)
+
+
+def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: str) -> None:
+    """Add an entry, or its captions to those that the picture has already.
+
+    Args:
+        entries: by the picture's name.
+        entry: the new one.
+        listing: for findings.
+        where: for findings, such as "line 3".
+    """
+    known = entries.setdefault(entry.name, entry)
+    if known is entry:
+        return
+    again = [text for text in entry.captions if text in known.captions]
+    known.captions += [text for text in entry.captions if text not in known.captions]
+    listing.note("repeated captions", "captions are there twice for one picture", again and [where])
+    if (known.label, known.split) != (entry.label, entry.split):
+        listing.note(
+            "two classes", "lines give a picture another class or split than a line before",
+            [f"{where} ({entry.name})"], serious=True,
+        )  # fmt: skip
+
+
+def finish(listing: Listing, entries: dict[str, Entry]) -> Listing:
+    """The listing with these entries: without missing pictures and empty captions, both noted."""
+    missing = [name for name in entries if not listing.files.has(name)]
+    listing.note(
+        "missing pictures", "pictures are not there", missing,
+        Hint("paths are relative to the file that names them; leave them out with {skip_missing=}",
+             skip_missing=True),
+        serious=True,
+    )  # fmt: skip
+    gone = set(missing)
+    empty, none = [], []
+    for name, entry in entries.items():
+        kept = [text.strip() for text in entry.captions if text.strip()]
+        if len(kept) < len(entry.captions):
+            empty.append(name)
+        if not kept:
+            none.append(name)
+        elif name not in gone:
+            entry.captions = kept
+            listing.entries.append(entry)
+    listing.note("empty captions", "pictures have an empty caption, which is left out", empty)
+    listing.note("no captions", "pictures without a caption are left out", none)
+    unlabelled = [entry.name for entry in listing.entries if entry.label is None]
+    if unlabelled and len(unlabelled) < len(listing.entries):
+        listing.note("no class", "pictures have no class, but others do", unlabelled, serious=True)
+    without = [entry.name for entry in listing.entries if not entry.split]
+    if without and len(without) < len(listing.entries):
+        listing.note("no split", "pictures have no split, but others do", without, serious=True)
+    listing.findings = merged(listing.findings)
+    if not listing.entries and not any(finding.serious for finding in listing.findings):
+        listing.findings.append(Finding("nothing", "no pictures with captions", serious=True))
+    return listing
+
+
+def merged(findings: list[Finding]) -> list[Finding]:
+    """One finding of each kind, with the names of all."""
+    by_kind: dict[str, Finding] = {}
+    for one in findings:
+        known = by_kind.get(one.kind)
+        names = [*(known.names if known else ()), *one.names]
+        by_kind[one.kind] = Finding(one.kind, one.rule, names, one.hint, one.serious)
+    return list(by_kind.values())
+
+
+def as_split(text: str) -> str:
+    """ "train" or "test" for what data call their parts, "" for anything else."""
+    for split, words in SPLITS.items():
+        if text.strip().lower() in words:
+            return split
+    return ""
+
+
+def decode_lines(content: bytes, listing: Listing, where: str) -> str | None:
+    """UTF-8 text with or without a byte order mark; None, with a finding, for anything else."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        hint = "it is UTF-16; " if utf16 else ""
+        listing.note(
+            "not UTF-8", "files are not UTF-8 text",
+            [f"{where} (line {line}, byte {error.start})"],
+            hint + "save it as UTF-8", serious=True,
+        )  # fmt: skip
+        return None

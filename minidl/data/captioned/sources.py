@@ -1,0 +1,127 @@
+"""open_captioned: pictures with captions from a name, a file or a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from minidl.data.archive import is_archive, open_archive
+from minidl.data.captioned import flowers17
+from minidl.data.captioned.csv_file import read_csv
+from minidl.data.captioned.dataset import CaptionedDataset, PictureFiles
+from minidl.data.captioned.folder import read_folder
+from minidl.data.captioned.jsonl import read_jsonl
+from minidl.data.captioned.listing import OP, Listing
+from minidl.data.digits import check_split
+from minidl.data.files import FolderFiles
+from minidl.data.list_file import ListedFiles
+from minidl.errors import ArgumentError, DataError, nearest
+from minidl.io.atomic import as_path
+from minidl.shapes import check_flag, is_int
+
+FLOWERS = "flowers"
+NAMES = (FLOWERS, flowers17.NAME)
+JSONL, CSV = (".jsonl", ".ndjson"), (".csv", ".tsv")
+
+
+def open_captioned(
+    source: str | Path, split: str = "train", size: int | None = None,
+    data_dir: str | Path | None = None, skip_missing: bool = False,
+) -> CaptionedDataset:  # fmt: skip
+    """Open pictures with captions.
+
+    A name is "flowers" (drawn, see minidl.data.flowers; its test part are the combinations held
+    out) or "flowers17". Anything else is a path to
+
+    - a .jsonl file, an object a line with "image" and "caption" or "captions" (jsonl.py),
+    - a .csv file with such columns (csv_file.py),
+    - a folder or archive with such a file, with a .txt file beside each picture (folder.py), or
+      with Oxford-102 or CUB as Reed et al. arranged them (reed.py).
+
+    Where the data name no split, a fifth of the pictures, by the hash of their names, is to test
+    on; in Reed's data a fifth of the classes.
+
+    Args:
+        source: name, or path.
+        split: "train" or "test".
+        size: side of a square that pictures are scaled to and cut out of; None leaves them as they
+            are ("flowers": 32).
+        data_dir: first place to look for the files of a name.
+        skip_missing: leave out pictures that are not there.
+
+    Returns:
+        The data set; its `findings` say what was left out.
+
+    Raises:
+        DataError: not found, nothing in it, or something is wrong with it; check() lists it all.
+        ArgumentError: an argument is something else.
+
+    >>> minidl.data.open_captioned("flowers", "test")
+    CaptionedDataset(2424 pictures, 19392 captions, 202 classes)
+    """
+    check_split(OP, split)
+    check_flag(OP, "skip_missing", skip_missing)
+    if size is not None and (not is_int(size) or size < 1):
+        raise ArgumentError(OP, "size is an int >= 1 or None", {"size": size})
+    if source == FLOWERS:
+        from minidl.data.flowers import load_flowers
+
+        return load_flowers("train" if split == "train" else "held-out", size or 32)
+    listing = list_captioned(source, data_dir)
+    for finding in listing.findings:
+        if finding.serious and not (skip_missing and finding.kind == "missing pictures"):
+            raise finding.error(OP, listing.location)
+    return as_dataset(listing, split, size)
+
+
+def as_dataset(listing: Listing, split: str, size: int | None) -> CaptionedDataset:
+    """One split of what was listed."""
+    chosen = listing.part(split)
+    entries = [listing.entries[i] for i in chosen]
+    names = [entry.name for entry in entries]
+    classes = listing.labels()[chosen] if listing.class_names else None
+    return CaptionedDataset(
+        PictureFiles(listing.files, names, size).decode(),
+        [entry.captions for entry in entries],
+        classes,
+        listing.class_names,
+        names,
+        listing.findings,
+    )
+
+
+def list_captioned(source: Any, data_dir: str | Path | None = None) -> Listing:
+    """What a name or path has, and all that is wrong with it.
+
+    Args:
+        source: as in open_captioned, except for "flowers".
+        data_dir: as there.
+
+    Raises:
+        DataError: not there, or nothing of a known kind.
+    """
+    if not isinstance(source, str | os.PathLike) or not str(source):
+        raise ArgumentError(OP, "expects a name or a path", {"source": source})
+    if data_dir is not None and not as_path(OP, "data_dir", data_dir).is_dir():
+        raise DataError(OP, "the data folder is not there", {"data_dir": str(data_dir)})
+    if source == flowers17.NAME:
+        return flowers17.read_flowers17(data_dir)
+    path = Path(source).expanduser()
+    if not os.path.exists(path):
+        named = os.sep not in str(source) and not path.suffix
+        what = "no such data set, file or folder" if named else "no such file or folder"
+        hint = nearest(str(source), NAMES) if named else ""
+        raise DataError(OP, what, {"source": str(source)}, hint)
+    if path.is_dir():
+        return read_folder(FolderFiles(path, OP))
+    suffix = path.suffix.lower()
+    if suffix in (*JSONL, *CSV):
+        reader = read_jsonl if suffix in JSONL else read_csv
+        return reader(ListedFiles(path.parent), path.name)
+    if path.is_file() and is_archive(path, OP):
+        return read_folder(open_archive(path, OP))
+    raise DataError(
+        OP, "neither a folder, an archive, nor a file with captions", {"source": str(source)},
+        "captions are in .jsonl or .csv files",
+    )  # fmt: skip
