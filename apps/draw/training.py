@@ -1,0 +1,220 @@
+"""Train a generator to draw sentences: from settings to a run folder.
+
+settings -> pictures and captions -> phase 1, text encoder -> embeddings -> phase 2, both networks
+-> what the oracle says -> report
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minidl
+from apps.draw.alarm import Alarm
+from apps.draw.batches import PlayingBatches
+from apps.draw.data import FLOWERS, open_pairs
+from apps.draw.embeddings import TextEmbedding, embed
+from apps.draw.encoder import Encoders, load_encoders, train_encoder
+from apps.draw.networks import DISCRIMINATOR, GENERATOR, count, make_networks
+from apps.draw.presets import completed
+from apps.draw.results import Results, write_results
+from apps.draw.run import ENCODER
+from apps.draw.samples import FixedSamples, Samples
+from apps.draw.sampling import KIND
+from apps.draw.schedule import schedules
+from apps.draw.settings import Settings
+from apps.draw.step import GanStep
+from apps.shared.callbacks import standard_callbacks
+from apps.shared.options import OptionError, to_dict
+from apps.shared.outcome import seconds_spent
+from apps.shared.run_folder import CHECKPOINT
+from minidl import callbacks, optim
+from minidl.data import flowers
+from minidl.errors import DataError
+from minidl.nn import ModuleDict
+
+SHOWN = 8  # captions that are drawn again and again
+
+
+class Training:
+    """A run.
+
+    Args:
+        settings: everything that decides the result; numbers of epochs may be left to the data.
+        folder: the run folder, there already.
+        command: what the user typed, for the report.
+        log: called with each line of text for the user.
+
+    Raises:
+        MinidlError: bad data, options that do not fit them, a full disk, ...
+    """
+
+    def __init__(self, settings: Settings, folder: Path, command: str, log: Callable[[str], None]):
+        self.folder, self.command, self.log = folder, command, log
+        minidl.use_cpu_kernels(settings.cpu_kernels)
+        self.pairs = open_pairs(settings, "train", settings.has_wrong, log)
+        self.settings = completed(settings, len(self.pairs))
+        self.check_batches()
+        self.encoders: Encoders | None = None
+        self.text: TextEmbedding | None = None
+        self.embeddings = np.zeros((0, 0), np.float32)
+
+    def check_batches(self) -> None:
+        """There are pictures for a batch of phase 2, before phase 1 takes its time."""
+        if len(self.pairs) < self.settings.batch_size:
+            raise DataError(
+                "data", "there are fewer pictures than a batch has",
+                {"pictures": len(self.pairs), "--batch-size": self.settings.batch_size},
+                f"--batch-size {max(2, len(self.pairs))}, or more pictures",
+            )  # fmt: skip
+
+    def run(self) -> dict[str, Any]:
+        """Both phases and the report; the figures of the run.
+
+        Raises:
+            KeyboardInterrupt: after the state was saved.
+        """
+        started = time.perf_counter()
+        if self.settings.is_conditional:
+            self.first_phase()
+        history, model, alarm, spent = self.second_phase()
+        seconds = time.perf_counter() - started + spent
+        results = Results(history, alarm.heard, seconds, self.command)
+        return write_results(self, model, results)
+
+    # --- phase 1 --------------------------------------------------------------------------------
+
+    def first_phase(self) -> None:
+        """The text encoder, and the embeddings of all captions."""
+        settings = self.settings
+        if settings.text_encoder:
+            take_over_encoder(settings.text_encoder, self.folder)
+            self.encoders = load_encoders(self.folder)
+            reader = self.encoders.reader
+            self.settings = settings = replace(
+                settings, encoder=reader.kind, embedding=self.encoders.matching.text.out_features
+            )
+            unknown = dict.fromkeys(p for text in self.pairs.texts for p in reader.unknown(text))
+            if unknown:
+                self.log(f"not known to the text encoder, read as <unk>: {shortened(unknown)}")
+        else:
+            self.encoders = train_encoder(settings, self.pairs, self.folder, self.log)
+        encoder = self.encoders.matching.text
+        raw = embed(encoder, self.encoders.reader, self.pairs.texts)
+        self.text = TextEmbedding(encoder, settings.embedding)
+        self.text.standardise(raw)
+        self.embeddings = embed(self.text, self.encoders.reader, self.pairs.texts)
+
+    # --- phase 2 --------------------------------------------------------------------------------
+
+    def second_phase(self) -> tuple[list[dict], ModuleDict, Alarm, float]:
+        """The two networks; history, networks, alarms, and seconds before an interruption."""
+        settings = self.settings
+        minidl.manual_seed(settings.seed)
+        model = make_networks(settings, self.text)
+        loader = PlayingBatches(self.pairs, self.embeddings, settings)
+        optimizers: dict[str, optim.Optimizer] = {
+            name: optim.Adam(model[name].parameters(), lr, (settings.beta1, settings.beta2))
+            for name, lr in (
+                (GENERATOR, settings.lr_generator), (DISCRIMINATOR, settings.lr_discriminator)
+            )
+        }  # fmt: skip
+        checkpoint = self.folder / CHECKPOINT
+        begun = minidl.io.load_checkpoint(checkpoint).run if checkpoint.exists() else {}
+        self.log(self.introduction(model, len(loader)))
+        alarm, chosen = self.callbacks(model, optimizers, len(loader))
+        history = minidl.fit(
+            model,
+            loader,
+            None,
+            optimizers,
+            settings.epochs,
+            callbacks=chosen,
+            metrics={},
+            resume=checkpoint if begun else None,
+            step=GanStep(settings),
+        )
+        return history, model, alarm, seconds_spent(begun)
+
+    def callbacks(
+        self, model: ModuleDict, optimizers: dict[str, optim.Optimizer], steps: int
+    ) -> tuple[Alarm, list[callbacks.Callback]]:
+        """Those of every run, the average, schedules, samples, the alarm."""
+        settings = self.settings
+        chosen = standard_callbacks(self.folder, self.meta(), None)
+        chosen += schedules(optimizers, settings.schedule, settings.epochs, steps)
+        self.average = callbacks.AverageWeights(settings.average, GENERATOR)
+        self.average.order = Samples.order - 1  # what is drawn includes the last step
+        alarm = Alarm(self.log)
+        samples = Samples(
+            self.folder,
+            self.fixed_samples(),
+            settings.sample_every,
+            self.average,
+            self.pairs.real_spread(),
+        )
+        return alarm, [*chosen, self.average, samples, alarm]
+
+    def fixed_samples(self) -> FixedSamples:
+        """Captions that are drawn again and again: the deck's, and of classes far apart."""
+        settings, pairs = self.settings, self.pairs
+        if not settings.is_conditional:
+            return FixedSamples([""] * SHOWN, None, settings.noise)
+        texts = list(flowers.DECK) if settings.data == FLOWERS else []
+        classes = np.linspace(0, len(pairs.members) - 1, SHOWN + 2).astype(int)[1:-1]
+        texts += [pairs.texts[pairs.captions[pairs.members[c][0]][0]] for c in classes]
+        texts = list(dict.fromkeys(texts))[:SHOWN]
+        return FixedSamples(texts, embed(self.text, self.encoders.reader, texts), settings.noise)
+
+    # --- words ----------------------------------------------------------------------------------
+
+    def meta(self) -> dict[str, Any]:
+        """What the checkpoint holds beside the weights."""
+        reader = None if self.encoders is None else self.encoders.reader.config()
+        return {
+            "kind": f"{KIND} run", "reader": reader, "settings": to_dict(self.settings),
+            "pictures": len(self.pairs), "classes": len(self.pairs.members),
+        }  # fmt: skip
+
+    def introduction(self, model: ModuleDict, steps: int) -> str:
+        """What is about to happen, in one line."""
+        settings, pairs = self.settings, self.pairs
+        classes = "" if len(pairs.members) == len(pairs) else f" of {len(pairs.members):,} classes"
+        return (
+            f"{settings.preset}, {settings.gan}: generator {count(model[GENERATOR]):,} and "
+            f"discriminator {count(model[DISCRIMINATOR]):,} parameters; {len(pairs):,} pictures"
+            f"{classes} with {len(pairs.texts):,} captions; {settings.epochs} epochs of {steps:,} "
+            "steps"
+        )
+
+
+def take_over_encoder(run: str, folder: Path) -> None:
+    """Copy the text encoder of another run into the folder of this one, unless it is there.
+
+    Raises:
+        CheckpointError: the other run has none that is trained to its end.
+        OptionError: it is the same folder.
+    """
+    if Path(run).resolve() == folder.resolve():
+        raise OptionError("a run cannot take its own text encoder", {"--text-encoder": run})
+    target = folder / ENCODER / CHECKPOINT
+    if target.exists():
+        return
+    load_encoders(Path(run))
+    target.parent.mkdir(exist_ok=True)
+    partial = target.with_suffix(".partial")
+    shutil.copyfile(Path(run) / ENCODER / CHECKPOINT, partial)
+    partial.replace(target)
+
+
+def shortened(names: Any, at_most: int = 12) -> str:
+    """Names in one line, the first ones if they are many."""
+    names = list(names)
+    more = f", ... ({len(names)})" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more
