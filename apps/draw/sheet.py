@@ -1,9 +1,14 @@
-"""`minidl draw sample`: a sheet of pictures with their sentences under them."""
+"""`minidl draw sample`: a sheet of pictures with their sentences.
+
+The pictures of one sentence stand under it in rows; of several sentences each has a tile of its
+pictures with the sentence below. On a walk the sentences are below its ends.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +21,7 @@ from apps.shared.pictures import Picture
 from apps.shared.sheet import FORMATS, write_sheet
 
 LARGEST = 4096  # pictures
+CELL, COLUMNS, GAP = 160, 8, 4  # pixels of a picture on the sheet, pictures in a row, pixels
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,17 @@ class Wish:
             raise OptionError("a caption without a word says nothing", {"CAPTION": ""})
         if self.n * len(self.captions) > LARGEST:
             raise OptionError(f"a sheet has at most {LARGEST:,} pictures", {"-n": self.n})
-        walks = self.interpolate is not None or self.interpolate_noise
-        if walks and len(self.captions) > 1:
+        if self.is_walk and len(self.captions) > 1:
             raise OptionError(
                 "a walk begins at one caption", {"captions": len(self.captions)}, "give one caption"
             )
-        if walks and self.n < 2:
+        if self.is_walk and self.n < 2:
             raise OptionError("a walk has at least 2 pictures", {"-n": self.n})
+
+    @property
+    def is_walk(self) -> bool:
+        """Whether the pictures lie between two."""
+        return self.interpolate is not None or self.interpolate_noise
 
 
 def draw_sheet(
@@ -76,14 +86,48 @@ def draw_sheet(
     if artist.text is None:
         note("this is a plain GAN, which was trained without sentences: what it draws is by chance")
     pictures = draw_wish(artist, wish)
-    write_sheet(file.path, pictures, "draw sample", columns=columns_of(wish), cell=cell_of(artist))
+    write_pictures(file, artist.settings.size, wish, pictures)
     return {"sheet": output, "pictures": len(pictures), "unknown": unknown, "seed": wish.seed}
+
+
+def write_pictures(file: OutputFile, size: int, wish: Wish, pictures: list[Picture]) -> None:
+    """Lay the pictures out and write them; `size` is that of a picture."""
+    op, columns, cell = "draw sample", min(wish.n, COLUMNS), size * max(1, CELL // size)
+    if wish.is_walk:
+        write_sheet(file.path, pictures, op, columns=columns, cell=cell)
+    elif len(wish.captions) == 1:
+        bare = [replace(one, caption="") for one in pictures]
+        write_sheet(file.path, bare, op, wish.captions[0], columns=columns, cell=cell)
+    else:
+        groups = [pictures[i : i + wish.n] for i in range(0, len(pictures), wish.n)]
+        tiles = [Picture(tile([one.image for one in g]), g[0].caption) for g in groups]
+        write_sheet(file.path, tiles, op, cell=tiles[0].image.shape[1])
+
+
+def tile(images: list[np.ndarray]) -> np.ndarray:
+    """Pictures as one, in rows about as many as columns, enlarged pixel by pixel.
+
+    Args:
+        images: uint8 (S, S, 3), at least one.
+    """
+    side = math.ceil(math.sqrt(len(images)))
+    size = images[0].shape[0]
+    scale = max(1, (2 * CELL) // (side * size))
+    step = size * scale + GAP
+    page = np.full(
+        (step * math.ceil(len(images) / side) - GAP, step * side - GAP, 3), 255, np.uint8
+    )
+    for i, image in enumerate(images):
+        top, left = step * (i // side), step * (i % side)
+        large = image.repeat(scale, 0).repeat(scale, 1)
+        page[top : top + size * scale, left : left + size * scale] = large
+    return page
 
 
 def draw_wish(artist: Artist, wish: Wish) -> list[Picture]:
     """The pictures, with their sentences for captions."""
     n = wish.n
-    if wish.interpolate is None and not wish.interpolate_noise:
+    if not wish.is_walk:
         texts = [text for text in wish.captions for _ in range(n)]
         noise = artist.noise(len(texts), wish.seed)
         return [Picture(one, text) for one, text in zip(drawn(artist, texts, noise), texts)]
@@ -105,13 +149,3 @@ def drawn(artist: Artist, texts: list[str], noise: np.ndarray) -> np.ndarray:
     place = {text: i for i, text in enumerate(known)}
     rows = None if embeddings is None else embeddings[[place[text] for text in texts]]
     return artist.draw(rows, noise)
-
-
-def columns_of(wish: Wish) -> int:
-    """A row for each sentence, broken where it is long."""
-    return min(wish.n, 8)
-
-
-def cell_of(artist: Artist) -> int:
-    """Pixels of a picture on the sheet: a whole multiple of its own."""
-    return artist.settings.size * max(1, 160 // artist.settings.size)
