@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
 from typing import Any
 
 from apps.draw.data import FLOWERS, held_out_pairs
@@ -15,67 +15,84 @@ from apps.draw.score.score import score_part
 from apps.shared import run_folder
 from apps.shared.options import to_dict
 from apps.shared.outcome import images_per_second
+from minidl.callbacks import Callback
 from minidl.nn import ModuleDict
 
 JUDGED = 1000  # pictures
 SEED = 1  # of their noise
+EVERY = 60  # seconds between reports
 
 
-@dataclass
-class Results:
-    """What a run has come to.
-
-    Args:
-        history: of minidl.fit, one dict per epoch.
-        alarms: see alarm.Alarm.
-        seconds: that the run took.
-        command: what the user typed.
-    """
-
-    history: list[dict[str, Any]]
-    alarms: list[dict[str, Any]]
-    seconds: float
-    command: str
-
-
-def write_results(training: Any, model: ModuleDict, results: Results) -> dict[str, Any]:
+def write_results(training: Any, model: ModuleDict, history: list[dict]) -> dict[str, Any]:
     """Judge the pictures, write the files, and return the figures of the run.
 
     Args:
         training: a Training that has ended.
         model: its networks.
-        results: of the run.
+        history: of minidl.fit, one dict per epoch.
     """
-    settings, folder, history = training.settings, training.folder, results.history
-    artist = Artist(
-        training.average.average, training.text,
-        None if training.encoders is None else training.encoders.reader, settings, training.meta(),
-    )  # fmt: skip
+    folder, meta = training.folder, training.meta()
+    reader = None if training.encoders is None else training.encoders.reader
+    average = training.average.average
+    artist = Artist(average, training.text, reader, training.settings, meta)
     scores = judge(training, artist)
-    figures: dict[str, Any] = {
-        **scores,
-        "epochs": len(history),
-        "steps": history[-1]["step"],
-        "alarms": results.alarms,
-        "seconds": round(results.seconds, 2),
-        "images_per_second": images_per_second(history),
-        "run": str(folder),
-    }
+    figures = scores | figures_of(training, history)
     artist.meta["steps"], artist.meta["figures"] = figures["steps"], scores
     save_artist(folder / GENERATOR_FILE, artist)
-    run = figures | {
+    run = figures | facts(training, model)
+    write_report(folder, run, history, training.fixed_samples().captions)
+    run_folder.write_run(folder, run)
+    return figures
+
+
+def figures_of(training: Any, history: list[dict]) -> dict[str, Any]:
+    """Epochs, steps, seconds of training in both phases, alarms."""
+    encoders = training.encoders
+    phases = history if encoders is None else [*encoders.history, *history]
+    return {
+        "epochs": len(history),
+        "steps": history[-1]["step"],
+        "alarms": training.alarm.heard,
+        "seconds": round(sum(epoch["seconds"] for epoch in phases), 2),
+        "images_per_second": images_per_second(history),
+        "run": str(training.folder),
+    }
+
+
+def facts(training: Any, model: ModuleDict) -> dict[str, Any]:
+    """What the report tells of a run beside its figures."""
+    settings = training.settings
+    return {
         "data": run_folder.short_name(settings.data),
         "date": run_folder.now_text(),
-        "command": results.command,
+        "command": training.command,
         "parameters": {name: count(model[name]) for name in (GENERATOR, DISCRIMINATOR)},
         "pictures": len(training.pairs),
         "captions": len(training.pairs.texts),
         "settings": to_dict(settings),
         "versions": run_folder.versions(),
     }
-    write_report(folder, run, history, training.fixed_samples().captions)
-    run_folder.write_run(folder, run)
-    return figures
+
+
+class LiveReport(Callback):
+    """report.html while the run goes on: GANs are watched. At most once a minute.
+
+    Args:
+        training: the Training.
+    """
+
+    order = 50  # after what adds to the metrics
+
+    def __init__(self, training: Any):
+        self.training, self.written = training, 0.0
+
+    def on_epoch_end(self, run) -> None:
+        if run.epoch == run.epochs or time.monotonic() - self.written < EVERY:
+            return
+        training, history = self.training, run.history
+        content = figures_of(training, history) | facts(training, run.model)
+        write_report(training.folder, content, history, training.fixed_samples().captions)
+        self.written = time.monotonic()
 
 
 def judge(training: Any, artist: Artist) -> dict[str, Any]:

@@ -7,7 +7,6 @@ settings -> pictures and captions -> phase 1, text encoder -> embeddings -> phas
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from apps.draw.embeddings import TextEmbedding, embed
 from apps.draw.encoder import Encoders, load_encoders, train_encoder
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, count, make_networks
 from apps.draw.presets import completed
-from apps.draw.results import Results, write_results
+from apps.draw.results import LiveReport, write_results
 from apps.draw.run import ENCODER
 from apps.draw.samples import FixedSamples, Samples
 from apps.draw.sampling import KIND
@@ -32,7 +31,6 @@ from apps.draw.settings import Settings
 from apps.draw.step import GanStep
 from apps.shared.callbacks import standard_callbacks
 from apps.shared.options import OptionError, to_dict
-from apps.shared.outcome import seconds_spent
 from apps.shared.run_folder import CHECKPOINT
 from minidl import callbacks, optim
 from minidl.data import flowers
@@ -80,13 +78,10 @@ class Training:
         Raises:
             KeyboardInterrupt: after the state was saved.
         """
-        started = time.perf_counter()
         if self.settings.is_conditional:
             self.first_phase()
-        history, model, alarm, spent = self.second_phase()
-        seconds = time.perf_counter() - started + spent
-        results = Results(history, alarm.heard, seconds, self.command)
-        return write_results(self, model, results)
+        history, model = self.second_phase()
+        return write_results(self, model, history)
 
     # --- phase 1 --------------------------------------------------------------------------------
 
@@ -113,8 +108,8 @@ class Training:
 
     # --- phase 2 --------------------------------------------------------------------------------
 
-    def second_phase(self) -> tuple[list[dict], ModuleDict, Alarm, float]:
-        """The two networks; history, networks, alarms, and seconds before an interruption."""
+    def second_phase(self) -> tuple[list[dict], ModuleDict]:
+        """The two networks; the history, and the networks."""
         settings = self.settings
         minidl.manual_seed(settings.seed)
         model = make_networks(settings, self.text)
@@ -126,40 +121,29 @@ class Training:
             )
         }  # fmt: skip
         checkpoint = self.folder / CHECKPOINT
-        begun = minidl.io.load_checkpoint(checkpoint).run if checkpoint.exists() else {}
         self.log(self.introduction(model, len(loader)))
-        alarm, chosen = self.callbacks(model, optimizers, len(loader))
+        chosen = self.callbacks(model, optimizers, len(loader))
         history = minidl.fit(
-            model,
-            loader,
-            None,
-            optimizers,
-            settings.epochs,
-            callbacks=chosen,
-            metrics={},
-            resume=checkpoint if begun else None,
-            step=GanStep(settings),
-        )
-        return history, model, alarm, seconds_spent(begun)
+            model, loader, None, optimizers, settings.epochs, callbacks=chosen, metrics={},
+            resume=checkpoint if checkpoint.exists() else None, step=GanStep(settings),
+        )  # fmt: skip
+        return history, model
 
     def callbacks(
         self, model: ModuleDict, optimizers: dict[str, optim.Optimizer], steps: int
-    ) -> tuple[Alarm, list[callbacks.Callback]]:
+    ) -> list[callbacks.Callback]:
         """Those of every run, the average, schedules, samples, the alarm."""
         settings = self.settings
         chosen = standard_callbacks(self.folder, self.meta(), None)
         chosen += schedules(optimizers, settings.schedule, settings.epochs, steps)
         self.average = callbacks.AverageWeights(settings.average, GENERATOR)
         self.average.order = Samples.order - 1  # what is drawn includes the last step
-        alarm = Alarm(self.log)
+        self.alarm = Alarm(self.log)
         samples = Samples(
-            self.folder,
-            self.fixed_samples(),
-            settings.sample_every,
-            self.average,
+            self.folder, self.fixed_samples(), settings.sample_every, self.average,
             self.pairs.real_spread(),
-        )
-        return alarm, [*chosen, self.average, samples, alarm]
+        )  # fmt: skip
+        return [*chosen, self.average, samples, self.alarm, LiveReport(self)]
 
     def fixed_samples(self) -> FixedSamples:
         """Captions that are drawn again and again: the deck's, and of classes far apart."""
