@@ -163,6 +163,18 @@ def middle(pixels: np.ndarray, size: int) -> np.ndarray:
     return pixels[:, edge : edge + size, edge : edge + size]
 
 
+def shrunk(pictures: np.ndarray, size: int) -> np.ndarray:
+    """Pictures in the size of those that the picture encoder learned from: means of pixels.
+
+    Args:
+        pictures: uint8 (N, S, S, 3), S a multiple of the size.
+        size: of the result.
+    """
+    n, times = len(pictures), pictures.shape[1] // size
+    means = pictures.reshape(n, size, times, size, times, 3).mean((2, 4))
+    return np.round(means).astype(np.uint8)
+
+
 def as_pictures(pixels: np.ndarray) -> Tensor:
     """uint8 (N, H, W, 3) as a Tensor (N, 3, H, W) from -1 to 1, channels last in memory."""
     return Tensor((pixels.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))

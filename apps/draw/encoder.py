@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.draw.batches import MatchingBatches, as_pictures, middle
+from apps.draw.batches import MatchingBatches, as_pictures, middle, shrunk
 from apps.draw.data import Pairs
 from apps.draw.embeddings import embed
 from apps.draw.matching import matching_loss
@@ -73,7 +73,8 @@ class Encoders:
         return embed(self.matching.text, self.reader, texts)
 
     def of_pictures(self, pictures: np.ndarray) -> np.ndarray:
-        """uint8 (N, S, S, 3) -> float32 (N, D)."""
+        """uint8 (N, S, S, 3), S a multiple of the size -> float32 (N, D)."""
+        pictures = shrunk(pictures, self.size)
         with minidl.no_grad():
             found = [
                 self.matching.picture(as_pictures(pictures[first : first + AT_ONCE])).numpy()
@@ -186,12 +187,13 @@ def load_encoders(run: Path) -> Encoders:
     return Encoders(reader, matching.eval(), settings["size"], history)
 
 
-def retrieval(encoders: Encoders, pairs: Pairs, at_most: int = 202) -> tuple[float, int]:
+def retrieval(encoders: Encoders, pairs: Pairs, size: int, at_most: int = 202) -> tuple[float, int]:
     """How often the class of a picture is the one whose captions are nearest to it.
 
     Args:
         encoders: trained.
         pairs: pictures that they need not have learned from.
+        size: of the part of a picture that is looked at, a multiple of the encoder's.
         at_most: how many classes are looked at.
 
     Returns:
@@ -203,6 +205,6 @@ def retrieval(encoders: Encoders, pairs: Pairs, at_most: int = 202) -> tuple[flo
     ]  # those of a class's first picture
     means = np.stack([encoders.of_texts(some).mean(0) for some in texts])
     chosen = np.flatnonzero(pairs.classes < len(classes))
-    pictures = middle(pairs.pictures[chosen], encoders.size)
+    pictures = middle(pairs.pictures[chosen], size)
     nearest = (encoders.of_pictures(pictures) @ means.T).argmax(1)
     return float((nearest == pairs.classes[chosen]).mean()), len(classes)

@@ -104,7 +104,7 @@ def judge(training: Any, artist: Artist) -> dict[str, Any]:
     is_flowers, found = training.settings.data == FLOWERS, {}
     pairs = held_out_pairs(training.settings) or training.pairs
     if training.encoders is not None:
-        share, among = retrieval(training.encoders, pairs)
+        share, among = retrieval(training.encoders, pairs, training.settings.size)
         found["retrieval"] = {"share": share, "among": among}
     if is_flowers:
         found["held_out"] = score_part(artist, pairs, JUDGED, SEED, True, training.encoders)

@@ -92,6 +92,12 @@ class Training:
             take_over_encoder(settings.text_encoder, self.folder)
             self.encoders = load_encoders(self.folder)
             reader = self.encoders.reader
+            if settings.size % self.encoders.size:
+                raise OptionError(
+                    "the text encoder learned from larger pictures",
+                    {"--size": settings.size, "--text-encoder": settings.text_encoder},
+                    f"--size {self.encoders.size}",
+                )  # fmt: skip
             self.settings = settings = replace(
                 settings, encoder=reader.kind, embedding=self.encoders.matching.text.out_features
             )

@@ -111,8 +111,9 @@ def score_part(
         found["attributes"] = accuracies(drawn.pictures, wanted)
         found["shuffled"] = accuracies(drawn.pictures, wanted[mixed])
     found["diversity"] = diversities(artist, pairs, drawn, random)
-    if encoders is not None and encoders.size == artist.settings.size:
-        seen, texts = encoders.of_pictures(drawn.pictures), encoders.of_texts(drawn.texts)
+    if encoders is not None:
+        seen = encoders.of_pictures(drawn.pictures)
+        texts = encoders.of_texts(drawn.texts)
         found["r_precision"] = r_precision(seen, texts, classes, random)
         found["r_precision_shuffled"] = r_precision(seen[mixed], texts, classes, random)
     if features is not None:

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from apps.draw.batches import shrunk
 from apps.draw.diversity import mean_spread, spread, spread_within_classes
 from apps.draw.interpolation import along_line, along_sphere
 from apps.draw.rows import Rows
@@ -85,3 +86,10 @@ def test_along_line_and_sphere():
     angles = np.degrees(np.arctan2(sphere[:, 1], sphere[:, 0]))
     np.testing.assert_allclose(angles, [0, 22.5, 45, 67.5, 90], atol=1e-4)
     np.testing.assert_allclose(along_sphere(a, a, 3), [a, a, a])
+
+
+def test_pictures_are_shrunk_by_means():
+    pixels = np.array([[0, 4, 8, 8], [4, 0, 8, 8], [1, 1, 0, 0], [1, 1, 0, 0]], np.uint8)
+    pictures = pixels[None, :, :, None].repeat(3, 3)
+    np.testing.assert_array_equal(shrunk(pictures, 2)[0, :, :, 0], [[2, 8], [1, 0]])
+    np.testing.assert_array_equal(shrunk(pictures, 4), pictures)
