@@ -12,8 +12,8 @@ import minidl
 
 PUBLIC = [
     "minidl", "minidl.nn", "minidl.nn.functional", "minidl.nn.init", "minidl.ops", "minidl.optim",
-    "minidl.data", "minidl.io", "minidl.io.onnx", "minidl.callbacks", "minidl.debug",
-    "minidl.metrics",
+    "minidl.data", "minidl.data.captioned", "minidl.data.flowers", "minidl.io", "minidl.io.onnx",
+    "minidl.callbacks", "minidl.debug", "minidl.metrics",
 ]  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def read_rows(text: str, entries: dict[str, Entry], listing: Listing, folder: st
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         header = [column.strip() for column in next(reader, [])]
-        fields = find_fields(header)
+        fields = find_fields(tuple(header))
         if not fields["picture"] or not fields["caption"]:
             rule = "the first line names no columns of pictures and captions, but "
             rule += shorten(header) if any(header) else "nothing"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from minidl.data.captioned.listing import Entry, Listing, add_entry, as_split
@@ -20,7 +20,8 @@ NAMES = {
 EXPECTED = 'a picture is called "image", its text "caption", or several "captions"'
 
 
-def find_fields(names: Iterable[str]) -> dict[str, list[str]]:
+@functools.lru_cache(maxsize=64)
+def find_fields(names: tuple[str, ...]) -> dict[str, list[str]]:
     """What the fields or columns of a file are.
 
     Args:
@@ -56,10 +57,10 @@ def add_record(
     picture = record[fields["picture"][0]] if fields["picture"] else None
     values = [record[name] for name in fields["caption"]]
     texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
-    if not isinstance(picture, str) or not picture.strip() or "\0" in picture:
+    if not is_text(picture) or not picture.strip() or "\0" in picture:
         listing.note("no picture", "lines name no picture", [where], EXPECTED, serious=True)
         return
-    if any(not isinstance(text, str | None) for text in texts):
+    if not all(text is None or is_text(text) for text in texts):
         listing.note("not text", "lines have captions that are not text", [where], serious=True)
         return
     label = record[fields["class"][0]] if fields["class"] else None
@@ -73,6 +74,14 @@ def add_record(
     label = None if label is None or label == "" else str(label)
     entry = Entry(name, [text or "" for text in texts], label, as_split(split))
     add_entry(entries, entry, listing, where)
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is text that can be written: half of a surrogate pair cannot."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def locate(picture: str, folder: str, files: FileTree) -> str:

@@ -3,8 +3,8 @@
     {"image": "roses/1.jpg", "caption": "a red rose", "class": "rose"}
     {"image": "roses/2.jpg", "captions": ["a pink rose", "this rose is pink"], "class": "rose"}
 
-"class" and "split" ("train", "val" or "test") may be left out. A picture may have several lines.
-Paths are relative to the file. Other names are known, too: fields.py.
+"class" and "split" may be left out; "train" is to train on, "val" and "test" to test on. A picture
+may have several lines. Paths are relative to the file. Other names are known, too: fields.py.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_line(
         hint = 'as in {"image": "1.jpg", "caption": "a red rose"}, each object on one line'
         listing.note("not JSON", "lines are not JSON objects", [where], hint, serious=True)
         return
-    fields = find_fields(record)
+    fields = find_fields(tuple(record))
     if not fields["picture"] or not fields["caption"]:
         listing.note(
             "wrong fields", "lines lack a picture or a caption",

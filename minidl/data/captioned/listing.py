@@ -55,6 +55,7 @@ class Listing:
     entries: list[Entry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     split_by: str = PICTURE
+    seen: set[tuple[str, str]] = field(default_factory=set)  # picture and caption, so far
 
     def note(self, kind: str, rule: str, names: list[str], hint: str = "", serious: bool = False):
         """Add a finding, unless there are no names for it."""
@@ -105,11 +106,14 @@ def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: 
         where: for findings, such as "line 3".
     """
     known = entries.setdefault(entry.name, entry)
+    new = list(dict.fromkeys(t for t in entry.captions if (entry.name, t) not in listing.seen))
+    if len(new) < len(entry.captions):
+        listing.note("repeated captions", "lines repeat a caption of their picture", [where])
+    listing.seen.update((entry.name, text) for text in new)
     if known is entry:
+        known.captions = new
         return
-    again = [text for text in entry.captions if text in known.captions]
-    known.captions += [text for text in entry.captions if text not in known.captions]
-    listing.note("repeated captions", "captions are there twice for one picture", again and [where])
+    known.captions += new
     if (known.label, known.split) != (entry.label, entry.split):
         listing.note(
             "two classes", "lines give a picture another class or split than a line before",
@@ -153,12 +157,14 @@ def finish(listing: Listing, entries: dict[str, Entry]) -> Listing:
 
 def merged(findings: list[Finding]) -> list[Finding]:
     """One finding of each kind, with the names of all."""
-    by_kind: dict[str, Finding] = {}
+    names: dict[str, list[str]] = {}
     for one in findings:
-        known = by_kind.get(one.kind)
-        names = [*(known.names if known else ()), *one.names]
-        by_kind[one.kind] = Finding(one.kind, one.rule, names, one.hint, one.serious)
-    return list(by_kind.values())
+        names.setdefault(one.kind, []).extend(one.names)
+    first = {one.kind: one for one in reversed(findings)}
+    return [
+        Finding(kind, first[kind].rule, all_names, first[kind].hint, first[kind].serious)
+        for kind, all_names in names.items()
+    ]
 
 
 def as_split(text: str) -> str:

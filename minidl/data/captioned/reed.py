@@ -76,5 +76,6 @@ def class_splits(files: FileTree, listing: Listing) -> dict[str, str]:
         if split:
             text = decode_lines(files.read(name), listing, name)
             for line in (text or "").split():
-                splits.setdefault(line, split)
+                if splits.setdefault(line, split) != split:
+                    listing.note("class twice", "classes are to train and to test on", [line])
     return splits if set(splits.values()) == {"train", "test"} else {}

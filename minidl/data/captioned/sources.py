@@ -58,7 +58,7 @@ def open_captioned(
         ArgumentError: an argument is something else.
 
     >>> minidl.data.open_captioned("flowers", "test")
-    CaptionedDataset(2424 pictures, 19392 captions, 202 classes)
+    CaptionedDataset(2424 pictures, 21816 captions, 202 classes)
     """
     check_split(OP, split)
     check_flag(OP, "skip_missing", skip_missing)

@@ -35,7 +35,8 @@ VALUES: dict[str, tuple] = {
     "size": SIZES,
 }
 ATTRIBUTES = tuple(VALUES)
-EXTRAS = ("pistil", "anther", "second", "third", "lines", "ruffled", "many")  # columns 6 to 12
+EXTRAS = ("pistil", "anther", "second", "third", "lines", "ruffled", "many")
+COLUMN = {name: i for i, name in enumerate((*ATTRIBUTES, *EXTRAS))}
 
 COMBINATIONS = np.array(
     list(itertools.product(*(range(len(values)) for values in VALUES.values()))), np.int64
@@ -114,14 +115,14 @@ def check_flowers(op: str, flowers: Any) -> np.ndarray:
         ArgumentError: another shape or dtype, or a value that an attribute does not have.
     """
     rows = np.asarray(flowers)
-    columns = len(ATTRIBUTES) + len(EXTRAS)
-    if rows.ndim != 2 or rows.shape[1] not in (len(ATTRIBUTES), columns) or rows.dtype.kind != "i":
+    widths = (len(ATTRIBUTES), len(COLUMN))
+    if rows.ndim != 2 or rows.shape[1] not in widths or rows.dtype.kind != "i":
         raise ArgumentError(
-            op, f"flowers are ints (N, {len(ATTRIBUTES)}) or (N, {columns})", {"flowers": rows}
+            op, f"flowers are ints (N, {widths[0]}) or (N, {widths[1]})", {"flowers": rows}
         )
-    full = np.zeros((len(rows), columns), np.int64)
+    full = np.zeros((len(rows), len(COLUMN)), np.int64)
     full[:, : rows.shape[1]] = rows
-    for column, name in enumerate((*ATTRIBUTES, *EXTRAS)):
+    for name, column in COLUMN.items():
         largest = len(VALUES[name]) - 1 if name in VALUES else LARGEST_EXTRA[name]
         wrong = np.flatnonzero((full[:, column] < 0) | (full[:, column] > largest))
         if wrong.size:

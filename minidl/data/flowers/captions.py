@@ -1,8 +1,8 @@
 """Sentences about drawn flowers.
 
 Each template of the six attributes names all of them, so a caption says which combination a flower
-is. Those of extended flowers (extended.py) name only what their kind is about, as the sentences of
-the paper do.
+is; the last one says it in other words. Those of extended flowers (extended.py) name only what
+their kind is about, as the sentences of the paper do.
 """
 
 from __future__ import annotations
@@ -31,7 +31,13 @@ TEMPLATES = (
     "{count} of them in front of {background}",
     "this flower is {color} in color and {size} in size, has {digit} petals that are {shape} and a "
     "{center} center, the background is {background}",
+    "a {other_size} flower before {place}, its {count} {other_shape} petals are {color} and its "
+    "middle is {center}",
 )
+OTHER_WORDS = {
+    "small": "little", "large": "big", "round": "rounded", "pointed": "pointy",
+    "dark green": "leaves", "sky blue": "the sky", "gray": "a grey wall",
+}  # fmt: skip
 
 # The deck's results slide: six sentences of Oxford-102 in the words of their authors.
 DECK = (
@@ -57,4 +63,6 @@ def captions(flower: Any) -> list[str]:
     words = describe(np.asarray(flower))
     count = words["count"]
     words |= {"count": NUMBERS[count], "digit": str(count)}
+    for name, other in (("size", "other_size"), ("shape", "other_shape"), ("background", "place")):
+        words[other] = OTHER_WORDS[words[name]]
     return [template.format(**words) for template in TEMPLATES]

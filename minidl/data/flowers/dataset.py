@@ -34,7 +34,8 @@ def load_flowers(
         per_combination: pictures of each combination.
         seed: of place, size, tilt and light of each flower. The split is the same for all seeds.
         extended: share of extended flowers among the training pictures, from 0 to less than 1.
-        tilt: degrees, as in draw().
+        tilt: degrees, as in draw(). By default a petal points upwards as in a drawing, so the
+            number of petals is told by where they are; 180 is harder for a network to learn.
 
     Returns:
         13,704 pictures and 2,418 extended ones by default, or 2,424 held out.
@@ -44,7 +45,7 @@ def load_flowers(
 
     >>> from minidl.data.flowers import load_flowers
     >>> load_flowers("held-out", per_combination=1)
-    CaptionedDataset(202 pictures, 1616 captions, 202 classes)
+    CaptionedDataset(202 pictures, 1818 captions, 202 classes)
     """
     check_arguments(split, per_combination, seed, extended)
     combinations = split_combinations()[SPLITS.index(split)]

@@ -22,10 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from minidl.data.flowers.attributes import ATTRIBUTES, COMBINATIONS, EXTRAS, VALUES
+from minidl.data.flowers.attributes import ATTRIBUTES, COLUMN, COMBINATIONS, VALUES
 from minidl.data.flowers.palette import ANTHERS, CENTERS, PETALS, PISTILS
-
-COLUMN = {name: i for i, name in enumerate((*ATTRIBUTES, *EXTRAS))}
 
 
 @dataclass(frozen=True)

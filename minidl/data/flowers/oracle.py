@@ -2,7 +2,8 @@
 
     background  the color that is nearest to the median of the outermost pixels
     flower      how far each pixel is on the way from the background's color to the petals'
-    color       nearest to the median of the flower's pixels between center and tips
+    color       nearest to the median of those pixels between center and tips that are least like
+                the background
     center      nearest to the median of its innermost pixels
     count       which of 4, 5, 6 and 8 waves a turn around the flower has the most of (Fourier)
     shape, size how much of each ring around its middle the flower covers: the drawn outline, round

@@ -20,7 +20,7 @@ import numpy as np
 # Half-widths W by number of petals, for a flower of radius 1.
 ROUND = {4: 0.40, 5: 0.36, 6: 0.315, 8: 0.235}
 POINTED = {4: 0.33, 5: 0.29, 6: 0.25, 8: 0.195}
-WIDEST = np.float32(0.62)  # where a round petal is widest
+WIDEST = 0.62  # where a round petal is widest
 
 
 def depth_inside(shape: str, width: float, along: Any, across: Any) -> Any:
@@ -35,16 +35,15 @@ def depth_inside(shape: str, width: float, along: Any, across: Any) -> Any:
     Returns:
         float32 of that shape, in parts of the petal's length.
     """
-    width = np.float32(width)
     if shape == "pointed":
         half = (1 - along) * (1 + 2 * along)
-        half *= width / np.float32(1.125)
+        half *= width / 1.125
         half -= across
-        half *= np.float32(0.8)  # the outline is steep, so the distance is shorter than that across
+        half *= 0.8  # the outline is steep, so the distance is shorter than that across
         return half
     before = np.maximum(WIDEST - along, 0)
     before *= 1 / WIDEST
-    half = np.maximum(1 - np.float32(0.6) * before * before, np.float32(0.2))
+    half = np.maximum(1 - 0.6 * before * before, 0.2)
     half *= width
     ellipse = across / half
     ellipse *= ellipse

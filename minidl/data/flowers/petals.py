@@ -10,8 +10,8 @@ import numpy as np
 from minidl.data.flowers.outline import POINTED, ROUND, depth_inside
 from minidl.data.flowers.sheet import Sheet
 
-F = np.float32
 CENTER_RADIUS = 0.25  # of the flower's
+ZONES = (0.0, 0.43, 0.67)  # where the colors of a petal begin, from the inside out
 
 
 def directions(tilts: Any, count: int, turn: float = 0.0, spread: Any = None) -> Any:
@@ -26,7 +26,7 @@ def directions(tilts: Any, count: int, turn: float = 0.0, spread: Any = None) ->
     Returns:
         float32 (B, count, 2).
     """
-    axes = np.empty((len(tilts), count, 2), F)
+    axes = np.empty((len(tilts), count, 2), np.float32)
     for flower, tilt in enumerate(tilts):
         for petal in range(count):
             degrees = float(tilt) + (petal + turn) * 360 / count - 90
@@ -53,10 +53,8 @@ def nearest_axis(sheet: Sheet, axes: Any) -> tuple[Any, Any]:
 
 def folds(x: Any) -> Any:
     """A row of arches of period 1: 0 at whole numbers, 1 halfway between them, of parabolas."""
-    off = x - np.floor(x + F(0.5))
-    off *= 2
-    off *= off
-    return off
+    off = 2 * (x - np.floor(x + 0.5))
+    return off * off
 
 
 def draw_crown(
@@ -82,25 +80,24 @@ def draw_crown(
     edge = along
     if ruffled:
         width *= 1.25
-        fold = folds(across * F(1.5 / width))
-        edge = along * (1 + F(0.11) * fold)
-        side = side * (1 + F(0.10) * folds(along * F(3.2)))
+        fold = folds(across * (1.5 / width))
+        edge = along * (1 + 0.11 * fold)
+        side = side * (1 + 0.10 * folds(along * 3.2))
     depth = depth_inside(shape, width, edge, side)
-    seam = along * F(math.sin(math.pi / count)) - side * F(math.cos(math.pi / count))
+    seam = along * math.sin(math.pi / count) - side * math.cos(math.pi / count)
     np.minimum(depth, seam, out=seam)  # distance from the nearest edge, its own or its neighbour's
 
-    light = np.clip(seam * F(1 / 0.10), 0, 1)  # edges are in the shade,
-    light *= np.clip(F(0.25) + along * F(1.25), 0, 1)  # and so is the inside,
-    light *= 1 - F(0.30) * np.clip(1 - side * F(1 / 0.045), 0, 1) * np.clip(2 - 2.4 * along, 0, 1)
-    light *= 1 - F(0.14) * np.clip(across * F(1 / width), -1, 1) - F(0.10)
+    light = np.clip(10 * seam, 0, 1)  # edges are in the shade,
+    if len(zones) == 1:
+        light *= np.clip(0.25 + 1.25 * along, 0, 1)  # and so is the inside,
+        light *= 1 - 0.3 * np.clip(1 - side * 22, 0, 1) * np.clip(2 - 2.4 * along, 0, 1)  # a vein,
+    light *= 0.9 - 0.14 * np.clip(across / width, -1, 1)  # and one side
     if ruffled:
-        light *= 1 - F(0.42) * fold * np.clip(along * 2 - F(0.6), 0, 1)
+        light *= 1 - 0.42 * fold * np.clip(2 * along - 0.6, 0, 1)
     part = sheet.cover(depth)
-    for i, zone in enumerate(zones):
-        if i:
-            start = F(0.42 if i == 1 else 0.67)
-            part = part * np.clip((along - start) * F(12) + F(0.5), 0, 1)
-        sheet.paint(zone, part, light)
+    for zone, start in zip(zones, ZONES):
+        beyond = np.clip((along - start) * 12 + 0.5, 0, 1) if start else 1.0
+        sheet.paint(zone, part * beyond, light)
     return along, across
 
 
@@ -112,7 +109,7 @@ def petal_width(shape: str, count: int) -> float:
 
 def draw_center(sheet: Sheet, name: str = "center", radius: float = CENTER_RADIUS) -> None:
     """Paint the round center, lit from the upper left."""
-    depth = F(radius) - sheet.r
-    light = np.clip(depth * F(1 / (0.35 * radius)), 0, 1)
-    light *= np.clip(F(0.86) - (sheet.x + sheet.y) * F(0.34 / radius), 0, 1)
+    depth = radius - sheet.r
+    light = np.clip(depth / (0.35 * radius), 0, 1)
+    light *= np.clip(0.86 - (sheet.x + sheet.y) * (0.34 / radius), 0, 1)
     sheet.paint(name, sheet.cover(depth), light)

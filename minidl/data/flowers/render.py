@@ -20,10 +20,18 @@ from typing import Any
 import numpy as np
 
 from minidl.data.flowers import palette
-from minidl.data.flowers.attributes import ATTRIBUTES, COUNTS, EXTRAS, SHAPES, SIZES, check_flowers
+from minidl.data.flowers.attributes import (
+    ATTRIBUTES,
+    COLUMN,
+    COUNTS,
+    EXTRAS,
+    SHAPES,
+    SIZES,
+    check_flowers,
+)
 from minidl.data.flowers.background import TEXTURE_NUMBERS, paint_background
 from minidl.data.flowers.petals import directions, draw_center, draw_crown, petal_width
-from minidl.data.flowers.petals_extended import STAMENS, draw_lines, draw_many, draw_stamens
+from minidl.data.flowers.petals_extended import draw_lines, draw_many, draw_stamens
 from minidl.data.flowers.sheet import Sheet, shrink
 from minidl.errors import ArgumentError
 from minidl.shapes import is_number
@@ -32,12 +40,11 @@ F = np.float32
 PICTURE_SIZES = (32, 64)
 RADIUS = {"small": 0.30, "large": 0.435}  # of a flower, in parts of the picture's side
 OFFSET = {"small": 0.08, "large": 0.03}  # how far its middle is from the picture's, at most
-TILT = 12.0  # degrees
+TILT = 12.0  # degrees by which a petal that points upwards may be out of the vertical, at most
 OVERSAMPLED = {32: 3, 64: 2}  # pixels of a plane for one of the picture, each way
 CHUNK = 1 << 16  # pixels of the planes painted at once: some planes fit into a core's cache
 NOISE = 1.5  # standard deviation of a pixel's noise, of 255
 
-COLUMN = {name: i for i, name in enumerate((*ATTRIBUTES, *EXTRAS))}
 SPREAD = 2.0  # degrees by which a petal is out of line, at most
 LARGEST_COUNT = max(COUNTS)
 
@@ -101,8 +108,8 @@ def draw_chances(rng: Any, count: int, tilt: float) -> dict[str, Any]:
         part = numbers[:, start : start + width].astype(F)
         chances[name] = part if name == "texture" else part * 2 - 1
         start += width
-    chances["tilt"] *= F(tilt)
-    chances["spread"] *= F(SPREAD)
+    chances["tilt"] *= tilt
+    chances["spread"] *= SPREAD
     return {name: part[:, 0] if widths[name] == 1 else part for name, part in chances.items()}
 
 
@@ -116,9 +123,9 @@ def draw_noise(rng: Any, shape: tuple) -> Any:
     total = raw[0].astype(F)
     for part in raw[1:]:
         total += part
-    total -= F(4 * 127.5)
-    total *= F(NOISE / (4 * (256**2 - 1) / 12) ** 0.5)
-    total += F(0.5)
+    total -= 4 * 127.5
+    total *= NOISE / (4 * (256**2 - 1) / 12) ** 0.5
+    total += 0.5
     return total
 
 
@@ -148,11 +155,11 @@ def paint_flowers(rows: np.ndarray, own: dict[str, Any], side: int) -> Sheet:
         side: pixels of a plane.
     """
     radius, offset = (
-        np.array([table[name] for name in SIZES], F)[rows[:, COLUMN["size"]]] * F(side)
+        np.array([table[name] for name in SIZES], F)[rows[:, COLUMN["size"]]] * side
         for table in (RADIUS, OFFSET)
     )
-    middle_x, middle_y = (F(side / 2) + offset * own[axis] for axis in "xy")
-    sheet = Sheet(middle_x, middle_y, radius * (1 + F(0.04) * own["radius"]), side)
+    middle_x, middle_y = (side / 2 + offset * own[axis] for axis in "xy")
+    sheet = Sheet(middle_x, middle_y, radius * (1 + 0.04 * own["radius"]), side)
     style = {name: int(rows[0, column]) for name, column in COLUMN.items()}
     shape, count = SHAPES[style["shape"]], COUNTS[style["count"]]
     if style["many"]:
@@ -162,9 +169,9 @@ def paint_flowers(rows: np.ndarray, own: dict[str, Any], side: int) -> Sheet:
     zones = ("petals", *(name for name in ("second", "third") if style[name]))
     along, across = draw_crown(sheet, axes, shape, bool(style["ruffled"]), zones)
     if style["lines"]:
-        draw_lines(sheet, along, across, petal_width(shape, count))
-    if style["pistil"] or style["anther"]:
-        draw_stamens(sheet, directions(own["tilt"], STAMENS), bool(style["pistil"]))
+        draw_lines(sheet, along, across, count, petal_width(shape, count))
+    if style["pistil"]:
+        draw_stamens(sheet, axes)
     else:
         draw_center(sheet)
     return sheet
@@ -184,10 +191,10 @@ def add_colors(
             continue
         colors = paint_colors(name, rows)  # (B, 3)
         if name.startswith("petals"):
-            colors = colors * (1 + F(0.04) * own["tint"])
+            colors = colors * (1 + 0.04 * own["tint"])
         for channel in range(3):
             channels[channel] += plane * colors[:, channel, None, None]
-    channels *= 1 + F(0.06) * own["light"][:, None, None]
+    channels *= 1 + 0.06 * own["light"][:, None, None]
     return list(channels)
 
 

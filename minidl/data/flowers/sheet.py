@@ -28,7 +28,7 @@ class Sheet:
 
     def __init__(self, middle_x: Any, middle_y: Any, radius: Any, side: int):
         self.pixel = (1 / radius)[:, None, None]
-        places = np.arange(side, dtype=np.float32) + np.float32(0.5)
+        places = np.arange(side, dtype=np.float32) + 0.5
         self.x = (places[None, None, :] - middle_x[:, None, None]) * self.pixel
         self.y = (places[None, :, None] - middle_y[:, None, None]) * self.pixel
         self.r = np.sqrt(self.x * self.x + self.y * self.y)
@@ -37,7 +37,7 @@ class Sheet:
     def cover(self, depth: Any) -> Any:
         """How much of each pixel a form covers, from how deep inside it the pixel's middle lies."""
         part = depth / self.pixel
-        part += np.float32(0.5)
+        part += 0.5
         return np.clip(part, 0, 1, out=part)
 
     def paint(self, name: str, part: Any, light: Any) -> None:
@@ -66,4 +66,4 @@ def shrink(plane: Any, factor: int) -> Any:
         for column in range(factor):
             part = plane[:, row::factor, column::factor]
             total = part.copy() if total is None else np.add(total, part, out=total)
-    return total * np.float32(1 / factor**2)
+    return total / factor**2

@@ -1,5 +1,7 @@
 """One's own pictures and captions in JSON lines."""
 
+import time
+
 import pytest
 
 from minidl.data import open_captioned
@@ -155,3 +157,14 @@ def test_one_picture_cannot_be_split(tmp_path):
     assert len(open_captioned(path)) == 1
     with pytest.raises(DataError, match="no pictures in this part"):
         open_captioned(path, "test")
+
+
+def test_many_bad_lines_take_no_time(tmp_path):
+    """10,000 lines of one picture, and as many that are wrong: seconds, not minutes."""
+    pictures(tmp_path, "a.png")
+    lines = [{"image": "a.png", "caption": f"rose {i}", "split": "train"} for i in range(10_000)]
+    path = jsonl(tmp_path / "x.jsonl", *lines, *["?"] * 10_000)
+    start = time.process_time()
+    with pytest.raises(DataError, match="how many  10000"):
+        open_captioned(path)
+    assert time.process_time() - start < 10

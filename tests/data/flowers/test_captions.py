@@ -14,20 +14,20 @@ from minidl.data.flowers import (
     describe,
     extended_flowers,
 )
-from minidl.data.flowers.captions import NUMBERS
+from minidl.data.flowers.captions import NUMBERS, OTHER_WORDS
 from minidl.data.flowers.extended import COLUMN, FIRST_CLASS, KINDS
 
 
 def words_of(name, value):
-    if name != "count":
-        return {str(value)}
-    return {NUMBERS[value], str(value)}
+    if name == "count":
+        return {NUMBERS[value], str(value)}
+    return {value, OTHER_WORDS.get(value, value)}
 
 
 def test_each_caption_names_all_six_attributes():
     for combination in COMBINATIONS[::17]:
         texts = captions(combination)
-        assert len(texts) == 8 == len(set(texts))
+        assert len(texts) == 9 == len(set(texts))
         for text in texts:
             for name, value in describe(combination).items():
                 assert any(f" {word} " in f" {text.replace(',', ' ')} " for word in
@@ -36,7 +36,7 @@ def test_each_caption_names_all_six_attributes():
 
 def test_captions_tell_combinations_apart():
     all_texts = [text for row in COMBINATIONS for text in captions(row)]
-    assert len(set(all_texts)) == 1344 * 8
+    assert len(set(all_texts)) == 1344 * 9
 
 
 def test_the_deck_can_be_drawn():
