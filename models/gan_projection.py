@@ -101,8 +101,8 @@ class ConditionalBatchNorm2d(nn.Module):
         init.zeros_(self.affine.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        scale, shift = self.affine(condition).reshape(len(x), 2, -1, 1, 1).unbind(1)
-        return self.norm(x) * (1 + scale) + shift
+        scale, shift = self.affine(condition).chunk(2, 1)
+        return self.norm(x, 1 + scale, shift)
 
 
 class Discriminator(nn.Module):

@@ -100,15 +100,29 @@ class Normalization(Module):
 class BatchNorm(Normalization):
     """The forward of BatchNorm1d and BatchNorm2d."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        """Normalize x.
+
+        Args:
+            x: (N, C, ...).
+            weight, bias: (N, C), for each picture its own, of a layer with affine=False:
+                conditional batch norm.
+        """
         self.check_input(x)
+        if weight is None:
+            weight, bias = self.weight, self.bias
+        elif self.affine:
+            rule = "a layer that is given a weight and bias has none itself: affine=False"
+            raise ArgumentError(type(self).__name__, rule)
         learns = self.training and self.learns()
         updates = learns and self.track_running_stats
         momentum = self.momentum
         if momentum is None:  # the plain average of n batches gives the newest a weight 1/n
             momentum = 1 / (int(self.num_batches_tracked.data) + 1) if updates else 0.0
         y = batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias,
+            x, self.running_mean, self.running_var, weight, bias,
             training=learns or not self.track_running_stats, momentum=momentum, eps=self.eps,
         )  # fmt: skip
         if updates:

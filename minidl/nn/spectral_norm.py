@@ -27,8 +27,8 @@ from minidl.nn.container import ModuleDict
 from minidl.nn.conv import Conv2d, ConvTranspose2d
 from minidl.nn.linear import Linear
 from minidl.nn.module import Module, Parameter
+from minidl.ops.spectral_norm import SpectralNorm as Divided
 from minidl.ops.spectral_norm import iterate, unit
-from minidl.ops.spectral_norm import spectral_norm as divide
 from minidl.shapes import is_number, normalize_dim
 from minidl.tensor import Tensor
 
@@ -63,18 +63,19 @@ class SpectralNorm(Module):
         self.dim = normalize_dim("spectral_norm", dim, weight.ndim)
         h = weight.shape[self.dim]
         for name, size in (("_u", h), ("_v", weight.numel() // h)):
-            self.register_buffer(name, Tensor(unit(randn(size, dtype=weight.dtype).data, eps)))
+            vector, _ = unit(randn(size, dtype=weight.dtype).data, eps)
+            self.register_buffer(name, Tensor(vector))
         self.improve(weight, FIRST_STEPS)
 
-    def improve(self, weight: Tensor, steps: int) -> None:
-        """Bring u and v closer to the singular vectors, in place."""
+    def improve(self, weight: Tensor, steps: int) -> Any:
+        """Bring u and v closer to the singular vectors, in place. Returns sigma, if it is known."""
         u, v = self._u.data, self._v.data
-        u[...], v[...] = iterate(weight.data, u, v, self.dim, steps, self.eps)
+        u[...], v[...], sigma = iterate(weight.data, u, v, self.dim, steps, self.eps)
+        return sigma
 
     def forward(self, weight: Tensor) -> Tensor:
-        if self.training:
-            self.improve(weight, self.n_power_iterations)
-        return divide(weight, self._u, self._v, self.dim)
+        sigma = self.improve(weight, self.n_power_iterations) if self.training else None
+        return Divided(self._u.data, self._v.data, self.dim, sigma).apply(weight)
 
     def extra_repr(self) -> str:
         return f"n_power_iterations={self.n_power_iterations}, dim={self.dim}"

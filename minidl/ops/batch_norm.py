@@ -15,6 +15,12 @@ var is divided by M in y. The running variance averages var M/(M-1), the unbiase
 running average moves by running = (1 - momentum) running + momentum new: both as in PyTorch.
 (Caffe and TensorFlow call 1 - momentum the momentum; the paper averages unbiased variances.)
 
+w and b of each picture may be its own, functions of something that the picture should show
+(conditional batch norm, de Vries et al. 2017). With w_n inside of the sums over the batch,
+
+    gb_n = sum gy        gw_n = sum gy xhat          over the values of the channel in picture n
+    gx   = (w_n gy - sum_n w_n gb_n / M - xhat sum_n w_n gw_n / M) / sqrt(var + eps)
+
 Statistics are float64 whatever the dtype of x: they are few, and a channel whose mean is large
 against its spread keeps its digits.
 """
@@ -51,7 +57,11 @@ class BatchNorm(Function):
                 update_running(self.running, mean, variance, self.count(x), self.momentum)
         else:
             mean, variance = (statistic.data[None].astype("float64") for statistic in self.running)
-        inv_std = 1 / array_module(x).sqrt(variance + self.eps)
+        xp = array_module(x)
+        inv_std = 1 / xp.sqrt(variance + self.eps)
+        self.of_pictures = w.ndim == 2
+        if self.of_pictures:
+            mean, inv_std = (xp.repeat(statistic, len(x), 0) for statistic in (mean, inv_std))
         y = kernel.normalize(x, mean, inv_std, w, b)
         if any(self.needs_grad):
             self.mean, self.inv_std, self.w = mean, inv_std, w
@@ -63,18 +73,27 @@ class BatchNorm(Function):
         gx = gw = gb = sum_gy = sum_gy_xhat = None
         if self.x is not None:
             sum_gy, sum_gy_xhat = kernel.gradient_sums(gy, self.x, self.mean, self.inv_std)
-            gw = sum_gy_xhat.sum(axis=0).astype(gy.dtype)
-            gb = sum_gy.sum(axis=0).astype(gy.dtype)
+            gw, gb = (self.over_groups(sum_).astype(gy.dtype) for sum_ in (sum_gy_xhat, sum_gy))
         elif self.needs_grad[2]:
-            gb = total(gy, (0, *range(2, gy.ndim)))
-        if self.needs_grad[0] and self.training:
-            M = self.count(gy)
-            gx = kernel.backward_training(
-                gy, self.x, self.mean, self.inv_std, self.w, sum_gy / M, sum_gy_xhat / M
+            gb = total(
+                gy, tuple(range(2, gy.ndim)) if self.of_pictures else (0, *range(2, gy.ndim))
             )
+        if self.needs_grad[0] and self.training:
+            means = (self.over_batch(self.w * sum_) for sum_ in (sum_gy, sum_gy_xhat))
+            gx = kernel.backward_training(gy, self.x, self.mean, self.inv_std, self.w, *means)
         elif self.needs_grad[0]:
             gx = kernel.backward_evaluation(gy, self.inv_std, self.w)
         return gx, gw, gb
+
+    def over_groups(self, sums):
+        """Sums (groups, C) as those of w and b."""
+        return sums if self.of_pictures else sums.sum(axis=0)
+
+    def over_batch(self, sums):
+        """Means over what the statistics are taken over, (groups, C) as these are."""
+        if self.of_pictures:
+            sums = array_module(sums).repeat(sums.sum(axis=0, keepdims=True), len(sums), 0)
+        return sums / self.count(self.x)
 
     @property
     def receptive_field(self):
@@ -106,8 +125,8 @@ def batch_norm(
         input: (N, C, ...): (N, C), (N, C, L) or (N, C, H, W).
         running_mean: (C,), used in evaluation and updated in place in training; None: neither.
         running_var: (C,), likewise.
-        weight: (C,), or None for 1.
-        bias: (C,), or None for 0.
+        weight: (C,), or None for 1; (N, C) where each picture has its own.
+        bias: (C,), or None for 0; (N, C) where the weight is.
         training: normalize with the mean and variance of this batch.
         momentum: weight of this batch in the running averages, from 0 to 1.
         eps: added to the variance, >= 0.
@@ -126,7 +145,7 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    check_arguments("batch_norm", input, running_mean, running_var, weight, bias, eps)
+    check_arguments("batch_norm", input, running_mean, running_var, weight, bias, eps, own=True)
     check_momentum("batch_norm", momentum)
     check_flag("batch_norm", "training", training)
     if training and math.prod(input.data.shape[2:]) * input.data.shape[0] < 2:
@@ -163,8 +182,13 @@ def fill_affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tu
     return weight, bias
 
 
-def check_arguments(op: str, input: Any, running_mean, running_var, weight, bias, eps) -> None:
-    """What batch and instance normalization ask of their arguments alike."""
+def check_arguments(
+    op: str, input: Any, running_mean, running_var, weight, bias, eps, own: bool = False
+) -> None:
+    """What batch and instance normalization ask of their arguments alike.
+
+    own: pictures may have a weight and bias of their own.
+    """
     vectors = {
         "running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias,
     }  # fmt: skip
@@ -173,6 +197,9 @@ def check_arguments(op: str, input: Any, running_mean, running_var, weight, bias
         raise ShapeError(op, "input has at least 2 dimensions (N, C, ...)", {"input": input})
     check_floating(op, input=input, **vectors)
     C = input.data.shape[1]
+    if own and weight is not None and weight.data.ndim == 2:
+        check_own(op, input, weight, bias)
+        vectors = {name: vectors[name] for name in ("running_mean", "running_var")}
     for name, vector in vectors.items():
         if vector is not None and vector.data.shape != (C,):
             raise ShapeError(
@@ -181,6 +208,14 @@ def check_arguments(op: str, input: Any, running_mean, running_var, weight, bias
             )  # fmt: skip
     if not is_number(eps) or not eps >= 0:
         raise ArgumentError(op, "eps is a number >= 0", {"eps": eps})
+
+
+def check_own(op: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """Each picture's weight and bias: both are (N, C)."""
+    expected = input.data.shape[:2]
+    if weight.data.shape != expected or bias is None or bias.data.shape != expected:
+        rule = f"a weight and a bias of each picture are {expected}, both"
+        raise ShapeError(op, rule, {"input": input, "weight": weight, "bias": bias})
 
 
 def check_momentum(op: str, momentum: Any) -> None:

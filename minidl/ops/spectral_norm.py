@@ -16,34 +16,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidl import kernels
 from minidl.checks import check_floating, check_tensor
 from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
-from minidl.kernels.sums import total
 from minidl.ops.lp_norm import least_divisor
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
 
 class SpectralNorm(Function):
-    def __init__(self, u, v, dim):
-        self.u, self.v, self.dim = u.copy(), v.copy(), dim  # a layer's own move on
+    """sigma is computed where it is None."""
+
+    def __init__(self, u, v, dim, sigma=None):
+        self.u, self.v, self.dim, self.sigma = u.copy(), v.copy(), dim, sigma  # a layer's move on
 
     def forward(self, w):
         self.axes = axes_in_memory(w, self.dim)
         self.v = reordered(self.v, w.shape, self.axes)
-        self.sigma = self.u @ (as_matrix(w, self.axes) @ self.v)
-        self.y = w / self.sigma
-        return self.y
+        if self.sigma is None:
+            self.sigma = self.u @ (as_matrix(w, self.axes) @ self.v)
+        y = w / self.sigma
+        self.y = y if self.needs_grad[0] else None
+        return y
 
     def backward(self, gy):
-        along = total(gy * self.y, tuple(range(gy.ndim)))
-        xp, u, v = array_module(gy), along * self.u, self.v
-        matrix = as_matrix(gy, self.axes)
-        by_columns = matrix.flags.f_contiguous  # as the weights of a convolution lie
-        gw = matrix - (xp.outer(v, u).T if by_columns else xp.outer(u, v))
-        gw /= self.sigma
+        matrices = (as_matrix(array, self.axes) for array in (gy, self.y))
+        gw = kernels.pick("spectral_norm", gy).backward(*matrices, self.u, self.v, self.sigma)
         return as_weight(gw, gy.shape, self.axes)
 
 
@@ -77,20 +77,26 @@ def spectral_norm(weight: Tensor, u: Tensor, v: Tensor, dim: int = 0) -> Tensor:
     return SpectralNorm(u.data, v.data, dim).apply(weight)
 
 
-def iterate(weight: Any, u: Any, v: Any, dim: int, steps: int, eps: float) -> tuple[Any, Any]:
-    """u and v after some steps of power iteration; arrays, and those given stay as they are."""
+def iterate(weight: Any, u: Any, v: Any, dim: int, steps: int, eps: float) -> tuple:
+    """u and v after some steps of power iteration; arrays, and those given stay as they are.
+
+    Returns:
+        (u, v, sigma). As v is W^T u / |W^T u|, sigma = u^T W v is |W^T u|, which was known before;
+        None where a vector is shorter than eps.
+    """
     axes = axes_in_memory(weight, dim)
     matrix, v = as_matrix(weight, axes), reordered(v, weight.shape, axes)
     for _ in range(steps):
-        u = unit(matrix @ v, eps)
-        v = unit(matrix.T @ u, eps)
-    return u, in_order(v, weight.shape, axes)
+        u, _ = unit(matrix @ v, eps)
+        v, sigma = unit(matrix.T @ u, eps)
+    return u, in_order(v, weight.shape, axes), sigma
 
 
-def unit(x: Any, eps: float) -> Any:
-    """x / max(|x|, eps)."""
+def unit(x: Any, eps: float) -> tuple:
+    """x / max(|x|, eps), and |x| if it is larger than eps."""
     xp = array_module(x)
-    return x / xp.maximum(xp.sqrt(x @ x), least_divisor(eps, x.dtype))
+    length = xp.sqrt(x @ x)
+    return x / xp.maximum(length, least_divisor(eps, x.dtype)), length if length > eps else None
 
 
 # A matrix may have its columns in any order if v has it, too. In that of the memory, nothing of the

@@ -14,13 +14,13 @@ from minidl.kernels.cpu.convolution.winograd import tiles
 from minidl.kernels.cpu.vector import matrix_product, transpose
 from minidl.kernels.cpu.vector.instructions import WIDTH
 
-flat, matrix, pair, triple = float32[::1], float32[:, ::1], UniTuple(int64, 2), UniTuple(int64, 3)
+flat, matrix, triple, view = float32[::1], float32[:, ::1], UniTuple(int64, 3), int64[::1]
 signatures = {
     matrix_product.multiply_panel:
         (int64, int64, flat, *triple, flat, int64, int64, flat, *triple),
     transpose.transpose_matrix: (matrix, matrix),
     tiles.transform_picture:
-        (*[int64] * 4, flat, triple, pair, triple, flat, int64, int64),
+        (*[int64] * 4, flat, view, view, flat, int64, int64),
 }
 for function, signature in signatures.items():
     function.compile(signature)

@@ -30,7 +30,7 @@ PADDED = (1, 1), (1, 1), (1, 1), 1  # stride, padding, dilation, groups
 
 # How the work may be divided: what decides it, so that small problems take every way.
 DIVISIONS = {
-    "panels-parts": {},
+    "panels-parts": {(weight_gradient, "LEAST_TILES"): 0},
     "tiles-panels": {(convolve, "PANEL_BYTES"): 0, (weight_gradient, "SUMS_SIZE"): 0},
     "tiles-entries": {
         (convolve, "PANEL_BYTES"): 0, (weight_gradient, "SUMS_SIZE"): 0,

@@ -244,3 +244,15 @@ def test_a_refused_batch_is_not_counted():
     with pytest.raises(ShapeError):
         layer(minidl.ones(1, 3))
     assert int(layer.num_batches_tracked) == 0
+
+
+def test_a_weight_and_bias_of_each_picture():
+    """Conditional batch norm: the layer keeps the same, and has none of its own."""
+    x, w, b = minidl.randn(4, 3, 2, 2), minidl.randn(4, 3), minidl.randn(4, 3)
+    given, plain = nn.BatchNorm2d(3, affine=False), nn.BatchNorm2d(3, affine=False)
+    expected = plain(x).numpy() * w.numpy()[..., None, None] + b.numpy()[..., None, None]
+    np.testing.assert_allclose(given(x, w, b).numpy(), expected, rtol=1e-5, atol=1e-6)
+    for name, value in plain.state_dict().items():
+        np.testing.assert_array_equal(given.state_dict()[name].numpy(), value.numpy())
+    with pytest.raises(ArgumentError, match="affine=False"):
+        nn.BatchNorm2d(3)(x, w, b)

@@ -62,7 +62,46 @@ CASES = [
 CASES[-1].oracle = None  # ONNX Runtime refuses an empty batch
 
 x, v = ones(2, 3, 4, 4), ones(3)
+
+
+def own(name, shape, training=True):
+    """Each picture has its own weight and bias."""
+    N, C = shape[:2]
+    running = [normal(C, seed=3), 0.5 + normal(C, seed=4) ** 2]
+    of_each = N, C, *[1] * (len(shape) - 2)
+
+    def call(x, w, b):
+        statistics = [Tensor(array.astype(x.dtype)) for array in running]
+        return batch_norm(x, *statistics, w, b, training, 0.3, 0.1)
+
+    def call_torch(torch, x, w, b):
+        statistics = [torch.tensor(array).to(x.dtype) for array in running]
+        y = torch.nn.functional.batch_norm(x, *statistics, None, None, training, 0.3, 0.1)
+        return y * w.reshape(of_each) + b.reshape(of_each)
+
+    arrays = [normal(*shape), normal(N, C, seed=1), normal(N, C, seed=2)]
+    return Case("batch_norm", name, call, arrays, torch=call_torch)
+
+
+CASES += [
+    own("own-training", (3, 4, 2, 3)),
+    own("own-training-2d", (5, 3)),
+    own("own-training-one-picture", (1, 3, 2, 2)),
+    own("own-training-many-rows", (3, 2, 5, 7)),
+    own("own-evaluation", (3, 4, 2, 3), training=False),
+]
+
 BAD_CASES = [
+    BadCase(
+        "batch_norm", "own-weight", lambda: batch_norm(
+            ones(2, 3, 2, 2), zeros(3), ones(3), ones(3, 3), ones(3, 3), True
+        ), ShapeError, ["of each picture are (2, 3)"],
+    ),
+    BadCase(
+        "batch_norm", "own-bias", lambda: batch_norm(
+            ones(2, 3, 2, 2), zeros(3), ones(3), ones(2, 3), ones(3), True
+        ), ShapeError, ["of each picture are (2, 3)"],
+    ),
     BadCase("batch_norm", "one-value",
             lambda: batch_norm(ones(1, 3, 1, 1), None, None, training=True), ShapeError,
             ["more than one value per channel", "(1, 3, 1, 1)"]),

@@ -37,7 +37,7 @@ def normalize(x, mean, inv_std, w, b):
     rows = as_rows(x, len(mean))
     y = np.empty_like(rows)
     with threads_for(rows.size):
-        scale_rows(rows, mean, inv_std * w, b.astype(np.float64), split(rows)[1], y)
+        scale_rows(rows, mean, inv_std * w, of_groups(b, mean), split(rows)[1], y)
     return as_logical(y, x.shape)
 
 
@@ -54,16 +54,21 @@ def gradient_sums(gy, x, mean, inv_std):
 def backward_training(gy, x, mean, inv_std, w, mean_gy, mean_gy_xhat):
     x, gy_rows = as_rows(x, len(mean)), as_rows(gy, len(mean))
     gx = np.empty_like(x)
-    # gx = (gy - mean_gy - xhat mean_gy_xhat) scale, with xhat = (x - mean) inv_std
-    slope = inv_std * mean_gy_xhat
+    # gx = (w gy - mean_gy - xhat mean_gy_xhat) inv_std, with xhat = (x - mean) inv_std
+    shift, slope = inv_std * mean_gy, inv_std**2 * mean_gy_xhat
     with threads_for(x.size):
-        gradient_rows(gy_rows, x, mean, inv_std * w, mean_gy, slope, split(x)[1], gx)
+        gradient_rows(gy_rows, x, mean, inv_std * w, shift, slope, split(x)[1], gx)
     return as_logical(gx, gy.shape)
 
 
 def backward_evaluation(gy, inv_std, w):
     scale = (inv_std * w).astype(gy.dtype)
     return as_logical(as_rows(gy, len(scale)) * scale[:, None], gy.shape)
+
+
+def of_groups(vector, mean):
+    """(C,) or (groups, C) as float64 (groups, C)."""
+    return np.ascontiguousarray(np.broadcast_to(vector, mean.shape), np.float64)
 
 
 def as_rows(x, groups):
@@ -118,7 +123,7 @@ def scale_rows(x, mean, scale, shift, block_rows, y):
         g, b = block // blocks, block % blocks
         for m in range(b * block_rows, min(M, (b + 1) * block_rows)):
             for c in range(C):
-                y[g, m, c] = (x[g, m, c] - mean[g, c]) * scale[g, c] + shift[c]
+                y[g, m, c] = (x[g, m, c] - mean[g, c]) * scale[g, c] + shift[g, c]
 
 
 @njit(parallel=True, cache=True)
@@ -138,8 +143,8 @@ def block_gradient_sums(gy, x, mean, block_rows, sum_gy, sum_gy_centered):
 
 
 @njit(parallel=True, cache=True)
-def gradient_rows(gy, x, mean, scale, mean_gy, slope, block_rows, gx):
-    """gx = (gy - mean_gy - (x - mean) slope) scale."""
+def gradient_rows(gy, x, mean, scale, shift, slope, block_rows, gx):
+    """gx = gy scale - shift - (x - mean) slope."""
     groups, M, C = x.shape
     blocks = (M + block_rows - 1) // block_rows
     for block in prange(groups * blocks):
@@ -147,4 +152,4 @@ def gradient_rows(gy, x, mean, scale, mean_gy, slope, block_rows, gx):
         for m in range(b * block_rows, min(M, (b + 1) * block_rows)):
             for c in range(C):
                 away = (x[g, m, c] - mean[g, c]) * slope[g, c]
-                gx[g, m, c] = (gy[g, m, c] - mean_gy[g, c] - away) * scale[g, c]
+                gx[g, m, c] = gy[g, m, c] * scale[g, c] - shift[g, c] - away

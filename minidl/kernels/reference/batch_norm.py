@@ -4,7 +4,8 @@
 
 x is (N, C, ...). Its values fall into groups that have a mean and a variance for each channel: one
 group of all pictures (batch normalization), or each picture one (per_image, instance
-normalization). Statistics are float64 arrays of shape (groups, C); w and b are (C,).
+normalization). Statistics are float64 arrays of shape (groups, C); w and b are (C,) or, where each
+picture has its own, (N, C): the statistics are repeated for each picture then.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def statistics(x, per_image):
 def normalize(x, mean, inv_std, w, b):
     """y."""
     xhat = (x - spread(mean, x)) * spread(inv_std, x)
-    return (spread(w[None], x) * xhat + spread(b[None], x)).astype(x.dtype)
+    w, b = (np.broadcast_to(vector, mean.shape) for vector in (w, b))
+    return (spread(w, x) * xhat + spread(b, x)).astype(x.dtype)
 
 
 def gradient_sums(gy, x, mean, inv_std):
@@ -40,10 +42,14 @@ def gradient_sums(gy, x, mean, inv_std):
 
 
 def backward_training(gy, x, mean, inv_std, w, mean_gy, mean_gy_xhat):
-    """gx where mean and inv_std came from x: what shifts or stretches all of x has no effect."""
+    """gx where mean and inv_std came from x: what shifts or stretches all of x has no effect.
+
+    The means are those of w gy and w gy xhat over what the statistics are taken over.
+    """
     xhat = (x - spread(mean, x)) * spread(inv_std, x)
-    centered = gy - spread(mean_gy, x) - xhat * spread(mean_gy_xhat, x)
-    return (centered * spread(w * inv_std, x)).astype(gy.dtype)
+    w = np.broadcast_to(w, mean.shape)
+    centered = gy * spread(w, x) - spread(mean_gy, x) - xhat * spread(mean_gy_xhat, x)
+    return (centered * spread(inv_std, x)).astype(gy.dtype)
 
 
 def backward_evaluation(gy, inv_std, w):

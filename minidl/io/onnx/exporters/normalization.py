@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
+
+import numpy as np
 
 from minidl.io.onnx.writer import Writer
 from minidl.ops.batch_norm import BatchNorm
@@ -12,6 +15,8 @@ from minidl.ops.spectral_norm import SpectralNorm
 
 def batch_norm(g: Writer, f: Any, x: str, w: str, b: str) -> str:
     """With running averages; with the statistics of each picture, instance normalization."""
+    if f.of_pictures:
+        return own_affine(g, f, x, w, b)
     if not f.training:
         mean, var = (g.name_of(average) for average in f.running)
         return g.add("BatchNormalization", x, w, b, mean, var, epsilon=f.eps)
@@ -25,6 +30,18 @@ def batch_norm(g: Writer, f: Any, x: str, w: str, b: str) -> str:
     per_channel = g.ints(-1, *[1] * (ndim - 2))
     w, b = (g.add("Reshape", v, per_channel) for v in (w, b))
     return g.add("Add", g.add("Mul", g.add("Div", centered, std), w), b)
+
+
+def own_affine(g: Writer, f: Any, x: str, w: str, b: str) -> str:
+    """Where each picture has a weight and bias of its own, they come behind a plain norm."""
+    C, dtype = f.inputs[0].shape[1], f.inputs[0].dtype
+    plain = copy.copy(f)
+    plain.of_pictures = False
+    ones, zeros = (g.constant(np.full(C, value, dtype)) for value in (1, 0))
+    y = batch_norm(g, plain, x, ones, zeros)
+    of_each = g.ints(0, 0, *[1] * (f.inputs[0].ndim - 2))  # 0: as it is
+    w, b = (g.add("Reshape", v, of_each) for v in (w, b))
+    return g.add("Add", g.add("Mul", y, w), b)
 
 
 def lrn(g: Writer, f: Any, x: str) -> str:

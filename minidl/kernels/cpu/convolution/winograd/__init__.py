@@ -23,6 +23,7 @@ use_exact_conv(True) chooses the plain sum.
 
     convolve.py          pictures and gradients of pictures
     weight_gradient.py   gradients of weights
+    views.py             where the pixels of a picture lie
     tiles.py             tiles, from memory to their transforms and back
     transforms.py        the small matrices, and compiled code made of them
 """
@@ -33,7 +34,7 @@ import numpy as np
 
 from minidl.kernels import settings
 from minidl.kernels.cpu.convolution.winograd.convolve import convolve_group, taps_of, turned
-from minidl.kernels.cpu.convolution.winograd.tiles import ENTRIES, count_tiles, tile_of
+from minidl.kernels.cpu.convolution.winograd.tiles import count_tiles, entries_of, tile_of
 from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.layout import channels_first, channels_last
@@ -53,7 +54,7 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     N, _, H, W = x_shape
     OH, OW = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - S + 1
     tiles = count_tiles(N, *((H, W) if result == "gx" else (OH, OW)), tile_of(R))
-    return tiles * ENTRIES * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
+    return tiles * entries_of(R) * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
 
 
 def forward(x, w, b, stride, padding, dilation, groups):

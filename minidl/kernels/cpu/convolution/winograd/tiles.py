@@ -1,8 +1,7 @@
 """Tiles of pictures and kernels, from memory to their Winograd transforms and back.
 
-Arrays are flat. Pictures lie channels last: x_size and y_size are (height, width, step), step being
-the numbers from one pixel to the next, and the array begins at the first channel that is meant.
-Transforms lie entry by entry (convolve.py).
+Arrays are flat. Pictures lie channels last, and views say where (views.py). Transforms lie entry by
+entry (convolve.py). R is the number of taps in each direction: two, three or five.
 """
 
 from __future__ import annotations
@@ -12,25 +11,49 @@ from numba import njit
 
 from minidl.kernels.cpu.convolution.winograd.transforms import (
     READS,
+    READS_OF_TWO,
     transform_inputs,
+    transform_inputs_of_two,
+    transform_kernel_2,
     transform_kernel_3,
     transform_kernel_5,
     transform_outputs_2,
     transform_outputs_4,
+    transform_outputs_of_two,
+)
+from minidl.kernels.cpu.convolution.winograd.views import (
+    COLUMNS,
+    LEFT,
+    NEXT_PIXEL,
+    NEXT_ROW,
+    ROWS,
+    TOP,
+    pixel_at,
 )
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import PANEL
 from minidl.kernels.cpu.vector.moves import clear_vector, copy_vector, prefetch
 
-ENTRIES = READS * READS
 LINE = 16  # numbers in a cache line
 MOST_PREFETCHED = 32  # numbers in a pixel; with more, the processor sees by itself what follows
 
 
 @njit(nogil=True, cache=True)
+def reads_of(R):
+    """Inputs that a tile reads, in each direction."""
+    return READS_OF_TWO if R == 2 else READS
+
+
+@njit(nogil=True, cache=True)
+def entries_of(R):
+    """Products of a tile."""
+    return reads_of(R) * reads_of(R)
+
+
+@njit(nogil=True, cache=True)
 def tile_of(R):
-    """Outputs of a tile, in each direction: 4 with three taps, 2 with five."""
-    return READS + 1 - R
+    """Outputs of a tile, in each direction: 4 with two or three taps, 2 with five."""
+    return reads_of(R) + 1 - R
 
 
 def count_tiles(N, H, W, tile):
@@ -56,95 +79,125 @@ def spread(size):
 
 
 @njit(nogil=True, cache=True)
-def check_room(size, entry):
+def check_room(size, R, entry):
     """Numba's cache does not notice when a file changes that a compiled function was made of."""
-    if size < ENTRIES * entry:
+    if size < entries_of(R) * entry:
         raise ValueError("compiled for other block sizes: delete the __pycache__ folders of minidl")
 
 
 @njit(nogil=True, cache=True)
-def tile_place(number, tile, y_size):
+def tile_place(number, tile, y_view):
     """Image, and the first row and column of outputs."""
-    OH, OW, _ = y_size
-    down, across = (OH + tile - 1) // tile, (OW + tile - 1) // tile
+    down = (y_view[ROWS] + tile - 1) // tile
+    across = (y_view[COLUMNS] + tile - 1) // tile
     n, rest = number // (down * across), number % (down * across)
     return n, rest // across * tile, rest % across * tile
 
 
 @njit(nogil=True, cache=True)
-def transform_picture(first, end, tile, C, x, x_size, padding, y_size, V, V_row, V_entry):
-    """V = B^T d B for some tiles: 6 x 6 pixels each, zero where they are outside of the picture."""
-    H, W, step = x_size
-    around = np.empty(ENTRIES * WIDTH, np.float32)
-    for number in range(first, end):
-        n, oh, ow = tile_place(number, tile, y_size)
-        h, v = oh - padding[0], ow - padding[1]
-        inside = h >= 0 and v >= 0 and h + READS <= H and v + READS <= W
-        for c in range(0, C, WIDTH):
-            target = (number - first) * V_row + c
-            prefetch_square(x, x_size, n, h + READS, v + (READS - tile) // 2, c, tile)
-            if inside:
-                source = ((n * H + h) * W + v) * step + c
-                transform_inputs(x, source, W * step, step, V, target, READS * V_entry, V_entry)
-            else:
-                copy_tile(x, x_size, n, h, v, c, READS, around)
-                transform_inputs(
-                    around, 0, READS * WIDTH, WIDTH, V, target, READS * V_entry, V_entry
-                )
+def transform_pictures(first, end, R, C, x, views, y_view, V, V_row, V_entry):
+    """V for some tiles, the C channels of each view behind those of the last."""
+    for number in range(len(views)):
+        transform_picture(
+            first, end, R, C, x, views[number], y_view, V[number * C :], V_row, V_entry
+        )
 
 
 @njit(nogil=True, cache=True)
-def prefetch_square(x, x_size, n, h, v, c, size):
+def transform_picture(first, end, R, C, x, view, y_view, V, V_row, V_entry):
+    """V = B^T d B for some tiles, with zeros where their pixels are outside of the picture."""
+    tile, reads, row, step = tile_of(R), reads_of(R), view[NEXT_ROW], view[NEXT_PIXEL]
+    around = np.empty(READS * READS * WIDTH, np.float32)
+    for number in range(first, end):
+        n, oh, ow = tile_place(number, tile, y_view)
+        h, v = oh - view[TOP], ow - view[LEFT]
+        inside = h >= 0 and v >= 0 and h + reads <= view[ROWS] and v + reads <= view[COLUMNS]
+        if not inside:
+            clear_tile(reads, around)
+        for c in range(0, C, WIDTH):
+            target = (number - first) * V_row + c
+            prefetch_square(x, view, n, h + reads, v + (reads - tile) // 2, c, tile)
+            if inside:
+                inputs_of_tile(R, x, pixel_at(view, n, h, v) + c, row, step, V, target, V_entry)
+            else:
+                copy_tile(x, view, n, h, v, c, reads, around)
+                inputs_of_tile(R, around, 0, reads * WIDTH, WIDTH, V, target, V_entry)
+
+
+@njit(nogil=True, cache=True)
+def inputs_of_tile(R, x, source, row, column, V, target, V_entry):
+    if R == 2:
+        down = READS_OF_TWO * V_entry
+        transform_inputs_of_two(x, source, row, column, V, target, down, V_entry)
+    else:
+        transform_inputs(x, source, row, column, V, target, READS * V_entry, V_entry)
+
+
+@njit(nogil=True, cache=True)
+def prefetch_square(x, view, n, h, v, c, size):
     """The pixels of the tile below, while this one is computed.
 
     Of a few channels, a tile takes short pieces from many places, and the processor's own foresight
     begins too late.
     """
-    H, W, step = x_size
+    row, step = view[NEXT_ROW], view[NEXT_PIXEL]
     if step <= MOST_PREFETCHED and c % LINE == 0:
-        first = ((n * H + h) * W + v) * step + c
+        first = pixel_at(view, n, h, v) + c
         for i in range(size):
             for j in range(size):
-                prefetch(x, first + (i * W + j) * step)
+                prefetch(x, first + i * row + j * step)
 
 
 @njit(nogil=True, cache=True)
-def copy_tile(x, x_size, n, h, v, c, size, tile):
-    """size x size vectors of pixels, zeros where they are outside of the picture."""
-    H, W, step = x_size
-    for i in range(size):
-        for j in range(size):
-            if 0 <= h + i < H and 0 <= v + j < W:
-                source = ((n * H + h + i) * W + v + j) * step + c
-                copy_vector(x, source, tile, (i * size + j) * WIDTH)
-            else:
-                clear_vector(tile, (i * size + j) * WIDTH)
+def clear_tile(size, tile):
+    """Zeros, for what is outside of the picture: copy_tile leaves them there."""
+    for i in range(size * size):
+        clear_vector(tile, i * WIDTH)
 
 
 @njit(nogil=True, cache=True)
-def write_outputs(first, end, tile, K, M, M_row, M_entry, y, y_size):
+def copy_tile(x, view, n, h, v, c, size, tile):
+    """Of size x size vectors of pixels those that are inside of the picture."""
+    step, left, right = view[NEXT_PIXEL], max(0, -v), min(size, view[COLUMNS] - v)
+    for i in range(max(0, -h), min(size, view[ROWS] - h)):
+        source = pixel_at(view, n, h + i, v) + c
+        for j in range(left, right):
+            copy_vector(x, source + j * step, tile, (i * size + j) * WIDTH)
+
+
+@njit(nogil=True, cache=True)
+def write_outputs(first, end, R, K, M, M_row, M_entry, y, view):
     """y = A^T m A for some tiles; of a tile that sticks out, the part inside."""
-    OH, OW, step = y_size
+    OH, OW, row, step, tile = (
+        view[ROWS],
+        view[COLUMNS],
+        view[NEXT_ROW],
+        view[NEXT_PIXEL],
+        tile_of(R),
+    )
     whole = np.empty(tile * tile * WIDTH, np.float32)
     for number in range(first, end):
-        n, oh, ow = tile_place(number, tile, y_size)
+        n, oh, ow = tile_place(number, tile, view)
         for k in range(0, K, WIDTH):
             source = (number - first) * M_row + k
-            target = ((n * OH + oh) * OW + ow) * step + k
-            prefetch_square(y, y_size, n, oh + tile, ow, k, tile)
+            target = pixel_at(view, n, oh, ow) + k
+            prefetch_square(y, view, n, oh + tile, ow, k, tile)
             if oh + tile <= OH and ow + tile <= OW:
-                outputs_of_tile(tile, M, source, M_entry, y, target, OW * step, step)
+                outputs_of_tile(R, M, source, M_entry, y, target, row, step)
             else:
-                outputs_of_tile(tile, M, source, M_entry, whole, 0, tile * WIDTH, WIDTH)
+                outputs_of_tile(R, M, source, M_entry, whole, 0, tile * WIDTH, WIDTH)
                 for i in range(min(tile, OH - oh)):
                     for j in range(min(tile, OW - ow)):
-                        here = target + (i * OW + j) * step
+                        here = target + i * row + j * step
                         copy_vector(whole, (i * tile + j) * WIDTH, y, here)
 
 
 @njit(nogil=True, cache=True)
-def outputs_of_tile(tile, M, source, M_entry, y, target, row, column):
-    if tile == 4:
+def outputs_of_tile(R, M, source, M_entry, y, target, row, column):
+    if R == 2:
+        down = READS_OF_TWO * M_entry
+        transform_outputs_of_two(M, source, down, M_entry, y, target, row, column)
+    elif R == 3:
         transform_outputs_4(M, source, READS * M_entry, M_entry, y, target, row, column)
     else:
         transform_outputs_2(M, source, READS * M_entry, M_entry, y, target, row, column)
@@ -153,8 +206,10 @@ def outputs_of_tile(tile, M, source, M_entry, y, target, row, column):
 @njit(nogil=True, cache=True)
 def transform_weight(R, w, source, step, U, target, U_entry):
     """U = G g G^T of a vector of kernels; `step` numbers of w from one tap to the next."""
-    row, down = R * step, READS * U_entry
-    if R == 3:
+    row, down = R * step, reads_of(R) * U_entry
+    if R == 2:
+        transform_kernel_2(w, source, row, step, U, target, down, U_entry)
+    elif R == 3:
         transform_kernel_3(w, source, row, step, U, target, down, U_entry)
     else:
         transform_kernel_5(w, source, row, step, U, target, down, U_entry)

@@ -16,6 +16,8 @@ on the points alone and is the same for three taps and for five. In two dimensio
 applied to the columns of a grid and then to its rows. The gradients need the transposes of A^T and
 G.
 
+For two taps (halving.py) five points do, for four outputs: -2 is left out. Their B^T is another.
+
 Each map is a function here that takes and returns the numbers of a line;
 tests/kernels/test_winograd.py makes matrices of them and multiplies out.
 """
@@ -24,7 +26,8 @@ from __future__ import annotations
 
 from minidl.kernels.cpu.vector.linear_maps import transform_of
 
-READS = 6  # inputs that a tile reads, in each direction
+READS = 6  # inputs that a tile reads, in each direction, with three or five taps
+READS_OF_TWO = 5  # and with two taps
 
 
 def inputs_line(d0, d1, d2, d3, d4, d5):
@@ -111,6 +114,54 @@ def output_gradient_line_2(y0, y1):
     return y0, y0 + y1, y0 - y1, y0 + 2 * y1, y0 - 2 * y1, y1
 
 
+def inputs_line_of_two(d0, d1, d2, d3, d4):
+    """B^T d for five points."""
+    odd = d3 - d1
+    return (
+        2 * (d0 - d2) + odd,
+        d3 - d2 - 2 * d1,
+        2 * d1 - 3 * d2 + d3,
+        odd,
+        d4 - d2 - 2 * odd,
+    )
+
+
+def kernel_line_2(g0, g1):
+    """G g: the values of g0 + g1 t at the points, scaled by 1/2, -1/2, -1/6, 1/6 and 1."""
+    return (
+        0.5 * g0,
+        -0.5 * (g0 + g1),
+        (1 / 6) * (g1 - g0),
+        (1 / 6) * g0 + (1 / 3) * g1,
+        g1,
+    )
+
+
+def kernel_gradient_line_2(u0, u1, u2, u3, u4):
+    """G^T u, the transpose of kernel_line_2."""
+    return (
+        0.5 * (u0 - u1) + (1 / 6) * (u3 - u2),
+        (1 / 6) * u2 + (1 / 3) * u3 + u4 - 0.5 * u1,
+    )
+
+
+def outputs_line_of_two(m0, m1, m2, m3, m4):
+    """A^T m: four outputs from five products."""
+    sum1, difference1 = m1 + m2, m1 - m2
+    return m0 + sum1 + m3, difference1 + 2 * m3, sum1 + 4 * m3, difference1 + 8 * m3 + m4
+
+
+def output_gradient_line_of_two(y0, y1, y2, y3):
+    """A y, the transpose of outputs_line_of_two."""
+    even, odd = y0 + y2, y1 + y3
+    return y0, even + odd, even - odd, y0 + 2 * y1 + 4 * y2 + 8 * y3, y3
+
+
+transform_inputs_of_two = transform_of(inputs_line_of_two, READS_OF_TWO)
+transform_kernel_2 = transform_of(kernel_line_2, 2)
+transform_kernel_gradients_2 = transform_of(kernel_gradient_line_2, READS_OF_TWO)
+transform_outputs_of_two = transform_of(outputs_line_of_two, READS_OF_TWO)
+transform_output_gradients_of_two = transform_of(output_gradient_line_of_two, 4)
 transform_inputs = transform_of(inputs_line, READS)
 transform_kernel_3 = transform_of(kernel_line_3, 3)
 transform_kernel_5 = transform_of(kernel_line_5, 5)

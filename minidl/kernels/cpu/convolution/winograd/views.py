@@ -1,0 +1,50 @@
+"""Where the pixels of pictures lie: a picture, a group's channels of it, or every second pixel.
+
+Pictures lie channels last, in a flat array. A view says where the first of the meant channels
+stand, and how many numbers further on the next row is, ...:
+
+    START, ROWS, COLUMNS                 the first pixel, and how many there are
+    NEXT_PICTURE, NEXT_ROW, NEXT_PIXEL   numbers from one of them to the next
+    TOP, LEFT                            the first output reads so many pixels before the first
+
+Every second row and column of a picture, a *phase*, is a view with twice the steps. A convolution
+reads one view or several, whose channels it takes for those of one picture.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+START, ROWS, COLUMNS, NEXT_PICTURE, NEXT_ROW, NEXT_PIXEL, TOP, LEFT = range(8)
+
+
+def view_of(x, channel=0, padding=(0, 0)):
+    """All pixels of (N, H, W, C), from a channel on: a row of views."""
+    _, H, W, C = x.shape
+    return np.array([[channel, H, W, H * W * C, W * C, C, *padding]])
+
+
+def phases_of(x, padding):
+    """The four phases that windows of 4 pixels with stride 2 read, as in halving.py."""
+    return np.concatenate([phase_of(x, i, j, padding) for i in range(2) for j in range(2)])
+
+
+def phase_of(x, i, j, padding):
+    """Rows 2 m + i - p and columns 2 l + j - p of the picture, for all m and l that are inside."""
+    _, H, W, C = x.shape
+    (h, top), (v, left) = first_inside(i, padding[0]), first_inside(j, padding[1])
+    size = max(0, (H - h + 1) // 2), max(0, (W - v + 1) // 2)
+    return np.array([[(h * W + v) * C, *size, H * W * C, 2 * W * C, 2 * C, top, left]])
+
+
+def first_inside(i, padding):
+    """The smallest 2 m + i - padding that is >= 0, and the m that belongs to it."""
+    m = max(0, (padding - i + 1) // 2)
+    return 2 * m + i - padding, m
+
+
+@njit(nogil=True, cache=True)
+def pixel_at(view, n, h, v):
+    """Where the channels of a pixel begin."""
+    return view[START] + n * view[NEXT_PICTURE] + h * view[NEXT_ROW] + v * view[NEXT_PIXEL]
