@@ -97,7 +97,7 @@ class PlayingBatches(PairLoader):
         new_text, new_noise       for the generator's own step; with int half as much noise again
 
     Args:
-        embeddings: standardised, float32 (captions, D).
+        embeddings: of all captions, float32 (captions, D).
         settings: of the run.
     """
 

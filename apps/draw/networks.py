@@ -1,7 +1,7 @@
 """The networks of a run, from its settings.
 
-What a checkpoint holds is one Module: generator, discriminator, and the text encoder with its
-standardisation, which does not learn any more.
+What a checkpoint holds is one Module: generator, discriminator, and the text encoder, which learns
+no more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 import models.gan_cls
 import models.gan_paarthneekhara
 import models.gan_projection
-from apps.draw.embeddings import TextEmbedding
 from apps.draw.settings import Settings
 from apps.draw.texts import Letters, Words
 from minidl.nn import Module, ModuleDict
@@ -56,7 +55,7 @@ def make_text_encoder(reader: Words, embedding: int) -> Module:
     return WordLstm(len(reader), hidden=HIDDEN, out=embedding)
 
 
-def make_networks(settings: Settings, text: TextEmbedding | None) -> ModuleDict:
+def make_networks(settings: Settings, text: Module | None) -> ModuleDict:
     """Both networks with fresh weights, and the text encoder where there is one."""
     parts: dict[str, Module] = {
         GENERATOR: make_generator(settings), DISCRIMINATOR: make_discriminator(settings)

@@ -15,7 +15,7 @@ import numpy as np
 
 import minidl
 from apps.draw.batches import as_pixels
-from apps.draw.embeddings import TextEmbedding, embed
+from apps.draw.embeddings import embed
 from apps.draw.networks import GENERATOR, TEXT, make_generator, make_text_encoder
 from apps.draw.settings import Settings
 from apps.draw.texts import Words, reader_from
@@ -37,14 +37,14 @@ class Artist:
 
     Args:
         generator: in evaluation mode.
-        text: standardised embeddings; None of a plain GAN, which knows no sentences.
+        text: the text encoder; None of a plain GAN, which knows no sentences.
         reader: makes numbers of sentences; None likewise.
         settings: of the training.
         meta: everything else that was kept.
     """
 
     generator: Module
-    text: TextEmbedding | None
+    text: Module | None
     reader: Words | None
     settings: Settings
     meta: dict[str, Any]
@@ -123,8 +123,7 @@ def drawing_parts(settings: Settings, meta: dict[str, Any]) -> ModuleDict:
     """What is needed to draw, with fresh weights: the generator, and the text encoder."""
     parts: dict[str, Module] = {GENERATOR: make_generator(settings)}
     if settings.is_conditional:
-        encoder = make_text_encoder(reader_from(meta.get("reader")), settings.embedding)
-        parts[TEXT] = TextEmbedding(encoder, settings.embedding)
+        parts[TEXT] = make_text_encoder(reader_from(meta.get("reader")), settings.embedding)
     return ModuleDict(parts)
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 import minidl
 from apps.draw.alarm import Alarm
-from apps.draw.batches import PlayingBatches
+from apps.draw.batches import PlayingBatches, middle
 from apps.draw.data import FLOWERS, open_pairs
-from apps.draw.embeddings import TextEmbedding, embed
+from apps.draw.embeddings import embed, made_comparable
 from apps.draw.encoder import Encoders, load_encoders, train_encoder
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, count, make_networks
 from apps.draw.presets import completed
@@ -35,9 +35,10 @@ from apps.shared.run_folder import CHECKPOINT
 from minidl import callbacks, optim
 from minidl.data import flowers
 from minidl.errors import DataError
-from minidl.nn import ModuleDict
+from minidl.nn import Module, ModuleDict
 
 SHOWN = 8  # captions that are drawn again and again
+STATISTICS = 4096  # pictures
 
 
 class Training:
@@ -60,7 +61,7 @@ class Training:
         self.settings = completed(settings, len(self.pairs))
         self.check_batches()
         self.encoders: Encoders | None = None
-        self.text: TextEmbedding | None = None
+        self.text: Module | None = None
         self.embeddings = np.zeros((0, 0), np.float32)
 
     def check_batches(self) -> None:
@@ -108,9 +109,14 @@ class Training:
             self.encoders = train_encoder(settings, self.pairs, self.folder, self.log)
         encoder = self.encoders.matching.text
         raw = embed(encoder, self.encoders.reader, self.pairs.texts)
-        self.text = TextEmbedding(encoder, settings.embedding)
-        self.text.standardise(raw)
+        seen = self.of_some_pictures() if settings.whitened else None
+        self.text = made_comparable(encoder, raw, seen)
         self.embeddings = embed(self.text, self.encoders.reader, self.pairs.texts)
+
+    def of_some_pictures(self) -> np.ndarray:
+        """What the picture encoder makes of pictures, up to STATISTICS of them."""
+        every = -(-len(self.pairs) // STATISTICS)
+        return self.encoders.of_pictures(middle(self.pairs.pictures[::every], self.settings.size))
 
     # --- phase 2 --------------------------------------------------------------------------------
 
