@@ -105,10 +105,11 @@ def score(
 ) -> None:
     """Measure how well pictures fit their sentences, and how different they are.
 
-    Of flowers an oracle reads the attributes back from the pixels, of combinations
-    that were held out and of seen ones. R-precision: how often a picture's own
-    sentence is found among a hundred. Each also against shuffled sentences, the
-    level of chance. The Frechet distance needs the weights of SqueezeNet (5 MB).
+    Of flowers an oracle reads the attributes back from the pixels, of
+    combinations that were held out and of seen ones. R-precision: how often a
+    picture's own sentence is found among a hundred. Each also against shuffled
+    sentences, the level of chance. The Frechet distance needs the weights of
+    SqueezeNet (5 MB).
     """
     from apps.draw.score.score import score_run
     from apps.draw.score.text import show
@@ -120,7 +121,7 @@ def score(
 
 @command(draw, "check")
 def check(
-    data: Annotated[str, typer.Argument(help="As --data of train.")],
+    data: Annotated[str, typer.Argument(metavar="NAME|PATH", help="As --data of train.")],
     console: Console,
     data_dir: DataDir = None,
 ) -> None:

@@ -31,7 +31,6 @@ from apps.draw.score.precision import r_precision
 from minidl.errors import CheckpointError
 
 CAPTIONS, COPIES = 60, 5  # for the diversity of one sentence
-LEAST = 50  # pictures
 
 
 @dataclass

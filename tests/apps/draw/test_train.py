@@ -234,3 +234,16 @@ def test_a_resumed_run_refuses_other_options(drawing_run):
 def test_no_run_to_go_on_with(tmp_path):
     result = minidl("draw", "train", "--resume", tmp_path / "nothing")
     assert result.exit_code == 2 and "no such run" in result.output
+
+
+def test_the_report_is_there_while_a_run_goes_on(jsonl, tmp_path, monkeypatch):
+    seen = []
+
+    def note(run):
+        seen.append((tmp_path / "run" / "report.html").exists())
+
+    monkeypatch.setattr("apps.draw.results.EVERY", 0)
+    monkeypatch.setattr("apps.draw.samples.Samples.on_step_start", lambda self, run: note(run))
+    result = minidl(*arguments(jsonl, tmp_path / "run", "--epochs", 2, "--encoder-epochs", 1))
+    assert result.exit_code == 0, result.output
+    assert seen == [False] * 6 + [True] * 6
