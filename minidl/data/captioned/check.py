@@ -13,7 +13,7 @@ import numpy as np
 from minidl.data.captioned.dataset import PictureFiles
 from minidl.data.captioned.findings import Finding, shorten
 from minidl.data.captioned.listing import Listing
-from minidl.data.captioned.sources import FLOWERS, list_captioned
+from minidl.data.captioned.sources import DRAWN, list_captioned
 from minidl.data.pictures import with_progress
 from minidl.data.text import tokenize
 from minidl.errors import DataError
@@ -58,7 +58,7 @@ def check_captioned(source: str | Path, data_dir: str | Path | None = None) -> R
     Raises:
         DataError: the data are not there at all, or of no known kind.
     """
-    if source == FLOWERS:
+    if source in DRAWN:
         return Report({"pictures": "drawn when they are needed"})
     listing = list_captioned(source, data_dir)
     report = Report(findings=list(listing.findings))

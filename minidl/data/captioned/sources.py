@@ -20,8 +20,8 @@ from minidl.errors import ArgumentError, DataError, nearest
 from minidl.io.atomic import as_path
 from minidl.shapes import check_flag, is_int
 
-FLOWERS = "flowers"
-NAMES = (FLOWERS, flowers17.NAME)
+DRAWN = ("flowers", "flowers-turned")  # drawn by minidl.data.flowers
+NAMES = (*DRAWN, flowers17.NAME)
 JSONL, CSV = (".jsonl", ".ndjson"), (".csv", ".tsv")
 
 
@@ -32,7 +32,8 @@ def open_captioned(
     """Open pictures with captions.
 
     A name is "flowers" (drawn, see minidl.data.flowers; its test part are the combinations held
-    out) or "flowers17". Anything else is a path to
+    out), "flowers-turned" (the same, turned anyhow, which makes petals hard to count), or
+    "flowers17". Anything else is a path to
 
     - a .jsonl file, an object a line with "image" and "caption" or "captions" (jsonl.py),
     - a .csv file with such columns (csv_file.py),
@@ -46,7 +47,7 @@ def open_captioned(
         source: name, or path.
         split: "train" or "test".
         size: side of a square that pictures are scaled to and cut out of; None leaves them as they
-            are ("flowers": 32).
+            are (drawn flowers: 32).
         data_dir: first place to look for the files of a name.
         skip_missing: leave out pictures that are not there.
 
@@ -64,10 +65,11 @@ def open_captioned(
     check_flag(OP, "skip_missing", skip_missing)
     if size is not None and (not is_int(size) or size < 1):
         raise ArgumentError(OP, "size is an int >= 1 or None", {"size": size})
-    if source == FLOWERS:
-        from minidl.data.flowers import load_flowers
+    if source in DRAWN:
+        from minidl.data.flowers import TILT, load_flowers
 
-        return load_flowers("train" if split == "train" else "held-out", size or 32)
+        part = "train" if split == "train" else "held-out"
+        return load_flowers(part, size or 32, tilt=TILT if source == "flowers" else 180)
     listing = list_captioned(source, data_dir)
     for finding in listing.findings:
         if finding.serious and not (skip_missing and finding.kind == "missing pictures"):
@@ -95,7 +97,7 @@ def list_captioned(source: Any, data_dir: str | Path | None = None) -> Listing:
     """What a name or path has, and all that is wrong with it.
 
     Args:
-        source: as in open_captioned, except for "flowers".
+        source: as in open_captioned, except for drawn flowers.
         data_dir: as there.
 
     Raises:

@@ -39,7 +39,7 @@ def read(pictures: Any) -> np.ndarray:
     """The attributes that pictures of flowers show.
 
     Args:
-        pictures: uint8 (N, H, W, 3), square; drawn for 32 and 64 pixels.
+        pictures: uint8 (N, S, S, 3); what it measures is meant for 32 and 64 pixels.
 
     Returns:
         int64 (N, 6), a row per picture as in attributes.py; -1 where there is nothing to see.
@@ -54,9 +54,11 @@ def read(pictures: Any) -> np.ndarray:
     pictures = np.asarray(pictures)
     if (
         pictures.dtype != np.uint8 or pictures.ndim != 4
-        or pictures.shape[1] != pictures.shape[2] or pictures.shape[3] != 3
+        or not 8 <= pictures.shape[1] == pictures.shape[2] or pictures.shape[3] != 3
     ):  # fmt: skip
-        raise ArgumentError("read", "pictures are uint8 (N, S, S, 3)", {"pictures": pictures})
+        raise ArgumentError(
+            "read", "pictures are uint8 (N, S, S, 3), S >= 8", {"pictures": pictures}
+        )
     found = np.full((len(pictures), len(ATTRIBUTES)), -1, np.int64)
     for start in range(0, len(pictures), CHUNK):
         part = slice(start, start + CHUNK)

@@ -33,6 +33,16 @@ def test_seeds_draw_other_flowers_of_the_same_split():
     assert (one.pictures != other.pictures).mean() > 0.5
 
 
+def test_flowers_that_are_turned(monkeypatch):
+    """The same flowers in the same order, each turned by an angle of its own."""
+    monkeypatch.setattr("minidl.data.flowers.dataset.split_combinations", lambda: ([5], [7, 9]))
+    upright, turned = (open_captioned(name, "test") for name in ("flowers", "flowers-turned"))
+    assert turned.captions == upright.captions and len(turned) == 24
+    assert (read(turned.pictures) == COMBINATIONS[turned.classes]).all()
+    differences = (turned.pictures != upright.pictures).mean((1, 2, 3))
+    assert differences.max() > 0.2
+
+
 def test_open_captioned_knows_them():
     dataset = open_captioned("flowers", "test")
     assert dataset.pictures.shape == (2424, 32, 32, 3) and dataset.findings == []

@@ -60,6 +60,7 @@ def test_anything_is_read_without_a_warning(recwarn):
 
 
 def test_pictures_are_checked():
-    for wrong in (np.zeros((1, 32, 32, 3)), np.zeros((32, 32, 3), np.uint8)):
+    shapes = ((32, 32, 3), (1, 32, 30, 3), (1, 32, 32, 1), (1, 2, 2, 3))
+    for wrong in (np.zeros((1, 32, 32, 3)), *(np.zeros(shape, np.uint8) for shape in shapes)):
         with pytest.raises(ArgumentError, match="uint8"):
             read(wrong)
