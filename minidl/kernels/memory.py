@@ -61,7 +61,9 @@ def take(size: int) -> np.ndarray:
         for i, buffer in enumerate(unused):
             if size <= len(buffer) <= 4 * max(size, 1024):
                 return unused.pop(i)
-    return np.zeros(max(size, 1024), np.float32)
+    new = aligned((max(size, 1024),), np.dtype(np.float32))
+    new[...] = 0
+    return new
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

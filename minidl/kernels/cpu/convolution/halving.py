@@ -28,14 +28,16 @@ from minidl.kernels.cpu.convolution.winograd.convolve import convolve, taps_of, 
 from minidl.kernels.cpu.convolution.winograd.tiles import count_tiles, entries_of, tile_of
 from minidl.kernels.cpu.convolution.winograd.views import (
     COLUMNS,
+    LEFT,
     ROWS,
-    phase_of,
+    TOP,
     phases_of,
     view_of,
 )
 from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients_of
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.layout import channels_first, channels_last
+from minidl.kernels.memory import aligned
 
 R = 4  # taps, of which a phase has half
 MOST_WEIGHTS = 2**13  # C K / tiles; with more, transforming the weights takes too long
@@ -61,22 +63,22 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
 
 def forward(x, w, b, stride, padding, dilation, groups):
     x, K = channels_last(x), len(w)
-    y = np.empty((len(x), *output_size(x.shape[1:3], padding), K), np.float32)
-    convolve(x, phases_of(x, padding), joined(kernels_of(w)), b, y, view_of(y)[0])
+    y = aligned((len(x), *output_size(x.shape[1:3], padding), K), x.dtype)
+    convolve(x, phases_of(x, padding)[None], joined(kernels_of(w))[None], b, y, view_of(y))
     return channels_first(y)
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     N, C, H, W = x_shape
-    gx, gy, kernels = np.empty((N, H, W, C), np.float32), channels_last(gy), kernels_of(w)
-    for i in range(2):
-        for j in range(2):
-            phase = phase_of(gx, i, j, padding)[0]
-            if phase[ROWS] and phase[COLUMNS]:
-                # Its first output, gX_i[m], reads gy[m - 1] and gy[m].
-                around = tuple(1 - first for first in phase[-2:])
-                kernel = turned(np.ascontiguousarray(kernels[:, :, i, j]))
-                convolve(gy, view_of(gy, 0, around), kernel, None, gx, phase)
+    gx, gy = aligned((N, H, W, C), gy.dtype), channels_last(gy)
+    phases = phases_of(gx, padding)
+    # gX_i[m] reads gy[m - 1] and gy[m]: the first one so many before the first of gy.
+    around = np.array([view_of(gy, 0, (1 - phase[TOP], 1 - phase[LEFT])) for phase in phases])
+    kernels = turned_kernels(w)
+    inside = (phases[:, ROWS] > 0) & (phases[:, COLUMNS] > 0)
+    if not inside.all():  # a picture of one row has no second one
+        phases, around, kernels = phases[inside], around[inside], kernels[inside]
+    convolve(gy, around, kernels, None, gx, phases)
     return channels_first(gx)
 
 
@@ -104,3 +106,13 @@ def joined(kernels):
     """2x2 kernels of the phases as those of one picture, (2, 2, 4 C, K)."""
     C, K = kernels.shape[-2:]
     return kernels.reshape(2, 2, 4 * C, K)
+
+
+def turned_kernels(w):
+    """2x2 kernels of the phases by half a turn, with C and K exchanged: (4, 2, 2, K, C).
+
+    Half a turn of the 4x4 kernel is one of each phase's, and exchanges phases 0 and 1.
+    """
+    K, C, _, _ = w.shape
+    phases = turned(taps_of(w)).reshape(2, 2, 2, 2, K, C)[:, ::-1, :, ::-1]
+    return np.ascontiguousarray(phases.transpose(1, 3, 0, 2, 4, 5)).reshape(4, 2, 2, K, C)

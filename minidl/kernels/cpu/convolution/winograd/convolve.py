@@ -13,10 +13,13 @@ places of the cache. How the work is divided depends on what there is more of:
   is never in memory as a whole.
 
 x and y are flat here, and views say where their pixels lie (views.py): groups, whose channels are a
-part of each pixel, come one after the other, and the views of one picture are summed up together.
+part of each pixel, come one after the other; the views of one picture are summed up together; and
+several parts of y, each with views and weights of its own, are computed side by side.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
@@ -62,42 +65,62 @@ def turned(taps):
 def convolve_group(x, w, b, y, padding, g):
     """Group g of y from x, both channels last, and its weights, (R, S, C, K) in memory."""
     _, _, C, K = w.shape
-    convolve(x, view_of(x, g * C, padding), w, b, y, view_of(y, g * K)[0])
+    convolve(x, view_of(x, g * C, padding)[None], w[None], b, y, view_of(y, g * K))
 
 
-def convolve(x, views, w, b, y, y_view):
-    """y from some views of x, of which each has its part of the channels of w, (R, S, C, K)."""
-    (R, _, C, K), has_bias = w.shape, b is not None
-    n_tiles = count_tiles(len(y), y_view[ROWS], y_view[COLUMNS], tile_of(R))
+def convolve(x, views, w, b, y, y_views):
+    """Some views of y, each a part with its own views of x and weights.
+
+    Args:
+        x, y: channels last.
+        views: (parts, views of one part, 8), views.py. Each has its share of the channels of w.
+        w: (parts, R, S, C, K) in memory.
+        b: (K,) or None.
+        y_views: (parts, 8).
+    """
+    (parts, R, _, C, K), has_bias = w.shape, b is not None
+    counts = np.array([
+        count_tiles(len(y), view[ROWS], view[COLUMNS], tile_of(R)) for view in y_views
+    ])  # fmt: skip
     bias = np.ascontiguousarray(b) if has_bias else np.empty(0, np.float32)
-    flat = x.reshape(-1), y.reshape(-1), w.reshape(-1), bias
-    if n_tiles < K and 4 * entries_of(R) * n_tiles * C <= PANEL_BYTES:
-        convolve_by_panels(*flat, n_tiles, R, C, K, views, y_view, has_bias)
+    flat = x.reshape(-1), y.reshape(-1), w.reshape(parts, -1), bias
+    most = int(counts.max())
+    if most < K and 4 * entries_of(R) * most * C <= PANEL_BYTES:
+        convolve_by_panels(*flat, counts, R, C, K, views, y_views, has_bias)
     else:
-        convolve_by_tiles(*flat, n_tiles, R, C, K, views, y_view, has_bias)
+        convolve_by_tiles(*flat, counts, R, C, K, views, y_views, has_bias)
 
 
-def convolve_by_tiles(x, y, w, bias, n_tiles, R, C, K, views, y_view, has_bias):
+def convolve_by_tiles(x, y, w, bias, counts, R, C, K, views, y_views, has_bias):
     entries = entries_of(R)
-    bounds = bounds_of(n_tiles, max(SMALLEST_BLOCK, BLOCK_BYTES // (4 * entries * (C + K))))
-    rows = max((block_rows(size) for size in set(np.diff(bounds).tolist())), default=0)
+    at_most = max(SMALLEST_BLOCK, BLOCK_BYTES // (4 * entries * (C + K)))
+    blocks = [
+        (part, first, end)
+        for part, n_tiles in enumerate(counts)
+        for first, end in pairwise(bounds_of(n_tiles, at_most))
+    ]
+    rows = max((block_rows(end - first) for _, first, end in blocks), default=0)
     V_size, M_size = entries * spread(rows * C), entries * spread(rows * panels(K) * PANEL)
     U_size, threads = panels(K) * entries * spread(C * PANEL), get_num_threads()
-    with scratch(U_size, threads * V_size, threads * M_size) as (U, V, M):
-        transform_weights(bounds_of(C, max(8, 2**14 // K)), R, C, K, w, U)
+    with scratch(len(w) * U_size, threads * V_size, threads * M_size) as (U, V, M):
+        transform_weights(bounds_of(C, max(8, 2**14 // K)), R, C, K, w, U, U_size)
         convolve_blocks(
-            bounds, R, C, K, x, views, U, has_bias, bias, V, V_size, M, M_size, y, y_view
-        )
+            np.array(blocks).reshape(-1, 3), R, C, K, x, views, U, U_size, has_bias, bias,
+            V, V_size, M, M_size, y, y_views,
+        )  # fmt: skip
 
 
 @njit(parallel=True, cache=True)
-def transform_weights(bounds, R, C, K, w, U):
-    """U = G g G^T of weights (R, S, C, K), panel behind panel."""
-    size = entries_of(R) * spread(C * PANEL)
-    for block in prange(len(bounds) - 1):
+def transform_weights(bounds, R, C, K, w, U, U_size):
+    """U = G g G^T of the weights (R, S, C, K) of all parts, panel behind panel."""
+    size, blocks = entries_of(R) * spread(C * PANEL), len(bounds) - 1
+    for task in prange(len(w) * blocks):
+        part, block = task // blocks, task % blocks
         for p in range(panels(K)):
-            U_panel = U[p * size : (p + 1) * size]
-            transform_panel(p, bounds[block], bounds[block + 1], R, C, K, w, U_panel)
+            start = part * U_size + p * size
+            transform_panel(
+                p, bounds[block], bounds[block + 1], R, C, K, w[part], U[start : start + size]
+            )
 
 
 @njit(nogil=True, cache=True)
@@ -111,29 +134,28 @@ def transform_panel(p, first, end, R, C, K, w, U):
 
 
 @njit(parallel=True, cache=True)
-def convolve_blocks(bounds, R, C, K, x, views, U, has_bias, bias, V, V_size, M, M_size, y, y_view):
+def convolve_blocks(
+    blocks, R, C, K, x, views, U, U_size, has_bias, bias, V, V_size, M, M_size, y, y_views
+):
     """Block by block of tiles, each thread with a part of V and M for itself."""
-    for block in prange(len(bounds) - 1):
-        mine = get_thread_id()
+    for block in prange(len(blocks)):
+        mine, part = get_thread_id(), blocks[block, 0]
         convolve_block(
-            bounds[block], bounds[block + 1], R, C, K, x, views, U, has_bias, bias,
+            blocks[block, 1], blocks[block, 2], R, C, K, x, views[part],
+            U[part * U_size : (part + 1) * U_size], has_bias, bias,
             V[mine * V_size : (mine + 1) * V_size], M[mine * M_size : (mine + 1) * M_size],
-            y, y_view,
+            y, y_views[part],
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
 def convolve_block(first, end, R, C, K, x, views, U, has_bias, bias, V, M, y, y_view):
-    rows, row = block_rows(end - first), panels(K) * PANEL
-    V_entry, M_entry, U_panel = (
-        spread(rows * C),
-        spread(rows * row),
-        entries_of(R) * spread(C * PANEL),
-    )
+    rows, row, entries = block_rows(end - first), panels(K) * PANEL, entries_of(R)
+    V_entry, M_entry, U_panel = spread(rows * C), spread(rows * row), entries * spread(C * PANEL)
     check_room(len(V), R, V_entry)
     check_room(len(M), R, M_entry)
     transform_pictures(first, end, R, C // len(views), x, views, y_view, V, C, V_entry)
-    for e in range(entries_of(R)):
+    for e in range(entries):
         for p in range(panels(K)):
             multiply_entry(
                 e, R, rows, C, V, V_entry, U[p * U_panel : (p + 1) * U_panel], has_bias,
@@ -157,35 +179,39 @@ def multiply_entry(e, R, rows, C, V, V_entry, U, has_bias, bias, M, M_row, M_ent
     )
 
 
-def convolve_by_panels(x, y, w, bias, n_tiles, R, C, K, views, y_view, has_bias):
-    rows, threads = block_rows(n_tiles), get_num_threads()
-    V_size, M_size = entries_of(R) * spread(rows * C), entries_of(R) * spread(rows * PANEL)
-    U_size = entries_of(R) * spread(C * PANEL)
-    with scratch(V_size, threads * U_size, threads * M_size) as (V, U, M):
+def convolve_by_panels(x, y, w, bias, counts, R, C, K, views, y_views, has_bias):
+    rows, threads, entries = block_rows(int(counts.max())), get_num_threads(), entries_of(R)
+    V_size, M_size = entries * spread(rows * C), entries * spread(rows * PANEL)
+    U_size = entries * spread(C * PANEL)
+    with scratch(len(w) * V_size, threads * U_size, threads * M_size) as (V, U, M):
         convolve_panels(
-            n_tiles, R, C, K, x, views, w, has_bias, bias, V, U, U_size, M, M_size,
-            y, y_view,
+            counts, R, C, K, x, views, w, has_bias, bias, V, V_size, U, U_size, M, M_size,
+            y, y_views,
         )  # fmt: skip
 
 
 @njit(parallel=True, cache=True)
 def convolve_panels(
-    n_tiles, R, C, K, x, views, w, has_bias, bias, V, U, U_size, M, M_size, y, y_view
+    counts, R, C, K, x, views, w, has_bias, bias, V, V_size, U, U_size, M, M_size, y, y_views
 ):
     """First all of V, then panel by panel, each thread with a part of U and M for itself."""
-    V_entry = spread(block_rows(n_tiles) * C)
-    check_room(len(V), R, V_entry)
-    for part in prange(PICTURE_PARTS):
-        first, end = n_tiles * part // PICTURE_PARTS, n_tiles * (part + 1) // PICTURE_PARTS
+    for task in prange(len(w) * PICTURE_PARTS):
+        part, piece = task // PICTURE_PARTS, task % PICTURE_PARTS
+        n_tiles, V_part = counts[part], V[part * V_size : (part + 1) * V_size]
+        first, end = n_tiles * piece // PICTURE_PARTS, n_tiles * (piece + 1) // PICTURE_PARTS
+        V_entry = spread(block_rows(n_tiles) * C)
+        check_room(len(V_part), R, V_entry)
         transform_pictures(
-            first, end, R, C // len(views), x, views, y_view, V[first * C :], C, V_entry
-        )
-    for p in prange(panels(K)):
-        mine = get_thread_id()
+            first, end, R, C // views.shape[1], x, views[part], y_views[part],
+            V_part[first * C :], C, V_entry,
+        )  # fmt: skip
+    for task in prange(len(w) * panels(K)):
+        mine, part, p = get_thread_id(), task // panels(K), task % panels(K)
         convolve_panel(
-            p, n_tiles, R, C, K, V, w, has_bias, bias[p * PANEL :],
+            p, counts[part], R, C, K, V[part * V_size : (part + 1) * V_size], w[part],
+            has_bias, bias[p * PANEL :],
             U[mine * U_size : (mine + 1) * U_size], M[mine * M_size : (mine + 1) * M_size],
-            y[p * PANEL :], y_view,
+            y[p * PANEL :], y_views[part],
         )  # fmt: skip
 
 
