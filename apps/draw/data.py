@@ -14,11 +14,10 @@ import numpy as np
 
 from apps.draw.diversity import spread, spread_within_classes
 from apps.draw.rows import Rows
-from apps.draw.settings import DataOptions
+from apps.draw.settings import DRAWN, DataOptions
 from minidl.data.captioned import CaptionedDataset
 from minidl.errors import DataError
 
-FLOWERS = "flowers"
 OP = "data"  # what errors begin with, unless a command says its own name
 MARGIN = 32 / 27  # of the sides of pictures from which parts are cut: 76 for 64, as Reed's
 
@@ -102,7 +101,7 @@ def open_pairs(
     )  # fmt: skip
     for finding in found.findings:
         log(str(finding))
-    pairs = pairs_of(found, settings.data == FLOWERS)
+    pairs = pairs_of(found, settings.data in DRAWN)
     if needs_classes and len(pairs.members) < 2:
         raise DataError(
             OP, "all pictures are of one class, so no caption is a wrong one",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from apps.draw.settings import PRESETS, SIZES, Settings
+from apps.draw.settings import DRAWN, PRESETS, SIZES, Settings
 from apps.shared.options import OptionError, check_resumed, check_values, stored_values
 from minidl.errors import nearest
 from minidl.kernels import cpu_kernels
@@ -55,7 +55,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
     preset, data = given.get("preset", PRESETS[0]), given.get("data", "flowers")
     if preset not in VALUES:
         raise OptionError("no such preset", {"--preset": preset}, nearest(preset, PRESETS))
-    is_drawn = data == "flowers"
+    is_drawn = data in DRAWN
     defaults = {
         "data": data,
         "size": SIZES[0] if is_drawn and preset == "small" else SIZES[1],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from apps.draw.data import FLOWERS, held_out_pairs
+from apps.draw.data import held_out_pairs
 from apps.draw.encoder import retrieval
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, count
 from apps.draw.report.page import write_report
 from apps.draw.run import GENERATOR as GENERATOR_FILE
 from apps.draw.sampling import Artist, save_artist
 from apps.draw.score.score import score_part
+from apps.draw.settings import DRAWN
 from apps.shared import run_folder
 from apps.shared.options import to_dict
 from apps.shared.outcome import images_per_second
@@ -101,7 +102,7 @@ def judge(training: Any, artist: Artist) -> dict[str, Any]:
     Returns:
         "retrieval", the text encoder's; of flowers "held_out", see score.score_part.
     """
-    is_flowers, found = training.settings.data == FLOWERS, {}
+    is_flowers, found = training.settings.data in DRAWN, {}
     pairs = held_out_pairs(training.settings) or training.pairs
     if training.encoders is not None:
         share, among = retrieval(training.encoders, pairs, training.settings.size)

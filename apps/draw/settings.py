@@ -22,7 +22,8 @@ from minidl.kernels import CPU_SETS
 DATA, TEXT, NETWORKS, LOSS = "Data", "Text encoder", "Networks", "Loss"
 STEPS, RUN = "Steps", "Run"
 
-SOURCES = ("flowers", "flowers17")
+DRAWN = ("flowers", "flowers-turned")  # by a program, so that an oracle can judge pictures of them
+SOURCES = (*DRAWN, "flowers17")
 PRESETS = ("small", "reed", "paarthneekhara")
 ENCODERS = ("word-lstm", "char-cnn-rnn")
 GANS = ("gan", "conditional", "int", "cls", "cls-int")
@@ -47,7 +48,8 @@ class DataOptions:
     """Which pictures with captions, and how they are read."""
 
     data: str = option(
-        DATA, "flowers (drawn by a program; the default), flowers17, or a path: a .jsonl or .csv "
+        DATA, "flowers (drawn by a program; the default), flowers-turned (the same, turned anyhow: "
+        "petals are hard to count), flowers17, or a path: a .jsonl or .csv "
         "file with pictures and captions, a folder of pictures with a .txt beside each, or a "
         "folder in Reed's layout (Oxford-102, CUB).", metavar="NAME|PATH", parse=source,
     )  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 import minidl
 from apps.draw.alarm import Alarm
 from apps.draw.batches import PlayingBatches, middle
-from apps.draw.data import FLOWERS, open_pairs
+from apps.draw.data import open_pairs
 from apps.draw.embeddings import embed, made_comparable
 from apps.draw.encoder import Encoders, load_encoders, train_encoder
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, count, make_networks
@@ -27,7 +27,7 @@ from apps.draw.run import ENCODER
 from apps.draw.samples import FixedSamples, Samples
 from apps.draw.sampling import KIND
 from apps.draw.schedule import schedules
-from apps.draw.settings import Settings
+from apps.draw.settings import DRAWN, Settings
 from apps.draw.step import GanStep
 from apps.shared.callbacks import standard_callbacks
 from apps.shared.options import OptionError, to_dict
@@ -162,7 +162,7 @@ class Training:
         settings, pairs = self.settings, self.pairs
         if not settings.is_conditional:
             return FixedSamples([""] * SHOWN, None, settings.noise)
-        texts = list(flowers.DECK) if settings.data == FLOWERS else []
+        texts = list(flowers.DECK) if settings.data in DRAWN else []
         classes = np.linspace(0, len(pairs.members) - 1, SHOWN + 2).astype(int)[1:-1]
         texts += [pairs.texts[pairs.captions[pairs.members[c][0]][0]] for c in classes]
         texts = list(dict.fromkeys(texts))[:SHOWN]

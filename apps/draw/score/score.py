@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from apps.draw.batches import middle
-from apps.draw.data import FLOWERS, Pairs, held_out_pairs, open_pairs
+from apps.draw.data import Pairs, held_out_pairs, open_pairs
 from apps.draw.diversity import mean_spread, spread
 from apps.draw.encoder import Encoders, load_encoders
 from apps.draw.run import ENCODER
@@ -28,6 +28,7 @@ from apps.draw.sampling import Artist, load_artist
 from apps.draw.score.attributes import accuracies
 from apps.draw.score.frechet import feature_network, frechet_distance
 from apps.draw.score.precision import r_precision
+from apps.draw.settings import DRAWN
 from minidl.errors import CheckpointError
 
 CAPTIONS, COPIES = 60, 5  # for the diversity of one sentence
@@ -78,7 +79,7 @@ def score_run(
         if pairs is None:
             continue
         log(f"drawing {n:,} pictures for sentences {'held out' if name == 'held_out' else name}")
-        is_flowers = settings.data == FLOWERS
+        is_flowers = settings.data in DRAWN
         found[name] = score_part(artist, pairs, n, seed, is_flowers, encoders, features)
     return found
 

@@ -159,3 +159,10 @@ def test_rows():
     found = rows.pick(np.array([0] * 200 + [2] * 10), np.random.default_rng(0))
     assert set(found[:200]) == {1, 2} and set(found[200:]) == {3}
     assert 60 < (found[:200] == 1).sum() < 140
+
+
+def test_the_data_sets_that_have_a_name():
+    from apps.draw.settings import DRAWN, SOURCES
+    from minidl.data.captioned import sources
+
+    assert (DRAWN, SOURCES) == (sources.DRAWN, sources.NAMES)
