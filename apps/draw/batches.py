@@ -34,12 +34,7 @@ class PairLoader(DataLoader):
     purpose = 0
 
     def __init__(self, pairs: Pairs, batch_size: int, seed: int, workers: int):
-        if len(pairs) < batch_size:
-            raise DataError(
-                "data", "there are fewer pictures than a batch has",
-                {"pictures": len(pairs), "batch size": batch_size},
-                f"--batch-size {max(2, len(pairs))}, or more pictures",
-            )  # fmt: skip
+        check_enough(pairs, batch_size)
         super().__init__(
             pairs, batch_size, shuffle=True, seed=seed, num_workers=workers, drop_last=True
         )
@@ -48,6 +43,20 @@ class PairLoader(DataLoader):
     def random(self, indices: np.ndarray, epoch: int) -> np.random.Generator:
         """The random numbers of a batch, which its first picture names."""
         return np.random.default_rng([self.purpose, self.seed, epoch, int(indices[0])])
+
+
+def check_enough(pairs: Pairs, batch_size: int) -> None:
+    """There are pictures for a batch.
+
+    Raises:
+        DataError
+    """
+    if len(pairs) < batch_size:
+        raise DataError(
+            "data", "there are fewer pictures than a batch has",
+            {"pictures": len(pairs), "--batch-size": batch_size},
+            f"--batch-size {max(2, len(pairs))}, or more pictures",
+        )  # fmt: skip
 
 
 class MatchingBatches(PairLoader):

@@ -27,7 +27,7 @@ from apps.draw.schedule import encoder_schedule
 from apps.draw.settings import Settings
 from apps.draw.texts import READERS, Words, reader_from
 from apps.shared.callbacks import standard_callbacks
-from apps.shared.options import to_dict
+from apps.shared.options import OptionError, to_dict
 from apps.shared.run_folder import CHECKPOINT
 from minidl import nn, optim
 from minidl.errors import CheckpointError, MinidlError
@@ -106,7 +106,7 @@ def train_encoder(
     kind = optim.RMSprop if settings.encoder == "char-cnn-rnn" else optim.Adam
     optimizer = kind(matching.parameters(), lr=settings.encoder_lr)
     schedule = encoder_schedule(optimizer, epochs * len(loader))
-    meta = {"kind": "draw encoder", "reader": reader.config(), "settings": to_dict(settings)}
+    meta = description(reader, settings.embedding, settings.size, epochs, settings)
     callbacks = standard_callbacks(folder / ENCODER, meta, None, None, CLIP, schedule)
     checkpoint = folder / ENCODER / CHECKPOINT
     begun = checkpoint.exists()
@@ -125,6 +125,53 @@ def train_encoder(
         resume=checkpoint if begun else None,
     )
     return Encoders(reader, matching.eval(), settings.size, history)
+
+
+def description(
+    reader: Words, embedding: int, size: int, epochs: int, settings: Settings
+) -> dict[str, Any]:
+    """What the checkpoint holds beside the weights.
+
+    Args:
+        reader: makes numbers of captions.
+        embedding, size: of the encoders: numbers of an embedding, pixels of a picture.
+        epochs: how many they learn for.
+        settings: of the run that they are part of.
+    """
+    return {
+        "kind": "draw encoder", "reader": reader.config(), "embedding": embedding, "size": size,
+        "epochs": epochs, "settings": to_dict(settings),
+    }  # fmt: skip
+
+
+def take_over_encoders(settings: Settings, folder: Path) -> Encoders:
+    """The text encoder of another run, copied into the folder of this one unless it is there.
+
+    Args:
+        settings: of this run.
+        folder: of this run.
+
+    Raises:
+        CheckpointError: the other run has none that is trained to its end.
+        OptionError: it is the same folder, or the encoder learned from larger pictures.
+    """
+    other, target = Path(settings.text_encoder), folder / ENCODER / CHECKPOINT
+    if other.resolve() == folder.resolve():
+        raise OptionError("a run cannot take its own text encoder", {"--text-encoder": str(other)})
+    if target.exists():
+        return load_encoders(folder)
+    found = load_encoders(other)
+    if settings.size % found.size:
+        raise OptionError(
+            "the text encoder learned from larger pictures",
+            {"--size": settings.size, "--text-encoder": str(other)}, f"--size {found.size}",
+        )  # fmt: skip
+    embedding = found.matching.text.out_features
+    meta = description(found.reader, embedding, found.size, len(found.history), settings)
+    target.parent.mkdir(exist_ok=True)
+    run = {"history": found.history}
+    minidl.io.save_checkpoint(target, found.matching, run=run, meta=meta)
+    return found
 
 
 def loss_of_outputs(outputs: tuple[Tensor, Tensor], targets: None) -> Tensor:
@@ -168,15 +215,18 @@ def load_encoders(run: Path) -> Encoders:
             "expects the folder of a `minidl draw train` run",
         )  # fmt: skip
     checkpoint = minidl.io.load_checkpoint(path)
-    settings = checkpoint.meta.get("settings") or {}
-    reader = reader_from(checkpoint.meta.get("reader"))
-    history = checkpoint.run.get("history", [])
-    if len(history) < (settings.get("encoder_epochs") or 0):
+    meta, history = checkpoint.meta, checkpoint.run.get("history", [])
+    if not {"reader", "embedding", "size", "epochs"} <= set(meta):
+        raise CheckpointError(
+            "draw", "the file is no text encoder of this version", {"path": str(path)}
+        )
+    reader = reader_from(meta.get("reader"))
+    if len(history) < meta["epochs"]:
         raise CheckpointError(
             "draw", "the text encoder is not trained to its end", {"run": str(run)},
             f"minidl draw train --resume {run}",
         )  # fmt: skip
-    matching = make_matching(reader, settings["embedding"], settings["size"])
+    matching = make_matching(reader, meta["embedding"], meta["size"])
     try:
         matching.load_state_dict(checkpoint.model)
     except MinidlError as error:
@@ -184,7 +234,7 @@ def load_encoders(run: Path) -> Encoders:
             "draw", "vocabulary and text encoder do not belong together",
             {"path": str(path), "reason": error.rule},
         ) from None  # fmt: skip
-    return Encoders(reader, matching.eval(), settings["size"], history)
+    return Encoders(reader, matching.eval(), meta["size"], history)
 
 
 def retrieval(encoders: Encoders, pairs: Pairs, size: int, at_most: int = 202) -> tuple[float, int]:

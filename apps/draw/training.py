@@ -6,7 +6,6 @@ settings -> pictures and captions -> phase 1, text encoder -> embeddings -> phas
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,21 +15,20 @@ import numpy as np
 
 import minidl
 from apps.draw.alarm import Alarm
-from apps.draw.batches import PlayingBatches, middle
+from apps.draw.batches import PlayingBatches, check_enough, middle
 from apps.draw.data import open_pairs
 from apps.draw.embeddings import embed, made_comparable
-from apps.draw.encoder import Encoders, load_encoders, train_encoder
+from apps.draw.encoder import Encoders, take_over_encoders, train_encoder
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, count, make_networks
 from apps.draw.presets import completed
 from apps.draw.results import LiveReport, write_results
-from apps.draw.run import ENCODER
 from apps.draw.samples import FixedSamples, Samples
 from apps.draw.sampling import KIND
 from apps.draw.schedule import schedules
 from apps.draw.settings import DRAWN, Settings
 from apps.draw.step import GanStep
 from apps.shared.callbacks import standard_callbacks
-from apps.shared.options import OptionError, to_dict
+from apps.shared.options import to_dict
 from apps.shared.run_folder import CHECKPOINT
 from minidl import callbacks, optim
 from minidl.data import flowers
@@ -59,19 +57,10 @@ class Training:
         minidl.use_cpu_kernels(settings.cpu_kernels)
         self.pairs = open_pairs(settings, "train", settings.has_wrong, log)
         self.settings = completed(settings, len(self.pairs))
-        self.check_batches()
+        check_enough(self.pairs, self.settings.batch_size)  # before phase 1 takes its time
         self.encoders: Encoders | None = None
         self.text: Module | None = None
         self.embeddings = np.zeros((0, 0), np.float32)
-
-    def check_batches(self) -> None:
-        """There are pictures for a batch of phase 2, before phase 1 takes its time."""
-        if len(self.pairs) < self.settings.batch_size:
-            raise DataError(
-                "data", "there are fewer pictures than a batch has",
-                {"pictures": len(self.pairs), "--batch-size": self.settings.batch_size},
-                f"--batch-size {max(2, len(self.pairs))}, or more pictures",
-            )  # fmt: skip
 
     def run(self) -> dict[str, Any]:
         """Both phases and the report; the figures of the run.
@@ -90,15 +79,8 @@ class Training:
         """The text encoder, and the embeddings of all captions."""
         settings = self.settings
         if settings.text_encoder:
-            take_over_encoder(settings.text_encoder, self.folder)
-            self.encoders = load_encoders(self.folder)
+            self.encoders = take_over_encoders(settings, self.folder)
             reader = self.encoders.reader
-            if settings.size % self.encoders.size:
-                raise OptionError(
-                    "the text encoder learned from larger pictures",
-                    {"--size": settings.size, "--text-encoder": settings.text_encoder},
-                    f"--size {self.encoders.size}",
-                )  # fmt: skip
             self.settings = settings = replace(
                 settings, encoder=reader.kind, embedding=self.encoders.matching.text.out_features
             )
@@ -133,6 +115,8 @@ class Training:
             )
         }  # fmt: skip
         checkpoint = self.folder / CHECKPOINT
+        if checkpoint.exists():
+            self.check_same_data(minidl.io.load_checkpoint(checkpoint).meta)
         self.log(self.introduction(model, len(loader)))
         chosen = self.callbacks(model, optimizers, len(loader))
         history = minidl.fit(
@@ -140,6 +124,20 @@ class Training:
             resume=checkpoint if checkpoint.exists() else None, step=GanStep(settings),
         )  # fmt: skip
         return history, model
+
+    def check_same_data(self, before: dict[str, Any]) -> None:
+        """The data are what they were when the run began, as far as its checkpoint can tell.
+
+        Raises:
+            DataError
+        """
+        now = self.meta()
+        for name in ("pictures", "classes", "captions"):
+            if now[name] != before.get(name):
+                raise DataError(
+                    "resume", f"the data have changed since the run began: other {name}",
+                    {"now": now[name], "then": before.get(name)}, "start a new run",
+                )  # fmt: skip
 
     def callbacks(
         self, model: ModuleDict, optimizers: dict[str, optim.Optimizer], steps: int
@@ -176,6 +174,7 @@ class Training:
         return {
             "kind": f"{KIND} run", "reader": reader, "settings": to_dict(self.settings),
             "pictures": len(self.pairs), "classes": len(self.pairs.members),
+            "captions": len(self.pairs.texts),
         }  # fmt: skip
 
     def introduction(self, model: ModuleDict, steps: int) -> str:
@@ -188,25 +187,6 @@ class Training:
             f"{classes} with {len(pairs.texts):,} captions; {settings.epochs} epochs of {steps:,} "
             "steps"
         )
-
-
-def take_over_encoder(run: str, folder: Path) -> None:
-    """Copy the text encoder of another run into the folder of this one, unless it is there.
-
-    Raises:
-        CheckpointError: the other run has none that is trained to its end.
-        OptionError: it is the same folder.
-    """
-    if Path(run).resolve() == folder.resolve():
-        raise OptionError("a run cannot take its own text encoder", {"--text-encoder": run})
-    target = folder / ENCODER / CHECKPOINT
-    if target.exists():
-        return
-    load_encoders(Path(run))
-    target.parent.mkdir(exist_ok=True)
-    partial = target.with_suffix(".partial")
-    shutil.copyfile(Path(run) / ENCODER / CHECKPOINT, partial)
-    partial.replace(target)
 
 
 def shortened(names: Any, at_most: int = 12) -> str:

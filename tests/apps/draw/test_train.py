@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import minidl as library
-from apps.draw.samples import tiles_of
+from apps.draw.samples import sample_files, tiles_of
 from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.draw.conftest import arguments
 from tests.training.processes import posix
@@ -70,7 +70,7 @@ def assert_same(folder, expected):
         assert found.keys() == wanted.keys()
         for name, tensor in wanted.items():
             np.testing.assert_array_equal(found[name].data, tensor.data, err_msg=name)
-    samples = [sorted((one / "samples").iterdir()) for one in (folder, expected)]
+    samples = [sample_files(one) for one in (folder, expected)]
     assert [path.name for path in samples[0]] == [path.name for path in samples[1]]
     for one, other in zip(*samples):
         assert one.read_bytes() == other.read_bytes(), one.name
@@ -157,7 +157,11 @@ def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
     )
     for name, tensor in a.items():
         np.testing.assert_array_equal(tensor.data, b[name].data)
-    assert minidl("draw", "train", "--resume", folder, "--epochs", 2).exit_code == 0
+    (folder / "checkpoint.safetensors").unlink()  # as if it had been killed between the phases
+    result = minidl("draw", "train", "--resume", folder, "--json")
+    assert result.exit_code == 0, result.output
+    run = json.loads((folder / "run.json").read_text())
+    assert run["epochs"] == 1 and run["settings"]["text_encoder"] == str(drawing_run)
 
 
 # --- refusals -----------------------------------------------------------------------------------
@@ -219,6 +223,16 @@ def test_other_captions_than_when_the_run_began(jsonl, tmp_path):
     changing.write_text(jsonl.read_text().replace("petals", "leaves"))
     result = minidl("draw", "train", "--resume", folder, "--epochs", 2)
     assert result.exit_code == 2 and "captions have changed" in result.output
+
+
+def test_other_pictures_than_when_the_run_began(jsonl, tmp_path):
+    changing = jsonl.with_name("fewer.jsonl")
+    changing.write_text(jsonl.read_text())
+    folder = tmp_path / "run"
+    assert minidl(*arguments(changing, folder, "--epochs", 1, "--encoder-epochs", 1)).exit_code == 0
+    changing.write_text(jsonl.read_text().partition("\n")[2])
+    result = minidl("draw", "train", "--resume", folder, "--epochs", 2)
+    assert result.exit_code == 2 and "changed since the run began: other pictures" in result.output
 
 
 def test_a_resumed_run_refuses_other_options(drawing_run):
