@@ -161,7 +161,8 @@ class Training:
         if not settings.is_conditional:
             return FixedSamples([""] * SHOWN, None, settings.noise)
         texts = list(flowers.DECK) if settings.data in DRAWN else []
-        classes = np.linspace(0, len(pairs.members) - 1, SHOWN + 2).astype(int)[1:-1]
+        ends = SHOWN - len(texts) + 2  # between them, the first and the last class are left out
+        classes = np.linspace(0, len(pairs.members) - 1, ends).astype(int)[1:-1]
         texts += [pairs.texts[pairs.captions[pairs.members[c][0]][0]] for c in classes]
         texts = list(dict.fromkeys(texts))[:SHOWN]
         return FixedSamples(texts, embed(self.text, self.encoders.reader, texts), settings.noise)

@@ -18,7 +18,7 @@ GROUPS = {
     "Accuracy of the discriminator": {
         "real": "real_accuracy", "drawn": "drawn_accuracy", "wrong caption": "wrong_accuracy",
     },
-    "Diversity of one caption, in parts of real pictures'": {"diversity": "diversity"},
+    "Diversity of one caption (real pictures: 1)": {"diversity": "diversity"},
 }  # fmt: skip
 
 
