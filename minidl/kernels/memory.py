@@ -49,17 +49,16 @@ class scratch:
     def __exit__(self, *exception):
         with lock:
             unused.extend(self.buffers)
-            unused.sort(key=len)
             total = sum(buffer.nbytes for buffer in unused)
             while total > KEPT_BYTES:
-                total -= unused.pop().nbytes
+                total -= unused.pop(0).nbytes
 
 
 def take(size: int) -> np.ndarray:
     """An unused array with room for that many numbers but not for many more, or a new one."""
     with lock:
-        for i, buffer in enumerate(unused):
-            if size <= len(buffer) <= 4 * max(size, 1024):
+        for i in reversed(range(len(unused))):  # the last one used is in the cache
+            if size <= len(unused[i]) <= 4 * max(size, 1024):
                 return unused.pop(i)
     new = aligned((max(size, 1024),), np.dtype(np.float32))
     new[...] = 0

@@ -40,9 +40,10 @@ class ConvTranspose2d(Function):
         self.x_shape, self.w_shape = x.shape, w.shape
         groups = self.geometry[3]
         y_shape = (x.shape[0], w.shape[1] * groups, *self.output_size)
-        y = kernels.pick("conv2d", x).backward_input(x, w, y_shape, *self.geometry)
+        kernel = kernels.pick("conv2d", x)
+        y = kernel.backward_input(x, w, y_shape, *self.geometry)
         if b is not None:
-            y += b.reshape(1, -1, 1, 1)
+            kernel.add_bias(y, b)
         return y
 
     def backward(self, gy):

@@ -36,7 +36,8 @@ class SpectralNorm(Function):
         self.axes = axes_in_memory(w, self.dim)
         self.v = reordered(self.v, w.shape, self.axes)
         if self.sigma is None:
-            self.sigma = self.u @ (as_matrix(w, self.axes) @ self.v)
+            product = kernels.pick("matmul", w).product
+            self.sigma = self.u @ product(as_matrix(w, self.axes), self.v)
         y = w / self.sigma
         self.y = y if self.needs_grad[0] else None
         return y
@@ -84,11 +85,11 @@ def iterate(weight: Any, u: Any, v: Any, dim: int, steps: int, eps: float) -> tu
         (u, v, sigma). As v is W^T u / |W^T u|, sigma = u^T W v is |W^T u|, which was known before;
         None where a vector is shorter than eps.
     """
-    axes = axes_in_memory(weight, dim)
+    axes, product = axes_in_memory(weight, dim), kernels.pick("matmul", weight).product
     matrix, v = as_matrix(weight, axes), reordered(v, weight.shape, axes)
     for _ in range(steps):
-        u, _ = unit(matrix @ v, eps)
-        v, sigma = unit(matrix.T @ u, eps)
+        u, _ = unit(product(matrix, v), eps)
+        v, sigma = unit(product(matrix.T, u), eps)
     return u, in_order(v, weight.shape, axes), sigma
 
 

@@ -132,6 +132,7 @@ def assert_stays_inside(monkeypatch, arrays, stride, padding):
         yield [guarded.empty(size, np.float32) for size in sizes]
 
     monkeypatch.setattr(direct, "np", guarded)
+    monkeypatch.setattr(direct, "aligned", guarded.empty)
     monkeypatch.setattr(direct, "scratch", scratch)
     actual = both(*map(between_nans, arrays), stride, padding)
     assert len(guarded.buffers) >= 4

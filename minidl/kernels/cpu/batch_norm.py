@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit, prange
 
 from minidl.kernels.cpu.threads.workers import threads_for
+from minidl.kernels.memory import aligned
 
 BLOCK_VALUES = 2**14  # x values in a block: 64 kB of float32, so that the second look is cached
 
@@ -35,7 +36,7 @@ def statistics(x, per_image):
 
 def normalize(x, mean, inv_std, w, b):
     rows = as_rows(x, len(mean))
-    y = np.empty_like(rows)
+    y = aligned(rows.shape, rows.dtype)
     with threads_for(rows.size):
         scale_rows(rows, mean, inv_std * w, of_groups(b, mean), split(rows)[1], y)
     return as_logical(y, x.shape)
@@ -53,7 +54,7 @@ def gradient_sums(gy, x, mean, inv_std):
 
 def backward_training(gy, x, mean, inv_std, w, mean_gy, mean_gy_xhat):
     x, gy_rows = as_rows(x, len(mean)), as_rows(gy, len(mean))
-    gx = np.empty_like(x)
+    gx = aligned(x.shape, x.dtype)
     # gx = (w gy - mean_gy - xhat mean_gy_xhat) inv_std, with xhat = (x - mean) inv_std
     shift, slope = inv_std * mean_gy, inv_std**2 * mean_gy_xhat
     with threads_for(x.size):

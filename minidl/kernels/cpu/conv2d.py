@@ -35,6 +35,7 @@ from minidl.kernels.cpu.convolution import (
     widened,
     winograd,
 )
+from minidl.kernels.cpu.matmul import add_to_rows
 from minidl.kernels.sums import total
 
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
@@ -80,6 +81,14 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     geometry = stride, padding, dilation, groups
     algorithm = choose("gw", gy, x.shape, w_shape, *geometry)
     return algorithm.backward_weight(gy, x, w_shape, *geometry)
+
+
+def add_bias(y, b):
+    pixels = y.transpose(0, 2, 3, 1)
+    if pixels.flags.c_contiguous:
+        add_to_rows(pixels.reshape(-1, len(b)), b)
+    else:
+        y += b.reshape(1, -1, 1, 1)
 
 
 def backward_bias(gy):

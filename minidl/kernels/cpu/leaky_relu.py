@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit, prange
 
 from minidl.kernels.layout import flat, from_flat, memory_order
+from minidl.kernels.memory import aligned
 
 BLOCK = 2**14  # how many numbers a thread takes at a time
 LARGE = 2**20  # so many are worth a second thread
@@ -17,7 +17,7 @@ def forward(x, negative_slope):
 
 def backward(gy, x, negative_slope):
     order = memory_order(x)
-    gx = np.empty(x.size, x.dtype)
+    gx = aligned((x.size,), x.dtype)
     function = scale if x.size < LARGE else scale_blocks
     function(flat(gy, order), flat(x, order), gx, x.dtype.type(negative_slope))
     return from_flat(gx, x.shape, order)

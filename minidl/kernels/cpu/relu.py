@@ -7,11 +7,11 @@ maximum that keeps NaN.
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit, prange
 from numpy.lib.stride_tricks import as_strided
 
 from minidl.kernels.layout import flat, from_flat, memory_order
+from minidl.kernels.memory import aligned
 
 BLOCK = 2**14  # how many numbers a thread takes at a time
 LARGE = 10**6  # so many are worth a second thread
@@ -19,14 +19,14 @@ LARGE = 10**6  # so many are worth a second thread
 
 def forward(x):
     order = memory_order(x)
-    y = np.empty(x.size, x.dtype)
+    y = aligned((x.size,), x.dtype)
     (rectify if x.size < LARGE else rectify_blocks)(flat(x, order), y)
     return from_flat(y, x.shape, order)
 
 
 def backward(gy, y):
     order = memory_order(y)
-    gx, flat_y = np.empty(y.size, y.dtype), flat(y, order)
+    gx, flat_y = aligned((y.size,), y.dtype), flat(y, order)
     if y.size < LARGE and has_gaps(gy, order):
         rows, step = rows_of(gy, order)
         select_rows(rows, step, gy.shape[order[-1]], flat_y, gx)

@@ -86,6 +86,11 @@ def depthwise_weight(gy, x, w_shape, stride, padding, dilation):
     return gw.reshape(w_shape).astype(gy.dtype)
 
 
+def add_bias(y, b):
+    """y += b, a number for each channel."""
+    y += b.reshape(1, -1, 1, 1)
+
+
 def backward_bias(gy):
     return total(gy, (0, 2, 3))
 

@@ -36,7 +36,7 @@ from minidl.kernels.cpu.vector.matrix_product import (
     sum_runs,
 )
 from minidl.kernels.layout import channels_first, channels_last
-from minidl.kernels.memory import scratch
+from minidl.kernels.memory import aligned, scratch
 from minidl.kernels.sums import PRODUCTS, RUN
 
 MOST_TAPS = 2**10  # in a window; with more, products of a matrix written once are as fast
@@ -69,7 +69,7 @@ def forward(x, w, b, stride, padding, dilation, groups):
     (N, H, W, C), (K, _, R, S) = x.shape, w.shape
     OH = (H + padding[0] + padding[-2] - R) // stride[0] + 1
     OW = (W + padding[1] + padding[-1] - S) // stride[1] + 1
-    y = np.empty((N, OH, OW, K), np.float32)
+    y = aligned((N, OH, OW, K), x.dtype)
     weights = w.reshape(K // PANEL, PANEL, C, R, S).transpose(0, 3, 4, 2, 1)  # panel behind panel
     bias = np.zeros(K, np.float32) if b is None else np.ascontiguousarray(b)
     width = (block_rows(OW) - 1) * stride[1] * C + S * C

@@ -20,8 +20,10 @@ from minidl.kernels.sums import PRODUCTS
 # 6 x 2 + 2 + 1 = 15, or 14 x 2 + 2 + 1 = 31.
 LARGE, SMALL = (14, 8) if AVX512 else (6, 4)
 PANEL = 2 * WIDTH
+# So many rows are computed in small blocks alone: with large ones, more rows would be.
+EVEN = (16, 24, 32) if AVX512 else (8,)
 
-BLOCKS = LARGE, SMALL, PANEL
+BLOCKS = LARGE, SMALL, PANEL, EVEN
 
 large_block = product_of(LARGE, 2)
 small_block = product_of(SMALL, 2)
@@ -39,12 +41,17 @@ def check_blocks(now, compiled):
 
 
 @njit(nogil=True, cache=True)
+def takes_large(left):
+    """Whether the next block is a large one, where so many rows are left."""
+    return left > SMALL and left not in EVEN
+
+
+@njit(nogil=True, cache=True)
 def block_rows(rows):
     """How many rows the blocks cover that multiply_panel takes."""
     done = 0
     while done < rows:
-        left = rows - done
-        done += LARGE if left > SMALL and left != 2 * SMALL else SMALL
+        done += LARGE if takes_large(rows - done) else SMALL
     return done
 
 
@@ -66,9 +73,8 @@ def multiply_runs(rows, runs, K, a, a0, a_row, a_run, a_step, b, b0, b_step, c, 
     """
     done = 0
     while done < rows:
-        left = rows - done
         a_now, c_now = a0 + done * a_row, c0 + done * c_row
-        if left > SMALL and left != 2 * SMALL:
+        if takes_large(rows - done):
             large_block(
                 runs, K, a, a_now, a_row, a_run, a_step, b, b0, b_step, c, c_now, c_row, add
             )
@@ -90,8 +96,7 @@ def sum_runs(rows, runs, K, a, a0, a_run, a_step, b, b0, b_step, c, c0, c_row, a
     at_once = max(1, PRODUCTS // max(1, K))
     done = 0
     while done < rows:
-        left = rows - done
-        is_large = left > SMALL and left != 2 * SMALL
+        is_large = takes_large(rows - done)
         c_now, add_now = c0 + done * c_row, add
         for run in range(0, runs, at_once):
             m = min(at_once, runs - run)

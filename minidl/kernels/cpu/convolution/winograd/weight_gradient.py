@@ -145,7 +145,7 @@ def sum_tiles(first, end, R, C, K, x, views, gy, gy_view, V, D, sums):
         rows = stop - start
         transform_inputs_of(0, rows, start, stop, R, C, x, views, gy_view, V)
         transform_gradients(0, rows, start, stop, R, K, gy, gy_view, D)
-        add_entries(0, entries_of(R), R, rows, V, D, sums, C, K)
+        add_entries(0, entries_of(R), R, rows, V, D, sums, C, K, 1)
         if is_long and (stop == end or (stop - first) % MOST_TILES == 0):
             empty_into(sums, total)
     if is_long:
@@ -161,7 +161,7 @@ def add_block(first, end, R, C, K, x, views, gy, gy_view, V, D, sums):
         transform_inputs_of(row, stop, first, end, R, C, x, views, gy_view, V)
         transform_gradients(row, stop, first, end, R, K, gy, gy_view, D)
     for e in prange(entries_of(R)):
-        add_entries(e, e + 1, R, rows, V, D, sums, C, K)
+        add_entries(e, e + 1, R, rows, V, D, sums, C, K, 1)
 
 
 @njit(parallel=True, cache=True)
@@ -245,16 +245,17 @@ def gradient_panels(n_tiles, R, C, K, x, views, gy, gy_view, V, D, D_size, sums,
 def gradient_panel(n_tiles, R, C, columns, gy, gy_view, V, D, sums, gw, gw_step):
     """gg of a panel's columns; gy and gw begin with it."""
     transform_gradients(0, n_tiles, 0, n_tiles, R, columns, gy, gy_view, D)
-    sums[:] = 0
-    add_entries(0, entries_of(R), R, n_tiles, V, D, sums, C, columns)
+    if n_tiles == 0:
+        sums[:] = 0
+    add_entries(0, entries_of(R), R, n_tiles, V, D, sums, C, columns, 0)
     for c in range(C):
         for k in range(0, columns, WIDTH):
             kernel_gradient(c, k, R, C, columns, sums, gw, gw_step)
 
 
 @njit(nogil=True, cache=True)
-def add_entries(first, end, R, rows, V, D, sums, C, K):
-    """sums[e] += V[e]^T D[e], (C, K) from (tiles, C) and (tiles, K)."""
+def add_entries(first, end, R, rows, V, D, sums, C, K, add):
+    """sums[e] += V[e]^T D[e], (C, K) from (tiles, C) and (tiles, K); or, with add 0, = that."""
     V_row, D_row = spread(block_rows(C)), panels(K) * PANEL
     V_entry, D_entry = spread(rows * V_row), spread(rows * D_row)
     check_room(len(V), R, V_entry)
@@ -265,7 +266,7 @@ def add_entries(first, end, R, rows, V, D, sums, C, K):
         for p in range(panels(K)):
             sum_runs(
                 C, 1, rows, V, e * V_entry, 0, V_row, D, e * D_entry + p * PANEL, D_row,
-                sums, e * sums_entry + p * PANEL, D_row, 1,
+                sums, e * sums_entry + p * PANEL, D_row, add,
             )  # fmt: skip
 
 
