@@ -1,7 +1,7 @@
 """Pictures with captions as training needs them: in memory, with their classes and neighbours.
 
-A "wrong" caption is that of a picture of another class. Where the data have no classes, each
-picture is one of its own. In flowers a class is a combination of attributes, and combinations that
+A "wrong" caption is that of a picture of another class. Where the data have no classes, pictures
+with the same captions are one. In flowers a class is a combination of attributes, and combinations that
 differ in one attribute are neighbours: their captions are the wrong ones that are hard to tell.
 """
 
@@ -127,7 +127,7 @@ def pairs_of(dataset: CaptionedDataset, is_flowers: bool = False) -> Pairs:
         is_flowers: whether classes are numbers of combinations.
     """
     pictures = np.stack([dataset.picture(i) for i in range(len(dataset))])
-    found = np.arange(len(dataset)) if dataset.classes is None else dataset.classes
+    found = classes_by_captions(dataset) if dataset.classes is None else dataset.classes
     numbers, classes = np.unique(found, return_inverse=True)
     number: dict[str, int] = {}
     captions = [
@@ -139,6 +139,12 @@ def pairs_of(dataset: CaptionedDataset, is_flowers: bool = False) -> Pairs:
         pictures, classes, list(number), Rows(captions), Rows(members), numbers,
         neighbours_among(numbers) if is_flowers else None,
     )  # fmt: skip
+
+
+def classes_by_captions(dataset: CaptionedDataset) -> np.ndarray:
+    """Classes of pictures that come without: those with the same captions have the same."""
+    number: dict[frozenset[str], int] = {}
+    return np.array([number.setdefault(frozenset(c), len(number)) for c in dataset.captions])
 
 
 def neighbours_among(combinations: np.ndarray) -> Rows:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from apps.draw.batches import MatchingBatches, PlayingBatches, as_pictures, as_pixels, cut
+from apps.draw.data import pairs_of
 from apps.draw.presets import from_command_line
 from apps.draw.rows import Rows
+from minidl.data.captioned import CaptionedDataset
 from minidl.data.flowers import COMBINATIONS
 from minidl.errors import DataError
 from tests.apps.draw.conftest import CLASSES
@@ -166,3 +168,10 @@ def test_the_data_sets_that_have_a_name():
     from minidl.data.captioned import sources
 
     assert (DRAWN, SOURCES) == (sources.DRAWN, sources.NAMES)
+
+
+def test_without_classes_pictures_of_the_same_captions_are_one():
+    pictures = np.zeros((4, 32, 32, 3), np.uint8)
+    texts = [["a rose"], ["a lily", "white"], ["a rose"], ["white", "a lily"]]
+    pairs = pairs_of(CaptionedDataset(pictures, texts))
+    assert pairs.classes.tolist() == [0, 1, 0, 1] and pairs.neighbours is None
