@@ -1,7 +1,7 @@
 """Pictures with captions as training needs them: in memory, with their classes and neighbours.
 
 A "wrong" caption is that of a picture of another class. Where the data have no classes, pictures
-with the same captions are one. In flowers a class is a combination of attributes, and combinations that
+with the same captions are one. In flowers a class is a combination of attributes, and those that
 differ in one attribute are neighbours: their captions are the wrong ones that are hard to tell.
 """
 
