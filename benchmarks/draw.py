@@ -43,7 +43,7 @@ WAYS = {  # way -> what is said of it, arguments
     "small-int": ("captions, and between them (INT)", ("--gan", "int")),
     "small-cls-int": ("CLS and INT", ("--gan", "cls-int")),
     "small-gan": ("plain GAN, no captions", ("--gan", "gan")),
-    "small-cls-standard": ("embeddings not whitened", ("--no-whitened",)),
+    "small-cls-standard": ("embeddings of deviation 1", ("--no-discriminant",)),
     "small-cls-far": ("no wrong captions that are nearly right", ("--near-share", "0")),
     "small-cls-halves": ("drawn pictures count half, as the paper's", ("--drawn-weight", "0.5")),
     "paper-conditional": ("captions alone", (*PAPER, "--gan", "conditional")),

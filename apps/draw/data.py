@@ -50,6 +50,11 @@ class Pairs:
     def __getitem__(self, i: int) -> tuple[np.ndarray, int]:
         return self.pictures[i], int(self.classes[i])
 
+    def caption_groups(self) -> list[np.ndarray]:
+        """Numbers of captions that say the same: those of one picture, each group once."""
+        rows = (self.captions[i] for i in range(len(self)))
+        return [np.array(row) for row in dict.fromkeys(tuple(sorted(row)) for row in rows)]
+
     def real_spread(self) -> float:
         """How different pictures of one class are, or all, where no class has several."""
         within = spread_within_classes(self.pictures, self.members)

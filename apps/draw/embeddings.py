@@ -1,12 +1,19 @@
 """Captions as the two networks get them: the text encoder's numbers, made comparable.
 
-    standard   each number less its mean, divided by its deviation
-    whitened   (t - mean) C^(1/2) W          C: covariance of the picture encoder's numbers
+    standard       each number less its mean, divided by its deviation
+    discriminant   directions in which captions of different pictures differ more than those of one
+                   picture, all of about the same variance
 
-Pictures and captions meet in v.t alone, so a direction of t along which no picture differs says
-nothing: multiplying by C^(1/2) takes it away, and with it how a sentence is put. What is left is
-brought to equal strength in each direction (W, by the covariance of the captions): else colors,
-which are easy to see, are most of an embedding, and the number of petals next to nothing.
+The second is Fisher's linear discriminant analysis. With the covariances S of the captions of one
+picture around their mean, and B of these means, W whitens S, the eigenvectors U of W'BW are
+directions, and its eigenvalues b how much more captions differ between pictures than within:
+
+    t' = (t - mean) W U diag(sqrt(b) / (b + 1))        of variance b / (b + 1) in each direction
+
+The means of n captions differ by S / n without saying anything else, which is taken from B first.
+So how a sentence is put is taken away, and what it says has equal strength in each direction: else
+colors, which are easy to see, are most of an embedding, and brown against black, or the number of
+petals, next to nothing. Where pictures have one caption each, it is whitening with a floor.
 
 The statistics are those of the training alone. They are linear, so they become part of the last
 layer of the encoder that the networks get: a picture for a new sentence needs them.
@@ -26,11 +33,11 @@ from minidl.tensor import Tensor
 
 AT_ONCE = 256  # captions
 SMALLEST = 1e-3  # deviation of a number that says anything
-NOISE = 0.01  # of the largest variance: directions with less are not brought up to the others
+FLOOR = 1e-3  # of the mean variance: how much captions of one picture differ at least
 
 
 def made_comparable(
-    encoder: nn.Module, captions: np.ndarray, pictures: np.ndarray | None = None
+    encoder: nn.Module, captions: np.ndarray, groups: Sequence[np.ndarray] | None = None
 ) -> nn.Module:
     """A text encoder whose embeddings are comparable, and which does not learn any more.
 
@@ -38,11 +45,11 @@ def made_comparable(
         encoder: (numbers, lengths) -> (N, D), whose last layer is the Linear `out`; it stays as it
             is.
         captions: what it makes of the training's captions, (T, D).
-        pictures: what the picture encoder makes of its pictures, (P, D), to whiten; None for the
-            standard way.
+        groups: numbers of captions that say the same, for the discriminant way; None for the
+            standard one.
     """
     values = captions.astype(np.float64)
-    matrix = standard(values) if pictures is None else whitening(values, pictures)
+    matrix = standard(values) if groups is None else discriminant(values, groups)
     made = copy.deepcopy(encoder).freeze().eval()
     weight = matrix.T @ made.out.weight.detach().numpy().astype(np.float64)
     bias = (made.out.bias.detach().numpy() - values.mean(0)) @ matrix
@@ -55,24 +62,24 @@ def standard(captions: np.ndarray) -> np.ndarray:
     return np.diag(1 / np.maximum(captions.std(0), SMALLEST))
 
 
-def whitening(captions: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+def discriminant(captions: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
     """The matrix of this module's second way; its embeddings have as much variance as the first's.
 
     Args:
-        captions, pictures: as of made_comparable.
+        captions: (T, D).
+        groups: numbers of captions that say the same; a caption may be in several.
     """
-    root = root_of(np.cov(pictures.astype(np.float64).T))
-    values, vectors = np.linalg.eigh(root @ np.cov(captions.T) @ root)
-    strength = np.sqrt(np.maximum(values, 0) + NOISE * values.max())
-    matrix = root @ (vectors / strength)
+    means = np.stack([captions[group].mean(0) for group in groups])
+    apart = np.concatenate([captions[g] - m for g, m in zip(groups, means)])
+    size = captions.shape[1]
+    floor = FLOOR * np.trace(np.cov(captions.T)) / size
+    values, vectors = np.linalg.eigh(apart.T @ apart / len(apart) + floor * np.eye(size))
+    whitens = vectors / np.sqrt(values)
+    between, directions = np.linalg.eigh(whitens.T @ np.cov(means.T) @ whitens)
+    between = np.maximum(between - np.mean([1 / len(group) for group in groups]), 0)
+    matrix = whitens @ directions * (np.sqrt(between) / (between + 1))
     variance = ((captions - captions.mean(0)) @ matrix).var(0).sum()
-    return matrix * np.sqrt(captions.shape[1] / variance)
-
-
-def root_of(matrix: np.ndarray) -> np.ndarray:
-    """The symmetric root of a symmetric matrix without negative eigenvalues."""
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    return matrix * np.sqrt(size / variance)
 
 
 def embed(module: nn.Module, reader: Words, texts: Sequence[str]) -> np.ndarray:

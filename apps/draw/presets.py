@@ -22,14 +22,14 @@ GRIDS = 40  # how often the same captions are drawn in a run
 
 SMALL = {
     "encoder": "word-lstm", "embedding": 128, "encoder_epochs": None, "encoder_batch": 64,
-    "encoder_lr": 1e-3, "whitened": True, "captions": 1, "ngf": 32, "ndf": 32, "noise": 32,
+    "encoder_lr": 1e-3, "discriminant": True, "captions": 1, "ngf": 32, "ndf": 32, "noise": 32,
     "average": 0.999, "loss": "hinge", "wrong_weight": 0.5, "drawn_weight": 1.0, "near_share": 0.5,
     "epochs": None, "batch_size": 32, "lr_generator": 4e-4, "lr_discriminator": 8e-4, "beta1": 0.0,
     "beta2": 0.99, "schedule": "linear",
 }  # fmt: skip
 REED = {
     "encoder": "char-cnn-rnn", "embedding": 1024, "encoder_epochs": 200, "encoder_batch": 40,
-    "encoder_lr": 7e-4, "whitened": False, "captions": 4, "ngf": 128, "ndf": 64, "noise": 100,
+    "encoder_lr": 7e-4, "discriminant": False, "captions": 4, "ngf": 128, "ndf": 64, "noise": 100,
     "average": 0.0, "loss": "non-saturating", "wrong_weight": 0.5, "drawn_weight": 0.5,
     "near_share": 0.0, "epochs": 600, "batch_size": 64, "lr_generator": 2e-4,
     "lr_discriminator": 2e-4, "beta1": 0.5, "beta2": 0.999, "schedule": "halve",

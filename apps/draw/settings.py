@@ -98,9 +98,9 @@ class TextOptions:
         check=at_least(2),
     )  # fmt: skip
     encoder_lr: float = option(TEXT, "Learning rate; it falls to 0.", metavar="LR", check=above(0))
-    whitened: bool = option(
-        TEXT, "Bring what pictures can show of a caption to equal strength; else each number of an "
-        "embedding has deviation 1.",
+    discriminant: bool = option(
+        TEXT, "Keep of captions what differs between pictures, in equal strength, not how it is "
+        "put (linear discriminant analysis); else each number of an embedding has deviation 1.",
     )  # fmt: skip
     captions: int = option(
         TEXT, "How many captions of a picture are averaged to its embedding.", metavar="N",

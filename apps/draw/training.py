@@ -15,7 +15,7 @@ import numpy as np
 
 import minidl
 from apps.draw.alarm import Alarm
-from apps.draw.batches import PlayingBatches, check_enough, middle
+from apps.draw.batches import PlayingBatches, check_enough
 from apps.draw.data import open_pairs
 from apps.draw.embeddings import embed, made_comparable
 from apps.draw.encoder import Encoders, take_over_encoders, train_encoder
@@ -36,7 +36,6 @@ from minidl.errors import DataError
 from minidl.nn import Module, ModuleDict
 
 SHOWN = 8  # captions that are drawn again and again
-STATISTICS = 4096  # pictures
 
 
 class Training:
@@ -91,14 +90,9 @@ class Training:
             self.encoders = train_encoder(settings, self.pairs, self.folder, self.log)
         encoder = self.encoders.matching.text
         raw = embed(encoder, self.encoders.reader, self.pairs.texts)
-        seen = self.of_some_pictures() if settings.whitened else None
-        self.text = made_comparable(encoder, raw, seen)
+        groups = self.pairs.caption_groups() if settings.discriminant else None
+        self.text = made_comparable(encoder, raw, groups)
         self.embeddings = embed(self.text, self.encoders.reader, self.pairs.texts)
-
-    def of_some_pictures(self) -> np.ndarray:
-        """What the picture encoder makes of pictures, up to STATISTICS of them."""
-        every = -(-len(self.pairs) // STATISTICS)
-        return self.encoders.of_pictures(middle(self.pairs.pictures[::every], self.settings.size))
 
     # --- phase 2 --------------------------------------------------------------------------------
 

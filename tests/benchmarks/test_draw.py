@@ -23,8 +23,8 @@ def test_the_options_of_a_way_are_options_of_the_command(way, monkeypatch):
     given = {}
     while words:
         word = words.pop(0)
-        if word == "--no-whitened":
-            given["whitened"] = False
+        if word == "--no-discriminant":
+            given["discriminant"] = False
             continue
         option = flags[word]
         given[option.name] = option.type(words.pop(0))

@@ -17,7 +17,6 @@ import numpy as np
 
 import minidl
 import models
-from apps.draw.embeddings import root_of
 from minidl.errors import ArgumentError
 from minidl.tensor import Tensor
 from models.weights.load import load_weights
@@ -53,6 +52,12 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     both = np.sqrt(np.maximum(values, 0)).sum()
     apart = ((a.mean(0) - b.mean(0)) ** 2).sum()
     return float(max(0.0, apart + np.trace(cov_a) + np.trace(cov_b) - 2 * both))
+
+
+def root_of(matrix: np.ndarray) -> np.ndarray:
+    """The symmetric root of a symmetric matrix without negative eigenvalues."""
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
 def feature_network() -> Callable[[np.ndarray], np.ndarray]:

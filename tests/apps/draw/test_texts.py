@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minidl
-from apps.draw.embeddings import embed, made_comparable, whitening
+from apps.draw.embeddings import discriminant, embed, made_comparable
 from apps.draw.networks import make_text_encoder
 from apps.draw.schedule import HoldThenFall
 from apps.draw.texts import READERS, Letters, Words, reader_from
@@ -68,19 +68,28 @@ def test_hold_then_fall():
     assert rates == pytest.approx([2, 2, 2, 1, 0.1, 0.1, 0.1])
 
 
-def test_whitened_embeddings():
-    """What no picture shows is gone, and what is left is equally strong in every direction."""
+def test_discriminant_embeddings():
+    """How a caption is put is gone; what it says is equally strong, however weak it was."""
     random = np.random.default_rng(0)
-    strengths = np.array([10.0, 1.0, 0.5, 20.0])  # of captions; the last one no picture shows
-    turn = np.linalg.qr(random.normal(size=(4, 4)))[0]
-    latent = random.normal(size=(5000, 4))
-    captions = (latent * strengths) @ turn
-    pictures = (random.normal(size=(5000, 4)) * [2.0, 1.0, 3.0, 0.0]) @ turn
-    found = (captions - captions.mean(0)) @ whitening(captions, pictures)
-    assert found.var(0).sum() == pytest.approx(4)
-    # By least squares: how much of each latent direction is in them.
-    fits = [found @ np.linalg.lstsq(found, column, rcond=None)[0] for column in latent.T]
-    left = [np.mean((fit - column) ** 2) for fit, column in zip(fits, latent.T)]
-    assert max(left[:3]) < 0.01 and left[3] > 0.99
-    gains = np.linalg.lstsq(latent[:, :3], found, rcond=None)[0]
-    assert np.linalg.norm(gains, axis=1).max() / np.linalg.norm(gains, axis=1).min() < 4.5
+    turn = np.linalg.qr(random.normal(size=(5, 5)))[0]
+    says = random.normal(size=(500, 1, 3)) * [10.0, 3.0, 1.5]
+    put = random.normal(size=(500, 6, 2)) * [20.0, 5.0]
+    captions = np.concatenate([np.repeat(says, 6, 1), put], 2) @ turn
+    captions += 0.01 * random.normal(size=captions.shape)
+    groups = list(np.arange(3000).reshape(500, 6))
+    flat = captions.reshape(3000, 5)
+    found = (flat - flat.mean(0)) @ discriminant(flat, groups)
+    assert found.var(0).sum() == pytest.approx(5)
+    means = found.reshape(500, 6, 5).mean(1)
+    assert (found.reshape(500, 6, 5) - means[:, None]).var() < 0.06  # of 1; it was 80 %
+    gains = np.linalg.lstsq(says[:, 0] / [10.0, 3.0, 1.5], means, rcond=None)[0]
+    strengths = np.linalg.norm(gains, axis=1)
+    assert strengths.max() / strengths.min() < 1.1  # it was 7
+
+
+def test_one_caption_for_each_picture_is_whitening_with_a_floor():
+    random = np.random.default_rng(0)
+    captions = random.normal(size=(4000, 3)) * [10.0, 1.0, 1e-4]
+    found = captions @ discriminant(captions, list(np.arange(4000)[:, None]))
+    strengths = np.sort(found.var(0))[::-1]
+    assert strengths[0] / strengths[1] < 1.2 and strengths[2] < 1e-3
