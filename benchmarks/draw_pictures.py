@@ -15,7 +15,6 @@ import numpy as np
 
 from apps.draw.interpolation import along_line
 from apps.draw.sampling import Artist, load_artist
-from apps.draw.sheet import tile
 from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from benchmarks.results import RESULTS
@@ -23,11 +22,14 @@ from minidl.data.flowers import DECK
 from minidl.io.atomic import write_atomically
 
 IMAGE = RESULTS.parent.parent / ".github" / "images" / "draw.jpg"
-ENDS = ("a small red flower with a yellow center", "a large blue flower with a white center")
+ENDS = (
+    "a small red flower with five round petals and a yellow center on a gray background",
+    "a large blue flower with eight round petals and a black center on a gray background",
+)
 SEED = 1
-COPIES = 4  # pictures of a sentence
-CELL = 150  # pixels
-QUALITY = 80  # of the JPEG
+COPIES = 4  # pictures of a sentence, two by two
+CELL = 128  # pixels, a multiple of those of a picture and of two
+QUALITY = 70  # of the JPEG
 
 
 def main() -> None:
@@ -49,7 +51,8 @@ def sentences(artist: Artist) -> list[Picture]:
     found = []
     for i, text in enumerate(DECK):
         drawn = artist.draw(artist.embed([text] * COPIES), artist.noise(COPIES, SEED + i))
-        found.append(Picture(tile(list(drawn)), text))
+        rows = [np.concatenate(row, 1) for row in (drawn[:2], drawn[2:])]
+        found.append(Picture(np.concatenate(rows), text))
     return found
 
 

@@ -99,7 +99,11 @@ def load_artist(source: str) -> Artist:
             OP, "the file is not one of minidl draw train", {"path": str(path)},
             "a run of minidl train is for minidl predict" if "model" in meta else "",
         )  # fmt: skip
-    settings = Settings(**stored_values(Settings, meta.get("settings")))
+    try:
+        settings = Settings(**stored_values(Settings, meta.get("settings")))
+    except CheckpointError:
+        rule = "the file is of another version of minidl draw"
+        raise CheckpointError(OP, rule, {"path": str(path)}, "train again") from None
     parts = drawing_parts(settings, meta)
     values = checkpoint.model if meta["kind"] == KIND else averaged(checkpoint)
     try:

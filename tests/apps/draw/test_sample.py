@@ -103,6 +103,15 @@ def test_a_run_of_something_else(tmp_path):
         load_artist(str(path))
 
 
+def test_a_file_of_another_version(drawing_run, tmp_path):
+    found = library.io.load_checkpoint(drawing_run / "generator.safetensors")
+    found.meta["settings"]["unheard_of"] = 1
+    path = tmp_path / "old.safetensors"
+    library.io.save_checkpoint(path, library.nn.Linear(1, 1), meta=found.meta)
+    with pytest.raises(CheckpointError, match="another version"):
+        load_artist(str(path))
+
+
 def test_a_vocabulary_of_another_checkpoint(drawing_run, tmp_path):
     """One word more than the encoder has vectors for."""
     found = library.io.load_checkpoint(drawing_run / "generator.safetensors")
