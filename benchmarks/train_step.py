@@ -64,6 +64,14 @@ TRIED = {
         "Not done: batch norm and ReLU in one pass, which would save one in four of their ways "
         "through memory."
     ),
+    "gan-small": (
+        "Layers of 3 to 128 channels on 32 to 4 pixels, each for 32 pictures at a time: to bring "
+        "tiles into Winograd's form and back takes as long as their products, and the rest of the "
+        "step, 160 operations on small arrays, nearly as long as its convolutions. Tried: 4x4 "
+        "windows phase by phase, the four of a gradient in one call, blocks without empty rows, "
+        "quads of few colours, scale and shift of the conditional norm in the norm's own pass, "
+        "sigma from the power iteration, its gradient in one pass."
+    ),
 }
 """For networks that may miss their goal: what holds them up, and what was tried."""
 

@@ -51,7 +51,8 @@ class scratch:
             unused.extend(self.buffers)
             total = sum(buffer.nbytes for buffer in unused)
             while total > KEPT_BYTES:
-                total -= unused.pop(0).nbytes
+                largest = max(range(len(unused)), key=lambda i: len(unused[i]))
+                total -= unused.pop(largest).nbytes
 
 
 def take(size: int) -> np.ndarray:

@@ -73,27 +73,23 @@ class BatchNorm(Function):
         gx = gw = gb = sum_gy = sum_gy_xhat = None
         if self.x is not None:
             sum_gy, sum_gy_xhat = kernel.gradient_sums(gy, self.x, self.mean, self.inv_std)
-            gw, gb = (self.over_groups(sum_).astype(gy.dtype) for sum_ in (sum_gy_xhat, sum_gy))
+            gw, gb = sum_gy_xhat, sum_gy
+            if not self.of_pictures:
+                gw, gb = gw.sum(axis=0), gb.sum(axis=0)
+            gw, gb = gw.astype(gy.dtype), gb.astype(gy.dtype)
         elif self.needs_grad[2]:
-            gb = total(
-                gy, tuple(range(2, gy.ndim)) if self.of_pictures else (0, *range(2, gy.ndim))
-            )
+            pixels = tuple(range(2, gy.ndim))
+            gb = total(gy, pixels if self.of_pictures else (0, *pixels))
         if self.needs_grad[0] and self.training:
-            means = (self.over_batch(self.w * sum_) for sum_ in (sum_gy, sum_gy_xhat))
-            gx = kernel.backward_training(gy, self.x, self.mean, self.inv_std, self.w, *means)
+            M, sums = self.count(gy), [self.w * sum_gy, self.w * sum_gy_xhat]
+            if self.of_pictures:
+                sums = [over_pictures(sum_) for sum_ in sums]
+            gx = kernel.backward_training(
+                gy, self.x, self.mean, self.inv_std, self.w, sums[0] / M, sums[1] / M
+            )
         elif self.needs_grad[0]:
             gx = kernel.backward_evaluation(gy, self.inv_std, self.w)
         return gx, gw, gb
-
-    def over_groups(self, sums):
-        """Sums (groups, C) as those of w and b."""
-        return sums if self.of_pictures else sums.sum(axis=0)
-
-    def over_batch(self, sums):
-        """Means over what the statistics are taken over, (groups, C) as these are."""
-        if self.of_pictures:
-            sums = array_module(sums).repeat(sums.sum(axis=0, keepdims=True), len(sums), 0)
-        return sums / self.count(self.x)
 
     @property
     def receptive_field(self):
@@ -162,6 +158,11 @@ def batch_norm(
     running = check_running("batch_norm", running_mean, running_var, required=not training)
     weight, bias = fill_affine(input, weight, bias)
     return BatchNorm(running, training, float(momentum), float(eps)).apply(input, weight, bias)
+
+
+def over_pictures(sums: Any) -> Any:
+    """What is (N, C), added up over the pictures and given to each of them."""
+    return array_module(sums).repeat(sums.sum(axis=0, keepdims=True), len(sums), 0)
 
 
 def update_running(running: tuple, mean: Any, variance: Any, count: int, momentum: float) -> None:

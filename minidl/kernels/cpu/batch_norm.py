@@ -17,7 +17,6 @@ import numpy as np
 from numba import njit, prange
 
 from minidl.kernels.cpu.threads.workers import threads_for
-from minidl.kernels.memory import aligned
 
 BLOCK_VALUES = 2**14  # x values in a block: 64 kB of float32, so that the second look is cached
 
@@ -36,9 +35,9 @@ def statistics(x, per_image):
 
 def normalize(x, mean, inv_std, w, b):
     rows = as_rows(x, len(mean))
-    y = aligned(rows.shape, rows.dtype)
+    y = np.empty_like(rows)
     with threads_for(rows.size):
-        scale_rows(rows, mean, inv_std * w, of_groups(b, mean), split(rows)[1], y)
+        scale_rows(rows, mean, inv_std * w, b + np.zeros(mean.shape), split(rows)[1], y)
     return as_logical(y, x.shape)
 
 
@@ -54,7 +53,7 @@ def gradient_sums(gy, x, mean, inv_std):
 
 def backward_training(gy, x, mean, inv_std, w, mean_gy, mean_gy_xhat):
     x, gy_rows = as_rows(x, len(mean)), as_rows(gy, len(mean))
-    gx = aligned(x.shape, x.dtype)
+    gx = np.empty_like(x)
     # gx = (w gy - mean_gy - xhat mean_gy_xhat) inv_std, with xhat = (x - mean) inv_std
     shift, slope = inv_std * mean_gy, inv_std**2 * mean_gy_xhat
     with threads_for(x.size):
@@ -65,11 +64,6 @@ def backward_training(gy, x, mean, inv_std, w, mean_gy, mean_gy_xhat):
 def backward_evaluation(gy, inv_std, w):
     scale = (inv_std * w).astype(gy.dtype)
     return as_logical(as_rows(gy, len(scale)) * scale[:, None], gy.shape)
-
-
-def of_groups(vector, mean):
-    """(C,) or (groups, C) as float64 (groups, C)."""
-    return np.ascontiguousarray(np.broadcast_to(vector, mean.shape), np.float64)
 
 
 def as_rows(x, groups):

@@ -1,9 +1,10 @@
-"""2-D convolution: the fastest of seven ways to compute a result, chosen from shapes and memory.
+"""2-D convolution: the fastest of eight ways to compute a result, chosen from shapes and memory.
 
     convolution/depthwise.py    each channel has windows of its own: vectors of channels
     convolution/batch_last.py   few channels and many pictures: each lane of a vector is a picture
     convolution/winograd/       3x3 and 5x5 windows with a fraction of the multiplications
     convolution/halving.py      4x4 windows with stride 2 by the same algorithm
+    convolution/quads.py        its gradient where it draws a picture of a few channels
     convolution/direct.py       windows read where they lie: the first layer, and strides
     convolution/widened.py      the same for few output channels: layers that draw a picture
     convolution/im2col.py       a matrix product of all that the windows read: everything else
@@ -32,6 +33,7 @@ from minidl.kernels.cpu.convolution import (
     direct,
     halving,
     im2col,
+    quads,
     widened,
     winograd,
 )
@@ -52,7 +54,7 @@ def choose(result, array, x_shape, w_shape, *geometry):
         geometry: stride, padding, dilation, groups. padding is (height, width) or, where opposite
             sides differ, (top, left, bottom, right): [-2] and [-1] are those behind either way.
     """
-    for algorithm in (depthwise, batch_last, winograd, halving, direct, widened):
+    for algorithm in (depthwise, batch_last, winograd, halving, quads, direct, widened):
         if algorithm.is_faster(result, array, x_shape, w_shape, *geometry):
             return algorithm
     return im2col

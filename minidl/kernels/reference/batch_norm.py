@@ -28,7 +28,7 @@ def statistics(x, per_image):
 def normalize(x, mean, inv_std, w, b):
     """y."""
     xhat = (x - spread(mean, x)) * spread(inv_std, x)
-    w, b = (np.broadcast_to(vector, mean.shape) for vector in (w, b))
+    w, b = np.broadcast_to(w, mean.shape), np.broadcast_to(b, mean.shape)
     return (spread(w, x) * xhat + spread(b, x)).astype(x.dtype)
 
 
@@ -46,10 +46,10 @@ def backward_training(gy, x, mean, inv_std, w, mean_gy, mean_gy_xhat):
 
     The means are those of w gy and w gy xhat over what the statistics are taken over.
     """
-    xhat = (x - spread(mean, x)) * spread(inv_std, x)
-    w = np.broadcast_to(w, mean.shape)
-    centered = gy * spread(w, x) - spread(mean_gy, x) - xhat * spread(mean_gy_xhat, x)
-    return (centered * spread(inv_std, x)).astype(gy.dtype)
+    inv_std, w = spread(inv_std, x), spread(np.broadcast_to(w, mean.shape), x)
+    xhat = (x - spread(mean, x)) * inv_std
+    centered = gy * w - spread(mean_gy, x) - xhat * spread(mean_gy_xhat, x)
+    return (centered * inv_std).astype(gy.dtype)
 
 
 def backward_evaluation(gy, inv_std, w):

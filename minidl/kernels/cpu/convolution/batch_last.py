@@ -32,18 +32,20 @@ from minidl.kernels.cpu.threads.workers import threads_for
 from minidl.kernels.cpu.vector.instructions import AVX512, WIDTH
 from minidl.kernels.cpu.vector.lane_products import gathered_product_of, lane_dots_of
 from minidl.kernels.cpu.vector.matrix_product import (
+    EVEN,
     LARGE,
     SMALL,
     block_rows,
     check_blocks,
     empty_into,
+    takes_large,
 )
 from minidl.kernels.cpu.vector.transpose import transpose_matrix
 from minidl.kernels.layout import BATCH_LAST, arranged, logical, order_of
 from minidl.kernels.sums import PRODUCTS, RUN
 
 LANES = 2 * WIDTH  # pictures at a time
-BLOCKS = (LARGE, SMALL, LANES)
+BLOCKS = (LARGE, SMALL, LANES, EVEN)
 MOST_CHANNELS = 32  # of input and output; with more, a matrix product over channels is faster
 FEW_IN, FEW_OUT = 8, 16  # with fewer, it pays to bring x into this order
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
@@ -133,7 +135,7 @@ def convolve_row(oh, x, weights, offsets, bias, y, sizes, padding):
     for n in range(0, N, LANES):
         k = 0
         while k < K:
-            large = K - k > SMALL and K - k != 2 * SMALL
+            large = takes_large(K - k)
             for ow in range(OW):
                 v = ow - padding[1]
                 target = ((k * OH + oh) * OW + ow) * N + n

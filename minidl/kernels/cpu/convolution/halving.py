@@ -73,7 +73,8 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups):
     gx, gy = aligned((N, H, W, C), gy.dtype), channels_last(gy)
     phases = phases_of(gx, padding)
     # gX_i[m] reads gy[m - 1] and gy[m]: the first one so many before the first of gy.
-    around = np.array([view_of(gy, 0, (1 - phase[TOP], 1 - phase[LEFT])) for phase in phases])
+    around = np.repeat(view_of(gy)[None], len(phases), 0)
+    around[:, 0, [TOP, LEFT]] = 1 - phases[:, [TOP, LEFT]]
     kernels = turned_kernels(w)
     inside = (phases[:, ROWS] > 0) & (phases[:, COLUMNS] > 0)
     if not inside.all():  # a picture of one row has no second one

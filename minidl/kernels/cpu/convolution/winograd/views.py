@@ -26,22 +26,26 @@ def view_of(x, channel=0, padding=(0, 0)):
 
 
 def phases_of(x, padding):
-    """The four phases that windows of 4 pixels with stride 2 read, as in halving.py."""
-    return np.concatenate([phase_of(x, i, j, padding) for i in range(2) for j in range(2)])
+    """The four phases that windows of 4 pixels with stride 2 read, as in halving.py.
 
-
-def phase_of(x, i, j, padding):
-    """Rows 2 m + i - p and columns 2 l + j - p of the picture, for all m and l that are inside."""
+    Phase (i, j) has the rows 2 m + i - p and the columns 2 l + j - p of the picture, for all m and
+    l that are inside.
+    """
     _, H, W, C = x.shape
-    (h, top), (v, left) = first_inside(i, padding[0]), first_inside(j, padding[1])
-    size = max(0, (H - h + 1) // 2), max(0, (W - v + 1) // 2)
-    return np.array([[(h * W + v) * C, *size, H * W * C, 2 * W * C, 2 * C, top, left]])
+    down = [first_inside(i, padding[0], H) for i in range(2)]
+    right = [first_inside(j, padding[1], W) for j in range(2)]
+    return np.array([
+        [(h * W + v) * C, rows, columns, H * W * C, 2 * W * C, 2 * C, top, left]
+        for h, rows, top in down
+        for v, columns, left in right
+    ])  # fmt: skip
 
 
-def first_inside(i, padding):
-    """The smallest 2 m + i - padding that is >= 0, and the m that belongs to it."""
+def first_inside(i, padding, size):
+    """The smallest 2 m + i - padding that is >= 0, how many are below size, and its m."""
     m = max(0, (padding - i + 1) // 2)
-    return 2 * m + i - padding, m
+    first = 2 * m + i - padding
+    return first, max(0, (size - first + 1) // 2), m
 
 
 @njit(nogil=True, cache=True)
