@@ -29,6 +29,9 @@ APPLICATIONS = {
             "style": "Pictures in the style of others, in four ways, and textures.",
         },
     },
+    "Text and pictures": {
+        "apps.draw.commands": {"draw": "Text-to-image: draw a sentence, and learn to."},
+    },
     "Networks and files": {
         "apps.files.models": {
             "models": "Show the networks that have a name.",

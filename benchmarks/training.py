@@ -32,20 +32,27 @@ class Training:
 
     Args:
         name: of its folder.
-        arguments: of `minidl train`, without --output.
+        arguments: of the command, without --output.
         twin: the module that takes the same arguments and trains with another library; or None.
+        program: the words of the command behind minidl.
     """
 
     name: str
     arguments: tuple[str, ...]
     twin: str | None = None
+    program: tuple[str, ...] = ("train",)
 
     @property
     def command(self) -> list[str]:
         """What takes the arguments."""
         if self.twin:
             return [sys.executable, "-m", self.twin]
-        return [minidl_command(), "train"]
+        return [minidl_command(), *self.program]
+
+    @property
+    def spoken(self) -> str:
+        """The command as one types it."""
+        return f"python -m {self.twin}" if self.twin else shlex.join(["minidl", *self.program])
 
 
 @dataclass(frozen=True)
@@ -123,8 +130,7 @@ def run(training: Training, runs: Path, core: int | None = None) -> Finished:
         write_notes(folder, notes)
         # The arguments again where it goes on: `minidl train` refuses others than it began with.
         arguments = [*training.arguments, "--resume" if begun else "--output", str(folder)]
-        program = f"python -m {training.twin}" if training.twin else "minidl train"
-        print(f"{training.name}: {program} {shlex.join(arguments)}", flush=True)
+        print(f"{training.name}: {training.spoken} {shlex.join(arguments)}", flush=True)
         exit_code, seconds = run_on(core, [*training.command, *arguments])
         notes["cpu_seconds"] = None if spent is None else spent + seconds
         write_notes(folder, notes)
@@ -137,7 +143,8 @@ def run(training: Training, runs: Path, core: int | None = None) -> Finished:
     history = [json.loads(line) for line in lines]
     ran_on = " Then ".join(notes["ran_on"])
     finished = Finished(training, figures, history, ran_on, notes.get("cpu_seconds"))
-    print(f"{training.name}: test accuracy {100 * finished.accuracy:.2f} %", flush=True)
+    if "test_accuracy" in figures:
+        print(f"{training.name}: test accuracy {100 * finished.accuracy:.2f} %", flush=True)
     return finished
 
 
@@ -207,7 +214,10 @@ def percent(value: float) -> str:
 
 def commands(finished: list[Finished], hidden: dict[str, str]) -> str:
     """The commands of the runs as a code block; `hidden` replaces paths by what they stand for."""
-    lines = ["minidl train " + joined(done.training.arguments, hidden) for done in finished]
+    lines = [
+        f"minidl {shlex.join(done.training.program)} {joined(done.training.arguments, hidden)}"
+        for done in finished
+    ]
     return "```sh\n" + "\n".join(lines) + "\n```"
 
 

@@ -12,7 +12,7 @@ from minidl import callbacks
 def standard_callbacks(
     folder: Path,
     meta: dict[str, Any],
-    monitor: str,
+    monitor: str | None,
     early_stopping: int | None = None,
     clip_grad: float | None = None,
     schedule: callbacks.Schedule | None = None,
@@ -22,7 +22,7 @@ def standard_callbacks(
     Args:
         folder: of the run.
         meta: what the checkpoints hold beside the weights.
-        monitor: the metric that decides which epoch is best.
+        monitor: the metric that decides which epoch is best; None where none does.
         early_stopping: epochs without a better one after which the run stops, or None.
         clip_grad: largest norm of the gradients, or None.
         schedule: from make_schedule, or None.

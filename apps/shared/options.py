@@ -196,6 +196,16 @@ def at_least(minimum: float) -> Check:
     return check
 
 
+def at_most(maximum: float) -> Check:
+    """A number <= maximum."""
+
+    def check(option: Option, value: float) -> None:
+        if not value <= maximum:
+            raise option.refuse(f"{option.words} must be at most {maximum}", value)
+
+    return check
+
+
 def above(limit: float) -> Check:
     """A finite number > limit."""
 

@@ -141,7 +141,7 @@ def in_run_folder(folder: Path, resume_command: str, is_resumed: bool = False) -
     try:
         yield
     except KeyboardInterrupt:
-        if (folder / CHECKPOINT).exists():
+        if has_state(folder):
             raise KeyboardInterrupt(
                 f"interrupted; the state is saved. Go on with: {resume_command}"
             ) from None
@@ -149,11 +149,16 @@ def in_run_folder(folder: Path, resume_command: str, is_resumed: bool = False) -
         raise KeyboardInterrupt("interrupted before the first step; nothing was saved") from None
     except BaseException as error:
         if isinstance(error, DataError | CheckpointError) and not is_resumed:
-            if (folder / CHECKPOINT).exists():
+            if has_state(folder):
                 saved = f"the state is saved; go on with {resume_command}"
                 error.hint = f"{error.hint}; {saved}" if error.hint else saved
         remove_if_empty(folder)
         raise
+
+
+def has_state(folder: Path) -> bool:
+    """Whether there is a checkpoint to go on with, of the run or of a first phase in its folder."""
+    return (folder / CHECKPOINT).exists() or any(folder.glob(f"*/{CHECKPOINT}"))
 
 
 # --- a run that is there ------------------------------------------------------------------------

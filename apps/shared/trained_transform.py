@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import minidl
-import models
+from apps.shared.packaged import TRAINED, packaged_names
 from minidl.errors import CheckpointError, MinidlError, nearest
 from minidl.nn import Module
 from models.transform_net import SuperResolutionNet, TransformNet
@@ -20,7 +20,6 @@ from models.transform_net import SuperResolutionNet, TransformNet
 OP = "fast style"
 KINDS = {"fast style": TransformNet, "fast super-resolution": SuperResolutionNet}
 STYLE, SUPER_RESOLUTION = KINDS
-TRAINED = Path(models.__file__).parent / "weights" / "trained"
 
 
 @dataclass
@@ -40,7 +39,7 @@ class FastModel:
 
 def trained_names() -> list[str]:
     """The names of the networks that come with minidl."""
-    return sorted(path.stem.replace("_", "-") for path in TRAINED.glob("*.safetensors"))
+    return packaged_names(KINDS)
 
 
 def load_fast(model: str, kind: str = STYLE) -> FastModel:

@@ -1,0 +1,46 @@
+"""How different pictures are from each other.
+
+The root mean square of the distances of all pairs, in pixels from 0 to 255 per value. Of one
+caption, divided by that of real pictures of one caption, it says whether the noise matters as much
+as it should; of different captions, whether the pictures differ as much as real ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from apps.draw.rows import Rows
+
+
+def spread(pictures: np.ndarray) -> float:
+    """The root mean square distance of pairs of pictures, per value.
+
+    With mean m of the pictures, the mean of |a - b|^2 over pairs is 2 n / (n - 1) times that of
+    |a - m|^2 over pictures, so no pair is looked at.
+
+    Args:
+        pictures: (n, ...), n >= 2, as numbers of any kind.
+    """
+    flat = pictures.reshape(len(pictures), -1).astype(np.float64)
+    n = len(flat)
+    return float(np.sqrt(2 * n / (n - 1) * ((flat - flat.mean(0)) ** 2).mean()))
+
+
+def mean_spread(groups: list[np.ndarray]) -> float:
+    """The mean over groups of pictures, each of at least two."""
+    return float(np.mean([spread(group) for group in groups]))
+
+
+def spread_within_classes(pictures: np.ndarray, members: Rows, at_most: int = 60) -> float | None:
+    """That of real pictures of one class, the mean over classes.
+
+    Args:
+        pictures: (N, ...).
+        members: of each class, numbers of its pictures.
+        at_most: how many classes are looked at, the first ones that have two pictures.
+
+    Returns:
+        None where no class has two pictures.
+    """
+    several = [members[c] for c in np.flatnonzero(members.sizes > 1)[:at_most]]
+    return mean_spread([pictures[rows] for rows in several]) if several else None

@@ -1,0 +1,112 @@
+"""The results of a run: what is right in its pictures, the generator's file, run.json, report."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from apps.draw.data import held_out_pairs
+from apps.draw.encoder import retrieval
+from apps.draw.networks import DISCRIMINATOR, GENERATOR, count
+from apps.draw.report.page import write_report
+from apps.draw.run import GENERATOR as GENERATOR_FILE
+from apps.draw.sampling import Artist, save_artist
+from apps.draw.score.score import score_part
+from apps.draw.settings import DRAWN
+from apps.shared import run_folder
+from apps.shared.options import to_dict
+from apps.shared.outcome import images_per_second
+from minidl.callbacks import Callback
+from minidl.nn import ModuleDict
+
+JUDGED = 1000  # pictures
+SEED = 1  # of their noise
+EVERY = 60  # seconds between reports
+
+
+def write_results(training: Any, model: ModuleDict, history: list[dict]) -> dict[str, Any]:
+    """Judge the pictures, write the files, and return the figures of the run.
+
+    Args:
+        training: a Training that has ended.
+        model: its networks.
+        history: of minidl.fit, one dict per epoch.
+    """
+    folder, meta = training.folder, training.meta()
+    reader = None if training.encoders is None else training.encoders.reader
+    average = training.average.average
+    artist = Artist(average, training.text, reader, training.settings, meta)
+    scores = judge(training, artist)
+    figures = scores | figures_of(training, history)
+    artist.meta["steps"], artist.meta["figures"] = figures["steps"], scores
+    save_artist(folder / GENERATOR_FILE, artist)
+    run = figures | facts(training, model)
+    write_report(folder, run, history, training.fixed_samples().captions)
+    run_folder.write_run(folder, run)
+    return figures
+
+
+def figures_of(training: Any, history: list[dict]) -> dict[str, Any]:
+    """Epochs, steps, seconds of training in both phases, alarms."""
+    encoders = training.encoders
+    phases = history if encoders is None else [*encoders.history, *history]
+    return {
+        "epochs": len(history),
+        "steps": history[-1]["step"],
+        "alarms": training.alarm.heard,
+        "seconds": round(sum(epoch["seconds"] for epoch in phases), 2),
+        "images_per_second": images_per_second(history),
+        "run": str(training.folder),
+    }
+
+
+def facts(training: Any, model: ModuleDict) -> dict[str, Any]:
+    """What the report tells of a run beside its figures."""
+    settings = training.settings
+    return {
+        "data": run_folder.short_name(settings.data),
+        "date": run_folder.now_text(),
+        "command": training.command,
+        "parameters": {name: count(model[name]) for name in (GENERATOR, DISCRIMINATOR)},
+        "pictures": len(training.pairs),
+        "captions": len(training.pairs.texts),
+        "settings": to_dict(settings),
+        "versions": run_folder.versions(),
+    }
+
+
+class LiveReport(Callback):
+    """report.html while the run goes on: GANs are watched. At most once a minute.
+
+    Args:
+        training: the Training.
+    """
+
+    order = 50  # after what adds to the metrics
+
+    def __init__(self, training: Any):
+        self.training, self.written = training, 0.0
+
+    def on_epoch_end(self, run) -> None:
+        if run.epoch == run.epochs or time.monotonic() - self.written < EVERY:
+            return
+        training, history = self.training, run.history
+        content = figures_of(training, history) | facts(training, run.model)
+        write_report(training.folder, content, history, training.fixed_samples().captions)
+        self.written = time.monotonic()
+
+
+def judge(training: Any, artist: Artist) -> dict[str, Any]:
+    """What can be said of the pictures without weights of others.
+
+    Returns:
+        "retrieval", the text encoder's; of flowers "held_out", see score.score_part.
+    """
+    is_flowers, found = training.settings.data in DRAWN, {}
+    pairs = held_out_pairs(training.settings) or training.pairs
+    if training.encoders is not None:
+        share, among = retrieval(training.encoders, pairs, training.settings.size)
+        found["retrieval"] = {"share": share, "among": among}
+    if is_flowers:
+        found["held_out"] = score_part(artist, pairs, JUDGED, SEED, True, training.encoders)
+    return found

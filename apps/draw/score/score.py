@@ -1,0 +1,170 @@
+"""`minidl draw score`: how good a generator is, in figures.
+
+Pictures are drawn for sentences of the data, one each, and judged:
+
+    attributes    what the oracle reads from drawn flowers, for combinations that were held out and
+                  for those that were seen
+    shuffled      the same pictures against the sentences of others: the level of chance
+    R-precision   how often the own sentence is found among a hundred, also shuffled
+    diversity     of pictures of one sentence, and across sentences, in parts of real pictures'
+    Frechet       distance of SqueezeNet's features from those of real pictures
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.draw.batches import middle
+from apps.draw.data import Pairs, held_out_pairs, open_pairs
+from apps.draw.diversity import mean_spread, spread
+from apps.draw.encoder import Encoders, load_encoders
+from apps.draw.run import ENCODER
+from apps.draw.sampling import Artist, load_artist
+from apps.draw.score.attributes import accuracies
+from apps.draw.score.frechet import feature_network, frechet_distance
+from apps.draw.score.precision import r_precision
+from apps.draw.settings import DRAWN
+from minidl.errors import CheckpointError
+
+CAPTIONS, COPIES = 60, 5  # for the diversity of one sentence
+
+
+@dataclass
+class Drawn:
+    """Pictures drawn for sentences of a data set, one each.
+
+    Args:
+        pictures: uint8 (N, S, S, 3).
+        chosen: whose sentences, numbers of pictures of the data set.
+        texts: the sentences.
+    """
+
+    pictures: np.ndarray
+    chosen: np.ndarray
+    texts: list[str]
+
+
+def score_run(
+    source: str, data: str | None, data_dir: str | None, n: int, seed: int,
+    log: Callable[[str], None],
+) -> dict[str, Any]:  # fmt: skip
+    """All figures of a generator.
+
+    Args:
+        source: run folder, file, or name.
+        data: another data set than that of the training; None for that.
+        data_dir: folder in which to look for it first.
+        n: how many pictures are drawn for each part.
+        seed: of noise and choice.
+        log: called with lines for the user.
+
+    Returns:
+        "n", "seen" and, of flowers, "held_out" (figures of the parts), and "data".
+    """
+    artist = load_artist(source)
+    settings = replace(
+        artist.settings, data=data or artist.settings.data, augment="none",
+        data_dir=data_dir or (None if data else artist.settings.data_dir),
+    )  # fmt: skip
+    encoders = encoders_of(source, log)
+    features = feature_network_or_none(log)
+    parts = {"held_out": held_out_pairs(settings), "seen": open_pairs(settings, "train", False)}
+    found: dict[str, Any] = {"data": settings.data, "n": n, "seed": seed}
+    for name, pairs in parts.items():
+        if pairs is None:
+            continue
+        log(f"drawing {n:,} pictures for sentences {'held out' if name == 'held_out' else name}")
+        is_flowers = settings.data in DRAWN
+        found[name] = score_part(artist, pairs, n, seed, is_flowers, encoders, features)
+    return found
+
+
+def score_part(
+    artist: Artist, pairs: Pairs, n: int, seed: int, is_flowers: bool,
+    encoders: Encoders | None = None, features: Callable | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The figures of one part of the data.
+
+    Args:
+        artist: draws.
+        pairs: whose sentences.
+        n: pictures.
+        seed: of noise and choice.
+        is_flowers: whether the oracle can be asked.
+        encoders: for R-precision, or None.
+        features: for the Frechet distance, or None.
+    """
+    random = np.random.default_rng(seed)
+    drawn = draw_some(artist, pairs, n, random, is_flowers)
+    found: dict[str, Any] = {"pictures": len(drawn.pictures)}
+    classes = pairs.classes[drawn.chosen]
+    mixed = random.permutation(len(classes))
+    if is_flowers:
+        from minidl.data.flowers import COMBINATIONS
+
+        wanted = COMBINATIONS[pairs.numbers[classes]]
+        found["attributes"] = accuracies(drawn.pictures, wanted)
+        found["shuffled"] = accuracies(drawn.pictures, wanted[mixed])
+    found["diversity"] = diversities(artist, pairs, drawn, random)
+    if encoders is not None:
+        seen = encoders.of_pictures(drawn.pictures)
+        texts = encoders.of_texts(drawn.texts)
+        found["r_precision"] = r_precision(seen, texts, classes, random)
+        found["r_precision_shuffled"] = r_precision(seen[mixed], texts, classes, random)
+    if features is not None:
+        real = middle(pairs.pictures[drawn.chosen], artist.settings.size)
+        found["frechet"] = frechet_distance(features(drawn.pictures), features(real))
+    return found
+
+
+def draw_some(
+    artist: Artist, pairs: Pairs, n: int, random: np.random.Generator, is_flowers: bool
+) -> Drawn:
+    """A picture for each of n sentences, the classes in turn; of flowers base ones alone."""
+    classes = np.arange(len(pairs.members))
+    if is_flowers:
+        from minidl.data.flowers import COMBINATIONS
+
+        classes = classes[pairs.numbers < len(COMBINATIONS)]
+    turns = np.concatenate([random.permutation(classes) for _ in range(-(-n // len(classes)))])
+    chosen = pairs.members.pick(turns[:n], random)
+    texts = [pairs.texts[t] for t in pairs.captions.pick(chosen, random)]
+    noise = random.standard_normal((n, artist.settings.noise), np.float32)
+    return Drawn(artist.draw(artist.embed(texts), noise), chosen, texts)
+
+
+def diversities(
+    artist: Artist, pairs: Pairs, drawn: Drawn, random: np.random.Generator
+) -> dict[str, float]:
+    """Of pictures of one sentence and across sentences, each in parts of that of real pictures."""
+    texts = drawn.texts[:CAPTIONS]
+    noise = random.standard_normal((len(texts) * COPIES, artist.settings.noise), np.float32)
+    pictures = artist.draw(artist.embed([t for t in texts for _ in range(COPIES)]), noise)
+    same = mean_spread(list(pictures.reshape(len(texts), COPIES, *pictures.shape[1:])))
+    real = spread(middle(pairs.pictures[drawn.chosen], artist.settings.size))
+    return {"same": same / pairs.real_spread(), "across": spread(drawn.pictures) / real}
+
+
+def encoders_of(source: str, log: Callable[[str], None]) -> Encoders | None:
+    """The encoders of a run folder, where it has them."""
+    folder = Path(source)
+    if folder.is_file():
+        folder = folder.parent
+    if not (folder / ENCODER).is_dir():
+        log("no R-precision: it needs the picture encoder that is in a run folder")
+        return None
+    return load_encoders(folder)
+
+
+def feature_network_or_none(log: Callable[[str], None]) -> Callable | None:
+    """SqueezeNet, if its weights are there or can be fetched."""
+    try:
+        return feature_network()
+    except CheckpointError as error:
+        log(f"no Frechet distance: the weights of SqueezeNet cannot be had ({error.rule})")
+        return None

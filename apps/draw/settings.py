@@ -1,0 +1,218 @@
+"""The options of `minidl draw train`. presets.py chooses what the user does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.draw.losses import LOSSES
+from apps.shared import parse
+from apps.shared.options import (
+    FREE,
+    MORE,
+    Option,
+    above,
+    at_least,
+    at_most,
+    below,
+    one_of,
+    option,
+)
+from minidl.kernels import CPU_SETS
+
+DATA, TEXT, NETWORKS, LOSS = "Data", "Text encoder", "Networks", "Loss"
+STEPS, RUN = "Steps", "Run"
+
+DRAWN = ("flowers", "flowers-turned")  # by a program, so that an oracle can judge pictures of them
+SOURCES = (*DRAWN, "flowers17")
+PRESETS = ("small", "reed", "paarthneekhara")
+ENCODERS = ("word-lstm", "char-cnn-rnn")
+GANS = ("gan", "conditional", "int", "cls", "cls-int")
+SCHEDULES = ("none", "linear", "halve")
+AUGMENTS = ("none", "flip", "crop")
+SIZES = (32, 64)
+
+
+def source(option: Option, text: str) -> str:
+    """The name of a data set as it is; an existing path made absolute."""
+    return text if text in SOURCES else parse.path_or_name(option, text)
+
+
+def known_size(option: Option, value: int) -> None:
+    """The networks draw squares of two sizes."""
+    if value not in SIZES:
+        raise option.refuse("size is 32 or 64", value)
+
+
+@dataclass(kw_only=True)
+class DataOptions:
+    """Which pictures with captions, and how they are read."""
+
+    data: str = option(
+        DATA, "flowers (drawn by a program; the default), flowers-turned (the same, turned anyhow: "
+        "petals are hard to count), flowers17, or a path: a .jsonl or .csv "
+        "file with pictures and captions, a folder of pictures with a .txt beside each, or a "
+        "folder in Reed's layout (Oxford-102, CUB).", metavar="NAME|PATH", parse=source,
+    )  # fmt: skip
+    data_dir: str | None = option(
+        DATA, "Folder in which to look for data first.", default=None, parse=parse.path_or_name,
+        resume=FREE,
+    )  # fmt: skip
+    size: int = option(
+        DATA, "Pixels of the pictures: 32 or 64. Default: 32, where the preset allows it.",
+        metavar="PIXELS", check=known_size,
+    )  # fmt: skip
+    skip_missing: bool = option(
+        DATA, "Leave out lines whose pictures are missing; by default they are listed and refused.",
+        default=False,
+    )  # fmt: skip
+    augment: str = option(
+        DATA, "Random changes of pictures: none, flip (mirrored or not), or crop (that, and a part "
+        "of 27/32 of each side). Default: none for flowers, else crop.", check=one_of(AUGMENTS),
+    )  # fmt: skip
+    workers: int = option(
+        DATA, "Threads that prepare batches; 0: none.", default=1, check=at_least(0), resume=FREE
+    )
+
+
+@dataclass(kw_only=True)
+class TextOptions:
+    """What turns a caption into numbers, and how it learns that."""
+
+    encoder: str = option(
+        TEXT, "word-lstm reads words, char-cnn-rnn (Reed et al. 2016) letters.",
+        check=one_of(ENCODERS),
+    )  # fmt: skip
+    text_encoder: str | None = option(
+        TEXT, "Take the text encoder of another run, which does not learn any more.", default=None,
+        metavar="RUN", parse=parse.path_or_name,
+    )  # fmt: skip
+    embedding: int = option(TEXT, "Numbers of an embedding.", metavar="N", check=at_least(1))
+    encoder_epochs: int | None = option(
+        TEXT,
+        "Its passes over the pictures. Default of small: as many as make 3,000 steps.",
+        metavar="N",
+        check=at_least(1),
+    )
+    encoder_batch: int = option(
+        TEXT, "Pairs of picture and caption per batch, each of another class.", metavar="N",
+        check=at_least(2),
+    )  # fmt: skip
+    encoder_lr: float = option(TEXT, "Learning rate; it falls to 0.", metavar="LR", check=above(0))
+    discriminant: bool = option(
+        TEXT, "Keep of captions what differs between pictures, in equal strength, not how it is "
+        "put (linear discriminant analysis); else each number of an embedding has deviation 1.",
+    )  # fmt: skip
+    captions: int = option(
+        TEXT, "How many captions of a picture are averaged to its embedding.", metavar="N",
+        check=at_least(1),
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class NetworkOptions:
+    """Generator and discriminator."""
+
+    preset: str = option(
+        NETWORKS, "Networks and numbers that belong together: small (for a CPU; the default), reed "
+        "(Reed et al. 2016) or paarthneekhara (the deck's program).", default="small",
+        check=one_of(PRESETS),
+    )  # fmt: skip
+    ngf: int = option(NETWORKS, "Width of the generator.", metavar="N", check=at_least(1))
+    ndf: int = option(NETWORKS, "Width of the discriminator.", metavar="N", check=at_least(1))
+    noise: int = option(NETWORKS, "Numbers of noise.", metavar="N", check=at_least(1))
+    average: float = option(
+        NETWORKS, "The generator that draws is an average of the one that learns: how much of it "
+        "stays in each step. 0: the last one itself.", metavar="SHARE",
+        check=(at_least(0), below(1)),
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class LossOptions:
+    """What the two networks play for."""
+
+    gan: str = option(
+        LOSS, "gan: real or drawn, without captions. conditional: a caption is given. cls: real "
+        "pictures with wrong captions count as drawn ones. int: captions between two are drawn, "
+        "too. cls-int: both. Default: cls.", default="cls", check=one_of(GANS),
+    )  # fmt: skip
+    loss: str = option(
+        LOSS, "hinge, non-saturating, or minimax (Goodfellow et al. 2014, formula 1).",
+        check=one_of(LOSSES),
+    )  # fmt: skip
+    wrong_weight: float = option(
+        LOSS, "What real pictures with wrong captions count beside real ones with theirs.",
+        metavar="WEIGHT", check=at_least(0),
+    )  # fmt: skip
+    drawn_weight: float = option(
+        LOSS, "The same for drawn pictures.", metavar="WEIGHT", check=at_least(0)
+    )
+    near_share: float = option(
+        LOSS, "Share of the wrong captions that differ in one attribute only (flowers).",
+        metavar="SHARE", check=(at_least(0), at_most(1)),
+    )  # fmt: skip
+    one_batch: bool = option(
+        LOSS, "Show the discriminator real and drawn pictures in one batch, so that one batch norm "
+        "sees both. (It then tells them apart by the batch, and the generator learns less.)",
+        default=False,
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class StepOptions:
+    """How many steps, and how large they are."""
+
+    epochs: int | None = option(
+        STEPS,
+        "Passes over the pictures. Default of small: as many as make 12,000 steps.",
+        check=at_least(1),
+        resume=MORE,
+    )
+    batch_size: int = option(STEPS, "Pictures per batch.", check=at_least(2))
+    lr_generator: float = option(
+        STEPS, "Learning rate of the generator.", metavar="LR", check=above(0)
+    )
+    lr_discriminator: float = option(
+        STEPS, "Learning rate of the discriminator.", metavar="LR", check=above(0)
+    )
+    beta1: float = option(STEPS, "Of Adam, for both networks.", check=(at_least(0), below(1)))
+    beta2: float = option(STEPS, "The same.", check=(at_least(0), below(1)))
+    schedule: str = option(
+        STEPS, "Of both learning rates: none, linear (constant for half of the run, then down to a "
+        "twentieth) or halve (by two after each 100 epochs).", check=one_of(SCHEDULES),
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class RunOptions:
+    """The run as a whole."""
+
+    sample_every: int | None = option(
+        RUN, "Draw the same captions after so many steps, for the report. Default: forty times.",
+        metavar="STEPS", check=at_least(1),
+    )  # fmt: skip
+    seed: int = option(
+        RUN, "Seed of all random numbers; default 0.", default=0,
+        check=(at_least(0), below(2**63, "2^63")),
+    )  # fmt: skip
+    cpu_kernels: str = option(RUN, "numba (the default) or reference.", check=one_of(CPU_SETS))
+
+
+@dataclass(kw_only=True)
+class Settings(DataOptions, TextOptions, NetworkOptions, LossOptions, StepOptions, RunOptions):
+    """Everything that decides what a training run does. A checkpoint stores it."""
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the networks are given a caption."""
+        return self.gan != "gan"
+
+    @property
+    def has_wrong(self) -> bool:
+        """Whether the discriminator sees real pictures with wrong captions."""
+        return "cls" in self.gan
+
+    @property
+    def has_between(self) -> bool:
+        """Whether the generator draws captions between two, too."""
+        return "int" in self.gan

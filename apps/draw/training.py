@@ -1,0 +1,191 @@
+"""Train a generator to draw sentences: from settings to a run folder.
+
+settings -> pictures and captions -> phase 1, text encoder -> embeddings -> phase 2, both networks
+-> what the oracle says -> report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minidl
+from apps.draw.alarm import Alarm
+from apps.draw.batches import PlayingBatches, check_enough
+from apps.draw.data import open_pairs
+from apps.draw.embeddings import embed, made_comparable
+from apps.draw.encoder import Encoders, take_over_encoders, train_encoder
+from apps.draw.networks import DISCRIMINATOR, GENERATOR, count, make_networks
+from apps.draw.presets import completed
+from apps.draw.results import LiveReport, write_results
+from apps.draw.samples import FixedSamples, Samples
+from apps.draw.sampling import KIND
+from apps.draw.schedule import schedules
+from apps.draw.settings import DRAWN, Settings
+from apps.draw.step import GanStep
+from apps.shared.callbacks import standard_callbacks
+from apps.shared.options import to_dict
+from apps.shared.run_folder import CHECKPOINT
+from minidl import callbacks, optim
+from minidl.data import flowers
+from minidl.errors import DataError
+from minidl.nn import Module, ModuleDict
+
+SHOWN = 8  # captions that are drawn again and again
+
+
+class Training:
+    """A run.
+
+    Args:
+        settings: everything that decides the result; numbers of epochs may be left to the data.
+        folder: the run folder, there already.
+        command: what the user typed, for the report.
+        log: called with each line of text for the user.
+
+    Raises:
+        MinidlError: bad data, options that do not fit them, a full disk, ...
+    """
+
+    def __init__(self, settings: Settings, folder: Path, command: str, log: Callable[[str], None]):
+        self.folder, self.command, self.log = folder, command, log
+        minidl.use_cpu_kernels(settings.cpu_kernels)
+        self.pairs = open_pairs(settings, "train", settings.has_wrong, log)
+        self.settings = completed(settings, len(self.pairs))
+        check_enough(self.pairs, self.settings.batch_size)  # before phase 1 takes its time
+        self.encoders: Encoders | None = None
+        self.text: Module | None = None
+        self.embeddings = np.zeros((0, 0), np.float32)
+
+    def run(self) -> dict[str, Any]:
+        """Both phases and the report; the figures of the run.
+
+        Raises:
+            KeyboardInterrupt: after the state was saved.
+        """
+        if self.settings.is_conditional:
+            self.first_phase()
+        history, model = self.second_phase()
+        return write_results(self, model, history)
+
+    # --- phase 1 --------------------------------------------------------------------------------
+
+    def first_phase(self) -> None:
+        """The text encoder, and the embeddings of all captions."""
+        settings = self.settings
+        if settings.text_encoder:
+            self.encoders = take_over_encoders(settings, self.folder)
+            reader = self.encoders.reader
+            self.settings = settings = replace(
+                settings, encoder=reader.kind, embedding=self.encoders.matching.text.out_features
+            )
+            unknown = dict.fromkeys(p for text in self.pairs.texts for p in reader.unknown(text))
+            if unknown:
+                self.log(f"not known to the text encoder, read as <unk>: {shortened(unknown)}")
+        else:
+            self.encoders = train_encoder(settings, self.pairs, self.folder, self.log)
+        encoder = self.encoders.matching.text
+        raw = embed(encoder, self.encoders.reader, self.pairs.texts)
+        groups = self.pairs.caption_groups() if settings.discriminant else None
+        self.text = made_comparable(encoder, raw, groups)
+        self.embeddings = embed(self.text, self.encoders.reader, self.pairs.texts)
+
+    # --- phase 2 --------------------------------------------------------------------------------
+
+    def second_phase(self) -> tuple[list[dict], ModuleDict]:
+        """The two networks; the history, and the networks."""
+        settings = self.settings
+        minidl.manual_seed(settings.seed)
+        model = make_networks(settings, self.text)
+        loader = PlayingBatches(self.pairs, self.embeddings, settings)
+        optimizers: dict[str, optim.Optimizer] = {
+            name: optim.Adam(model[name].parameters(), lr, (settings.beta1, settings.beta2))
+            for name, lr in (
+                (GENERATOR, settings.lr_generator), (DISCRIMINATOR, settings.lr_discriminator)
+            )
+        }  # fmt: skip
+        checkpoint = self.folder / CHECKPOINT
+        if checkpoint.exists():
+            self.check_same_data(minidl.io.load_checkpoint(checkpoint).meta)
+        self.log(self.introduction(model, len(loader)))
+        chosen = self.callbacks(model, optimizers, len(loader))
+        history = minidl.fit(
+            model, loader, None, optimizers, settings.epochs, callbacks=chosen, metrics={},
+            resume=checkpoint if checkpoint.exists() else None, step=GanStep(settings),
+        )  # fmt: skip
+        return history, model
+
+    def check_same_data(self, before: dict[str, Any]) -> None:
+        """The data are what they were when the run began, as far as its checkpoint can tell.
+
+        Raises:
+            DataError
+        """
+        now = self.meta()
+        for name in ("pictures", "classes", "captions"):
+            if now[name] != before.get(name):
+                raise DataError(
+                    "resume", f"the data have changed since the run began: other {name}",
+                    {"now": now[name], "then": before.get(name)}, "start a new run",
+                )  # fmt: skip
+
+    def callbacks(
+        self, model: ModuleDict, optimizers: dict[str, optim.Optimizer], steps: int
+    ) -> list[callbacks.Callback]:
+        """Those of every run, the average, schedules, samples, the alarm."""
+        settings = self.settings
+        chosen = standard_callbacks(self.folder, self.meta(), None)
+        chosen += schedules(optimizers, settings.schedule, settings.epochs, steps)
+        self.average = callbacks.AverageWeights(settings.average, GENERATOR)
+        self.average.order = Samples.order - 1  # what is drawn includes the last step
+        self.alarm = Alarm(self.log)
+        samples = Samples(
+            self.folder, self.fixed_samples(), settings.sample_every, self.average,
+            self.pairs.real_spread(),
+        )  # fmt: skip
+        return [*chosen, self.average, samples, self.alarm, LiveReport(self)]
+
+    def fixed_samples(self) -> FixedSamples:
+        """Captions that are drawn again and again: the deck's, and of classes far apart."""
+        settings, pairs = self.settings, self.pairs
+        if not settings.is_conditional:
+            return FixedSamples([""] * SHOWN, None, settings.noise)
+        texts = list(flowers.DECK) if settings.data in DRAWN else []
+        ends = SHOWN - len(texts) + 2  # between them, the first and the last class are left out
+        classes = np.linspace(0, len(pairs.members) - 1, ends).astype(int)[1:-1]
+        texts += [pairs.texts[pairs.captions[pairs.members[c][0]][0]] for c in classes]
+        texts = list(dict.fromkeys(texts))[:SHOWN]
+        return FixedSamples(texts, embed(self.text, self.encoders.reader, texts), settings.noise)
+
+    # --- words ----------------------------------------------------------------------------------
+
+    def meta(self) -> dict[str, Any]:
+        """What the checkpoint holds beside the weights."""
+        reader = None if self.encoders is None else self.encoders.reader.config()
+        return {
+            "kind": f"{KIND} run", "reader": reader, "settings": to_dict(self.settings),
+            "pictures": len(self.pairs), "classes": len(self.pairs.members),
+            "captions": len(self.pairs.texts),
+        }  # fmt: skip
+
+    def introduction(self, model: ModuleDict, steps: int) -> str:
+        """What is about to happen, in one line."""
+        settings, pairs = self.settings, self.pairs
+        classes = "" if len(pairs.members) == len(pairs) else f" of {len(pairs.members):,} classes"
+        return (
+            f"{settings.preset}, {settings.gan}: generator {count(model[GENERATOR]):,} and "
+            f"discriminator {count(model[DISCRIMINATOR]):,} parameters; {len(pairs):,} pictures"
+            f"{classes} with {len(pairs.texts):,} captions; {settings.epochs} epochs of {steps:,} "
+            "steps"
+        )
+
+
+def shortened(names: Any, at_most: int = 12) -> str:
+    """Names in one line, the first ones if they are many."""
+    names = list(names)
+    more = f", ... ({len(names)})" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more

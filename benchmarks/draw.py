@@ -1,0 +1,185 @@
+"""Text-to-image on drawn flowers: what is right in the pictures, judged by the oracle.
+
+    python -m benchmarks.draw [--seeds 0 1 2] [--ways small-cls paper-cls ...] [--runs FOLDER]
+
+writes the section "Drawing sentences" of RESULTS.md. The recipe that `minidl draw train` has by
+default is trained with all seeds, every other way with the first of them. All ways take the text
+encoder of the default recipe, so that they differ in what the section is about alone.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import table, write_section
+from benchmarks.training import (
+    Finished,
+    Training,
+    commands,
+    minidl_command,
+    parser,
+    provenances,
+    run,
+    this_command,
+)
+from minidl.io.atomic import write_atomically
+
+PROGRAM = ("draw", "train")
+PICTURES = 1000
+# The paper's networks, loss and optimizer, narrow enough for a CPU, with about as many steps as the
+# default recipe.
+PAPER = (
+    "--preset", "reed", "--ngf", "16", "--ndf", "16", "--batch-size", "32", "--captions", "1",
+    "--schedule", "none", "--epochs", "24",
+)  # fmt: skip
+DEFAULT = "small-cls"
+WAYS = {  # way -> what is said of it, arguments
+    "small-cls": ("wrong captions as well (CLS): the default", ()),
+    "small-conditional": ("captions alone", ("--gan", "conditional")),
+    "small-int": ("captions, and between them (INT)", ("--gan", "int")),
+    "small-cls-int": ("CLS and INT", ("--gan", "cls-int")),
+    "small-gan": ("plain GAN, no captions", ("--gan", "gan")),
+    "small-cls-standard": ("embeddings of deviation 1", ("--no-discriminant",)),
+    "small-cls-far": ("no wrong captions that are nearly right", ("--near-share", "0")),
+    "small-cls-halves": ("drawn pictures count half, as the paper's", ("--drawn-weight", "0.5")),
+    "paper-conditional": ("captions alone", (*PAPER, "--gan", "conditional")),
+    "paper-cls": ("CLS", (*PAPER, "--gan", "cls")),
+    "paper-int": ("INT", (*PAPER, "--gan", "int")),
+    "paper-cls-int": ("CLS and INT", (*PAPER, "--gan", "cls-int")),
+    "paper-gan": ("plain GAN, no captions", (*PAPER, "--gan", "gan")),
+}
+NAMES = ("color", "background", "center", "size", "shape", "count")  # as the table has them
+MUST = {"color": 90, "background": 98, "center": 90, "size": 95, "shape": 85, "count": 40}
+
+
+def main() -> None:
+    options_of = parser(__doc__.splitlines()[0])
+    options_of.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options_of.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    options_of.add_argument(
+        "--epochs", type=int, help="of every way, in place of those of the recipe"
+    )
+    options = options_of.parse_args()
+    done: dict[str, list[Finished]] = {}
+    for way in options.ways:
+        seeds = options.seeds if way == DEFAULT else options.seeds[:1]
+        done[way] = [
+            run(training(way, seed, options.runs, options.epochs), options.runs) for seed in seeds
+        ]
+    scores = {way: [score(one, options.runs) for one in runs] for way, runs in done.items()}
+    write(done, scores)
+
+
+def training(way: str, seed: int, runs: Path, epochs: int | None) -> Training:
+    """The run of a way; one with captions takes the text encoder of the default recipe."""
+    arguments = [*WAYS[way][1], "--seed", str(seed)]
+    if epochs:
+        arguments += ["--epochs", str(epochs)]
+    if way != DEFAULT and not way.endswith("-gan"):
+        default = training(DEFAULT, seed, runs, epochs)
+        run(default, runs)
+        arguments += ["--text-encoder", str(runs / default.name)]
+    return Training(f"draw-{way}-{seed}", tuple(arguments), program=PROGRAM)
+
+
+def score(done: Finished, runs: Path) -> dict[str, Any]:
+    """The figures of `minidl draw score`, kept beside the run."""
+    file = runs / f"{done.training.name}.score.json"
+    if not file.exists():
+        command = [minidl_command(), "draw", "score", str(runs / done.training.name)]
+        answer = subprocess.run(
+            [*command, "-n", str(PICTURES), "--json"], stdout=subprocess.PIPE, check=True, text=True
+        )
+        write_atomically(file, answer.stdout.splitlines()[-1].encode())
+    return json.loads(file.read_text())
+
+
+# --- the section --------------------------------------------------------------------------------
+
+
+def write(done: dict[str, list[Finished]], scores: dict[str, list[dict[str, Any]]]) -> None:
+    """The section of RESULTS.md."""
+    finished = [one for runs in done.values() for one in runs]
+    body = (
+        f"{PICTURES:,} pictures for captions of the 202 combinations that were held out; what the "
+        "oracle reads from them is compared with the caption. Shares in %, the median over seeds. "
+        "Diversity: of pictures of one caption, and of different captions, in parts of that of "
+        "real pictures. Seen: the mean over attributes for seen combinations less that for held "
+        "out ones, in points. R: R-precision, chance is 1 %. Frechet: distance of SqueezeNet's "
+        "features, 0 for real pictures.\n\n"
+        + table(columns(), [row(way, done[way], scores[way]) for way in done])
+        + "\n\n"
+        + seeds_of_default(scores)
+        + commands(finished, {})
+        + f"\n\nAll by `{this_command('draw', {})}`, which then measures each run by `minidl draw "
+        f"score RUN -n {PICTURES}`. " + provenances(finished)
+    )
+    write_section("draw", "Drawing sentences", body)
+
+
+def columns() -> list[str]:
+    return ["way", "", *NAMES, "diversity same / across", "seen", "R", "Frechet", "minutes", "CPU"]
+
+
+def row(way: str, runs: list[Finished], scores: list[dict[str, Any]]) -> list[str]:
+    """A way's line of the table."""
+    held_out = [one["held_out"] for one in scores]
+    cells = [percent([part["attributes"][name] for part in held_out]) for name in NAMES]
+    diversity = " / ".join(
+        f"{statistics.median(part['diversity'][kind] for part in held_out):.2f}"
+        for kind in ("same", "across")
+    )
+    minutes = statistics.median(one.figures["seconds"] for one in runs) / 60
+    spent = [one.cpu_seconds for one in runs]
+    cpu = "-" if None in spent else f"{statistics.median(spent) / 60:.0f}"
+    return [
+        way, WAYS[way][0], *cells, diversity, f"{gap(scores):+.1f}",
+        percent([part.get("r_precision") for part in held_out]),
+        number([part.get("frechet") for part in held_out]), f"{minutes:.0f}", cpu,
+    ]  # fmt: skip
+
+
+def gap(scores: list[dict[str, Any]]) -> float:
+    """How much better seen combinations are drawn, in points; the median over seeds."""
+    return statistics.median(
+        100 * (mean(one["seen"]["attributes"]) - mean(one["held_out"]["attributes"]))
+        for one in scores
+    )
+
+
+def mean(shares: dict[str, float]) -> float:
+    return sum(shares.values()) / len(shares)
+
+
+def percent(shares: list[float | None]) -> str:
+    """The median in percent; "-" where it is not known."""
+    return "-" if None in shares else f"{100 * statistics.median(shares):.1f}"
+
+
+def number(values: list[float | None]) -> str:
+    return "-" if None in values else f"{statistics.median(values):.0f}"
+
+
+def seeds_of_default(scores: dict[str, list[dict[str, Any]]]) -> str:
+    """Each seed of the default recipe, and the level of chance, in a table of its own."""
+    if DEFAULT not in scores:
+        return ""
+    rows = []
+    for one in scores[DEFAULT]:
+        part = one["held_out"]
+        for what, shares in (("held out", part["attributes"]), ("shuffled", part["shuffled"])):
+            rows.append([what, *(percent([shares[name]]) for name in NAMES)])
+    rows.append(["must reach", *(str(MUST[name]) for name in NAMES)])
+    return (
+        f"Each seed of {DEFAULT}, with captions and with captions shuffled:\n\n"
+        + table(["", *NAMES], rows)
+        + "\n\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""README's picture of drawn sentences: the deck's six, and a walk from one sentence to another.
+
+    python -m benchmarks.draw_pictures [--network flowers] [--output FILE]
+
+writes .github/images/draw.jpg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+
+from apps.draw.interpolation import along_line
+from apps.draw.sampling import Artist, load_artist
+from apps.shared.pictures import Picture
+from apps.shared.sheet import draw_sheet
+from benchmarks.results import RESULTS
+from minidl.data.flowers import DECK
+from minidl.io.atomic import write_atomically
+
+IMAGE = RESULTS.parent.parent / ".github" / "images" / "draw.jpg"
+ENDS = (
+    "a small red flower with five round petals and a yellow center on a gray background",
+    "a large blue flower with eight round petals and a black center on a gray background",
+)
+SEED = 1
+COPIES = 4  # pictures of a sentence, two by two
+CELL = 128  # pixels, a multiple of those of a picture and of two
+QUALITY = 70  # of the JPEG
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default="flowers", help="name, run folder or file; flowers")
+    parser.add_argument("--output", type=Path, default=IMAGE, help="the .jpg to write")
+    options = parser.parse_args()
+    artist = load_artist(options.network)
+    pictures = [*sentences(artist), *walk(artist, len(DECK))]
+    stream = io.BytesIO()
+    sheet = draw_sheet(pictures, columns=len(DECK), cell=CELL)
+    sheet.save(stream, "JPEG", quality=QUALITY, optimize=True)
+    write_atomically(options.output, stream.getvalue(), "draw_pictures")
+    print(f"{options.output}: {len(stream.getvalue()):,} bytes")
+
+
+def sentences(artist: Artist) -> list[Picture]:
+    """A tile of pictures for each of the deck's sentences."""
+    found = []
+    for i, text in enumerate(DECK):
+        drawn = artist.draw(artist.embed([text] * COPIES), artist.noise(COPIES, SEED + i))
+        rows = [np.concatenate(row, 1) for row in (drawn[:2], drawn[2:])]
+        found.append(Picture(np.concatenate(rows), text))
+    return found
+
+
+def walk(artist: Artist, n: int) -> list[Picture]:
+    """Pictures on the way from one sentence to another, with the same noise."""
+    ends = artist.embed(ENDS)
+    drawn = artist.draw(along_line(*ends, n), np.repeat(artist.noise(1, SEED), n, 0))
+    captions = [ENDS[0], *[""] * (n - 2), ENDS[1]]
+    return [Picture(one, caption) for one, caption in zip(drawn, captions)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""`minidl draw train`: the folder that it fills, resuming, and what it refuses."""
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minidl as library
+from apps.draw.samples import sample_files, tiles_of
+from tests.apps.conftest import last_json, minidl, spawn
+from tests.apps.draw.conftest import arguments
+from tests.training.processes import posix
+
+EPOCHS = ("--epochs", 12, "--encoder-epochs", 12, "--sample-every", 7)
+
+
+def test_the_folder_of_a_run(drawing_run):
+    names = {path.name for path in drawing_run.iterdir()}
+    assert {"checkpoint.safetensors", "generator.safetensors", "encoder", "samples", "run.json",
+            "metrics.jsonl", "report.html"} <= names  # fmt: skip
+    run = json.loads((drawing_run / "run.json").read_text())
+    assert run["steps"] == 18 and run["epochs"] == 3 and run["settings"]["gan"] == "cls"
+    lines = [json.loads(line) for line in (drawing_run / "metrics.jsonl").read_text().splitlines()]
+    assert {"discriminator_loss", "generator_loss", "real_accuracy", "drawn_accuracy",
+            "wrong_accuracy", "diversity", "lr_generator"} <= set(lines[0])  # fmt: skip
+    files = sorted((drawing_run / "samples").iterdir())
+    assert files[0].name == "step-000000.png" and files[-1].name == "step-000018.png"
+    assert all(tile.shape == (64, 64, 3) for tile in tiles_of(files[0]))
+
+
+def test_what_draws_alone_is_of_the_average(drawing_run):
+    alone = library.io.load_checkpoint(drawing_run / "generator.safetensors").model
+    whole = library.io.load_checkpoint(drawing_run / "checkpoint.safetensors")
+    average = whole.run["callbacks"]["AverageWeights"]["weights"]
+    for name, value in average.items():
+        expected = value.numpy().astype(np.float16)
+        np.testing.assert_array_equal(alone[f"generator.{name}"].numpy(), expected)
+    assert not any(name.startswith("discriminator") for name in alone)
+
+
+# --- killed -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(jsonl, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    result = minidl(*arguments(jsonl, folder, *EPOCHS))
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def done(path):
+    """Epochs that are done; -1 before the first checkpoint."""
+    if not path.with_name("checkpoint.safetensors").exists() or not path.exists():
+        return -1
+    return len(path.read_text().splitlines())
+
+
+def assert_same(folder, expected):
+    a, b = (
+        library.io.load_checkpoint(one / "checkpoint.safetensors") for one in (folder, expected)
+    )
+    assert a.run["step"] == b.run["step"]
+    average = [one.run["callbacks"]["AverageWeights"]["weights"] for one in (a, b)]
+    for found, wanted in ((a.model, b.model), average):
+        assert found.keys() == wanted.keys()
+        for name, tensor in wanted.items():
+            np.testing.assert_array_equal(found[name].data, tensor.data, err_msg=name)
+    samples = [sample_files(one) for one in (folder, expected)]
+    assert [path.name for path in samples[0]] == [path.name for path in samples[1]]
+    for one, other in zip(*samples):
+        assert one.read_bytes() == other.read_bytes(), one.name
+    lines = [(one / "metrics.jsonl").read_text().splitlines() for one in (folder, expected)]
+    timed = ("seconds", "images_per_second")
+    for one, other in zip(*lines, strict=True):
+        one, other = json.loads(one), json.loads(other)
+        assert {k: v for k, v in one.items() if k not in timed} == {
+            k: v for k, v in other.items() if k not in timed
+        }
+
+
+@posix
+@pytest.mark.parametrize(
+    "phase, epochs", [("encoder", 0), ("encoder", 5), ("encoder", 12), (".", 0), (".", 6)]
+)
+def test_after_kill(jsonl, tmp_path, uninterrupted, phase, epochs):
+    """Killed in phase 1, between the phases, in phase 2."""
+    folder = tmp_path / "run"
+    process = spawn(*arguments(jsonl, folder, *EPOCHS))
+    deadline = time.monotonic() + 120
+    while done(folder / phase / "metrics.jsonl") < epochs:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    result = minidl("draw", "train", "--resume", folder)
+    assert result.exit_code == 0, result.output
+    assert_same(folder, uninterrupted)
+    assert (folder / "report.html").exists()
+
+
+@posix
+def test_after_ctrl_c_in_phase_1(jsonl, tmp_path, uninterrupted):
+    folder = tmp_path / "run"
+    process = spawn(*arguments(jsonl, folder, *EPOCHS))
+    while done(folder / "encoder" / "metrics.jsonl") < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and f"minidl draw train --resume {folder}" in err
+    assert minidl("draw", "train", "--resume", folder).exit_code == 0
+    assert_same(folder, uninterrupted)
+
+
+def test_more_epochs(jsonl, drawing_run, tmp_path):
+    folder = tmp_path / "run"
+    assert minidl(*arguments(jsonl, folder, "--epochs", 1, "--encoder-epochs", 1)).exit_code == 0
+    result = minidl("draw", "train", "--resume", folder, "--epochs", 2, "--json")
+    assert result.exit_code == 0, result.output
+    assert last_json(result.stdout)["epochs"] == 2
+
+
+# --- kinds --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gan", ["gan", "conditional", "cls-int"])
+def test_other_gans(jsonl, tmp_path, gan):
+    folder, sheet = tmp_path / "run", tmp_path / "sheet.png"
+    more = ("--gan", gan, "--epochs", 1, "--encoder-epochs", 1)
+    result = minidl(*arguments(jsonl, folder, *more))
+    assert result.exit_code == 0, result.output
+    assert (folder / "encoder").exists() == (gan != "gan")
+    result = minidl("draw", "sample", folder, "a red flower", "-n", 3, "-o", sheet)
+    assert result.exit_code == 0, result.output
+    assert ("plain GAN" in result.output) == (gan == "gan")
+    assert Image.open(sheet).width > 300
+
+
+def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
+    folder = tmp_path / "run"
+    words = list(arguments(jsonl, folder, "--epochs", 1, "--text-encoder", drawing_run))
+    place = words.index("--embedding")
+    result = minidl(*words)
+    assert result.exit_code == 2 and "stays as it is" in result.output
+    result = minidl(*words[:place], *words[place + 2 :])
+    assert result.exit_code == 0, result.output
+    a, b = (
+        library.io.load_checkpoint(one / "encoder" / "checkpoint.safetensors").model
+        for one in (folder, drawing_run)
+    )
+    for name, tensor in a.items():
+        np.testing.assert_array_equal(tensor.data, b[name].data)
+    (folder / "checkpoint.safetensors").unlink()  # as if it had been killed between the phases
+    result = minidl("draw", "train", "--resume", folder, "--json")
+    assert result.exit_code == 0, result.output
+    run = json.loads((folder / "run.json").read_text())
+    assert run["epochs"] == 1 and run["settings"]["text_encoder"] == str(drawing_run)
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--gan", "cl"], ["no such gan", "did you mean cls"]),
+        (["--preset", "smal"], ["no such preset", "did you mean small"]),
+        (["--size", 48], ["size is 32 or 64"]),
+        (["--near-share", 1.5], ["near-share must be at most 1"]),
+        (["--gan", "gan", "--wrong-weight", 1], ["--wrong-weight belongs to --gan cls"]),
+        (["--preset", "reed"], ["draw 64 pixels"]),
+        (["--batch-size", 49], ["fewer pictures than a batch has", "--batch-size 48"]),
+    ],
+)
+def test_options_that_will_not_do(jsonl, tmp_path, options, says):
+    folder = tmp_path / "run"
+    result = minidl(*arguments(jsonl, folder, *options))
+    assert result.exit_code == 2, result.output
+    for text in says:
+        assert text in result.output
+    assert not folder.exists() and "Traceback" not in result.output
+
+
+def test_one_class_only(jsonl, tmp_path):
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    one = jsonl.with_name("one.jsonl")
+    one.write_text("".join(json.dumps(line | {"class": "a"}) + "\n" for line in lines))
+    result = minidl(*arguments(one, tmp_path / "run"))
+    assert result.exit_code == 2
+    assert "all pictures are of one class" in result.output and "--gan conditional" in result.output
+
+
+def test_missing_pictures(jsonl, tmp_path):
+    lines = jsonl.read_text().splitlines()
+    lines[3] = lines[3].replace("train-3.png", "gone.png")
+    broken = jsonl.with_name("missing.jsonl")
+    broken.write_text("\n".join(lines))
+    result = minidl(*arguments(broken, tmp_path / "run"))
+    assert result.exit_code == 2
+    assert "gone.png" in result.output and "--skip-missing" in result.output
+    checked = minidl("draw", "check", broken, "--json")
+    assert checked.exit_code == 2 and "gone.png" in checked.output
+    found = last_json(checked.stdout)
+    (missing,) = (one for one in found["findings"] if one["kind"] == "missing pictures")
+    assert found["serious"] and missing["serious"] and missing["names"] == ["gone.png"]
+    more = ("--skip-missing", "--epochs", 1, "--encoder-epochs", 1)
+    result = minidl(*arguments(broken, tmp_path / "again", *more))
+    assert result.exit_code == 0, result.output
+
+
+def test_other_captions_than_when_the_run_began(jsonl, tmp_path):
+    changing = jsonl.with_name("changing.jsonl")
+    changing.write_text(jsonl.read_text())
+    folder = tmp_path / "run"
+    assert minidl(*arguments(changing, folder, "--epochs", 1, "--encoder-epochs", 1)).exit_code == 0
+    changing.write_text(jsonl.read_text().replace("petals", "leaves"))
+    result = minidl("draw", "train", "--resume", folder, "--epochs", 2)
+    assert result.exit_code == 2 and "captions have changed" in result.output
+
+
+def test_other_pictures_than_when_the_run_began(jsonl, tmp_path):
+    changing = jsonl.with_name("fewer.jsonl")
+    changing.write_text(jsonl.read_text())
+    folder = tmp_path / "run"
+    assert minidl(*arguments(changing, folder, "--epochs", 1, "--encoder-epochs", 1)).exit_code == 0
+    changing.write_text(jsonl.read_text().partition("\n")[2])
+    result = minidl("draw", "train", "--resume", folder, "--epochs", 2)
+    assert result.exit_code == 2 and "changed since the run began: other pictures" in result.output
+
+
+def test_a_resumed_run_refuses_other_options(drawing_run):
+    for options, says in (
+        (["--seed", 4], "another --seed"), (["--gan", "gan"], "another --gan"),
+        (["--lr-generator", 1], "another --lr-generator"), (["--epochs", 1], "another --epochs"),
+        (["--output", "elsewhere"], "stays in its folder"),
+    ):  # fmt: skip
+        result = minidl("draw", "train", "--resume", drawing_run, *options)
+        assert result.exit_code == 2 and says in result.output
+
+
+def test_no_run_to_go_on_with(tmp_path):
+    result = minidl("draw", "train", "--resume", tmp_path / "nothing")
+    assert result.exit_code == 2 and "no such run" in result.output
+
+
+def test_the_report_is_there_while_a_run_goes_on(jsonl, tmp_path, monkeypatch):
+    seen = []
+
+    def note(run):
+        seen.append((tmp_path / "run" / "report.html").exists())
+
+    monkeypatch.setattr("apps.draw.results.EVERY", 0)
+    monkeypatch.setattr("apps.draw.samples.Samples.on_step_start", lambda self, run: note(run))
+    result = minidl(*arguments(jsonl, tmp_path / "run", "--epochs", 2, "--encoder-epochs", 1))
+    assert result.exit_code == 0, result.output
+    assert seen == [False] * 6 + [True] * 6
