@@ -53,6 +53,8 @@ class Function:
     - `adds`: backward also takes `add_to`, an array of the first input's shape and of gy's dtype,
       or None. It may add the gradient of the first input to it, in place, and returns the sum.
 
+    A subclass with a backward of its own inherits neither: it says so itself.
+
     summary also asks for its `receptive_field` and its `multiply_accumulates`; ops/ states both.
 
     Attributes:
@@ -76,6 +78,11 @@ class Function:
     retained: dict | None = None  # output index -> weak reference, see Tensor.retain_grad
     freed: bool = False
     receptive_field: Any = "-"  # what a pixel of the output depends on: ops/receptive_field.py
+
+    def __init_subclass__(cls) -> None:
+        if "backward" in vars(cls):
+            cls.makes_new = vars(cls).get("makes_new", False)
+            cls.adds = vars(cls).get("adds", False)
 
     def apply(self, *inputs):
         """Compute the output Tensor (or a tuple of them) and record self if a gradient flows."""

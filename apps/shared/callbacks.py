@@ -23,7 +23,8 @@ def standard_callbacks(
         folder: of the run.
         meta: what the checkpoints hold beside the weights.
         monitor: the metric that decides which epoch is best; None where none does.
-        early_stopping: epochs without a better one after which the run stops, or None.
+        early_stopping: epochs without a better one after which the run stops, or None; it needs
+            a monitor.
         clip_grad: largest norm of the gradients, or None.
         schedule: from make_schedule, or None.
     """
@@ -40,7 +41,7 @@ def standard_callbacks(
         chosen.append(schedule)
     if clip_grad is not None:
         chosen.append(callbacks.ClipGradients(clip_grad))
-    if early_stopping is not None:
+    if early_stopping is not None and monitor is not None:
         chosen.append(callbacks.EarlyStopping(monitor, patience=early_stopping))
     return chosen
 

@@ -18,7 +18,7 @@ from minidl.tensor import Tensor
 
 
 class Conv2dReLU(Conv2d):
-    adds = True
+    makes_new = adds = True
 
     def forward(self, x, w, b=None):
         self.x = x if self.needs_grad[1] else None

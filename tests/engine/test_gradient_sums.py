@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minidl
+from minidl.ops.relu import ReLU
 
 
 class Given(minidl.Function):
@@ -64,6 +65,27 @@ class New(Given):
     """Promises that its gradients are new."""
 
     makes_new = True
+
+
+def test_a_backward_of_ones_own_has_promised_nothing():
+    """A user's subclass of an operation may keep what it returns."""
+    kept = np.ones((2, 3), np.float32)
+
+    class Keeps(ReLU):
+        def backward(self, gy):
+            return kept
+
+    class Renamed(ReLU):
+        pass
+
+    assert ReLU.makes_new and Renamed.makes_new and not Keeps.makes_new
+    x = minidl.tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    middle = x * 2
+    for parts in ([Keeps().apply(middle), middle * 5], [middle * 5, Keeps().apply(middle)]):
+        x.grad = None
+        (parts[0] + parts[1]).sum().backward(retain_graph=True)
+        np.testing.assert_array_equal(x.grad.data, 12)
+        np.testing.assert_array_equal(kept, 1)
 
 
 class Adds(Given):
