@@ -51,9 +51,8 @@ TRIED = {
     "vgg16-style": (
         "One picture has few tiles for the weights of the deep layers, which are transformed anew "
         "in each step though none learns here; to keep them transformed would take four times "
-        "their memory. Tried: panels of output channels for deep layers, weights turned in "
-        "registers for the gradient, a first layer without columns, the gradient of the mean as a "
-        "view."
+        "their memory. Panels of output channels for deep layers, weights turned in registers for "
+        "the gradient and a gradient of the picture without columns are in."
     ),
     "resnet20-cifar": (
         "Convolutions of 16 to 64 channels have too few for Winograd's transforms to be small "
