@@ -104,7 +104,7 @@ class Function:
     def forward(self, *arrays: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.forward")
 
-    def backward(self, *gys: Any, **add_to: Any) -> Any:
+    def backward(self, *gys: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.backward")
 
     def multiply_accumulates(self, y: Any, *inputs: tuple) -> int:
