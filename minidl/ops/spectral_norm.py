@@ -22,12 +22,15 @@ from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.lp_norm import least_divisor
+from minidl.ops.receptive_field import UNKNOWN
 from minidl.shapes import normalize_dim
 from minidl.tensor import Tensor
 
 
 class SpectralNorm(Function):
     """sigma is computed where it is None."""
+
+    receptive_field = UNKNOWN  # of a weight
 
     def __init__(self, u, v, dim, sigma=None):
         self.u, self.v, self.dim, self.sigma = u.copy(), v.copy(), dim, sigma  # a layer's move on
