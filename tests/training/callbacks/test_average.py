@@ -52,6 +52,29 @@ def test_the_formula(decay):
     assert not any(p.requires_grad for p in averaging.average.parameters())
 
 
+def test_without_a_decay_it_is_the_last_weights_to_the_bit():
+    model, *rest = with_norm()
+    averaging = callbacks.AverageWeights(0.0)
+    minidl.fit(model, *rest, epochs=4, callbacks=[averaging])
+    assert_same_weights(weights(averaging.average), weights(model))
+
+
+def test_vectors_of_spectral_norms_are_copied():
+    """Their average is no unit vector, and the norm by it is too small."""
+    minidl.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.spectral_norm(nn.Linear(8, 8)), nn.Linear(8, 1))
+    batches = [(minidl.randn(4, 6), minidl.randn(4, 1)) for _ in range(10)]
+    optimizer = minidl.optim.SGD(model.parameters(), lr=0.1)
+    averaging = callbacks.AverageWeights(0.99)
+    minidl.fit(model, batches, nn.MSELoss(), optimizer, 5, callbacks=[averaging])
+    average, now = weights(averaging.average), weights(model)
+    place = "1.parametrizations.weight"
+    for name in (f"{place}.0._u", f"{place}.0._v"):
+        np.testing.assert_array_equal(average[name], now[name])
+        assert np.linalg.norm(average[name]) == pytest.approx(1, abs=1e-5)
+    assert not np.allclose(average[f"{place}.original"], now[f"{place}.original"], atol=1e-4)
+
+
 def test_a_part_of_a_model():
     model, optimizers = parts()
     averaging = callbacks.AverageWeights(DECAY, part="generator")
