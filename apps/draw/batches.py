@@ -104,6 +104,7 @@ class PlayingBatches(PairLoader):
         wrong              embeddings of captions of other classes, with cls
         drawn_text, noise  for what the discriminator gets from the generator
         new_text, new_noise       for the generator's own step; with int half as much noise again
+        between            with int: the order that says which two texts a point lies between
 
     Args:
         embeddings: of all captions, float32 (captions, D).
@@ -133,6 +134,8 @@ class PlayingBatches(PairLoader):
             classes = self.pairs.classes[indices]
             other = self.pairs.other_class(classes, random, settings.near_share)
             batch["wrong"] = Tensor(self.text(self.pairs.members.pick(other, random), random))
+        if settings.has_between:
+            batch["between"] = Tensor(random.permutation(n))
         return batch, None
 
     def text(self, pictures: np.ndarray, random: np.random.Generator) -> np.ndarray:

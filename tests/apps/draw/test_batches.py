@@ -33,8 +33,9 @@ def values(batch):
     return {name: tensor.numpy() for name, tensor in batch.items()}
 
 
-def test_a_batch_is_the_same_whenever_it_is_made(pairs):
-    first, second = loader(pairs), loader(pairs, workers=2)
+@pytest.mark.parametrize("gan", ["cls", "cls-int"])
+def test_a_batch_is_the_same_whenever_it_is_made(pairs, gan):
+    first, second = loader(pairs, gan=gan), loader(pairs, gan=gan, workers=2)
     for (a, _), (b, _) in zip([*first, *first], [*second, *second]):
         for name, value in values(a).items():
             np.testing.assert_array_equal(value, values(b)[name], err_msg=name)
@@ -94,8 +95,8 @@ def test_every_other_class_occurs_equally_often(pairs):
         ("gan", {"pictures", "noise", "new_noise"}, 8),
         ("conditional", {"text", "drawn_text", "new_text"}, 8),
         ("cls", {"wrong", "text"}, 8),
-        ("int", {"new_text"}, 12),
-        ("cls-int", {"wrong", "new_text"}, 12),
+        ("int", {"new_text", "between"}, 12),
+        ("cls-int", {"wrong", "new_text", "between"}, 12),
     ],
 )
 def test_what_each_kind_of_gan_gets(pairs, gan, names, noises):
