@@ -13,8 +13,8 @@ directions, and its eigenvalues b how much more captions differ between pictures
 The means of n captions differ by S / n without saying anything else, which is taken from B first.
 So how a sentence is put is taken away, and what it says has equal strength in each direction: else
 colors, which are easy to see, are most of an embedding, and brown against black, or the number of
-petals, next to nothing. Where pictures have one caption each, it is whitening with a floor; where captions
-of different pictures differ no more than those of one, the first way.
+petals, next to nothing. Where pictures have one caption each, it is whitening with a floor. Where
+captions of different pictures differ no more than those of one, it is the first way.
 
 The statistics are those of the training alone. They are linear, so they become part of the last
 layer of the encoder that the networks get: a picture for a new sentence needs them.

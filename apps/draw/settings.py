@@ -213,6 +213,11 @@ class Settings(DataOptions, TextOptions, NetworkOptions, LossOptions, StepOption
         return "cls" in self.gan
 
     @property
+    def needs_classes(self) -> bool:
+        """Whether there must be two: wrong captions, and a text encoder, need another one."""
+        return self.has_wrong or (self.is_conditional and not self.text_encoder)
+
+    @property
     def has_between(self) -> bool:
         """Whether the generator draws captions between two, too."""
         return "int" in self.gan
