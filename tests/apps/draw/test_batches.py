@@ -73,6 +73,19 @@ def test_a_wrong_caption_is_of_another_class_and_a_right_one_is_not(pairs, near_
             assert (classes_of(pairs, batch["wrong"].numpy()) != own).all()
 
 
+def test_a_wrong_caption_is_none_of_the_pictures_own():
+    """Though classes share captions."""
+    pictures = np.arange(12, dtype=np.uint8).repeat(32 * 32 * 3).reshape(12, 32, 32, 3)
+    texts = [["a flower", f"flower {i % 4}"] for i in range(12)]
+    pairs = pairs_of(CaptionedDataset(pictures, texts, np.arange(12) % 4))
+    batches = loader(pairs, augment="none", near_share=0.0)
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        for indices in np.arange(12).reshape(3, 4):
+            found = batches.wrong(indices, random)
+            assert found.shape == (1, 4) and not pairs.captions.have(indices, found[0]).any()
+
+
 def test_near_captions_differ_in_one_attribute_where_there_are_such(pairs):
     random, own = np.random.default_rng(0), np.repeat(np.arange(len(CLASSES)), 50)
     other = pairs.other_class(own, random, near_share=1.0)
