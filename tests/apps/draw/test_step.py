@@ -15,12 +15,12 @@ from apps.draw.step import GanStep
 from minidl import nn, optim
 from minidl.training.run import Run
 
-SMALL = {"batch_size": 8, "noise": 4, "workers": 0, "embedding": 8, "ngf": 2, "ndf": 2}
+SMALL = {"batch_size": 8, "noise": 4, "workers": 0, "ngf": 2, "ndf": 2}
 
 
 def parts(pairs, **given):
     """Settings, networks, optimizers, a batch."""
-    settings = from_command_line(SMALL | given)
+    settings = replace(from_command_line(SMALL | given), embedding=8)
     pairs = replace(pairs, pictures=enlarged(pairs.pictures, settings.size))
     minidl.manual_seed(0)
     model = make_networks(settings, None)

@@ -153,7 +153,8 @@ def test_more_epochs(jsonl, drawing_run, tmp_path):
 @pytest.mark.parametrize("gan", ["gan", "conditional", "cls-int"])
 def test_other_gans(jsonl, tmp_path, gan):
     folder, sheet = tmp_path / "run", tmp_path / "sheet.png"
-    more = ("--gan", gan, "--epochs", 1, "--encoder-epochs", 1)
+    more = ("--gan", gan, "--epochs", 1)
+    more = (*more, "--encoder-epochs", 1) if gan != "gan" else more
     result = minidl(*arguments(jsonl, folder, *more))
     assert result.exit_code == 0, result.output
     assert (folder / "encoder").exists() == (gan != "gan")
@@ -166,10 +167,11 @@ def test_other_gans(jsonl, tmp_path, gan):
 def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
     folder = tmp_path / "run"
     words = list(arguments(jsonl, folder, "--epochs", 1, "--text-encoder", drawing_run))
-    place = words.index("--embedding")
+    for option in ("--embedding", "--encoder-batch", "--encoder-lr"):
+        result = minidl(*words, option, 8)
+        assert result.exit_code == 2 and "stays as it is" in result.output
+        assert f"leave out {option}\n" in result.output
     result = minidl(*words)
-    assert result.exit_code == 2 and "stays as it is" in result.output
-    result = minidl(*words[:place], *words[place + 2 :])
     assert result.exit_code == 0, result.output
     a, b = (
         library.io.load_checkpoint(one / "encoder" / "checkpoint.safetensors").model
@@ -195,6 +197,11 @@ def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
         (["--size", 48], ["size is 32 or 64"]),
         (["--near-share", 1.5], ["near-share must be at most 1"]),
         (["--gan", "gan", "--wrong-weight", 1], ["--wrong-weight belongs to --gan cls"]),
+        (["--gan", "int", "--drawn-weight", 1], ["--drawn-weight belongs to --gan cls"]),
+        (["--gan", "gan", "--captions", 2], ["--captions belongs to a GAN with captions"]),
+        (["--gan", "gan", "--no-discriminant"], ["--discriminant belongs to a GAN with captions"]),
+        (["--gan", "gan", "--text-encoder", "run"], ["--text-encoder belongs to"]),
+        (["--gan", "gan", "--encoder-lr", 0.1], ["--encoder-lr belongs to"]),
         (["--preset", "reed"], ["draw 64 pixels"]),
         (["--batch-size", 49], ["fewer pictures than a batch has", "--batch-size 48"]),
     ],
