@@ -21,7 +21,7 @@ STEPS, ENCODER_STEPS = 12_000, 3_000  # of the small preset, whatever the number
 # Options that say nothing without wrong captions, with another's text encoder, without captions.
 OF_WRONG = ("wrong_weight", "drawn_weight", "near_share")
 OF_ENCODER = ("encoder", "embedding", "encoder_epochs", "encoder_batch", "encoder_lr")
-OF_TEXT = (*OF_ENCODER, "text_encoder", "discriminant", "captions")
+OF_TEXT = (*OF_ENCODER, "text_encoder", "discriminant")
 GRIDS = 40  # how often the same captions are drawn in a run
 
 SMALL = {

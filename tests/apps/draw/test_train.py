@@ -198,7 +198,6 @@ def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
         (["--near-share", 1.5], ["near-share must be at most 1"]),
         (["--gan", "gan", "--wrong-weight", 1], ["--wrong-weight belongs to --gan cls"]),
         (["--gan", "int", "--drawn-weight", 1], ["--drawn-weight belongs to --gan cls"]),
-        (["--gan", "gan", "--captions", 2], ["--captions belongs to a GAN with captions"]),
         (["--gan", "gan", "--no-discriminant"], ["--discriminant belongs to a GAN with captions"]),
         (["--gan", "gan", "--text-encoder", "run"], ["--text-encoder belongs to"]),
         (["--gan", "gan", "--encoder-lr", 0.1], ["--encoder-lr belongs to"]),
