@@ -1,7 +1,7 @@
 """An alarm when a GAN has stopped learning, with what to do about it.
 
-    the discriminator has won   it is right of nearly all pictures, real and drawn: what it says to
-                                the generator is the same whatever that draws
+    the discriminator has won   it is right about nearly all pictures, real and drawn: what it says
+                                to the generator is the same whatever that draws
     the generator has won       it takes nearly all drawn pictures for real ones
     collapse                    pictures of one caption and different noise are almost the same
 
@@ -44,20 +44,19 @@ TROUBLES = (
         lambda m: min(m["real_accuracy"], m["drawn_accuracy"]) > WON,
         "the discriminator has won: it tells nearly all drawn pictures from real ones, so the "
         "generator learns little from it",
-        "a lower --lr-discriminator, a smaller --ndf, more pictures (--augment crop), or --preset "
-        "small, whose spectral norm holds it back",
+        "in a new run, a lower --lr-discriminator, a smaller --ndf, or more pictures",
     ),
     Trouble(
         "generator",
         lambda m: m["drawn_accuracy"] < LOST,
         "the generator has won: the discriminator takes nearly all drawn pictures for real ones",
-        "a higher --lr-discriminator, or a larger --ndf",
+        "in a new run, a higher --lr-discriminator, or a larger --ndf",
     ),
     Trouble(
         "collapse",
         lambda m: m.get("diversity", 1.0) < ALIKE,
         "the samples collapse: pictures of one caption are almost the same, whatever the noise",
-        "--beta1 0, a lower --wrong-weight, or go back to an earlier state with lower rates",
+        "in a new run, lower --lr-generator and --lr-discriminator, or another --seed",
     ),
 )
 

@@ -18,6 +18,7 @@ from minidl.tensor import Tensor
 
 # First word of a seed: what the numbers are for.
 MATCHING, PLAYING = 11, 12
+TRIES = 20  # to find a wrong caption
 
 
 class PairLoader(DataLoader):
@@ -104,6 +105,7 @@ class PlayingBatches(PairLoader):
         wrong              embeddings of captions of other classes, with cls
         drawn_text, noise  for what the discriminator gets from the generator
         new_text, new_noise       for the generator's own step; with int half as much noise again
+        between            with int: the order that says which two texts a point lies between
 
     Args:
         embeddings: of all captions, float32 (captions, D).
@@ -130,18 +132,37 @@ class PlayingBatches(PairLoader):
         new = random.integers(0, len(self.pairs), n)
         batch["new_text"] = Tensor(self.text(new, random))
         if settings.has_wrong:
-            classes = self.pairs.classes[indices]
-            other = self.pairs.other_class(classes, random, settings.near_share)
-            batch["wrong"] = Tensor(self.text(self.pairs.members.pick(other, random), random))
+            batch["wrong"] = Tensor(self.embeddings[self.wrong(indices, random)].mean(0))
+        if settings.has_between:
+            batch["between"] = Tensor(random.permutation(n))
         return batch, None
 
     def text(self, pictures: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Embeddings of pictures: each the mean over some captions of the picture."""
+        return self.embeddings[self.some_captions(pictures, random)].mean(0)
+
+    def some_captions(self, pictures: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Numbers of captions of each picture, (captions averaged, N)."""
         count = self.settings.captions
-        total = self.embeddings[self.pairs.captions.pick(pictures, random)]
-        for _ in range(count - 1):
-            total = total + self.embeddings[self.pairs.captions.pick(pictures, random)]
-        return total / np.float32(count)
+        return np.stack([self.pairs.captions.pick(pictures, random) for _ in range(count)])
+
+    def wrong(self, pictures: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Numbers of captions of pictures of other classes, (captions averaged, N).
+
+        Captions may occur in several classes: one that is the picture's own as well is drawn again,
+        and stays where TRIES find no other.
+        """
+        pairs, left = self.pairs, np.arange(len(pictures))
+        found = np.zeros((self.settings.captions, len(pictures)), np.int64)
+        for _ in range(TRIES):
+            near_share = self.settings.near_share
+            other = pairs.other_class(pairs.classes[pictures[left]], random, near_share)
+            found[:, left] = self.some_captions(pairs.members.pick(other, random), random)
+            own = [pairs.captions.have(pictures[left], some) for some in found[:, left]]
+            left = left[np.any(own, 0)]
+            if not len(left):
+                break
+        return found
 
     def noise(self, n: int, random: np.random.Generator) -> Tensor:
         return Tensor(random.standard_normal((n, self.settings.noise), np.float32))

@@ -7,8 +7,11 @@ differ in one attribute are neighbours: their captions are the wrong ones that a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +58,33 @@ class Pairs:
         rows = (self.captions[i] for i in range(len(self)))
         return [np.array(row) for row in dict.fromkeys(tuple(sorted(row)) for row in rows)]
 
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """By which a checkpoint knows the data again: how many, and a hash of all."""
+        content = hashlib.sha256("\n".join(self.texts).encode())
+        for part in (self.captions.sizes, self.captions.flat, self.classes, self.pictures):
+            content.update(np.ascontiguousarray(part).data)
+        return {
+            "pictures": len(self), "classes": len(self.members), "captions": len(self.texts),
+            "content": content.hexdigest()[:16],
+        }  # fmt: skip
+
+    def check_same(self, before: dict[str, Any]) -> None:
+        """The data are those that a run began with.
+
+        Args:
+            before: what its checkpoint holds beside the weights.
+
+        Raises:
+            DataError
+        """
+        for name, now in self.facts.items():
+            if now != before.get(name):
+                raise DataError(
+                    "resume", f"the data have changed since the run began: other {name}",
+                    {"now": now, "then": before.get(name)}, "start a new run",
+                )  # fmt: skip
+
     def real_spread(self) -> float:
         """How different pictures of one class are, or all, where no class has several."""
         within = spread_within_classes(self.pictures, self.members)
@@ -91,11 +121,12 @@ def open_pairs(
     Args:
         settings: which data, of which size.
         split: "train" or "test".
-        needs_classes: whether wrong captions are wanted.
+        needs_classes: whether there must be captions of another class, as wrong ones or for a text
+            encoder to tell apart.
         log: called with what was noticed in the data.
 
     Raises:
-        DataError: missing or damaged, or all of one class where wrong captions are wanted.
+        DataError: missing or damaged, or all of one class where others are needed.
     """
     from minidl.data.captioned import open_captioned
 
@@ -109,11 +140,17 @@ def open_pairs(
     pairs = pairs_of(found, settings.data in DRAWN)
     if needs_classes and len(pairs.members) < 2:
         raise DataError(
-            OP, "all pictures are of one class, so no caption is a wrong one",
-            {"data": settings.data, "pictures": len(pairs)},
-            "add pictures of another class; or --gan conditional, which needs no wrong captions",
+            OP, "all pictures are of one class, so no caption is of another",
+            {"data": settings.data, "pictures": len(pairs)}, hint_for_one_class(pairs),
         )  # fmt: skip
     return pairs
+
+
+def hint_for_one_class(pairs: Pairs) -> str:
+    """What helps; leaving classes out does where pictures have captions of their own."""
+    alone = "" if len(pairs.caption_groups()) < 2 else "leave the class out of your data, and "
+    alone += alone and "pictures with the same captions are one; "
+    return f"add pictures of another class; {alone}or --gan gan, which needs no captions"
 
 
 def held_out_pairs(settings: DataOptions) -> Pairs | None:

@@ -13,7 +13,8 @@ directions, and its eigenvalues b how much more captions differ between pictures
 The means of n captions differ by S / n without saying anything else, which is taken from B first.
 So how a sentence is put is taken away, and what it says has equal strength in each direction: else
 colors, which are easy to see, are most of an embedding, and brown against black, or the number of
-petals, next to nothing. Where pictures have one caption each, it is whitening with a floor.
+petals, next to nothing. Where pictures have one caption each, it is whitening with a floor. Where
+captions of different pictures differ no more than those of one, it is the first way.
 
 The statistics are those of the training alone. They are linear, so they become part of the last
 layer of the encoder that the networks get: a picture for a new sentence needs them.
@@ -69,17 +70,19 @@ def discriminant(captions: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarr
         captions: (T, D).
         groups: numbers of captions that say the same; a caption may be in several.
     """
+    if len(groups) < 2 or not captions.var(0).any():
+        return standard(captions)
     means = np.stack([captions[group].mean(0) for group in groups])
     apart = np.concatenate([captions[g] - m for g, m in zip(groups, means)])
     size = captions.shape[1]
-    floor = FLOOR * np.trace(np.cov(captions.T)) / size
+    floor = FLOOR * captions.var(0, ddof=1).mean()
     values, vectors = np.linalg.eigh(apart.T @ apart / len(apart) + floor * np.eye(size))
     whitens = vectors / np.sqrt(values)
-    between, directions = np.linalg.eigh(whitens.T @ np.cov(means.T) @ whitens)
+    between, directions = np.linalg.eigh(whitens.T @ np.atleast_2d(np.cov(means.T)) @ whitens)
     between = np.maximum(between - np.mean([1 / len(group) for group in groups]), 0)
     matrix = whitens @ directions * (np.sqrt(between) / (between + 1))
     variance = ((captions - captions.mean(0)) @ matrix).var(0).sum()
-    return matrix * np.sqrt(size / variance)
+    return matrix * np.sqrt(size / variance) if variance > 0 else standard(captions)
 
 
 def embed(module: nn.Module, reader: Words, texts: Sequence[str]) -> np.ndarray:

@@ -106,12 +106,10 @@ def train_encoder(
     kind = optim.RMSprop if settings.encoder == "char-cnn-rnn" else optim.Adam
     optimizer = kind(matching.parameters(), lr=settings.encoder_lr)
     schedule = encoder_schedule(optimizer, epochs * len(loader))
-    meta = description(reader, settings.embedding, settings.size, epochs, settings)
+    meta = description(reader, settings.embedding, settings.size, epochs, settings, pairs)
     callbacks = standard_callbacks(folder / ENCODER, meta, None, None, CLIP, schedule)
     checkpoint = folder / ENCODER / CHECKPOINT
     begun = checkpoint.exists()
-    if begun:
-        check_same_reader(reader, checkpoint)
     if not begun:
         log(f"text encoder: {len(pairs.texts):,} captions, {epochs} epochs of {len(loader)} steps")
     history = minidl.fit(
@@ -128,7 +126,7 @@ def train_encoder(
 
 
 def description(
-    reader: Words, embedding: int, size: int, epochs: int, settings: Settings
+    reader: Words, embedding: int, size: int, epochs: int, settings: Settings, pairs: Pairs
 ) -> dict[str, Any]:
     """What the checkpoint holds beside the weights.
 
@@ -137,19 +135,20 @@ def description(
         embedding, size: of the encoders: numbers of an embedding, pixels of a picture.
         epochs: how many they learn for.
         settings: of the run that they are part of.
+        pairs: that the run learns from.
     """
     return {
         "kind": "draw encoder", "reader": reader.config(), "embedding": embedding, "size": size,
-        "epochs": epochs, "settings": to_dict(settings),
+        "epochs": epochs, "settings": to_dict(settings), **pairs.facts,
     }  # fmt: skip
 
 
-def take_over_encoders(settings: Settings, folder: Path) -> Encoders:
+def take_over_encoders(settings: Settings, folder: Path, pairs: Pairs) -> Encoders:
     """The text encoder of another run, copied into the folder of this one unless it is there.
 
     Args:
-        settings: of this run.
-        folder: of this run.
+        settings, folder: of this run.
+        pairs: that this run learns from.
 
     Raises:
         CheckpointError: the other run has none that is trained to its end.
@@ -167,7 +166,7 @@ def take_over_encoders(settings: Settings, folder: Path) -> Encoders:
             {"--size": settings.size, "--text-encoder": str(other)}, f"--size {found.size}",
         )  # fmt: skip
     embedding = found.matching.text.out_features
-    meta = description(found.reader, embedding, found.size, len(found.history), settings)
+    meta = description(found.reader, embedding, found.size, len(found.history), settings, pairs)
     target.parent.mkdir(exist_ok=True)
     run = {"history": found.history}
     minidl.io.save_checkpoint(target, found.matching, run=run, meta=meta)
@@ -183,20 +182,6 @@ def make_matching(reader: Words, embedding: int, size: int) -> Matching:
     """Both encoders with fresh weights."""
     text = make_text_encoder(reader, embedding)
     return Matching(text, PictureEncoder(out=embedding, size=size))
-
-
-def check_same_reader(reader: Words, checkpoint: Path) -> None:
-    """The captions have the words that they had when the run began.
-
-    Raises:
-        CheckpointError
-    """
-    stored = minidl.io.load_checkpoint(checkpoint).meta.get("reader")
-    if stored != reader.config():
-        raise CheckpointError(
-            "resume", "the captions have changed since the run began: other words",
-            {"encoder": str(checkpoint)}, "start a new run",
-        )  # fmt: skip
 
 
 def load_encoders(run: Path) -> Encoders:

@@ -37,7 +37,6 @@ from typing import NamedTuple
 import minidl
 from minidl.errors import ArgumentError, ShapeError, nearest
 from minidl.nn.functional import softplus
-from minidl.random import generator as random_numbers
 from minidl.tensor import Tensor
 
 LOSSES = ("minimax", "non-saturating", "hinge")
@@ -132,13 +131,15 @@ def accuracy(real: Tensor, fake: Tensor) -> float:
     return (float((real.data > 0).mean()) + float((fake.data <= 0).mean())) / 2
 
 
-def with_interpolated(texts: Tensor) -> Tensor:
+def with_interpolated(texts: Tensor, order: Tensor) -> Tensor:
     """Embeddings, and behind them half as many points in the middle between two of them (GAN-INT).
 
-    The pairs are drawn from minidl's generator; nobody is paired with itself.
+    Nobody is paired with itself.
 
     Args:
         texts: embeddings (N, D), N >= 2.
+        order: int64 (N,), the numbers from 0 to N - 1 in a random order: those in its first half
+            are paired with those in its second.
 
     Returns:
         (N + N // 2, D).
@@ -147,12 +148,11 @@ def with_interpolated(texts: Tensor) -> Tensor:
         ShapeError: there are no two.
 
     >>> import minidl
-    >>> with_interpolated(minidl.ones(4, 3)).shape
+    >>> with_interpolated(minidl.ones(4, 3), minidl.tensor([2, 0, 3, 1])).shape
     (6, 3)
     """
     if texts.ndim != 2 or len(texts) < 2:
         raise ShapeError("with_interpolated", "texts are (N, D) with N >= 2", {"texts": texts})
-    order = random_numbers().permutation(len(texts))
     half = len(texts) // 2
     between = (texts[order[:half]] + texts[order[half : 2 * half]]) * 0.5
     return minidl.cat([texts, between])

@@ -18,6 +18,10 @@ from minidl.errors import nearest
 from minidl.kernels import cpu_kernels
 
 STEPS, ENCODER_STEPS = 12_000, 3_000  # of the small preset, whatever the number of pictures
+# Options that say nothing without wrong captions, with another's text encoder, without captions.
+OF_WRONG = ("wrong_weight", "drawn_weight", "near_share")
+OF_ENCODER = ("encoder", "embedding", "encoder_epochs", "encoder_batch", "encoder_lr")
+OF_TEXT = (*OF_ENCODER, "text_encoder", "discriminant")
 GRIDS = 40  # how often the same captions are drawn in a run
 
 SMALL = {
@@ -94,19 +98,24 @@ def check(settings: Settings, given: dict[str, Any]) -> None:
             f"the networks of --preset {settings.preset} draw 64 pixels",
             {"--size": settings.size}, "--preset small draws 32, too",
         )  # fmt: skip
-    for name, needs, what in (
-        ("wrong_weight", settings.has_wrong, "cls or cls-int"),
-        ("near_share", settings.has_wrong, "cls or cls-int"),
+    for names, needs, what in (
+        (OF_WRONG, settings.has_wrong, "belongs to --gan cls or cls-int"),
+        (OF_TEXT, settings.is_conditional, "belongs to a GAN with captions"),
     ):
-        if name in given and not needs:
-            flag = f"--{name.replace('_', '-')}"
-            raise OptionError(f"{flag} belongs to --gan {what}", {"--gan": settings.gan})
-    if settings.text_encoder and ({"encoder", "encoder_epochs", "embedding"} & set(given)):
+        for name in names:
+            if name in given and not needs:
+                raise OptionError(f"{flag(name)} {what}", {"--gan": settings.gan})
+    if settings.text_encoder and (set(OF_ENCODER) & set(given)):
         raise OptionError(
             "the text encoder of another run stays as it is",
             {"--text-encoder": settings.text_encoder},
-            "leave out --encoder, --encoder-epochs and --embedding",
+            f"leave out {', '.join(flag(name) for name in OF_ENCODER if name in given)}",
         )  # fmt: skip
+
+
+def flag(name: str) -> str:
+    """A setting as one types it."""
+    return f"--{name.replace('_', '-')}"
 
 
 def completed(settings: Settings, pictures: int) -> Settings:

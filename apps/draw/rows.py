@@ -31,6 +31,17 @@ class Rows:
     def __getitem__(self, row: int) -> np.ndarray:
         return self.flat[self.starts[row] : self.starts[row] + self.sizes[row]]
 
+    def have(self, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """Whether each of these rows has the number beside it.
+
+        Args:
+            rows, numbers: int (N,).
+
+        Returns:
+            bool (N,).
+        """
+        return np.array([n in self[row] for row, n in zip(rows, numbers)], bool)
+
     def pick(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """One number of each of these rows; of an empty one any number at all.
 

@@ -48,7 +48,7 @@ class DataOptions:
     """Which pictures with captions, and how they are read."""
 
     data: str = option(
-        DATA, "flowers (drawn by a program; the default), flowers-turned (the same, turned anyhow: "
+        DATA, "flowers (drawn by a program; the default), flowers-turned (the same at any angle: "
         "petals are hard to count), flowers17, or a path: a .jsonl or .csv "
         "file with pictures and captions, a folder of pictures with a .txt beside each, or a "
         "folder in Reed's layout (Oxford-102, CUB).", metavar="NAME|PATH", parse=source,
@@ -58,7 +58,8 @@ class DataOptions:
         resume=FREE,
     )  # fmt: skip
     size: int = option(
-        DATA, "Pixels of the pictures: 32 or 64. Default: 32, where the preset allows it.",
+        DATA, "Pixels of the pictures: 32 or 64. Default: 32 for drawn flowers with small, "
+        "else 64.",
         metavar="PIXELS", check=known_size,
     )  # fmt: skip
     skip_missing: bool = option(
@@ -97,10 +98,12 @@ class TextOptions:
         TEXT, "Pairs of picture and caption per batch, each of another class.", metavar="N",
         check=at_least(2),
     )  # fmt: skip
-    encoder_lr: float = option(TEXT, "Learning rate; it falls to 0.", metavar="LR", check=above(0))
+    encoder_lr: float = option(
+        TEXT, "Learning rate; it falls to a fiftieth.", metavar="LR", check=above(0)
+    )
     discriminant: bool = option(
-        TEXT, "Keep of captions what differs between pictures, in equal strength, not how it is "
-        "put (linear discriminant analysis); else each number of an embedding has deviation 1.",
+        TEXT, "Rescale embeddings by linear discriminant analysis, so that what differs between "
+        "pictures counts equally and wording does not; otherwise each dimension is standardised.",
     )  # fmt: skip
     captions: int = option(
         TEXT, "How many captions of a picture are averaged to its embedding.", metavar="N",
@@ -114,7 +117,7 @@ class NetworkOptions:
 
     preset: str = option(
         NETWORKS, "Networks and numbers that belong together: small (for a CPU; the default), reed "
-        "(Reed et al. 2016) or paarthneekhara (the deck's program).", default="small",
+        "(Reed et al. 2016) or paarthneekhara (the program of that name).", default="small",
         check=one_of(PRESETS),
     )  # fmt: skip
     ngf: int = option(NETWORKS, "Width of the generator.", metavar="N", check=at_least(1))
@@ -129,7 +132,7 @@ class NetworkOptions:
 
 @dataclass(kw_only=True)
 class LossOptions:
-    """What the two networks play for."""
+    """The objective of the two networks."""
 
     gan: str = option(
         LOSS, "gan: real or drawn, without captions. conditional: a caption is given. cls: real "
@@ -145,7 +148,10 @@ class LossOptions:
         metavar="WEIGHT", check=at_least(0),
     )  # fmt: skip
     drawn_weight: float = option(
-        LOSS, "The same for drawn pictures.", metavar="WEIGHT", check=at_least(0)
+        LOSS,
+        "What drawn pictures count beside real ones, where there are wrong captions; else 1.",
+        metavar="WEIGHT",
+        check=at_least(0),
     )
     near_share: float = option(
         LOSS, "Share of the wrong captions that differ in one attribute only (flowers).",
@@ -164,7 +170,8 @@ class StepOptions:
 
     epochs: int | None = option(
         STEPS,
-        "Passes over the pictures. Default of small: as many as make 12,000 steps.",
+        "Passes over the pictures. Default of small: as many as make 12,000 steps. More of them "
+        "for a run that goes on stretch its schedule: linear rates that had fallen rise again.",
         check=at_least(1),
         resume=MORE,
     )
@@ -175,8 +182,12 @@ class StepOptions:
     lr_discriminator: float = option(
         STEPS, "Learning rate of the discriminator.", metavar="LR", check=above(0)
     )
-    beta1: float = option(STEPS, "Of Adam, for both networks.", check=(at_least(0), below(1)))
-    beta2: float = option(STEPS, "The same.", check=(at_least(0), below(1)))
+    beta1: float = option(
+        STEPS,
+        "Of Adam for both networks: decay of the mean of gradients.",
+        check=(at_least(0), below(1)),
+    )
+    beta2: float = option(STEPS, "Likewise of their squares.", check=(at_least(0), below(1)))
     schedule: str = option(
         STEPS, "Of both learning rates: none, linear (constant for half of the run, then down to a "
         "twentieth) or halve (by two after each 100 epochs).", check=one_of(SCHEDULES),
@@ -211,6 +222,11 @@ class Settings(DataOptions, TextOptions, NetworkOptions, LossOptions, StepOption
     def has_wrong(self) -> bool:
         """Whether the discriminator sees real pictures with wrong captions."""
         return "cls" in self.gan
+
+    @property
+    def needs_classes(self) -> bool:
+        """Whether there must be two: wrong captions, and a text encoder, need another one."""
+        return self.has_wrong or (self.is_conditional and not self.text_encoder)
 
     @property
     def has_between(self) -> bool:

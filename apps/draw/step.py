@@ -5,7 +5,7 @@
                            batch norm sees real and drawn pictures together, unless asked
     2. the generator       draws anew; with int also for embeddings between two captions
 
-What is random is in the batch (batches.py), but for the pairs of int.
+All that is random is in the batch (batches.py).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class GanStep:
         """The generator's loss."""
         text = batch.get("new_text")
         if self.settings.has_between:
-            text = with_interpolated(text)
+            text = with_interpolated(text, batch["between"])
         scores = discriminator(generator(batch["new_noise"], text), text)
         return generator_loss(self.settings.loss, scores)
 

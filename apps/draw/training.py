@@ -19,9 +19,10 @@ from apps.draw.batches import PlayingBatches, check_enough
 from apps.draw.data import open_pairs
 from apps.draw.embeddings import embed, made_comparable
 from apps.draw.encoder import Encoders, take_over_encoders, train_encoder
-from apps.draw.networks import DISCRIMINATOR, GENERATOR, count, make_networks
+from apps.draw.networks import DISCRIMINATOR, GENERATOR, TEXT, count, make_networks
 from apps.draw.presets import completed
 from apps.draw.results import LiveReport, write_results
+from apps.draw.run import ENCODER
 from apps.draw.samples import FixedSamples, Samples
 from apps.draw.sampling import KIND
 from apps.draw.schedule import schedules
@@ -32,7 +33,6 @@ from apps.shared.options import to_dict
 from apps.shared.run_folder import CHECKPOINT
 from minidl import callbacks, optim
 from minidl.data import flowers
-from minidl.errors import DataError
 from minidl.nn import Module, ModuleDict
 
 SHOWN = 8  # captions that are drawn again and again
@@ -54,7 +54,7 @@ class Training:
     def __init__(self, settings: Settings, folder: Path, command: str, log: Callable[[str], None]):
         self.folder, self.command, self.log = folder, command, log
         minidl.use_cpu_kernels(settings.cpu_kernels)
-        self.pairs = open_pairs(settings, "train", settings.has_wrong, log)
+        self.pairs = open_pairs(settings, "train", settings.needs_classes, log)
         self.settings = completed(settings, len(self.pairs))
         check_enough(self.pairs, self.settings.batch_size)  # before phase 1 takes its time
         self.encoders: Encoders | None = None
@@ -67,6 +67,9 @@ class Training:
         Raises:
             KeyboardInterrupt: after the state was saved.
         """
+        for begun in (self.folder / ENCODER / CHECKPOINT, self.folder / CHECKPOINT):
+            if begun.exists():
+                self.pairs.check_same(minidl.io.load_checkpoint(begun).meta)
         if self.settings.is_conditional:
             self.first_phase()
         history, model = self.second_phase()
@@ -78,7 +81,7 @@ class Training:
         """The text encoder, and the embeddings of all captions."""
         settings = self.settings
         if settings.text_encoder:
-            self.encoders = take_over_encoders(settings, self.folder)
+            self.encoders = take_over_encoders(settings, self.folder, self.pairs)
             reader = self.encoders.reader
             self.settings = settings = replace(
                 settings, encoder=reader.kind, embedding=self.encoders.matching.text.out_features
@@ -92,7 +95,21 @@ class Training:
         raw = embed(encoder, self.encoders.reader, self.pairs.texts)
         groups = self.pairs.caption_groups() if settings.discriminant else None
         self.text = made_comparable(encoder, raw, groups)
+        self.take_stored_text()
         self.embeddings = embed(self.text, self.encoders.reader, self.pairs.texts)
+
+    def take_stored_text(self) -> None:
+        """Of a run that goes on, the text encoder that its networks have learned with.
+
+        On another machine the eigenvectors of the same captions may have other signs, or be turned
+        within a plane: embeddings computed anew would not be those of the run.
+        """
+        checkpoint = self.folder / CHECKPOINT
+        if checkpoint.exists():
+            stored, start = minidl.io.load_checkpoint(checkpoint).model, f"{TEXT}."
+            self.text.load_state_dict(
+                {k.removeprefix(start): v for k, v in stored.items() if k.startswith(start)}
+            )
 
     # --- phase 2 --------------------------------------------------------------------------------
 
@@ -109,8 +126,6 @@ class Training:
             )
         }  # fmt: skip
         checkpoint = self.folder / CHECKPOINT
-        if checkpoint.exists():
-            self.check_same_data(minidl.io.load_checkpoint(checkpoint).meta)
         self.log(self.introduction(model, len(loader)))
         chosen = self.callbacks(model, optimizers, len(loader))
         history = minidl.fit(
@@ -118,20 +133,6 @@ class Training:
             resume=checkpoint if checkpoint.exists() else None, step=GanStep(settings),
         )  # fmt: skip
         return history, model
-
-    def check_same_data(self, before: dict[str, Any]) -> None:
-        """The data are what they were when the run began, as far as its checkpoint can tell.
-
-        Raises:
-            DataError
-        """
-        now = self.meta()
-        for name in ("pictures", "classes", "captions"):
-            if now[name] != before.get(name):
-                raise DataError(
-                    "resume", f"the data have changed since the run began: other {name}",
-                    {"now": now[name], "then": before.get(name)}, "start a new run",
-                )  # fmt: skip
 
     def callbacks(
         self, model: ModuleDict, optimizers: dict[str, optim.Optimizer], steps: int
@@ -168,8 +169,7 @@ class Training:
         reader = None if self.encoders is None else self.encoders.reader.config()
         return {
             "kind": f"{KIND} run", "reader": reader, "settings": to_dict(self.settings),
-            "pictures": len(self.pairs), "classes": len(self.pairs.members),
-            "captions": len(self.pairs.texts),
+            **self.pairs.facts,
         }  # fmt: skip
 
     def introduction(self, model: ModuleDict, steps: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from minidl.errors import ArgumentError
 from minidl.nn.module import Module
+from minidl.nn.spectral_norm import SpectralNorm
 from minidl.shapes import is_number
 from minidl.training.callback import Callback
 
@@ -19,7 +20,8 @@ class AverageWeights(Callback):
 
     The second term of d is a warm-up, TensorFlow's: an average of few steps forgets the first ones,
     which were bad. Buffers, such as the running averages of batch norm, are averaged as well;
-    integers among them are copied.
+    integers among them are copied, and so are the vectors of spectral norms: the average of unit
+    vectors whose sign or direction turns is shorter, and the norm computed from it too small.
 
     The average is part of a checkpoint and goes on with a resumed run; load_checkpoint(path) has it
     in .run["callbacks"]["AverageWeights"]["weights"], for load_state_dict of such a network.
@@ -68,11 +70,12 @@ class AverageWeights(Callback):
     def on_step_end(self, run) -> None:
         now = run.model.get_submodule(self.part).state_dict()
         share = 1 - min(self.decay, (1 + self.steps) / (10 + self.steps))
+        copied = names_of_vectors(self.average)
         for name, mean in self.average.state_dict().items():
-            if mean.data.dtype.kind == "f":
-                mean.data += (now[name].data - mean.data) * share
-            else:
+            if share == 1 or name in copied or mean.data.dtype.kind != "f":
                 mean.data[...] = now[name].data
+            else:
+                mean.data += (now[name].data - mean.data) * share
         self.steps += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -82,3 +85,12 @@ class AverageWeights(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.saved = {"steps": state["steps"], "weights": state["weights"]}
+
+
+def names_of_vectors(module: Module) -> set[str]:
+    """Names in the state of the singular vectors that spectral norms of a module estimate."""
+    return {
+        f"{place}.{name}" if place else name
+        for place, one in module.named_modules() if isinstance(one, SpectralNorm)
+        for name, _ in one.named_buffers()
+    }  # fmt: skip

@@ -14,6 +14,7 @@ from tests.apps.conftest import minidl
 CLASSES = [0, 1, 97, 193, 194, 400, 401, 600, 800, 801, 1100, 1343]
 QUICK = {"--size": 32, "--ngf": 4, "--ndf": 4, "--noise": 4, "--embedding": 8, "--batch-size": 8,
          "--encoder-batch": 8, "--augment": "none"}  # fmt: skip
+OF_TEXT = ("--embedding", "--encoder-batch")
 
 
 def made_up(per_class=4, seed=0):
@@ -47,6 +48,10 @@ def jsonl(tmp_path_factory):
 def arguments(jsonl, folder, *more):
     """The words of a quick run; an option in `more` takes the place of a usual one."""
     quick = {flag: value for flag, value in QUICK.items() if flag not in more}
+    if "gan" in more:  # a plain one, which has no captions
+        quick = {flag: value for flag, value in quick.items() if flag not in OF_TEXT}
+    elif "--text-encoder" in more:
+        del quick["--embedding"], quick["--encoder-batch"]
     words = [word for pair in quick.items() for word in pair]
     return ("draw", "train", "--data", jsonl, *words, "--output", folder, *more)
 

@@ -28,6 +28,7 @@ def test_each_trouble_is_said_once_while_it_lasts(name):
     epochs(alarm, TROUBLES[name], 5)
     assert len(said) == 1 and "hint: " in said[0] and "--" in said[0]
     assert [one["name"] for one in alarm.heard] == [name]
+    assert "hint: in a new run" in said[0]  # --resume refuses another of these options
     epochs(alarm, {}, 1)
     epochs(alarm, TROUBLES[name], PATIENCE)
     assert len(said) == 2

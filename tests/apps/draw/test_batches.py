@@ -33,8 +33,9 @@ def values(batch):
     return {name: tensor.numpy() for name, tensor in batch.items()}
 
 
-def test_a_batch_is_the_same_whenever_it_is_made(pairs):
-    first, second = loader(pairs), loader(pairs, workers=2)
+@pytest.mark.parametrize("gan", ["cls", "cls-int"])
+def test_a_batch_is_the_same_whenever_it_is_made(pairs, gan):
+    first, second = loader(pairs, gan=gan), loader(pairs, gan=gan, workers=2)
     for (a, _), (b, _) in zip([*first, *first], [*second, *second]):
         for name, value in values(a).items():
             np.testing.assert_array_equal(value, values(b)[name], err_msg=name)
@@ -72,6 +73,19 @@ def test_a_wrong_caption_is_of_another_class_and_a_right_one_is_not(pairs, near_
             assert (classes_of(pairs, batch["wrong"].numpy()) != own).all()
 
 
+def test_a_wrong_caption_is_none_of_the_pictures_own():
+    """Though classes share captions."""
+    pictures = np.arange(12, dtype=np.uint8).repeat(32 * 32 * 3).reshape(12, 32, 32, 3)
+    texts = [["a flower", f"flower {i % 4}"] for i in range(12)]
+    pairs = pairs_of(CaptionedDataset(pictures, texts, np.arange(12) % 4))
+    batches = loader(pairs, augment="none", near_share=0.0)
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        for indices in np.arange(12).reshape(3, 4):
+            found = batches.wrong(indices, random)
+            assert found.shape == (1, 4) and not pairs.captions.have(indices, found[0]).any()
+
+
 def test_near_captions_differ_in_one_attribute_where_there_are_such(pairs):
     random, own = np.random.default_rng(0), np.repeat(np.arange(len(CLASSES)), 50)
     other = pairs.other_class(own, random, near_share=1.0)
@@ -94,8 +108,8 @@ def test_every_other_class_occurs_equally_often(pairs):
         ("gan", {"pictures", "noise", "new_noise"}, 8),
         ("conditional", {"text", "drawn_text", "new_text"}, 8),
         ("cls", {"wrong", "text"}, 8),
-        ("int", {"new_text"}, 12),
-        ("cls-int", {"wrong", "new_text"}, 12),
+        ("int", {"new_text", "between"}, 12),
+        ("cls-int", {"wrong", "new_text", "between"}, 12),
     ],
 )
 def test_what_each_kind_of_gan_gets(pairs, gan, names, noises):

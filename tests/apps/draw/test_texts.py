@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minidl
-from apps.draw.embeddings import discriminant, embed, made_comparable
+from apps.draw.embeddings import discriminant, embed, made_comparable, standard
 from apps.draw.networks import make_text_encoder
 from apps.draw.schedule import HoldThenFall
 from apps.draw.texts import READERS, Letters, Words, reader_from
@@ -93,3 +93,27 @@ def test_one_caption_for_each_picture_is_whitening_with_a_floor():
     found = captions @ discriminant(captions, list(np.arange(4000)[:, None]))
     strengths = np.sort(found.var(0))[::-1]
     assert strengths[0] / strengths[1] < 1.2 and strengths[2] < 1e-3
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "captions, groups",
+    [
+        (np.eye(9, 4), [range(9)]),  # all pictures have the same nine captions
+        (np.ones((6, 4)), [range(3), range(3, 6)]),  # the encoder tells no two apart
+        (np.eye(4), [[0, 1], [0, 1]]),
+        (np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]]), [[0, 1], [2, 3]]),  # of the same mean
+        (np.eye(1, 4), [[0]]),
+    ],
+)
+def test_where_captions_of_different_pictures_do_not_differ(captions, groups):
+    """There is nothing to discriminate: each number of deviation 1."""
+    found = discriminant(captions, [np.array(group) for group in groups])
+    np.testing.assert_array_equal(found, standard(captions))
+    assert np.isfinite(captions @ found).all()
+
+
+def test_an_embedding_of_one_number_may_be_discriminated():
+    captions = np.array([[0.0], [0.1], [5.0], [5.1]])
+    found = captions @ discriminant(captions, [np.array([0, 1]), np.array([2, 3])])
+    assert found.var() == pytest.approx(1)

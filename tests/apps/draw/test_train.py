@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import minidl as library
+from apps.draw import embeddings, training
 from apps.draw.samples import sample_files, tiles_of
 from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.draw.conftest import arguments
@@ -106,6 +107,25 @@ def test_after_kill(jsonl, tmp_path, uninterrupted, phase, epochs):
 
 
 @posix
+@pytest.mark.parametrize("gan", ["gan", "cls-int"])
+def test_after_kill_other_gans(jsonl, tmp_path, gan):
+    """The pairs of INT are drawn anew as they were."""
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    few = ("--gan", gan, "--epochs", 8, "--sample-every", 7)
+    few = (*few, "--encoder-epochs", 1) if gan != "gan" else few
+    assert minidl(*arguments(jsonl, whole, *few)).exit_code == 0
+    process = spawn(*arguments(jsonl, folder, *few))
+    while done(folder / "metrics.jsonl") < 3:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    result = minidl("draw", "train", "--resume", folder)
+    assert result.exit_code == 0, result.output
+    assert_same(folder, whole)
+
+
+@posix
 def test_after_ctrl_c_in_phase_1(jsonl, tmp_path, uninterrupted):
     folder = tmp_path / "run"
     process = spawn(*arguments(jsonl, folder, *EPOCHS))
@@ -133,7 +153,8 @@ def test_more_epochs(jsonl, drawing_run, tmp_path):
 @pytest.mark.parametrize("gan", ["gan", "conditional", "cls-int"])
 def test_other_gans(jsonl, tmp_path, gan):
     folder, sheet = tmp_path / "run", tmp_path / "sheet.png"
-    more = ("--gan", gan, "--epochs", 1, "--encoder-epochs", 1)
+    more = ("--gan", gan, "--epochs", 1)
+    more = (*more, "--encoder-epochs", 1) if gan != "gan" else more
     result = minidl(*arguments(jsonl, folder, *more))
     assert result.exit_code == 0, result.output
     assert (folder / "encoder").exists() == (gan != "gan")
@@ -146,10 +167,11 @@ def test_other_gans(jsonl, tmp_path, gan):
 def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
     folder = tmp_path / "run"
     words = list(arguments(jsonl, folder, "--epochs", 1, "--text-encoder", drawing_run))
-    place = words.index("--embedding")
+    for option in ("--embedding", "--encoder-batch", "--encoder-lr"):
+        result = minidl(*words, option, 8)
+        assert result.exit_code == 2 and "stays as it is" in result.output
+        assert f"leave out {option}\n" in result.output
     result = minidl(*words)
-    assert result.exit_code == 2 and "stays as it is" in result.output
-    result = minidl(*words[:place], *words[place + 2 :])
     assert result.exit_code == 0, result.output
     a, b = (
         library.io.load_checkpoint(one / "encoder" / "checkpoint.safetensors").model
@@ -175,6 +197,10 @@ def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
         (["--size", 48], ["size is 32 or 64"]),
         (["--near-share", 1.5], ["near-share must be at most 1"]),
         (["--gan", "gan", "--wrong-weight", 1], ["--wrong-weight belongs to --gan cls"]),
+        (["--gan", "int", "--drawn-weight", 1], ["--drawn-weight belongs to --gan cls"]),
+        (["--gan", "gan", "--no-discriminant"], ["--discriminant belongs to a GAN with captions"]),
+        (["--gan", "gan", "--text-encoder", "run"], ["--text-encoder belongs to"]),
+        (["--gan", "gan", "--encoder-lr", 0.1], ["--encoder-lr belongs to"]),
         (["--preset", "reed"], ["draw 64 pixels"]),
         (["--batch-size", 49], ["fewer pictures than a batch has", "--batch-size 48"]),
     ],
@@ -194,7 +220,27 @@ def test_one_class_only(jsonl, tmp_path):
     one.write_text("".join(json.dumps(line | {"class": "a"}) + "\n" for line in lines))
     result = minidl(*arguments(one, tmp_path / "run"))
     assert result.exit_code == 2
-    assert "all pictures are of one class" in result.output and "--gan conditional" in result.output
+    assert "all pictures are of one class" in result.output and "--gan gan" in result.output
+    assert "leave the class out" in result.output
+
+
+@pytest.mark.parametrize("gan", ["cls", "conditional", "gan"])
+def test_the_same_caption_everywhere(jsonl, tmp_path, gan):
+    """Nothing can be learned of it; a plain GAN, the hint, does not ask for it."""
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    same = jsonl.with_name("same.jsonl")
+    same.write_text(
+        "".join(
+            json.dumps({"image": line["image"], "captions": ["a flower"]}) + "\n" for line in lines
+        )
+    )
+    words = ["draw", "train", "--data", same, "--gan", gan, "--size", 32, "--ngf", 4, "--ndf", 4]
+    result = minidl(*words, "--batch-size", 8, "--epochs", 1, "--output", tmp_path / "run")
+    if gan == "gan":
+        assert result.exit_code == 0, result.output
+        return
+    assert result.exit_code == 2 and "all pictures are of one class" in result.output
+    assert "--gan gan" in result.output and "leave the class out" not in result.output
 
 
 def test_missing_pictures(jsonl, tmp_path):
@@ -222,7 +268,7 @@ def test_other_captions_than_when_the_run_began(jsonl, tmp_path):
     assert minidl(*arguments(changing, folder, "--epochs", 1, "--encoder-epochs", 1)).exit_code == 0
     changing.write_text(jsonl.read_text().replace("petals", "leaves"))
     result = minidl("draw", "train", "--resume", folder, "--epochs", 2)
-    assert result.exit_code == 2 and "captions have changed" in result.output
+    assert result.exit_code == 2 and "the data have changed" in result.output
 
 
 def test_other_pictures_than_when_the_run_began(jsonl, tmp_path):
@@ -233,6 +279,41 @@ def test_other_pictures_than_when_the_run_began(jsonl, tmp_path):
     changing.write_text(jsonl.read_text().partition("\n")[2])
     result = minidl("draw", "train", "--resume", folder, "--epochs", 2)
     assert result.exit_code == 2 and "changed since the run began: other pictures" in result.output
+
+
+@pytest.mark.parametrize("phase", ["encoder", "networks"])
+def test_captions_that_were_swapped_between_pictures(jsonl, tmp_path, phase):
+    """As many of everything, and the same words."""
+    changing = jsonl.with_name("swapped.jsonl")
+    changing.write_text(jsonl.read_text())
+    folder = tmp_path / "run"
+    assert minidl(*arguments(changing, folder, "--epochs", 1, "--encoder-epochs", 1)).exit_code == 0
+    if phase == "encoder":
+        (folder / "checkpoint.safetensors").unlink()
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    lines[0]["captions"], lines[5]["captions"] = lines[5]["captions"], lines[0]["captions"]
+    changing.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = minidl("draw", "train", "--resume", folder)
+    assert result.exit_code == 2 and "the data have changed" in result.output
+
+
+def test_a_run_goes_on_with_the_embeddings_that_it_had(jsonl, tmp_path, monkeypatch):
+    """Another machine may find other eigenvectors of the same captions."""
+    folder = tmp_path / "run"
+    assert minidl(*arguments(jsonl, folder, "--epochs", 1, "--encoder-epochs", 1)).exit_code == 0
+    seen = []
+
+    class Noting(training.PlayingBatches):
+        def __init__(self, pairs, embeddings, settings):
+            seen.append(embeddings)
+            super().__init__(pairs, embeddings, settings)
+
+    monkeypatch.setattr(training, "PlayingBatches", Noting)
+    assert minidl("draw", "train", "--resume", folder).exit_code == 0
+    found = embeddings.discriminant
+    monkeypatch.setattr(embeddings, "discriminant", lambda *given: -found(*given))
+    assert minidl("draw", "train", "--resume", folder, "--epochs", 2).exit_code == 0
+    np.testing.assert_array_equal(*seen)
 
 
 def test_a_resumed_run_refuses_other_options(drawing_run):

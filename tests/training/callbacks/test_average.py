@@ -1,5 +1,7 @@
 """callbacks.AverageWeights: its formula, what it averages, and a run that stops and goes on."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,34 @@ def test_the_formula(decay):
     assert weights(averaging.average)["1.num_batches_tracked"] == 12
     assert not averaging.average.training
     assert not any(p.requires_grad for p in averaging.average.parameters())
+
+
+def test_without_a_decay_it_is_the_last_weights_to_the_bit():
+    model, *_ = with_norm()
+    averaging, run = callbacks.AverageWeights(0.0), SimpleNamespace(model=model)
+    for parameter in model.parameters():
+        parameter.data[...] = 1e8  # to which .1 - 1e8 would be added
+    averaging.on_fit_start(run)
+    for parameter in model.parameters():
+        parameter.data[...] = 0.1
+    averaging.on_step_end(run)
+    assert_same_weights(weights(averaging.average), weights(model))
+
+
+def test_vectors_of_spectral_norms_are_copied():
+    """Their average is no unit vector, and the norm by it is too small."""
+    minidl.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.spectral_norm(nn.Linear(8, 8)), nn.Linear(8, 1))
+    batches = [(minidl.randn(4, 6), minidl.randn(4, 1)) for _ in range(10)]
+    optimizer = minidl.optim.SGD(model.parameters(), lr=0.1)
+    averaging = callbacks.AverageWeights(0.99)
+    minidl.fit(model, batches, nn.MSELoss(), optimizer, 5, callbacks=[averaging])
+    average, now = weights(averaging.average), weights(model)
+    place = "1.parametrizations.weight"
+    for name in (f"{place}.0._u", f"{place}.0._v"):
+        np.testing.assert_array_equal(average[name], now[name])
+        assert np.linalg.norm(average[name]) == pytest.approx(1, abs=1e-5)
+    assert not np.allclose(average[f"{place}.original"], now[f"{place}.original"], atol=1e-4)
 
 
 def test_a_part_of_a_model():
