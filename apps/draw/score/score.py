@@ -30,6 +30,7 @@ from apps.draw.score.attributes import judged
 from apps.draw.score.frechet import feature_network, frechet_distance
 from apps.draw.score.left_open import left_open
 from apps.draw.score.precision import r_precision
+from apps.draw.score.text import PARTS
 from apps.draw.settings import DRAWN
 from minidl.data.flowers import COMBINATIONS
 from minidl.errors import CheckpointError
@@ -67,7 +68,8 @@ def score_run(
         log: called with lines for the user.
 
     Returns:
-        "n", "seen" and, of flowers, "held_out" (figures of the parts), and "data".
+        "data", "n", "seed", and the figures of "seen", and of "held_out" where no caption of the
+        part was learned from, otherwise of "test"; that has "captions_seen" then.
     """
     artist = load_artist(source)
     settings = replace(
@@ -76,15 +78,26 @@ def score_run(
     )  # fmt: skip
     encoders = encoders_of(source, log)
     features = feature_network_or_none(log)
-    parts = {"held_out": held_out_pairs(settings), "seen": open_pairs(settings, "train", False)}
+    seen, kept = open_pairs(settings, "train", False), held_out_pairs(settings)
+    parts = {"seen": seen}
+    if kept is not None:
+        shared = captions_seen(kept, seen)
+        parts = {"test" if shared else "held_out": kept} | parts
     found: dict[str, Any] = {"data": settings.data, "n": n, "seed": seed}
     for name, pairs in parts.items():
-        if pairs is None:
-            continue
-        log(f"drawing {n:,} pictures for sentences {'held out' if name == 'held_out' else name}")
+        log(f"drawing {n:,} pictures for sentences of: {PARTS[name]}")
         is_flowers = settings.data in DRAWN
         found[name] = score_part(artist, pairs, n, seed, is_flowers, encoders, features)
+    if "test" in found:
+        found["test"]["captions_seen"] = shared
+        log(f"{100 * shared:.0f} % of the test pictures' captions are in the training as well")
     return found
+
+
+def captions_seen(kept: Pairs, seen: Pairs) -> float:
+    """The share of a part's captions that pictures of the training have, too."""
+    known = set(seen.texts)
+    return sum(text in known for text in kept.texts) / len(kept.texts)
 
 
 def score_part(

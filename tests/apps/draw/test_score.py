@@ -9,7 +9,8 @@ from apps.draw.data import Pairs, pairs_of
 from apps.draw.diversity import spread_within_classes
 from apps.draw.rows import Rows
 from apps.draw.score.left_open import left_open, share_that_differ
-from apps.draw.score.score import score_part
+from apps.draw.score.score import captions_seen, score_part
+from apps.draw.score.text import show
 from minidl.data.captioned import CaptionedDataset
 from minidl.data.flowers import (
     ATTRIBUTES,
@@ -93,6 +94,18 @@ def test_who_knows_what_was_seen_alone_has_no_sentence_right(held_out):
     )
     found = score_part(Painter(), pairs_of(dataset, is_flowers=True), 50, 0, is_flowers=True)
     assert "nearest_seen" not in found
+
+
+def test_the_tables_have_all_that_was_measured(held_out, extended, capsys):
+    from apps.shared.console import Console
+
+    part = score_part(Painter(), held_out, 50, 0, is_flowers=True)
+    left = {"left_open": {"background": 0.25}}
+    show(Console(), {"held_out": part, "seen": part | left})
+    said = capsys.readouterr().out
+    for words in ("all six", "held out", "nearest seen flower", "real pictures", "chance", "0.25"):
+        assert words in said
+    assert captions_seen(held_out, held_out) == 1 and captions_seen(held_out, extended) == 0
 
 
 # --- diversity --------------------------------------------------------------------------------

@@ -162,6 +162,10 @@ def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
     assert result.exit_code == 0, result.output
     run = json.loads((folder / "run.json").read_text())
     assert run["epochs"] == 1 and run["settings"]["text_encoder"] == str(drawing_run)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    seconds = sum(json.loads(line)["seconds"] for line in lines)
+    assert run["seconds"] == pytest.approx(seconds, abs=0.01)  # of this run, not of the other
+    assert run["retrieval"]["of"] == "test pictures"
 
 
 # --- refusals -----------------------------------------------------------------------------------
