@@ -98,6 +98,11 @@ class TextOptions:
         check=at_least(2),
     )  # fmt: skip
     encoder_lr: float = option(TEXT, "Learning rate; it falls to 0.", metavar="LR", check=above(0))
+    word_dropout: float = option(
+        TEXT, "Share of the words of a caption that word-lstm reads as unknown while it learns, so "
+        "that a new word of yours does not drown the others. Default: 0.03.", default=0.03,
+        metavar="SHARE", check=(at_least(0), below(1)),
+    )  # fmt: skip
     discriminant: bool = option(
         TEXT, "Keep of captions what differs between pictures, in equal strength, not how it is "
         "put (linear discriminant analysis); else each number of an embedding has deviation 1.",

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 import minidl as library
+from apps.draw.encoder import load_encoders
 from apps.draw.samples import sample_files, tiles_of
+from apps.draw.texts import UNKNOWN
 from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.draw.conftest import arguments
 from tests.training.processes import posix
@@ -141,6 +143,20 @@ def test_other_gans(jsonl, tmp_path, gan):
     assert result.exit_code == 0, result.output
     assert ("plain GAN" in result.output) == (gan == "gan")
     assert Image.open(sheet).width > 300
+
+
+@pytest.mark.parametrize("share", [0, 0.2])
+def test_the_vector_of_unknown_words_is_learned(jsonl, tmp_path, share):
+    """No caption has one, so without words that are dropped it stays as it was at random."""
+    vectors = []
+    for epochs in (1, 2):
+        folder = tmp_path / str(epochs)
+        words = ("--epochs", 1, "--encoder-epochs", epochs, "--word-dropout", share)
+        assert minidl(*arguments(jsonl, folder, *words)).exit_code == 0
+        vectors.append(
+            load_encoders(folder).matching.text.embedding.weight.detach().numpy()[UNKNOWN]
+        )
+    assert np.array_equal(*vectors) == (share == 0)
 
 
 def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
