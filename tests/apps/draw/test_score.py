@@ -5,9 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from apps.draw import results
 from apps.draw.data import Pairs, pairs_of
 from apps.draw.diversity import spread_within_classes
+from apps.draw.presets import from_command_line
 from apps.draw.rows import Rows
+from apps.draw.score import score
 from apps.draw.score.left_open import left_open, share_that_differ
 from apps.draw.score.score import captions_seen, score_part
 from apps.draw.score.text import show
@@ -40,7 +43,7 @@ class Painter:
         self.number = {text: i for i, row in enumerate(COMBINATIONS) for text in captions(row)}
 
     def embed(self, texts):
-        return np.array([self.number[text] for text in texts])
+        return np.array([self.number.get(text, 0) for text in texts])
 
     def draw(self, embeddings, noise):
         flowers = COMBINATIONS[self.flower_of(embeddings)]
@@ -106,6 +109,28 @@ def test_the_tables_have_all_that_was_measured(held_out, extended, capsys):
     for words in ("all six", "held out", "nearest seen flower", "real pictures", "chance", "0.25"):
         assert words in said
     assert captions_seen(held_out, held_out) == 1 and captions_seen(held_out, extended) == 0
+
+
+def test_score_and_report_have_the_parts_of_flowers(held_out, extended, monkeypatch):
+    numbers = split_combinations()[0][:60]
+    rows = COMBINATIONS[numbers]
+    dataset = CaptionedDataset(draw(rows), [captions(row) for row in rows], numbers)
+    seen = pairs_of(dataset, is_flowers=True)
+    painter = Painter()
+    painter.settings = from_command_line({"noise": 2})
+    monkeypatch.setattr(score, "load_artist", lambda source: painter)
+    monkeypatch.setattr(score, "open_pairs", lambda *arguments: seen)
+    for module in (score, results):
+        monkeypatch.setattr(module, "held_out_pairs", lambda settings: held_out)
+    monkeypatch.setattr(score, "feature_network_or_none", lambda log: None)
+    found = score.score_run("nowhere", None, None, 50, 0, lambda text: None)
+    assert found["data"] == "flowers" and "captions_seen" not in found["held_out"]
+    assert found["held_out"]["all_six"]["attributes"] > 0.9 < found["seen"]["attributes"]["count"]
+    monkeypatch.setattr(results, "JUDGED", 50)
+    training = SimpleNamespace(settings=painter.settings, encoders=None, pairs=extended)
+    judged = results.judge(training, painter)
+    assert judged["held_out"]["all_six"]["attributes"] > 0.9
+    assert judged["left_open"]["background"] == 0  # it has one flower for all that it cannot read
 
 
 # --- diversity --------------------------------------------------------------------------------
