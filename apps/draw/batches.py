@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from apps.draw.data import Pairs
+from apps.draw.texts import forgotten
 from minidl.data import DataLoader
 from minidl.errors import DataError
 from minidl.tensor import Tensor
@@ -70,17 +71,19 @@ class MatchingBatches(PairLoader):
         lengths: of all captions, int64 (captions,).
         size: pixels of a picture; smaller than on disk: a part is cut.
         near_share: share of the pairs that are neighbours of others.
+        word_dropout: share of the words that are read as unknown; 0 where numbers are of letters.
     """
 
     purpose = MATCHING
 
     def __init__(
         self, pairs: Pairs, batch_size: int, seed: int, workers: int, numbers: np.ndarray,
-        lengths: np.ndarray, size: int, near_share: float = 0.5,
+        lengths: np.ndarray, size: int, near_share: float = 0.5, word_dropout: float = 0.0,
     ):  # fmt: skip
         super().__init__(pairs, min(batch_size, len(pairs)), seed, workers)
         self.numbers, self.lengths, self.size = numbers, lengths, size
         self.near_share = near_share if pairs.neighbours is not None else 0.0
+        self.word_dropout = word_dropout
 
     def prepare(self, indices: np.ndarray, epoch: int) -> tuple[Any, None]:
         random, pairs = self.random(indices, epoch), self.pairs
@@ -95,6 +98,8 @@ class MatchingBatches(PairLoader):
         lengths = self.lengths[texts]
         numbers = self.numbers[texts, : max(1, lengths.max())]
         pictures = as_pictures(cut(pairs.pictures[chosen], self.size, random, flips=False))
+        if self.word_dropout:
+            numbers = forgotten(numbers, lengths, self.word_dropout, random)
         return (pictures, Tensor(numbers), Tensor(lengths)), None
 
 

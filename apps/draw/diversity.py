@@ -31,16 +31,15 @@ def mean_spread(groups: list[np.ndarray]) -> float:
     return float(np.mean([spread(group) for group in groups]))
 
 
-def spread_within_classes(pictures: np.ndarray, members: Rows, at_most: int = 60) -> float | None:
+def spread_within_classes(pictures: np.ndarray, members: Rows) -> float | None:
     """That of real pictures of one class, the mean over classes.
 
     Args:
         pictures: (N, ...).
         members: of each class, numbers of its pictures.
-        at_most: how many classes are looked at, the first ones that have two pictures.
 
     Returns:
         None where no class has two pictures.
     """
-    several = [members[c] for c in np.flatnonzero(members.sizes > 1)[:at_most]]
+    several = [members[c] for c in np.flatnonzero(members.sizes > 1)]
     return mean_spread([pictures[rows] for rows in several]) if several else None

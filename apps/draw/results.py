@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from apps.draw.data import held_out_pairs
+import numpy as np
+
+from apps.draw.data import Pairs, held_out_pairs
 from apps.draw.encoder import retrieval
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, count
 from apps.draw.report.page import write_report
 from apps.draw.run import GENERATOR as GENERATOR_FILE
 from apps.draw.sampling import Artist, save_artist
-from apps.draw.score.score import score_part
+from apps.draw.score.left_open import left_open
+from apps.draw.score.score import captions_seen, score_part
+from apps.draw.score.text import PARTS
 from apps.draw.settings import DRAWN
 from apps.shared import run_folder
 from apps.shared.options import to_dict
@@ -47,9 +51,10 @@ def write_results(training: Any, model: ModuleDict, history: list[dict]) -> dict
 
 
 def figures_of(training: Any, history: list[dict]) -> dict[str, Any]:
-    """Epochs, steps, seconds of training in both phases, alarms."""
+    """Epochs, steps, alarms, seconds of training; with phase 1 unless another run did it."""
     encoders = training.encoders
-    phases = history if encoders is None else [*encoders.history, *history]
+    own = encoders is not None and training.settings.text_encoder is None
+    phases = [*encoders.history, *history] if own else history
     return {
         "epochs": len(history),
         "steps": history[-1]["step"],
@@ -100,13 +105,25 @@ def judge(training: Any, artist: Artist) -> dict[str, Any]:
     """What can be said of the pictures without weights of others.
 
     Returns:
-        "retrieval", the text encoder's; of flowers "held_out", see score.score_part.
+        "retrieval", the text encoder's, and of which pictures; of flowers "held_out", see
+        score.score_part, and "left_open", see score/left_open.py.
     """
     is_flowers, found = training.settings.data in DRAWN, {}
-    pairs = held_out_pairs(training.settings) or training.pairs
+    kept = held_out_pairs(training.settings)
+    pairs = training.pairs if kept is None else kept
     if training.encoders is not None:
         share, among = retrieval(training.encoders, pairs, training.settings.size)
-        found["retrieval"] = {"share": share, "among": among}
+        found["retrieval"] = {"share": share, "among": among, "of": pictures_of(training, kept)}
     if is_flowers:
         found["held_out"] = score_part(artist, pairs, JUDGED, SEED, True, training.encoders)
+        varies = left_open(artist, training.pairs, np.random.default_rng(SEED))
+        if varies is not None:
+            found["left_open"] = varies
     return found
+
+
+def pictures_of(training: Any, kept: Pairs | None) -> str:
+    """What the pictures are called that were looked at."""
+    if kept is None:
+        return "training pictures"
+    return PARTS["test" if captions_seen(kept, training.pairs) else "held_out"]

@@ -101,6 +101,11 @@ class TextOptions:
     encoder_lr: float = option(
         TEXT, "Learning rate; it falls to a fiftieth.", metavar="LR", check=above(0)
     )
+    word_dropout: float = option(
+        TEXT, "Share of a caption's words that word-lstm reads as unknown while it learns, so that "
+        "a word it never saw does not drown the others. Default: 0.", default=0.0,
+        metavar="SHARE", check=(at_least(0), below(1)),
+    )  # fmt: skip
     discriminant: bool = option(
         TEXT, "Rescale embeddings by linear discriminant analysis, so that what differs between "
         "pictures counts equally and wording does not; otherwise each dimension is standardised.",

@@ -1,7 +1,8 @@
 """Captions as numbers: words or letters, and what of a caption is not known.
 
 A reader is either; its `config` is kept in checkpoints, and `reader_from` makes it again. What it
-does not know counts as <unk>, and `unknown` names it.
+does not know counts as <unk>, and `unknown` names it. No caption of the training has an unknown
+word, so `forgotten` makes some: else <unk> would be a random vector as loud as any word.
 """
 
 from __future__ import annotations
@@ -113,6 +114,21 @@ class Letters(Words):
 
     def config(self) -> dict[str, Any]:
         return {"kind": self.kind, "alphabet": ALPHABET}
+
+
+def forgotten(
+    numbers: np.ndarray, lengths: np.ndarray, share: float, random: np.random.Generator
+) -> np.ndarray:
+    """Captions of which some words are unknown, each with the same chance.
+
+    Args:
+        numbers: of words, int64 (N, longest).
+        lengths: int64 (N,).
+        share: of the words.
+        random: chooses them.
+    """
+    is_word = np.arange(numbers.shape[1]) < lengths[:, None]
+    return np.where(is_word & (random.random(numbers.shape) < share), UNKNOWN, numbers)
 
 
 READERS = {reader.kind: reader for reader in (Words, Letters)}

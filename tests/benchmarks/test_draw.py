@@ -1,6 +1,10 @@
 """The benchmark of drawn sentences: its commands exist, and its table says what was measured."""
 
+import json
+import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +33,7 @@ def test_the_options_of_a_way_are_options_of_the_command(way, monkeypatch):
         option = flags[word]
         given[option.name] = option.type(words.pop(0))
     assert from_command_line(given).seed == 0
-    needs_encoder = way != draw.DEFAULT and not way.endswith("-gan")
+    needs_encoder = way not in draw.SEEDED and not way.endswith("-gan")
     assert ran == ([f"draw-{draw.DEFAULT}-0"] if needs_encoder else [])
     assert ("text_encoder" in given) == needs_encoder
 
@@ -40,8 +44,11 @@ def finished(seconds, cpu):
 
 
 def figures(**changes):
-    part = {"attributes": ATTRIBUTES, "shuffled": ATTRIBUTES, "r_precision": 0.5, "frechet": 31.4,
-            "diversity": {"same": 0.75, "across": 0.92}}  # fmt: skip
+    compared = ("attributes", "shuffled", "real", "nearest_seen", "chance")
+    part = dict.fromkeys(compared, ATTRIBUTES) | {
+        "all_six": dict.fromkeys(compared, 0.4), "left_open": {"background": 0.125},
+        "r_precision": 0.5, "frechet": 31.4, "diversity": {"same": 0.75, "across": 0.92},
+    }  # fmt: skip
     worse = {"attributes": {name: value - 0.02 for name, value in ATTRIBUTES.items()}}
     return {"seen": part, "held_out": part | worse | changes}
 
@@ -50,8 +57,8 @@ def test_a_row_has_medians_over_seeds():
     scores = [figures(), figures(r_precision=0.7), figures(r_precision=0.6)]
     row = draw.row("small-cls", [finished(600, 1200.0)] * 3, scores)
     assert len(row) == len(draw.columns())
-    assert row[2:8] == ["96.0", "98.0", "95.0", "97.0", "88.0", "48.0"]
-    assert row[8:] == ["0.75 / 0.92", "+2.0", "60.0", "31", "10", "20"]
+    assert row[2:9] == ["3", "96.0", "98.0", "95.0", "97.0", "88.0", "48.0"]
+    assert row[9:] == ["40.0", "0.75 / 0.92", "0.12", "+2.0", "60.0", "31", "10", "20"]
 
 
 def test_what_is_not_known_is_a_dash():
@@ -59,11 +66,38 @@ def test_what_is_not_known_is_a_dash():
     assert row[-4:] == ["-", "-", "1", "-"]
 
 
+def test_a_new_run_is_scored_anew(tmp_path, monkeypatch):
+    """A score that is kept is of the run that lies there, not of one that was removed."""
+    scored = []
+
+    def answer(words, **options):
+        scored.append(words)
+        return SimpleNamespace(stdout=json.dumps({"score": len(scored)}))
+
+    monkeypatch.setattr(draw.subprocess, "run", answer)
+    one = finished(600, None)
+    folder = tmp_path / one.training.name
+    folder.mkdir()
+    (folder / "run.json").touch()
+    assert draw.score(one, tmp_path) == draw.score(one, tmp_path) == {"score": 1}
+    later = (folder / draw.SCORE).stat().st_mtime + 10
+    (folder / "run.json").write_text("{}")
+    os.utime(folder / "run.json", (later, later))
+    assert draw.score(one, tmp_path) == {"score": 2}
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "run.json").touch()
+    assert draw.score(one, tmp_path) == {"score": 3}
+
+
 def test_the_section_names_its_commands(monkeypatch):
     written = []
     monkeypatch.setattr(draw, "write_section", lambda *texts: written.append(texts))
     monkeypatch.setattr("sys.argv", ["draw.py"])
-    draw.write({"small-cls": [finished(600, 1200.0)]}, {"small-cls": [figures()]})
+    ways = ("small-cls", "small-cls-turned", "paper-cls")
+    draw.write({way: [finished(600, 1200.0)] for way in ways}, {way: [figures()] for way in ways})
     ((name, title, body),) = written
     assert name == "draw" and "minidl draw train" in body and "must reach" in body
     assert "python -m benchmarks.draw" in body
+    assert "stand upright" in body and "not the paper's experiment" in body
+    assert "nearest seen flower" in body and "real pictures" in body

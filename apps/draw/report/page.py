@@ -68,6 +68,8 @@ def headline(run: dict[str, Any]) -> list[Figure]:
         said = held_out["attributes"]
         mean = sum(said.values()) / len(said)
         figures.append(Figure("Attributes right", percent(mean), "sentences that were held out"))
+        all_six = held_out["all_six"]["attributes"]
+        figures.append(Figure("All six right", percent(all_six), "in the same picture"))
         figures.append(Figure(
             "Diversity", f"{held_out['diversity']['same']:.2f}", "of one sentence; real pictures: 1"
         ))  # fmt: skip
@@ -77,7 +79,8 @@ def headline(run: dict[str, Any]) -> list[Figure]:
     if "retrieval" in run:
         found = run["retrieval"]
         figures.append(Figure(
-            "Text encoder", percent(found["share"]), f"class found among {found['among']}"
+            "Text encoder", percent(found["share"]),
+            f"class found among {found['among']}; {found['of']}",
         ))  # fmt: skip
     sizes = run["parameters"]
     pace = f"{run['images_per_second']:,.0f} pictures per second"

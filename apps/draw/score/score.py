@@ -3,8 +3,8 @@
 Pictures are drawn for sentences of the data, one each, and judged:
 
     attributes    what the oracle reads from drawn flowers, for combinations that were held out and
-                  for those that were seen
-    shuffled      the same pictures against the sentences of others: the level of chance
+                  for those that were seen; see attributes.py for what it is compared with
+    left open     whether pictures of one sentence vary in what it does not say; see left_open.py
     R-precision   how often the own sentence is found among a hundred, also shuffled
     diversity     of pictures of one sentence, and across sentences, in parts of real pictures'
     Frechet       distance of SqueezeNet's features from those of real pictures
@@ -21,14 +21,18 @@ import numpy as np
 
 from apps.draw.batches import middle
 from apps.draw.data import Pairs, held_out_pairs, open_pairs
-from apps.draw.diversity import mean_spread, spread
+from apps.draw.diversity import mean_spread, spread, spread_within_classes
 from apps.draw.encoder import Encoders, load_encoders
+from apps.draw.rows import Rows
 from apps.draw.run import ENCODER
 from apps.draw.sampling import Artist, load_artist
-from apps.draw.score.attributes import accuracies
+from apps.draw.score.attributes import judged
 from apps.draw.score.frechet import feature_network, frechet_distance
+from apps.draw.score.left_open import left_open
 from apps.draw.score.precision import r_precision
+from apps.draw.score.text import PARTS
 from apps.draw.settings import DRAWN
+from minidl.data.flowers import COMBINATIONS
 from minidl.errors import CheckpointError
 
 CAPTIONS, COPIES = 60, 5  # for the diversity of one sentence
@@ -64,7 +68,8 @@ def score_run(
         log: called with lines for the user.
 
     Returns:
-        "n", "seen" and, of flowers, "held_out" (figures of the parts), and "data".
+        "data", "n", "seed", and the figures of "seen", and of "held_out" where no caption of the
+        part was learned from, otherwise of "test"; that has "captions_seen" then.
     """
     artist = load_artist(source)
     settings = replace(
@@ -73,15 +78,26 @@ def score_run(
     )  # fmt: skip
     encoders = encoders_of(source, log)
     features = feature_network_or_none(log)
-    parts = {"held_out": held_out_pairs(settings), "seen": open_pairs(settings, "train", False)}
+    seen, kept = open_pairs(settings, "train", False), held_out_pairs(settings)
+    parts = {"seen": seen}
+    if kept is not None:
+        shared = captions_seen(kept, seen)
+        parts = {"test" if shared else "held_out": kept} | parts
     found: dict[str, Any] = {"data": settings.data, "n": n, "seed": seed}
     for name, pairs in parts.items():
-        if pairs is None:
-            continue
-        log(f"drawing {n:,} pictures for sentences {'held out' if name == 'held_out' else name}")
+        log(f"drawing {n:,} pictures for sentences of: {PARTS[name]}")
         is_flowers = settings.data in DRAWN
         found[name] = score_part(artist, pairs, n, seed, is_flowers, encoders, features)
+    if "test" in found:
+        found["test"]["captions_seen"] = shared
+        log(f"{100 * shared:.0f} % of the test pictures' captions are in the training as well")
     return found
+
+
+def captions_seen(kept: Pairs, seen: Pairs) -> float:
+    """The share of a part's captions that pictures of the training have, too."""
+    known = set(seen.texts)
+    return sum(text in known for text in kept.texts) / len(kept.texts)
 
 
 def score_part(
@@ -104,20 +120,19 @@ def score_part(
     found: dict[str, Any] = {"pictures": len(drawn.pictures)}
     classes = pairs.classes[drawn.chosen]
     mixed = random.permutation(len(classes))
+    real = middle(pairs.pictures[drawn.chosen], artist.settings.size)
     if is_flowers:
-        from minidl.data.flowers import COMBINATIONS
-
-        wanted = COMBINATIONS[pairs.numbers[classes]]
-        found["attributes"] = accuracies(drawn.pictures, wanted)
-        found["shuffled"] = accuracies(drawn.pictures, wanted[mixed])
-    found["diversity"] = diversities(artist, pairs, drawn, random)
+        found |= judged(drawn.pictures, real, pairs.numbers[classes], mixed, random)
+        varies = left_open(artist, pairs, random)
+        if varies is not None:
+            found["left_open"] = varies
+    found["diversity"] = diversities(artist, pairs, drawn, real, is_flowers, random)
     if encoders is not None:
         seen = encoders.of_pictures(drawn.pictures)
         texts = encoders.of_texts(drawn.texts)
         found["r_precision"] = r_precision(seen, texts, classes, random)
         found["r_precision_shuffled"] = r_precision(seen[mixed], texts, classes, random)
     if features is not None:
-        real = middle(pairs.pictures[drawn.chosen], artist.settings.size)
         found["frechet"] = frechet_distance(features(drawn.pictures), features(real))
     return found
 
@@ -126,11 +141,7 @@ def draw_some(
     artist: Artist, pairs: Pairs, n: int, random: np.random.Generator, is_flowers: bool
 ) -> Drawn:
     """A picture for each of n sentences, the classes in turn; of flowers base ones alone."""
-    classes = np.arange(len(pairs.members))
-    if is_flowers:
-        from minidl.data.flowers import COMBINATIONS
-
-        classes = classes[pairs.numbers < len(COMBINATIONS)]
+    classes = classes_to_draw(pairs, is_flowers)
     turns = np.concatenate([random.permutation(classes) for _ in range(-(-n // len(classes)))])
     chosen = pairs.members.pick(turns[:n], random)
     texts = [pairs.texts[t] for t in pairs.captions.pick(chosen, random)]
@@ -138,16 +149,27 @@ def draw_some(
     return Drawn(artist.draw(artist.embed(texts), noise), chosen, texts)
 
 
+def classes_to_draw(pairs: Pairs, is_flowers: bool) -> np.ndarray:
+    """All classes; of flowers those whose captions name all that the oracle reads."""
+    classes = np.arange(len(pairs.members))
+    return classes[pairs.numbers < len(COMBINATIONS)] if is_flowers else classes
+
+
 def diversities(
-    artist: Artist, pairs: Pairs, drawn: Drawn, random: np.random.Generator
-) -> dict[str, float]:
+    artist: Artist, pairs: Pairs, drawn: Drawn, real: np.ndarray, is_flowers: bool,
+    random: np.random.Generator,
+) -> dict[str, float]:  # fmt: skip
     """Of pictures of one sentence and across sentences, each in parts of that of real pictures."""
     texts = drawn.texts[:CAPTIONS]
     noise = random.standard_normal((len(texts) * COPIES, artist.settings.noise), np.float32)
     pictures = artist.draw(artist.embed([t for t in texts for _ in range(COPIES)]), noise)
     same = mean_spread(list(pictures.reshape(len(texts), COPIES, *pictures.shape[1:])))
-    real = spread(middle(pairs.pictures[drawn.chosen], artist.settings.size))
-    return {"same": same / pairs.real_spread(), "across": spread(drawn.pictures) / real}
+    members = Rows(pairs.members[c] for c in classes_to_draw(pairs, is_flowers))
+    within = spread_within_classes(middle(pairs.pictures, artist.settings.size), members)
+    return {
+        "same": same / (pairs.real_spread() if within is None else within),
+        "across": spread(drawn.pictures) / spread(real),
+    }
 
 
 def encoders_of(source: str, log: Callable[[str], None]) -> Encoders | None:

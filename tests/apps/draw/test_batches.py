@@ -9,6 +9,7 @@ from apps.draw.batches import MatchingBatches, PlayingBatches, as_pictures, as_p
 from apps.draw.data import pairs_of
 from apps.draw.presets import from_command_line
 from apps.draw.rows import Rows
+from apps.draw.texts import UNKNOWN, Words
 from minidl.data.captioned import CaptionedDataset
 from minidl.data.flowers import COMBINATIONS
 from minidl.errors import DataError
@@ -140,6 +141,23 @@ def test_matching_batches_have_each_class_once(pairs):
             assert len(set(found)) == len(found) == len(pictures)
             sizes.append(len(found))
     assert max(sizes) > 6
+
+
+def test_some_words_of_matching_batches_are_unknown(pairs):
+    reader = Words.of(pairs.texts)
+    numbers, lengths = reader.encode(pairs.texts)
+    unknown, words, before = 0, 0, {}
+    for share in (0.0, 0.2):
+        batches = MatchingBatches(pairs, 12, 0, 0, numbers, lengths, 32, word_dropout=share)
+        made = [[part.numpy() for part in batch] for _ in range(10) for batch, _ in batches]
+        before[share] = made
+    for (a, texts, sizes), (b, dropped, _) in zip(before[0.0], before[0.2]):
+        np.testing.assert_array_equal(a, b)  # the pictures, and which captions, are the same
+        is_word = np.arange(texts.shape[1]) < sizes[:, None]
+        assert ((dropped == texts) | (is_word & (dropped == UNKNOWN))).all()
+        assert UNKNOWN not in texts
+        unknown, words = unknown + (dropped == UNKNOWN).sum(), words + is_word.sum()
+    assert 0.17 < unknown / words < 0.23
 
 
 def test_fewer_pictures_than_a_batch_has(pairs):

@@ -39,9 +39,11 @@ ATTRIBUTES = dict.fromkeys(("color", "count", "shape", "center", "background", "
 
 def test_what_the_oracle_said(drawing_run):
     held_out = {"attributes": ATTRIBUTES, "shuffled": ATTRIBUTES,
-                "diversity": {"same": 0.7, "across": 0.9}, "r_precision": 0.25}  # fmt: skip
+                "all_six": {"attributes": 0.125}, "diversity": {"same": 0.7, "across": 0.9},
+                "r_precision": 0.25}  # fmt: skip
     html = rendered(drawing_run, held_out=held_out)
     assert "50.00\xa0%" in html and "captions shuffled" in html and "25.00\xa0%" in html
+    assert "All six right" in html and "12.50\xa0%" in html
 
 
 @pytest.mark.browser

@@ -130,8 +130,10 @@ def test_score(drawing_run, monkeypatch):
     result = minidl("draw", "score", drawing_run, "-n", 50, "--json")
     assert result.exit_code == 0, result.output
     found = last_json(result.stdout)
-    assert set(found) >= {"held_out", "seen", "data", "n"}
-    part = found["held_out"]
+    # Its test pictures have captions of the training: those hold out nothing.
+    assert set(found) == {"run", "data", "n", "seed", "seen", "test"}
+    part = found["test"]
+    assert part["captions_seen"] == 1 and "held out" not in result.output
     assert part["frechet"] > 0 and part["diversity"]["same"] > 0
     assert 0 <= part["r_precision"] <= 1
     assert "attributes" not in part  # the oracle reads those of `--data flowers` alone

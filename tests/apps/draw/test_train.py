@@ -11,7 +11,9 @@ from PIL import Image
 
 import minidl as library
 from apps.draw import embeddings, training
+from apps.draw.encoder import load_encoders
 from apps.draw.samples import sample_files, tiles_of
+from apps.draw.texts import UNKNOWN
 from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.draw.conftest import arguments
 from tests.training.processes import posix
@@ -164,6 +166,20 @@ def test_other_gans(jsonl, tmp_path, gan):
     assert Image.open(sheet).width > 300
 
 
+@pytest.mark.parametrize("share", [0, 0.2])
+def test_the_vector_of_unknown_words_is_learned(jsonl, tmp_path, share):
+    """No caption has one, so without words that are dropped it stays as it was at random."""
+    vectors = []
+    for epochs in (1, 2):
+        folder = tmp_path / str(epochs)
+        words = ("--epochs", 1, "--encoder-epochs", epochs, "--word-dropout", share)
+        assert minidl(*arguments(jsonl, folder, *words)).exit_code == 0
+        vectors.append(
+            load_encoders(folder).matching.text.embedding.weight.detach().numpy()[UNKNOWN]
+        )
+    assert np.array_equal(*vectors) == (share == 0)
+
+
 def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
     folder = tmp_path / "run"
     words = list(arguments(jsonl, folder, "--epochs", 1, "--text-encoder", drawing_run))
@@ -184,6 +200,10 @@ def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
     assert result.exit_code == 0, result.output
     run = json.loads((folder / "run.json").read_text())
     assert run["epochs"] == 1 and run["settings"]["text_encoder"] == str(drawing_run)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    seconds = sum(json.loads(line)["seconds"] for line in lines)
+    assert run["seconds"] == pytest.approx(seconds, abs=0.01)  # of this run, not of the other
+    assert run["retrieval"]["of"] == "test pictures"
 
 
 # --- refusals -----------------------------------------------------------------------------------
