@@ -100,7 +100,7 @@ def train_encoder(
     numbers, lengths = reader.encode(pairs.texts)
     loader = MatchingBatches(
         pairs, settings.encoder_batch, settings.seed, settings.workers, numbers, lengths,
-        settings.size, word_dropout=settings.word_dropout if reader.unit == "word" else 0.0,
+        settings.size, word_dropout=settings.word_dropout,
     )  # fmt: skip
     epochs = settings.encoder_epochs
     kind = optim.RMSprop if settings.encoder == "char-cnn-rnn" else optim.Adam

@@ -20,8 +20,10 @@ from minidl.kernels import cpu_kernels
 STEPS, ENCODER_STEPS = 12_000, 3_000  # of the small preset, whatever the number of pictures
 # Options that say nothing without wrong captions, with another's text encoder, without captions.
 OF_WRONG = ("wrong_weight", "drawn_weight", "near_share")
-OF_ENCODER = ("encoder", "embedding", "encoder_epochs", "encoder_batch", "encoder_lr")
-OF_TEXT = (*OF_ENCODER, "text_encoder", "discriminant")
+OF_ENCODER = (
+    "encoder", "embedding", "encoder_epochs", "encoder_batch", "encoder_lr", "word_dropout",
+)  # fmt: skip
+OF_TEXT = (*OF_ENCODER, "text_encoder", "discriminant", "captions")
 GRIDS = 40  # how often the same captions are drawn in a run
 
 SMALL = {
@@ -105,6 +107,10 @@ def check(settings: Settings, given: dict[str, Any]) -> None:
         for name in names:
             if name in given and not needs:
                 raise OptionError(f"{flag(name)} {what}", {"--gan": settings.gan})
+    if settings.word_dropout and settings.encoder != "word-lstm":
+        raise OptionError(
+            "--word-dropout belongs to --encoder word-lstm", {"--encoder": settings.encoder}
+        )
     if settings.text_encoder and (set(OF_ENCODER) & set(given)):
         raise OptionError(
             "the text encoder of another run stays as it is",

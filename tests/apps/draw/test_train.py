@@ -86,23 +86,27 @@ def assert_same(folder, expected):
         }
 
 
-@posix
-@pytest.mark.parametrize(
-    "phase, epochs", [("encoder", 0), ("encoder", 5), ("encoder", 12), (".", 0), (".", 6)]
-)
-def test_after_kill(jsonl, tmp_path, uninterrupted, phase, epochs):
-    """Killed in phase 1, between the phases, in phase 2."""
-    folder = tmp_path / "run"
-    process = spawn(*arguments(jsonl, folder, *EPOCHS))
+def kill_after(process, metrics, epochs):
+    """SIGKILL once so many epochs are done."""
     deadline = time.monotonic() + 120
-    while done(folder / phase / "metrics.jsonl") < epochs:
+    while done(metrics) < epochs:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.005)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    result = minidl("draw", "train", "--resume", folder)
+
+
+@posix
+def test_after_kills(jsonl, tmp_path, uninterrupted):
+    """One run, killed twice in phase 1, between the phases, and in phase 2."""
+    folder = tmp_path / "run"
+    command = arguments(jsonl, folder, *EPOCHS)
+    for phase, epochs in (("encoder", 0), ("encoder", 5), ("encoder", 12), (".", 6)):
+        kill_after(spawn(*command), folder / phase / "metrics.jsonl", epochs)
+        command = ("draw", "train", "--resume", folder)
+    result = minidl(*command)
     assert result.exit_code == 0, result.output
     assert_same(folder, uninterrupted)
     assert (folder / "report.html").exists()
@@ -113,15 +117,10 @@ def test_after_kill(jsonl, tmp_path, uninterrupted, phase, epochs):
 def test_after_kill_other_gans(jsonl, tmp_path, gan):
     """The pairs of INT are drawn anew as they were."""
     whole, folder = tmp_path / "whole", tmp_path / "run"
-    few = ("--gan", gan, "--epochs", 8, "--sample-every", 7)
+    few = ("--gan", gan, "--epochs", 5, "--sample-every", 7)
     few = (*few, "--encoder-epochs", 1) if gan != "gan" else few
     assert minidl(*arguments(jsonl, whole, *few)).exit_code == 0
-    process = spawn(*arguments(jsonl, folder, *few))
-    while done(folder / "metrics.jsonl") < 3:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
-    process.kill()
-    process.communicate()
+    kill_after(spawn(*arguments(jsonl, folder, *few)), folder / "metrics.jsonl", 3)
     result = minidl("draw", "train", "--resume", folder)
     assert result.exit_code == 0, result.output
     assert_same(folder, whole)
@@ -221,6 +220,8 @@ def test_the_text_encoder_of_another_run(jsonl, tmp_path, drawing_run):
         (["--gan", "gan", "--no-discriminant"], ["--discriminant belongs to a GAN with captions"]),
         (["--gan", "gan", "--text-encoder", "run"], ["--text-encoder belongs to"]),
         (["--gan", "gan", "--encoder-lr", 0.1], ["--encoder-lr belongs to"]),
+        (["--gan", "gan", "--captions", 2], ["--captions belongs to"]),
+        (["--encoder", "char-cnn-rnn", "--word-dropout", 0.1], ["belongs to --encoder word-lstm"]),
         (["--preset", "reed"], ["draw 64 pixels"]),
         (["--batch-size", 49], ["fewer pictures than a batch has", "--batch-size 48"]),
     ],
