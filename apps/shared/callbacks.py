@@ -41,7 +41,8 @@ def standard_callbacks(
         chosen.append(schedule)
     if clip_grad is not None:
         chosen.append(callbacks.ClipGradients(clip_grad))
-    if early_stopping is not None and monitor is not None:
+    if early_stopping is not None:
+        assert monitor is not None, "early stopping watches a metric"
         chosen.append(callbacks.EarlyStopping(monitor, patience=early_stopping))
     return chosen
 
