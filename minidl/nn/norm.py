@@ -111,7 +111,7 @@ class BatchNorm(Normalization):
                 conditional batch norm.
         """
         self.check_input(x)
-        if weight is None:
+        if weight is None and bias is None:
             weight, bias = self.weight, self.bias
         elif self.affine:
             rule = "a layer that is given a weight and bias has none itself: affine=False"
