@@ -79,7 +79,8 @@ class Function:
     freed: bool = False
     receptive_field: Any = "-"  # what a pixel of the output depends on: ops/receptive_field.py
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
         if "backward" in vars(cls):
             cls.makes_new = vars(cls).get("makes_new", False)
             cls.adds = vars(cls).get("adds", False)
