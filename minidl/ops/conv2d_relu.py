@@ -50,7 +50,7 @@ def conv2d_relu(
     dilation: int | tuple[int, int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """relu(conv2d(input, weight, bias, ...)), without the time that memory takes in between.
+    """relu(conv2d(input, weight, bias, ...)), without a trip through memory in between.
 
     LeCun et al. 1998, section II; Nair and Hinton 2010. PyTorch has the pair as
     torch.ao.nn.intrinsic.ConvReLU2d.
