@@ -10,9 +10,9 @@ A Function turns the gradients of its outputs into gradients of its inputs; a le
 arrives in `.grad`, added to what is there already (so two backward calls accumulate).
 
 Most sums are made in a new array, as what a Function returns may be an array that something else
-holds: its upstream gradient, or what a user's Function keeps. Where a Function says that its
-gradients are new (Function.makes_new), and in sums of the walk's own, they are made in place; that
-spares the largest arrays a way through memory.
+holds: its upstream gradient, or what a user's Function keeps. Where a Function promises that its
+gradients are new (Function.makes_new), and in sums that the walk itself has made, they are added in
+place, which spares the largest arrays a trip through memory.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def backward(root: Tensor, gradient: Any, retain_graph: bool = False) -> None:
     order = topological_order(start)
     check_not_freed(order)
     pending = {start: {root.output_index: gradient}}  # node -> output index -> gradient so far
-    own: set[tuple] = set()  # (node, output index) of those that nothing else holds
+    own: set[tuple] = set()  # (node, output index) of gradients that nothing else holds
     for node in order:
         gradients = pending.pop(node, None)
         if not isinstance(node, Function):

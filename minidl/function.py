@@ -46,14 +46,14 @@ class Function:
       `self.needs_grad` is False. A returned array is either new or shares memory with a gy (an
       op may pass gy through); it is never an array kept elsewhere, and gy is never changed.
 
-    Two promises save the way of large arrays through memory (minidl/backward.py):
+    Two promises spare large arrays a trip through memory (minidl/backward.py):
 
     - `makes_new`: every array that backward returns is new, and nothing else holds it, so that
-      other gradients may be added in it.
+      other gradients may be added to it in place.
     - `adds`: backward also takes `add_to`, an array of the first input's shape and of gy's dtype,
-      or None. It may add the gradient of the first input to it, in place, and returns the sum.
+      or None. Its first result is then the sum of both, which it may compute in place.
 
-    A subclass with a backward of its own inherits neither: it says so itself.
+    A subclass that defines backward inherits neither promise: it makes its own.
 
     summary also asks for its `receptive_field` and its `multiply_accumulates`; ops/ states both.
 
@@ -79,7 +79,8 @@ class Function:
     freed: bool = False
     receptive_field: Any = "-"  # what a pixel of the output depends on: ops/receptive_field.py
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
         if "backward" in vars(cls):
             cls.makes_new = vars(cls).get("makes_new", False)
             cls.adds = vars(cls).get("adds", False)

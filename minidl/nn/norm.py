@@ -107,11 +107,15 @@ class BatchNorm(Normalization):
 
         Args:
             x: (N, C, ...).
-            weight, bias: (N, C), for each picture its own, of a layer with affine=False:
+            weight, bias: (N, C), one for each picture, where the layer has affine=False:
                 conditional batch norm.
+
+        Raises:
+            ShapeError: they do not fit x, or only one of them is (N, C).
+            ArgumentError: the layer has a weight and bias itself.
         """
         self.check_input(x)
-        if weight is None:
+        if weight is None and bias is None:
             weight, bias = self.weight, self.bias
         elif self.affine:
             rule = "a layer that is given a weight and bias has none itself: affine=False"

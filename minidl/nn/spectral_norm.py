@@ -28,8 +28,8 @@ from minidl.nn.conv import Conv2d, ConvTranspose2d
 from minidl.nn.linear import Linear
 from minidl.nn.module import Module, Parameter
 from minidl.ops.spectral_norm import SpectralNorm as Divided
-from minidl.ops.spectral_norm import iterate, unit
-from minidl.shapes import is_number, normalize_dim
+from minidl.ops.spectral_norm import check_arguments, check_weight, iterate, unit
+from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
 FIRST_STEPS = 15  # of power iteration, from vectors drawn at random
@@ -46,6 +46,11 @@ class SpectralNorm(Module):
 
     Shapes: the weight's, kept.
 
+    Raises:
+        ShapeError: the weight is no matrix; later, another one than this norm was made for.
+        ArgumentError: the weight is empty, or an option is out of range.
+        DtypeError: not floating point.
+
     >>> norm = minidl.nn.SpectralNorm(minidl.tensor([[3.0, 0.0], [0.0, 1.0]]))
     >>> norm(minidl.tensor([[3.0, 0.0], [0.0, 1.0]]))
     tensor([[1.    , 0.    ],
@@ -60,7 +65,7 @@ class SpectralNorm(Module):
         if not is_number(eps) or not eps >= 0:
             raise ArgumentError("spectral_norm", "eps is a number >= 0", {"eps": eps})
         self.n_power_iterations, self.eps = n_power_iterations, eps
-        self.dim = normalize_dim("spectral_norm", dim, weight.ndim)
+        self.dim = check_weight("spectral_norm", weight, dim)
         h = weight.shape[self.dim]
         for name, size in (("_u", h), ("_v", weight.numel() // h)):
             vector, _ = unit(randn(size, dtype=weight.dtype).data, eps)
@@ -74,6 +79,7 @@ class SpectralNorm(Module):
         return sigma
 
     def forward(self, weight: Tensor) -> Tensor:
+        check_arguments("spectral_norm", weight, self._u, self._v, self.dim)
         sigma = self.improve(weight, self.n_power_iterations) if self.training else None
         return Divided(self._u.data, self._v.data, self.dim, sigma).apply(weight)
 
@@ -166,7 +172,8 @@ def spectral_norm(
         The layer.
 
     Raises:
-        ArgumentError: another module, one that is normalized already, or another parameter.
+        ArgumentError: another module, one that is normalized already, or another parameter; an
+            option is out of range.
 
     >>> layer = minidl.nn.spectral_norm(minidl.nn.Linear(20, 40))
     >>> list(layer.state_dict())[1]

@@ -36,7 +36,9 @@ class Conv2dReLU(Conv2d):
             )
             return gx, None, None
         gx, gw, gb = super().backward(kernels.pick("relu", gy).backward(gy, self.y))
-        return gx if add_to is None or gx is None else gx + add_to, gw, gb
+        if add_to is not None:
+            gx += add_to
+        return gx, gw, gb
 
 
 def conv2d_relu(
@@ -48,9 +50,10 @@ def conv2d_relu(
     dilation: int | tuple[int, int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """relu(conv2d(input, weight, bias, ...)), without the time that memory takes in between.
+    """relu(conv2d(input, weight, bias, ...)), without a trip through memory in between.
 
-    PyTorch has it as torch.ao.nn.intrinsic.ConvReLU2d.
+    LeCun et al. 1998, section II; Nair and Hinton 2010. PyTorch has the pair as
+    torch.ao.nn.intrinsic.ConvReLU2d.
 
     Args:
         input, weight, bias, stride, padding, dilation, groups: as in functional.conv2d.

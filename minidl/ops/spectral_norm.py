@@ -135,15 +135,22 @@ def in_order(v: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
     return as_weight(v, shape, axes[1:]).reshape(-1)
 
 
-def check_arguments(op: str, weight: Tensor, u: Tensor, v: Tensor, dim: int) -> int:
-    """Shapes and dtypes fit each other; dim counted from the front."""
-    check_tensor(op, weight=weight, u=u, v=v)
-    check_floating(op, weight=weight, u=u, v=v)
+def check_weight(op: str, weight: Tensor, dim: int) -> int:
+    """It can be a matrix; dim counted from the front."""
+    check_tensor(op, weight=weight)
+    check_floating(op, weight=weight)
     if weight.ndim < 2:
         raise ShapeError(op, "weight has at least two dimensions", {"weight": weight})
-    dim = normalize_dim(op, dim, weight.ndim)
     if weight.data.size == 0:
         raise ArgumentError(op, "weight must not be empty", {"weight": weight})
+    return normalize_dim(op, dim, weight.ndim)
+
+
+def check_arguments(op: str, weight: Tensor, u: Tensor, v: Tensor, dim: int) -> int:
+    """Shapes and dtypes fit each other; dim counted from the front."""
+    dim = check_weight(op, weight, dim)
+    check_tensor(op, u=u, v=v)
+    check_floating(op, weight=weight, u=u, v=v)
     h = weight.shape[dim]
     for name, vector, size in (("u", u, h), ("v", v, weight.data.size // h)):
         if vector.shape != (size,):

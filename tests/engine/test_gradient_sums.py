@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minidl
+from minidl.nn import functional as F
 from minidl.ops.relu import ReLU
 
 
@@ -153,6 +154,21 @@ def test_only_a_sum_of_the_walks_own_is_added_to():
         adds, middle = Adds(lambda gy: 3 * gy), x * 1
         (other.apply(middle).sum() + adds.apply(middle).sum()).backward(retain_graph=True)
         assert (adds.seen is not None) == expected
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_convolution_with_relu_adds_to_what_another_use_gave(frozen):
+    """Its gradient comes second here, and is the one that two operations give."""
+    rng, gradients = np.random.default_rng(0), []
+    x = minidl.tensor(rng.standard_normal((2, 3, 6, 5)), requires_grad=True)
+    w = minidl.tensor(rng.standard_normal((4, 3, 3, 3)), requires_grad=not frozen)
+    for convolve in (F.conv2d_relu, lambda x, w: F.conv2d(x, w).relu()):
+        x.grad = w.grad = None
+        middle = x * 1
+        ((middle.relu() * 3).sum() + (convolve(middle, w) ** 2).sum()).backward()
+        gradients.append([leaf.grad.numpy() for leaf in ((x,) if frozen else (x, w))])
+    for one_pass, two in zip(*gradients):
+        np.testing.assert_allclose(one_pass, two, rtol=1e-12, atol=1e-12)
 
 
 def read_only(array):

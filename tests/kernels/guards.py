@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 import minidl
+from minidl.kernels import memory
 from minidl.kernels.layout import CHANNELS_LAST, logical
 
 MARGIN = 256  # numbers on each side
@@ -73,6 +74,18 @@ class GuardedNumpy:
         for buffer in self.buffers:
             assert (buffer[:MARGIN] == SENTINEL).all(), "written before the array"
             assert (buffer[-MARGIN:] == SENTINEL).all(), "written behind the array"
+
+
+def guarded_scratch(monkeypatch):
+    """Working memory between sentinels from here on, each time a new array (kernels/memory.py).
+
+    Returns:
+        the GuardedNumpy that has made them.
+    """
+    guarded = GuardedNumpy()
+    monkeypatch.setattr(memory, "take", lambda size: guarded.empty(size, np.float32))
+    monkeypatch.setattr(memory, "KEPT_BYTES", 0)
+    return guarded
 
 
 def calls_of(monkeypatch, module, *names):

@@ -5,17 +5,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from minidl.kernels import memory
 from minidl.kernels.cpu import conv2d
 from minidl.kernels.cpu.convolution import few_channels, im2col
 from minidl.kernels.layout import channels_first
 from minidl.kernels.reference import conv2d as reference
 from tests.kernels.guards import (
-    SENTINEL,
     GuardedNumpy,
     assert_same_bits_with_any_number_of_threads,
     between_nans,
     each_processor,
+    guarded_scratch,
     paddings,
     run_in_python,
 )
@@ -65,28 +64,19 @@ def test_any_shape(seed, N, C, H, W, K, R, S, stride, padding):
 )
 def test_stays_inside_its_memory(monkeypatch, shape):
     """NaN around what is read and in what was not written, sentinels around what is written."""
-    buffers = []
-
-    def take(size):
-        buffers.append(np.full(size + 512, SENTINEL))
-        buffers[-1][256:-256] = np.nan
-        return buffers[-1][256:-256]
-
     gy, w, y, rest = problem(1, *shape, *GEOMETRY[:2])
     for mask in (None, y):
         plain = few_channels.backward_input(gy, w, *rest, mask=mask)
         with monkeypatch.context() as patch:
             guarded = GuardedNumpy()
             patch.setattr(few_channels, "np", guarded)
-            patch.setattr(memory, "take", take)
-            patch.setattr(memory, "KEPT_BYTES", 0)
+            scratch = guarded_scratch(patch)
             mask = mask if mask is None else between_nans(mask)
             found = few_channels.backward_input(between_nans(gy), w, *rest, mask=mask)
+        assert len(scratch.buffers) == 1
         guarded.check()
+        scratch.check()
         np.testing.assert_array_equal(found, plain)
-    assert len(buffers) == 2
-    for buffer in buffers:
-        assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
 
 
 def test_the_same_bits_with_any_number_of_threads():

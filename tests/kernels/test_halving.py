@@ -6,17 +6,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minidl
-from minidl.kernels import memory
 from minidl.kernels.cpu import conv2d
 from minidl.kernels.cpu.convolution import halving, im2col
-from minidl.kernels.cpu.convolution.winograd import convolve, transforms, views, weight_gradient
+from minidl.kernels.cpu.convolution.winograd import transforms, views
 from minidl.kernels.reference import conv2d as reference
+from tests.kernels import test_winograd
 from tests.kernels.guards import (
-    SENTINEL,
     GuardedNumpy,
     assert_same_bits_with_any_number_of_threads,
     between_nans,
     each_processor,
+    guarded_scratch,
     paddings,
     run_in_python,
 )
@@ -25,21 +25,7 @@ from tests.kernels.test_winograd import matrix, outputs_of_relu, pictures
 WIDTH = halving.WIDTH
 STRIDE, REST = (2, 2), ((1, 1), 1)  # and dilation, groups
 PADDED = STRIDE, (1, 1), *REST
-DIVISIONS = {
-    "panels-parts": {(weight_gradient, "LEAST_TILES"): 0},
-    "tiles-panels": {(convolve, "PANEL_BYTES"): 0, (weight_gradient, "SUMS_SIZE"): 0},
-    "tiles-entries": {
-        (convolve, "PANEL_BYTES"): 0, (weight_gradient, "SUMS_SIZE"): 0,
-        (weight_gradient, "PANEL_BYTES"): 0,
-    },
-}  # fmt: skip
-
-
-@pytest.fixture(params=DIVISIONS)
-def divided(request, monkeypatch):
-    """Each way to divide the work, one after the other."""
-    for (module, name), value in DIVISIONS[request.param].items():
-        monkeypatch.setattr(module, name, value)
+divided = test_winograd.divided  # a fixture, which pytest looks for here
 
 
 def problem(seed, N, C, K, H, W, padding):
@@ -163,49 +149,39 @@ def test_what_is_not_finite_stays_in_its_tile():
 # --- memory -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def guarded(monkeypatch):
-    """Working memory between sentinels, and NaN in it: nothing is read before it was written."""
-    buffers = []
-
-    def take(size):
-        buffer = np.full(size + 512, SENTINEL)
-        buffer[256:-256] = np.nan
-        buffers.append(buffer)
-        return buffer[256:-256]
-
-    monkeypatch.setattr(memory, "take", take)
-    monkeypatch.setattr(memory, "KEPT_BYTES", 0)
-    return buffers
-
-
 SHAPES = [(1, 1, 1, 4, 4), (2, 3, 1, 9, 6), (3, 1, 3, 8, 13), (1, 2, 2, 1, 16)]
 DRAWN = np.random.default_rng(0).integers([1, 1, 1, 4, 4], [4, 5, 5, 20, 20], (8, 5)).tolist()
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_stays_inside_its_memory(shape, divided, guarded):
-    assert_stays_inside(shape, (1, 1), guarded)
+@pytest.mark.parametrize(
+    "shape, padding",
+    [((1, 1, 1, 10, 10), (1, 1)), ((1, 2, 2, 1, 16), (2, 1))],
+    ids=["a-whole-tile-inside", "one-row"],
+)
+def test_stays_inside_its_memory(monkeypatch, shape, padding, divided):
+    """Small enough for Python itself."""
+    assert_stays_inside(monkeypatch, shape, padding)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, *DRAWN])
 @pytest.mark.parametrize("padding", [(0, 0), (1, 1), (3, 2), (0, 2, 1, 3)])
-def test_stays_inside_whatever_the_shape(shape, padding, divided, guarded):
-    assert_stays_inside(shape, padding, guarded)
+def test_stays_inside_whatever_the_shape(monkeypatch, shape, padding, divided):
+    assert_stays_inside(monkeypatch, shape, padding)
 
 
-def assert_stays_inside(shape, padding, guarded):
+def assert_stays_inside(monkeypatch, shape, padding):
+    """Between NaN and sentinels, with working memory that begins as NaN."""
     N, C, K, H, W = shape
     if H + padding[0] + padding[-2] < 4:
         H = 4
     arrays = problem(2, N, C * WIDTH, K * WIDTH, H, W, padding)
     expected = all_of(*arrays, padding)
     between = [between_nans(array) for array in arrays]
+    scratch = guarded_scratch(monkeypatch)
     for actual, before in zip(all_of(*between, padding, between_nans), expected):
         assert np.array_equal(actual, before)
-    assert len(guarded) >= 3
-    for buffer in guarded:
-        assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
+    assert len(scratch.buffers) >= 3
+    scratch.check()
 
 
 @pytest.mark.parametrize("padding", [(1, 1), (2, 0)])
@@ -228,7 +204,7 @@ def test_in_python_the_same_with_checks(width, processor):
     code = f"""
 from tests.kernels import test_halving as t
 assert t.WIDTH == {width}
-for division in t.DIVISIONS.values():
+for division in t.test_winograd.DIVISIONS.values():
     for (module, name), value in division.items():
         setattr(module, name, value)
     for shape, padding in [((2, 16, 32, 8, 8), (1, 1)), ((1, 32, 16, 5, 11), (0, 2))]:

@@ -5,16 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minidl.kernels import memory
 from minidl.kernels.cpu import conv2d
 from minidl.kernels.cpu.convolution import quads
 from minidl.kernels.reference import conv2d as reference
 from tests.kernels.guards import (
-    SENTINEL,
     GuardedNumpy,
     assert_same_bits_with_any_number_of_threads,
     between_nans,
     each_processor,
+    guarded_scratch,
     run_in_python,
 )
 from tests.kernels.test_winograd import pictures
@@ -49,23 +48,13 @@ def test_any_shape(seed, N, C, K, OH, OW):
 def test_stays_inside_its_memory(monkeypatch, shape):
     gy, w, x_shape = problem(2, *shape)
     expected = quads.backward_input(gy, w, x_shape, *GEOMETRY)
-    buffers = []
-
-    def take(size):
-        buffer = np.full(size + 512, SENTINEL)
-        buffer[256:-256] = np.nan
-        buffers.append(buffer)
-        return buffer[256:-256]
-
-    guarded = GuardedNumpy()
-    monkeypatch.setattr(memory, "take", take)
-    monkeypatch.setattr(memory, "KEPT_BYTES", 0)
+    guarded, scratch = GuardedNumpy(), guarded_scratch(monkeypatch)
     monkeypatch.setattr(quads, "aligned", guarded.empty)
     actual = quads.backward_input(between_nans(gy), between_nans(w), x_shape, *GEOMETRY)
     np.testing.assert_array_equal(actual, expected)
-    assert len(guarded.buffers) == 1 and len(buffers) == 1
+    assert len(guarded.buffers) == 1 and len(scratch.buffers) == 1
     guarded.check()
-    assert (buffers[0][:256] == SENTINEL).all() and (buffers[0][-256:] == SENTINEL).all()
+    scratch.check()
 
 
 @each_processor

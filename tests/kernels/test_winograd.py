@@ -6,18 +6,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minidl
-from minidl.kernels import memory
 from minidl.kernels.cpu import conv2d
 from minidl.kernels.cpu.convolution import winograd
 from minidl.kernels.cpu.convolution.winograd import convolve, transforms, weight_gradient
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.reference import conv2d as reference
 from tests.kernels.guards import (
-    SENTINEL,
     GuardedNumpy,
     between_nans,
     calls_of,
     each_processor,
+    guarded_scratch,
     paddings,
     read_only,
     run_in_python,
@@ -212,51 +211,37 @@ def test_the_same_bits_every_time():
             assert np.array_equal(again, before)
 
 
-@pytest.fixture
-def guarded(monkeypatch):
-    """Working memory between sentinels, and NaN in it: nothing is read before it was written."""
-    buffers = []
-
-    def take(size):
-        buffer = np.full(size + 512, SENTINEL)
-        buffer[256:-256] = np.nan
-        buffers.append(buffer)
-        return buffer[256:-256]
-
-    monkeypatch.setattr(memory, "take", take)
-    monkeypatch.setattr(memory, "KEPT_BYTES", 0)
-    return buffers
-
-
 SHAPES = [(1, 1, 1, 3, 3), (2, 3, 1, 9, 5), (3, 1, 3, 4, 13), (1, 5, 2, 8, 8)]
 DRAWN = np.random.default_rng(0).integers([1, 1, 1, 3, 3], [4, 6, 6, 15, 15], (8, 5)).tolist()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1), (0, 2, 1, 0)])
+@pytest.mark.parametrize("padding", [(1, 1), (0, 2, 1, 0)])
 @pytest.mark.parametrize("R, groups", [(3, 1), (5, 1), (3, 2)])
-def test_stays_inside_its_memory(shape, padding, R, groups, divided, guarded):
-    assert_stays_inside(shape, padding, R, groups, guarded)
+def test_stays_inside_its_memory(monkeypatch, shape, padding, R, groups, divided):
+    """As few as Python itself, without compiling, computes in a minute or two."""
+    assert_stays_inside(monkeypatch, shape, padding, R, groups)
 
 
-@pytest.mark.parametrize("shape", DRAWN)
+@pytest.mark.parametrize("shape", [*SHAPES, *DRAWN])
 @pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1)])
 @pytest.mark.parametrize("R, groups", [(3, 1), (5, 1), (3, 2)])
-def test_stays_inside_whatever_the_shape(shape, padding, R, groups, divided, guarded):
-    assert_stays_inside(shape, padding, R, groups, guarded)
+def test_stays_inside_whatever_the_shape(monkeypatch, shape, padding, R, groups, divided):
+    assert_stays_inside(monkeypatch, shape, padding, R, groups)
 
 
-def assert_stays_inside(shape, padding, R, groups, guarded):
+def assert_stays_inside(monkeypatch, shape, padding, R, groups):
+    """Between NaN and sentinels, with working memory that begins as NaN."""
     N, C, K, H, W = shape
     C, K, H, W = C * groups * WIDTH, K * groups * WIDTH, H + R - 3, W + R - 3
     x, w, b, gy = problem(2, N, C, K, H, W, padding, R, groups)
     expected = all_of(x, w, b, gy, padding, groups)
     between = [between_nans(array) for array in (x, w, b, gy)]
+    scratch = guarded_scratch(monkeypatch)
     for actual, before in zip(all_of(*between, padding, groups, between_nans), expected):
         assert np.array_equal(actual, before)
-    assert len(guarded) >= 3
-    for buffer in guarded:
-        assert (buffer[:256] == SENTINEL).all() and (buffer[-256:] == SENTINEL).all()
+    assert len(scratch.buffers) >= 3
+    scratch.check()
 
 
 @pytest.mark.parametrize("R, groups", [(3, 1), (5, 1), (3, 2)])

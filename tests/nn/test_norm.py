@@ -258,3 +258,7 @@ def test_a_weight_and_bias_of_each_picture():
         np.testing.assert_array_equal(given.state_dict()[name].numpy(), value.numpy())
     with pytest.raises(ArgumentError, match="affine=False"):
         nn.BatchNorm2d(3)(x, w, b)
+    with pytest.raises(ArgumentError, match="affine=False"):
+        nn.BatchNorm2d(3)(x, bias=b)
+    with pytest.raises(ShapeError, match="bias"):
+        given(x, bias=b)

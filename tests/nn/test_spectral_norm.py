@@ -8,7 +8,7 @@ import pytest
 
 import minidl
 from minidl import nn
-from minidl.errors import ArgumentError, CheckpointError
+from minidl.errors import ArgumentError, CheckpointError, ShapeError
 
 # What makes a layer -> (its class afterwards, PyTorch's arguments, the shape of an input)
 LAYERS = {
@@ -140,10 +140,13 @@ def test_a_state_without_the_norm_is_refused():
         (lambda: nn.spectral_norm(nn.Linear(2, 2), n_power_iterations=0), ">= 1"),
         (lambda: nn.spectral_norm(nn.Linear(2, 2), eps=-1), "eps"),
         (lambda: nn.spectral_norm(nn.Linear(2, 2), dim=2), "dim"),
+        (lambda: nn.SpectralNorm(minidl.ones(3)), "two dimensions"),
+        (lambda: nn.SpectralNorm(minidl.ones(0, 2)), "empty"),
+        (lambda: nn.SpectralNorm(minidl.ones(2, 2))(minidl.ones(3, 3)), r"u is \(3,\)"),
     ],
 )
 def test_what_does_not_fit(call, says):
-    with pytest.raises(ArgumentError, match=says):
+    with pytest.raises((ArgumentError, ShapeError), match=says):
         call()
     # A layer that was refused is as it was.
     layer = nn.Linear(2, 2)

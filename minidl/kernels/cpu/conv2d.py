@@ -19,9 +19,9 @@ ways. They are computed as one group, with zeros where a kernel does not see a c
 NaN times 0 are NaN, which would reach groups that do not see them; so where there are any, each
 group is computed for itself.
 
-A ReLU behind the convolution is made where the outputs are written, and its gradient where gy is
-read: for itself, each reads and writes all of an array once more. The ways of ONE_PASS do that; of
-the others, the ReLU follows on its own.
+A ReLU behind the convolution is applied where the outputs are written, and its gradient where gy is
+read: on its own, each would read and write a whole array once more. The ways in ONE_PASS do that;
+after the others, the ReLU follows on its own.
 
 Shapes as in the reference kernel.
 """

@@ -30,7 +30,7 @@ class AverageWeights(Callback):
     averaging in GAN training".
 
     Args:
-        decay: weight of what was, at each step, from 0 up to but not 1.
+        decay: weight of the average so far, at each step, from 0 to below 1.
         part: dotted name of the submodule that is averaged; "" for the whole model.
 
     Attributes:
@@ -38,7 +38,7 @@ class AverageWeights(Callback):
             the start of the run on; None before.
 
     Raises:
-        ArgumentError: decay is no such number; later, the model has no such part.
+        ArgumentError: decay is out of range; later, the model has no such part.
 
     >>> averaging = minidl.callbacks.AverageWeights(0.999)
     >>> model, batches = minidl.nn.Linear(2, 1), [(minidl.ones(4, 2), minidl.zeros(4, 1))]
@@ -51,7 +51,7 @@ class AverageWeights(Callback):
     def __init__(self, decay: float = 0.999, part: str = ""):
         if not is_number(decay) or not 0 <= decay < 1:
             raise ArgumentError(
-                "AverageWeights", "decay is a number from 0 up to but not 1", {"decay": decay}
+                "AverageWeights", "decay is a number from 0 to below 1", {"decay": decay}
             )
         if not isinstance(part, str):
             rule = 'part is the dotted name of a submodule, or "" for the model'

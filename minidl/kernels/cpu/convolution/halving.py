@@ -34,7 +34,7 @@ from minidl.kernels.cpu.convolution.winograd.views import (
     phases_of,
     view_of,
 )
-from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients_of
+from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.layout import channels_first, channels_last
 from minidl.kernels.memory import aligned
@@ -90,7 +90,7 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     K, C = w_shape[:2]
     x, gy = channels_last(x), channels_last(gy)
     gw = np.zeros((2, 2, 4 * C, K), np.float32)
-    add_gradients_of(x, phases_of(x, padding), gy, view_of(gy)[0], gw, K, 0)
+    add_gradients(x, phases_of(x, padding), gy, view_of(gy)[0], gw, K, 0)
     gw = gw.reshape(2, 2, 2, 2, C, K).transpose(0, 2, 1, 3, 4, 5).reshape(R, R, C, K)
     return gw.transpose(3, 2, 0, 1)
 

@@ -34,6 +34,7 @@ AVX512 = "+avx512f" in CPU_FEATURES and CPU_NAME != "haswell"
 WIDTH = 16 if AVX512 else 8  # numbers in a vector
 FLOAT = ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, WIDTH)
+ZEROS = ir.Constant(VECTOR, [0.0] * WIDTH)
 INDEX = types.intp
 # a * b + c may be computed with one rounding, as one instruction. Sums are never reordered.
 FUSE = ("contract",)
@@ -96,6 +97,12 @@ def splat(builder, number):
     return builder.shuffle_vector(first, undefined, lanes)
 
 
+def where(builder, mask, value):
+    """A vector's numbers where the mask is not 0 (NaN is not), and 0 elsewhere."""
+    counts = builder.fcmp_unordered("!=", mask, ZEROS)
+    return builder.select(counts, value, ZEROS)
+
+
 # Sums that stay in registers while a loop runs are variables in memory as written here; the
 # compiler turns them into registers.
 
@@ -112,10 +119,9 @@ def load_all(builder, places, variables):
 
 
 def store_zeros(builder, variables):
-    zero = ir.Constant(VECTOR, [0.0] * WIDTH)
     for line in variables:
         for variable in line:
-            builder.store(zero, variable)
+            builder.store(ZEROS, variable)
 
 
 def add_all(builder, places, variables):

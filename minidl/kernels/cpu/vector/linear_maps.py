@@ -23,9 +23,8 @@ from minidl.kernels.cpu.vector.instructions import (
     python_or,
     splat,
     store,
+    where,
 )
-
-ZERO = ir.Constant(VECTOR, [0.0] * WIDTH)
 
 
 def transform_of(line: Callable, size: int) -> Any:
@@ -175,9 +174,7 @@ class Lanes:
         return Lanes(self.builder, self.builder.fsub(self.value, other.value, flags=FUSE))
 
     def where(self, mask: Lanes) -> Lanes:
-        """These numbers where the mask is not 0 (NaN is not), and 0 elsewhere."""
-        counts = self.builder.fcmp_unordered("!=", mask.value, ZERO)
-        return Lanes(self.builder, self.builder.select(counts, self.value, ZERO))
+        return Lanes(self.builder, where(self.builder, mask.value, self.value))
 
     def at_least(self, least: Lanes) -> Lanes:
         """The larger of the two; NaN where this is NaN."""

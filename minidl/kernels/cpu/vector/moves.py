@@ -14,8 +14,8 @@ from numba.extending import intrinsic
 
 from minidl.kernels.cpu.vector.instructions import (
     INDEX,
-    VECTOR,
     WIDTH,
+    ZEROS,
     data_pointer,
     fetch,
     load,
@@ -23,6 +23,7 @@ from minidl.kernels.cpu.vector.instructions import (
     place,
     python_or,
     store,
+    where,
 )
 
 
@@ -50,7 +51,7 @@ def copy_where_in_python(source, s, mask, m, target, t):
 
 @intrinsic
 def compiled_copy_where(_, source, s, mask, m, target, t):
-    """A vector of source where mask is not 0 (NaN is not), and 0 elsewhere."""
+    """A vector of source where the mask is not 0, and 0 elsewhere."""
     signature = types.void(source, INDEX, mask, INDEX, target, INDEX)
 
     def build(context, builder, signature, values):
@@ -60,9 +61,7 @@ def compiled_copy_where(_, source, s, mask, m, target, t):
             )
             for i in (0, 2, 4)
         )
-        zero = ir.Constant(VECTOR, [0.0] * WIDTH)
-        counts = builder.fcmp_unordered("!=", load(builder, mask), zero)
-        store(builder, builder.select(counts, load(builder, source), zero), target)
+        store(builder, where(builder, load(builder, mask), load(builder, source)), target)
         return context.get_dummy_value()
 
     return signature, build
@@ -78,7 +77,7 @@ def compiled_clear(_, target, t):
 
     def build(context, builder, signature, values):
         target = data_pointer(context, builder, signature.args[0], values[0])
-        store(builder, ir.Constant(VECTOR, [0.0] * WIDTH), place(builder, target, values[1]))
+        store(builder, ZEROS, place(builder, target, values[1]))
         return context.get_dummy_value()
 
     return signature, build

@@ -21,6 +21,9 @@ rounds as its largest value does: zeros beside large values come out as small nu
 subtracted from infinity makes NaN of a whole tile, and overflow begins a hundred times earlier.
 use_exact_conv(True) chooses the plain sum.
 
+halving.py brings 4x4 windows with stride 2 here, as 2x2 kernels. For these a tile of 4 x 4 outputs
+reads 5 x 5 inputs, and what these files say of 36 entries holds for 25.
+
     convolve.py          pictures and gradients of pictures
     weight_gradient.py   gradients of weights
     views.py             where the pixels of a picture lie
@@ -90,7 +93,9 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     x, gy = channels_last(x), channels_last(gy)
     gw = np.zeros((R, S, C, K), np.float32)
     for g in range(groups):
-        add_gradients(x, gy, gw, padding[:2], K // groups, g)
+        first = group(K, g, groups).start
+        views, gy_view = view_of(x, g * C, padding[:2]), view_of(gy, first)[0]
+        add_gradients(x, views, gy, gy_view, gw, K // groups, first)
     return gw.transpose(3, 2, 0, 1)
 
 

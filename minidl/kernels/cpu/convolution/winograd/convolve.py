@@ -47,11 +47,13 @@ from minidl.kernels.cpu.vector.matrix_product import LARGE, PANEL, block_rows, m
 from minidl.kernels.cpu.vector.moves import transpose_block
 from minidl.kernels.memory import scratch
 
-BLOCK_BYTES = 9 * 2**17  # of V and M of a block of tiles, if that is
-FEWEST_TILES = 2 * LARGE  # at least; else it has
+# V and M of a block of tiles have BLOCK_BYTES, which stay in the cache. Where that is less than
+# FEWEST_TILES, a block has MANY_TILES.
+BLOCK_BYTES = 9 * 2**17
+FEWEST_TILES = 2 * LARGE
 MANY_TILES = 256
 CHANNELS = 64  # whose products with a panel are computed at a time, where threads take panels
-PAIR_TILES = 128  # at most, where a thread takes two of them
+PAIR_TILES = 128  # at most, where a thread takes two panels
 PANEL_BYTES = 2**23  # of V at most, where threads take panels: each of them reads all of it
 PICTURE_PARTS = 8  # into which the tiles are divided while they are transformed
 

@@ -1,11 +1,11 @@
 """Where the pixels of pictures lie: a picture, a group's channels of it, or every second pixel.
 
-Pictures lie channels last, in a flat array. A view says where the first of the meant channels
-stand, and how many numbers further on the next row is, ...:
+Pictures lie channels last, in a flat array. A view says where the channels in question
+begin in the first pixel, and how to get from there to the others:
 
-    START, ROWS, COLUMNS                 the first pixel, and how many there are
-    NEXT_PICTURE, NEXT_ROW, NEXT_PIXEL   numbers from one of them to the next
-    TOP, LEFT                            the first output reads so many pixels before the first
+    START, ROWS, COLUMNS                 the first pixel, and how many rows and columns there are
+    NEXT_PICTURE, NEXT_ROW, NEXT_PIXEL   the distance from one to the next, in numbers
+    TOP, LEFT                            how many pixels before the first one windows begin
 
 Every second row and column of a picture, a *phase*, is a view with twice the steps. A convolution
 reads one view or several, whose channels it takes for those of one picture.

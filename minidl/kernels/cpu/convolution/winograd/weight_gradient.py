@@ -33,7 +33,6 @@ from minidl.kernels.cpu.convolution.winograd.tiles import (
     transform_pictures,
 )
 from minidl.kernels.cpu.convolution.winograd.transforms import (
-    READS,
     transform_kernel_gradients_2,
     transform_kernel_gradients_3,
     transform_kernel_gradients_5,
@@ -47,7 +46,6 @@ from minidl.kernels.cpu.convolution.winograd.views import (
     NEXT_ROW,
     ROWS,
     pixel_at,
-    view_of,
 )
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import PANEL, block_rows, empty_into, sum_runs
@@ -65,13 +63,7 @@ SHARED_BLOCK_BYTES = 2**24  # of V and D of such a block
 TRANSFORM_PARTS = 8  # of tiles that all threads transform
 
 
-def add_gradients(x, gy, gw, padding, K, g):
-    """Group g of gw, which has K output channels."""
-    C = gw.shape[2]
-    add_gradients_of(x, view_of(x, g * C, padding), gy, view_of(gy, g * K)[0], gw, K, g * K)
-
-
-def add_gradients_of(x, views, gy, gy_view, gw, K, first):
+def add_gradients(x, views, gy, gy_view, gw, K, first):
     """K output channels of gw, from the `first` on, of whose inputs each view has its part."""
     R, _, C, K_all = gw.shape
     n_tiles = count_tiles(len(gy), gy_view[ROWS], gy_view[COLUMNS], tile_of(R))
@@ -123,9 +115,7 @@ def by_entries(n_tiles, size, geometry, gw, gw_step):
 
 
 @njit(parallel=True, cache=True)
-def sum_parts(
-    bounds, R, C, K, x, views, gy, gy_view, V, V_size, D, D_size, sums
-):  # fmt: skip
+def sum_parts(bounds, R, C, K, x, views, gy, gy_view, V, V_size, D, D_size, sums):
     """What each part of the tiles adds to the transformed gradient, each in a sum of its own."""
     for part in prange(len(bounds) - 1):
         sums[part] = 0
@@ -217,13 +207,13 @@ def transform_gradients(first, end, block_start, block_end, R, K, gy, view, D):
 
 @njit(nogil=True, cache=True)
 def gradients_of_tile(R, gy, source, row, column, D, target, D_entry):
+    down = reads_of(R) * D_entry
     if R == 2:
-        down = reads_of(R) * D_entry
         transform_output_gradients_of_two(gy, source, row, column, D, target, down, D_entry)
     elif R == 3:
-        transform_output_gradients_4(gy, source, row, column, D, target, READS * D_entry, D_entry)
+        transform_output_gradients_4(gy, source, row, column, D, target, down, D_entry)
     else:
-        transform_output_gradients_2(gy, source, row, column, D, target, READS * D_entry, D_entry)
+        transform_output_gradients_2(gy, source, row, column, D, target, down, D_entry)
 
 
 @njit(parallel=True, cache=True)
@@ -283,11 +273,10 @@ def kernel_gradient(c, k, R, C, K, sums, gw, step):
     """Of one channel and WIDTH outputs."""
     row = panels(K) * PANEL
     entry, source = spread(block_rows(C) * row), c * row + k
-    target, down, right = c * step + k, R * C * step, C * step
+    below, target, down, right = reads_of(R) * entry, c * step + k, R * C * step, C * step
     if R == 2:
-        below = reads_of(R) * entry
         transform_kernel_gradients_2(sums, source, below, entry, gw, target, down, right)
     elif R == 3:
-        transform_kernel_gradients_3(sums, source, READS * entry, entry, gw, target, down, right)
+        transform_kernel_gradients_3(sums, source, below, entry, gw, target, down, right)
     else:
-        transform_kernel_gradients_5(sums, source, READS * entry, entry, gw, target, down, right)
+        transform_kernel_gradients_5(sums, source, below, entry, gw, target, down, right)
