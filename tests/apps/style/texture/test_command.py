@@ -373,7 +373,7 @@ def test_the_filmstrip_of_a_resumed_run_begins_where_it_went_on(sample, tmp_path
 
 def test_of_several_other_options_the_same_one_is_named_each_time():
     """The first one by its letters, the pictures last."""
-    here, there = ({name: value for name in "abcdefgh"} for value in (0, 1))
+    here, there = (dict.fromkeys("abcdefgh", value) for value in (0, 1))
     run = stepwise.StepRun(None, None, here | {"fingerprint": 0})
     with pytest.raises(OptionError, match="another value of --a"):
         run.check_identity(there | {"fingerprint": 1})
