@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,12 @@ from benchmarks.results import provenance, table, write_section
 from benchmarks.timing import Timings, Worker, alternate, serve
 
 ROUNDS, QUICK_ROUNDS = 20, 5
+# Columns of the tables, heading -> key of the rows: speed, and how much was measured.
+SPEED = {
+    "PyTorch": "ratio", "goal": "goal", "NCHW": "ratio_nchw",
+    "channels last": "ratio_channels_last",
+}  # fmt: skip
+MEASURED = {"rounds": "rounds", "spoiled": "spoiled"}
 
 
 class Spoiled(Exception):
@@ -79,7 +85,9 @@ def section_of(name: str, title: str, what: str, words: list[str]) -> tuple[str,
     )
 
 
-def names_of(parser: argparse.ArgumentParser, options: argparse.Namespace, names: Any) -> list[str]:
+def names_of(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, names: Collection[str]
+) -> list[str]:
     """The chosen names, all where none is given; another name ends the program."""
     chosen = words_of(options) or list(names)
     for name in chosen:
@@ -132,6 +140,34 @@ def measure_all(
     if spoiled:
         raise SystemExit(f"spoiled: {', '.join(spoiled)}" + "; nothing written" * options.write)
     return rows
+
+
+def run_comparison(
+    parser: argparse.ArgumentParser,
+    cases: Collection[str],
+    function_of: Callable[[str, str], Callable],
+    measure: Callable,
+    describe: Callable,
+    write: Callable,
+    arguments: list[str] | None = None,
+) -> None:
+    """The program of a comparison whose cases are chosen by their names.
+
+    Args:
+        parser: from options_of.
+        cases: their names.
+        function_of: (side, case) -> what a worker of that side repeats.
+        measure: (case, quick) -> a row.
+        describe: row -> its figures in words.
+        write: (rows, words) -> None: writes the section of RESULTS.md.
+        arguments: of the command line; None for those that were typed.
+    """
+    options = parser.parse_args(arguments)
+    if serve_worker(options, function_of):
+        return
+    rows = measure_all(names_of(parser, options, cases), measure, describe, options)
+    if options.write:
+        write(rows, words_of(options))
 
 
 def against_torch(row: dict[str, Any]) -> str:

@@ -20,6 +20,8 @@ import numpy as np
 import minidl
 from benchmarks.breakdown import profile_of
 from benchmarks.compare import (
+    MEASURED,
+    SPEED,
     against_torch,
     compare,
     measure_all,
@@ -169,9 +171,8 @@ def describe(row: dict[str, Any]) -> str:
 
 def write(rows: list[dict[str, Any]], words: list[str]) -> None:
     columns = {
-        "network": "model", "PyTorch": "ratio", "goal": "goal", "NCHW": "ratio_nchw",
-        "channels last": "ratio_channels_last", "ONNX Runtime": "ratio_onnxruntime", "ms": "ms",
-        "largest error": "max_error", "rounds": "rounds", "spoiled": "spoiled",
+        "network": "model", **SPEED, "ONNX Runtime": "ratio_onnxruntime", "ms": "ms",
+        "largest error": "max_error", **MEASURED,
     }  # fmt: skip
     about = (
         "The time of PyTorch in its faster memory format, in each of them, and of ONNX Runtime, "

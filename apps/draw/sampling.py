@@ -91,7 +91,7 @@ def load_artist(source: str) -> Artist:
     Raises:
         CheckpointError: none there, damaged, or of something else.
     """
-    path = packaged_file(source, KIND) or find_checkpoint(source)
+    path = packaged_file(source, [KIND]) or find_checkpoint(source)
     checkpoint = minidl.io.load_checkpoint(path)
     meta = checkpoint.meta
     if meta.get("kind") not in (KIND, f"{KIND} run"):

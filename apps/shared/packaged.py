@@ -26,19 +26,19 @@ def packaged_names(kinds: Collection[str]) -> list[str]:
     return [path.stem.replace("_", "-") for path in files if kind_of(path) in kinds]
 
 
-def packaged_file(source: str, kind: str) -> Path | None:
+def packaged_file(source: str, kinds: Collection[str]) -> Path | None:
     """The file of a network that a user named; None where `source` is a path.
 
     Args:
         source: as typed.
-        kind: what the network has to be for.
+        kinds: what the network may be for.
 
     Raises:
         CheckpointError: there is no such path or name.
     """
     if os.path.exists(source):
         return None
-    names = packaged_names([kind])
+    names = packaged_names(kinds)
     if source not in names:
         hint = nearest(source, names) if names else ""
         raise CheckpointError("trained network", "no such file or name", {"name": source}, hint)

@@ -6,14 +6,13 @@ good, and in its meta "kind", "arguments" of the network, "settings" of the trai
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import minidl
-from apps.shared.packaged import TRAINED, packaged_names
-from minidl.errors import CheckpointError, MinidlError, nearest
+from apps.shared.packaged import packaged_file, packaged_names
+from minidl.errors import CheckpointError, MinidlError
 from minidl.nn import Module
 from models.transform_net import SuperResolutionNet, TransformNet
 
@@ -52,13 +51,7 @@ def load_fast(model: str, kind: str = STYLE) -> FastModel:
     Raises:
         CheckpointError: no such file or name, damaged, or a network for something else.
     """
-    path = Path(model)
-    if not os.path.exists(model):
-        if model not in trained_names():
-            names = trained_names()
-            hint = nearest(model, names) if names else "minidl style fast-train makes one"
-            raise CheckpointError(OP, "no such model", {"model": model}, hint)
-        path = TRAINED / f"{model.replace('-', '_')}.safetensors"
+    path = packaged_file(model, KINDS) or Path(model)
     return fast_model(minidl.io.load_checkpoint(path), model, kind)
 
 

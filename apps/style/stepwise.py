@@ -159,7 +159,8 @@ class StepRun(Generic[Kind]):
             OptionError: it had other settings, or read other pictures.
         """
         hint = "repeat its options, or start anew without --resume"
-        for name in sorted(self.identity.keys() | stored.keys(), key=lambda n: n == "fingerprint"):
+        names = self.identity.keys() | stored.keys()
+        for name in sorted(names, key=lambda name: (name == "fingerprint", name)):
             values = {"stored": stored.get(name, "none"), "given": self.identity.get(name, "none")}
             if values["stored"] == values["given"]:
                 continue

@@ -17,14 +17,13 @@ import numpy as np
 
 import minidl
 from benchmarks.compare import (
+    MEASURED,
+    SPEED,
     against_torch,
     compare,
-    measure_all,
-    names_of,
     options_of,
     rounds_in_words,
-    serve_worker,
-    words_of,
+    run_comparison,
     write_comparison,
 )
 from benchmarks.steps import FORMATS, THREADS
@@ -42,13 +41,10 @@ GOAL = 1.0
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = options_of(__doc__, "cases", CASES)
-    options = parser.parse_args(arguments)
-    if serve_worker(options, lambda side, name: matching_of(side, name)[0]):
-        return
-    rows = measure_all(names_of(parser, options, CASES), measure, describe, options)
-    if options.write:
-        write_rows(rows, words_of(options))
+    run_comparison(
+        options_of(__doc__, "cases", CASES), CASES,
+        lambda side, name: matching_of(side, name)[0], measure, describe, write_rows, arguments,
+    )  # fmt: skip
 
 
 def write() -> None:
@@ -130,9 +126,8 @@ def describe(row: dict[str, Any]) -> str:
 
 def write_rows(rows: list[dict[str, Any]], words: list[str]) -> None:
     columns = {
-        "maps": "case", "PyTorch": "ratio", "goal": "goal", "NCHW": "ratio_nchw",
-        "channels last": "ratio_channels_last", "ms": "ms", "same matches, %": "same",
-        "MB": "mb", "MB of PyTorch": "mb_torch", "rounds": "rounds", "spoiled": "spoiled",
+        "maps": "case", **SPEED, "ms": "ms", "same matches, %": "same", "MB": "mb",
+        "MB of PyTorch": "mb_torch", **MEASURED,
     }  # fmt: skip
     about = (
         f"Each patch of {PATCH}x{PATCH} of some feature maps and the most similar one of others of "

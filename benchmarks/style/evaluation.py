@@ -27,14 +27,13 @@ from apps.style import losses
 from apps.style.loss_network import LossNetwork
 from benchmarks.breakdown import profile_of
 from benchmarks.compare import (
+    MEASURED,
+    SPEED,
     against_torch,
     compare,
-    measure_all,
-    names_of,
     options_of,
     rounds_in_words,
-    serve_worker,
-    words_of,
+    run_comparison,
     write_comparison,
 )
 
@@ -75,14 +74,11 @@ CASES = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = options_of(__doc__, "networks", CASES)
-    options = parser.parse_args(arguments)
-    if serve_worker(options, lambda side, name: evaluation_of(side, CASES[name])[0]):
-        return
-    names = names_of(parser, options, CASES)
-    rows = measure_all(names, measure, describe, options)
-    if options.write:
-        write_rows(rows, words_of(options))
+    run_comparison(
+        options_of(__doc__, "networks", CASES), CASES,
+        lambda side, name: evaluation_of(side, CASES[name])[0], measure, describe, write_rows,
+        arguments,
+    )  # fmt: skip
 
 
 def write() -> None:
@@ -264,9 +260,8 @@ def describe(row: dict[str, Any]) -> str:
 
 def write_rows(rows: list[dict[str, Any]], words: list[str]) -> None:
     columns = {
-        "network": "network", "PyTorch": "ratio", "goal": "goal", "NCHW": "ratio_nchw",
-        "channels last": "ratio_channels_last", "ms": "ms", "error of the loss": "loss_error",
-        "of the gradient": "gradient_error", "rounds": "rounds", "spoiled": "spoiled",
+        "network": "network", **SPEED, "ms": "ms", "error of the loss": "loss_error",
+        "of the gradient": "gradient_error", **MEASURED,
     }  # fmt: skip
     about = (
         f"One evaluation of the losses of `minidl style gatys` and the gradient of a picture of "

@@ -16,14 +16,12 @@ import numpy as np
 
 import minidl
 from benchmarks.compare import (
+    MEASURED,
     against_torch,
     compare,
-    measure_all,
-    names_of,
     options_of,
     rounds_in_words,
-    serve_worker,
-    words_of,
+    run_comparison,
     write_comparison,
 )
 from benchmarks.steps import FORMATS, THREADS, use_threads
@@ -38,13 +36,10 @@ ANY_SIZE = {"input": {0: "batch", 2: "height", 3: "width"}}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = options_of(__doc__, "sizes", SIZES)
-    options = parser.parse_args(arguments)
-    if serve_worker(options, lambda side, name: forward_of(side, name)[0]):
-        return
-    rows = measure_all(names_of(parser, options, SIZES), measure, describe, options)
-    if options.write:
-        write_rows(rows, words_of(options))
+    run_comparison(
+        options_of(__doc__, "sizes", SIZES), SIZES,
+        lambda side, name: forward_of(side, name)[0], measure, describe, write_rows, arguments,
+    )  # fmt: skip
 
 
 def write() -> None:
@@ -139,7 +134,7 @@ def write_rows(rows: list[dict[str, Any]], words: list[str]) -> None:
     columns = {
         "picture": "size", "PyTorch": "ratio", "NCHW": "ratio_nchw",
         "channels last": "ratio_channels_last", "ONNX Runtime": "ratio_onnxruntime", "ms": "ms",
-        "largest error": "max_error", "rounds": "rounds", "spoiled": "spoiled",
+        "largest error": "max_error", **MEASURED,
     }  # fmt: skip
     about = (
         f"The network of models/transform_net.py with {WIDTH:g} of the width: the time of PyTorch "

@@ -405,9 +405,9 @@ def test_accumulating_is_a_larger_batch(halves, tmp_path):
 
 
 def test_the_network_of_1998_learns_with_its_own_loss(tmp_path):
-    run(tmp_path / "run", "lenet5_1998", "--epochs", 2, "--batch-size", 16)
+    run(tmp_path / "run", "lenet5_1998", "--epochs", 3, "--batch-size", 16)
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["settings"]["loss"] == "map" and facts["test_accuracy"] > 0.4
+    assert facts["settings"]["loss"] == "map" and facts["test_accuracy"] > 0.8
     again = run(tmp_path / "frozen", "lenet5_1998", "--mode", "frozen", "--weights",
                 tmp_path / "run", "--epochs", 1, "--loss", "cross-entropy")  # fmt: skip
     assert "of which 10,164 learn" in again.output  # F6: the output has nothing to learn

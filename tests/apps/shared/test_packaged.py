@@ -23,12 +23,12 @@ def test_names_of_a_kind(trained):
 
 
 def test_the_file_of_a_name(trained):
-    assert packaged_file("a-rose", "drawing") == trained / "a_rose.safetensors"
-    assert packaged_file(str(trained / "night.safetensors"), "drawing") is None  # a path
+    assert packaged_file("a-rose", ["drawing"]) == trained / "a_rose.safetensors"
+    assert packaged_file(str(trained / "night.safetensors"), ["drawing"]) is None  # a path
     with pytest.raises(CheckpointError, match="did you mean a-rose"):
-        packaged_file("a-ros", "drawing")
+        packaged_file("a-ros", ["drawing"])
     with pytest.raises(CheckpointError):
-        packaged_file("night", "drawing")
+        packaged_file("night", ["drawing"])
 
 
 def test_a_file_of_something_else_has_no_kind(tmp_path):

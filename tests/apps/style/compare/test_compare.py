@@ -199,7 +199,7 @@ def test_small_pictures(run, monkeypatch, pictures, names, tried):
 
 def test_a_network_that_is_none(run, painted):
     result = run("--fast", "no-such")
-    assert result.exit_code == 2 and "no such model" in result.output
+    assert result.exit_code == 2 and "no such file or name" in result.output
     assert painted[0] == [] and not run.folder.exists()
 
 

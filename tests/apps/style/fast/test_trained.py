@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from apps.shared.packaged import TRAINED
 from apps.shared.photo import Photo
-from apps.shared.trained_transform import TRAINED, load_fast, trained_names
+from apps.shared.trained_transform import load_fast, trained_names
 from apps.style.fast.stylize import stylized
 
 NAMES = ["starry-night"]

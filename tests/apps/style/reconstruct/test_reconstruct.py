@@ -126,21 +126,8 @@ def test_an_interrupted_sheet_goes_on_to_the_same_bits(
 def test_only_the_same_sheet_is_resumed(pictures, weights, tmp_path, monkeypatch):
     image = tmp_path / "image.png"
     Photo.read(pictures / "content.png").save(image)
-    options = (
-        "style",
-        "reconstruct",
-        image,
-        "--weights",
-        weights("squeezenet"),
-        "--layers",
-        "relu1",
-        "--size",
-        33,
-        "--iterations",
-        4,
-        "-o",
-        tmp_path / "s.png",
-    )
+    options = ("style", "reconstruct", image, "--weights", weights("squeezenet"), "--layers",
+               "relu1", "--size", 33, "--iterations", 4, "-o", tmp_path / "s.png")  # fmt: skip
     assert "no unfinished run" in minidl(*options, "--resume").output
     with monkeypatch.context() as patch:
         press_at(patch, 2)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apps.shared.options import OptionError
 from apps.shared.output_file import OutputFile
 from apps.shared.photo import Photo
 from apps.style import needs, stepwise
@@ -368,6 +369,16 @@ def test_the_filmstrip_of_a_resumed_run_begins_where_it_went_on(sample, tmp_path
         resumed.take_snapshot()
     assert [round(share * 12) for share, _ in resumed.snapshots] == [10, 11, 12]
     assert "The last 25 %" in resumed.filmstrip("Growing").title
+
+
+def test_of_several_other_options_the_same_one_is_named_each_time():
+    """The first one by its letters, the pictures last."""
+    here, there = (dict.fromkeys("abcdefgh", value) for value in (0, 1))
+    run = stepwise.StepRun(None, None, here | {"fingerprint": 0})
+    with pytest.raises(OptionError, match="another value of --a"):
+        run.check_identity(there | {"fingerprint": 1})
+    with pytest.raises(OptionError, match="read other pictures"):
+        run.check_identity(here | {"fingerprint": 1})
 
 
 def test_ctrl_c_keeps_what_is_done(sample, tmp_path, monkeypatch):
