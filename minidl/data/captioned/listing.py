@@ -92,12 +92,11 @@ class Listing:
         Raises:
             DataError: nothing is in it.
         """
-        if split == "val":
-            chosen = np.array([self.has_val and entry.split == "val" for entry in self.entries])
-        elif any(entry.split for entry in self.entries):
-            test = ("test",) if self.has_val else ("val", "test")
-            wanted = test if split == "test" else (split,)
-            chosen = np.array([entry.split in wanted for entry in self.entries])
+        named: dict[str, tuple[str, ...]] = {name: (name,) for name in SPLITS}
+        if not self.has_val:
+            named |= {"val": (), "test": ("val", "test")}
+        if split == "val" or any(entry.split for entry in self.entries):
+            chosen = np.array([entry.split in named[split] for entry in self.entries], bool)
         elif self.split_by == CLASS and self.class_names is not None:
             names = self.class_names
             held_out = choose_pictures(names, None, TEST_SHARE)

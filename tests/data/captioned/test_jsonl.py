@@ -7,6 +7,8 @@ import unicodedata
 import pytest
 
 from minidl.data import open_captioned
+from minidl.data.captioned.listing import Entry, Listing
+from minidl.data.files import FolderFiles
 from minidl.errors import DataError
 from tests.data.captioned.make import jsonl, pictures, roses
 from tests.data.make import write
@@ -96,6 +98,15 @@ def test_val_is_a_part_of_its_own_beside_test(tmp_path):
     assert open_captioned(path, "test").names == ["1.png", "3.png"]
     with pytest.raises(DataError, match=r"no pictures in this part(?s:.*)dataset\.split"):
         open_captioned(path, "val")
+
+
+def test_a_part_of_many_pictures_takes_no_time(tmp_path):
+    splits = ("train", "val", "test") * 8000
+    entries = [Entry(f"{i}.png", ["x"], split=split) for i, split in enumerate(splits)]
+    listing = Listing(FolderFiles(tmp_path), "x", entries)
+    start = time.process_time()
+    assert listing.part("val").tolist() == list(range(1, 24_000, 3))
+    assert time.process_time() - start < 5
 
 
 def test_a_mark_of_byte_order_where_files_were_joined(tmp_path):
