@@ -189,6 +189,8 @@ def test_empty_captions_are_left_out_and_listed(tmp_path):
         ([{"image": "a.png", "captions": [["x"]]}], "not text"),
         ([{"image": "a.png", "caption": "x", "split": "dev"}], r"none of train(?s:.*)1 \(dev\)"),
         (['{"image": "a.png", "caption": "x", "caption": "y"}'], r"twice(?s:.*)1 \(caption\)"),
+        (['{"image": "a.png", "caption": {"x": 1, "x": 2}}'], r"twice(?s:.*)1 \(x\)"),
+        ([{"image": "a.png", "caption": {"x": 1}}], "not text"),
         (['{"image": "a.png", "caption": "x", "class": NaN}'], "neither text nor number"),
         ([{"image": "a.png", "caption": "x", "class": [1]}], "neither text nor number"),
         ([{"image": "a.png", "caption": "x", "class": True}], "neither text nor number"),
