@@ -59,7 +59,6 @@ class Listing:
     entries: list[Entry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     split_by: str = PICTURE
-    seen: set[tuple[str, str]] = field(default_factory=set)  # picture and caption, so far
 
     def note(self, kind: str, rule: str, names: list[str], hint: str = "", serious: bool = False):
         """Add a finding, unless there are no names for it."""
@@ -126,16 +125,9 @@ def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: 
         where: for findings, such as "line 3".
     """
     known = entries.setdefault(entry.name, entry)
-    new = list(dict.fromkeys(t for t in entry.captions if (entry.name, t) not in listing.seen))
-    if len(new) < len(entry.captions):
-        listing.note(
-            "repeated captions", "captions are there twice for a picture, and count once", [where]
-        )
-    listing.seen.update((entry.name, text) for text in new)
     if known is entry:
-        known.captions = new
         return
-    known.captions += new
+    known.captions += entry.captions
     if (known.label, known.split) != (entry.label, entry.split):
         listing.note(
             "two classes", "pictures get another class or split than before",
@@ -144,7 +136,7 @@ def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: 
 
 
 def finish(listing: Listing, entries: dict[str, Entry]) -> Listing:
-    """The listing with these entries: without missing pictures and empty captions, both noted."""
+    """The listing with these entries, without missing pictures and empty or repeated captions."""
     missing = [name for name in entries if not listing.files.has(name)]
     listing.note(
         "missing pictures", "pictures are not there", missing,
@@ -153,17 +145,24 @@ def finish(listing: Listing, entries: dict[str, Entry]) -> Listing:
         serious=True,
     )  # fmt: skip
     gone = set(missing)
-    empty, none = [], []
+    empty, repeated, none = [], [], []
     for name, entry in entries.items():
-        kept = [text.strip() for text in entry.captions if text.strip()]
-        if len(kept) < len(entry.captions):
+        texts = [text.strip() for text in entry.captions]
+        full = [text for text in texts if text]
+        kept = list(dict.fromkeys(full))
+        if len(full) < len(texts):
             empty.append(name)
+        if len(kept) < len(full):
+            repeated.append(name)
         if not kept:
             none.append(name)
         elif name not in gone:
             entry.captions = kept
             listing.entries.append(entry)
     listing.note("empty captions", "pictures have an empty caption, which is left out", empty)
+    listing.note(
+        "repeated captions", "pictures have a caption several times, which counts once", repeated
+    )
     listing.note("no captions", "pictures without a caption are left out", none)
     unlabelled = [entry.name for entry in listing.entries if entry.label is None]
     if unlabelled and len(unlabelled) < len(listing.entries):
