@@ -7,6 +7,7 @@ refuses with the first serious one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,8 +61,11 @@ class Listing:
     findings: list[Finding] = field(default_factory=list)
     split_by: str = PICTURE
 
-    def note(self, kind: str, rule: str, names: list[str], hint: str = "", serious: bool = False):
+    def note(
+        self, kind: str, rule: str, names: Iterable[str], hint: str = "", serious: bool = False
+    ) -> None:
         """Add a finding, unless there are no names for it."""
+        names = list(names)
         if names:
             self.findings.append(Finding(kind, rule, names, hint, serious))
 
