@@ -1,4 +1,4 @@
-"""Flowers beyond the 1,344: what the deck's six sentences ask for.
+"""Flowers beyond the 1,344: what six sentences of Oxford-102 ask for (captions.py).
 
 A kind of extended flower has some attributes that its captions name. The other attributes of the
 six are drawn by chance, flower by flower, and its captions are silent about them. Flowers of the
