@@ -1,7 +1,7 @@
 """What a reader of captioned data finds: pictures, their captions, and all that is wrong.
 
 The readers (jsonl.py, csv_file.py, folder.py, reed.py, flowers17.py) stop at nothing that can be
-listed: they collect findings, so that `check` shows all of them at once and `open_captioned`
+listed: they collect findings, so that check_captioned shows all of them and open_captioned
 refuses with the first serious one.
 """
 
@@ -52,7 +52,7 @@ class Listing:
         location: what messages call the data.
         entries: a picture each, in order.
         findings: what is wrong.
-        split_by: CLASS where no class shall occur in both parts, else PICTURE.
+        split_by: CLASS where no class may occur in both parts, else PICTURE.
     """
 
     files: FileTree
@@ -82,15 +82,15 @@ class Listing:
 
     @property
     def has_val(self) -> bool:
-        """Whether the data have a part to validate on beside the one to test on."""
+        """Whether the data have a validation part as well as a test part."""
         return {"val", "test"} <= {entry.split for entry in self.entries}
 
     def part(self, split: str) -> np.ndarray:
         """Indexes of the entries in one split.
 
         Args:
-            split: "train", "val" or "test". Where the data have one of the last two alone, it is to
-                test on.
+            split: "train", "val" or "test". Where the data have only one of the last two, it is
+                for testing.
 
         Raises:
             DataError: nothing is in it.
