@@ -1,4 +1,4 @@
-"""README's picture of drawn sentences: the deck's six, and a walk from one sentence to another.
+"""README's picture of drawn sentences: six of Oxford-102, and a walk from one sentence to another.
 
     python -m benchmarks.draw_pictures [--network flowers] [--output FILE]
 
@@ -18,7 +18,7 @@ from apps.draw.sampling import Artist, load_artist
 from apps.shared.pictures import Picture
 from apps.shared.sheet import draw_sheet
 from benchmarks.results import RESULTS
-from minidl.data.flowers import DECK
+from minidl.data.flowers import OXFORD_SENTENCES
 from minidl.io.atomic import write_atomically
 
 IMAGE = RESULTS.parent.parent / ".github" / "images" / "draw.jpg"
@@ -38,18 +38,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=IMAGE, help="the .jpg to write")
     options = parser.parse_args()
     artist = load_artist(options.network)
-    pictures = [*sentences(artist), *walk(artist, len(DECK))]
+    pictures = [*sentences(artist), *walk(artist, len(OXFORD_SENTENCES))]
     stream = io.BytesIO()
-    sheet = draw_sheet(pictures, columns=len(DECK), cell=CELL)
+    sheet = draw_sheet(pictures, columns=len(OXFORD_SENTENCES), cell=CELL)
     sheet.save(stream, "JPEG", quality=QUALITY, optimize=True)
     write_atomically(options.output, stream.getvalue(), "draw_pictures")
     print(f"{options.output}: {len(stream.getvalue()):,} bytes")
 
 
 def sentences(artist: Artist) -> list[Picture]:
-    """A tile of pictures for each of the deck's sentences."""
+    """A tile of pictures for each of the sentences."""
     found = []
-    for i, text in enumerate(DECK):
+    for i, text in enumerate(OXFORD_SENTENCES):
         drawn = artist.draw(artist.embed([text] * COPIES), artist.noise(COPIES, SEED + i))
         rows = [np.concatenate(row, 1) for row in (drawn[:2], drawn[2:])]
         found.append(Picture(np.concatenate(rows), text))

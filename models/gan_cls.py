@@ -59,7 +59,7 @@ class Generator(nn.Module):
         out_channels: int = 3,
     ):  # fmt: skip
         super().__init__()
-        self.sizes, self.size = (noise, text), SIZE
+        self.sizes = noise, text
         units = text_units if text else 0
         self.text = nn.Sequential(nn.Linear(text, units), nn.LeakyReLU(SLOPE)) if text else None
         self.start = nn.Sequential(
@@ -107,7 +107,7 @@ class Discriminator(nn.Module):
         self, ndf: int = 64, text: int = 1024, text_units: int = 128, in_channels: int = 3
     ):
         super().__init__()
-        self.sizes, self.size, self.in_channels = (None, text), SIZE, in_channels
+        self.sizes, self.in_channels = (None, text), in_channels
         units = text_units if text else 0
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, ndf, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE),

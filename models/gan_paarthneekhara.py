@@ -51,7 +51,7 @@ class Generator(nn.Module):
         out_channels: int = 3,
     ):  # fmt: skip
         super().__init__()
-        self.sizes, self.size = (noise, text), SIZE
+        self.sizes = noise, text
         units = text_units if text else 0
         self.text = nn.Sequential(nn.Linear(text, units), nn.LeakyReLU(SLOPE)) if text else None
         self.start = nn.Linear(noise + units, 8 * ngf * 4 * 4)
@@ -88,7 +88,7 @@ class Discriminator(nn.Module):
         self, ndf: int = 64, text: int = 2400, text_units: int = 256, in_channels: int = 3
     ):
         super().__init__()
-        self.sizes, self.size, self.in_channels = (None, text), SIZE, in_channels
+        self.sizes, self.in_channels = (None, text), in_channels
         units = text_units if text else 0
         layers: list[nn.Module] = [halved(in_channels, ndf), nn.LeakyReLU(SLOPE)]
         for n in (1, 2, 4):

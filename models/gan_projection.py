@@ -60,7 +60,7 @@ class Generator(nn.Module):
         size: int = 32, out_channels: int = 3,
     ):  # fmt: skip
         super().__init__()
-        self.sizes, self.size = (noise, text), size
+        self.sizes = noise, text
         units = text_units if text else 0
         self.text = nn.Sequential(nn.Linear(text, units), nn.LeakyReLU(SLOPE)) if text else None
         condition, channels = noise + units, widths("Generator", width, size)[::-1]

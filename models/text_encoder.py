@@ -136,10 +136,15 @@ def one_places(numbers: Tensor, counts: Any, dtype: Any) -> Tensor:
 
 
 def check_sentences(op: str, numbers: Tensor, lengths: Any) -> Any:
-    """Sentences as numbers (N, L), and their lengths as an array: each from 1 to L.
+    """The lengths of sentences as an array of integers (N,), each from 1 to L.
+
+    Args:
+        op: named in errors.
+        numbers: the sentences, integers (N, L).
+        lengths: integers (N,), a Tensor, array or list.
 
     Raises:
-        DtypeError: numbers are no integer Tensor.
+        DtypeError: numbers are no integer Tensor, or lengths no integers.
         ShapeError: not (N, L), or another number of lengths.
         ArgumentError: a sentence is empty, or longer than L.
     """
@@ -151,7 +156,9 @@ def check_sentences(op: str, numbers: Tensor, lengths: Any) -> Any:
     counts = lengths.data if isinstance(lengths, Tensor) else minidl.tensor(lengths).data
     if counts.shape != (len(numbers),):
         raise ShapeError(op, "lengths are (N,)", {"numbers": numbers, "lengths": lengths})
-    if len(counts) and not (counts.min() >= 1 and counts.max() <= numbers.shape[1]):
+    if len(counts) and counts.dtype.kind not in "iu":
+        raise DtypeError(op, "lengths are integers", {"lengths": counts.dtype})
+    if len(counts) and not 1 <= counts.min() <= counts.max() <= numbers.shape[1]:
         raise ArgumentError(
             op, f"a length is at least 1 and at most L = {numbers.shape[1]}", {"lengths": lengths},
             "an empty sentence says nothing that could be encoded",

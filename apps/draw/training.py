@@ -151,11 +151,11 @@ class Training:
         return [*chosen, self.average, samples, self.alarm, LiveReport(self)]
 
     def fixed_samples(self) -> FixedSamples:
-        """Captions that are drawn again and again: the deck's, and of classes far apart."""
+        """Captions that are drawn again and again: of Oxford-102, and of classes far apart."""
         settings, pairs = self.settings, self.pairs
         if not settings.is_conditional:
             return FixedSamples([""] * SHOWN, None, settings.noise)
-        texts = list(flowers.DECK) if settings.data in DRAWN else []
+        texts = list(flowers.OXFORD_SENTENCES) if settings.data in DRAWN else []
         ends = SHOWN - len(texts) + 2  # between them, the first and the last class are left out
         classes = np.linspace(0, len(pairs.members) - 1, ends).astype(int)[1:-1]
         texts += [pairs.texts[pairs.captions[pairs.members[c][0]][0]] for c in classes]

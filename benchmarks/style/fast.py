@@ -91,10 +91,11 @@ def torch_forward(x: np.ndarray, memory_format: str) -> tuple[Callable, Callable
     import torch
 
     from tests.models import transform_twins
+    from tests.models.shared import with_weights_of
 
     torch.set_num_threads(THREADS)
     twin = transform_twins.TransformNet(WIDTH).eval()
-    net, x = transform_twins.with_weights_of(twin, our_net()), torch.from_numpy(x)
+    net, x = with_weights_of(twin, our_net()), torch.from_numpy(x)
     if memory_format == "channels_last":
         net = net.to(memory_format=torch.channels_last)
         x = x.contiguous(memory_format=torch.channels_last)

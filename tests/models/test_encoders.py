@@ -5,9 +5,10 @@ import pytest
 
 import minidl
 from minidl.data import pad_sequences
+from minidl.data.captioned import check
 from minidl.errors import ArgumentError, DtypeError, ShapeError
 from models.picture_encoder import PictureEncoder
-from models.text_encoder import ALPHABET, CharCnnRnn, WordLstm, character_numbers
+from models.text_encoder import ALPHABET, LONGEST, CharCnnRnn, WordLstm, character_numbers
 
 SENTENCES = [[5, 6, 7, 1], [4], [9, 9, 4, 8, 5, 6, 7]]
 TEXTS = ["a red flower", "q", "on a grey background, four petals - " * 7]  # the last is cut
@@ -112,6 +113,7 @@ def test_the_order_of_words_counts():
 
 def test_characters():
     assert len(ALPHABET) == 70
+    assert (set(ALPHABET), LONGEST) == (check.ALPHABET, check.LONGEST)  # what data are checked by
     assert character_numbers("Aa z9") == [1, 1, 70, 26, 36]
     assert character_numbers("-ü\n") == [60, 0, 0]  # "-" stands in the alphabet twice
     assert len(character_numbers("x" * 300)) == 201
@@ -136,7 +138,9 @@ def test_parameters_of_reeds_encoder():
         ([[1, 2]], [3], ArgumentError, "at most L = 2"),
         ([[1, 2]], [1, 1], ShapeError, "lengths are"),
         ([1, 2], [1, 1], ShapeError, "(N, L)"),
-        ([[1.0, 2.0]], [2], DtypeError, "integers"),
+        ([[1.0, 2.0]], [2], DtypeError, "numbers are integers"),
+        ([[1, 2]], [1.5], DtypeError, "lengths are integers"),
+        ([[1, 2]], [True], DtypeError, "lengths are integers"),
     ],
 )
 def test_what_does_not_fit(make, numbers, lengths, error, says):

@@ -10,13 +10,10 @@ from minidl import nn, optim
 from minidl.debug.gradcheck import gradcheck
 from minidl.errors import ArgumentError, ShapeError
 from models.gan_projection import ConditionalBatchNorm2d, Discriminator, Generator, widths
+from tests.models.shared import n_parameters, with_weights_of
 
 HINGE = "hinge", WEIGHTS["small"]
 RATES = 4e-4, 8e-4  # of generator and discriminator
-
-
-def n_parameters(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def test_parameters():
@@ -96,7 +93,7 @@ def test_what_does_not_fit(call, error, says):
 # --- beside PyTorch -----------------------------------------------------------------------------
 
 
-def pairs(torch, size):
+def pairs(size):
     """Generators and discriminators of both, with the same weights in float64, and a batch."""
     from tests.models import projection_twins as twins
 
@@ -110,9 +107,7 @@ def pairs(torch, size):
     for net, other in zip(nets, others):
         net.to("float64")
         assert list(net.state_dict()) == list(other.state_dict())
-        # Copies: the state shares memory with the network.
-        other.load_state_dict({name: torch.tensor(value.numpy().copy())
-                               for name, value in net.state_dict().items()})  # fmt: skip
+        with_weights_of(other, net)
     rng = np.random.default_rng(0)
     shapes = {"noise": (9, 5), "text": (9, 6), "wrong": (9, 6), "real": (9, 3, size, size)}
     return nets, others, {name: rng.normal(0, 0.7, shape) for name, shape in shapes.items()}
@@ -121,10 +116,7 @@ def pairs(torch, size):
 def minidl_steps(nets, batch, steps):
     generator, discriminator = nets
     x = {name: minidl.tensor(array) for name, array in batch.items()}
-    adams = [
-        optim.Adam(net.parameters(), lr=lr, betas=(0.0, 0.99))
-        for net, lr in zip(nets, (4e-4, 8e-4))
-    ]
+    adams = [optim.Adam(net.parameters(), lr, (0.0, 0.99)) for net, lr in zip(nets, RATES)]
     for _ in range(steps):
         with minidl.no_grad():
             fake = generator(x["noise"], x["text"])
@@ -137,7 +129,7 @@ def minidl_steps(nets, batch, steps):
         adams[1].step()
         with passing_gradients(discriminator):
             fake = generator(x["noise"], x["text"])
-            loss = generator_loss("hinge", discriminator(fake, x["text"]))
+            loss = generator_loss(HINGE[0], discriminator(fake, x["text"]))
         adams[0].zero_grad()
         loss.backward()
         adams[0].step()
@@ -171,7 +163,7 @@ def torch_steps(torch, nets, batch, steps):
 def test_a_step_of_each_is_pytorchs(size, steps):
     """All weights, buffers and power iterations after Adam's updates."""
     torch = pytest.importorskip("torch")
-    nets, others, batch = pairs(torch, size)
+    nets, others, batch = pairs(size)
     before = [value.numpy().copy() for net in nets for value in net.state_dict().values()]
     minidl_steps(nets, batch, steps)
     torch_steps(torch, others, batch, steps)

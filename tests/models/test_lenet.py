@@ -6,10 +6,7 @@ import pytest
 import minidl
 from minidl.errors import ArgumentError, ShapeError
 from models import lenet5
-
-
-def n_parameters(module):
-    return sum(parameter.numel() for parameter in module.parameters())
+from tests.models.shared import n_parameters, with_weights_of
 
 
 def test_parameters_of_each_layer():
@@ -83,9 +80,7 @@ def test_same_as_pytorch(activation, pool):
     twin.double()
     minidl.manual_seed(3)
     net = lenet5(activation=activation, pool=pool).to("float64")
-    twin.load_state_dict(  # one to one by name: no dictionary between the two
-        {name: torch.from_numpy(t.numpy().copy()) for name, t in net.state_dict().items()}
-    )
+    with_weights_of(twin, net)
     x = np.random.default_rng(0).standard_normal((3, 1, 32, 32))
     labels = np.array([1, 0, 7])
     y = net(minidl.tensor(x))

@@ -9,10 +9,7 @@ from minidl.errors import ArgumentError, ShapeError
 from minidl.io.onnx.export import serialized, to_proto
 from models.transform_net import SuperResolutionNet, TransformNet
 from tests.io.onnx.runtime import run_file
-
-
-def n_parameters(net):
-    return sum(parameter.numel() for parameter in net.parameters())
+from tests.models.shared import n_parameters, with_weights_of
 
 
 def pictures(*shape, seed=0):
@@ -96,7 +93,7 @@ def twin_of(net):
     arguments = {"width": 0.25}
     arguments |= {"scale": net.scale} if isinstance(net, SuperResolutionNet) else {}
     twin = getattr(transform_twins, type(net).__name__)(**arguments)
-    return transform_twins.with_weights_of(twin, net)
+    return with_weights_of(twin, net)
 
 
 @pytest.mark.torch

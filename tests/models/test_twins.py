@@ -17,6 +17,7 @@ from models.vgg import CONFIGURATIONS
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from tests.models import twins  # noqa: E402
+from tests.models.shared import with_weights_of  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -30,9 +31,7 @@ def compare(net, twin, shape, seed=0):
     net.to("float64")
     for parameter in net.parameters():  # none of them 0 or 1, so that each matters
         parameter.data += rng.normal(0, 0.05, parameter.shape)
-    twin.double()
-    state = {n: torch.from_numpy(t.numpy().copy()) for n, t in net.state_dict().items()}
-    twin.load_state_dict(state)  # strict: no dictionary between the two
+    with_weights_of(twin.double(), net)
     x, labels = rng.standard_normal(shape), rng.integers(0, 5, shape[0])
     theirs = torch.from_numpy(x).requires_grad_()
     ours = minidl.tensor(x, requires_grad=True)

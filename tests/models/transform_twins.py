@@ -1,6 +1,5 @@
 """The networks of models/transform_net.py once more, in plain PyTorch, under the same names."""
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -67,11 +66,3 @@ class SuperResolutionNet(nn.Module):
     def forward(self, x):
         details = 150 * self.draw(self.up(self.residuals(self.first(x / 127.5 - 1))))
         return F.interpolate(x, scale_factor=self.scale, mode="bilinear") + details
-
-
-def with_weights_of(twin, net):
-    """The twin with the weights of ours."""
-    twin.load_state_dict({
-        name: torch.from_numpy(value.numpy().copy()) for name, value in net.state_dict().items()
-    })  # fmt: skip
-    return twin

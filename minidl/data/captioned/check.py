@@ -6,7 +6,6 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -61,29 +60,21 @@ def check_captioned(source: str | Path, data_dir: str | Path | None = None) -> R
     if source in DRAWN:
         return Report({"pictures": "drawn when they are needed"})
     listing = list_captioned(source, data_dir)
-    report = Report(findings=list(listing.findings))
+    facts: dict[str, str] = {}
     if listing.entries:
-        report.facts["pictures"] = f"{len(listing.entries):,}"
-        report.facts["captions"] = caption_facts(listing)
-        prints = check_pictures(listing, report)
-        check_captions(listing, report)
-        check_classes(listing, report)
-        check_split(listing, prints, report)
-    report.findings.sort(key=lambda finding: not finding.serious)
-    return report
-
-
-def note(report: Report, kind: str, rule: str, names: Any, hint: str = "", serious: bool = False):
-    """Add a finding, unless there are no names for it."""
-    names = list(names)
-    if names:
-        report.findings.append(Finding(kind, rule, names, hint, serious))
+        facts["pictures"] = f"{len(listing.entries):,}"
+        facts["captions"] = caption_facts(listing)
+        prints = check_pictures(listing, facts)
+        check_captions(listing)
+        check_classes(listing, facts)
+        check_split(listing, prints, facts)
+    return Report(facts, sorted(listing.findings, key=lambda finding: not finding.serious))
 
 
 # --- pictures ---------------------------------------------------------------------------------
 
 
-def check_pictures(listing: Listing, report: Report) -> dict[str, str]:
+def check_pictures(listing: Listing, facts: dict[str, str]) -> dict[str, str]:
     """Decode all pictures.
 
     Returns:
@@ -103,19 +94,25 @@ def check_pictures(listing: Listing, report: Report) -> dict[str, str]:
         prints[names[i]] = digest.hexdigest()
         if (picture == picture[0, 0]).all():
             blank.append(names[i])
-    note(report, "unreadable pictures", "pictures cannot be decoded", broken,
-         "remove them, or their lines", serious=True)  # fmt: skip
-    note(report, "blank pictures", "pictures are of a single color", blank)
+    listing.note(
+        "unreadable pictures", "pictures cannot be decoded", broken,
+        "remove them, or their lines", serious=True,
+    )  # fmt: skip
+    listing.note("blank pictures", "pictures are of a single color", blank)
     small = [f"{n} ({w}x{h})" for n, (h, w) in sizes.items() if min(h, w) < SMALLEST_SIDE]
-    note(report, "small pictures", f"pictures have a side below {SMALLEST_SIDE} pixels", small,
-         "where larger ones are drawn, they are enlarged, and blurred by that")  # fmt: skip
+    listing.note(
+        "small pictures", f"pictures have a side below {SMALLEST_SIDE} pixels", small,
+        "where larger ones are drawn, they are enlarged, and blurred by that",
+    )  # fmt: skip
     long = [f"{n} ({w}x{h})" for n, (h, w) in sizes.items() if max(h, w) >= ELONGATED * min(h, w)]
-    note(report, "elongated pictures", "pictures are twice as long as wide or longer", long,
-         "only the square in the middle is seen")  # fmt: skip
+    listing.note(
+        "elongated pictures", "pictures are twice as long as wide or longer", long,
+        "only the square in the middle is seen",
+    )  # fmt: skip
     if sizes:
         sides = np.array(list(sizes.values()))
         (low, left), (high, right) = sides.min(0), sides.max(0)
-        report.facts["sizes"] = f"{left} to {right} pixels wide, {low} to {high} high"
+        facts["sizes"] = f"{left} to {right} pixels wide, {low} to {high} high"
     return prints
 
 
@@ -133,32 +130,42 @@ def caption_facts(listing: Listing) -> str:
     )
 
 
-def check_captions(listing: Listing, report: Report) -> None:
+def check_captions(listing: Listing) -> None:
     """What is odd about the captions as texts, and about which picture has which."""
     users: dict[str, list[str]] = {}
     for entry in listing.entries:
         for text in entry.captions:
             users.setdefault(text, []).append(entry.name)
-    note(report, "no words", "captions are without a word",
-         (repr(text) for text in users if not tokenize(text)),
-         "what reads words learns nothing from them")  # fmt: skip
-    note(report, "file names", "captions are the name of their picture",
-         (names[0] for text, names in users.items() if is_file_name(text, names)))  # fmt: skip
-    note(report, "long captions", f"captions have more than {LONGEST} characters",
-         (f"{names[0]} ({len(text)})" for text, names in users.items() if len(text) > LONGEST),
-         "char-cnn-rnn reads the beginning alone, word-lstm all of them")  # fmt: skip
+    listing.note(
+        "no words", "captions are without a word",
+        (repr(text) for text in users if not tokenize(text)),
+        "what reads words learns nothing from them",
+    )  # fmt: skip
+    listing.note(
+        "file names", "captions are the name of their picture",
+        (names[0] for text, names in users.items() if is_file_name(text, names)),
+    )  # fmt: skip
+    listing.note(
+        "long captions", f"captions have more than {LONGEST} characters",
+        (f"{names[0]} ({len(text)})" for text, names in users.items() if len(text) > LONGEST),
+        "char-cnn-rnn reads the beginning alone, word-lstm all of them",
+    )  # fmt: skip
     odd = Counter(sign for text in users for sign in text.lower() if sign not in ALPHABET)
-    note(report, "odd characters", "characters are not in the alphabet of char-cnn-rnn",
-         (f"{sign!r} ({count:,} times)" for sign, count in odd.most_common()),
-         "it leaves them out, word-lstm does not")  # fmt: skip
+    listing.note(
+        "odd characters", "characters are not in the alphabet of char-cnn-rnn",
+        (f"{sign!r} ({count:,} times)" for sign, count in odd.most_common()),
+        "it leaves them out, word-lstm does not",
+    )  # fmt: skip
     if len(users) == 1 and len(listing.entries) > 1:
         rule = f"all pictures have the same caption: {shorten(list(users))}"
-        report.findings.append(Finding("one caption", rule, serious=True))
+        listing.findings.append(Finding("one caption", rule, serious=True))
     elif len(users) < len(listing.entries):
         shared = sorted(users.items(), key=lambda item: (-len(item[1]), item[0]))
         common = [f"{len(names):,} x {text!r}" for text, names in shared if len(names) > 1]
-        note(report, "shared captions", "captions belong to several pictures", common,
-             "they tell groups of pictures apart, not the pictures")  # fmt: skip
+        listing.note(
+            "shared captions", "captions belong to several pictures", common,
+            "they tell groups of pictures apart, not the pictures",
+        )  # fmt: skip
 
 
 def is_file_name(text: str, pictures: list[str]) -> bool:
@@ -170,18 +177,18 @@ def is_file_name(text: str, pictures: list[str]) -> bool:
 # --- classes and split ------------------------------------------------------------------------
 
 
-def check_classes(listing: Listing, report: Report) -> None:
+def check_classes(listing: Listing, facts: dict[str, str]) -> None:
     """Whether there are classes enough for wrong pictures."""
     names = listing.class_names
     if names is None:
-        report.facts["classes"] = "none: each picture is a class of its own"
+        facts["classes"] = "none: each picture is a class of its own"
         return
     counts = np.bincount(listing.labels(), minlength=len(names))
     fewest, most = int(counts.min()), int(counts.max())
     span = f"{fewest:,} to {most:,}" if fewest < most else f"{most:,}"
-    report.facts["classes"] = f"{len(names):,}, of {span} pictures each"
+    facts["classes"] = f"{len(names):,}, of {span} pictures each"
     if len(names) == 1:
-        report.findings.append(
+        listing.findings.append(
             Finding(
                 "one class", f"all pictures are of one class, {names[0]}", (),
                 "a wrong picture for a caption is of another class (cls, cls-int): leave the class "
@@ -189,34 +196,38 @@ def check_classes(listing: Listing, report: Report) -> None:
             )
         )  # fmt: skip
     single = [name for name, count in zip(names, counts) if count == 1]
-    note(report, "single pictures", "classes have one picture", single if len(names) > 1 else [])
+    listing.note("single pictures", "classes have one picture", single if len(names) > 1 else [])
 
 
-def check_split(listing: Listing, prints: dict[str, str], report: Report) -> None:
+def check_split(listing: Listing, prints: dict[str, str], facts: dict[str, str]) -> None:
     """Whether there is enough to learn from, and nothing of it in the test."""
     groups: dict[str, list[str]] = {}
     for name, digest in prints.items():
         groups.setdefault(digest, []).append(name)
     twins = [" = ".join(names) for names in groups.values() if len(names) > 1]
-    note(report, "duplicate pictures", "pictures are there several times", twins,
-         "give all captions to one of them")  # fmt: skip
+    listing.note(
+        "duplicate pictures", "pictures are there several times", twins,
+        "give all captions to one of them",
+    )  # fmt: skip
     parts = {}
     for split in ("train", "val", "test") if listing.has_val else ("train", "test"):
         try:
             parts[split] = {listing.entries[i].name for i in listing.part(split)}
         except DataError:
             rule = f"there are no pictures to {split} on"
-            report.findings.append(Finding(f"no {split} part", rule, serious=split == "train"))
+            listing.findings.append(Finding(f"no {split} part", rule, serious=split == "train"))
             parts[split] = set()
     words = {"train": "to train on", "val": "to validate on", "test": "to test on"}
-    report.facts["split"] = ", ".join(f"{len(parts[s]):,} {words[s]}" for s in parts)
+    facts["split"] = ", ".join(f"{len(parts[s]):,} {words[s]}" for s in parts)
     leaks = [
         " = ".join(names) for names in groups.values()
         if sum(not part.isdisjoint(names) for part in parts.values()) > 1
     ]  # fmt: skip
-    note(report, "leaks", "the same pictures are in several parts of the data", leaks,
-         "what is measured on them is better than on pictures never seen")  # fmt: skip
+    listing.note(
+        "leaks", "the same pictures are in several parts of the data", leaks,
+        "what is measured on them is better than on pictures never seen",
+    )  # fmt: skip
     if 0 < len(parts["train"]) < FEWEST:
-        rule = f"there are {len(parts['train'])} pictures to train on, less than a batch"
+        rule = f"there are {len(parts['train'])} pictures to train on, fewer than a batch"
         hint = "take a smaller --batch-size, and more pictures"
-        report.findings.append(Finding("few pictures", rule, (), hint))
+        listing.findings.append(Finding("few pictures", rule, (), hint))

@@ -43,12 +43,12 @@ def read_line(
     """Add what one line says."""
     try:
         record = json.loads(line, object_pairs_hook=as_record)
-    except (ValueError, RecursionError):
-        record = None
-    if isinstance(record, Twice):
-        listing.note("field twice", "lines have a field twice", [f"{where} ({record})"],
+    except FieldTwiceError as error:
+        listing.note("field twice", "lines have a field twice", [f"{where} ({error})"],
                      'several texts are "captions": [...]', serious=True)  # fmt: skip
         return
+    except (ValueError, RecursionError):
+        record = None
     if not isinstance(record, dict):
         hint = 'as in {"image": "1.jpg", "caption": "a red rose"}, each object on one line'
         listing.note("not JSON", "lines are not JSON objects", [where], hint, serious=True)
@@ -63,13 +63,13 @@ def read_line(
     add_record(record, fields, entries, listing, folder, where)
 
 
-class Twice(str):
-    """The field that an object has twice, of which json would keep the last."""
+class FieldTwiceError(Exception):
+    """An object has a field twice, of which json would keep the last."""
 
 
-def as_record(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Twice:
+def as_record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON as a dict."""
     record = dict(pairs)
-    if len(record) == len(pairs):
-        return record
-    return Twice(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    if len(record) < len(pairs):
+        raise FieldTwiceError(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return record

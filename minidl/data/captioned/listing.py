@@ -1,12 +1,13 @@
 """What a reader of captioned data finds: pictures, their captions, and all that is wrong.
 
 The readers (jsonl.py, csv_file.py, folder.py, reed.py, flowers17.py) stop at nothing that can be
-listed: they collect findings, so that `check` shows all of them at once and `open_captioned`
+listed: they collect findings, so that check_captioned shows all of them and open_captioned
 refuses with the first serious one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,7 +52,7 @@ class Listing:
         location: what messages call the data.
         entries: a picture each, in order.
         findings: what is wrong.
-        split_by: CLASS where no class shall occur in both parts, else PICTURE.
+        split_by: CLASS where no class may occur in both parts, else PICTURE.
     """
 
     files: FileTree
@@ -59,10 +60,12 @@ class Listing:
     entries: list[Entry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     split_by: str = PICTURE
-    seen: set[tuple[str, str]] = field(default_factory=set)  # picture and caption, so far
 
-    def note(self, kind: str, rule: str, names: list[str], hint: str = "", serious: bool = False):
+    def note(
+        self, kind: str, rule: str, names: Iterable[str], hint: str = "", serious: bool = False
+    ) -> None:
         """Add a finding, unless there are no names for it."""
+        names = list(names)
         if names:
             self.findings.append(Finding(kind, rule, names, hint, serious))
 
@@ -79,25 +82,24 @@ class Listing:
 
     @property
     def has_val(self) -> bool:
-        """Whether the data have a part to validate on beside the one to test on."""
+        """Whether the data have a validation part as well as a test part."""
         return {"val", "test"} <= {entry.split for entry in self.entries}
 
     def part(self, split: str) -> np.ndarray:
         """Indexes of the entries in one split.
 
         Args:
-            split: "train", "val" or "test". Where the data have one of the last two alone, it is to
-                test on.
+            split: "train", "val" or "test". Where the data have only one of the last two, it is
+                for testing.
 
         Raises:
             DataError: nothing is in it.
         """
-        if split == "val":
-            chosen = np.array([self.has_val and entry.split == "val" for entry in self.entries])
-        elif any(entry.split for entry in self.entries):
-            test = ("test",) if self.has_val else ("val", "test")
-            wanted = test if split == "test" else (split,)
-            chosen = np.array([entry.split in wanted for entry in self.entries])
+        named: dict[str, tuple[str, ...]] = {name: (name,) for name in SPLITS}
+        if not self.has_val:
+            named |= {"val": (), "test": ("val", "test")}
+        if split == "val" or any(entry.split for entry in self.entries):
+            chosen = np.array([entry.split in named[split] for entry in self.entries], bool)
         elif self.split_by == CLASS and self.class_names is not None:
             names = self.class_names
             held_out = choose_pictures(names, None, TEST_SHARE)
@@ -127,16 +129,9 @@ def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: 
         where: for findings, such as "line 3".
     """
     known = entries.setdefault(entry.name, entry)
-    new = list(dict.fromkeys(t for t in entry.captions if (entry.name, t) not in listing.seen))
-    if len(new) < len(entry.captions):
-        listing.note(
-            "repeated captions", "captions are there twice for a picture, and count once", [where]
-        )
-    listing.seen.update((entry.name, text) for text in new)
     if known is entry:
-        known.captions = new
         return
-    known.captions += new
+    known.captions += entry.captions
     if (known.label, known.split) != (entry.label, entry.split):
         listing.note(
             "two classes", "pictures get another class or split than before",
@@ -145,7 +140,7 @@ def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: 
 
 
 def finish(listing: Listing, entries: dict[str, Entry]) -> Listing:
-    """The listing with these entries: without missing pictures and empty captions, both noted."""
+    """The listing with these entries, without missing pictures and empty or repeated captions."""
     missing = [name for name in entries if not listing.files.has(name)]
     listing.note(
         "missing pictures", "pictures are not there", missing,
@@ -154,17 +149,24 @@ def finish(listing: Listing, entries: dict[str, Entry]) -> Listing:
         serious=True,
     )  # fmt: skip
     gone = set(missing)
-    empty, none = [], []
+    empty, repeated, none = [], [], []
     for name, entry in entries.items():
-        kept = [text.strip() for text in entry.captions if text.strip()]
-        if len(kept) < len(entry.captions):
+        texts = [text.strip() for text in entry.captions]
+        full = [text for text in texts if text]
+        kept = list(dict.fromkeys(full))
+        if len(full) < len(texts):
             empty.append(name)
+        if len(kept) < len(full):
+            repeated.append(name)
         if not kept:
             none.append(name)
         elif name not in gone:
             entry.captions = kept
             listing.entries.append(entry)
     listing.note("empty captions", "pictures have an empty caption, which is left out", empty)
+    listing.note(
+        "repeated captions", "pictures have a caption several times, which counts once", repeated
+    )
     listing.note("no captions", "pictures without a caption are left out", none)
     unlabelled = [entry.name for entry in listing.entries if entry.label is None]
     if unlabelled and len(unlabelled) < len(listing.entries):

@@ -4,8 +4,8 @@
     jpg/image_06734.jpg                           its picture, in whatever folder
     trainvalclasses.txt, testclasses.txt          classes, one a line; no class is in both
 
-Without the two lists, a fifth of the classes, by the hash of their names, is to test on: a network
-shall draw classes that it has not seen.
+Without the two lists, a fifth of the classes, chosen by the hash of their names, is for testing: a
+network should draw classes that it has not seen.
 """
 
 from __future__ import annotations
@@ -85,5 +85,6 @@ def class_splits(files: FileTree, listing: Listing) -> dict[str, str]:
             text = decode_lines(files.read(name), listing, name)
             for line in (text or "").split():
                 if splits.setdefault(line, split) != split:
-                    listing.note("class twice", "classes are to train and to test on", [line])
+                    rule = "classes are both for training and for testing"
+                    listing.note("class twice", rule, [line])
     return splits if set(splits.values()) == {"train", "test"} else {}

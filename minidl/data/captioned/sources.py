@@ -28,8 +28,8 @@ def open_captioned(
 ) -> CaptionedDataset:  # fmt: skip
     """Open pictures with captions.
 
-    A name is "flowers" (drawn, see minidl.data.flowers; its test part are the combinations held
-    out), "flowers-turned", or "flowers17". Drawn flowers stand upright, with a petal that points
+    A name is "flowers" (drawn, see minidl.data.flowers; the combinations held out are its test
+    part), "flowers-turned", or "flowers17". Drawn flowers stand upright, with a petal that points
     up, which tells the numbers of petals apart by where petals are; those of flowers-turned are
     turned by any angle, so that petals must be counted. Anything else is a path to
 
@@ -38,9 +38,10 @@ def open_captioned(
     - a folder or archive with such a file, with a .txt file beside each picture (folder.py), or
       with Oxford-102 or CUB as Reed et al. arranged them (reed.py).
 
-    Where the data name no split, a fifth of the pictures, by the hash of their names, is to test
-    on; in Reed's data a fifth of the classes. "val" is a part that the data name beside one to test
-    on (a single one of the two is to test on); otherwise CaptionedDataset.split makes one.
+    Where the data name no split, a fifth of the pictures, chosen by the hash of their names, is for
+    testing; in Reed's data a fifth of the classes. "val" is there only where the data name both a
+    validation and a test part (one of them alone is for testing); otherwise CaptionedDataset.split
+    makes one.
 
     Args:
         source: name, or path.
@@ -54,7 +55,8 @@ def open_captioned(
         The data set; its `findings` say what was left out.
 
     Raises:
-        DataError: not found, nothing in it, or something is wrong with it; check() lists it all.
+        DataError: not found, nothing in it, or something is wrong with it; check_captioned lists
+            everything that is.
         ArgumentError: an argument is something else.
 
     >>> minidl.data.open_captioned("flowers", "test")

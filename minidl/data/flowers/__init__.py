@@ -11,14 +11,14 @@ from minidl.data.flowers.attributes import (
     neighbours,
     split_combinations,
 )
-from minidl.data.flowers.captions import DECK, captions
+from minidl.data.flowers.captions import OXFORD_SENTENCES, captions
 from minidl.data.flowers.dataset import class_captions, class_names, load_flowers
 from minidl.data.flowers.extended import extended_flowers
 from minidl.data.flowers.oracle import read
 from minidl.data.flowers.render import TILT, draw
 
 __all__ = [
-    "ATTRIBUTES", "COMBINATIONS", "DECK", "TILT", "VALUES", "captions", "class_captions",
-    "class_names", "describe", "draw", "extended_flowers", "load_flowers", "neighbours", "read",
-    "split_combinations",
+    "ATTRIBUTES", "COMBINATIONS", "OXFORD_SENTENCES", "TILT", "VALUES", "captions",
+    "class_captions", "class_names", "describe", "draw", "extended_flowers", "load_flowers",
+    "neighbours", "read", "split_combinations",
 ]  # fmt: skip

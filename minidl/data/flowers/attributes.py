@@ -35,7 +35,15 @@ VALUES: dict[str, tuple] = {
     "size": SIZES,
 }
 ATTRIBUTES = tuple(VALUES)
-EXTRAS = ("pistil", "anther", "second", "third", "lines", "ruffled", "many")
+EXTRAS: dict[str, tuple] = {  # 0 is off; what the numbers from 1 on mean
+    "pistil": tuple(PISTILS),
+    "anther": tuple(ANTHERS),
+    "second": tuple(PETALS),
+    "third": tuple(PETALS),
+    "lines": (True,),
+    "ruffled": (True,),
+    "many": (True,),
+}
 COLUMN = {name: i for i, name in enumerate((*ATTRIBUTES, *EXTRAS))}
 
 COMBINATIONS = np.array(
@@ -141,7 +149,7 @@ def check_flowers(op: str, flowers: Any) -> np.ndarray:
     full = np.zeros((len(rows), len(COLUMN)), np.int64)
     full[:, : rows.shape[1]] = rows
     for name, column in COLUMN.items():
-        largest = len(VALUES[name]) - 1 if name in VALUES else LARGEST_EXTRA[name]
+        largest = len(VALUES[name]) - 1 if name in VALUES else len(EXTRAS[name])
         wrong = np.flatnonzero((full[:, column] < 0) | (full[:, column] > largest))
         if wrong.size:
             raise ArgumentError(
@@ -160,10 +168,3 @@ def check_generator(op: str, rng: Any) -> None:
     if not isinstance(rng, np.random.Generator):
         hint = "numpy.random.default_rng(0) makes one"
         raise ArgumentError(op, "rng is a numpy.random.Generator", {"rng": rng}, hint)
-
-
-# 0 is off; a color is its place among the colors of that part plus 1.
-LARGEST_EXTRA = {
-    "pistil": len(PISTILS), "anther": len(ANTHERS), "second": len(PETALS), "third": len(PETALS),
-    "lines": 1, "ruffled": 1, "many": 1,
-}  # fmt: skip

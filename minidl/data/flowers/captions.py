@@ -38,8 +38,8 @@ OTHER_WORDS = {
     "dark green": "leaves", "sky blue": "the sky", "gray": "a grey wall",
 }  # fmt: skip
 
-# The deck's results slide: six sentences of Oxford-102 in the words of their authors.
-DECK = (
+# Six captions of Oxford-102 in the words of their authors.
+OXFORD_SENTENCES = (
     "the flower has yellow petals and the center of it is brown",
     "the flower shown has yellow anther red pistil and bright red petals",
     "this flower has petals that are yellow, white and purple and has dark lines",

@@ -37,8 +37,8 @@ def load_flowers(
         extended: share of extended flowers among the training pictures, from 0 to less than 1.
         tilt: degrees, as in draw(). By default flowers stand upright, with a petal that points up,
             so a network can tell numbers of petals apart by where petals are, without counting
-            them; 180 turns flowers anyhow, and is much harder. Figures of one say nothing about the
-            other.
+            them; 180 turns each flower by any angle, which is much harder. Figures for one say
+            nothing about the other.
 
     Returns:
         13,704 pictures and 2,418 extended ones by default, or 2,424 held out.

@@ -1,4 +1,4 @@
-"""Flowers beyond the 1,344: what the deck's six sentences ask for.
+"""Flowers beyond the 1,344: what six sentences of Oxford-102 ask for (captions.py).
 
 A kind of extended flower has some attributes that its captions name. The other attributes of the
 six are drawn by chance, flower by flower, and its captions are silent about them. Flowers of the
@@ -27,6 +27,7 @@ from minidl.data.flowers.attributes import (
     ATTRIBUTES,
     COLUMN,
     COMBINATIONS,
+    EXTRAS,
     VALUES,
     check_generator,
     split_combinations,
@@ -121,11 +122,6 @@ KINDS = (
     ),
 )  # fmt: skip
 
-# What the numbers of an extra mean, from 1 on.
-EXTRA_VALUES = {
-    "pistil": tuple(PISTILS), "anther": tuple(ANTHERS), "second": ALL, "third": ALL,
-}  # fmt: skip
-
 CLASSES = tuple((kind, row) for kind in KINDS for row in kind.combinations)
 FIRST_CLASS = len(COMBINATIONS)
 
@@ -158,18 +154,17 @@ def extended_flowers(count: int, rng: Any) -> tuple[np.ndarray, np.ndarray]:
     check_generator("extended_flowers", rng)
     chance = rng.random((count, len(ATTRIBUTES)))
     flowers = np.zeros((count, len(COLUMN)), np.int64)
+    flowers[:, : len(ATTRIBUTES)] = chance * [len(values) for values in VALUES.values()]
     classes = np.zeros(count, np.int64)
-    first = dict(zip((kind.name for kind in KINDS), first_classes()))
+    first = first_classes()
     for i in range(count):
         kind = KINDS[i % len(KINDS)]
         place = i // len(KINDS) % len(kind.combinations)
         classes[i] = first[kind.name] + place
-        for column, (values, number) in enumerate(zip(VALUES.values(), chance[i])):
-            flowers[i, column] = int(number * len(values))
         for name, value in kind.combinations[place].items():
             values = VALUES.get(name)
             flowers[i, COLUMN[name]] = (
-                values.index(value) if values else EXTRA_VALUES[name].index(value) + 1
+                values.index(value) if values else EXTRAS[name].index(value) + 1
             )
         for name, number in kind.fixed.items():
             flowers[i, COLUMN[name]] = number
@@ -196,7 +191,7 @@ def avoid_held_out(flowers: np.ndarray, chance: np.ndarray) -> None:
         base[i] = fitting[int(chance[i] * len(fitting))]
 
 
-def first_classes() -> list[int]:
-    """The number of the first class of each kind."""
+def first_classes() -> dict[str, int]:
+    """Name of each kind -> the number of its first class."""
     sizes = [len(kind.combinations) for kind in KINDS]
-    return [FIRST_CLASS + sum(sizes[:i]) for i in range(len(sizes))]
+    return {kind.name: FIRST_CLASS + sum(sizes[:i]) for i, kind in enumerate(KINDS)}

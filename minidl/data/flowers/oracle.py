@@ -208,7 +208,7 @@ FINE = np.linspace(0, 2, 401)
 
 @functools.cache
 def outline_profiles(count: int, side: int) -> np.ndarray:
-    """Which part of a ring a flower covers, by the ring's radius (FINE): (shapes, 401)."""
+    """How much of a ring a flower covers, by the ring's radius (FINE): (shapes, 401)."""
     angle = (np.arange(90) + 0.5) * (math.pi / count / 90)
     along, across = (FINE[:, None] * f(angle) for f in (np.cos, np.sin))
     profiles = []

@@ -57,7 +57,8 @@ def draw(flowers: Any, size: int = 32, rng: Any = None, tilt: float = TILT) -> n
         flowers: attributes as in attributes.py, ints (N, 6), or (N, 13) with the extras.
         size: pixels of a side, 32 or 64.
         rng: a NumPy Generator; None for one of seed 0.
-        tilt: a petal points upwards, give or take so many degrees; 180 for flowers turned anyhow.
+        tilt: a petal points upwards, give or take so many degrees; 180 for flowers turned by any
+            angle.
 
     Returns:
         uint8 (N, size, size, 3).

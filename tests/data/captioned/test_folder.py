@@ -26,6 +26,10 @@ def everything(path, **options):
     }
 
 
+def captions_of(path):
+    return {name: captions for name, (captions, _) in everything(path).items()}
+
+
 def test_a_text_beside_each_picture(tmp_path):
     texts(tmp_path, *"abcdefgh")
     write(tmp_path / "notes.doc", b"left alone")
@@ -117,9 +121,20 @@ def test_lines_of_text_files(tmp_path):
     write(tmp_path / "a.txt", "\ufeffone\r\n\r\ntwo\r\n")
     write(tmp_path / "b.txt", "one\u2028still\x85one\rtwo")
     (tmp_path / "c.txt").rename(tmp_path / "c.TXT")
-    found = {name: captions for name, (captions, _) in everything(tmp_path).items()}
+    found = captions_of(tmp_path)
     assert found["a.png"] == ["one", "two"] and found["b.png"] == ["one\u2028still\x85one", "two"]
     assert found["c.png"] == ["this is c", "and a second line"]
+
+
+def test_a_caption_that_is_there_twice_counts_once(tmp_path):
+    texts(tmp_path, *"abc")
+    write(tmp_path / "b.txt", "one\ntwo \n one\n\n")
+    write(tmp_path / "captions.csv", 'image,caption\na.png,"one"\na.png, one \nb.png,one\n')
+    assert captions_of(tmp_path) == {"a.png": ["one"], "b.png": ["one"]}
+    (tmp_path / "captions.csv").unlink()
+    assert captions_of(tmp_path)["b.png"] == ["one", "two"]
+    findings = open_captioned(tmp_path).findings
+    assert [(f.kind, f.names) for f in findings] == [("repeated captions", ["b.png"])]
 
 
 def test_archives(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from minidl.data import tokenize
 from minidl.data.flowers import (
     COMBINATIONS,
-    DECK,
+    OXFORD_SENTENCES,
     VALUES,
     captions,
     class_captions,
@@ -76,11 +76,11 @@ def test_arguments_of_extended_flowers(wrong):
         extended_flowers(**{"count": 1, "rng": np.random.default_rng(0)} | wrong)
 
 
-def test_the_deck_can_be_drawn():
+def test_the_sentences_of_oxford_can_be_drawn():
     """The six sentences are captions of extended flowers, but for commas."""
     known = {" ".join(tokenize(text)) for c in range(FIRST_CLASS, len(class_names()))
              for text in class_captions(c)}  # fmt: skip
-    for sentence in DECK:
+    for sentence in OXFORD_SENTENCES:
         assert " ".join(tokenize(sentence)) in known, sentence
 
 

@@ -63,7 +63,7 @@ def test_tilt_turns_flowers(tilt, least, most):
 
 
 def test_upright_flowers_have_a_petal_that_points_up():
-    """And those that are turned anyhow point anywhere."""
+    """And those that are turned by any angle point anywhere."""
     shapes = COMBINATIONS[(COMBINATIONS[:, 0] == 0) & (COMBINATIONS[:, 4] == 0)][::2]
     for tilt in (TILT, 180):
         pictures = draw(np.repeat(shapes, 4, 0), 64, generator(7), tilt).astype(float)
