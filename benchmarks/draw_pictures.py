@@ -1,4 +1,4 @@
-"""README's picture of drawn sentences: the deck's six, and a walk from one sentence to another.
+"""README's picture of drawn sentences: six of Oxford-102, and a walk from one sentence to another.
 
     python -m benchmarks.draw_pictures [--network flowers] [--output FILE]
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def sentences(artist: Artist) -> list[Picture]:
-    """A tile of pictures for each of the deck's sentences."""
+    """A tile of pictures for each of the six sentences."""
     found = []
     for i, text in enumerate(DECK):
         drawn = artist.draw(artist.embed([text] * COPIES), artist.noise(COPIES, SEED + i))
