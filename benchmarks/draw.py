@@ -16,6 +16,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from apps.draw.report.page import EASY_FIRST
 from apps.draw.score.text import COMPARED
 from benchmarks.results import table, write_section
 from benchmarks.training import (
@@ -69,7 +70,6 @@ PAPER_TEXT = (
     "32 pixels) in place of theirs, and training is 24 epochs of drawn flowers in batches of 32 at "
     "a constant rate. They draw 64 pixels, small-* 32.\n\n"
 )
-NAMES = ("color", "background", "center", "size", "shape", "count")  # as the table has them
 MUST = {"color": 90, "background": 98, "center": 90, "size": 95, "shape": 85, "count": 40}
 
 
@@ -84,23 +84,20 @@ def main() -> None:
     done: dict[str, list[Finished]] = {}
     for way in options.ways:
         seeds = options.seeds if way in SEEDED else options.seeds[:1]
-        done[way] = [
-            run(training(way, seed, options.runs, options.epochs), options.runs) for seed in seeds
-        ]
+        done[way] = [trained(way, seed, options.runs, options.epochs) for seed in seeds]
     scores = {way: [score(one, options.runs) for one in runs] for way, runs in done.items()}
     write(done, scores)
 
 
-def training(way: str, seed: int, runs: Path, epochs: int | None) -> Training:
-    """The run of a way; one with captions takes the text encoder of the default recipe."""
+def trained(way: str, seed: int, runs: Path, epochs: int | None) -> Finished:
+    """Train a way; with captions, the default recipe first, whose text encoder it takes."""
     arguments = [*WAYS[way][1], "--seed", str(seed)]
     if epochs:
         arguments += ["--epochs", str(epochs)]
     if way not in SEEDED and not way.endswith("-gan"):
-        default = training(DEFAULT, seed, runs, epochs)
-        run(default, runs)
-        arguments += ["--text-encoder", str(runs / default.name)]
-    return Training(f"draw-{way}-{seed}", tuple(arguments), program=PROGRAM)
+        default = trained(DEFAULT, seed, runs, epochs)
+        arguments += ["--text-encoder", str(runs / default.training.name)]
+    return run(Training(f"draw-{way}-{seed}", tuple(arguments), program=PROGRAM), runs)
 
 
 def score(done: Finished, runs: Path) -> dict[str, Any]:
@@ -150,7 +147,7 @@ def columns() -> list[str]:
         "way",
         "",
         "seeds",
-        *NAMES,
+        *EASY_FIRST,
         "all six",
         "diversity same / across",
         "open",
@@ -165,7 +162,7 @@ def columns() -> list[str]:
 def row(way: str, runs: list[Finished], scores: list[dict[str, Any]]) -> list[str]:
     """A way's line of the table."""
     held_out = [one["held_out"] for one in scores]
-    cells = [percent([part["attributes"][name] for part in held_out]) for name in NAMES]
+    cells = [percent([part["attributes"][name] for part in held_out]) for name in EASY_FIRST]
     diversity = " / ".join(
         f"{statistics.median(part['diversity'][kind] for part in held_out):.2f}"
         for kind in ("same", "across")
@@ -220,19 +217,19 @@ def seeds_of_default(scores: dict[str, list[dict[str, Any]]]) -> str:
         ]
     last = scores[DEFAULT][0]["held_out"]
     rows += [share_row(what, name, last) for name, what in COMPARED.items() if name != "shuffled"]
-    rows.append(["must reach", *(str(MUST[name]) for name in NAMES), "-"])
+    rows.append(["must reach", *(str(MUST[name]) for name in EASY_FIRST), "-"])
     return (
         f"Each seed of {DEFAULT}, with captions and with captions shuffled. Real pictures are the "
         "most that the oracle lets one reach; who draws the nearest combination of the training "
         "without fault has five of six attributes right, and never all:\n\n"
-        + table(["", *NAMES, "all six"], rows)
+        + table(["", *EASY_FIRST, "all six"], rows)
         + "\n\n"
     )
 
 
 def share_row(what: str, name: str, part: dict[str, Any]) -> list[str]:
     """One line of it: the attributes in this table's order, and all at once."""
-    shares = [*(part[name][attribute] for attribute in NAMES), part["all_six"][name]]
+    shares = [*(part[name][attribute] for attribute in EASY_FIRST), part["all_six"][name]]
     return [what, *(percent([share]) for share in shares)]
 
 

@@ -23,7 +23,7 @@ ALIKE = 0.1  # of the diversity of real pictures
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that goes wrong in the play of two networks.
+    """Something that goes wrong while the two networks learn.
 
     Args:
         name: for the state of a run.
@@ -62,7 +62,7 @@ TROUBLES = (
 
 
 class Alarm(Callback):
-    """Says when the play of the two networks has ended.
+    """Says when one of the two networks has won, and when the samples collapse.
 
     Args:
         log: called with a line of text.

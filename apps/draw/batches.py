@@ -7,13 +7,13 @@ of an epoch makes the same steps.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from apps.draw.data import Pairs
 from apps.draw.texts import forgotten
-from minidl.data import DataLoader
+from minidl.data import DataLoader, Dataset
 from minidl.errors import DataError
 from minidl.tensor import Tensor
 
@@ -37,8 +37,9 @@ class PairLoader(DataLoader):
 
     def __init__(self, pairs: Pairs, batch_size: int, seed: int, workers: int):
         check_enough(pairs, batch_size)
+        items = cast(Dataset, pairs)  # the loader needs their length alone: prepare is of here
         super().__init__(
-            pairs, batch_size, shuffle=True, seed=seed, num_workers=workers, drop_last=True
+            items, batch_size, shuffle=True, seed=seed, num_workers=workers, drop_last=True
         )
         self.pairs = pairs
 
@@ -128,8 +129,8 @@ class PlayingBatches(PairLoader):
         pixels = self.pairs.pictures[indices]
         pixels = cut(pixels, settings.size, random, flips=settings.augment != "none")
         batch = {"pictures": as_pictures(pixels)}
-        new = n + n // 2 if settings.has_between else n
-        batch |= {"noise": self.noise(n, random), "new_noise": self.noise(new, random)}
+        drawn_anew = n + n // 2 if settings.has_between else n
+        batch |= {"noise": self.noise(n, random), "new_noise": self.noise(drawn_anew, random)}
         if not settings.is_conditional:
             return batch, None
         batch["text"] = Tensor(self.text(indices, random))

@@ -86,7 +86,7 @@ class Pairs:
                 )  # fmt: skip
 
     def real_spread(self) -> float:
-        """How different pictures of one class are, or all, where no class has several."""
+        """How different pictures of one class are; where no class has several, all pictures."""
         within = spread_within_classes(self.pictures, self.members)
         return spread(self.pictures[:1000]) if within is None else within
 

@@ -103,6 +103,7 @@ def train_encoder(
         settings.size, word_dropout=settings.word_dropout,
     )  # fmt: skip
     epochs = settings.encoder_epochs
+    assert epochs is not None, "the settings are completed"
     kind = optim.RMSprop if settings.encoder == "char-cnn-rnn" else optim.Adam
     optimizer = kind(matching.parameters(), lr=settings.encoder_lr)
     schedule = encoder_schedule(optimizer, epochs * len(loader))
@@ -122,7 +123,8 @@ def train_encoder(
         metrics={},
         resume=checkpoint if begun else None,
     )
-    return Encoders(reader, matching.eval(), settings.size, history)
+    matching.eval()
+    return Encoders(reader, matching, settings.size, history)
 
 
 def description(
@@ -143,10 +145,11 @@ def description(
     }  # fmt: skip
 
 
-def take_over_encoders(settings: Settings, folder: Path, pairs: Pairs) -> Encoders:
+def take_over_encoders(other: Path, settings: Settings, folder: Path, pairs: Pairs) -> Encoders:
     """The text encoder of another run, copied into the folder of this one unless it is there.
 
     Args:
+        other: folder of that run.
         settings, folder: of this run.
         pairs: that this run learns from.
 
@@ -154,7 +157,7 @@ def take_over_encoders(settings: Settings, folder: Path, pairs: Pairs) -> Encode
         CheckpointError: the other run has none that is trained to its end.
         OptionError: it is the same folder, or the encoder learned from larger pictures.
     """
-    other, target = Path(settings.text_encoder), folder / ENCODER / CHECKPOINT
+    target = folder / ENCODER / CHECKPOINT
     if other.resolve() == folder.resolve():
         raise OptionError("a run cannot take its own text encoder", {"--text-encoder": str(other)})
     if target.exists():
@@ -219,7 +222,8 @@ def load_encoders(run: Path) -> Encoders:
             "draw", "vocabulary and text encoder do not belong together",
             {"path": str(path), "reason": error.rule},
         ) from None  # fmt: skip
-    return Encoders(reader, matching.eval(), meta["size"], history)
+    matching.eval()
+    return Encoders(reader, matching, meta["size"], history)
 
 
 def retrieval(encoders: Encoders, pairs: Pairs, size: int, at_most: int = 202) -> tuple[float, int]:

@@ -1,9 +1,9 @@
 """Ways from one sentence or noise to another.
 
-Sentences are walked along the line between their embeddings, as GAN-INT trains the generator for
-(Reed et al. 2016, section 4.3). Noise is walked along the sphere: points on the line between two
-normal vectors are shorter than normal vectors ever are (White 2016, "Sampling generative
-networks").
+Sentences are walked along the line between their embeddings (Reed et al. 2016, section 5); only
+GAN-INT trains the generator on points of such lines. Noise is walked along the sphere: points on
+the line between two normal vectors are shorter than normal vectors ever are (White 2016, "Sampling
+generative networks").
 """
 
 from __future__ import annotations

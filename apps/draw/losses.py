@@ -19,10 +19,10 @@ the paper's way out (section 3). Hinge is Lim and Ye 2017.
 Scores w are matching-aware training, GAN-CLS (Reed et al. 2016, algorithm 1): without them nothing
 says to a discriminator that a good picture of something else is wrong. The weights W and F:
 
-    paper   1/2  1/2    Reed et al. 2016, algorithm 1: half of what is wrong is drawn
-    small   1/2  1      drawn pictures count in full; with the paper's weights the pictures of one
-                        text differ less
-    equal    1    1     github.com/paarthneekhara/text-to-image
+    1/2  1/2    Reed et al. 2016, algorithm 1: both halves together count as much as real pictures
+    1/2  1      --preset small: drawn pictures count in full; with the paper's weights the pictures
+                of one text differ less
+     1    1     github.com/paarthneekhara/text-to-image
 
 Without wrong texts W is nothing and F is 1: the plain GAN.
 
@@ -49,13 +49,12 @@ class Weights(NamedTuple):
     fake: float
 
 
-WEIGHTS = {"paper": Weights(0.5, 0.5), "small": Weights(0.5, 1.0), "equal": Weights(1.0, 1.0)}
+PAPER = Weights(0.5, 0.5)
 
 
 def discriminator_loss(
-    kind: str, real: Tensor, fake: Tensor, wrong: Tensor | None = None,
-    weights: Weights = WEIGHTS["paper"],
-) -> Tensor:  # fmt: skip
+    kind: str, real: Tensor, fake: Tensor, wrong: Tensor | None = None, weights: Weights = PAPER
+) -> Tensor:
     """What the discriminator minimizes; see the table of this module.
 
     Args:
@@ -73,7 +72,7 @@ def discriminator_loss(
 
     >>> import minidl
     >>> scores = minidl.tensor([2.0]), minidl.tensor([-0.5]), minidl.tensor([-3.0])
-    >>> discriminator_loss("hinge", *scores, WEIGHTS["small"]).item()
+    >>> discriminator_loss("hinge", *scores, Weights(wrong=0.5, fake=1.0)).item()
     0.5
     """
     check_kind("discriminator_loss", kind)
@@ -114,21 +113,6 @@ def as_right(kind: str, scores: Tensor) -> Tensor:
 def as_wrong(kind: str, scores: Tensor) -> Tensor:
     """How far scores are from saying that something is wrong."""
     return (1 + scores).relu().mean() if kind == "hinge" else softplus(scores).mean()
-
-
-def accuracy(real: Tensor, fake: Tensor) -> float:
-    """Share of pictures that the discriminator takes for what they are: D's accuracy.
-
-    A score above 0 says real. Half of each kind make chance .5.
-
-    Args:
-        real, fake: scores (N,).
-
-    >>> import minidl
-    >>> accuracy(minidl.tensor([1.0, -1.0]), minidl.tensor([-1.0, -2.0]))
-    0.75
-    """
-    return (float((real.data > 0).mean()) + float((fake.data <= 0).mean())) / 2
 
 
 def with_interpolated(texts: Tensor, order: Tensor) -> Tensor:

@@ -5,19 +5,19 @@ A picture and a text are vectors v and t, and s = v.t says how well they fit. Ov
 pictures v_i, each with its text t_i,
 
     s_ij = v_i . t_j
-    L    = 1/N^2  sum over i and j that do not fit of
+    L    = 1/N^2  sum over i != j of
                   max(0, m + s_ij - s_ii)          picture i prefers its own text
                 + max(0, m + s_ij - s_jj)          text j prefers its own picture
 
-With a_ij = 1 where the first is above 0, b_ij = 1 where the second is, both 0 where i and j fit,
+With a_ij = 1 where the first is above 0, b_ij = 1 where the second is, both 0 where i = j,
 the gradient is closed:
 
     dL/ds_ij = (a_ij + b_ij) / N^2                                  i != j
     dL/ds_ii = -(sum_j a_ij + sum_j b_ji) / N^2
     dL/dv    = dL/ds t        dL/dt = dL/ds^T v
 
-The divisor is that of Reed's code (pictures times texts); the margin m is 1. i and j fit if i = j
-or both are of one class: a batch may have a class twice, whose texts are no wrong ones.
+The divisor is that of Reed's code (pictures times texts); the margin m is 1. Each picture of a
+batch has to be of another class, so that no text fits another picture than its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from minidl import kernels
 from minidl.checks import check_floating, check_tensor
-from minidl.device import array_module, to_device
+from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.kernels.sums import total
@@ -35,18 +35,17 @@ from minidl.tensor import Tensor
 
 
 class Matching(Function):
-    def __init__(self, fits: Any, margin: float):
-        self.fits, self.margin = fits, margin
+    def __init__(self, margin: float):
+        self.margin = margin
 
     def forward(self, v: Any, t: Any) -> Any:
         xp, N = array_module(v), len(v)
         scores = kernels.pick("matmul", v).product(v, t.T)
-        own = xp.diagonal(scores)
+        own, places = xp.diagonal(scores), xp.arange(N)
         rows = xp.maximum(self.margin + scores - own[:, None], 0)
         columns = xp.maximum(self.margin + scores - own, 0)
-        rows[self.fits], columns[self.fits] = 0, 0
+        rows[places, places], columns[places, places] = 0, 0
         slope = (rows > 0).astype(v.dtype) + (columns > 0)
-        places = xp.arange(N)
         slope[places, places] = -(rows > 0).sum(1) - (columns > 0).sum(0)
         self.v, self.t, self.slope = v, t, slope / v.dtype.type(N * N)
         return total(rows + columns, (0, 1)) / v.dtype.type(N * N)
@@ -58,22 +57,19 @@ class Matching(Function):
         return gv, gt
 
 
-def matching_loss(
-    pictures: Tensor, texts: Tensor, classes: Any = None, margin: float = 1.0
-) -> Tensor:
+def matching_loss(pictures: Tensor, texts: Tensor, margin: float = 1.0) -> Tensor:
     """How far pictures and texts are from preferring each other by a margin.
 
     Args:
-        pictures: vectors (N, D).
+        pictures: vectors (N, D), each of a picture of another class.
         texts: vectors (N, D), each of the picture at the same place.
-        classes: N numbers: pairs of one class are no wrong pairs; None for N classes.
         margin: m, by which the right pair's score should be larger.
 
     Returns:
-        A Tensor with one number; 0 where no pair is wrong.
+        A Tensor with one number; 0 where each prefers its own by the margin.
 
     Raises:
-        ShapeError: not two batches of N vectors of one size, or not N classes.
+        ShapeError: not two batches of N vectors of one size.
         ArgumentError: N is 0, or the margin is no number.
         DtypeError: not floating point, or of different dtypes.
 
@@ -92,16 +88,4 @@ def matching_loss(
         raise ArgumentError(op, "there is a pair", received)
     if not is_number(margin):
         raise ArgumentError(op, "margin is a number", {"margin": margin})
-    return Matching(pairs_that_fit(op, pictures, classes), float(margin)).apply(pictures, texts)
-
-
-def pairs_that_fit(op: str, pictures: Tensor, classes: Any) -> Any:
-    """(N, N), where picture i and text j are no wrong pair."""
-    xp, N = array_module(pictures.data), len(pictures)
-    if classes is None:
-        return xp.eye(N, dtype=bool)
-    numbers = classes.data if isinstance(classes, Tensor) else xp.asarray(classes)
-    if numbers.shape != (N,):
-        raise ShapeError(op, f"classes are {N} numbers", {"classes": numbers})
-    numbers = to_device(numbers, pictures.device)
-    return numbers[:, None] == numbers
+    return Matching(float(margin)).apply(pictures, texts)

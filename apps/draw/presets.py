@@ -2,7 +2,9 @@
 
 small           measured for two cores: a projection discriminator with spectral norm, conditional
                 batch norm, hinge loss
-reed            Reed et al. 2016, section 5, and their code: 600 epochs of batches of 64
+reed            Reed et al. 2016, section 5, and their code: 600 epochs of batches of 64. The text
+                encoder learns beside a small CNN, where theirs had GoogLeNet's features, and its
+                rate falls linearly
 paarthneekhara  the program of that name: all three terms of the loss count the same. Its
                 skip-thought vectors, of 2,400 numbers, are replaced by an LSTM that learns here
 """
@@ -100,13 +102,15 @@ def check(settings: Settings, given: dict[str, Any]) -> None:
             f"the networks of --preset {settings.preset} draw 64 pixels",
             {"--size": settings.size}, "--preset small draws 32, too",
         )  # fmt: skip
-    for names, needs, what in (
-        (OF_WRONG, settings.has_wrong, "belongs to --gan cls or cls-int"),
-        (OF_TEXT, settings.is_conditional, "belongs to a GAN with captions"),
+    gan, data = {"--gan": settings.gan}, {"--data": settings.data}
+    for names, is_read, what, received in (
+        (OF_WRONG, settings.has_wrong, "belongs to --gan cls or cls-int", gan),
+        (OF_TEXT, settings.is_conditional, "belongs to a GAN with captions", gan),
+        (("near_share",), settings.data in DRAWN, "belongs to drawn flowers", data),
     ):
         for name in names:
-            if name in given and not needs:
-                raise OptionError(f"{flag(name)} {what}", {"--gan": settings.gan})
+            if name in given and not is_read:
+                raise OptionError(f"{flag(name)} {what}", received)
     if settings.word_dropout and settings.encoder != "word-lstm":
         raise OptionError(
             "--word-dropout belongs to --encoder word-lstm", {"--encoder": settings.encoder}

@@ -45,7 +45,7 @@ def write_results(training: Any, model: ModuleDict, history: list[dict]) -> dict
     artist.meta["steps"], artist.meta["figures"] = figures["steps"], scores
     save_artist(folder / GENERATOR_FILE, artist)
     run = figures | facts(training, model)
-    write_report(folder, run, history, training.fixed_samples().captions)
+    write_report(folder, run, history, training.fixed.captions)
     run_folder.write_run(folder, run)
     return figures
 
@@ -68,6 +68,7 @@ def figures_of(training: Any, history: list[dict]) -> dict[str, Any]:
 def facts(training: Any, model: ModuleDict) -> dict[str, Any]:
     """What the report tells of a run beside its figures."""
     settings = training.settings
+    have_several = (training.pairs.members.sizes > 1).any()  # some class; see Pairs.real_spread
     return {
         "data": run_folder.short_name(settings.data),
         "date": run_folder.now_text(),
@@ -75,6 +76,7 @@ def facts(training: Any, model: ModuleDict) -> dict[str, Any]:
         "parameters": {name: count(model[name]) for name in (GENERATOR, DISCRIMINATOR)},
         "pictures": len(training.pairs),
         "captions": len(training.pairs.texts),
+        "diversity_unit": "real pictures of it" if have_several else "all real pictures",
         "settings": to_dict(settings),
         "versions": run_folder.versions(),
     }
@@ -97,7 +99,7 @@ class LiveReport(Callback):
             return
         training, history = self.training, run.history
         content = figures_of(training, history) | facts(training, run.model)
-        write_report(training.folder, content, history, training.fixed_samples().captions)
+        write_report(training.folder, content, history, training.fixed.captions)
         self.written = time.monotonic()
 
 
@@ -108,7 +110,8 @@ def judge(training: Any, artist: Artist) -> dict[str, Any]:
         "retrieval", the text encoder's, and of which pictures; of flowers "held_out", see
         score.score_part, and "left_open", see score/left_open.py.
     """
-    is_flowers, found = training.settings.data in DRAWN, {}
+    is_flowers = training.settings.data in DRAWN
+    found: dict[str, Any] = {}
     kept = held_out_pairs(training.settings)
     pairs = training.pairs if kept is None else kept
     if training.encoders is not None:

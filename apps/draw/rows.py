@@ -19,16 +19,16 @@ class Rows:
     [2, 2]
     """
 
-    def __init__(self, rows: Iterable[Sequence[int]]):
-        rows = [np.asarray(row, np.int64) for row in rows]
-        self.sizes = np.array([len(row) for row in rows], np.int64)
+    def __init__(self, rows: Iterable[Sequence[int] | np.ndarray]):
+        arrays = [np.asarray(row, np.int64) for row in rows]
+        self.sizes = np.array([len(row) for row in arrays], np.int64)
         self.starts = np.cumsum(self.sizes) - self.sizes
-        self.flat = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+        self.flat = np.concatenate(arrays) if arrays else np.zeros(0, np.int64)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def __getitem__(self, row: int) -> np.ndarray:
+    def __getitem__(self, row: int | np.integer) -> np.ndarray:
         return self.flat[self.starts[row] : self.starts[row] + self.sizes[row]]
 
     def have(self, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -59,7 +59,7 @@ class Samples(Callback):
         fixed: what to draw.
         every: steps.
         average: of the generator, called before this callback.
-        real_spread: of real pictures of one caption.
+        real_spread: what diversity is measured in, see Pairs.real_spread.
     """
 
     order = -10  # before those that show, save and watch the metrics, and the alarm
@@ -84,12 +84,16 @@ class Samples(Callback):
             self.write(run)
 
     def write(self, run) -> None:
-        pictures = self.fixed.drawn_by(self.average.average)
-        write_atomically(self.folder / f"step-{run.step:06}.png", as_png(as_strip(pictures)))
+        strip = as_png(as_strip(self.pictures()))
+        write_atomically(self.folder / f"step-{run.step:06}.png", strip)
 
     def on_epoch_end(self, run) -> None:
-        groups = list(self.fixed.drawn_by(self.average.average))
-        run.metrics["diversity"] = mean_spread(groups) / self.real_spread
+        run.metrics["diversity"] = mean_spread(list(self.pictures())) / self.real_spread
+
+    def pictures(self) -> np.ndarray:
+        """What the average draws now."""
+        assert self.average.average is not None, "the run has started"
+        return self.fixed.drawn_by(self.average.average)
 
 
 def sample_files(folder: Path) -> list[Path]:

@@ -57,7 +57,9 @@ class Artist:
 
     def embed(self, texts: Sequence[str]) -> np.ndarray | None:
         """Embeddings of sentences, (N, D); None of a plain GAN."""
-        return None if self.text is None else embed(self.text, self.reader, texts)
+        if self.text is None or self.reader is None:
+            return None
+        return embed(self.text, self.reader, texts)
 
     def noise(self, n: int, seed: int) -> np.ndarray:
         """Noise for n pictures, float32 (n, numbers)."""

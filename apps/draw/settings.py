@@ -87,7 +87,7 @@ class TextOptions:
         TEXT, "Take the text encoder of another run, which does not learn any more.", default=None,
         metavar="RUN", parse=parse.path_or_name,
     )  # fmt: skip
-    embedding: int = option(TEXT, "Numbers of an embedding.", metavar="N", check=at_least(1))
+    embedding: int = option(TEXT, "Dimensions of an embedding.", metavar="N", check=at_least(1))
     encoder_epochs: int | None = option(
         TEXT,
         "Its passes over the pictures. Default of small: as many as make 3,000 steps.",
@@ -127,7 +127,7 @@ class NetworkOptions:
     )  # fmt: skip
     ngf: int = option(NETWORKS, "Width of the generator.", metavar="N", check=at_least(1))
     ndf: int = option(NETWORKS, "Width of the discriminator.", metavar="N", check=at_least(1))
-    noise: int = option(NETWORKS, "Numbers of noise.", metavar="N", check=at_least(1))
+    noise: int = option(NETWORKS, "Dimensions of the noise.", metavar="N", check=at_least(1))
     average: float = option(
         NETWORKS, "The generator that draws is an average of the one that learns: how much of it "
         "stays in each step. 0: the last one itself.", metavar="SHARE",

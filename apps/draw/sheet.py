@@ -46,9 +46,9 @@ class Wish:
     interpolate_noise: bool = False
 
     def __post_init__(self) -> None:
-        empty = [text for text in (*self.captions, self.interpolate) if text is not None]
-        if any(not text.strip() for text in empty):
-            raise OptionError("a caption without a word says nothing", {"CAPTION": ""})
+        for text in self.texts:
+            if not text.strip():
+                raise OptionError("a caption needs at least one word", {"CAPTION": text})
         if self.n * len(self.captions) > LARGEST:
             raise OptionError(f"a sheet has at most {LARGEST:,} pictures", {"-n": self.n})
         if self.is_walk and len(self.captions) > 1:
@@ -57,6 +57,11 @@ class Wish:
             )
         if self.is_walk and self.n < 2:
             raise OptionError("a walk has at least 2 pictures", {"-n": self.n})
+
+    @property
+    def texts(self) -> list[str]:
+        """The captions, and the sentence to walk to."""
+        return [*self.captions, *([] if self.interpolate is None else [self.interpolate])]
 
     @property
     def is_walk(self) -> bool:
@@ -78,10 +83,9 @@ def draw_sheet(
     """
     file = OutputFile(output, overwrite, FORMATS, op="draw sample")
     artist = load_artist(source)
-    texts = [*wish.captions, *([wish.interpolate] if wish.interpolate is not None else [])]
-    unknown = artist.unknown(texts)
-    if unknown:
-        kind = artist.reader.unit if len(unknown) == 1 else f"{artist.reader.unit}s"
+    unknown = artist.unknown(wish.texts)
+    if artist.reader is not None and unknown:
+        kind = artist.reader.unit + ("" if len(unknown) == 1 else "s")
         note(f"not known to the network, read as <unk>: the {kind} {', '.join(unknown)}")
     if artist.text is None:
         note("this is a plain GAN, which was trained without sentences: what it draws is by chance")

@@ -35,7 +35,8 @@ class GanStep:
 
     def __call__(self, run: Run, batch: dict[str, Tensor], targets: None) -> dict[str, Any]:
         """Both networks' steps; returns losses, and how often the discriminator was right."""
-        generator, discriminator = run.model[GENERATOR], run.model[DISCRIMINATOR]
+        generator = run.model.get_submodule(GENERATOR)
+        discriminator = run.model.get_submodule(DISCRIMINATOR)
         with minidl.no_grad():
             drawn = generator(batch["noise"], batch.get("drawn_text"))
         real, wrong, fake = self.scores(discriminator, batch, drawn)
@@ -66,10 +67,11 @@ class GanStep:
         self, discriminator: Module, batch: dict[str, Tensor], drawn: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """The same with all pictures in one batch."""
-        pictures, texts = [batch["pictures"], drawn], [batch.get("text"), batch.get("drawn_text")]
+        pictures = [batch["pictures"], drawn]
+        texts = [batch[name] for name in ("text", "drawn_text", "wrong") if name in batch]
         if "wrong" in batch:
-            pictures, texts = [*pictures, batch["pictures"]], [*texts, batch["wrong"]]
-        text = minidl.cat(texts, 0) if texts[0] is not None else None
+            pictures.append(batch["pictures"])
+        text = minidl.cat(texts, 0) if texts else None
         found = discriminator(minidl.cat(pictures, 0), text)
         right, fake, *wrong = (found[i : i + len(drawn)] for i in range(0, len(found), len(drawn)))
         return right, wrong[0] if wrong else None, fake
@@ -80,7 +82,7 @@ class GanStep:
         """The generator's loss."""
         text = batch.get("new_text")
         if self.settings.has_between:
-            text = with_interpolated(text, batch["between"])
+            text = with_interpolated(batch["new_text"], batch["between"])
         scores = discriminator(generator(batch["new_noise"], text), text)
         return generator_loss(self.settings.loss, scores)
 

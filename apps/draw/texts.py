@@ -78,7 +78,7 @@ class Words:
         empty = [text for text, row in zip(texts, rows) if not row]
         if empty:
             raise DataError(
-                "caption", f"a caption without a {self.unit} says nothing", {"caption": empty[0]}
+                "caption", f"a caption needs at least one {self.unit}", {"caption": empty[0]}
             )
         lengths = np.array([len(row) for row in rows], np.int64)
         numbers = np.full((len(rows), lengths.max()), PAD, np.int64)

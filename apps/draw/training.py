@@ -81,25 +81,27 @@ class Training:
         """The text encoder, and the embeddings of all captions."""
         settings = self.settings
         if settings.text_encoder:
-            self.encoders = take_over_encoders(settings, self.folder, self.pairs)
-            reader = self.encoders.reader
+            other = Path(settings.text_encoder)
+            encoders = take_over_encoders(other, settings, self.folder, self.pairs)
+            reader = encoders.reader
             self.settings = settings = replace(
-                settings, encoder=reader.kind, embedding=self.encoders.matching.text.out_features
+                settings, encoder=reader.kind, embedding=encoders.matching.text.out_features
             )
             unknown = dict.fromkeys(p for text in self.pairs.texts for p in reader.unknown(text))
             if unknown:
                 self.log(f"not known to the text encoder, read as <unk>: {shortened(unknown)}")
         else:
-            self.encoders = train_encoder(settings, self.pairs, self.folder, self.log)
-        encoder = self.encoders.matching.text
-        raw = embed(encoder, self.encoders.reader, self.pairs.texts)
+            encoders = train_encoder(settings, self.pairs, self.folder, self.log)
+        encoder, reader = encoders.matching.text, encoders.reader
+        raw = embed(encoder, reader, self.pairs.texts)
         groups = self.pairs.caption_groups() if settings.discriminant else None
-        self.text = made_comparable(encoder, raw, groups)
-        self.take_stored_text()
-        self.embeddings = embed(self.text, self.encoders.reader, self.pairs.texts)
+        text = made_comparable(encoder, raw, groups)
+        self.take_stored(text)
+        self.encoders, self.text = encoders, text
+        self.embeddings = embed(text, reader, self.pairs.texts)
 
-    def take_stored_text(self) -> None:
-        """Of a run that goes on, the text encoder that its networks have learned with.
+    def take_stored(self, text: Module) -> None:
+        """Give the text encoder of a run that goes on the weights that its networks learned with.
 
         On another machine the eigenvectors of the same captions may have other signs, or be turned
         within a plane: embeddings computed anew would not be those of the run.
@@ -107,7 +109,7 @@ class Training:
         checkpoint = self.folder / CHECKPOINT
         if checkpoint.exists():
             stored, start = minidl.io.load_checkpoint(checkpoint).model, f"{TEXT}."
-            self.text.load_state_dict(
+            text.load_state_dict(
                 {k.removeprefix(start): v for k, v in stored.items() if k.startswith(start)}
             )
 
@@ -126,6 +128,7 @@ class Training:
             )
         }  # fmt: skip
         checkpoint = self.folder / CHECKPOINT
+        assert settings.epochs is not None, "the settings are completed"
         self.log(self.introduction(model, len(loader)))
         chosen = self.callbacks(model, optimizers, len(loader))
         history = minidl.fit(
@@ -138,22 +141,21 @@ class Training:
         self, model: ModuleDict, optimizers: dict[str, optim.Optimizer], steps: int
     ) -> list[callbacks.Callback]:
         """Those of every run, the average, schedules, samples, the alarm."""
-        settings = self.settings
+        settings, every = self.settings, self.settings.sample_every
+        assert settings.epochs is not None and every is not None, "the settings are completed"
         chosen = standard_callbacks(self.folder, self.meta(), None)
         chosen += schedules(optimizers, settings.schedule, settings.epochs, steps)
         self.average = callbacks.AverageWeights(settings.average, GENERATOR)
         self.average.order = Samples.order - 1  # what is drawn includes the last step
         self.alarm = Alarm(self.log)
-        samples = Samples(
-            self.folder, self.fixed_samples(), settings.sample_every, self.average,
-            self.pairs.real_spread(),
-        )  # fmt: skip
+        self.fixed = self.fixed_samples()
+        samples = Samples(self.folder, self.fixed, every, self.average, self.pairs.real_spread())
         return [*chosen, self.average, samples, self.alarm, LiveReport(self)]
 
     def fixed_samples(self) -> FixedSamples:
         """Captions that are drawn again and again: of Oxford-102, and of classes far apart."""
         settings, pairs = self.settings, self.pairs
-        if not settings.is_conditional:
+        if self.encoders is None or self.text is None:  # a plain GAN
             return FixedSamples([""] * SHOWN, None, settings.noise)
         texts = list(flowers.OXFORD_SENTENCES) if settings.data in DRAWN else []
         ends = SHOWN - len(texts) + 2  # between them, the first and the last class are left out

@@ -143,8 +143,8 @@ class DataLoader:
 
     # --- one batch ------------------------------------------------------------------------------
 
-    def prepare(self, indices: np.ndarray, epoch: int) -> tuple[Tensor, Tensor]:
-        """The batch of these items."""
+    def prepare(self, indices: np.ndarray, epoch: int) -> tuple[Any, Any]:
+        """The batch of these items; that of a subclass may be of another structure."""
         if not self.steps.transforms and in_memory(self.dataset):
             images, labels = gather(self.dataset, indices)
         else:

@@ -5,14 +5,14 @@ import pytest
 
 import minidl
 from apps.draw.gradients import passing_gradients
-from apps.draw.losses import WEIGHTS, discriminator_loss, generator_loss
+from apps.draw.losses import Weights, discriminator_loss, generator_loss
 from minidl import nn, optim
 from minidl.debug.gradcheck import gradcheck
 from minidl.errors import ArgumentError, ShapeError
 from models.gan_projection import ConditionalBatchNorm2d, Discriminator, Generator, widths
 from tests.models.shared import n_parameters, with_weights_of
 
-HINGE = "hinge", WEIGHTS["small"]
+HINGE = "hinge", Weights(0.5, 1.0)
 RATES = 4e-4, 8e-4  # of generator and discriminator
 
 

@@ -13,12 +13,11 @@ from apps.shared.pictures import LARGE, Filmstrip, Frame, Picture
 from apps.shared.run_folder import REPORT
 
 FRAMES = 41  # of the filmstrip, at most
-KNOWN = ("color", "background", "center", "size", "shape", "count")  # easy ones first
+EASY_FIRST = ("color", "background", "center", "size", "shape", "count")
 GROUPS = {
     "Accuracy of the discriminator": {
         "real": "real_accuracy", "drawn": "drawn_accuracy", "wrong caption": "wrong_accuracy",
     },
-    "Diversity of one caption (real pictures: 1)": {"diversity": "diversity"},
 }  # fmt: skip
 
 
@@ -49,7 +48,9 @@ def render(
         command=run["command"],
         settings=settings_table(settings, run["versions"]),
     )
-    known = {title: lines for title, lines in GROUPS.items()
+    diversity = f"Diversity of one caption ({run['diversity_unit']}: 1)"
+    groups = GROUPS | {diversity: {"diversity": "diversity"}}
+    known = {title: lines for title, lines in groups.items()
              if any(name in history[-1] for name in lines.values())}  # fmt: skip
     return render_page(
         "draw/report/page.html.j2", page,
@@ -99,7 +100,7 @@ def attribute_rows(run: dict[str, Any]) -> list[tuple[str, str, str]]:
     if not held_out:
         return []
     right, shuffled = held_out["attributes"], held_out["shuffled"]
-    return [(name, percent(right[name]), percent(shuffled[name])) for name in KNOWN]
+    return [(name, percent(right[name]), percent(shuffled[name])) for name in EASY_FIRST]
 
 
 def filmstrip(folder: Path, captions: list[str]) -> Filmstrip | None:

@@ -49,16 +49,6 @@ def judged(
     return found
 
 
-def accuracies(pictures: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
-    """The share of pictures in which an attribute is right, of each attribute.
-
-    Args:
-        pictures: uint8 (N, H, W, 3).
-        wanted: int (N, 6), or wider: the first six columns count.
-    """
-    return by_name((oracle.read(pictures) == wanted[:, : len(ATTRIBUTES)]).mean(0))
-
-
 def nearest_seen(combinations: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Flowers of the training that have the most attributes in common with others, int (N, 6)."""
     seen = COMBINATIONS[split_combinations()[0]]

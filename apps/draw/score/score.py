@@ -159,7 +159,10 @@ def diversities(
     artist: Artist, pairs: Pairs, drawn: Drawn, real: np.ndarray, is_flowers: bool,
     random: np.random.Generator,
 ) -> dict[str, float]:  # fmt: skip
-    """Of pictures of one sentence and across sentences, each in parts of that of real pictures."""
+    """Of pictures of one sentence and across sentences, each in parts of that of real pictures.
+
+    Where no class has two pictures, real ones of one sentence are not known: all are taken.
+    """
     texts = drawn.texts[:CAPTIONS]
     noise = random.standard_normal((len(texts) * COPIES, artist.settings.noise), np.float32)
     pictures = artist.draw(artist.embed([t for t in texts for _ in range(COPIES)]), noise)

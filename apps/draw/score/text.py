@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.shared.console import Console
+from apps.shared.tables import Column
 
 PARTS = {"held_out": "held out", "test": "test pictures", "seen": "seen"}
 COMPARED = {  # with what the oracle reads from drawn pictures; see attributes.py
@@ -23,7 +24,8 @@ def show(console: Console, found: dict[str, Any]) -> None:
         rows += [
             attribute_row(what, name, first) for name, what in COMPARED.items() if name in first
         ]
-        columns = [("captions", "left"), *((name, "right") for name in [*names, "all six"])]
+        columns: list[Column] = [("captions", "left")]
+        columns += ((name, "right") for name in [*names, "all six"])
         console.table("What is right in the drawn pictures, %", columns, rows)
     for part in parts.values():
         if "left_open" in part:
@@ -41,8 +43,8 @@ def show(console: Console, found: dict[str, Any]) -> None:
         ("Frechet distance", lambda part: short(part.get("frechet"))),
     ]
     rows = [[what, *(form(part) for part in parts.values())] for what, form in measures]
-    columns = [("", "left"), *((PARTS[name], "right") for name in parts)]
-    console.table("Against real pictures", columns, rows)
+    heads: list[Column] = [("", "left"), *((PARTS[name], "right") for name in parts)]
+    console.table("Against real pictures", heads, rows)
 
 
 def attribute_row(what: str, name: str, part: dict[str, Any]) -> list[str]:

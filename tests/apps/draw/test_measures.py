@@ -9,10 +9,10 @@ from apps.draw.batches import shrunk
 from apps.draw.diversity import mean_spread, spread, spread_within_classes
 from apps.draw.interpolation import along_line, along_sphere
 from apps.draw.rows import Rows
-from apps.draw.score.attributes import accuracies
 from apps.draw.score.frechet import frechet_distance
 from apps.draw.score.precision import r_precision
-from minidl.data.flowers import COMBINATIONS, draw
+from minidl.data.flowers import COMBINATIONS, draw, oracle
+from minidl.data.flowers.attributes import ATTRIBUTES
 from minidl.errors import ArgumentError
 
 RANDOM = np.random.default_rng(0)
@@ -68,12 +68,13 @@ def test_r_precision_of_noise_is_one_in_a_hundred():
     assert r_precision(a, b, np.arange(3000), RANDOM) == pytest.approx(0.01, abs=0.006)
 
 
-def test_accuracies_of_real_flowers_and_of_others():
+def test_the_oracle_on_real_flowers_and_on_others():
     wanted = COMBINATIONS[::7]
     pictures = draw(wanted, 32, np.random.default_rng(0))
-    assert min(accuracies(pictures, wanted).values()) > 0.9
-    rolled = accuracies(pictures, RANDOM.permutation(wanted))
-    assert rolled["color"] < 0.3 and rolled["count"] < 0.45
+    read = oracle.read(pictures)
+    assert (read == wanted).mean(0).min() > 0.9
+    mixed = dict(zip(ATTRIBUTES, (read == RANDOM.permutation(wanted)).mean(0)))
+    assert mixed["color"] < 0.3 and mixed["count"] < 0.45
 
 
 def test_along_line_and_sphere():

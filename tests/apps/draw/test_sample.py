@@ -75,10 +75,10 @@ def test_a_sheet_and_what_is_said(drawing_run, tmp_path):
 @pytest.mark.parametrize(
     "words, says",
     [
-        ([""], "says nothing"),
-        (["..."], "says nothing"),
+        ([""], "at least one word"),
+        (["..."], "at least one word"),
         ([RED, BLUE, "--interpolate", RED], "a walk begins at one caption"),
-        ([RED, "--interpolate", " "], "says nothing"),
+        ([RED, "--interpolate", " "], "at least one word"),
         ([RED, "--interpolate-noise", "-n", 1], "at least 2 pictures"),
         ([RED, "-n", 10_000], "at most 4,096"),
         ([RED, "-o", "sheet.gif"], "ends in .png"),
