@@ -3,10 +3,10 @@
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
-import minidl
 from apps.classify.settings import Settings
 from apps.shared.options import table
 
@@ -49,9 +49,7 @@ def test_module_that_is_run(module):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_name_in_minidl(name):
-    thing = minidl
-    for part in name[1:].split("."):
-        thing = getattr(thing, part)
+    resolve_name("minidl" + name)
 
 
 @pytest.mark.parametrize("flag", TYPED)
