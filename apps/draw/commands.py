@@ -65,8 +65,9 @@ def train(
     """Learn to draw sentences; without options on flowers, in a quarter of an hour.
 
     First a text encoder learns which sentence belongs to which picture, then
-    generator and discriminator play (Reed et al. 2016). Ctrl-C or kill -9 at any
-    moment: --resume goes on, and ends with the same bits.
+    generator and discriminator learn against each other (Reed et al. 2016).
+    After Ctrl-C or kill -9 at any moment --resume goes on, and ends with the
+    same bits.
     """
     from apps.draw import training
     from apps.draw.presets import from_checkpoint, from_command_line
