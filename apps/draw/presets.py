@@ -19,7 +19,7 @@ from apps.shared.options import OptionError, check_resumed, check_values, stored
 from minidl.errors import nearest
 from minidl.kernels import cpu_kernels
 
-STEPS, ENCODER_STEPS = 12_000, 3_000  # of the small preset, whatever the number of pictures
+STEPS, ENCODER_STEPS = 8_000, 2_000  # of the small preset, whatever the number of pictures
 # Options that say nothing without wrong captions, with another's text encoder, without captions.
 OF_WRONG = ("wrong_weight", "drawn_weight", "near_share")
 OF_ENCODER = (
@@ -30,17 +30,19 @@ GRIDS = 40  # how often the same captions are drawn in a run
 
 SMALL = {
     "encoder": "word-lstm", "embedding": 128, "encoder_epochs": None, "encoder_batch": 64,
-    "encoder_lr": 1e-3, "discriminant": True, "captions": 1, "ngf": 32, "ndf": 32, "noise": 32,
-    "average": 0.999, "loss": "hinge", "wrong_weight": 0.5, "drawn_weight": 1.0, "near_share": 0.5,
-    "epochs": None, "batch_size": 32, "lr_generator": 4e-4, "lr_discriminator": 8e-4, "beta1": 0.0,
-    "beta2": 0.99, "schedule": "linear",
+    "encoder_lr": 1e-3, "word_dropout": 0.03, "discriminant": True, "captions": 1, "ngf": 32,
+    "ndf": 32, "noise": 32, "average": 0.999, "loss": "hinge", "wrong_weight": 0.5,
+    "drawn_weight": 1.0, "near_share": 0.5, "epochs": None, "batch_size": 32,
+    "lr_generator": 4e-4, "lr_discriminator": 8e-4, "beta1": 0.0, "beta2": 0.99,
+    "schedule": "linear",
 }  # fmt: skip
 REED = {
     "encoder": "char-cnn-rnn", "embedding": 1024, "encoder_epochs": 200, "encoder_batch": 40,
-    "encoder_lr": 7e-4, "discriminant": False, "captions": 4, "ngf": 128, "ndf": 64, "noise": 100,
-    "average": 0.0, "loss": "non-saturating", "wrong_weight": 0.5, "drawn_weight": 0.5,
-    "near_share": 0.0, "epochs": 600, "batch_size": 64, "lr_generator": 2e-4,
-    "lr_discriminator": 2e-4, "beta1": 0.5, "beta2": 0.999, "schedule": "halve",
+    "encoder_lr": 7e-4, "word_dropout": 0.0, "discriminant": False, "captions": 4, "ngf": 128,
+    "ndf": 64, "noise": 100, "average": 0.0, "loss": "non-saturating", "wrong_weight": 0.5,
+    "drawn_weight": 0.5, "near_share": 0.0, "epochs": 600, "batch_size": 64,
+    "lr_generator": 2e-4, "lr_discriminator": 2e-4, "beta1": 0.5, "beta2": 0.999,
+    "schedule": "halve",
 }  # fmt: skip
 PAARTHNEEKHARA = REED | {
     "encoder": "word-lstm", "embedding": 2400, "captions": 1, "ngf": 64, "ndf": 64,
@@ -71,7 +73,10 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         "sample_every": None,
         "cpu_kernels": cpu_kernels(),  # numba, unless MINIDL_CPU_KERNELS says otherwise
     }
-    settings = Settings(**(defaults | VALUES[preset] | given))
+    values = defaults | VALUES[preset] | given
+    if values["encoder"] != "word-lstm" and "word_dropout" not in given:
+        values["word_dropout"] = 0.0
+    settings = Settings(**values)
     check(settings, given)
     return settings
 

@@ -90,7 +90,7 @@ class TextOptions:
     embedding: int = option(TEXT, "Dimensions of an embedding.", metavar="N", check=at_least(1))
     encoder_epochs: int | None = option(
         TEXT,
-        "Its passes over the pictures. Default of small: as many as make 3,000 steps.",
+        "Its passes over the pictures. Default of small: as many as make 2,000 steps.",
         metavar="N",
         check=at_least(1),
     )
@@ -103,8 +103,8 @@ class TextOptions:
     )
     word_dropout: float = option(
         TEXT, "Share of a caption's words that word-lstm reads as unknown while it learns, so that "
-        "a word it never saw does not drown the others. Default: 0.", default=0.0,
-        metavar="SHARE", check=(at_least(0), below(1)),
+        "a word it never saw does not drown the others. Default of small: 0.03.", metavar="SHARE",
+        check=(at_least(0), below(1)),
     )  # fmt: skip
     discriminant: bool = option(
         TEXT, "Rescale embeddings by linear discriminant analysis, so that what differs between "
@@ -175,7 +175,7 @@ class StepOptions:
 
     epochs: int | None = option(
         STEPS,
-        "Passes over the pictures. Default of small: as many as make 12,000 steps. More of them "
+        "Passes over the pictures. Default of small: as many as make 8,000 steps. More of them "
         "for a run that goes on stretch its schedule: linear rates that had fallen rise again.",
         check=at_least(1),
         resume=MORE,
