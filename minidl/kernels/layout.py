@@ -19,6 +19,7 @@ import numpy as np
 # The order of logical axes in memory, outermost first, and how to see such an array logically.
 CHANNELS_LAST, BATCH_LAST = (0, 2, 3, 1), (1, 2, 3, 0)
 LOGICAL = {CHANNELS_LAST: (0, 3, 1, 2), BATCH_LAST: (3, 0, 1, 2)}
+SHORT = 4  # places of an axis
 
 
 def order_of(x: np.ndarray) -> tuple[int, ...]:
@@ -29,8 +30,18 @@ def order_of(x: np.ndarray) -> tuple[int, ...]:
 
 
 def arranged(x: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
-    """A logical (N, C, H, W) array in that order; no copy where it lies so already."""
-    return np.ascontiguousarray(x.transpose(order))
+    """A logical (N, C, H, W) array in that order; no copy where it lies so already.
+
+    NumPy copies runs along the last axis. Where that is short, as in a picture of three channels,
+    one copy for each of its places is three times as fast.
+    """
+    x = x.transpose(order)
+    if x.shape[-1] > SHORT or x.flags.c_contiguous:
+        return np.ascontiguousarray(x)
+    y = np.empty(x.shape, x.dtype)
+    for place in range(x.shape[-1]):
+        y[..., place] = x[..., place]
+    return y
 
 
 def logical(x: np.ndarray, order: tuple[int, ...]) -> np.ndarray:

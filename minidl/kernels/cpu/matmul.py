@@ -1,9 +1,11 @@
 """Matrix products with as many threads as they are worth.
 
 A small product runs in the calling thread (threads/blas.py says why). A large one of two matrices
-is divided among worker threads, by its rows or columns, or by the terms of its sums where these are
-long. What they cannot divide (stacks, vectors) the BLAS does with threads of its own. Any dtype
-that NumPy multiplies will do.
+is the work of compiled loops where they are as fast as a BLAS: a matrix of many rows times a small
+one (vector/tall_product.py), or times itself (vector/gram_product.py). Others are divided among
+worker threads, by their rows or columns, or by the terms of their sums where these are long. What
+they cannot divide (stacks, vectors) the BLAS does with threads of its own. Any dtype that NumPy
+multiplies will do.
 
 Which products are small depends on their shape alone, never on the load: where one Python thread
 computes, the same product gives the same bits every time. (A large one has one thread, too, while
@@ -22,8 +24,10 @@ from minidl.kernels import sums
 from minidl.kernels.cpu.threads import blas
 from minidl.kernels.cpu.threads.blas import one_thread
 from minidl.kernels.cpu.threads.workers import share
+from minidl.kernels.cpu.vector.gram_product import gram_product, is_gram
 from minidl.kernels.cpu.vector.long_product import add_long_product
 from minidl.kernels.cpu.vector.matrix_product import BLOCKS, PANEL
+from minidl.kernels.cpu.vector.tall_product import is_tall, tall_product
 
 SMALL = 2**24  # multiply-adds, about 0.2 ms on one core
 LONG = 4  # a sum of so many times as many terms as there are rows and columns stays in one piece
@@ -41,6 +45,8 @@ PART_BYTES = 2**21  # of a product that something is added to: it should stay in
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """a @ b as np.matmul computes it, written to out if that is given."""
+    if (y := compiled_product(a, b, out)) is not None:
+        return y
     matmul: Any = np.matmul
     if len(b) >= LONG_SUM:
         if (y := long_sum(a, b)) is not None:
@@ -59,6 +65,21 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
         out = np.empty((rows, columns), np.result_type(a, b))
     multiply(a, b, out, threads=blas.all_threads)
     return out
+
+
+def compiled_product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndarray | None:
+    """A large a @ b by loops of our own where they are as fast as the BLAS, or None."""
+    if not a.ndim == b.ndim == 2 or len(a) * b.size < SMALL or one_thread.inside > 0:
+        return None
+    times_itself = is_gram(a, b, out)
+    if not times_itself and not is_tall(a, b, out):
+        return None
+    y = np.empty((len(a), b.shape[1]), np.float32) if out is None else out
+    if times_itself:
+        gram_product(b, y)
+    else:
+        tall_product(a, b, y)
+    return y
 
 
 def long_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
@@ -232,6 +253,9 @@ def multiply(
     are more: that is done to a part that is still in the cache.
     """
     rows, columns = out.shape
+    if is_tall(a, b, out):
+        tall_product(a, b, out, bias, least, add)
+        return
     threads = threads or get_num_threads()
     parts = min(2 * threads, rows * columns * a.shape[1] // SMALL) if threads > 1 else 1
     if bias is None and least > -np.inf:

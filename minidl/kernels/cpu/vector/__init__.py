@@ -13,5 +13,8 @@ Code that emits instructions (intrinsics; each also stands there in plain Python
 Compiled loops over these:
 
     matrix_product.py   products of matrices of any number of rows
+    tall_product.py     a matrix of many rows times a small one
+    gram_product.py     a matrix of many rows, transposed, times itself
+    long_product.py     a matrix of many rows, transposed, times another one
     transpose.py        transposed matrices
 """

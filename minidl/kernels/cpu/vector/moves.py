@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
 
 from minidl.kernels.cpu.vector.instructions import (
@@ -154,3 +154,11 @@ clear_vector = python_or(compiled_clear, clear_in_python)  # (target, start)
 transpose_block = python_or(compiled_transpose, transpose_in_python)
 # (array, start); an address outside of the array, or of all memory, does no harm
 prefetch = python_or(compiled_prefetch, prefetch_in_python)
+
+
+@njit(nogil=True, cache=True)
+def fetch_part(number, parts, start, size, x):
+    """Into the cache: one of some equal parts of so many numbers, which may lie behind the end."""
+    lines = size // WIDTH
+    for line in range(lines * number // parts, lines * (number + 1) // parts):
+        prefetch(x, start + line * WIDTH)
