@@ -1,5 +1,7 @@
-"""Spectral normalization, see minidl/ops/spectral_norm.py. The weight and its gradient are matrices,
-u and v the vectors of their sides."""
+"""Spectral normalization, see minidl/ops/spectral_norm.py.
+
+The weight and its gradient are matrices, u and v the vectors of their sides.
+"""
 
 from __future__ import annotations
 
