@@ -28,7 +28,7 @@ from minidl.nn.conv import Conv2d, ConvTranspose2d
 from minidl.nn.linear import Linear
 from minidl.nn.module import Module, Parameter
 from minidl.ops.spectral_norm import SpectralNorm as Divided
-from minidl.ops.spectral_norm import check_arguments, check_weight, iterate, unit
+from minidl.ops.spectral_norm import check_arguments, check_weight, iterate
 from minidl.shapes import is_number
 from minidl.tensor import Tensor
 
@@ -68,8 +68,7 @@ class SpectralNorm(Module):
         self.dim = check_weight("spectral_norm", weight, dim)
         h = weight.shape[self.dim]
         for name, size in (("_u", h), ("_v", weight.numel() // h)):
-            vector, _ = unit(randn(size, dtype=weight.dtype).data, eps)
-            self.register_buffer(name, Tensor(vector))
+            self.register_buffer(name, randn(size, dtype=weight.dtype))
         self.improve(weight, FIRST_STEPS)
 
     def improve(self, weight: Tensor, steps: int) -> Any:

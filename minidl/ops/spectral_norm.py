@@ -18,7 +18,6 @@ from typing import Any
 
 from minidl import kernels
 from minidl.checks import check_floating, check_tensor
-from minidl.device import array_module
 from minidl.errors import ArgumentError, ShapeError
 from minidl.function import Function
 from minidl.ops.lp_norm import least_divisor
@@ -88,19 +87,12 @@ def iterate(weight: Any, u: Any, v: Any, dim: int, steps: int, eps: float) -> tu
         (u, v, sigma). As v is W^T u / |W^T u|, sigma = u^T W v is |W^T u|, which was known before;
         None where a vector is shorter than eps.
     """
-    axes, product = axes_in_memory(weight, dim), kernels.pick("matmul", weight).product
-    matrix, v = as_matrix(weight, axes), reordered(v, weight.shape, axes)
-    for _ in range(steps):
-        u, _ = unit(product(matrix, v), eps)
-        v, sigma = unit(product(matrix.T, u), eps)
-    return u, in_order(v, weight.shape, axes), sigma
-
-
-def unit(x: Any, eps: float) -> tuple:
-    """x / max(|x|, eps), and |x| if it is larger than eps."""
-    xp = array_module(x)
-    length = xp.sqrt(x @ x)
-    return x / xp.maximum(length, least_divisor(eps, x.dtype)), length if length > eps else None
+    axes = axes_in_memory(weight, dim)
+    u, v, length = kernels.pick("spectral_norm", weight).iterate(
+        as_matrix(weight, axes), u, reordered(v, weight.shape, axes), steps,
+        least_divisor(eps, weight.dtype),
+    )  # fmt: skip
+    return u, in_order(v, weight.shape, axes), length if length > eps else None
 
 
 # A matrix may have its columns in any order if v has it, too. In that of the memory, nothing of the

@@ -7,7 +7,7 @@ All of b stays in the cache, in panels (matrix_product.py). A band of rows of a 
 each of them while the next band is fetched, and bias and least number meet the sums before these
 are written. So a is read once and y is written once.
 
-A BLAS with one thread takes as long. But its own threads, or Python's (threads/workers.py), would
+One thread of a BLAS is as fast. But its other threads, or Python's (threads/workers.py), would
 first have to push aside those of the compiled loops before and behind it, which still look for
 work; these here are the same threads.
 
