@@ -39,8 +39,15 @@ SUM_PARTS = 4  # into which the terms of long sums are divided
 PART_BYTES = 2**21  # of a product that something is added to: it should stay in the cache
 
 
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """a @ b as np.matmul computes it, written to out if that is given."""
+def product(
+    a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, bias: np.ndarray | None = None
+) -> np.ndarray:
+    """a @ b as np.matmul computes it, written to out if that is given.
+
+    Or a @ b + bias of matrices in a new array, a number of bias for each column.
+    """
+    if bias is not None:
+        return product_with_bias(a, b, bias)
     matmul: Any = np.matmul
     if len(b) >= LONG_SUM:
         if (y := long_sum(a, b)) is not None:
@@ -59,6 +66,21 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
         out = np.empty((rows, columns), np.result_type(a, b))
     multiply(a, b, out, threads=blas.all_threads)
     return out
+
+
+def product_with_bias(a: np.ndarray, b: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """a @ b + bias of matrices. Of a large product, bias is added to a part that is in the cache.
+
+    Not of long sums, of which `product` takes care, nor of numbers that Numba does not know.
+    """
+    is_large = len(a) * b.size >= SMALL and len(b) < LONG_SUM and a.dtype.itemsize in (4, 8)
+    if is_large and can_be_divided(a, b, None):
+        y = np.empty((len(a), b.shape[1]), a.dtype)
+        multiply(a, b, y, bias, threads=blas.all_threads)
+        return y
+    y = product(a, b)
+    y += bias
+    return y
 
 
 def long_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
