@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 from numba import get_num_threads, njit
 
-from minidl.kernels import sums
+from minidl.kernels import sums, unchanging
 from minidl.kernels.cpu.threads import blas
 from minidl.kernels.cpu.threads.blas import one_thread
 from minidl.kernels.cpu.threads.workers import share
 from minidl.kernels.cpu.vector.long_product import add_long_product
 from minidl.kernels.cpu.vector.matrix_product import BLOCKS, PANEL
+from minidl.kernels.cpu.vector.panels import product_with_panels
 
 SMALL = 2**24  # multiply-adds, about 0.2 ms on one core
 LONG = 4  # a sum of so many times as many terms as there are rows and columns stays in one piece
@@ -46,6 +47,8 @@ def product(
 
     Or a @ b + bias of matrices in a new array, a number of bias for each column.
     """
+    if unchanging.entries and (y := product_with_panels(a, b, out, bias)) is not None:
+        return y
     if bias is not None:
         return product_with_bias(a, b, bias)
     matmul: Any = np.matmul
