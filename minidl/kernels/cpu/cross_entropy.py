@@ -47,16 +47,23 @@ def backward(g, x, labels, weight, ignore_index, smoothing, largest, log_sum):
 
 
 def parts_of(rows, x):
-    """Row numbers, divided into parts that fit into the nearest cache."""
+    """Row numbers, divided into parts that fit into the nearest cache.
+
+    Numbers that follow each other are a slice: there x[rows] is no copy.
+    """
     at_once = max(1, PART // x.shape[1])
-    return [rows[first : first + at_once] for first in range(0, len(rows), at_once)]
+    parts = [rows[first : first + at_once] for first in range(0, len(rows), at_once)]
+    return [
+        slice(part[0], part[-1] + 1) if part[-1] - part[0] == len(part) - 1 else part
+        for part in parts
+    ]
 
 
 def forward_rows(rows, x, labels, weight, smoothing, losses, largest, log_sum):
-    scores, label = x[rows], labels[rows]  # copies
-    top = scores.max(axis=1)
-    scores -= top[:, None]
-    own = scores[np.arange(len(rows)), label]
+    mine, label = x[rows], labels[rows]
+    top = mine.max(axis=1)
+    scores = mine - top[:, None]
+    own = scores[np.arange(len(label)), label]
     of_all = sum_of_all(scores, weight) if smoothing > 0 else None
     log_total = np.log(np.exp(scores, out=scores).sum(axis=1))
     loss = weighted(weight[label], log_total - own)
@@ -76,11 +83,10 @@ def backward_rows(rows, g, x, labels, weight, smoothing, largest, log_sum, gx):
     g, label = g[rows], labels[rows]
     own = (1 - smoothing) * weight[label]
     each = smoothing / x.shape[1] * weight
-    slope = x[rows]  # a copy
-    slope -= largest[rows, None]
+    slope = x[rows] - largest[rows, None]
     np.exp(slope, out=slope)
     slope *= (g * (own + each.sum()) * np.exp(-log_sum[rows]))[:, None]  # the last makes it p
     if smoothing > 0:
         slope -= g[:, None] * each
-    slope[np.arange(len(rows)), label] -= g * own
+    slope[np.arange(len(label)), label] -= g * own
     gx[rows] = slope
