@@ -16,5 +16,6 @@ Compiled loops over these:
     tall_product.py     a matrix of many rows times a small one
     gram_product.py     a matrix of many rows, transposed, times itself
     long_product.py     a matrix of many rows, transposed, times another one
+    panels.py           those of a few rows with a matrix that stays as it is
     transpose.py        transposed matrices
 """
