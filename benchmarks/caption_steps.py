@@ -226,8 +226,8 @@ def describe(row: dict[str, Any]) -> str:
 def write(rows: list[dict[str, Any]], words: list[str]) -> None:
     columns = {
         "case": "case", "ratio": "ratio", "goal": "goal", "fused, or one by one": "other",
-        "ms": "ms", "PyTorch ms": "torch_ms", "captions/s": "per_second", "error": "error", "MB": "peak_mb",
-        "PyTorch MB": "torch_peak_mb", **MEASURED,
+        "ms": "ms", "PyTorch ms": "torch_ms", "captions/s": "per_second", "error": "error",
+        "MB": "peak_mb", "PyTorch MB": "torch_peak_mb", **MEASURED,
     }  # fmt: skip
     about = (
         "PyTorch's time divided by minidl's, the median over rounds; above 1 minidl is faster. "
