@@ -81,7 +81,7 @@ def check_pictures(listing: Listing, facts: dict[str, str]) -> dict[str, str]:
         picture -> hash of its pixels, of those that could be decoded.
     """
     names = [entry.name for entry in listing.entries]
-    pictures = PictureFiles(listing.files, names)
+    pictures = PictureFiles(listing.files, names, squared=listing.squared)
     prints, sizes, broken, blank = {}, {}, [], []
     for i in with_progress(range(len(names)), "decoding pictures", least=500):
         try:
