@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from apps.draw.settings import DRAWN, PRESETS, SIZES, Settings
+from apps.draw.settings import PRESETS, SIZES, Settings
+from apps.shared.captioned import DRAWN
 from apps.shared.options import OptionError, check_resumed, check_values, stored_values
 from minidl.errors import nearest
 from minidl.kernels import cpu_kernels

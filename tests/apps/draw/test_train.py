@@ -358,7 +358,7 @@ def test_the_report_is_there_while_a_run_goes_on(jsonl, tmp_path, monkeypatch):
     def note(run):
         seen.append((tmp_path / "run" / "report.html").exists())
 
-    monkeypatch.setattr("apps.draw.results.EVERY", 0)
+    monkeypatch.setattr("apps.shared.live_report.EVERY", 0)
     monkeypatch.setattr("apps.draw.samples.Samples.on_step_start", lambda self, run: note(run))
     result = minidl(*arguments(jsonl, tmp_path / "run", "--epochs", 2, "--encoder-epochs", 1))
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""`minidl draw check`: what is wrong with pictures and captions, as the data say themselves."""
+"""`minidl draw check` and `minidl caption check`: what is wrong with pictures and captions."""
 
 from __future__ import annotations
 
