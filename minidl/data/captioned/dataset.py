@@ -217,7 +217,11 @@ class CaptionedDataset:
 
 
 def on_white_square(pixels: np.ndarray) -> np.ndarray:
-    """A picture uint8 (H, W, 3) in the middle of a white square as large as its longer side."""
+    """A picture uint8 (H, W, 3) in the middle of a white square as large as its longer side.
+
+    >>> on_white_square(minidl.zeros(1, 3, 3, dtype="uint8").data)[:, 0, 0].tolist()
+    [255, 0, 255]
+    """
     height, width, _ = pixels.shape
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2

@@ -117,7 +117,11 @@ def is_path(value: Any) -> bool:
 
 
 def read_sentences(sentences: Any) -> list[str] | None:
-    """The captions of an item, an empty one where it has none; None for anything but text."""
+    """The captions of an item, an empty one where it has none; None for anything but text.
+
+    >>> read_sentences([{"raw": "A rose."}, {"tokens": ["a", "tulip"]}])
+    ['A rose.', 'a tulip']
+    """
     captions = []
     for sentence in sentences if isinstance(sentences, list) else [sentences or {}]:
         if not isinstance(sentence, dict):

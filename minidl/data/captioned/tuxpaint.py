@@ -44,7 +44,8 @@ def read_tuxpaint(data_dir: str | Path | None = None) -> Listing:
         if ending == "svg" and not files.has(stem + ".png"):
             drawings.append(name)
         elif ending == "png" and files.has(stem + ".txt"):
-            entries[name] = Entry(name, [english(files, stem + ".txt", listing)])
+            text = decode_lines(files.read(stem + ".txt"), listing, stem + ".txt")
+            entries[name] = Entry(name, [english(text or "")])
         elif ending == "png":
             lonely.append(name)
     listing.note("SVG", "drawings are SVG files, which are left out", drawings)
@@ -66,8 +67,11 @@ def find_stamps(data_dir: str | Path | None) -> Path:
     return found or INSTALLED
 
 
-def english(files: FolderFiles, name: str, listing: Listing) -> str:
-    """The first line of a text, "" where it is missing and the translations begin at once."""
-    text = decode_lines(files.read(name), listing, name) or ""
+def english(text: str) -> str:
+    """The first line of a stamp's text, "" where the translations begin at once.
+
+    >>> english("A cardinal.\\nde.utf8=Ein Kardinal.\\n")
+    'A cardinal.'
+    """
     first = text.split("\n")[0].strip()
     return "" if TRANSLATION.match(first) else first
