@@ -42,7 +42,9 @@ class DataOptions(CaptionedOptions):
 
     data: str = option(
         DATA, "flowers (drawn by a program; the default), flowers-turned (the same at any angle: "
-        f"petals are hard to count), flowers17, {FILES}", metavar="NAME|PATH", parse=source,
+        "petals are hard to count), flowers17, tuxpaint (the pictures of Debian's "
+        f"tuxpaint-stamps-default), emoji (of its fonts-noto-color-emoji), {FILES}",
+        metavar="NAME|PATH", parse=source,
     )  # fmt: skip
     size: int = option(
         DATA, "Pixels of the pictures: 32 or 64. Default: 32 for drawn flowers with small, "

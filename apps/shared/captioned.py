@@ -12,8 +12,9 @@ from minidl.data.captioned.sources import DRAWN, NAMES
 __all__ = ["DRAWN", "CaptionedOptions"]
 
 FILES = (
-    "or a path: a .jsonl or .csv file with pictures and captions, a folder of pictures with a "
-    ".txt beside each, or a folder in Reed's layout (Oxford-102, CUB)."
+    "or a path: a .jsonl or .csv file with pictures and captions, Karpathy's .json of COCO or "
+    "Flickr, a folder of pictures with a .txt beside each, or a folder in Reed's layout "
+    "(Oxford-102, CUB)."
 )
 
 

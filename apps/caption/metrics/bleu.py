@@ -1,4 +1,4 @@
-"""BLEU: which share of the said words, pairs, triples and quadruples is in the references
+"""BLEU: what share of a caption's words, pairs, triples and quadruples is in the references
 (Papineni et al. 2002).
 
     p_k    = words in a row, k of them, that a reference has as well / all that were said;
@@ -9,8 +9,8 @@
 
 Both sums of p_k, as well as r and c, go over all pictures before they are divided: the score of a
 data set is not the mean over its pictures. Of two references that are equally close, the shorter
-one counts. As in coco-caption, tiny numbers keep a fraction from being 0 or 0 / 0, so a BLEU-4
-without any right quadruple is about 0.0001, not 0.
+one counts. As in coco-caption, tiny numbers keep a fraction from being 0 or 0 / 0, so BLEU-4
+without a single right quadruple is small, not 0.
 """
 
 from __future__ import annotations

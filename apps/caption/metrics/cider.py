@@ -1,4 +1,4 @@
-"""CIDEr-D: how much a caption says of what people say about this picture and few others
+"""CIDEr-D: how much a caption says of what people say about its picture, and not about others
 (Vedantam, Lawrence Zitnick and Parikh 2015, section 8).
 
     w(g)   = count of g in the caption * log(pictures / pictures with g in a reference)

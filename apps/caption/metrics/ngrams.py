@@ -28,7 +28,9 @@ def count_ngrams(words: Words, n: int = 4) -> list[Counter[tuple[str, ...]]]:
     ]
 
 
-def check_captions(op: str, candidates: Sequence[Words], references: Sequence[Sequence[Words]]):
+def check_captions(
+    op: str, candidates: Sequence[Words], references: Sequence[Sequence[Words]]
+) -> None:
     """There is a caption and at least one reference for each picture, all of them word lists.
 
     Raises:
