@@ -1,12 +1,13 @@
 """Says what is on pictures, with a trained network or several.
 
-A network comes from a run folder (of the epoch that the run kept), from a file captioner.safetensors
-with the weights alone, or, by its name, from the install.
+A network comes from a run folder (of the epoch that the run kept), from a file of the weights alone
+(captioner.safetensors), or, by its name, from the install.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -55,6 +56,23 @@ class Manner:
     sample: bool = False
     temperature: float = 1.0
     seed: int = 0
+
+    @classmethod
+    def typed(
+        cls, beam: int, n_best: int, max_words: int | None, alpha: float, sample: bool,
+        temperature: float | None, seed: int,
+    ) -> Manner:  # fmt: skip
+        """The manner that a command's options ask for.
+
+        Raises:
+            OptionError: a temperature without a sample, or none that is above 0.
+        """
+        if temperature is not None and not sample:
+            raise OptionError("--temperature belongs to --sample", {"--temperature": temperature})
+        warmth = 1.0 if temperature is None else temperature
+        if not 0 < warmth < math.inf:
+            raise OptionError("temperature must be above 0", {"--temperature": temperature})
+        return cls(beam, n_best, max_words, alpha, sample, warmth, seed)
 
 
 @dataclass
@@ -106,23 +124,25 @@ def say(
     Returns:
         for each picture in turn n_best of them.
     """
-    waiting = iter(pictures)
+    waiting, random = iter(pictures), np.random.default_rng(manner.seed)
     while some := list(islice(waiting, AT_ONCE)):
-        yield from say_of_features(captioners, [one.features(some) for one in captioners], manner)
+        features = [one.features(some) for one in captioners]
+        yield from say_of_features(captioners, features, manner, random)
 
 
 def say_of_features(
-    captioners: Sequence[Captioner], features: Sequence[np.ndarray], manner: Manner
-) -> list[list[Said]]:
-    """As `say`, of features (N, F) by each of the networks."""
+    captioners: Sequence[Captioner], features: Sequence[np.ndarray], manner: Manner,
+    random: np.random.Generator | None = None,
+) -> list[list[Said]]:  # fmt: skip
+    """As `say`, of features (N, F) by each of the networks. `random` is for what is drawn."""
     decoders = [one.net.decoder for one in captioners]
     first = captioners[0]
     longest = manner.max_words or first.max_words
     inputs = [Tensor(rows) for rows in features]
     if manner.sample:
         return sample(
-            decoders, inputs, first.vocabulary, manner.n_best, longest, manner.temperature,
-            np.random.default_rng(manner.seed),
+            decoders, inputs, first.vocabulary, random or np.random.default_rng(manner.seed),
+            manner.n_best, manner.temperature, longest,
         )  # fmt: skip
     return beam_search(
         decoders, inputs, first.vocabulary, manner.beam, manner.n_best, longest, manner.alpha

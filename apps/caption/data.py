@@ -1,4 +1,4 @@
-"""Pictures with captions as training needs them: of one size, each with the words of its captions."""
+"""Pictures with captions as training needs them: of one size, with the words of their captions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The network of a run: a CNN without its last layer, and the LSTM that speaks.
 
-    small           models.picture_encoder: all its layers, their numbers are the features
-    squeezenet      fire9's maps; of maps each one's mean counts
-    efficientnet_lite0, googlenet, resnet18, vgg16, ...      what their last layer takes
+small           models.picture_encoder: all its layers, their numbers are the features
+squeezenet      fire9's maps; of maps each one's mean counts
+efficientnet_lite0, googlenet, resnet18, vgg16, ...      what their last layer takes
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def write_results(training: Any, history: list[dict[str, Any]]) -> dict[str, Any
 
 
 def test_part(training: Any) -> tuple[Part, str]:
-    """The pictures to test with, and what they are; those that were watched where there are none."""
+    """The pictures to test with, and what they are: where the data have none, the watched ones."""
     try:
         return open_part(training.settings, "test", training.geometry), "test"
     except DataError:

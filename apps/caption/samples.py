@@ -65,9 +65,7 @@ class Samples(Callback):
         if f"{self.prefix}loss" in run.metrics:
             metrics["perplexity"] = math.exp(min(run.metrics[f"{self.prefix}loss"], 700.0))
         run.metrics |= {self.prefix + name: value for name, value in metrics.items()}
-        self.told.append(
-            {"epoch": run.epoch, "said": [" ".join(words[i]) for i in self.shown]}
-        )
+        self.told.append({"epoch": run.epoch, "said": [" ".join(words[i]) for i in self.shown]})
 
     def state_dict(self) -> dict[str, Any]:
         return {"told": self.told}

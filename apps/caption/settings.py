@@ -23,8 +23,8 @@ class DataOptions(CaptionedOptions):
 
     data: str = option(
         DATA, "flowers (drawn by a program; the default), flowers-turned, tuxpaint (the pictures "
-        f"of Debian's tuxpaint-stamps-default), flowers17, emoji, {FILES} Or a .json file as "
-        "Karpathy's for COCO and Flickr.", metavar="NAME|PATH", parse=source,
+        f"of Debian's tuxpaint-stamps-default), flowers17, emoji (of its fonts-noto-color-emoji), "
+        f"{FILES}", metavar="NAME|PATH", parse=source,
     )  # fmt: skip
     size: int = option(
         DATA, "Height and width of the CNN's pictures. Default of small: 32 for drawn flowers, "
@@ -45,8 +45,9 @@ class NetworkOptions:
     """The CNN that sees and the LSTM that speaks."""
 
     cnn: str = option(
-        NETWORK, "small (for drawn flowers), or a network of `minidl models`, such as squeezenet, "
-        "efficientnet_lite0, googlenet, resnet18. Default: small for drawn flowers, else squeezenet.",
+        NETWORK, "small (for drawn flowers), or a network of `minidl models`, such as "
+        "squeezenet, efficientnet_lite0, googlenet, resnet18. Default: small for drawn flowers, "
+        "else squeezenet.",
         check=one_of(CNNS),
     )  # fmt: skip
     weights: str | None = option(
@@ -55,9 +56,7 @@ class NetworkOptions:
         "squeezenet by default its published ones.",
         default=None, metavar="FILE|NAME", parse=parse.path_or_name,
     )  # fmt: skip
-    embedding: int = option(
-        NETWORK, "Numbers of a word's vector.", metavar="N", check=at_least(1)
-    )
+    embedding: int = option(NETWORK, "Numbers of a word's vector.", metavar="N", check=at_least(1))
     hidden: int = option(NETWORK, "Units of the LSTM.", metavar="N", check=at_least(1))
     dropout: float = option(
         NETWORK, "Share of numbers dropped before and behind the LSTM.", metavar="SHARE",

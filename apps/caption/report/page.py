@@ -131,7 +131,7 @@ def write_report(
 
 
 def changes(told: list[dict[str, Any]]) -> list[list[tuple[int, str]]]:
-    """Of each picture that is shown (epoch, sentence) for some epochs, the first and the last too."""
+    """(epoch, sentence) for some epochs, of each picture that is shown."""
     places = np.unique(np.linspace(0, len(told) - 1, EPOCHS).round().astype(int))
     some = [told[i] for i in places]
     return [

@@ -1,10 +1,10 @@
 """What sentences without an LSTM are worth, and the most that any can be.
 
-    nearest        a caption of the training picture whose features have the largest cosine with the
-                   picture's, by the same CNN
-    most frequent  the caption that most training pictures have, for every picture
-    ceiling        of drawn flowers: a template filled in without fault, the best of them and their
-                   mean; of others, with several captions a picture: the first against the rest
+nearest        a caption of the training picture whose features have the largest cosine with the
+               picture's, by the same CNN
+most frequent  the caption that most training pictures have, for every picture
+ceiling        of drawn flowers: a template filled in without fault, the best of them and their
+               mean; of others, with several captions a picture: the first against the rest
 """
 
 from __future__ import annotations

@@ -63,9 +63,7 @@ def score_runs(
     return found
 
 
-def as_they_are(
-    settings: Any, split: str, log: Callable[[str], None] = lambda text: None
-) -> Part:
+def as_they_are(settings: Any, split: str, log: Callable[[str], None] = lambda text: None) -> Part:
     """A split with pictures in their own sizes: each network brings them to its own."""
     found = open_split(settings, split, log)
     return Part(Pictures(found, transforms.Compose([])), found.captions, found.classes)
