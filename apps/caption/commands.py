@@ -99,7 +99,7 @@ def run(
         for i, one in enumerate(said):
             more = f"{likelihood(one):>8}  " if n_best > 1 else ""
             name = "" if i else shown_name(path)
-            console.line(f"{name:<{width}}  {more}{' '.join(one.words)}")
+            console.line(f"{name:<{width}}  {more}{' '.join(one.words) or '(nothing)'}")
         found.append(as_json(path, answer))
         told.append(answer)
     if html is not None:

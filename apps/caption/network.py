@@ -161,7 +161,8 @@ def cnn_arguments(name: str, size: int) -> dict[str, Any]:
     """With which a CNN is built, for the checkpoint."""
     if name == SMALL:
         return {"width": WIDTH, "out": FEATURES, "size": size}
-    return {"size": size} if "size" in models.registry.arguments_of(name) else {}
+    known = models.registry.arguments_of(name)
+    return {key: value for key, value in (("in_channels", 3), ("size", size)) if key in known}
 
 
 def make_cnn(name: str, arguments: dict[str, Any], size: int) -> PictureFeatures:

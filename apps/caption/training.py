@@ -16,7 +16,7 @@ import numpy as np
 import minidl
 from apps.caption.batches import CaptionLoader, count_words
 from apps.caption.captioner import KIND, captioner_of
-from apps.caption.data import Parts, open_parts
+from apps.caption.data import Part, open_parts
 from apps.caption.learning import Learner, TwoPhases
 from apps.caption.network import count, make_network, new_cnn, stored_cnn
 from apps.caption.recipes import completed
@@ -74,7 +74,7 @@ class Training:
             check_same_data(self.parts.train.facts, checkpoint.meta)
         captions = [text for texts in self.parts.train.captions for text in texts]
         self.settings = completed(settings, len(set(captions)))
-        self.vocabulary, self.longest = words_of(self.parts, self.settings.min_count)
+        self.vocabulary, self.longest = words_of(self.parts.train, self.settings.min_count)
         self.net = make_network(self.cnn.features, self.settings, len(self.vocabulary))
         if checkpoint is not None:
             self.net.load_state_dict(checkpoint.model)
@@ -196,11 +196,13 @@ class Training:
         )
 
 
-def words_of(parts: Parts, min_count: int) -> tuple[Vocabulary, int]:
-    """The vocabulary of the training captions, and the number of words of the longest.
+def words_of(train: Part, min_count: int) -> tuple[Vocabulary, int]:
+    """The vocabulary of captions, and the number of words of the longest.
 
-    A word counts once for each different caption that has it.
+    Args:
+        train: pictures with their captions.
+        min_count: in how many different captions a word has to occur.
     """
-    different = {tuple(words) for texts in parts.train.references for words in texts}
+    different = {tuple(words) for texts in train.references for words in texts}
     vocabulary = Vocabulary.build([list(words) for words in sorted(different)], min_count)
     return vocabulary, max(map(len, different))
