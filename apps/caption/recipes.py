@@ -15,7 +15,7 @@ import models
 from apps.caption.settings import SMALL, Settings
 from apps.shared.captioned import DRAWN
 from apps.shared.optimizer import MOMENTUM, OPTIMIZERS
-from apps.shared.options import OptionError, check_resumed, check_values, stored_values
+from apps.shared.options import OptionError, check_values, resumed_settings
 from minidl.kernels import cpu_kernels
 
 USUAL_CNN = "squeezenet"  # whose weights have the same name
@@ -77,9 +77,7 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
         OptionError: an option contradicts the run.
         CheckpointError: the checkpoint is not one of such a run.
     """
-    stored = stored_values(Settings, meta.get("settings"))
-    check_resumed(Settings, stored, given)
-    settings = Settings(**(stored | given))
+    settings = resumed_settings(Settings, meta, given)
     check(settings, {})
     return settings
 

@@ -32,7 +32,7 @@ def packaged_files(kinds: Collection[str]) -> dict[str, Path]:
     """The files of the networks of some kinds, by name."""
     found = {path: kind_of(path) for path in sorted(TRAINED.glob("*.safetensors"))}
     return {
-        path.stem.removesuffix(ENDINGS.get(kind, "")).replace("_", "-"): path
+        path.stem.removesuffix(ENDINGS.get(kind or "", "")).replace("_", "-"): path
         for path, kind in found.items()
         if kind in kinds
     }
