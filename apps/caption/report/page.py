@@ -84,8 +84,8 @@ class Told:
 
 def likelihood(said: Said) -> str:
     """The probability of a sentence, short."""
-    value = math.exp(said.log_prob)
-    return f"{100 * value:.1f} %" if value >= 0.001 else f"{100 * value:.0e} %"
+    value = 100 * math.exp(said.log_prob)
+    return f"{value:.1f}\u00a0%" if value >= 0.1 else "<\u00a00.1\u00a0%"
 
 
 # --- the report of a run ------------------------------------------------------------------------
