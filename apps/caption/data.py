@@ -171,7 +171,8 @@ def open_split(
     settings: DataOptions, split: str, log: Callable[[str], None] = lambda text: None
 ) -> CaptionedDataset:
     """One split of the data that the settings name, without captions that have no word."""
-    size = settings.size if settings.data in DRAWN else None
+    drawn_size = 32 if settings.size <= 32 else 64  # there are these two
+    size = drawn_size if settings.data in DRAWN else None
     found = open_captioned(
         settings.data, split, size=size, data_dir=settings.data_dir,
         skip_missing=settings.skip_missing,

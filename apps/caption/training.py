@@ -111,8 +111,7 @@ class Training:
                 resume=checkpoint if checkpoint.exists() else None, metrics={},
                 accumulate=settings.accumulate, weight=count_words,
             )  # fmt: skip
-        if self.files is not None:
-            self.files.remove()
+        remove_features(folder)
         self.net.cnn.takes_features = False
         if settings.keep == "best":
             self.net.load_state_dict(minidl.io.load_checkpoint(folder / BEST).model)

@@ -47,13 +47,24 @@ def named_attributes(words: Sequence[str]) -> dict[str, Any]:
     >>> named_attributes("the petals on this flower are white with a yellow center".split())
     {'color': 'white', 'center': 'yellow'}
     """
+    number, found = fitting_template(words)
+    if found is None:
+        return {}
+    said = {GAPS[gap][0]: GAPS[gap][1][word] for gap, word in found.groupdict().items()}
+    return said | patterns()[number][1]
+
+
+def fitting_template(words: Sequence[str]) -> tuple[int, re.Match[str] | None]:
+    """The number of the template that a sentence fits, and its gaps; (-1, None) where it fits none.
+
+    The first ones are those of the six attributes, in the order of a flower's captions.
+    """
     text = " ".join(words)
-    for pattern, besides in patterns():
+    for number, (pattern, _) in enumerate(patterns()):
         found = pattern.fullmatch(text)
         if found:
-            said = {GAPS[gap][0]: GAPS[gap][1][word] for gap, word in found.groupdict().items()}
-            return said | besides
-    return {}
+            return number, found
+    return -1, None
 
 
 @functools.cache

@@ -3,19 +3,20 @@
 nearest        a caption of the training picture whose features have the largest cosine with the
                picture's, by the same CNN
 most frequent  the caption that most training pictures have, for every picture
-ceiling        of drawn flowers: a template filled in without fault, the best of them and their
-               mean; of others, with several captions a picture: the first against the rest
+ceiling        of drawn flowers: each sentence without its faults, by the same template; the
+               template that scores highest, for all pictures; the mean over templates.
+               Of others, with several captions a picture: the first against the rest
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from apps.caption.metrics import cider_d
+from apps.caption.metrics import CiderD, cider_d
+from apps.caption.score.attributes import fitting_template
 from minidl.data import tokenize
 
 CHUNK = 1024  # pictures that are compared with all others at once
@@ -56,22 +57,35 @@ def most_frequent(captions: Sequence[Sequence[str]]) -> Words:
     return tokenize(max(counts, key=lambda text: counts[text]))
 
 
-def ceiling(references: Sequence[Sequence[Words]], is_drawn: bool) -> dict[str, Any] | None:
-    """CIDEr-D of what people, or the program that drew the pictures, say of them.
+def ceiling_of_templates(
+    said: Sequence[Words], references: Sequence[Sequence[Words]]
+) -> dict[str, float]:
+    """CIDEr-D of what a program says of the flowers that it drew.
 
     Args:
-        references: of each picture.
-        is_drawn: whether the k-th of each picture are by the same template.
+        said: sentences of a network, of which "faultless" tells what they would score without
+            fault: as what the program says by the same template. Where a sentence fits none of
+            those, the mean over templates counts.
+        references: of each picture what the program says of it, by each template.
 
     Returns:
-        {"best", "mean"} of templates; {"agreement"} of the first caption with the others; None
-        where a picture has a single one.
+        {"faultless", "best", "mean"}.
     """
-    fewest = min(map(len, references))
-    if is_drawn:
-        each = [cider_d([texts[k] for texts in references], references)[0] for k in range(fewest)]
-        return {"best": max(each), "mean": float(np.mean(each))}
-    if fewest < 2:
+    scorer, count = CiderD(references), min(map(len, references))
+    each = np.stack([scorer.score([texts[k] for texts in references])[1] for k in range(count)], 1)
+    numbers = [fitting_template(words)[0] for words in said]
+    same = [
+        row[number] if 0 <= number < count else row.mean() for row, number in zip(each, numbers)
+    ]
+    means = each.mean(0)
+    return {
+        "faultless": float(np.mean(same)), "best": float(means.max()), "mean": float(means.mean())
+    }  # fmt: skip
+
+
+def agreement(references: Sequence[Sequence[Words]]) -> dict[str, float] | None:
+    """CIDEr-D of people's first caption with the others; None where a picture has a single one."""
+    if min(map(len, references)) < 2:
         return None
     first, rest = [texts[0] for texts in references], [texts[1:] for texts in references]
     return {"agreement": cider_d(first, rest)[0]}

@@ -32,6 +32,7 @@ def show(console: Console, found: dict[str, Any]) -> None:
 
 
 CEILINGS = {
+    "faultless": "the same sentences without their faults",
     "best": "the best template, filled in without fault",
     "mean": "all templates, on average",
     "agreement": "the first caption of each picture, with the others as references",

@@ -8,7 +8,12 @@ import pytest
 from apps.caption.data import part_of
 from apps.caption.samples import Samples
 from apps.caption.score.attributes import judged, named_attributes
-from apps.caption.score.baselines import ceiling, most_frequent, nearest_captions
+from apps.caption.score.baselines import (
+    agreement,
+    ceiling_of_templates,
+    most_frequent,
+    nearest_captions,
+)
 from apps.caption.score.measure import measure
 from apps.shared.alarm import PATIENCE, Alarm
 from minidl.data import CaptionedDataset, tokenize, transforms
@@ -77,11 +82,14 @@ def test_the_most_frequent_caption():
 
 def test_the_ceiling():
     texts = [[tokenize(text) for text in captions(COMBINATIONS[n])] for n in (0, 400, 900)]
-    found = ceiling(texts, is_drawn=True)
     each = [measure([one[k] for one in texts], texts)[0]["cider_d"] for k in range(9)]
-    assert found == {"best": max(each), "mean": pytest.approx(np.mean(each))}
-    assert 0 < ceiling(texts, is_drawn=False)["agreement"] < found["best"]
-    assert ceiling([[["a"]], [["b"]]], is_drawn=False) is None
+    said = [texts[1][4], texts[1][4], texts[2][4]]  # the first is of another flower
+    found = ceiling_of_templates(said, texts)
+    assert found["best"] == max(each) and found["mean"] == pytest.approx(np.mean(each))
+    assert found["faultless"] == pytest.approx(each[4])
+    assert ceiling_of_templates([["a"]] * 3, texts)["faultless"] == pytest.approx(np.mean(each))
+    assert 0 < agreement(texts)["agreement"] < found["best"]
+    assert agreement([[["a"]], [["b"]]]) is None
 
 
 def test_the_command(captioning_run):
