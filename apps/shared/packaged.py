@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import models
 from minidl.errors import CheckpointError, nearest
@@ -31,7 +32,7 @@ def packaged_files(kinds: Collection[str]) -> dict[str, Path]:
     """The files of the networks of some kinds, by name."""
     found = {path: kind_of(path) for path in sorted(TRAINED.glob("*.safetensors"))}
     return {
-        path.stem.removesuffix(ENDINGS.get(kind, "")).replace("_", "-"): path
+        path.stem.removesuffix(ENDINGS.get(kind or "", "")).replace("_", "-"): path
         for path, kind in found.items()
         if kind in kinds
     }
@@ -54,6 +55,16 @@ def packaged_file(source: str, kinds: Collection[str]) -> Path | None:
         hint = nearest(source, files) if files else ""
         raise CheckpointError("trained network", "no such file or name", {"name": source}, hint)
     return files[source]
+
+
+def without_folders(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Settings as a file tells them to whoever gets it: files without the folders they were in.
+
+    Args:
+        settings: as run.json holds them.
+        names: of those that may be paths.
+    """
+    return settings | {name: settings[name] and Path(settings[name]).name for name in names}
 
 
 def kind_of(path: Path) -> str | None:

@@ -13,7 +13,7 @@ from apps.shared.rows import Rows
 from minidl.data.captioned import CaptionedDataset
 from minidl.data.flowers import COMBINATIONS
 from minidl.errors import DataError
-from tests.apps.draw.conftest import CLASSES
+from tests.apps.flowers import CLASSES
 
 SETTINGS = from_command_line({"batch_size": 8, "noise": 4, "workers": 0})
 

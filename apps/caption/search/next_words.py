@@ -1,0 +1,145 @@
+"""What a network, or several together, would say next, and what is never said.
+
+    log p(word)  =  scores[word] - log_sum         log_sum = log sum_v e^(scores[v])
+
+Several networks are an ensemble: the mean of their probabilities counts (Vinyals et al. 2016,
+section 5, "Ensembling").
+
+A search takes few of the thousands of words. So scores stay as the network made them, and only the
+logarithms of the probabilities that are asked for are computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import minidl
+from apps.caption.search.captions import IMPOSSIBLE
+from minidl import nn
+from minidl.data.text import PAD, SPECIAL, START, UNKNOWN
+from minidl.device import array_module
+from minidl.tensor import Tensor
+from models.show_and_tell import Decoder, State
+
+STARTS = SPECIAL.index(START)
+NEVER_SAID = [SPECIAL.index(word) for word in (PAD, UNKNOWN, START)]
+MOST_IN_A_ROW = 2  # of one word
+FEW = 8  # words that are looked for one by one
+
+
+@dataclass
+class NextWords:
+    """Scores of the next word after R captions.
+
+    Args:
+        scores: (R, V). The methods write into it.
+        log_sum: see above, float64 (R, 1).
+    """
+
+    scores: Any
+    log_sum: Any
+
+    def ban(self, said: Any) -> None:
+        """Make impossible what may not follow.
+
+        Args:
+            said: words so far, int64 (R, L).
+        """
+        self.scores[:, NEVER_SAID] = IMPOSSIBLE
+        if said.shape[1] < MOST_IN_A_ROW:
+            return
+        xp, last = array_module(said), said[:, -1:]
+        enough = (said[:, -MOST_IN_A_ROW:] == last).all(axis=1, keepdims=True)
+        scores = xp.take_along_axis(self.scores, last, 1)
+        xp.put_along_axis(self.scores, last, xp.where(enough, IMPOSSIBLE, scores), 1)
+
+    def log_probs(self, words: Any) -> Any:
+        """Those of a word for each row (R,), or of one for all, float64 (R,)."""
+        rows = array_module(self.scores).arange(len(self.scores))
+        return self.scores[rows, words] - self.log_sum[:, 0]
+
+    def only(self, word: int) -> tuple[Any, Any]:
+        """One word for all rows, as `likeliest` returns it."""
+        xp, log_probs = array_module(self.scores), self.log_probs(word)[:, None]
+        return xp.full(log_probs.shape, word, xp.int64), log_probs
+
+    def likeliest(self, k: int) -> tuple[Any, Any]:
+        """The k likeliest words of each row, in any order. Their scores are lost.
+
+        Returns:
+            the words, int64 (R, k), and their log_probs, float64 (R, k).
+        """
+        xp, (R, V) = array_module(self.scores), self.scores.shape
+        if k > FEW:
+            words = xp.sort(xp.argpartition(self.scores, V - k, axis=1)[:, V - k :], axis=1)
+            return words, xp.take_along_axis(self.scores, words, 1) - self.log_sum
+        words, log_probs = xp.empty((R, k), xp.int64), xp.empty((R, k), xp.float64)
+        rows = xp.arange(R)
+        for i in range(k):
+            words[:, i] = self.scores.argmax(axis=1)
+            log_probs[:, i] = self.scores[rows, words[:, i]]
+            self.scores[rows, words[:, i]] = IMPOSSIBLE
+        return words, log_probs - self.log_sum
+
+
+class Speakers:
+    """Decoders that say captions together, each with the features of its own CNN.
+
+    Args:
+        decoders: in evaluation mode.
+        features: for each of them, (P, F).
+    """
+
+    def __init__(self, decoders: Sequence[Decoder], features: Sequence[Tensor]):
+        self.decoders = decoders
+        self.states: list[State] = [d.start(x) for d, x in zip(decoders, features)]
+
+    def step(self, words: Any) -> NextWords:
+        """What may follow words, int64 (R,), which follow what was said before."""
+        scores = []
+        for i, decoder in enumerate(self.decoders):
+            y, self.states[i] = decoder.step(Tensor(words), self.states[i])
+            scores.append(y.data)
+        if len(scores) == 1:
+            return NextWords(scores[0], log_sum(scores[0]))
+        return mean_of(scores)
+
+    def go_on_with(self, rows: Any) -> None:
+        """Keep the states of these rows alone, in this order; some may be there several times."""
+        self.states = [(Tensor(h.data[rows]), Tensor(c.data[rows])) for h, c in self.states]
+
+
+@contextmanager
+def speaking(decoders: Sequence[Decoder]) -> Iterator[None]:
+    """`with speaking(decoders):` they are in evaluation mode, and nothing is recorded."""
+    with ExitStack() as stack:
+        stack.enter_context(minidl.no_grad())
+        for decoder in decoders:
+            stack.enter_context(nn.evaluating(decoder))
+        yield
+
+
+def log_sum(scores: Any) -> Any:
+    """log sum_v e^(scores[v]) of each row, float64 (R, 1). No exponential is above 1."""
+    xp = array_module(scores)
+    largest = scores.max(axis=1, keepdims=True)
+    powers = scores - largest
+    xp.exp(powers, out=powers)
+    return largest + xp.log(powers.sum(axis=1, keepdims=True).astype(xp.float64))
+
+
+def mean_of(scores: Sequence[Any]) -> NextWords:
+    """What several would say: the logarithm of the sum of their probabilities as scores."""
+    xp = array_module(scores[0])
+    total = xp.zeros_like(scores[0])
+    for each in scores:
+        total += xp.exp(each - log_sum(each).astype(each.dtype))
+    with np.errstate(divide="ignore"):  # a word that none of them would ever say
+        together = xp.log(total)
+    return NextWords(together, xp.full((len(together), 1), math.log(len(scores)), xp.float64))
