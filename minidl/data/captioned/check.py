@@ -123,7 +123,7 @@ def check_pictures(listing: Listing, facts: dict[str, str]) -> dict[str, str]:
     if sizes:
         sides = np.array(list(sizes.values()))
         (low, left), (high, right) = sides.min(0), sides.max(0)
-        facts["sizes"] = f"{left} to {right} pixels wide, {low} to {high} high"
+        facts["sizes"] = f"{span(left, right)} pixels wide, {span(low, high)} high"
     return prints
 
 

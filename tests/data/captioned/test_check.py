@@ -19,7 +19,7 @@ def found(path, **options):
 def test_good_data_have_no_findings(tmp_path):
     report = check_captioned(roses(tmp_path, count=100))
     assert report.findings == [] and not report.serious
-    assert report.facts["pictures"] == "100" and report.facts["sizes"].startswith("80 to 80")
+    assert report.facts["pictures"] == "100" and report.facts["sizes"] == "80 pixels wide, 70 high"
     assert report.facts["captions"].startswith("100, 100 of them different, with 104 words")
     assert report.facts["classes"] == "2, of 50 pictures each"
 
