@@ -41,6 +41,7 @@ from minidl.nn.spectral_norm import (
     SpectralNorm,
     spectral_norm,
 )
+from minidl.nn.unchanging import unchanging
 from minidl.nn.upsample import Unfold, Upsample
 
 __all__ = [
@@ -53,4 +54,5 @@ __all__ = [
     "ReplicationPad2d", "Sequential", "Sigmoid", "Softmax", "Softplus", "SpectralConv2d",
     "SpectralConvTranspose2d", "SpectralLinear", "SpectralNorm", "Tanh", "Unfold", "Upsample",
     "ZeroPad2d", "evaluating", "functional", "fuse_batch_norms", "init", "spectral_norm",
+    "unchanging",
 ]  # fmt: skip

@@ -32,9 +32,7 @@ class Linear(Function):
         self.w = w if self.needs_grad[0] else None
         # As one matrix: with more dimensions NumPy would make several products of it.
         rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-        y = kernels.pick("matmul", x).product(rows, w.T)
-        if b is not None:
-            y += b
+        y = kernels.pick("matmul", x).product(rows, w.T, bias=b)
         return y.reshape(*x.shape[:-1], len(w))
 
     def backward(self, gy):

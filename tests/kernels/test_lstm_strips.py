@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minidl.kernels.cpu import lstm
+from minidl.kernels.cpu.vector.matrix_product import AT_ONCE
 from minidl.kernels.reference import lstm as reference
 from tests.kernels.guards import (
     GuardedNumpy,
@@ -49,7 +50,7 @@ def assert_right(arrays, gradients):
 
 
 @pytest.mark.parametrize("T, N", [(1, 1), (3, 4), (4, 7), (2, 33)])
-@pytest.mark.parametrize("H", [1, 5, PANEL, 3 * PANEL, 4 * PANEL, 8 * PANEL, lstm.AT_ONCE + PANEL])
+@pytest.mark.parametrize("H", [1, 5, PANEL, 3 * PANEL, 4 * PANEL, 8 * PANEL, AT_ONCE + PANEL])
 def test_as_the_reference(H, T, N):
     """Panels, strips of several, products in parts; and hidden sizes that have none of these."""
     assert_right(*problem(T, N, H))

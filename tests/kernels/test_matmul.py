@@ -13,6 +13,7 @@ import minidl
 from minidl import kernels
 from minidl.kernels.cpu import matmul
 from minidl.kernels.cpu.threads import blas
+from minidl.kernels.reference import matmul as reference
 
 
 def blas_threads():
@@ -269,3 +270,20 @@ threading.Thread(target=late).start()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert not done.stderr and set(done.stdout.split()) == {"512.0"}
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (200, 300, 1000), (1000, 300, 200), (40, 4100, 200)])
+@pytest.mark.parametrize("kernel", [matmul, reference], ids=["cpu", "reference"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_bias(shape, kernel, dtype):
+    """Of small products and of such as are divided by rows or by columns, and of long sums."""
+    M, K, N = shape
+    rng = np.random.default_rng(0)
+    a, b, bias = (rng.standard_normal(size).astype(dtype) for size in ((M, K), (K, N), N))
+    bias *= 10
+    b = np.asfortranarray(b)  # as the weights of a linear layer are given
+    y = kernel.product(a, b, bias=bias)
+    right = a.astype(np.float64) @ b.astype(np.float64) + bias
+    assert y.dtype == dtype
+    limit = {2: 1e-2, 4: 1e-5, 8: 1e-12}[y.itemsize] * K**0.5
+    np.testing.assert_allclose(y, right, rtol=limit, atol=limit)

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.caption.search.captions import IMPOSSIBLE
+from apps.caption.search.captions import ENDS, IMPOSSIBLE
 from minidl import nn
 from minidl.data.text import PAD, SPECIAL, START, UNKNOWN
 from minidl.device import array_module
+from minidl.nn.functional import cross_entropy
 from minidl.tensor import Tensor
 from models.show_and_tell import Decoder, State
 
@@ -117,21 +118,25 @@ class Speakers:
 
 @contextmanager
 def speaking(decoders: Sequence[Decoder]) -> Iterator[None]:
-    """`with speaking(decoders):` they are in evaluation mode, and nothing is recorded."""
+    """`with speaking(decoders):` they are in evaluation mode, nothing is recorded, no weight
+    changes."""
     with ExitStack() as stack:
         stack.enter_context(minidl.no_grad())
         for decoder in decoders:
             stack.enter_context(nn.evaluating(decoder))
+            stack.enter_context(nn.unchanging(decoder))
         yield
 
 
 def log_sum(scores: Any) -> Any:
-    """log sum_v e^(scores[v]) of each row, float64 (R, 1). No exponential is above 1."""
-    xp = array_module(scores)
-    largest = scores.max(axis=1, keepdims=True)
-    powers = scores - largest
-    xp.exp(powers, out=powers)
-    return largest + xp.log(powers.sum(axis=1, keepdims=True).astype(xp.float64))
+    """log sum_v e^(scores[v]) of each row, float64 (R, 1).
+
+    What cross_entropy computes of a word is log_sum - scores[word].
+    """
+    xp, R = array_module(scores), len(scores)
+    word = Tensor(xp.full(R, ENDS, xp.int64))
+    losses = cross_entropy(Tensor(scores), word, reduction="none")
+    return (losses.data.astype(xp.float64) + scores[:, ENDS])[:, None]
 
 
 def mean_of(scores: Sequence[Any]) -> NextWords:

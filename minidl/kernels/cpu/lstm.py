@@ -28,7 +28,7 @@ from minidl.kernels.cpu.vector.matrix_product import (
     PANEL,
     block_rows,
     check_blocks,
-    multiply_panel,
+    multiply_in_parts,
 )
 from minidl.kernels.memory import scratch
 
@@ -48,7 +48,6 @@ ONE = np.float32(1)
 
 FEW_STEPS = 8  # fewer are not worth the panels
 STRIP = 4 * PANEL  # cells that a thread takes at a time, or a panel where there are too few
-AT_ONCE = 512  # rows of a panel in a product: they should stay in the nearest cache
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 
 
@@ -181,16 +180,6 @@ def add_strip(first, strip, valid, panels, a, work, gh):
         if valid[n]:
             for j in range(strip):
                 gh[n, first + j] = work[n * strip + j]
-
-
-@njit(nogil=True, cache=True)
-def multiply_in_parts(rows, K, a, panel, c, c0, c_row):
-    """One panel of c = a @ b, some rows of b at a time."""
-    for k in range(0, K, AT_ONCE):
-        multiply_panel(
-            rows, min(AT_ONCE, K - k), a, k, K, 1, panel, k * PANEL, PANEL, c, c0, c_row,
-            1 if k > 0 else 0,
-        )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 from numba import get_num_threads, njit
 
-from minidl.kernels import sums
+from minidl.kernels import sums, unchanging
 from minidl.kernels.cpu.threads import blas
 from minidl.kernels.cpu.threads.blas import one_thread
 from minidl.kernels.cpu.threads.workers import share
 from minidl.kernels.cpu.vector.long_product import add_long_product
 from minidl.kernels.cpu.vector.matrix_product import BLOCKS, PANEL
+from minidl.kernels.cpu.vector.panels import product_with_panels
 
 SMALL = 2**24  # multiply-adds, about 0.2 ms on one core
 LONG = 4  # a sum of so many times as many terms as there are rows and columns stays in one piece
@@ -39,8 +40,17 @@ SUM_PARTS = 4  # into which the terms of long sums are divided
 PART_BYTES = 2**21  # of a product that something is added to: it should stay in the cache
 
 
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """a @ b as np.matmul computes it, written to out if that is given."""
+def product(
+    a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, bias: np.ndarray | None = None
+) -> np.ndarray:
+    """a @ b as np.matmul computes it, written to out if that is given.
+
+    Or a @ b + bias of matrices in a new array, a number of bias for each column.
+    """
+    if unchanging.entries and (y := product_with_panels(a, b, out, bias)) is not None:
+        return y
+    if bias is not None:
+        return product_with_bias(a, b, bias)
     matmul: Any = np.matmul
     if len(b) >= LONG_SUM:
         if (y := long_sum(a, b)) is not None:
@@ -59,6 +69,21 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
         out = np.empty((rows, columns), np.result_type(a, b))
     multiply(a, b, out, threads=blas.all_threads)
     return out
+
+
+def product_with_bias(a: np.ndarray, b: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """a @ b + bias of matrices. Of a large product, bias is added to a part that is in the cache.
+
+    Not of long sums, of which `product` takes care, nor of numbers that Numba does not know.
+    """
+    is_large = len(a) * b.size >= SMALL and len(b) < LONG_SUM and a.dtype.itemsize in (4, 8)
+    if is_large and can_be_divided(a, b, None):
+        y = np.empty((len(a), b.shape[1]), a.dtype)
+        multiply(a, b, y, bias, threads=blas.all_threads)
+        return y
+    y = product(a, b)
+    y += bias
+    return y
 
 
 def long_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:

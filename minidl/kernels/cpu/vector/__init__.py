@@ -13,5 +13,6 @@ Code that emits instructions (intrinsics; each also stands there in plain Python
 Compiled loops over these:
 
     matrix_product.py   products of matrices of any number of rows
+    panels.py           those of a few rows with a matrix that stays as it is
     transpose.py        transposed matrices
 """

@@ -24,6 +24,7 @@ PANEL = 2 * WIDTH
 EVEN = (16, 24, 32) if AVX512 else (8,)
 
 BLOCKS = LARGE, SMALL, PANEL, EVEN
+AT_ONCE = 512  # rows of a panel in a product: they should stay in the nearest cache
 
 large_block = product_of(LARGE, 2)
 small_block = product_of(SMALL, 2)
@@ -63,6 +64,16 @@ def multiply_panel(rows, K, a, a0, a_row, a_step, b, b0, b_step, c, c0, c_row, a
     c[c0 + i c_row + j].
     """
     multiply_runs(rows, 1, K, a, a0, a_row, 0, a_step, b, b0, b_step, c, c0, c_row, add)
+
+
+@njit(nogil=True, cache=True)
+def multiply_in_parts(rows, K, a, panel, c, c0, c_row):
+    """One panel of c = a @ b, some rows of b at a time."""
+    for k in range(0, K, AT_ONCE):
+        multiply_panel(
+            rows, min(AT_ONCE, K - k), a, k, K, 1, panel, k * PANEL, PANEL, c, c0, c_row,
+            1 if k > 0 else 0,
+        )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
