@@ -104,6 +104,7 @@ class TwoPhases(Callback):
         learns = self.learns(run.epoch)
         self.cnn.requires_grad_(learns)
         self.cnn.train(learns)
+        self.cnn.norm.eval()  # mean and deviation are those of all training pictures
         cached = self.files is not None and not learns
         self.cnn.takes_features = cached
         for loader, name in self.part_of.items():

@@ -7,6 +7,7 @@ efficientnet_lite0, googlenet, resnet18, vgg16, ...      what their last layer t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ from models.picture_encoder import PictureEncoder
 from models.show_and_tell import Decoder, ShowAndTell
 
 WIDTH, FEATURES = 32, 64  # of the small CNN: maps of its first layer, and its features
-SMALLEST = 1e-3  # of the largest deviation of a feature: one that hardly differs stays small
+WIDE = 512  # numbers, for whose sums the decoder's weights are made
 
 
 class PictureFeatures(Module):
@@ -43,7 +44,8 @@ class PictureFeatures(Module):
     Attributes:
         out_features: F. Where the last layer gives maps, a feature is the mean of one.
         takes_features: whether it is given what its layers would make of pictures, by a file.
-        mean, scale: features leave it as (x - mean) scale, (F,) each; 0 and 1 until `standardize`.
+        norm: brings each feature to mean 0 and standard deviation 1, whatever the CNN: the LSTM,
+            which is shown the picture once, hears nothing of features that are small beside words.
     """
 
     def __init__(self, layers: list[Module], size: int):
@@ -56,24 +58,19 @@ class PictureFeatures(Module):
         if y.ndim == 4:
             self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.out_features = y.shape[1]
-        self.register_buffer("mean", minidl.zeros(self.out_features))
-        self.register_buffer("scale", minidl.ones(self.out_features))
+        self.norm = nn.BatchNorm1d(self.out_features, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x if self.takes_features else self.layers(x)
-        return (x - self.mean) * self.scale
+        return self.norm(x if self.takes_features else self.layers(x))
 
     def standardize(self, features: np.ndarray) -> None:
-        """Let each feature leave with mean 0 and standard deviation 1, as they are of these.
-
-        Networks make features of very different size; the LSTM is made for numbers near 1.
+        """Take mean and deviation from these features, for a CNN that does not learn yet.
 
         Args:
             features: float32 (N, F), what the layers make of the training pictures.
         """
-        deviation = features.std(0)
-        self.mean.data[:] = features.mean(0)
-        self.scale.data[:] = 1 / np.maximum(deviation, max(SMALLEST * deviation.max(), 1e-12))
+        self.norm.running_mean.data[:] = features.mean(0)
+        self.norm.running_var.data[:] = features.var(0)
 
 
 @dataclass
@@ -200,6 +197,10 @@ def without_last(model: Module, name: str, size: int) -> PictureFeatures:
 def make_network(cnn: PictureFeatures, settings: Any, words: int) -> ShowAndTell:
     """The whole network, its LSTM with fresh weights.
 
+    Those of im2txt, +-0.08, are made for sums of 512 numbers. Sums of fewer come out as large with
+    larger weights; with small ones a narrow LSTM does not hear of the picture, and learns to say
+    the same of all.
+
     Args:
         cnn: of the run.
         settings: embedding, hidden, dropout.
@@ -208,6 +209,9 @@ def make_network(cnn: PictureFeatures, settings: Any, words: int) -> ShowAndTell
     decoder = Decoder(
         cnn.out_features, words, settings.embedding, settings.hidden, settings.dropout
     )
+    for parameter in decoder.parameters():
+        if parameter.ndim == 2 and parameter.shape[1] < WIDE:
+            parameter.data *= math.sqrt(WIDE / parameter.shape[1])
     return ShowAndTell(cnn, decoder)
 
 

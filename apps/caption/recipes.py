@@ -22,7 +22,7 @@ USUAL_CNN = "squeezenet"  # whose weights have the same name
 MANY, MIN_COUNT = 20_000, 4  # captions; Vinyals et al. 2016, section 4.3.1, for COCO
 
 TOGETHER = {
-    "epochs": 20, "batch_size": 32, "lr": 2e-3, "embedding": 64, "hidden": 128, "dropout": 0.2,
+    "epochs": 20, "batch_size": 32, "lr": 4e-3, "embedding": 64, "hidden": 128, "dropout": 0.2,
 }  # fmt: skip
 FROZEN = {
     "epochs": 30, "batch_size": 32, "lr": 1e-3, "embedding": 256, "hidden": 256, "dropout": 0.5,
