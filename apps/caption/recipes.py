@@ -3,7 +3,7 @@
 drawn flowers   a small CNN learns together with the LSTM, in a quarter of an hour on two cores
 others          a CNN with the weights of others stays frozen; the epoch with the best CIDEr-D of
                 the validation pictures is kept, as there are few pictures and the LSTM learns them
-                by heart
+                by heart; the fewer, the more epochs
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ from minidl.kernels import cpu_kernels
 USUAL_CNN = "squeezenet"  # whose weights have the same name
 MANY, MIN_COUNT = 20_000, 4  # captions; Vinyals et al. 2016, section 4.3.1, for COCO
 
+STEPS, FEWEST, MOST = 2_500, 10, 200  # of a frozen CNN: about so many steps, but epochs in between
+
 TOGETHER = {
     "epochs": 20, "batch_size": 32, "lr": 4e-3, "embedding": 64, "hidden": 128, "dropout": 0.2,
 }  # fmt: skip
 FROZEN = {
-    "epochs": 30, "batch_size": 32, "lr": 1e-3, "embedding": 256, "hidden": 256, "dropout": 0.5,
+    "epochs": None, "batch_size": 32, "lr": 1e-3, "embedding": 256, "hidden": 256, "dropout": 0.5,
 }  # fmt: skip
 
 
 def from_command_line(given: dict[str, Any]) -> Settings:
     """Settings from the options that were given, the rest by the data and the CNN.
 
-    min_count may be None still: `completed` chooses it, once the captions are known.
+    min_count and epochs may be None still: `completed` chooses them, once the data are open.
 
     Args:
         given: option -> value, see options.parse_options.
@@ -111,12 +113,17 @@ def check(settings: Settings, given: dict[str, Any]) -> None:
         )
 
 
-def completed(settings: Settings, captions: int) -> Settings:
-    """The settings with the number of times that a word has to occur.
+def completed(settings: Settings, captions: int, pictures: int) -> Settings:
+    """The settings with the epochs, and the number of captions in which a word has to occur.
 
     Args:
         settings: from from_command_line.
         captions: how many different ones there are to learn from.
+        pictures: likewise.
     """
     usual = MIN_COUNT if captions >= MANY else 1
-    return replace(settings, min_count=settings.min_count or usual)
+    epochs = round(STEPS / max(1, pictures / settings.batch_size))
+    return replace(
+        settings, min_count=settings.min_count or usual,
+        epochs=settings.epochs or min(max(epochs, FEWEST), MOST),
+    )  # fmt: skip

@@ -73,7 +73,7 @@ class Training:
         if checkpoint is not None:
             check_same_data(self.parts.train.facts, checkpoint.meta)
         captions = [text for texts in self.parts.train.captions for text in texts]
-        self.settings = completed(settings, len(set(captions)))
+        self.settings = completed(settings, len(set(captions)), len(self.parts.train))
         self.vocabulary, self.longest = words_of(self.parts.train, self.settings.min_count)
         self.net = make_network(self.cnn.features, self.settings, len(self.vocabulary))
         if checkpoint is not None:
