@@ -31,6 +31,7 @@ from models.picture_encoder import PictureEncoder
 from models.show_and_tell import Decoder, ShowAndTell
 
 WIDTH, FEATURES = 32, 64  # of the small CNN: maps of its first layer, and its features
+EPS = 1e-8  # of the norm of features: those of some networks differ by a thousandth
 WIDE = 512  # numbers, for whose sums the decoder's weights are made
 
 
@@ -58,7 +59,7 @@ class PictureFeatures(Module):
         if y.ndim == 4:
             self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.out_features = y.shape[1]
-        self.norm = nn.BatchNorm1d(self.out_features, affine=False)
+        self.norm = nn.BatchNorm1d(self.out_features, eps=EPS, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(x if self.takes_features else self.layers(x))

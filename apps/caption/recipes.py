@@ -24,7 +24,7 @@ MANY, MIN_COUNT = 20_000, 4  # captions; Vinyals et al. 2016, section 4.3.1, for
 STEPS, FEWEST, MOST = 2_500, 10, 200  # of a frozen CNN: about so many steps, but epochs in between
 
 TOGETHER = {
-    "epochs": 20, "batch_size": 32, "lr": 4e-3, "embedding": 64, "hidden": 128, "dropout": 0.2,
+    "epochs": 30, "batch_size": 32, "lr": 4e-3, "embedding": 64, "hidden": 128, "dropout": 0.2,
 }  # fmt: skip
 FROZEN = {
     "epochs": None, "batch_size": 32, "lr": 1e-3, "embedding": 256, "hidden": 256, "dropout": 0.5,
