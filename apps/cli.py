@@ -31,6 +31,9 @@ APPLICATIONS = {
     },
     "Text and pictures": {
         "apps.draw.commands": {"draw": "Text-to-image: draw a sentence, and learn to."},
+        "apps.caption.commands": {
+            "caption": "Image-to-text: say what is on a picture, and learn to.",
+        },
     },
     "Networks and files": {
         "apps.files.models": {

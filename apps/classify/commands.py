@@ -217,8 +217,9 @@ def predict(
     from apps.classify import predict as prediction
     from apps.classify.published import load_any_classifier
     from apps.classify.report.text import show_answer
+    from apps.shared.picture_files import picture_files
 
-    paths = prediction.picture_files(images)
+    paths, _ = picture_files(images, "predict")
     trained = load_any_classifier(run, best, console.note)
     answers = prediction.predict(trained, paths, top, tta)
     if trained.meta:  # a run's; of published weights it is their own, in full digits

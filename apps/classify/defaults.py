@@ -13,7 +13,7 @@ from apps.classify.checks import check
 from apps.classify.recipes import HIGHEST_LR, recipe_for, transfer_for
 from apps.classify.settings import Settings
 from apps.shared.optimizer import MOMENTUM, OPTIMIZERS
-from apps.shared.options import OptionError, check_resumed, stored_values
+from apps.shared.options import OptionError, resumed_settings
 from minidl.errors import nearest
 from minidl.kernels import cpu_kernels
 
@@ -98,8 +98,6 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
         OptionError: an option contradicts the run.
         CheckpointError: the checkpoint is not one of a training run.
     """
-    stored = stored_values(Settings, meta.get("settings"))
-    check_resumed(Settings, stored, given)
-    settings = Settings(**(stored | given))
+    settings = resumed_settings(Settings, meta, given)
     check(settings)
     return settings

@@ -12,8 +12,8 @@ from typing import Any
 
 import models
 from apps.classify.data import Parts
-from apps.classify.pixel_range import to_unit_variance
 from apps.classify.settings import NetworkOptions
+from apps.shared.pixel_range import to_unit_variance
 from apps.shared.trained import weight_file
 from minidl.data import transforms
 from minidl.errors import CheckpointError

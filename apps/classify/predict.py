@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from apps.shared.batches import evaluation_batch
 from apps.shared.options import OptionError
 from apps.shared.trained import Trained
 from minidl.data import read_picture
-from minidl.data.pictures import is_picture
 from minidl.errors import DataError
 from minidl.tensor import Tensor
 
@@ -72,23 +70,3 @@ def most_probable(classes: list[str], probabilities: np.ndarray, top: int) -> li
     """{"class", "probability"} of the first `top` classes."""
     order = np.argsort(-probabilities, kind="stable")[:top]
     return [{"class": classes[i], "probability": float(probabilities[i])} for i in order]
-
-
-def picture_files(arguments: list[str]) -> list[str]:
-    """The picture files among the arguments; a folder stands for all pictures in and below it.
-
-    Raises:
-        DataError: there is none in a folder.
-    """
-    found: list[str] = []
-    for argument in arguments:
-        folder = Path(argument)
-        if not folder.is_dir():
-            found.append(argument)
-            continue
-        below = (path for path in folder.rglob("*") if path.is_file())
-        inside = [str(path) for path in below if is_picture(path.name)]
-        if not inside:
-            raise DataError("predict", "there are no pictures in the folder", {"folder": argument})
-        found += sorted(inside)
-    return found

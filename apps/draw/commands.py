@@ -127,7 +127,7 @@ def check(
     data_dir: DataDir = None,
 ) -> None:
     """Say what is wrong with pictures and captions, before hours are spent on them."""
-    from apps.draw.checking import check_data
+    from apps.shared.checking import check_data
 
     found = check_data(data, data_dir, console)
     console.json(found)

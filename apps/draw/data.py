@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from apps.draw.diversity import spread, spread_within_classes
-from apps.draw.rows import Rows
-from apps.draw.settings import DRAWN, DataOptions
+from apps.draw.settings import DataOptions
+from apps.shared.captioned import DRAWN
+from apps.shared.rows import Rows
 from minidl.data.captioned import CaptionedDataset
 from minidl.errors import DataError
 
@@ -68,22 +69,6 @@ class Pairs:
             "pictures": len(self), "classes": len(self.members), "captions": len(self.texts),
             "content": content.hexdigest()[:16],
         }  # fmt: skip
-
-    def check_same(self, before: dict[str, Any]) -> None:
-        """The data are those that a run began with.
-
-        Args:
-            before: what its checkpoint holds beside the weights.
-
-        Raises:
-            DataError
-        """
-        for name, now in self.facts.items():
-            if now != before.get(name):
-                raise DataError(
-                    "resume", f"the data have changed since the run began: other {name}",
-                    {"now": now, "then": before.get(name)}, "start a new run",
-                )  # fmt: skip
 
     def real_spread(self) -> float:
         """How different pictures of one class are; where no class has several, all pictures."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from apps.draw.rows import Rows
+from apps.shared.rows import Rows
 
 
 def spread(pictures: np.ndarray) -> float:

@@ -14,8 +14,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from apps.draw.settings import DRAWN, PRESETS, SIZES, Settings
-from apps.shared.options import OptionError, check_resumed, check_values, stored_values
+from apps.draw.settings import PRESETS, SIZES, Settings
+from apps.shared.captioned import DRAWN
+from apps.shared.options import OptionError, check_values, resumed_settings
 from minidl.errors import nearest
 from minidl.kernels import cpu_kernels
 
@@ -88,9 +89,7 @@ def from_checkpoint(meta: dict[str, Any], given: dict[str, Any]) -> Settings:
         OptionError: an option contradicts the run.
         CheckpointError: the checkpoint is not one of such a run.
     """
-    stored = stored_values(Settings, meta.get("settings"))
-    check_resumed(Settings, stored, given)
-    settings = Settings(**(stored | given))
+    settings = resumed_settings(Settings, meta, given)
     check(settings, {})
     return settings
 

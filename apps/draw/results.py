@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,14 @@ from apps.draw.sampling import Artist, save_artist
 from apps.draw.score.left_open import left_open
 from apps.draw.score.score import captions_seen, score_part
 from apps.draw.score.text import PARTS
-from apps.draw.settings import DRAWN
 from apps.shared import run_folder
+from apps.shared.captioned import DRAWN
 from apps.shared.options import to_dict
 from apps.shared.outcome import images_per_second
-from minidl.callbacks import Callback
 from minidl.nn import ModuleDict
 
 JUDGED = 1000  # pictures
 SEED = 1  # of their noise
-EVERY = 60  # seconds between reports
 
 
 def write_results(training: Any, model: ModuleDict, history: list[dict]) -> dict[str, Any]:
@@ -82,25 +79,10 @@ def facts(training: Any, model: ModuleDict) -> dict[str, Any]:
     }
 
 
-class LiveReport(Callback):
-    """report.html while the run goes on: GANs are watched. At most once a minute.
-
-    Args:
-        training: the Training.
-    """
-
-    order = 50  # after what adds to the metrics
-
-    def __init__(self, training: Any):
-        self.training, self.written = training, 0.0
-
-    def on_epoch_end(self, run) -> None:
-        if run.epoch == run.epochs or time.monotonic() - self.written < EVERY:
-            return
-        training, history = self.training, run.history
-        content = figures_of(training, history) | facts(training, run.model)
-        write_report(training.folder, content, history, training.fixed.captions)
-        self.written = time.monotonic()
+def report_so_far(training: Any, run: Any) -> None:
+    """report.html of a run that goes on: GANs are watched."""
+    content = figures_of(training, run.history) | facts(training, run.model)
+    write_report(training.folder, content, run.history, training.fixed.captions)
 
 
 def judge(training: Any, artist: Artist) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from apps.draw.networks import GENERATOR, TEXT, make_generator, make_text_encode
 from apps.draw.settings import Settings
 from apps.draw.texts import Words, reader_from
 from apps.shared.options import stored_values, to_dict
-from apps.shared.packaged import packaged_file
+from apps.shared.packaged import packaged_file, without_folders
 from apps.shared.run_folder import find_checkpoint
 from minidl.errors import CheckpointError, MinidlError
 from minidl.nn import Module, ModuleDict
@@ -151,14 +151,9 @@ def save_artist(path: Path, artist: Artist) -> None:
     if artist.text is not None:
         parts[TEXT].load_state_dict(artist.text.state_dict())
     meta = {
-        "kind": KIND, "settings": without_folders(to_dict(artist.settings)),
+        "kind": KIND,
+        "settings": without_folders(to_dict(artist.settings), ("data", "data_dir", "text_encoder")),
         "reader": artist.meta.get("reader"), "steps": artist.meta.get("steps"),
         "figures": artist.meta.get("figures"),
     }  # fmt: skip
     minidl.io.save_checkpoint(path, parts.to(dtype="float16"), meta=meta)
-
-
-def without_folders(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as a file tells them to whoever gets it: files without the folders they were in."""
-    names = ("data", "data_dir", "text_encoder")
-    return settings | {name: settings[name] and Path(settings[name]).name for name in names}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from apps.draw.losses import LOSSES
 from apps.shared import parse
+from apps.shared.captioned import FILES, CaptionedOptions, source
 from apps.shared.options import (
-    FREE,
     MORE,
     Option,
     above,
@@ -22,19 +22,12 @@ from minidl.kernels import CPU_SETS
 DATA, TEXT, NETWORKS, LOSS = "Data", "Text encoder", "Networks", "Loss"
 STEPS, RUN = "Steps", "Run"
 
-DRAWN = ("flowers", "flowers-turned")  # by a program, so that an oracle can judge pictures of them
-SOURCES = (*DRAWN, "flowers17")
 PRESETS = ("small", "reed", "paarthneekhara")
 ENCODERS = ("word-lstm", "char-cnn-rnn")
 GANS = ("gan", "conditional", "int", "cls", "cls-int")
 SCHEDULES = ("none", "linear", "halve")
 AUGMENTS = ("none", "flip", "crop")
 SIZES = (32, 64)
-
-
-def source(option: Option, text: str) -> str:
-    """The name of a data set as it is; an existing path made absolute."""
-    return text if text in SOURCES else parse.path_or_name(option, text)
 
 
 def known_size(option: Option, value: int) -> None:
@@ -44,35 +37,24 @@ def known_size(option: Option, value: int) -> None:
 
 
 @dataclass(kw_only=True)
-class DataOptions:
+class DataOptions(CaptionedOptions):
     """Which pictures with captions, and how they are read."""
 
     data: str = option(
         DATA, "flowers (drawn by a program; the default), flowers-turned (the same at any angle: "
-        "petals are hard to count), flowers17, or a path: a .jsonl or .csv "
-        "file with pictures and captions, a folder of pictures with a .txt beside each, or a "
-        "folder in Reed's layout (Oxford-102, CUB).", metavar="NAME|PATH", parse=source,
-    )  # fmt: skip
-    data_dir: str | None = option(
-        DATA, "Folder in which to look for data first.", default=None, parse=parse.path_or_name,
-        resume=FREE,
+        "petals are hard to count), flowers17, tuxpaint (the pictures of Debian's "
+        f"tuxpaint-stamps-default), emoji (of its fonts-noto-color-emoji), {FILES}",
+        metavar="NAME|PATH", parse=source,
     )  # fmt: skip
     size: int = option(
         DATA, "Pixels of the pictures: 32 or 64. Default: 32 for drawn flowers with small, "
         "else 64.",
         metavar="PIXELS", check=known_size,
     )  # fmt: skip
-    skip_missing: bool = option(
-        DATA, "Leave out lines whose pictures are missing; by default they are listed and refused.",
-        default=False,
-    )  # fmt: skip
     augment: str = option(
         DATA, "Random changes of pictures: none, flip (mirrored or not), or crop (that, and a part "
         "of 27/32 of each side). Default: none for flowers, else crop.", check=one_of(AUGMENTS),
     )  # fmt: skip
-    workers: int = option(
-        DATA, "Threads that prepare batches; 0: none.", default=1, check=at_least(0), resume=FREE
-    )
 
 
 @dataclass(kw_only=True)

@@ -14,23 +14,27 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.draw.alarm import Alarm
+from apps.draw.alarm import TROUBLES
 from apps.draw.batches import PlayingBatches, check_enough
 from apps.draw.data import open_pairs
 from apps.draw.embeddings import embed, made_comparable
 from apps.draw.encoder import Encoders, take_over_encoders, train_encoder
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, TEXT, count, make_networks
 from apps.draw.presets import completed
-from apps.draw.results import LiveReport, write_results
+from apps.draw.results import report_so_far, write_results
 from apps.draw.run import ENCODER
 from apps.draw.samples import FixedSamples, Samples
 from apps.draw.sampling import KIND
 from apps.draw.schedule import schedules
-from apps.draw.settings import DRAWN, Settings
+from apps.draw.settings import Settings
 from apps.draw.step import GanStep
+from apps.shared.alarm import Alarm
 from apps.shared.callbacks import standard_callbacks
+from apps.shared.captioned import DRAWN
+from apps.shared.live_report import LiveReport
 from apps.shared.options import to_dict
 from apps.shared.run_folder import CHECKPOINT
+from apps.shared.same_data import check_same_data
 from minidl import callbacks, optim
 from minidl.data import flowers
 from minidl.nn import Module, ModuleDict
@@ -69,7 +73,7 @@ class Training:
         """
         for begun in (self.folder / ENCODER / CHECKPOINT, self.folder / CHECKPOINT):
             if begun.exists():
-                self.pairs.check_same(minidl.io.load_checkpoint(begun).meta)
+                check_same_data(self.pairs.facts, minidl.io.load_checkpoint(begun).meta)
         if self.settings.is_conditional:
             self.first_phase()
         history, model = self.second_phase()
@@ -147,10 +151,10 @@ class Training:
         chosen += schedules(optimizers, settings.schedule, settings.epochs, steps)
         self.average = callbacks.AverageWeights(settings.average, GENERATOR)
         self.average.order = Samples.order - 1  # what is drawn includes the last step
-        self.alarm = Alarm(self.log)
+        self.alarm = Alarm(TROUBLES, self.log)
         self.fixed = self.fixed_samples()
         samples = Samples(self.folder, self.fixed, every, self.average, self.pairs.real_spread())
-        return [*chosen, self.average, samples, self.alarm, LiveReport(self)]
+        return [*chosen, self.average, samples, self.alarm, LiveReport(self.report)]
 
     def fixed_samples(self) -> FixedSamples:
         """Captions that are drawn again and again: of Oxford-102, and of classes far apart."""
@@ -163,6 +167,10 @@ class Training:
         texts += [pairs.texts[pairs.captions[pairs.members[c][0]][0]] for c in classes]
         texts = list(dict.fromkeys(texts))[:SHOWN]
         return FixedSamples(texts, embed(self.text, self.encoders.reader, texts), settings.noise)
+
+    def report(self, run: Any) -> None:
+        """What a run that goes on shows."""
+        report_so_far(self, run)
 
     # --- words ----------------------------------------------------------------------------------
 

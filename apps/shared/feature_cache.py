@@ -60,44 +60,38 @@ class FeatureLoader(DataLoader):
         )
 
 
-class FeatureCache:
-    """Features of several sets of pictures, and a network that begins behind them.
+class FeatureFiles:
+    """Files with the features of several sets of pictures.
 
     Args:
-        model: parameters that do not learn now have requires_grad False.
+        front: name and module of each layer that makes them, in order.
+        x: a batch of pictures as these layers take it, one is enough.
         parts: name -> pictures, such as {"train": ..., "validation": ...}.
         preprocessing: what they go through before the network, the same in every epoch.
-        x: a batch of such pictures, one is enough.
         folder: of the run.
 
     Attributes:
-        model: the network behind the frozen part, for fit.
-        place: the layer behind which the network is cut.
+        place: the layer behind which the features are.
         shape: of the features of one picture, channels last.
         bytes: of all files together.
-
-    Raises:
-        NotCached: the network cannot be cut.
     """
 
     def __init__(
-        self,
-        model: Module,
-        parts: dict[str, Dataset],
-        preprocessing: transforms.Compose,
-        x: Tensor,
-        folder: Path,
-    ):
-        self.parts, self.preprocessing, self.folder = parts, preprocessing, folder / FOLDER
-        chain = tail(model, x)
-        cut = find_cut(chain, model, x)
-        self.front = [(call.name, call.module) for call in chain[:cut]]
-        self.model = BehindFrozenPart(model, [call.module for call in chain[cut:]])
-        self.place = chain[cut - 1].name
-        self.shape = stored(chain[cut - 1].y.data).shape[1:]
+        self, front: list[tuple[str, Module]], x: Tensor, parts: dict[str, Dataset],
+        preprocessing: transforms.Compose, folder: Path,
+    ):  # fmt: skip
+        self.front, self.parts, self.preprocessing = front, parts, preprocessing
+        self.folder = folder / FOLDER
+        self.place = front[-1][0]
+        self.shape = stored(self.run(x).data).shape[1:]
         self.count = sum(len(dataset) for dataset in parts.values())
         self.bytes = 4 * self.count * int(np.prod(self.shape))
-        self.loaders: list[FeatureLoader] = []
+
+    def run(self, x: Tensor) -> Tensor:
+        """What the layers make of a batch, in evaluation mode."""
+        modules = [module.eval() for _, module in self.front]
+        with minidl.no_grad():
+            return run_layers(modules, x)
 
     def compute(self, workers: int, log: Callable[[str], None]) -> None:
         """Fill the files, unless they are there already.
@@ -141,13 +135,11 @@ class FeatureCache:
     def write(self, path: Path, dataset: Dataset, workers: int) -> None:
         """Write the features of a data set, batch by batch, as .npy."""
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(dataset), *self.shape)}
-        self.model.eval()
-        layers = [module for _, module in self.front]
-        with open(path, "wb") as file, minidl.no_grad():
+        with open(path, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             loader = evaluation_loader(dataset, self.preprocessing, workers)
             for x, _ in with_progress(loader):
-                file.write(np.ascontiguousarray(stored(run_layers(layers, x).data)).tobytes())
+                file.write(np.ascontiguousarray(stored(self.run(x).data)).tobytes())
 
     def key(self) -> str:
         """A hash of all that the features depend on: weights, pictures, preprocessing, kernels."""
@@ -181,7 +173,39 @@ class FeatureCache:
         """The features of a part, on disk until used."""
         return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
 
-    # --- using them -----------------------------------------------------------------------------
+    def remove(self) -> None:
+        """Delete the files."""
+        remove_features(self.folder.parent)
+
+
+class FeatureCache(FeatureFiles):
+    """Features of several sets of pictures, and a network that begins behind them.
+
+    Args:
+        model: parameters that do not learn now have requires_grad False.
+        parts, preprocessing, x, folder: as of FeatureFiles.
+
+    Attributes:
+        model: the network behind the frozen part, for fit.
+
+    Raises:
+        NotCached: the network cannot be cut.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        parts: dict[str, Dataset],
+        preprocessing: transforms.Compose,
+        x: Tensor,
+        folder: Path,
+    ):
+        chain = tail(model, x)
+        cut = find_cut(chain, model, x)
+        front = [(call.name, call.module) for call in chain[:cut]]
+        super().__init__(front, x, parts, preprocessing, folder)
+        self.model = BehindFrozenPart(model, [call.module for call in chain[cut:]])
+        self.loaders: list[FeatureLoader] = []
 
     @property
     def in_use(self) -> bool:
@@ -204,10 +228,6 @@ class FeatureCache:
         for loader in self.loaders:
             loader.features = None
         self.model.takes_features = False
-
-    def remove(self) -> None:
-        """Delete the files."""
-        remove_features(self.folder.parent)
 
 
 def remove_features(folder: Path) -> None:

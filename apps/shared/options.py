@@ -274,6 +274,23 @@ def stored_values(settings: type, stored: Any) -> dict[str, Any]:
     return {name: default_of(f) for name, f in known.items() if name not in needed} | stored
 
 
+def resumed_settings(kind: type, meta: dict[str, Any], given: dict[str, Any]) -> Any:
+    """The settings of a run to go on with, of which some may have been typed anew.
+
+    Args:
+        kind: the dataclass.
+        meta: what the run's checkpoint holds beside the weights.
+        given: those that were typed.
+
+    Raises:
+        OptionError: an option contradicts the run.
+        CheckpointError: the checkpoint does not say how the run was set up.
+    """
+    stored = stored_values(kind, meta.get("settings"))
+    check_resumed(kind, stored, given)
+    return kind(**(stored | given))
+
+
 def default_of(field: Field) -> Any:
     """The value of an option that has a default."""
     if field.default_factory is not MISSING:

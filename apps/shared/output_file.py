@@ -38,6 +38,7 @@ class OutputFile:
         endings: that the file may have, each with its dot; none for any.
         beside: endings of further files that will be written, with the file's name otherwise.
         op: who writes, for errors.
+        flag: the option that names it.
 
     Raises:
         OptionError: it cannot be written, or is there already.
@@ -50,12 +51,13 @@ class OutputFile:
         endings: Collection[str] = PICTURES,
         beside: Collection[str] = (),
         op: str = "write",
+        flag: str = "--output",
     ):
-        self.path, self.op = Path(path), op
+        self.path, self.op, self.flag = Path(path), op, flag
         self.check_ending(endings)
         self.check_folder()
         for file in (self.path, *map(self.beside, beside)):
-            check_free(file, overwrite)
+            check_free(file, overwrite, flag)
 
     def beside(self, ending: str) -> Path:
         """The file of the same name with another ending: picture.png -> picture.html."""
@@ -64,7 +66,7 @@ class OutputFile:
     def check_ending(self, endings: Collection[str]) -> None:
         if endings and self.path.suffix.lower() not in endings:
             raise OptionError(
-                f"the output file ends in {', '.join(endings)}", {"--output": str(self.path)}
+                f"the output file ends in {', '.join(endings)}", {self.flag: str(self.path)}
             )
 
     def check_folder(self) -> None:
@@ -74,7 +76,7 @@ class OutputFile:
         except OSError as error:
             raise OptionError(
                 f"the folder of the output cannot be written to: {reason(error)}",
-                {"--output": str(self.path)}, "choose another with -o",
+                {self.flag: str(self.path)}, "choose another",
             ) from None  # fmt: skip
 
     def write(self, content: bytes) -> None:
@@ -86,15 +88,15 @@ class OutputFile:
         write_atomically(self.path, content, self.op)
 
 
-def check_free(path: Path, overwrite: bool) -> None:
+def check_free(path: Path, overwrite: bool, flag: str = "--output") -> None:
     """Nothing is there, or a file that may be replaced."""
     if not os.path.lexists(path):
         return
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no ordinary file"
-        raise OptionError(f"the output is a file, this is {what}", {"--output": str(path)})
+        raise OptionError(f"the output is a file, this is {what}", {flag: str(path)})
     if not overwrite:
         raise OptionError(
-            "the output file is there already", {"--output": str(path)},
+            "the output file is there already", {flag: str(path)},
             "--overwrite replaces it; or choose another name",
         )  # fmt: skip

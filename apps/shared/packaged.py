@@ -1,6 +1,7 @@
 """The trained networks that come with minidl, by name: files of models/weights/trained.
 
-Each is a checkpoint that says in its meta, as "kind", what it is for.
+Each is a checkpoint that says in its meta, as "kind", what it is for. Two kinds may have a
+network of one name: flowers.safetensors draws flowers, flowers_captions.safetensors describes them.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import json
 import os
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import models
 from minidl.errors import CheckpointError, nearest
 
 TRAINED = Path(models.__file__).parent / "weights" / "trained"
+ENDINGS = {"captioning": "_captions"}  # of the files of a kind, which are not part of the name
 
 
 def packaged_names(kinds: Collection[str]) -> list[str]:
@@ -22,8 +25,17 @@ def packaged_names(kinds: Collection[str]) -> list[str]:
     Args:
         kinds: such as ["drawing"].
     """
-    files = sorted(TRAINED.glob("*.safetensors"))
-    return [path.stem.replace("_", "-") for path in files if kind_of(path) in kinds]
+    return sorted(packaged_files(kinds))
+
+
+def packaged_files(kinds: Collection[str]) -> dict[str, Path]:
+    """The files of the networks of some kinds, by name."""
+    found = {path: kind_of(path) for path in sorted(TRAINED.glob("*.safetensors"))}
+    return {
+        path.stem.removesuffix(ENDINGS.get(kind or "", "")).replace("_", "-"): path
+        for path, kind in found.items()
+        if kind in kinds
+    }
 
 
 def packaged_file(source: str, kinds: Collection[str]) -> Path | None:
@@ -38,11 +50,21 @@ def packaged_file(source: str, kinds: Collection[str]) -> Path | None:
     """
     if os.path.exists(source):
         return None
-    names = packaged_names(kinds)
-    if source not in names:
-        hint = nearest(source, names) if names else ""
+    files = packaged_files(kinds)
+    if source not in files:
+        hint = nearest(source, files) if files else ""
         raise CheckpointError("trained network", "no such file or name", {"name": source}, hint)
-    return TRAINED / f"{source.replace('-', '_')}.safetensors"
+    return files[source]
+
+
+def without_folders(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Settings as a file tells them to whoever gets it: files without the folders they were in.
+
+    Args:
+        settings: as run.json holds them.
+        names: of those that may be paths.
+    """
+    return settings | {name: settings[name] and Path(settings[name]).name for name in names}
 
 
 def kind_of(path: Path) -> str | None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from apps.cli import app
 from tests.apps.browser import open_browser
+from tests.apps.flowers import write_jsonl
 
 NAMES = ["bottom", "left", "top"]
 
@@ -43,6 +44,12 @@ def trained(halves, tmp_path_factory):
     result = minidl("train", "lenet", "--data", halves, "--epochs", 6, "--output", folder)
     assert result.exit_code == 0, result.output
     return folder
+
+
+@pytest.fixture(scope="session")
+def jsonl(tmp_path_factory):
+    """A file with 48 drawn flowers to learn from and 12 to test."""
+    return write_jsonl(tmp_path_factory.mktemp("flowers"))
 
 
 @pytest.fixture(scope="session")

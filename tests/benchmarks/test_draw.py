@@ -21,8 +21,13 @@ ATTRIBUTES = {"color": 0.98, "count": 0.5, "shape": 0.9, "center": 0.97, "backgr
 @pytest.mark.parametrize("way", draw.WAYS)
 def test_the_options_of_a_way_are_options_of_the_command(way, monkeypatch):
     ran = []
-    monkeypatch.setattr(draw, "run", lambda training, runs: ran.append(training.name))
-    words = list(draw.training(way, 0, Path("runs"), None).arguments)
+
+    def run(training, runs):
+        ran.append(training.name)
+        return SimpleNamespace(training=training)
+
+    monkeypatch.setattr(draw, "run", run)
+    words = list(draw.trained(way, 0, Path("runs"), None).training.arguments)
     flags = {option.flag: option for option in table(Settings).values()}
     given = {}
     while words:
@@ -34,7 +39,7 @@ def test_the_options_of_a_way_are_options_of_the_command(way, monkeypatch):
         given[option.name] = option.type(words.pop(0))
     assert from_command_line(given).seed == 0
     needs_encoder = way not in draw.SEEDED and not way.endswith("-gan")
-    assert ran == ([f"draw-{draw.DEFAULT}-0"] if needs_encoder else [])
+    assert ran[:-1] == ([f"draw-{draw.DEFAULT}-0"] if needs_encoder else [])
     assert ("text_encoder" in given) == needs_encoder
 
 

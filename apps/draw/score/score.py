@@ -23,7 +23,6 @@ from apps.draw.batches import middle
 from apps.draw.data import Pairs, held_out_pairs, open_pairs
 from apps.draw.diversity import mean_spread, spread, spread_within_classes
 from apps.draw.encoder import Encoders, load_encoders
-from apps.draw.rows import Rows
 from apps.draw.run import ENCODER
 from apps.draw.sampling import Artist, load_artist
 from apps.draw.score.attributes import judged
@@ -31,7 +30,8 @@ from apps.draw.score.frechet import feature_network, frechet_distance
 from apps.draw.score.left_open import left_open
 from apps.draw.score.precision import r_precision
 from apps.draw.score.text import PARTS
-from apps.draw.settings import DRAWN
+from apps.shared.captioned import DRAWN
+from apps.shared.rows import Rows
 from minidl.data.flowers import COMBINATIONS
 from minidl.errors import CheckpointError
 

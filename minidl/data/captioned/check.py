@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +22,10 @@ ALPHABET = frozenset(
     "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+=<>()[]{} "
 )  # of Reed et al. (2016)
 LONGEST = 201  # characters that their encoder reads
-SMALLEST_SIDE = 64  # pixels of the largest pictures that are drawn
+SMALLEST_SIDE = 64  # pixels; no smaller ones are drawn
 ELONGATED = 2.0
 FEWEST = 64  # a batch
+OFTEN = 4  # captions that a word must be in for Vinyals et al. (2016) to learn it
 
 
 @dataclass
@@ -42,6 +44,15 @@ class Report:
     def serious(self) -> bool:
         """Whether nothing can be learned before something is put right."""
         return any(finding.serious for finding in self.findings)
+
+    def without(self, kinds: Collection[str]) -> Report:
+        """The report for someone to whom some facts and kinds of findings do not matter.
+
+        Args:
+            kinds: names of facts, and kinds of findings.
+        """
+        facts = {name: text for name, text in self.facts.items() if name not in kinds}
+        return Report(facts, [one for one in self.findings if one.kind not in kinds])
 
 
 def check_captioned(source: str | Path, data_dir: str | Path | None = None) -> Report:
@@ -81,7 +92,7 @@ def check_pictures(listing: Listing, facts: dict[str, str]) -> dict[str, str]:
         picture -> hash of its pixels, of those that could be decoded.
     """
     names = [entry.name for entry in listing.entries]
-    pictures = PictureFiles(listing.files, names)
+    pictures = PictureFiles(listing.files, names, squared=listing.squared)
     prints, sizes, broken, blank = {}, {}, [], []
     for i in with_progress(range(len(names)), "decoding pictures", least=500):
         try:
@@ -102,7 +113,7 @@ def check_pictures(listing: Listing, facts: dict[str, str]) -> dict[str, str]:
     small = [f"{n} ({w}x{h})" for n, (h, w) in sizes.items() if min(h, w) < SMALLEST_SIDE]
     listing.note(
         "small pictures", f"pictures have a side below {SMALLEST_SIDE} pixels", small,
-        "where larger ones are drawn, they are enlarged, and blurred by that",
+        "where larger ones are needed, they are enlarged, and blurred by that",
     )  # fmt: skip
     long = [f"{n} ({w}x{h})" for n, (h, w) in sizes.items() if max(h, w) >= ELONGATED * min(h, w)]
     listing.note(
@@ -112,7 +123,7 @@ def check_pictures(listing: Listing, facts: dict[str, str]) -> dict[str, str]:
     if sizes:
         sides = np.array(list(sizes.values()))
         (low, left), (high, right) = sides.min(0), sides.max(0)
-        facts["sizes"] = f"{left} to {right} pixels wide, {low} to {high} high"
+        facts["sizes"] = f"{span(left, right)} pixels wide, {span(low, high)} high"
     return prints
 
 
@@ -122,12 +133,21 @@ def check_pictures(listing: Listing, facts: dict[str, str]) -> dict[str, str]:
 def caption_facts(listing: Listing) -> str:
     """How many captions, different ones, and words there are."""
     texts = [text for entry in listing.entries for text in entry.captions]
-    words = Counter(word for text in set(texts) for word in tokenize(text))
-    once = sum(count == 1 for count in words.values())
+    split = [tokenize(text) for text in dict.fromkeys(texts)]
+    lengths = [len(words) for words in split]
+    captions = Counter(word for words in split for word in set(words))
+    once = sum(count == 1 for count in captions.values())
+    often = sum(count >= OFTEN for count in captions.values())
     return (
-        f"{len(texts):,}, {len(set(texts)):,} of them different, with {len(words):,} words, "
-        f"{once:,} of which occur in one caption alone"
+        f"{len(texts):,}, {len(split):,} of them different, with {len(captions):,} words, "
+        f"{once:,} of which occur in one caption alone and {often:,} in {OFTEN} or more; "
+        f"each is {span(min(lengths), max(lengths))} words long"
     )
+
+
+def span(fewest: int, most: int) -> str:
+    """Both numbers, or one where they are equal."""
+    return f"{fewest:,} to {most:,}" if fewest < most else f"{most:,}"
 
 
 def check_captions(listing: Listing) -> None:
@@ -184,9 +204,8 @@ def check_classes(listing: Listing, facts: dict[str, str]) -> None:
         facts["classes"] = "none: each picture is a class of its own"
         return
     counts = np.bincount(listing.labels(), minlength=len(names))
-    fewest, most = int(counts.min()), int(counts.max())
-    span = f"{fewest:,} to {most:,}" if fewest < most else f"{most:,}"
-    facts["classes"] = f"{len(names):,}, of {span} pictures each"
+    pictures = span(int(counts.min()), int(counts.max()))
+    facts["classes"] = f"{len(names):,}, of {pictures} pictures each"
     if len(names) == 1:
         listing.findings.append(
             Finding(
@@ -219,6 +238,7 @@ def check_split(listing: Listing, prints: dict[str, str], facts: dict[str, str])
             parts[split] = set()
     words = {"train": "to train on", "val": "to validate on", "test": "to test on"}
     facts["split"] = ", ".join(f"{len(parts[s]):,} {words[s]}" for s in parts)
+    facts["words to test on"] = new_words(listing, parts)
     leaks = [
         " = ".join(names) for names in groups.values()
         if sum(not part.isdisjoint(names) for part in parts.values()) > 1
@@ -231,3 +251,19 @@ def check_split(listing: Listing, prints: dict[str, str], facts: dict[str, str])
         rule = f"there are {len(parts['train'])} pictures to train on, fewer than a batch"
         hint = "take a smaller --batch-size, and more pictures"
         listing.findings.append(Finding("few pictures", rule, (), hint))
+
+
+def new_words(listing: Listing, parts: dict[str, set[str]]) -> str:
+    """How many words of the test part nothing can be learned about.
+
+    Args:
+        listing: all pictures and captions.
+        parts: "train" and "test" -> names of the pictures in it.
+    """
+    said: dict[str, set[str]] = {"train": set(), "test": set()}
+    for entry in listing.entries:
+        for split, words in said.items():
+            if entry.name in parts[split]:
+                words.update(word for text in entry.captions for word in tokenize(text))
+    new = said["test"] - said["train"]
+    return f"{len(said['test']):,}, {len(new):,} of them in no caption to train on"

@@ -35,10 +35,13 @@ class PictureFiles:
         names: of the pictures in it.
         size: side of the square that each becomes: scaled until its shorter side has so many
             pixels, the middle of the longer one kept. None leaves pictures as they are.
+        squared: lay each on the middle of a white square first, so that nothing is cut off.
     """
 
-    def __init__(self, files: FileTree, names: Sequence[str], size: int | None = None):
-        self.files, self.names, self.size = files, list(names), size
+    def __init__(
+        self, files: FileTree, names: Sequence[str], size: int | None = None, squared: bool = False
+    ):
+        self.files, self.names, self.size, self.squared = files, list(names), size, squared
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,18 +53,23 @@ class PictureFiles:
 
     def to_picture(self, picture: Any) -> np.ndarray:
         """The pixels of a Pillow image."""
+        if self.size is not None:
+            # A JPEG can be decoded at a half, quarter or eighth of its size, which is faster.
+            picture.draft("RGB", (2 * self.size, 2 * self.size))
+        pixels = to_pixels(picture, 3)
+        if self.squared:
+            pixels = on_white_square(pixels)
         if self.size is None:
-            return to_pixels(picture, 3)
+            return pixels
         from PIL import Image, ImageOps
 
-        # A JPEG can be decoded at a half, quarter or eighth of its size, which is faster.
-        picture.draft("RGB", (2 * self.size, 2 * self.size))
-        rgb = Image.fromarray(to_pixels(picture, 3))
-        return np.asarray(ImageOps.fit(rgb, (self.size, self.size), Image.Resampling.BICUBIC))
+        square, way = (self.size, self.size), Image.Resampling.BICUBIC
+        return np.asarray(ImageOps.fit(Image.fromarray(pixels), square, way))
 
     def subset(self, indexes: Any) -> PictureFiles:
         """Some of the files, in the order given."""
-        return PictureFiles(self.files, [self.names[i] for i in indexes], self.size)
+        names = [self.names[i] for i in indexes]
+        return PictureFiles(self.files, names, self.size, self.squared)
 
     def decode(self) -> np.ndarray | PictureFiles:
         """All as one array, if they have one size and fit into memory; else self."""
@@ -206,6 +214,20 @@ class CaptionedDataset:
         captions = sum(len(texts) for texts in self.captions)
         classes = "" if self.classes is None else f", {len(np.unique(self.classes))} classes"
         return f"CaptionedDataset({len(self)} pictures, {captions} captions{classes})"
+
+
+def on_white_square(pixels: np.ndarray) -> np.ndarray:
+    """A picture uint8 (H, W, 3) in the middle of a white square as large as its longer side.
+
+    >>> on_white_square(minidl.zeros(1, 3, 3, dtype="uint8").data)[:, 0, 0].tolist()
+    [255, 0, 255]
+    """
+    height, width, _ = pixels.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.full((side, side, 3), 255, np.uint8)
+    square[top : top + height, left : left + width] = pixels
+    return square
 
 
 def is_pixels(pictures: Any) -> bool:

@@ -9,16 +9,16 @@ training part has not seen the test part.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from minidl.data.archive import open_archive
 from minidl.data.cache import cache_folder
+from minidl.data.captioned import places
 from minidl.data.captioned.listing import OP, Entry, Listing, finish
 from minidl.data.files import FileTree, FolderFiles, read_file
 from minidl.data.folder import list_classes
-from minidl.data.sources import SYSTEM_FOLDER, without_wrapper
+from minidl.data.sources import without_wrapper
 from minidl.errors import DataError
 
 NAME = "flowers17"
@@ -57,13 +57,9 @@ def open_pictures(path: Path) -> FileTree:
 
 def find(names: tuple[str, ...], data_dir: str | Path | None) -> Path:
     """The first file or folder of these names, where data sets are looked for."""
-    roots = (data_dir, os.environ.get("MINIDL_DATA"), cache_folder(), SYSTEM_FOLDER)
-    for root in roots:
-        for folder in (Path(root), Path(root) / NAME) if root else ():
-            for name in names:
-                found = folder / name
-                if found.is_file() or (found.is_dir() and any(found.iterdir())):
-                    return found
+    found = places.find(NAME, names, data_dir)
+    if found is not None:
+        return found
     raise DataError(
         OP, f"{NAME} is not on this machine", {"missing": names[0]},
         f"put {PICTURES[0]} and {CAPTIONS} into {cache_folder() / NAME}, or into a folder of your "

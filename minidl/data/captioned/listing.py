@@ -1,6 +1,6 @@
 """What a reader of captioned data finds: pictures, their captions, and all that is wrong.
 
-The readers (jsonl.py, csv_file.py, folder.py, reed.py, flowers17.py) stop at nothing that can be
+The readers (jsonl.py, csv_file.py, folder.py, reed.py, ...) stop at nothing that can be
 listed: they collect findings, so that check_captioned shows all of them and open_captioned
 refuses with the first serious one.
 """
@@ -53,6 +53,7 @@ class Listing:
         entries: a picture each, in order.
         findings: what is wrong.
         split_by: CLASS where no class may occur in both parts, else PICTURE.
+        squared: whether pictures are cut out, and laid on a white square.
     """
 
     files: FileTree
@@ -60,6 +61,7 @@ class Listing:
     entries: list[Entry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     split_by: str = PICTURE
+    squared: bool = False
 
     def note(
         self, kind: str, rule: str, names: Iterable[str], hint: str = "", serious: bool = False

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from minidl.data.archive import is_archive, open_archive
-from minidl.data.captioned import flowers17
+from minidl.data.captioned import emoji, flowers17, tuxpaint
 from minidl.data.captioned.dataset import CaptionedDataset, PictureFiles
 from minidl.data.captioned.folder import read_folder
+from minidl.data.captioned.karpathy import read_karpathy
 from minidl.data.captioned.listing import OP, SPLITS, Listing, nothing_in
 from minidl.data.captioned.lists import CSV, JSONL, read_lists
 from minidl.data.files import FolderFiles
@@ -19,7 +20,11 @@ from minidl.io.atomic import as_path
 from minidl.shapes import check_flag, is_int
 
 DRAWN = ("flowers", "flowers-turned")  # drawn by minidl.data.flowers
-NAMES = (*DRAWN, flowers17.NAME)
+READERS = {  # of what has a name and is not drawn
+    flowers17.NAME: flowers17.read_flowers17, tuxpaint.NAME: tuxpaint.read_tuxpaint,
+    emoji.NAME: emoji.read_emoji,
+}  # fmt: skip
+NAMES = (*DRAWN, *READERS)
 
 
 def open_captioned(
@@ -29,12 +34,15 @@ def open_captioned(
     """Open pictures with captions.
 
     A name is "flowers" (drawn, see minidl.data.flowers; the combinations held out are its test
-    part), "flowers-turned", or "flowers17". Drawn flowers stand upright, with a petal that points
-    up, which tells the numbers of petals apart by where petals are; those of flowers-turned are
-    turned by any angle, so that petals must be counted. Anything else is a path to
+    part), "flowers-turned", "flowers17" (photographs, and sentences for each of 17 kinds),
+    "tuxpaint" (photographs and drawings, see tuxpaint.py) or "emoji" (see emoji.py). Drawn flowers
+    stand upright, with a petal that points up, which tells the numbers of petals apart by where
+    petals are; those of flowers-turned are turned by any angle, so that petals must be counted.
+    Anything else is a path to
 
     - a .jsonl file, an object a line with "image" and "caption" or "captions" (jsonl.py),
     - a .csv file with such columns (csv_file.py),
+    - a .json file of COCO or Flickr as Karpathy arranged them (karpathy.py),
     - a folder or archive with such a file, with a .txt file beside each picture (folder.py), or
       with Oxford-102 or CUB as Reed et al. arranged them (reed.py).
 
@@ -88,7 +96,7 @@ def as_dataset(listing: Listing, split: str, size: int | None) -> CaptionedDatas
     names = [entry.name for entry in entries]
     classes = listing.labels()[chosen] if listing.class_names else None
     return CaptionedDataset(
-        PictureFiles(listing.files, names, size).decode(),
+        PictureFiles(listing.files, names, size, listing.squared).decode(),
         [entry.captions for entry in entries],
         classes,
         listing.class_names,
@@ -111,8 +119,8 @@ def list_captioned(source: Any, data_dir: str | Path | None = None) -> Listing:
         raise ArgumentError(OP, "expects a name or a path", {"source": source})
     if data_dir is not None and not as_path(OP, "data_dir", data_dir).is_dir():
         raise DataError(OP, "the data folder is not there", {"data_dir": str(data_dir)})
-    if source == flowers17.NAME:
-        return flowers17.read_flowers17(data_dir)
+    if source in READERS:
+        return READERS[source](data_dir)
     path = Path(source).expanduser()
     if not os.path.exists(path):
         named = os.sep not in str(source) and not path.suffix
@@ -124,9 +132,11 @@ def list_captioned(source: Any, data_dir: str | Path | None = None) -> Listing:
     suffix = path.suffix.lower()
     if suffix in (*JSONL, *CSV):
         return read_lists(ListedFiles(path.parent), [path.name])
+    if suffix == ".json":
+        return read_karpathy(ListedFiles(path.parent), path.name)
     if path.is_file() and is_archive(path, OP):
         return read_folder(open_archive(path, OP))
     raise DataError(
         OP, "neither a folder, an archive, nor a file with captions", {"source": str(source)},
-        "captions are in .jsonl or .csv files",
+        "captions are in .jsonl or .csv files, or in Karpathy's .json",
     )  # fmt: skip

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from apps.draw.alarm import PATIENCE, Alarm
+from apps.draw.alarm import TROUBLES as KNOWN
+from apps.shared.alarm import PATIENCE, Alarm
 
 WELL = {"real_accuracy": 0.8, "drawn_accuracy": 0.75, "diversity": 0.8}
 TROUBLES = {
@@ -22,7 +23,7 @@ def epochs(alarm, metrics, count):
 @pytest.mark.parametrize("name", TROUBLES)
 def test_each_trouble_is_said_once_while_it_lasts(name):
     said = []
-    alarm = Alarm(said.append)
+    alarm = Alarm(KNOWN, said.append)
     epochs(alarm, TROUBLES[name], PATIENCE - 1)
     assert not said
     epochs(alarm, TROUBLES[name], 5)
@@ -36,18 +37,18 @@ def test_each_trouble_is_said_once_while_it_lasts(name):
 
 def test_no_alarm_where_all_is_well():
     said = []
-    epochs(Alarm(said.append), {}, 20)
+    epochs(Alarm(KNOWN, said.append), {}, 20)
     assert not said
 
 
 def test_a_resumed_run_remembers():
     said = []
-    first, second = Alarm(said.append), Alarm(said.append)
+    first, second = Alarm(KNOWN, said.append), Alarm(KNOWN, said.append)
     epochs(first, TROUBLES["collapse"], PATIENCE - 1)
     second.load_state_dict(first.state_dict())
     epochs(second, TROUBLES["collapse"], 1)
     assert len(said) == 1
-    third = Alarm(said.append)
+    third = Alarm(KNOWN, said.append)
     third.load_state_dict(second.state_dict())
     epochs(third, TROUBLES["collapse"], 9)
     assert len(said) == 1 and len(third.heard) == 1

@@ -8,12 +8,12 @@ import pytest
 from apps.draw.batches import MatchingBatches, PlayingBatches, as_pictures, as_pixels, cut
 from apps.draw.data import pairs_of
 from apps.draw.presets import from_command_line
-from apps.draw.rows import Rows
 from apps.draw.texts import UNKNOWN, Words
+from apps.shared.rows import Rows
 from minidl.data.captioned import CaptionedDataset
 from minidl.data.flowers import COMBINATIONS
 from minidl.errors import DataError
-from tests.apps.draw.conftest import CLASSES
+from tests.apps.flowers import CLASSES
 
 SETTINGS = from_command_line({"batch_size": 8, "noise": 4, "workers": 0})
 
@@ -193,13 +193,6 @@ def test_rows():
     found = rows.pick(np.array([0] * 200 + [2] * 10), np.random.default_rng(0))
     assert set(found[:200]) == {1, 2} and set(found[200:]) == {3}
     assert 60 < (found[:200] == 1).sum() < 140
-
-
-def test_the_data_sets_that_have_a_name():
-    from apps.draw.settings import DRAWN, SOURCES
-    from minidl.data.captioned import sources
-
-    assert (DRAWN, SOURCES) == (sources.DRAWN, sources.NAMES)
 
 
 def test_without_classes_pictures_of_the_same_captions_are_one():

@@ -8,9 +8,9 @@ import pytest
 from apps.draw.batches import shrunk
 from apps.draw.diversity import mean_spread, spread, spread_within_classes
 from apps.draw.interpolation import along_line, along_sphere
-from apps.draw.rows import Rows
 from apps.draw.score.frechet import frechet_distance
 from apps.draw.score.precision import r_precision
+from apps.shared.rows import Rows
 from minidl.data.flowers import COMBINATIONS, draw, oracle
 from minidl.data.flowers.attributes import ATTRIBUTES
 from minidl.errors import ArgumentError

@@ -9,11 +9,11 @@ from apps.draw import results
 from apps.draw.data import Pairs, pairs_of
 from apps.draw.diversity import spread_within_classes
 from apps.draw.presets import from_command_line
-from apps.draw.rows import Rows
 from apps.draw.score import score
 from apps.draw.score.left_open import left_open, share_that_differ
 from apps.draw.score.score import captions_seen, score_part
 from apps.draw.score.text import show
+from apps.shared.rows import Rows
 from minidl.data.captioned import CaptionedDataset
 from minidl.data.flowers import (
     ATTRIBUTES,

@@ -16,6 +16,7 @@ from apps.draw.samples import sample_files, tiles_of
 from apps.draw.texts import UNKNOWN
 from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.draw.conftest import arguments
+from tests.apps.killing import assert_same_metrics, assert_same_weights, done, kill_after
 from tests.training.processes import posix
 
 EPOCHS = ("--epochs", 12, "--encoder-epochs", 12, "--sample-every", 7)
@@ -56,13 +57,6 @@ def uninterrupted(jsonl, tmp_path_factory):
     return folder
 
 
-def done(path):
-    """Epochs that are done; -1 before the first checkpoint."""
-    if not path.with_name("checkpoint.safetensors").exists() or not path.exists():
-        return -1
-    return len(path.read_text().splitlines())
-
-
 def assert_same(folder, expected):
     a, b = (
         library.io.load_checkpoint(one / "checkpoint.safetensors") for one in (folder, expected)
@@ -70,32 +64,12 @@ def assert_same(folder, expected):
     assert a.run["step"] == b.run["step"]
     average = [one.run["callbacks"]["AverageWeights"]["weights"] for one in (a, b)]
     for found, wanted in ((a.model, b.model), average):
-        assert found.keys() == wanted.keys()
-        for name, tensor in wanted.items():
-            np.testing.assert_array_equal(found[name].data, tensor.data, err_msg=name)
+        assert_same_weights(found, wanted)
     samples = [sample_files(one) for one in (folder, expected)]
     assert [path.name for path in samples[0]] == [path.name for path in samples[1]]
     for one, other in zip(*samples):
         assert one.read_bytes() == other.read_bytes(), one.name
-    lines = [(one / "metrics.jsonl").read_text().splitlines() for one in (folder, expected)]
-    timed = ("seconds", "images_per_second")
-    for one, other in zip(*lines, strict=True):
-        one, other = json.loads(one), json.loads(other)
-        assert {k: v for k, v in one.items() if k not in timed} == {
-            k: v for k, v in other.items() if k not in timed
-        }
-
-
-def kill_after(process, metrics, epochs):
-    """SIGKILL once so many epochs are done."""
-    deadline = time.monotonic() + 120
-    while done(metrics) < epochs:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert_same_metrics(folder, expected)
 
 
 @posix
@@ -358,7 +332,7 @@ def test_the_report_is_there_while_a_run_goes_on(jsonl, tmp_path, monkeypatch):
     def note(run):
         seen.append((tmp_path / "run" / "report.html").exists())
 
-    monkeypatch.setattr("apps.draw.results.EVERY", 0)
+    monkeypatch.setattr("apps.shared.live_report.EVERY", 0)
     monkeypatch.setattr("apps.draw.samples.Samples.on_step_start", lambda self, run: note(run))
     result = minidl(*arguments(jsonl, tmp_path / "run", "--epochs", 2, "--encoder-epochs", 1))
     assert result.exit_code == 0, result.output

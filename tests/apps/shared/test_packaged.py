@@ -31,6 +31,15 @@ def test_the_file_of_a_name(trained):
         packaged_file("night", ["drawing"])
 
 
+def test_two_kinds_have_a_network_of_one_name(trained):
+    for name, kind in (("rose", "drawing"), ("rose_captions", "captioning")):
+        path = trained / f"{name}.safetensors"
+        minidl.io.save_checkpoint(path, minidl.nn.Linear(1, 1), meta={"kind": kind})
+    assert packaged_names(["captioning"]) == ["rose"]
+    assert packaged_file("rose", ["captioning"]) == trained / "rose_captions.safetensors"
+    assert packaged_file("rose", ["drawing"]) == trained / "rose.safetensors"
+
+
 def test_a_file_of_something_else_has_no_kind(tmp_path):
     from safetensors.numpy import save_file
 

@@ -19,7 +19,7 @@ def found(path, **options):
 def test_good_data_have_no_findings(tmp_path):
     report = check_captioned(roses(tmp_path, count=100))
     assert report.findings == [] and not report.serious
-    assert report.facts["pictures"] == "100" and report.facts["sizes"].startswith("80 to 80")
+    assert report.facts["pictures"] == "100" and report.facts["sizes"] == "80 pixels wide, 70 high"
     assert report.facts["captions"].startswith("100, 100 of them different, with 104 words")
     assert report.facts["classes"] == "2, of 50 pictures each"
 
@@ -119,6 +119,29 @@ def test_classes_of_one_picture(tmp_path):
         {"image": f"{i}.png", "caption": f"rose {i}", "class": "ab"[i > 3]} for i in range(5)
     ]
     assert found(jsonl(tmp_path / "x.jsonl", *records))["single pictures"] == ["b"]
+
+
+def test_words_are_counted(tmp_path):
+    pictures(tmp_path, *(f"{i}.png" for i in range(6)))
+    texts = ["a rose", "a red rose, a red rose", "a tulip", "a rose in a vase", "no tulip", "?"]
+    records = [
+        {"image": f"{i}.png", "caption": text, "split": "test" if i in (3, 4) else "train"}
+        for i, text in enumerate(texts)
+    ]
+    facts = check_captioned(jsonl(tmp_path / "x.jsonl", *records)).facts
+    assert facts["captions"] == (
+        "6, 6 of them different, with 7 words, 4 of which occur in one caption alone and 1 in 4 or "
+        "more; each is 0 to 6 words long"
+    )
+    assert facts["words to test on"] == "6, 3 of them in no caption to train on"
+
+
+def test_a_report_without_what_does_not_matter(tmp_path):
+    report = check_captioned(roses(tmp_path, count=80, **{"class": "rose"}))
+    assert report.serious and "classes" in report.facts
+    rest = report.without(["one class", "classes"])
+    assert not rest.serious and rest.findings == []
+    assert set(report.facts) - set(rest.facts) == {"classes"}
 
 
 def test_drawn_flowers_need_no_check():

@@ -1,5 +1,7 @@
 """Damaged files end in a DataError or in a data set, never in anything else."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -26,9 +28,15 @@ def damaged(content, rng):
     return content
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "json"])
 def test_damaged_files(tmp_path, suffix):
     content = roses(tmp_path, count=6).read_bytes()
+    if suffix == "json":
+        images = [
+            {"filename": f"{i}.png", "filepath": "p", "sentences": [{"raw": f"a rose, {i}"}]}
+            for i in range(6)
+        ]
+        content = json.dumps({"images": images}, indent=1).encode()
     if suffix == "csv":
         rows = [f'p/{i}.png,"a ""big"" rose, {i}",rose,train' for i in range(6)]
         content = "\n".join(["image,caption,class,split", *rows]).encode()

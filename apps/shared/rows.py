@@ -13,7 +13,7 @@ class Rows:
     Args:
         rows: of each row its numbers.
 
-    >>> from apps.draw.rows import Rows
+    >>> from apps.shared.rows import Rows
     >>> captions = Rows([[0, 1], [2]])
     >>> captions.pick(np.array([1, 1]), np.random.default_rng(0)).tolist()
     [2, 2]

@@ -5,7 +5,7 @@ import pytest
 
 import minidl
 import models
-from apps.classify.pixel_range import DEVIATION, to_unit_variance
+from apps.shared.pixel_range import DEVIATION, to_unit_variance
 from minidl.data.transforms import Compose
 from models.weights.maps import Preprocessing
 from models.weights.report import Report, Row

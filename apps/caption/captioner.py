@@ -1,0 +1,247 @@
+"""Says what is on pictures, with a trained network or several.
+
+A network comes from a run folder (of the epoch that the run kept), from a file of the weights alone
+(captioner.safetensors), or, by its name, from the install.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minidl
+from apps.caption.network import network_of
+from apps.caption.search import Said, beam_search, sample
+from apps.caption.settings import Settings
+from apps.shared.batches import evaluation_batch
+from apps.shared.options import OptionError, stored_values, to_dict
+from apps.shared.packaged import packaged_file, without_folders
+from apps.shared.trained import kept_checkpoint
+from minidl.data import Vocabulary, transforms
+from minidl.errors import CheckpointError, MinidlError
+from minidl.nn import evaluating
+from minidl.tensor import Tensor
+from models.show_and_tell import ShowAndTell
+
+OP = "caption"
+KIND = "captioning"  # of the files, among those that come with minidl
+AT_ONCE = 64  # pictures whose sentences are searched together
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How sentences are found.
+
+    Args:
+        beam: sentences that beam search goes on with at each word.
+        n_best: sentences of a picture, the most probable first.
+        max_words: that a sentence has at most; None for the longest caption of the training.
+        alpha: of length normalization: log-probabilities are divided by words^alpha.
+        sample: draw each word by its probability, in place of a search.
+        temperature: divides the scores then: below 1 the likely words become likelier.
+        seed: of what is drawn.
+    """
+
+    beam: int = 3
+    n_best: int = 1
+    max_words: int | None = None
+    alpha: float = 0.0
+    sample: bool = False
+    temperature: float = 1.0
+    seed: int = 0
+
+    @classmethod
+    def typed(
+        cls, beam: int, n_best: int, max_words: int | None, alpha: float, sample: bool,
+        temperature: float | None, seed: int,
+    ) -> Manner:  # fmt: skip
+        """The manner that a command's options ask for.
+
+        Raises:
+            OptionError: a temperature without a sample, or none that is above 0.
+        """
+        if temperature is not None and not sample:
+            raise OptionError("--temperature belongs to --sample", {"--temperature": temperature})
+        warmth = 1.0 if temperature is None else temperature
+        if not 0 < warmth < math.inf:
+            raise OptionError("temperature must be above 0", {"--temperature": temperature})
+        return cls(beam, n_best, max_words, alpha, sample, warmth, seed)
+
+
+@dataclass
+class Captioner:
+    """A network, and what it needs to speak.
+
+    Args:
+        net: CNN and LSTM.
+        vocabulary: of its words.
+        preprocessing: what a picture goes through first.
+        max_words: of the longest caption that it learned from.
+        settings: of the training.
+        meta: everything that its checkpoint holds.
+    """
+
+    net: ShowAndTell
+    vocabulary: Vocabulary
+    preprocessing: transforms.Compose
+    max_words: int
+    settings: Settings
+    meta: dict[str, Any]
+
+    def features(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
+        """What the CNN makes of pictures, float32 (N, F).
+
+        Args:
+            pictures: uint8 (H, W, 3), of any sizes.
+        """
+        found = []
+        with evaluating(self.net), minidl.no_grad():
+            seen = (self.preprocessing(picture).transpose(1, 2, 0) for picture in pictures)
+            for first in seen:
+                more = islice(seen, evaluation_batch(first) - 1)
+                x = Tensor(np.stack([first, *more]).transpose(0, 3, 1, 2))
+                found.append(self.net.look(x).numpy())
+        return np.concatenate(found)
+
+
+def say(
+    captioners: Sequence[Captioner], pictures: Iterable[np.ndarray], manner: Manner
+) -> Iterator[list[Said]]:
+    """Sentences about pictures; several networks say them together.
+
+    Args:
+        captioners: with the same vocabulary.
+        pictures: uint8 (H, W, 3), of any sizes.
+        manner: how sentences are found.
+
+    Returns:
+        for each picture in turn n_best of them.
+    """
+    waiting, random = iter(pictures), np.random.default_rng(manner.seed)
+    while some := list(islice(waiting, AT_ONCE)):
+        features = [one.features(some) for one in captioners]
+        yield from say_of_features(captioners, features, manner, random)
+
+
+def say_of_features(
+    captioners: Sequence[Captioner], features: Sequence[np.ndarray], manner: Manner,
+    random: np.random.Generator | None = None,
+) -> list[list[Said]]:  # fmt: skip
+    """As `say`, of features (N, F) by each of the networks. `random` is for what is drawn."""
+    decoders = [one.net.decoder for one in captioners]
+    first = captioners[0]
+    longest = manner.max_words or first.max_words
+    inputs = [Tensor(rows) for rows in features]
+    if manner.sample:
+        return sample(
+            decoders, inputs, first.vocabulary, random or np.random.default_rng(manner.seed),
+            manner.n_best, manner.temperature, longest,
+        )  # fmt: skip
+    return beam_search(
+        decoders, inputs, first.vocabulary, manner.beam, manner.n_best, longest, manner.alpha
+    )
+
+
+def check_manner(manner: Manner, captioner: Captioner) -> None:
+    """The manner fits the network.
+
+    Raises:
+        OptionError
+    """
+    words = len(captioner.vocabulary)
+    if not manner.sample and manner.n_best > manner.beam:
+        raise OptionError(
+            "a beam has as many sentences as it is wide",
+            {"--n-best": manner.n_best, "--beam": manner.beam}, f"--beam {manner.n_best}",
+        )  # fmt: skip
+    if manner.beam > words:
+        raise OptionError(
+            "the beam is wider than the vocabulary", {"--beam": manner.beam, "words": words}
+        )
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def load_captioner(source: str) -> Captioner:
+    """A network by the path of a run folder or file, or by its name.
+
+    Raises:
+        CheckpointError: none there, damaged, or of something else.
+    """
+    path = packaged_file(source, [KIND]) or kept_checkpoint(source)
+    checkpoint = minidl.io.load_checkpoint(path)
+    meta = checkpoint.meta
+    if meta.get("kind") not in (KIND, f"{KIND} run"):
+        raise CheckpointError(
+            OP, "the file is not one of minidl caption train", {"path": str(path)},
+            "a run of minidl train is for minidl predict" if "model" in meta else "",
+        )  # fmt: skip
+    try:
+        captioner = captioner_of(meta)
+        captioner.net.load_state_dict(checkpoint.model)
+    except (MinidlError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            OP, "vocabulary, settings and weights do not belong together",
+            {"path": str(path), "reason": getattr(error, "rule", str(error))},
+            "is the file of another version?",
+        ) from None  # fmt: skip
+    return captioner
+
+
+def captioner_of(meta: dict[str, Any], net: ShowAndTell | None = None) -> Captioner:
+    """The captioner that a checkpoint describes, with fresh weights, or with a network of its kind.
+
+    Raises:
+        MinidlError, LookupError: the parts do not fit each other.
+    """
+    settings = Settings(**stored_values(Settings, meta.get("settings")))
+    vocabulary = Vocabulary.from_json(meta["vocabulary"])
+    net = net or network_of(meta, settings, len(vocabulary))
+    preprocessing = transforms.from_config(meta["preprocessing"])
+    return Captioner(net.eval(), vocabulary, preprocessing, meta["max_words"], settings, meta)
+
+
+def load_together(sources: Sequence[str]) -> list[Captioner]:
+    """Several networks that speak together.
+
+    Raises:
+        OptionError: they know other words.
+        CheckpointError: as load_captioner.
+    """
+    found = [load_captioner(source) for source in sources]
+    for source, one in zip(sources, found):
+        if one.vocabulary.words != found[0].vocabulary.words:
+            raise OptionError(
+                "networks that speak together know the same words",
+                {sources[0]: f"{len(found[0].vocabulary)} words",
+                 source: f"{len(one.vocabulary)} words"},
+                "train them on the same data with the same --min-count and --val-share",
+            )  # fmt: skip
+    return found
+
+
+def save_captioner(path: Path, captioner: Captioner, figures: dict[str, Any]) -> None:
+    """Write what speaks as float16, half as large and for sentences as good.
+
+    Args:
+        path: of the file.
+        captioner: stays as it is.
+        figures: what was measured of it.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    names = ("words", "cnn_arguments", "vocabulary", "preprocessing", "max_words")
+    settings = without_folders(to_dict(captioner.settings), ("data", "data_dir", "weights"))
+    meta = {name: captioner.meta[name] for name in names}
+    meta |= {"kind": KIND, "settings": settings, "figures": figures}
+    net = copy.deepcopy(captioner.net).to(dtype="float16")
+    minidl.io.save_checkpoint(path, net, meta=meta)

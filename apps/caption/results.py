@@ -1,0 +1,110 @@
+"""The results of a run: what it says of the test pictures, what speaks alone, run.json, report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from apps.caption.captioner import Manner, captioner_of, save_captioner, say
+from apps.caption.data import Part, open_part
+from apps.caption.network import count
+from apps.caption.report.page import Told, write_report
+from apps.caption.score.attributes import judged
+from apps.caption.score.measure import measure
+from apps.caption.search import Said
+from apps.shared import run_folder
+from apps.shared.captioned import DRAWN
+from apps.shared.options import to_dict
+from apps.shared.outcome import images_per_second, outcome
+from minidl.data.flowers import COMBINATIONS
+from minidl.errors import DataError
+
+CAPTIONER = "captioner.safetensors"  # in the run folder: what speaks, alone, as float16
+MANNER = Manner()
+SHOWN = 12  # best pictures, and as many of the worst
+
+
+def write_results(training: Any, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Describe the test pictures, write the files, and return the figures of the run.
+
+    Args:
+        training: a Training that has ended.
+        history: of minidl.fit, one dict per epoch.
+    """
+    captioner = captioner_of(training.meta, training.net)
+    test, what = test_part(training)
+    said = [
+        best[0] for best in say([captioner], (test.picture(i) for i in range(len(test))), MANNER)
+    ]
+    words = [one.words for one in said]
+    scores, each = measure(words, test.references)
+    if training.settings.data in DRAWN and what == "test":
+        assert test.classes is not None, "drawn flowers have classes"
+        scores["attributes"] = judged(words, COMBINATIONS[test.classes])
+    figures = {"scores": scores, "of": what} | figures_of(training, history)
+    save_captioner(training.folder / CAPTIONER, captioner, scores)
+    run = figures | facts(training) | {"tested": len(test)}
+    best, worst = extremes(test, said, each)
+    write_report(training.folder, run, history, training.samples, best, worst)
+    run_folder.write_run(training.folder, run)
+    return figures
+
+
+def test_part(training: Any) -> tuple[Part, str]:
+    """The pictures to test with, and what they are: where the data have none, the watched ones."""
+    try:
+        return open_part(training.settings, "test", training.geometry), "test"
+    except DataError:
+        watched = training.parts.watched
+        return watched, "training" if training.parts.validation is None else "validation"
+
+
+def figures_of(training: Any, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Epochs, how the run ended, alarms, seconds."""
+    settings = training.settings
+    return {
+        **outcome(
+            history, settings.epochs, settings.early_stopping, settings.keep,
+            training.parts.monitor,
+        ),
+        "alarms": training.alarm.heard,
+        "seconds": round(training.seconds(), 2),
+        "images_per_second": images_per_second(history),
+        "run": str(training.folder),
+    }  # fmt: skip
+
+
+def facts(training: Any) -> dict[str, Any]:
+    """What the report tells of a run beside its figures."""
+    settings, parts = training.settings, training.parts
+    return {
+        "data": run_folder.short_name(settings.data),
+        "date": run_folder.now_text(),
+        "command": training.command,
+        "parameters": {"cnn": count(training.net.cnn), "lstm": count(training.net.decoder)},
+        "words": len(training.vocabulary),
+        "pictures": len(parts.train),
+        "validation": 0 if parts.validation is None else len(parts.validation),
+        "captions": parts.train.facts["captions"],
+        "weights": training.cnn.weights,
+        "settings": to_dict(settings),
+        "versions": run_folder.versions(),
+    }
+
+
+def report_so_far(training: Any, run: Any) -> None:
+    """report.html of a run that goes on."""
+    content = figures_of(training, run.history) | facts(training)
+    write_report(training.folder, content, run.history, training.samples, [], [])
+
+
+def extremes(part: Part, said: list[Said], each: np.ndarray) -> tuple[list[Told], list[Told]]:
+    """The pictures with the best and those with the worst sentences, by CIDEr-D."""
+    order = np.argsort(-each, kind="stable")
+    count = min(SHOWN, len(part) // 2 or 1)
+
+    def told(i: int) -> Told:
+        return Told(part.picture(i), part.names[i], said[i], part.captions[i], float(each[i]))
+
+    return [told(i) for i in order[:count]], [told(i) for i in order[::-1][:count]]

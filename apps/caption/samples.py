@@ -1,0 +1,115 @@
+"""What the network says of the same pictures, after each epoch.
+
+The likeliest word each time, without a search: as good to see what was learned, and fast. All of it
+follows from the weights, so that a run that goes on says the same as one that was never stopped.
+
+    val_cider        CIDEr-D of the sentences
+    val_distinct     different sentences / sentences
+    val_perplexity   e^val_loss: among how many words it hesitates
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from apps.caption.captioner import Captioner, Manner, say_of_features
+from apps.caption.data import Part
+from apps.caption.metrics import CiderD, distinct_share
+from apps.shared.alarm import Trouble
+from minidl.callbacks import Callback
+
+MOST = 500  # pictures of which it speaks
+SHOWN = 8  # of them, whose sentences are kept
+TOLD = 2  # of those, in the progress lines
+ALIKE = 0.05  # of the variety of the references: less is an alarm
+QUICK = Manner(beam=1)
+
+
+class Samples(Callback):
+    """Says sentences, and measures them.
+
+    Args:
+        captioner: of the network that learns.
+        part: pictures that are watched.
+        loader: of all of these, which has their features while the CNN takes those.
+        prefix: of the metrics, "val_" unless it learns from these pictures.
+
+    Attributes:
+        told: of each epoch {"epoch", "said": sentences of the pictures that are shown}.
+    """
+
+    order = -10  # before those that show, save and watch the metrics, and the alarm
+
+    def __init__(self, captioner: Captioner, part: Part, loader: Any, prefix: str):
+        self.captioner, self.loader, self.prefix = captioner, loader, prefix
+        self.chosen = np.linspace(0, len(part) - 1, min(MOST, len(part))).astype(int)
+        self.part = part.subset(self.chosen)
+        self.cider = CiderD(self.part.references)
+        self.shown = np.linspace(0, len(self.part) - 1, min(SHOWN, len(self.part))).astype(int)
+        self.told: list[dict[str, Any]] = []
+
+    def features(self) -> np.ndarray:
+        """What the CNN makes of the pictures now."""
+        if self.loader.features is not None:
+            return np.array(self.loader.features[self.chosen])
+        return self.captioner.features(self.part.picture(i) for i in range(len(self.part)))
+
+    def on_epoch_end(self, run) -> None:
+        found = say_of_features([self.captioner], [self.features()], QUICK)
+        words = [best[0].words for best in found]
+        metrics = {"cider": self.cider.score(words)[0], "distinct": distinct_share(words)}
+        if f"{self.prefix}loss" in run.metrics:
+            metrics["perplexity"] = math.exp(min(run.metrics[f"{self.prefix}loss"], 700.0))
+        run.metrics |= {self.prefix + name: value for name, value in metrics.items()}
+        self.told.append({"epoch": run.epoch, "said": [" ".join(words[i]) for i in self.shown]})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"told": self.told}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.told = list(state["told"])
+
+    def pictures(self) -> list[tuple[str, np.ndarray, str]]:
+        """Name, picture and first reference of those that are shown."""
+        part = self.part
+        return [(part.names[i], part.picture(i), part.captions[i][0]) for i in self.shown]
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What the alarm listens for: the same sentence everywhere."""
+        count = len(self.part)
+        usual = distinct_share([texts[0] for texts in self.part.references])
+        limit = max(1, ALIKE * usual * count) / count if usual * count > 1 else 0.0
+        name = self.prefix + "distinct"
+        return (
+            Trouble(
+                "alike",
+                lambda metrics: metrics[name] <= limit,
+                "it says the same of nearly all pictures",
+                "in a new run, a lower --lr, more --epochs, or a --cnn with --weights that sees "
+                "what the captions are about",
+            ),
+        )
+
+
+class Tell(Callback):
+    """A few of the sentences behind the line of each epoch.
+
+    Args:
+        samples: called before this callback.
+        log: called with a line of text.
+    """
+
+    order = Callback.order + 1  # behind the progress
+
+    def __init__(self, samples: Samples, log: Callable[[str], None]):
+        self.samples, self.log = samples, log
+        self.references = [reference for _, _, reference in samples.pictures()]
+
+    def on_epoch_end(self, run) -> None:
+        said = self.samples.told[-1]["said"]
+        for ours, theirs in list(zip(said, self.references))[:TOLD]:
+            self.log(f"    said: {ours}\n    true: {theirs}")

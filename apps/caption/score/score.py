@@ -1,0 +1,108 @@
+"""`minidl caption score`: how good sentences are, in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from apps.caption.captioner import Captioner, Manner, check_manner, load_together, say
+from apps.caption.data import Part, Pictures, open_split
+from apps.caption.score.attributes import judged
+from apps.caption.score.baselines import (
+    agreement,
+    ceiling_of_templates,
+    most_frequent,
+    nearest_captions,
+)
+from apps.caption.score.measure import measure
+from apps.shared.captioned import DRAWN
+from minidl.data import transforms
+from minidl.data.flowers import COMBINATIONS
+
+GRAY = 127
+
+
+def score_runs(
+    sources: Sequence[str], data: str | None, data_dir: str | None, split: str, manner: Manner,
+    log: Callable[[str], None],
+) -> dict[str, Any]:  # fmt: skip
+    """All figures of a network, or of several together.
+
+    Args:
+        sources: run folders, files, or names.
+        data: another data set than that of the training; None for that.
+        data_dir: folder in which to look for it first.
+        split: "train", "val" or "test".
+        manner: how sentences are found.
+        log: called with lines for the user.
+
+    Returns:
+        "data", "split", "pictures"; "said", and the same of what it is compared with: "nearest"
+        and "most_frequent"; "ceiling"; of drawn flowers "attributes" of the sentences, of those
+        for other pictures ("shuffled") and for a gray one ("blank").
+    """
+    captioners = load_together(sources)
+    check_manner(manner, captioners[0])
+    settings = captioners[0].settings
+    settings = replace(
+        settings, data=data or settings.data,
+        data_dir=data_dir or (None if data else settings.data_dir),
+    )  # fmt: skip
+    is_drawn = settings.data in DRAWN
+    test = as_they_are(settings, split, log)
+    log(f"describing {len(test):,} pictures")
+    said = [best[0].words for best in say(captioners, pictures_of(test), manner)]
+    figures, _ = measure(said, test.references)
+    found: dict[str, Any] = {
+        "data": settings.data, "split": split, "pictures": len(test), "beam": manner.beam,
+        "said": figures,
+    }  # fmt: skip
+    if is_drawn and split != "train":  # whose extended flowers have other templates
+        found["attributes"] = attributes(captioners, test, said, manner)
+        found["ceiling"] = ceiling_of_templates(said, test.references)
+    else:
+        found["ceiling"] = agreement(test.references)
+    if split != "train":
+        found |= baselines(captioners[0], as_they_are(settings, "train"), test)
+    return found
+
+
+def as_they_are(settings: Any, split: str, log: Callable[[str], None] = lambda text: None) -> Part:
+    """A split with pictures in their own sizes: each network brings them to its own."""
+    found = open_split(settings, split, log)
+    return Part(Pictures(found, transforms.Compose([])), found.captions, found.classes)
+
+
+def pictures_of(part: Part) -> Any:
+    """The pictures of a part, one after the other."""
+    return (part.picture(i) for i in range(len(part)))
+
+
+def baselines(captioner: Captioner, train: Part, test: Part) -> dict[str, Any]:
+    """The figures of the captions of training pictures."""
+    known, features = (captioner.features(pictures_of(part)) for part in (train, test))
+    nearest = nearest_captions(features, known, train.references)
+    same = [most_frequent(train.captions)] * len(test)
+    return {
+        "nearest": measure(nearest, test.references)[0],
+        "most_frequent": measure(same, test.references)[0],
+    }
+
+
+def attributes(
+    captioners: Sequence[Captioner], test: Part, said: list[list[str]], manner: Manner
+) -> dict[str, Any]:
+    """What is right in sentences about drawn flowers, and the same without their pictures."""
+    assert test.classes is not None, "drawn flowers have classes"
+    flowers = COMBINATIONS[test.classes]
+    mixed = np.random.default_rng(0).permutation(len(said))
+    gray = np.full_like(test.picture(0), GRAY)
+    blank = next(iter(say(captioners, [gray], manner)))[0].words
+    return {
+        "said": judged(said, flowers),
+        "shuffled": judged([said[i] for i in mixed], flowers),
+        "blank": judged([blank] * len(said), flowers),
+    }

@@ -1,0 +1,220 @@
+"""Image-to-text: what is right in sentences about drawn flowers, and about photographs.
+
+    python -m benchmarks.caption [--seeds 0 1 2] [--ways flowers ...] [--runs FOLDER]
+
+writes the section "Saying what is on pictures" of RESULTS.md. Flowers are learned with all seeds,
+photographs with the first two of them, the comparison of two GoogLeNets with the first.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import table, write_section
+from benchmarks.training import (
+    BY_THE_CLOCK,
+    Finished,
+    Training,
+    commands,
+    minidl_command,
+    parser,
+    provenances,
+    run,
+    this_command,
+)
+from minidl.io.atomic import write_atomically
+
+PROGRAM = ("caption", "train")
+SCORE = "score.json"
+FLOWERS = "flowers"
+TUXPAINT = ("--data", "tuxpaint")
+SQUEEZENET = ("--cnn", "squeezenet", "--weights", "squeezenet")
+EFFICIENTNET = ("--cnn", "efficientnet_lite0", "--weights", "efficientnet-lite0")
+FROM_SCRATCH = ("--size", "64", "--epochs", "3")  # the same for both GoogLeNets
+WAYS = {  # way -> what is said of it, arguments, seeds at most
+    FLOWERS: ("the default", (), 3),
+    "flowers-own-words": ("scheduled sampling", ("--scheduled-sampling", "0.25"), 1),
+    "flowers-googlenet": ("GoogLeNet", ("--cnn", "googlenet", *FROM_SCRATCH), 1),
+    "flowers-googlenet-bn": (
+        "GoogLeNet with batch norm", ("--cnn", "googlenet_torchvision", *FROM_SCRATCH), 1,
+    ),
+    "tuxpaint-squeezenet": ("SqueezeNet, frozen", (*TUXPAINT, *SQUEEZENET), 2),
+    "tuxpaint-efficientnet": ("EfficientNet-Lite0, frozen", (*TUXPAINT, *EFFICIENTNET), 2),
+}  # fmt: skip
+MUST = {"all_right": 90, "of_ceiling": 90}
+
+
+def main() -> None:
+    options_of = parser(__doc__.splitlines()[0])
+    options_of.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options_of.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    options_of.add_argument("--epochs", type=int, help="of every way, in place of the recipe's")
+    options = options_of.parse_args()
+    done = {
+        way: [
+            trained(way, seed, options.runs, options.epochs)
+            for seed in options.seeds[: WAYS[way][2]]
+        ]
+        for way in options.ways
+    }
+    scores = {way: [score([one], options.runs) for one in runs] for way, runs in done.items()}
+    together = {way: score(runs, options.runs) for way, runs in done.items() if len(runs) > 1}
+    write(done, scores, together)
+
+
+def trained(way: str, seed: int, runs: Path, epochs: int | None) -> Finished:
+    arguments = [*WAYS[way][1], "--seed", str(seed)]
+    if epochs:
+        arguments = [*without(arguments, "--epochs"), "--epochs", str(epochs)]
+    return run(Training(f"caption-{way}-{seed}", tuple(arguments), program=PROGRAM), runs)
+
+
+def without(arguments: list[str], option: str) -> list[str]:
+    """Arguments without an option and its value."""
+    if option not in arguments:
+        return arguments
+    place = arguments.index(option)
+    return arguments[:place] + arguments[place + 2 :]
+
+
+def score(finished: list[Finished], runs: Path) -> dict[str, Any]:
+    """The figures of `minidl caption score`, kept in the first run's folder; of new runs, anew.
+
+    Args:
+        finished: a run, or several that speak together.
+        runs: folder of the runs.
+    """
+    folders = [runs / done.training.name for done in finished]
+    file = folders[0] / (SCORE if len(folders) == 1 else f"together-{len(folders)}-{SCORE}")
+    newest = max((folder / "run.json").stat().st_mtime for folder in folders)
+    if not file.exists() or file.stat().st_mtime < newest:
+        command = [minidl_command(), "caption", "score", *map(str, folders), "--json"]
+        answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+        write_atomically(file, answer.stdout.splitlines()[-1].encode())
+    return json.loads(file.read_text())
+
+
+# --- the section --------------------------------------------------------------------------------
+
+
+def write(
+    done: dict[str, list[Finished]], scores: dict[str, list[dict[str, Any]]],
+    together: dict[str, dict[str, Any]],
+) -> None:  # fmt: skip
+    """The section of RESULTS.md."""
+    finished = [one for runs in done.values() for one in runs]
+    flowers = [way for way in done if way.startswith(FLOWERS)]
+    photographs = [way for way in done if way not in flowers]
+    body = ""
+    if flowers:
+        body += flowers_text(flowers, done, scores, together)
+    if photographs:
+        body += photographs_text(photographs, done, scores, together)
+    body += (
+        commands(finished, {})
+        + f"\n\nAll by `{this_command('caption', {})}`, which then measures each run, and those of "
+        "a row together, by `minidl caption score RUN...`. "
+        + BY_THE_CLOCK + " "
+        + provenances(finished)
+    )  # fmt: skip
+    write_section("caption", "Saying what is on pictures", body)
+
+
+def flowers_text(
+    ways: list[str], done: dict[str, list[Finished]], scores: dict[str, list[dict[str, Any]]],
+    together: dict[str, dict[str, Any]],
+) -> str:  # fmt: skip
+    """What is right in sentences about flowers."""
+    first = scores[ways[0]][0]
+    names = list(first["attributes"]["said"]["attributes"])
+    columns = ["flowers", "seed", "all right", "named", *names, "gray picture", "other picture",
+               "CIDEr-D", "of faultless", "of the best template", "BLEU-4", "minutes",
+               "CPU"]  # fmt: skip
+    rows = []
+    for way in ways:
+        for one, figures in zip(done[way], scores[way]):
+            rows.append([WAYS[way][0], seed_of(one), *flower_cells(figures, names), *spent(one)])
+        if way in together:
+            cells = flower_cells(together[way], names)
+            rows.append([WAYS[way][0], "together", *cells, "", ""])
+    must = ["must reach", "", str(MUST["all_right"]), *[""] * (len(names) + 4)]
+    rows.append([*must, str(MUST["of_ceiling"]), "", "", "15", ""])
+    return (
+        f"Drawn flowers: {first['pictures']:,} pictures of the 202 combinations that were held "
+        "out. A sentence is read back by the template that it fits; all right: it fits one, and "
+        "every attribute that it names is the picture's. Named: how many of the six, on average. "
+        "Attributes: right among the sentences that name it. All right for a gray picture and for "
+        "the picture of another flower is the level of chance. CIDEr-D is compared with that of "
+        "the same sentences without their faults, and with "
+        f"{first['ceiling']['best']:.2f}, which the template that scores highest would reach if "
+        "it were said of all pictures, without fault; which of the templates it says is nothing "
+        f"that a picture tells, and their mean is {first['ceiling']['mean']:.2f}. Shares in %.\n\n"
+        + table(columns, rows) + "\n\n"
+    )  # fmt: skip
+
+
+def flower_cells(figures: dict[str, Any], names: list[str]) -> list[str]:
+    """What a row of flowers has beside its name and time."""
+    parts, said = figures["attributes"], figures["said"]
+    shares = [parts["said"]["attributes"][name] for name in names]
+    return [
+        percent(parts["said"]["all_right"]), f"{parts['said']['named']:.1f}",
+        *map(percent, shares), percent(parts["blank"]["all_right"]),
+        percent(parts["shuffled"]["all_right"]), f"{said['cider_d']:.2f}",
+        *(percent(said["cider_d"] / figures["ceiling"][name]) for name in ("faultless", "best")),
+        f"{said['bleu'][3]:.3f}",
+    ]  # fmt: skip
+
+
+def photographs_text(
+    ways: list[str], done: dict[str, list[Finished]], scores: dict[str, list[dict[str, Any]]],
+    together: dict[str, dict[str, Any]],
+) -> str:  # fmt: skip
+    """Sentences about photographs against those that need no LSTM."""
+    columns = ["tuxpaint", "seed", "CIDEr-D", "nearest picture's", "times", "most frequent",
+               "BLEU-1", "BLEU-4", "ROUGE-L", "different", "minutes", "CPU"]  # fmt: skip
+    rows = []
+    for way in ways:
+        for one, figures in zip(done[way], scores[way]):
+            rows.append([WAYS[way][0], seed_of(one), *photo_cells(figures), *spent(one)])
+        if way in together:
+            rows.append([WAYS[way][0], "together", *photo_cells(together[way]), "", ""])
+    pictures = scores[ways[0]][0]["pictures"]
+    return (
+        f"Photographs and drawings of tuxpaint, {pictures:,} of them to test, split by the hash of "
+        "their names. The CNN learned ImageNet and stays frozen. Nearest: the caption of the "
+        "training picture whose features have the largest cosine; times: CIDEr-D in parts of "
+        "that. Most frequent: the same caption for all.\n\n" + table(columns, rows) + "\n\n"
+    )
+
+
+def photo_cells(figures: dict[str, Any]) -> list[str]:
+    """What a row of photographs has beside its name and time."""
+    said, nearest = figures["said"], figures["nearest"]["cider_d"]
+    return [
+        f"{said['cider_d']:.3f}", f"{nearest:.3f}",
+        f"{said['cider_d'] / nearest:.2f}" if nearest else "-",
+        f"{figures['most_frequent']['cider_d']:.3f}", f"{said['bleu'][0]:.3f}",
+        f"{said['bleu'][3]:.3f}", f"{said['rouge_l']:.3f}", f"{100 * said['distinct']:.0f} %",
+    ]  # fmt: skip
+
+
+def seed_of(done: Finished) -> str:
+    return str(done.figures["settings"]["seed"])
+
+
+def spent(done: Finished) -> list[str]:
+    """Minutes by the clock, and of the processors."""
+    cpu = done.cpu_seconds
+    return [f"{done.figures['seconds'] / 60:.1f}", "-" if cpu is None else f"{cpu / 60:.1f}"]
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""`minidl caption run`: pictures in files, folders and standard input, and what is said of them."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import minidl as library
+from apps.caption.captioner import Manner, load_captioner, say
+from apps.cli import app
+from minidl.errors import CheckpointError
+from tests.apps.conftest import last_json, minidl
+from tests.apps.flowers import made_up
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures with any names, among other files."""
+    for i, name in enumerate(("Blüte 花.png", "b.png", "sub/c.png")):
+        path = tmp_path / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(made_up(1).picture(i)).save(path)
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    return tmp_path / "pictures"
+
+
+def test_a_folder_with_other_files_among_the_pictures(captioning_run, folder):
+    result = minidl("caption", "run", captioning_run, folder, "--json")
+    assert result.exit_code == 0, result.output
+    found = last_json(result.stdout)
+    names = [one["image"].removeprefix(f"{folder}/") for one in found["pictures"]]
+    assert names == ["Blüte 花.png", "b.png", "sub/c.png"]
+    assert [name.removeprefix(f"{folder}/") for name in found["skipped"]] == ["notes.txt"]
+    assert "skipped, no picture: " in result.output
+    for one in found["pictures"]:
+        (said,) = one["captions"]
+        assert said["caption"] == " ".join(word["word"] for word in said["words"])
+        assert all(0 < word["probability"] <= 1 for word in said["words"])
+
+
+def test_several_sentences_of_each_picture(captioning_run, folder):
+    result = minidl("caption", "run", captioning_run, folder / "b.png", "--n-best", 3, "--json")
+    (one,) = last_json(result.stdout)["pictures"]
+    chances = [said["log_prob"] for said in one["captions"]]
+    assert len(chances) == 3 and chances == sorted(chances, reverse=True)
+
+
+def test_a_picture_that_cannot_be_read(captioning_run, folder):
+    (folder / "a broken.jpg").write_bytes(b"\xff\xd8 nothing")
+    result = minidl("caption", "run", captioning_run, folder, "--json")
+    assert result.exit_code == 2
+    found = last_json(result.stdout)
+    assert len(found["pictures"]) == 3
+    assert [one["image"] for one in found["failed"]] == [str(folder / "a broken.jpg")]
+    assert minidl("caption", "run", captioning_run, folder / "gone.png").exit_code == 2
+
+
+def test_a_folder_without_pictures(captioning_run, tmp_path):
+    result = minidl("caption", "run", captioning_run, tmp_path)
+    assert result.exit_code == 2 and "no pictures in the folder" in result.output
+
+
+def test_standard_input(captioning_run, folder):
+    content = (folder / "b.png").read_bytes()
+    words = ["caption", "run", str(captioning_run), "-", "--json"]
+    found = last_json(CliRunner().invoke(app, words, input=content).stdout)
+    file = last_json(minidl(*words[:3], folder / "b.png", "--json").stdout)
+    assert found["pictures"][0]["captions"] == file["pictures"][0]["captions"]
+    result = CliRunner().invoke(app, words, input=b"no picture")
+    assert result.exit_code == 2 and "standard input" in result.output
+
+
+def test_a_page(captioning_run, folder, tmp_path):
+    page = tmp_path / "said.html"
+    words = ("caption", "run", captioning_run, folder, "--max-words", 5, "--html", page)
+    assert minidl(*words).exit_code == 0
+    text = page.read_text()
+    assert text.count("<img") == 3 and "Blüte 花.png" in text
+    result = minidl(*words)
+    assert result.exit_code == 2 and "--html" in result.output and "there already" in result.output
+    assert minidl(*words, "--overwrite").exit_code == 0
+
+
+def test_sampling(captioning_run, folder):
+    words = ("caption", "run", captioning_run, folder / "b.png", "--sample", "--json")
+    one, same, other = (
+        last_json(minidl(*words, "--seed", seed).stdout)["pictures"] for seed in (0, 0, 1)
+    )
+    assert one == same != other
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--temperature", 0.5], "--temperature belongs to --sample"),
+        (["--sample", "--temperature", 0], "temperature must be above 0"),
+        (["--n-best", 5], "a beam has as many sentences as it is wide"),
+        (["--beam", 500], "the beam is wider than the vocabulary"),
+        (["--html", "page.txt"], "ends in .html"),
+    ],
+)
+def test_options_that_will_not_do(captioning_run, folder, options, says):
+    result = minidl("caption", "run", captioning_run, folder, *options)
+    assert result.exit_code == 2 and says in result.output
+
+
+def test_pictures_of_any_size_and_colour(captioning_run):
+    captioner = load_captioner(str(captioning_run))
+    pictures = [np.full((h, w, c), 90, np.uint8) for h, w, c in ((5, 9, 3), (64, 20, 1))]
+    found = list(say([captioner], pictures, Manner()))
+    assert len(found) == 2
+
+
+def test_many_pictures_are_said_as_one_by_one(captioning_run):
+    captioner, flowers = load_captioner(str(captioning_run)), made_up()
+    pictures = [flowers.picture(i) for i in range(0, 48, 5)]
+    together = [best[0].words for best in say([captioner], pictures, Manner())]
+    alone = [next(say([captioner], [picture], Manner()))[0].words for picture in pictures]
+    assert together == alone
+
+
+def test_files_that_do_not_fit(captioning_run, tmp_path):
+    path = tmp_path / "classifier.safetensors"
+    library.io.save_checkpoint(path, library.nn.Linear(1, 1), meta={"model": "lenet"})
+    with pytest.raises(CheckpointError, match="not one of minidl caption train"):
+        load_captioner(str(path))
+    path = captioning_run / "captioner.safetensors"
+    found = library.io.load_checkpoint(path)
+    captioner = load_captioner(str(path))
+    other = library.data.Vocabulary(["another", "one"]).to_json()
+    for name, value in (("vocabulary", other), ("settings", {}), ("words", 7)):
+        broken = tmp_path / f"{name}.safetensors"
+        library.io.save_checkpoint(broken, captioner.net, meta=found.meta | {name: value})
+        with pytest.raises(CheckpointError):
+            load_captioner(str(broken))
+    with pytest.raises(CheckpointError, match="vocabulary"):
+        load_captioner(str(tmp_path / "vocabulary.safetensors"))
+
+
+def test_a_folder_of_a_run_that_was_moved(captioning_run, folder, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(captioning_run, moved)
+    words = ("caption", "run", moved, folder / "b.png")
+    assert minidl(*words).exit_code == 0

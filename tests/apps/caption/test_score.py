@@ -1,0 +1,147 @@
+"""Figures of sentences: attributes read back, what they are compared with, the command."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from apps.caption.data import part_of
+from apps.caption.samples import Samples
+from apps.caption.score.attributes import judged, named_attributes
+from apps.caption.score.baselines import (
+    agreement,
+    ceiling_of_templates,
+    most_frequent,
+    nearest_captions,
+)
+from apps.caption.score.measure import measure
+from apps.shared.alarm import PATIENCE, Alarm
+from minidl.data import CaptionedDataset, tokenize, transforms
+from minidl.data.flowers import ATTRIBUTES, COMBINATIONS, captions, describe
+from minidl.data.flowers.captions import OXFORD_SENTENCES
+from minidl.data.flowers.extended import CLASSES, FIRST_CLASS, extended_captions
+from tests.apps.caption.conftest import arguments
+from tests.apps.conftest import last_json, minidl
+
+
+@pytest.mark.parametrize("number", range(0, len(COMBINATIONS), 41))
+def test_every_caption_names_its_six_attributes(number):
+    flower = COMBINATIONS[number]
+    for text in captions(flower):
+        assert named_attributes(tokenize(text)) == describe(flower), text
+
+
+def test_captions_of_extended_flowers_name_what_is_their_own():
+    for number, (kind, row) in enumerate(CLASSES, FIRST_CLASS):
+        for text in extended_captions(number):
+            found = named_attributes(tokenize(text))
+            assert row.items() <= found.items(), text
+            besides = {"shape"} if "shape" in kind.fixed else set()
+            besides |= {name for name in kind.fixed if name not in ATTRIBUTES}
+            assert found.keys() == row.keys() | besides, text
+
+
+def test_what_is_said_besides_is_named_too():
+    found = named_attributes(tokenize(OXFORD_SENTENCES[-1]))
+    assert found == {"color": "orange", "shape": "round", "ruffled": True}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a flower", "a large yellow flower", "yellow yellow yellow", "the petals are yellow",
+     "a large yellow flower with five round petals and a brown center on a yellow background"],
+)  # fmt: skip
+def test_what_fits_no_template_names_nothing(text):
+    assert named_attributes(text.split()) == {}
+
+
+def test_what_is_right():
+    flowers = COMBINATIONS[[0, 0, 0, 0]]
+    true = tokenize(captions(flowers[0])[2])
+    wrong = tokenize(captions(COMBINATIONS[-1])[2])
+    few = "a red flower with a yellow center".split()
+    found = judged([true, wrong, few, ["a"]], flowers)
+    assert found["all_right"] == 0.5 and found["named"] == (6 + 6 + 2 + 0) / 4
+    assert found["attributes"]["color"] == pytest.approx(2 / 3)
+    assert found["attributes"]["count"] == 0.5
+    extra = tokenize(OXFORD_SENTENCES[3])  # white petals with a yellow center
+    assert judged([extra], flowers[:1])["all_right"] == 0
+    assert judged([["a"]], flowers[:1])["attributes"]["size"] is None
+
+
+def test_the_caption_of_the_picture_that_looks_most_alike():
+    known = np.array([[1.0, 0], [0, 5], [-1, 0]])
+    texts = [[["east"], ["right"]], [["north"]], [["west"]]]
+    found = nearest_captions(np.array([[0.1, 0.2], [9, 1], [-3, 1]]), known, texts)
+    assert found == [["north"], ["east"], ["west"]]
+
+
+def test_the_most_frequent_caption():
+    assert most_frequent([["A rose.", "red"], ["a tulip"], ["a tulip", "red"]]) == ["red"]
+
+
+def test_the_ceiling():
+    texts = [[tokenize(text) for text in captions(COMBINATIONS[n])] for n in (0, 400, 900)]
+    each = [measure([one[k] for one in texts], texts)[0]["cider_d"] for k in range(9)]
+    said = [texts[1][4], texts[1][4], texts[2][4]]  # the first is of another flower
+    found = ceiling_of_templates(said, texts)
+    assert found["best"] == max(each) and found["mean"] == pytest.approx(np.mean(each))
+    assert found["faultless"] == pytest.approx(each[4])
+    assert ceiling_of_templates([["a"]] * 3, texts)["faultless"] == pytest.approx(np.mean(each))
+    assert 0 < agreement(texts)["agreement"] < found["best"]
+    assert agreement([[["a"]], [["b"]]]) is None
+
+
+def test_the_command(captioning_run):
+    words = ("caption", "score", captioning_run, "--max-words", 8, "--json")
+    result = minidl(*words)
+    assert result.exit_code == 0, result.output
+    found = last_json(result.stdout)
+    assert found["pictures"] == 12 and set(found["said"]) == set(found["nearest"])
+    assert "nearest training picture's" in result.output and found["ceiling"]["agreement"] > 0
+    train = last_json(minidl(*words, "--split", "train").stdout)
+    assert "nearest" not in train and train["pictures"] == 48
+    assert minidl(*words, "--split", "tests").exit_code == 2
+    assert minidl(*words, "--split", "val").exit_code == 2  # the data name none
+
+
+def test_an_ensemble(captioning_run, jsonl, tmp_path):
+    other = tmp_path / "other"
+    assert minidl(*arguments(jsonl, other, "--epochs", 1, "--seed", 1)).exit_code == 0
+    words = ("caption", "score", "--max-words", 8, "--json")
+    one, two, both = (
+        last_json(minidl(*words, *runs).stdout)["said"]
+        for runs in ((captioning_run,), (other,), (captioning_run, other))
+    )
+    assert one != both != two
+
+
+def test_networks_of_other_words_do_not_speak_together(captioning_run, jsonl, tmp_path):
+    other = tmp_path / "other"
+    assert minidl(*arguments(jsonl, other, "--epochs", 1, "--min-count", 9)).exit_code == 0
+    result = minidl("caption", "score", captioning_run, other)
+    assert result.exit_code == 2 and "know the same words" in result.output
+
+
+# --- the alarm ----------------------------------------------------------------------------------
+
+
+def alarm_of(texts, distinct):
+    """Whether the alarm rings for a share of different sentences about pictures with these."""
+    pictures = np.zeros((len(texts), 8, 8, 3), np.uint8)
+    part = part_of(CaptionedDataset(pictures, [[text] for text in texts]), transforms.Compose([]))
+    samples, said = Samples(None, part, None, "val_"), []
+    alarm = Alarm(samples.troubles(), said.append)
+    for epoch in range(PATIENCE):
+        metrics = {"val_distinct": distinct}
+        alarm.on_epoch_end(SimpleNamespace(epoch=epoch, metrics=metrics))
+    return bool(said)
+
+
+def test_the_alarm_rings_where_it_says_the_same_of_all():
+    different = [f"flower {i}" for i in range(40)]
+    assert alarm_of(different, 1 / 40) and alarm_of(different, 2 / 40)
+    assert not alarm_of(different, 5 / 40)
+    assert not alarm_of(["a flower"] * 40, 1 / 40)  # people say the same of all, too
+    assert alarm_of(["a rose"] * 20 + ["a tulip"] * 20, 1 / 40)
+    assert not alarm_of(["a rose"] * 20 + ["a tulip"] * 20, 2 / 40)
