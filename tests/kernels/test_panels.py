@@ -65,7 +65,7 @@ def test_any_shape(rows, N, K):
 
 
 @pytest.mark.parametrize("rows, N, K", [(2, 3, 5), (9, 2 * PANEL, 7), (15, PANEL + 3, 600)])
-def test_working_memory(monkeypatch, rows, N, K):
+def test_stays_inside_its_memory(monkeypatch, rows, N, K):
     """It begins as NaN, between sentinels. K beyond what is added up at once is among the cases."""
     guarded = guarded_scratch(monkeypatch)
     assert_right(rows, N, K)
