@@ -22,7 +22,7 @@ app = application()
 caption = application("caption", "Image-to-text: say what is on a picture, and learn to.")
 app.add_typer(caption)
 RESUME = "minidl caption train --resume"
-RUN_HELP = "flowers (comes with the install), a run folder, or a .safetensors file of one."
+RUN_HELP = "A run folder, or a .safetensors file of one."
 Beam = Annotated[
     int, typer.Option(help="Sentences that beam search goes on with at each word.", min=1)
 ]
@@ -68,7 +68,7 @@ def run(
 ) -> None:
     """Say what is on pictures.
 
-    minidl caption run flowers PICTURE.png
+    minidl caption run runs/caption PICTURE.png
 
     A file in a folder that is no picture is named on stderr and skipped. A
     picture that cannot be read is named, too; the others are described, and the
