@@ -46,7 +46,8 @@ Tta = Annotated[
     typer.Option(
         "--tta",
         help="Test-time augmentation, the mean over views of each picture: none, flip (it and its "
-        "mirror image) or 10-crop (corners and middle, each also mirrored).",
+        "mirror image), flip-shift (also shifted by a pixel, for small pictures) or 10-crop "
+        "(corners and middle, each also mirrored).",
     ),
 ]
 

@@ -6,9 +6,15 @@ section 4.1: "At test time, the network makes a prediction by extracting five 22
 patches in all), and averaging the predictions made by the network's softmax layer on the ten
 patches." Their patches are cut from pictures of 256 pixels.
 
-    none      the picture as in training without augmentation
-    flip      that, and mirrored                                       2 views
-    10-crop   four corners and the middle, each also mirrored         10 views
+    none        the picture as in training without augmentation
+    flip        that, and mirrored                                       2 views
+    flip-shift  both, and each of them shifted by a pixel, once up and
+                left and once down and right, with reflected borders     6 views
+    10-crop     four corners and the middle, each also mirrored         10 views
+
+flip-shift is how Jordan 2024 ("94% on CIFAR-10 in 3.29 seconds on a single GPU") evaluates small
+pictures. The two views that are not shifted count twice there, half of the mean, so they are
+listed twice.
 
 For 10-crop the picture is first scaled to 256/224 of the size at which it is otherwise cut. Where
 the preprocessing cuts smaller parts out of larger pictures already, its own scale is kept.
@@ -28,7 +34,7 @@ from minidl.data.transform import Transform
 from minidl.data.transform_geometry import pad_to
 from minidl.errors import nearest
 
-CHOICES = ("none", "flip", "10-crop")
+CHOICES = ("none", "flip", "flip-shift", "10-crop")
 LARGER = 256 / 224  # side of the whole picture to side of a crop, as in the paper
 
 
@@ -76,7 +82,7 @@ def make_views(preprocessing: transforms.Compose, tta: str) -> Views:
     if tta == "10-crop":
         return ten_crops(steps)
     end = place_of(steps, transforms.ToFloat)
-    cuts = [unchanged] if tta == "none" else [unchanged, mirror]
+    cuts = {"none": [unchanged], "flip": BOTH, "flip-shift": [*BOTH, *BOTH, *SHIFTED]}[tta]
     return Views(steps[:end], cuts, steps[end:])
 
 
@@ -141,3 +147,25 @@ def mirror(image: np.ndarray) -> np.ndarray:
 
 def unchanged(image: np.ndarray) -> np.ndarray:
     return image
+
+
+class Shift:
+    """Shift a picture by a pixel along both axes; what comes in at the borders is reflected.
+
+    Args:
+        by: 1 for down and right, -1 for up and left.
+        mirrored: exchange left and right then.
+    """
+
+    def __init__(self, by: int, mirrored: bool = False):
+        self.by, self.mirrored = by, mirrored
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        first, (H, W) = 1 - self.by, image.shape[:2]
+        wider = np.pad(image, ((1, 1), (1, 1), (0, 0)), "reflect")
+        window = wider[first : first + H, first : first + W]
+        return mirror(window) if self.mirrored else window
+
+
+BOTH = [unchanged, mirror]
+SHIFTED = [Shift(by, mirrored) for by in (-1, 1) for mirrored in (False, True)]

@@ -71,6 +71,23 @@ def test_flip_and_none():
     np.testing.assert_array_equal(make_views(pipeline(32), "none")(image), pipeline(32)(image))
 
 
+def test_shifts_by_a_pixel_with_reflected_borders():
+    """Half of the mean is of the two views that are not shifted."""
+    image = rng.integers(0, 256, (9, 8, 3)).astype(np.uint8)
+    views = make_views(T.Compose([T.ToFloat()]), "flip-shift")(image).reshape(8, 3, 9, 8)
+    plain = as_float(image)
+    up, down = plain.copy(), plain.copy()
+    up[:, :-1, :-1], down[:, 1:, 1:] = plain[:, 1:, 1:], plain[:, :-1, :-1]
+    up[:, -1, :-1], up[:, :-1, -1], up[:, -1, -1] = (
+        plain[:, -2, 1:], plain[:, 1:, -2], plain[:, -2, -2]
+    )  # fmt: skip
+    down[:, 0, 1:], down[:, 1:, 0], down[:, 0, 0] = (
+        plain[:, 1, :-1], plain[:, :-1, 1], plain[:, 1, 1]
+    )  # fmt: skip
+    expected = [view for v in (plain, plain, up, down) for view in (v, v[:, :, ::-1])]
+    np.testing.assert_array_equal(views, np.stack(expected))
+
+
 def test_what_is_refused():
     with pytest.raises(ArgumentError, match="did you mean 10-crop"):
         make_views(pipeline(32), "10-corp")
