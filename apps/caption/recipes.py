@@ -1,6 +1,6 @@
 """From the typed options to complete settings: what depends on the data and on the CNN.
 
-drawn flowers   a small CNN learns together with the LSTM, in a quarter of an hour on two cores
+drawn flowers   a small CNN learns together with the LSTM
 others          a CNN with the weights of others stays frozen; the epoch with the best CIDEr-D of
                 the validation pictures is kept, as there are few pictures and the LSTM learns them
                 by heart; the fewer, the more epochs

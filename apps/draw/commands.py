@@ -62,7 +62,7 @@ def sample(
 def train(
     given: dict[str, Any], console: Console, output: Output = None, resume: Resume = None
 ) -> None:
-    """Learn to draw sentences; without options on flowers, in a quarter of an hour.
+    """Learn to draw sentences; without options on flowers, which takes some 20 minutes.
 
     First a text encoder learns which sentence belongs to which picture, then
     generator and discriminator learn against each other (Reed et al. 2016).

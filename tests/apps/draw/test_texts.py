@@ -34,7 +34,7 @@ def test_unknown_words_and_letters_are_named_once_and_read_all_the_same():
 @pytest.mark.parametrize("reader", [Words.of(TEXTS), Letters()])
 @pytest.mark.parametrize("text", ["", "   "])
 def test_an_empty_caption_is_refused(reader, text):
-    with pytest.raises(DataError, match=f"caption without a {reader.unit}"):
+    with pytest.raises(DataError, match=f"needs at least one {reader.unit}"):
         reader.encode(["a flower", text])
 
 
