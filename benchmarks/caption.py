@@ -88,7 +88,8 @@ def score(finished: list[Finished], runs: Path) -> dict[str, Any]:
         runs: folder of the runs.
     """
     folders = [runs / done.training.name for done in finished]
-    file = folders[0] / (SCORE if len(folders) == 1 else f"together-{len(folders)}-{SCORE}")
+    others = [folder.name for folder in folders[1:]]
+    file = folders[0] / "+".join([*others, SCORE])
     newest = max((folder / "run.json").stat().st_mtime for folder in folders)
     if not file.exists() or file.stat().st_mtime < newest:
         command = [minidl_command(), "caption", "score", *map(str, folders), "--json"]

@@ -1,7 +1,7 @@
 """Says what is on pictures, with a trained network or several.
 
-A network comes from a run folder (of the epoch that the run kept), from a file of the weights alone
-(captioner.safetensors), or, by its name, from the install.
+A network comes from a run folder (of the epoch that the run kept), or from a file of the weights
+alone (captioner.safetensors).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Manner:
 
     Args:
         beam: sentences that beam search goes on with at each word.
-        n_best: sentences of a picture, the most probable first.
+        n_best: sentences of a picture; a search gives the most probable first.
         max_words: that a sentence has at most; None for the longest caption of the training.
         alpha: of length normalization: log-probabilities are divided by words^alpha.
         sample: draw each word by its probability, in place of a search.
@@ -171,7 +171,7 @@ def check_manner(manner: Manner, captioner: Captioner) -> None:
 
 
 def load_captioner(source: str) -> Captioner:
-    """A network by the path of a run folder or file, or by its name.
+    """A network by the path of a run folder or file, or by the name of one in the package.
 
     Raises:
         CheckpointError: none there, damaged, or of something else.
@@ -229,7 +229,7 @@ def load_together(sources: Sequence[str]) -> list[Captioner]:
 
 
 def save_captioner(path: Path, captioner: Captioner, figures: dict[str, Any]) -> None:
-    """Write what speaks as float16, half as large and for sentences as good.
+    """Write what speaks as float16, half as large.
 
     Args:
         path: of the file.

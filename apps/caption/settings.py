@@ -52,14 +52,14 @@ class NetworkOptions:
     )  # fmt: skip
     weights: str | None = option(
         NETWORK, "Of the CNN: a file, a run folder of minidl train, or a name of `minidl weights "
-        "list`. It stays frozen then. Default: none, and the CNN learns from the start; of "
-        "squeezenet by default its published ones.",
+        "list`. It stays frozen then. Default: none, and the CNN learns from the start; without "
+        "--cnn and drawn flowers, the published ones of squeezenet.",
         default=None, metavar="FILE|NAME", parse=parse.path_or_name,
     )  # fmt: skip
     embedding: int = option(NETWORK, "Numbers of a word's vector.", metavar="N", check=at_least(1))
     hidden: int = option(NETWORK, "Units of the LSTM.", metavar="N", check=at_least(1))
     dropout: float = option(
-        NETWORK, "Share of numbers dropped before and behind the LSTM.", metavar="SHARE",
+        NETWORK, "Share of numbers dropped before and after the LSTM.", metavar="SHARE",
         check=(at_least(0), below(1)),
     )  # fmt: skip
 
@@ -73,8 +73,8 @@ class LearningOptions:
         check=at_least(1),
     )  # fmt: skip
     cnn_lr_mult: float = option(
-        LEARNING, "Its learning rate then, in parts of the LSTM's.", default=0.05, metavar="SHARE",
-        check=above(0),
+        LEARNING, "The CNN's learning rate then, as a fraction of the LSTM's.", default=0.05,
+        metavar="SHARE", check=above(0),
     )  # fmt: skip
     scheduled_sampling: float = option(
         LEARNING, "Share of input words that are those the network itself would say (Bengio et "
