@@ -1,11 +1,11 @@
-"""What is to run: a job, and the bundle that each of its processes reads from stdin.
+"""What is to run, and the instructions that each process reads from stdin.
 
-A bundle is one line of JSON. It holds the secrets of a process, which therefore stand in no
+These are one line of JSON. It holds the secrets of a process, which therefore stand in no
 argument, no variable of the environment and no file. After it the launcher may send further lines,
 also JSON:
 
-    {"left": "worker1", "incarnation": 0, "how": "killed by SIGKILL"}   to the coordinator
-    {"stop": "interrupted"}                                             to the coordinator
+    {"left": "worker1", "how": "killed by SIGKILL"}   to the coordinator
+    {"stop": "interrupted"}                           to the coordinator
 
 A process ends when its stdin closes: so none outlives its launcher, even one that is killed.
 """
@@ -13,18 +13,20 @@ A process ends when its stdin closes: so none outlives its launcher, even one th
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from minidl.errors import ArgumentError
 
-COORDINATOR, SERVER, WORKER = "coordinator", "server", "worker"
+SERVER, WORKER = "server", "worker"  # roles; the coordinator's is its name
 ON_NAN = ("stop", "skip")
+MARK = "\x1e"  # begins a line of a process that is for the launcher, not for people
+SCALE = "scale.json"  # in the folder of a job: how many workers it shall have from now on
 
 
 @dataclass(frozen=True)
-class Job:
+class Launch:
     """What the options of `minidl dist run` decide.
 
     Args:
@@ -68,63 +70,59 @@ class Job:
         return asdict(self)
 
 
-def check_job(job: Job) -> None:
-    """Refuse a job that cannot run.
+def check_launch(launch: Launch) -> None:
+    """Refuse what cannot run.
 
     Raises:
         ArgumentError: it has no command, or a number is out of range.
     """
-    if not job.command:
+    if not launch.command:
         raise ArgumentError(
             "dist run", "say what to run after --", {},
             "minidl dist run -- train lenet, or minidl dist run script.py",
         )  # fmt: skip
-    if job.is_script and not Path(job.command[0]).is_file():
-        raise ArgumentError("dist run", "there is no such script", {"script": job.command[0]})
+    if launch.is_script and not Path(launch.command[0]).is_file():
+        raise ArgumentError("dist run", "there is no such script", {"script": launch.command[0]})
     for name, least in (
         ("servers", 1), ("workers", 1), ("slots", 0), ("threads", 0), ("checkpoint_every", 1),
         ("restarts", 0),
     ):  # fmt: skip
-        value = getattr(job, name)
+        value = getattr(launch, name)
         if value < least:
             flag = f"--{name.replace('_', '-')}"
             raise ArgumentError("dist run", f"{flag} must be at least {least}", {flag: value})
-    if job.on_nan not in ON_NAN:
-        raise ArgumentError("dist run", "--on-nan is stop or skip", {"--on-nan": job.on_nan})
+    if launch.on_nan not in ON_NAN:
+        raise ArgumentError("dist run", "--on-nan is stop or skip", {"--on-nan": launch.on_nan})
 
 
 @dataclass
-class Bundle:
+class Instructions:
     """All that a started process is told.
 
     Args:
         role: coordinator, server or worker.
         name: "coordinator", "server0", "worker1": the same in each of its lives.
-        incarnation: how often the process of this name was started before.
+        life: how often a process of this name was started before.
         listen: the address at which it listens; None for a worker.
         coordinator: where the coordinator listens.
-        job: the Job, as JSON; with the numbers that were left open filled in.
+        launch: the Launch, as JSON; with the numbers that were left open filled in.
         folder: of the job.
-        keys: its own CURVE keys {"public", "secret"}; None on a socket in a private folder.
-        coordinator_key: the coordinator's public key.
-        allowed: public key -> name, of those that may speak to it.
+        keys: a keys.Bundle as JSON; None where all sockets are in a private folder.
     """
 
     role: str
     name: str
-    incarnation: int
+    life: int
     listen: str | None
     coordinator: str
-    job: dict[str, Any]
+    launch: dict[str, Any]
     folder: str
-    keys: dict[str, str] | None = None
-    coordinator_key: str | None = None
-    allowed: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, Any] | None = None
 
     def line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
 
 
-def read_bundle(line: bytes) -> Bundle:
-    """The bundle in the first line of stdin."""
-    return Bundle(**json.loads(line))
+def read_instructions(line: bytes) -> Instructions:
+    """Those in the first line of stdin."""
+    return Instructions(**json.loads(line))

@@ -18,101 +18,119 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from minidl_dist.launch.spec import COORDINATOR, SERVER, WORKER, Bundle, Job
+from minidl_dist.launch.spec import MARK, SCALE, SERVER, WORKER, Instructions, Launch
+from minidl_dist.messages import COORDINATOR
 
 BACKOFF = 0.25  # seconds before the first restart; twice as long before each further one
-DRAIN = 30.0  # seconds for a last checkpoint after Ctrl-C
-GOODBYE = 5.0  # seconds to end after SIGTERM
-MARK = "\x1e"  # begins a line of a process that is for the launcher, not for people
+DRAIN = 30.0  # seconds for a last checkpoint, when the job is stopped
+GOODBYE = 5.0  # seconds to end, once there is nothing more to do, or after SIGTERM
 
 
 @dataclass
 class Member:
     """A process of the job over all its lives.
 
-    Args:
-        name, role: as in its Bundle.
-        state: "starting", "running", "waiting" (for a restart), "done", "failed".
+    Attributes:
+        name, role: as in its Instructions.
+        state: "starting", "running", "waiting" (for its next start), "done", "failed", "left" (the
+            job was scaled down).
         process: of the present life.
         restarts: lives before this one.
+        is_victim: it said that it ends because of another.
         last_lines: what it printed last.
     """
 
     name: str
     role: str
     state: str = "starting"
-    process: asyncio.subprocess.Process | None = None
+    process: Any = None
     restarts: int = 0
+    is_victim: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
 
     def tell(self, message: dict[str, Any]) -> None:
         """A line to its stdin; one that is gone hears nothing."""
-        if self.process is not None and self.process.returncode is None:
+        if self.is_running:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    def send_signal(self, number: int) -> None:
+        if self.is_running:
             try:
-                self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            except (BrokenPipeError, ConnectionResetError):
+                self.process.send_signal(number)
+            except ProcessLookupError:
                 pass
 
 
 @dataclass
 class Failure:
-    """Why the job failed."""
+    """A process that ended with an error: its name, how it ended, what it printed last."""
 
     name: str
     how: str
+    code: int
     lines: list[str]
+    is_victim: bool
 
 
 class Supervisor:
     """Runs one job.
 
     Args:
-        job: with all numbers filled in.
+        launch: with all numbers filled in.
         folder: of the job.
         engine: how processes start, see launch/local.py.
-        output: where lines of stdout and of stderr of the workers go; the latter also of the
-            others.
+        output: where lines go that the processes print to stdout and to stderr.
 
     Attributes:
         members: name -> Member.
-        failure: the first one; None while all is well.
+        failures: in the order in which they came.
         interrupted: the reason why someone ended the job, "" if nobody did.
         facts: what the coordinator last said about the training, for status.json.
+        watchers: are called after each change.
     """
 
-    def __init__(self, job: Job, folder: Path, engine: Any, output: tuple[TextIO, TextIO]):
-        self.job, self.folder, self.engine = job, folder, engine
-        self.output = output
+    def __init__(self, launch: Launch, folder: Path, engine: Any, output: tuple[TextIO, TextIO]):
+        self.launch, self.folder, self.engine, self.output = launch, folder, engine, output
         self.members: dict[str, Member] = {}
         self.tasks: dict[str, asyncio.Task] = {}
-        self.failure: Failure | None = None
+        self.failures: list[Failure] = []
         self.interrupted = ""
         self.facts: dict[str, Any] = {}
-        self.over = asyncio.Event()
-        self.width = len(f"worker{job.workers - 1}")
         self.watchers: list[Callable[[], None]] = []
+        self.ending = False
+        self.over = asyncio.Event()
+        self.width = len(COORDINATOR)
+
+    @property
+    def failure(self) -> Failure | None:
+        """The first one that was not the consequence of another."""
+        return next((f for f in self.failures if not f.is_victim), next(iter(self.failures), None))
 
     async def run(self) -> None:
         """The job, from the first start to the last exit."""
         loop = asyncio.get_running_loop()
-        for number, reason in ((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")):
-            loop.add_signal_handler(number, self.stop, reason)
-        (self.folder / "logs").mkdir(exist_ok=True)
+        loop.add_signal_handler(signal.SIGINT, self.interrupt, "interrupted")
+        loop.add_signal_handler(signal.SIGTERM, self.interrupt, "terminated")
+        loop.add_signal_handler(signal.SIGUSR1, self.scale)
         with self.engine.place():
             try:
                 self.add(COORDINATOR, COORDINATOR)
-                for number in range(self.job.servers):
+                for number in range(self.launch.servers):
                     self.add(f"server{number}", SERVER)
-                for number in range(self.job.workers):
+                for number in range(self.launch.workers):
                     self.add(f"worker{number}", WORKER)
                 await self.over.wait()
             finally:
                 await self.end_all()
 
     def add(self, name: str, role: str) -> None:
-        """One more process."""
-        self.members[name] = Member(name, role)
-        self.tasks[name] = asyncio.create_task(self.keep_guarded(self.members[name]))
+        """One more process, or one that is there no more."""
+        member = self.members.setdefault(name, Member(name, role))
+        self.tasks[name] = asyncio.create_task(self.keep_guarded(member))
 
     # --- the life of a process ------------------------------------------------------------------
 
@@ -123,43 +141,43 @@ class Supervisor:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            self.fail(member, f"could not be started: {type(error).__name__}: {error}")
+            self.fail(member, 1, f"could not be started: {type(error).__name__}: {error}")
+        self.changed()
+        self.look_for_the_end()
 
     async def keep(self, member: Member) -> None:
         """Start a process until it has done its work, or must not be started again."""
         while True:
             code = await self.live(member)
-            self.changed()
-            if code == 0:
+            how = "done" if code == 0 else ended(code)
+            if member.role != COORDINATOR:  # which need not wait for silence then
+                self.members[COORDINATOR].tell({"left": member.name, "how": how})
+            if member.state == "left":
+                return
+            if code == 0 or self.ending:
                 member.state = "done"
-                self.leave(member, "done")
-                break
-            how = ended(code)
-            self.leave(member, how)
-            if self.interrupted or self.over.is_set():
-                break
+                return
             if code > 0:
-                return self.fail(member, how)
-            if member.restarts == self.job.restarts:
-                return self.fail(member, f"{how}, after {member.restarts} restarts")
-            wait = BACKOFF * 2**member.restarts
+                return self.fail(member, code, how)
+            if member.restarts == self.launch.restarts:
+                return self.fail(member, 1, f"{how}, after {member.restarts} restarts")
+            member.state, wait = "waiting", BACKOFF * 2**member.restarts
             member.restarts += 1
-            member.state = "waiting"
-            self.say(member, f"{how}; starts again in {wait:g} s "
-                     f"({member.restarts} of {self.job.restarts})")  # fmt: skip
+            of_all = f"{member.restarts} of {self.launch.restarts} restarts"
+            self.show(member, f"({how}; starts again in {wait:g} s: {of_all})", 1)
             self.changed()
+            self.revive_those_that_serve()
             await asyncio.sleep(wait)
-        self.look_for_the_end()
 
     async def live(self, member: Member) -> int:
         """One life of a process: its exit code, negative for a signal."""
-        member.state = "starting"
-        process = await self.engine.start(member.role, self.job.threads)
+        member.state, member.is_victim = "starting", False
+        process = await self.engine.start(member.role, self.launch.threads)
         member.process = process
-        process.stdin.write(self.bundle(member).line())
+        process.stdin.write(self.instructions(member).line())
         member.state = "running"
         self.changed()
-        if self.interrupted:
+        if self.interrupted and member.role == COORDINATOR:
             member.tell({"stop": self.interrupted})
         with open(self.folder / "logs" / f"{member.name}.log", "a", encoding="utf-8") as log:
             await asyncio.gather(
@@ -168,17 +186,26 @@ class Supervisor:
             )
         return await process.wait()
 
-    def bundle(self, member: Member) -> Bundle:
+    def instructions(self, member: Member) -> Instructions:
         listens = member.role != WORKER
-        return Bundle(
+        return Instructions(
             role=member.role,
             name=member.name,
-            incarnation=member.restarts,
+            life=member.restarts,
             listen=self.engine.address(member.name, member.restarts) if listens else None,
             coordinator=self.engine.address(COORDINATOR, 0),
-            job=self.job.to_json(),
+            launch=self.launch.to_json(),
             folder=str(self.folder),
         )
+
+    def revive_those_that_serve(self) -> None:
+        """A worker that died after the training still wants its last weights: serve them again."""
+        for member in list(self.members.values()):
+            if member.role != WORKER and member.state == "done":
+                member.restarts += 1
+                self.add(member.name, member.role)
+
+    # --- what processes say ---------------------------------------------------------------------
 
     async def pass_on(self, member: Member, stream: Any, log: TextIO, number: int) -> None:
         """Print what a process prints, each line with its name."""
@@ -191,7 +218,7 @@ class Supervisor:
             for line in lines:
                 text = line.decode(errors="backslashreplace").rstrip("\r")
                 if text.startswith(MARK):
-                    self.heard(member, json.loads(text[1:]))
+                    self.heard(member, json.loads(text[len(MARK) :]))
                     continue
                 member.last_lines.append(text)
                 print(text, file=log, flush=True)
@@ -199,103 +226,110 @@ class Supervisor:
             if not data:
                 return
 
-    def show(self, member: Member, text: str, number: int = 1) -> None:
+    def show(self, member: Member, text: str, number: int) -> None:
         print(f"{member.name:<{self.width}} | {text}", file=self.output[number], flush=True)
-
-    def say(self, member: Member, text: str) -> None:
-        """A line of the launcher about a process."""
-        self.show(member, f"({text})")
 
     def heard(self, member: Member, message: dict[str, Any]) -> None:
         """What a process tells the launcher alone."""
+        if message.pop("victim", False):
+            member.is_victim = True
         if member.role == COORDINATOR:
             self.facts |= message
         self.changed()
 
     # --- the end --------------------------------------------------------------------------------
 
-    def leave(self, member: Member, how: str) -> None:
-        """Tell the coordinator at once: it need not wait for silence."""
-        if member.role != COORDINATOR:
-            self.members[COORDINATOR].tell(
-                {"left": member.name, "incarnation": member.restarts, "how": how}
-            )
-
-    def fail(self, member: Member, how: str) -> None:
-        """The job has failed; only the first failure counts."""
+    def fail(self, member: Member, code: int, how: str) -> None:
+        """A process failed: the others may save what there is, and end."""
         member.state = "failed"
-        if self.failure is None and not self.over.is_set():
-            self.failure = Failure(member.name, how, list(member.last_lines))
-        self.over.set()
-        self.changed()
+        lines = list(member.last_lines)
+        self.failures.append(Failure(member.name, how, code, lines, member.is_victim))
+        self.stop(f"{member.name}: {how}", GOODBYE)
 
-    def look_for_the_end(self) -> None:
-        """The job is done when its coordinator is; without workers it has nothing more to do."""
-        states = {m.role: set() for m in self.members.values()}
-        for member in self.members.values():
-            states[member.role].add(member.state)
-        if states[COORDINATOR] == {"done"}:
-            self.over.set()
-        elif states[WORKER] == {"done"}:
-            self.members[COORDINATOR].tell({"stop": "done"})
-
-    def stop(self, reason: str) -> None:
+    def interrupt(self, reason: str) -> None:
         """Ctrl-C, SIGTERM or `minidl dist cancel`: in order at first, at once the second time."""
         if self.interrupted:
             return self.over.set()
         self.interrupted = reason
         print(f"{reason}: a last checkpoint, then the end", file=self.output[1], flush=True)
-        self.members[COORDINATOR].tell({"stop": reason})
-        asyncio.get_running_loop().call_later(DRAIN, self.over.set)
+        self.stop(reason, DRAIN)
+
+    def stop(self, reason: str, seconds: float) -> None:
+        """The coordinator ends the job; what is left of it after so many seconds is killed."""
+        if not self.ending:
+            self.ending = True
+            self.members[COORDINATOR].tell({"stop": reason})
+            asyncio.get_running_loop().call_later(seconds, self.over.set)
         self.changed()
 
-    async def end_all(self) -> None:
-        """No process outlives the job.
+    def look_for_the_end(self) -> None:
+        """The job is over when all is done, or when those that serve have nobody to serve."""
+        states = [m.state for m in self.members.values()]
+        workers = [m.state for m in self.members.values() if m.role == WORKER]
+        at_rest = ("done", "failed", "left")
+        if all(state in at_rest for state in states):
+            self.over.set()
+        elif all(state in at_rest for state in workers):
+            self.stop("finished", GOODBYE)
 
-        When all went well, or someone stopped the job, the processes end by themselves. Otherwise
-        they get SIGTERM, and SIGKILL after a while.
-        """
-        running = [m for m in self.members.values() if is_running(m)]
-        in_order = self.failure is None and not self.interrupted
-        if not in_order or not await exits(running, GOODBYE):
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                for member in filter(is_running, running):
-                    member.process.send_signal(number)
-                if await exits(running, GOODBYE):
-                    break
+    async def end_all(self) -> None:
+        """No process outlives the job: SIGTERM, and SIGKILL after a while."""
+        self.ending = True
+        running = [member for member in self.members.values() if member.is_running]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for member in running:
+                member.send_signal(number)
+            if await exits(running, GOODBYE):
+                break
+        await asyncio.wait(self.tasks.values(), timeout=GOODBYE)  # they print the last lines
         for task in self.tasks.values():
             task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
+    # --- while it runs --------------------------------------------------------------------------
+
+    def scale(self) -> None:
+        """`minidl dist scale`: as many workers as the file in the folder says."""
+        try:
+            wanted = int(json.loads((self.folder / SCALE).read_text())[WORKER])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        here = [m for m in self.members.values() if m.role == WORKER and m.state != "left"]
+        for member in here[max(wanted, 1) :]:
+            member.state = "left"
+            member.send_signal(signal.SIGTERM)
+        number = 0
+        for _ in range(wanted - len(here)):
+            while f"worker{number}" in self.members:
+                number += 1
+            self.add(f"worker{number}", WORKER)
+
     def changed(self) -> None:
-        """Tell those who watch, such as the writer of status.json."""
         for watcher in self.watchers:
             watcher()
 
     def status(self) -> dict[str, Any]:
-        """What status.json says of the processes."""
+        """What status.json says."""
+        failure = self.failure
         return {
+            **self.facts,
             "time": time.time(),
+            "finished": self.over.is_set() and not failure and not self.interrupted,
             "interrupted": self.interrupted,
-            "failure": vars(self.failure) if self.failure else None,
+            "failure": {"name": failure.name, "how": failure.how} if failure else None,
             "members": [
                 {
                     "name": m.name, "role": m.role, "state": m.state, "restarts": m.restarts,
-                    "pid": m.process.pid if is_running(m) else None,
+                    "pid": m.process.pid if m.is_running else None,
                 }
                 for m in self.members.values()
             ],
-            **self.facts,
         }  # fmt: skip
-
-
-def is_running(member: Member) -> bool:
-    return member.process is not None and member.process.returncode is None
 
 
 async def exits(members: list[Member], seconds: float) -> bool:
     """Wait that long for all to end; whether they did."""
-    waits = [asyncio.create_task(m.process.wait()) for m in members if is_running(m)]
+    waits = [asyncio.create_task(m.process.wait()) for m in members if m.is_running]
     if not waits:
         return True
     _, pending = await asyncio.wait(waits, timeout=seconds)
