@@ -133,7 +133,7 @@ def check_entries(entries: list[zipfile.ZipInfo]) -> None:
     for entry in entries:
         name, path = entry.filename, PurePosixPath(entry.filename)
         kind = stat.S_IFMT(entry.external_attr >> 16)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or not path.parts:
+        if path.is_absolute() or {"..", *"\\:"} & {*path.parts, *name} or not path.parts:
             raise refused(f"{name!r} leads out of the folder")
         if ".git" in path.parts:
             raise refused(f"{name!r} belongs to git, not to the code")
@@ -143,9 +143,7 @@ def check_entries(entries: list[zipfile.ZipInfo]) -> None:
             raise refused(f"{name!r} is in it twice")
 
 
-def write_entry(
-    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, left: int
-) -> int:
+def write_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, left: int) -> int:
     """Write a file; how many bytes it has. What its entry claims about that is not believed."""
     path = folder / entry.filename
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,13 @@
 """The folder of a job: what lies where, how it is made and found again.
 
-    job.json         what was asked for: command, processes, mode, versions; what `resume` reads
-    status.json      who is there, in what state; how far the training is
-    run/             what the command itself writes: for `train` checkpoint, metrics, report.html
-    checkpoints/     shards of the servers, and the manifests that make them whole
-    events/NAME.jsonl   what each process did when; timeline.html is drawn from them
-    logs/NAME.log    what each process printed
-    timeline.html    who pushed and pulled what when, to look at
-    launcher.pid     locked while the job runs
+job.json         what was asked for: command, processes, mode, versions; what `resume` reads
+status.json      who is there, in what state; how far the training is
+run/             what the command itself writes: for `train` checkpoint, metrics, report.html
+checkpoints/     shards of the servers, and the manifests that make them whole
+events/NAME.jsonl   what each process did when; timeline.html is drawn from them
+logs/NAME.log    what each process printed
+timeline.html    who pushed and pulled what when, to look at
+launcher.pid     locked while the job runs
 """
 
 from __future__ import annotations

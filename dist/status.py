@@ -1,4 +1,4 @@
-"""What the commands status, logs, cancel and scale do. They reach a job through its folder alone."""
+"""What the commands status, logs, cancel and scale do. They reach a job through its folder."""
 
 from __future__ import annotations
 

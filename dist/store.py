@@ -84,7 +84,8 @@ def get_bytes(url: str, most: int) -> bytes:
         system, path = opened(url)
         size = system.size(path)
         if size is not None and size > most:
-            raise DataError("store", f"the object has {size:,} bytes, more than {most:,}", {"url": url})
+            rule = f"the object has {size:,} bytes, more than {most:,}"
+            raise DataError("store", rule, {"url": url})
         return system.cat_file(path)
 
 
