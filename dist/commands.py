@@ -18,7 +18,7 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 dist = typer.Typer(
-    name="dist", help="Train with several processes that lose nothing when one of them dies.",
+    name="dist", help="Train with several processes, which lose nothing when one of them dies.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
 app.add_typer(dist)
