@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl.errors import ArgumentError
+from minidl_dist.plan import Job
 
 SERVER, WORKER = "server", "worker"  # roles; the coordinator's is its name
 ON_NAN = ("stop", "skip")
@@ -93,6 +94,17 @@ def check_launch(launch: Launch) -> None:
             raise ArgumentError("dist run", f"{flag} must be at least {least}", {flag: value})
     if launch.on_nan not in ON_NAN:
         raise ArgumentError("dist run", "--on-nan is stop or skip", {"--on-nan": launch.on_nan})
+
+
+def as_job(launch: Launch) -> Job:
+    """What the machines are told of it."""
+    return Job(
+        servers=tuple(f"server{number}" for number in range(launch.servers)),
+        mode=launch.mode,
+        save_every=launch.checkpoint_every,
+        on_nan=launch.on_nan,
+        strict=launch.strict,
+    )
 
 
 @dataclass
