@@ -1,4 +1,4 @@
-"""What the bits of a result depend on, beside the program: compared between the workers of a job."""
+"""What the bits of a result depend on, beside the program: compared between workers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fingerprint() -> dict[str, str]:
         "processor": numba.config.CPU_NAME or get_host_cpu_name(),
         "blas": ", ".join(f"{info['internal_api']} {info.get('architecture')}" for info in blas),
         "threads": str(numba.config.NUMBA_NUM_THREADS),
-        "kernels": kernels.cpu_kernels() if hasattr(kernels, "cpu_kernels") else "",
+        "kernels": kernels.cpu_kernels(),
     }
 
 

@@ -46,9 +46,8 @@ def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]
     if told.role == m.COORDINATOR:
         threading.Thread(target=report, args=(machine,), daemon=True).start()
     else:
-        node.connect(
-            m.COORDINATOR, told.coordinator, bundle.pinned[m.COORDINATOR] if bundle else ""
-        )
+        key = bundle.pinned[m.COORDINATOR] if bundle else ""
+        node.connect(m.COORDINATOR, told.coordinator, key)
     end_with(node.run())
 
 

@@ -186,14 +186,11 @@ def figures(story: Story) -> list[tuple[str, str, str]]:
     found = [("Duration", f"{story.seconds:.1f} s", "from the first start to the last exit")]
     if story.steps:
         found.append(("Steps", f"{max(story.steps) + 1:,}", "of all slots"))
-    times = [
-        1000 * (story.steps[n + 1] - when)
-        for n, when in story.steps.items()
-        if n + 1 in story.steps
-    ]
+    done = story.steps
+    times = [1000 * (done[n + 1] - when) for n, when in done.items() if n + 1 in done]
     if times:
         found.append(("A step takes", f"{statistics.median(times):.1f} ms", "median"))
-    spent = {kind: 0.0 for kind in KINDS}
+    spent = dict.fromkeys(KINDS, 0.0)
     for lane in story.lanes:
         for bar in lane.bars:
             spent[bar.kind] += bar.end - bar.begin
