@@ -363,4 +363,4 @@ class Server(Peer):
             last = max(self.saved, default=-1)
             self.saved = {s: self.saved[s] for s in self.saved if s == last} | {step: saved}
             self.send(COORDINATOR, saved)
-            self.save_last()
+        self.save_last()
