@@ -238,11 +238,13 @@ def thin(things: list, most: int) -> list:
 
 
 def ticks(begin: float, end: float) -> list[tuple[float, str]]:
-    """Round times, five to ten of them, and how they are written."""
+    """Round times after `begin`, four to ten of them, and how they are written."""
     span = max(end - begin, 1e-9)
-    unit = 10.0**-9
-    while span / unit > 10:
-        unit *= 2.5 if f"{unit:.0e}"[0] == "2" else 2
-    first = -(-begin // unit)
-    times = [unit * (first + k) for k in range(11) if unit * (first + k) <= end]
-    return [(t, f"{t:g} s" if unit >= 1 else f"{1000 * (t - begin):.3g} ms") for t in times]
+    unit, factor = 1e-9, 0
+    while span / unit > 10:  # 1, 2, 5, 10, 20, 50 ...
+        unit *= (2.0, 2.5, 2.0)[factor % 3]
+        factor += 1
+    times = [unit * k for k in range(int(span / unit) + 1)]
+    if span >= 1:
+        return [(begin + t, f"{t:.10g} s") for t in times]
+    return [(begin + t, f"{1000 * t:.10g} ms") for t in times]

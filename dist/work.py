@@ -1,0 +1,106 @@
+"""A worker as a process: its machine and node in a thread, the job's command in the main thread.
+
+The node's thread multiplies nothing: a large product can have other bits while another thread of
+Python computes.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from minidl.errors import MinidlError
+from minidl_dist import messages as m
+from minidl_dist.folder import EVENTS, RUN
+from minidl_dist.keys import Bundle
+from minidl_dist.launch.spec import Instructions, Launch
+from minidl_dist.node import Node
+from minidl_dist.record import Recorder
+from minidl_dist.worker import Worker
+
+
+def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:
+    """Run the command of a job, with its training steps shared among the workers.
+
+    Args:
+        told: which worker, of which job.
+        listen: begins to hand lines of the launcher to a function.
+    """
+    from minidl.training import slots
+    from minidl_dist.client import Client
+    from minidl_dist.fingerprint import fingerprint
+
+    launch, folder = Launch(**told.launch), Path(told.folder)
+    bundle = Bundle.from_json(told.keys) if told.keys else None
+    key = bundle.pair.public if bundle else ""
+    machine = Worker(told.name, told.life, key=key, fingerprint=fingerprint())
+    client = Client(told.name, launch.slots)
+    node = Node(
+        Recorder(machine), told.name, bundle, log=folder / EVENTS / f"{told.name}.jsonl",
+        to_client=client.take,
+    )  # fmt: skip
+    client.post = node.post
+    listen(lambda line: None)
+    node.connect(m.COORDINATOR, told.coordinator, bundle.pinned[m.COORDINATOR] if bundle else "")
+    ends: list[m.Exit] = []
+    thread = threading.Thread(target=lambda: ends.append(node.run()), name="node", daemon=True)
+    thread.start()
+    slots.use(client)
+    code = run_command(launch, told.name, folder)
+    client.close()
+    thread.join()
+    sys.exit(code or ends[0].code)
+
+
+def run_command(launch: Launch, name: str, folder: Path) -> int:
+    """Run the job's command in this process, the worker of a name; its exit code."""
+    try:
+        if launch.is_job:
+            run_job_folder(launch, name, folder)
+        elif launch.is_script:
+            sys.argv = list(launch.command)
+            sys.path[0] = os.path.dirname(os.path.abspath(launch.command[0]))
+            runpy.run_path(launch.command[0], run_name="__main__")
+        else:
+            (entry,) = entry_points(group="console_scripts", name="minidl")
+            sys.argv = ["minidl", *with_output(launch.command, folder / RUN)]
+            entry.load()()
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+            return 1
+        return int(end.code or 0)
+    except MinidlError as error:
+        traceback.print_exc(limit=-1)
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def run_job_folder(launch: Launch, name: str, folder: Path) -> None:
+    """Run the code of a job: that which was submitted, or a job folder of this machine."""
+    from minidl_dist.job import Running, fetch_code, read_job_file, run_in_worker
+
+    code = Path(launch.command[0]).parent
+    if launch.code:
+        code = fetch_code(launch.code, folder / "code")
+    job = read_job_file(code)
+    output = folder / RUN
+    output.mkdir(exist_ok=True)
+    run_in_worker(code, Running(job.data, output, job.seed, job.settings, launch.slots, name))
+
+
+def with_output(command: list[str], folder: Path) -> list[str]:
+    """A command with the run folder of the job, unless it names one."""
+    named = any(word.split("=")[0] in ("--output", "-o", "--resume", "--help") for word in command)
+    return list(command) if named else [*command, "--output", str(folder)]
