@@ -30,14 +30,15 @@ Who sends what, and when (w worker, s server, c coordinator, o operator):
     s   -> w  Stale       your generation is not mine: an older one is forgotten; if it is newer,
                           the server will have it soon. Nothing was done
     w   -> c  Report      a slot is done, all of it acknowledged by all servers; until Wanted.step
-                          is past it or its StepDone comes
-    c   -> w  StepDone    all slots of a step are done, with their reports in slot order; to a Beat
-                          whose step is the one before the current, too
+                          is past it
+    c   -> w  StepDone    all slots of a step are done, with their reports in slot order; when that
+                          happens, and to a Beat of an earlier step
     s   -> c  Norms       sums of squares of the step's gradients, where Head.clip; until Norm
     c   -> s  Norm        the sum of all
     c   -> s  Counted     which slots of a step count (mode backup:K); to a Beat at that step, too
-    w   -> c  RunState    the run at the start of a step; where Wanted.give_state, until
-                          Wanted.state_step is that step
+    w   -> c  RunState    the run at the start of a step: of a step to be saved (by the chief), of
+                          step 0 (by the seeder), of the current (where Wanted.give_state); until
+                          Wanted.states has that step
     c   -> w  RunState    the same, to a Beat in state "joining", once it is there for Wanted.step
     s   -> c  Saved       a shard is on the disk (or why not); until Wanted.manifest is past it
     w   -> c  Publish     what the chief found (validation); until Published comes back
@@ -73,7 +74,11 @@ The worker's machine and the training thread talk by events and effects, too (cl
     Ended             fit's loop is over; wait for Finished (or Rewind)
     Finished          (effect) the job is over; reason "finished", or why it was stopped
 
-    minidl.training's step t, counted from 0, is slots 0..S-1 of Plan.slots_of(t).
+    The first Rewind is the start: every worker gets the same values and state. In ssp and async a
+    Compute may be of an earlier step than the one begun (somebody's slot was taken over), and
+    gradients are clipped by the worker, each slot by its own norm (Head.clip is None).
+
+    Step t, counted from 0, is slots 0..S-1 of Plan.slots_of(t).
 """
 
 from __future__ import annotations
@@ -118,7 +123,7 @@ STATES = (
 class Hello:
     role: str
     name: str  # "worker3"; its slots, chunks and log go by it
-    incarnation: int  # random, of this life of the process
+    incarnation: int  # of this life of the process; higher in a later life (nanoseconds of a clock)
     token: int  # the highest seen; a coordinator with a lower one ends
     address: str  # where workers connect to it (server), else ""
     key: str  # its public CURVE key, "" on ipc
@@ -132,7 +137,8 @@ class Beat:
     name: str
     incarnation: int
     token: int
-    generation: int  # that it has loaded; 0: none
+    generation: int  # that it has loaded, or tries to; 0: none
+    number: int  # of the newest Wanted it follows
     step: int  # worker: that it is in; server: the lowest version of its chunks; -1: none
     state: str
     progress: int  # rises whenever the training thread did something
@@ -226,13 +232,14 @@ class Wanted:
     stop: str = ""  # the job is over: "finished" or the reason; end
     code: int = 0  # with stop: exit code
     manifest: int = -1  # step of the newest complete checkpoint
+    oldest: int = 0  # the first step whose StepDone can still be had; who is behind joins anew
     # for a worker
-    slots: list = field(default_factory=list)  # its slots of the current step
+    slots: list = field(default_factory=list)  # [step, slot] pairs to compute
     servers: dict = field(default_factory=dict)  # name -> [address, key] of each known server
     chief: bool = False
     seeder: bool = False  # send your initial values to the servers
-    give_state: bool = False
-    state_step: int = -1  # step of the newest run state that I have
+    give_state: bool = False  # send the run state of the current step: somebody joins
+    states: list = field(default_factory=list)  # steps of the run states that I have
     # for a server
     load: int = -1  # step of the checkpoint to load; -1: forget everything, Initials will come
     files: dict = field(default_factory=dict)  # of it: file -> {"sha256": str, "chunks": [int]}
