@@ -25,6 +25,7 @@ from minidl.errors import CheckpointError, DataError
 from minidl.io.atomic import write_atomically
 from minidl.io.checkpoint import CheckpointContent, load_checkpoint
 from minidl.io.json import to_json
+from minidl.training.slots import of_this_process
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -38,7 +39,7 @@ OP = "run folder"  # what errors begin with, unless a command says its own name
 
 
 def make_folder(output: str | None, name: str, resume_command: str) -> Path:
-    """The folder for a new run: `output`, or runs/<name>-<time>.
+    """The folder for a new run: `output`, or runs/<name>-<time>; that of all who train together.
 
     Args:
         output: as typed, or None.
@@ -48,6 +49,9 @@ def make_folder(output: str | None, name: str, resume_command: str) -> Path:
     Raises:
         OptionError: the folder is in use, or cannot be made or written to.
     """
+    shared = of_this_process().folder
+    if shared is not None:  # the launcher made it
+        return shared
     if output is None:
         return make_new(Path("runs"), f"{name}-{now_name()}")
     folder = Path(output)
