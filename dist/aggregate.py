@@ -27,11 +27,11 @@ from typing import Any
 
 import numpy as np
 
-from dist.messages import Head, Push, Shard
-from dist.modes import Mode
-from dist.plan import COUNT, SUM, Chunk, Plan
 from minidl import optim
 from minidl.errors import ArgumentError
+from minidl_dist.messages import Head, Push, Shard
+from minidl_dist.modes import Mode
+from minidl_dist.plan import COUNT, SUM, Chunk, Plan
 
 ROW = 8192  # bytes, of a checksum's matrix
 
@@ -140,6 +140,7 @@ class Aggregate:
         """
         if all(self.is_done(state, head.step, head.slot) for state in self.chunks.values()):
             return False
+        check_head(self.plan, head)
         known = self.heads.get((head.step, head.slot))
         if known is not None:
             if known != head and self.mode.together:
@@ -363,7 +364,7 @@ class Aggregate:
         return None
 
     def snapshot(self, number: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        """What a Shard holds of a chunk: (arrays, numbers). State is copied; values never change."""
+        """What a Shard holds of a chunk: (arrays, numbers). State is copied; values are final."""
         state = self.chunks[number]
         arrays, numbers = {f"{number}": state.values}, {}
         for index, remembered in enumerate(state.state):
@@ -467,6 +468,20 @@ def contradict(message: Push | Head, what: str) -> None:
         "random numbers of a slot come from (seed, step, slot) alone, and every worker has the "
         "same number of threads",
     )  # fmt: skip
+
+
+def check_head(plan: Plan, head: Head) -> None:
+    """A head says what an update needs to know.
+
+    Raises:
+        Contradiction
+    """
+    needed = {spec.group for spec in plan.tensors if spec.kind == SUM}
+    if len(head.groups) <= max(needed, default=0) or not head.weight > 0:
+        raise Contradiction(
+            "dist", "a head has a weight > 0, and options for each group of the optimizer",
+            {"weight": head.weight, "groups": len(head.groups), "needed": max(needed) + 1},
+        )  # fmt: skip
 
 
 def check_agreement(head: Head, slot: int, other: Head) -> None:

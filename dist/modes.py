@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dist.plan import Job, Plan
 from minidl.errors import ArgumentError
+from minidl_dist.plan import Job, Plan
 
 UNBOUNDED = 1 << 60
 
