@@ -28,8 +28,8 @@ from minidl.errors import DataError
 MAX_BYTES = 64 << 20  # of all files together, unpacked
 MAX_FILES = 5_000
 BROKEN = (  # what zipfile raises for a damaged zip
-    zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError,
-    struct.error,
+    zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, NotImplementedError,
+    RuntimeError, ValueError,
 )  # fmt: skip
 LEFT_OUT = (
     ".git", ".hg", ".svn", ".venv*", "venv", "__pycache__", "*.pyc", ".mypy_cache", ".ruff_cache",

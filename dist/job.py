@@ -74,8 +74,8 @@ def build_model():
 def run_model(model, optimizer, job):
     """Train. The workers of the job share the steps of minidl.fit."""
     batch = 64 // job.slots  # a step takes one of these for each slot
-    train = DataLoader(Digits("train"), batch, shuffle=True, seed=job.seed, drop_last=True)
-    test = DataLoader(Digits("test"), 100)
+    train = DataLoader(load_digits("train"), batch, shuffle=True, seed=job.seed, drop_last=True)
+    test = DataLoader(load_digits("test"), 100)
     optimizer.param_groups[0]["lr"] = job.settings["learning_rate"]
     history = minidl.fit(
         model, train, nn.CrossEntropyLoss(), optimizer, job.settings["epochs"], test,
@@ -84,20 +84,6 @@ def run_model(model, optimizer, job):
     if job.is_chief:
         print(f"accuracy on the test set: {history[-1]['val_accuracy']:.1%}")
         minidl.io.save_checkpoint(job.output / "model.safetensors", model)
-
-
-class Digits:
-    """The digits that come with scikit-learn, as tensors."""
-
-    def __init__(self, split):
-        self.data = load_digits(split)
-
-    def __len__(self):
-        return len(self.data)
-
-    def __getitem__(self, i):
-        picture, label = self.data[i]
-        return (picture.transpose(2, 0, 1) / 255).astype("float32"), label
 '''
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl.errors import MinidlError
+from minidl_dist import here
 from minidl_dist import messages as m
 from minidl_dist.folder import EVENTS, RUN
 from minidl_dist.keys import Bundle
@@ -37,6 +38,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     from minidl_dist.client import Client
     from minidl_dist.fingerprint import fingerprint
 
+    here.told = told
     launch, folder = Launch(**told.launch), Path(told.folder)
     bundle = Bundle.from_json(told.keys) if told.keys else None
     key = bundle.pair.public if bundle else ""
