@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from minidl_dist.launch.spec import MARK, WORKER, Instructions, read_instructions
 
-ORPHANED = 3  # exit code when the launcher is gone
+ORPHANED = 4  # exit code when the launcher is gone
 
 
 def main() -> None:

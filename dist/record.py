@@ -7,6 +7,7 @@ adds as many as the one before, so that the files stay small.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from minidl_dist import messages as m
@@ -32,6 +33,8 @@ class Recorder:
         notes = [note for note in self.of_event(event) if is_noted(note)]
         effects = self.machine.handle(event, now)
         for effect in effects:
+            if isinstance(effect, m.Note) and effect.facts.get("alarm"):
+                show_alarm(effect.facts)
             notes += [note for note in self.of_effect(effect) if is_noted(note)]
         return effects + [m.Note(note) for note in notes]
 
@@ -70,6 +73,13 @@ class Recorder:
                 facts = {"generation": wanted.generation, "step": wanted.step}
                 return [{"what": "generation", **facts}]
         return []
+
+
+def show_alarm(facts: dict[str, Any]) -> None:
+    """Print what a user must know although the job goes on."""
+    rest = {name: value for name, value in facts.items() if name not in ("what", "alarm")}
+    more = ", ".join(f"{name} {value}" for name, value in rest.items())
+    print(f"warning: {facts['what']}: {more}", file=sys.stderr, flush=True)
 
 
 def is_noted(note: dict[str, Any]) -> bool:

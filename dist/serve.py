@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,17 +34,16 @@ def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]
         machine: Any = Coordinator(as_job(launch))
     else:
         key = bundle.pair.public if bundle else ""
-        machine = Server(told.name, told.life, key=key)
+        machine = Server(told.name, told.life + 1, key=key)
+    tap = Reporter(machine) if told.role == m.COORDINATOR else Recorder(machine)
     node = Node(
-        Recorder(machine), told.name, bundle, Disk(folder / CHECKPOINTS),
+        tap, told.name, bundle, Disk(folder / CHECKPOINTS),
         log=folder / EVENTS / f"{told.name}.jsonl",
     )  # fmt: skip
     listen(lambda line: hear(node, line))
     node.catch_signals()
     machine.address = node.listen(told.listen)
-    if told.role == m.COORDINATOR:
-        threading.Thread(target=report, args=(machine,), daemon=True).start()
-    else:
+    if told.role != m.COORDINATOR:
         key = bundle.pinned[m.COORDINATOR] if bundle else ""
         node.connect(m.COORDINATOR, told.coordinator, key)
     end_with(node.run())
@@ -59,15 +57,31 @@ def hear(node: Node, line: dict[str, Any]) -> None:
         node.post(m.StopAsked(line["stop"]))
 
 
-def report(coordinator: Coordinator) -> None:
-    """Tell the launcher how far the job is, whenever that changes, for status.json."""
-    pause, last = threading.Event(), None
-    while True:
-        facts = coordinator.status()
-        if facts != last:
-            tell_launcher(facts)
-            last = facts
-        pause.wait(STATUS_EVERY)
+class Reporter(Recorder):
+    """Tells the launcher how far the job is, for status.json."""
+
+    last: dict[str, Any] = {}
+    told_at = -STATUS_EVERY
+
+    def handle(self, event: Any, now: float) -> list:
+        effects = super().handle(event, now)
+        if now - self.told_at >= STATUS_EVERY or any(isinstance(e, m.Exit) for e in effects):
+            facts = status_of(self.machine)
+            if facts != self.last:
+                tell_launcher(facts)
+                self.last, self.told_at = facts, now
+        return effects
+
+
+def status_of(coordinator: Coordinator) -> dict[str, Any]:
+    """What status.json says of the training."""
+    return {
+        "generation": coordinator.generation,
+        "step": coordinator.steps.step if coordinator.steps else -1,
+        "total_steps": coordinator.plan.total_steps if coordinator.plan else -1,
+        "checkpoint_step": coordinator.manifest.step,
+        "doing": {m.name: m.beat.state for m in coordinator.members.all() if m.beat},
+    }
 
 
 def end_with(end: m.Exit) -> None:

@@ -42,7 +42,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     launch, folder = Launch(**told.launch), Path(told.folder)
     bundle = Bundle.from_json(told.keys) if told.keys else None
     key = bundle.pair.public if bundle else ""
-    machine = Worker(told.name, told.life, key=key, fingerprint=fingerprint())
+    machine = Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint())
     client = Client(told.name, launch.slots)
     node = Node(
         Recorder(machine), told.name, bundle, log=folder / EVENTS / f"{told.name}.jsonl",
