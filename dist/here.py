@@ -1,8 +1,12 @@
-"""Who this process is, for the program that it runs."""
+"""Who this process is, for the program that it runs; and its word to the launcher."""
 
 from __future__ import annotations
 
-from minidl_dist.launch.spec import Instructions
+import json
+import os
+from typing import Any
+
+from minidl_dist.launch.spec import MARK, Instructions
 
 told: Instructions | None = None  # set as a worker starts
 
@@ -22,3 +26,8 @@ def is_chief() -> bool:
     from minidl.training import slots
 
     return getattr(slots.in_use, "is_chief", True)
+
+
+def tell_launcher(message: dict[str, Any]) -> None:
+    """A line for the launcher alone. One write, so that no other line gets into it."""
+    os.write(1, f"{MARK}{json.dumps(message)}\n".encode())

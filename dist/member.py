@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import IO, Any
 
-from minidl_dist.launch.spec import MARK, WORKER, Instructions, read_instructions
+from minidl_dist.launch.spec import WORKER, Instructions, read_instructions
 
 ORPHANED = 4  # exit code when the launcher is gone
 
@@ -65,11 +65,6 @@ def remove_socket(told: Instructions) -> None:
                 remove(what)
             except OSError:
                 pass
-
-
-def tell_launcher(message: dict[str, Any]) -> None:
-    """A line for the launcher alone. One write, so that no other line gets into it."""
-    os.write(1, f"{MARK}{json.dumps(message)}\n".encode())
 
 
 if __name__ == "__main__":

@@ -20,10 +20,13 @@ class Recorder:
 
     Args:
         machine: any of the three.
+
+    Attributes:
+        was_stopped: whether the coordinator has said that the job is over.
     """
 
     def __init__(self, machine: Any):
-        self.machine = machine
+        self.machine, self.was_stopped = machine, False
         self.step = self.generation = -1
 
     def __getattr__(self, name: str) -> Any:
@@ -50,6 +53,8 @@ class Recorder:
                 return [{"what": "stop asked", "reason": event.reason}]
             case m.Received(sender, m.Head() as head):
                 return [{"what": "slot in", "step": head.step, "slot": head.slot, "of": sender}]
+            case m.Received(m.COORDINATOR, m.Wanted(stop=stop)) if stop:
+                self.was_stopped = True
             case m.Stored(name) if not event.error:
                 return [{"what": "stored", "file": name}]
         return []

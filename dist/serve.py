@@ -11,9 +11,9 @@ from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk
 from minidl_dist.coordinator import Coordinator
 from minidl_dist.folder import CHECKPOINTS, EVENTS
+from minidl_dist.here import tell_launcher
 from minidl_dist.keys import Bundle
 from minidl_dist.launch.spec import Instructions, Launch, as_job
-from minidl_dist.member import tell_launcher
 from minidl_dist.node import Node
 from minidl_dist.record import Recorder
 from minidl_dist.server import Server
@@ -46,7 +46,12 @@ def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]
     if told.role != m.COORDINATOR:
         key = bundle.pinned[m.COORDINATOR] if bundle else ""
         node.connect(m.COORDINATOR, told.coordinator, key)
-    end_with(node.run())
+    end = node.run()
+    if end.code:
+        if tap.was_stopped:
+            tell_launcher({"victim": True})
+        print(f"error: {end.reason}", file=sys.stderr, flush=True)
+    sys.exit(end.code)
 
 
 def hear(node: Node, line: dict[str, Any]) -> None:
@@ -82,10 +87,3 @@ def status_of(coordinator: Coordinator) -> dict[str, Any]:
         "checkpoint_step": coordinator.manifest.step,
         "doing": {m.name: m.beat.state for m in coordinator.members.all() if m.beat},
     }
-
-
-def end_with(end: m.Exit) -> None:
-    """End the process with the code and reason of its machine."""
-    if end.code:
-        print(f"error: {end.reason}", file=sys.stderr, flush=True)
-    sys.exit(end.code)

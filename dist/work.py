@@ -10,6 +10,7 @@ import os
 import runpy
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -20,11 +21,15 @@ from minidl.errors import MinidlError
 from minidl_dist import here
 from minidl_dist import messages as m
 from minidl_dist.folder import EVENTS, RUN
+from minidl_dist.here import tell_launcher
 from minidl_dist.keys import Bundle
 from minidl_dist.launch.spec import Instructions, Launch
 from minidl_dist.node import Node
 from minidl_dist.record import Recorder
 from minidl_dist.worker import Worker
+
+LAST_WORDS = 5.0  # seconds for messages on their way, once the command has ended
+STUCK = 10.0  # seconds in which the training must notice that its job has failed
 
 
 def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:
@@ -42,27 +47,51 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     launch, folder = Launch(**told.launch), Path(told.folder)
     bundle = Bundle.from_json(told.keys) if told.keys else None
     key = bundle.pair.public if bundle else ""
-    machine = Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint())
-    client = Client(told.name, launch.slots)
+    machine = Recorder(Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint()))
+    client = Client(
+        lambda event: node.post(event), launch.slots, folder / RUN, leaves=not launch.is_script
+    )
     node = Node(
-        Recorder(machine), told.name, bundle, log=folder / EVENTS / f"{told.name}.jsonl",
+        machine, told.name, bundle, log=folder / EVENTS / f"{told.name}.jsonl",
         to_client=client.take,
     )  # fmt: skip
-    client.post = node.post
-    listen(lambda line: None)
     node.connect(m.COORDINATOR, told.coordinator, bundle.pinned[m.COORDINATOR] if bundle else "")
-    ends: list[m.Exit] = []
-    thread = threading.Thread(target=lambda: ends.append(node.run()), name="node", daemon=True)
+    listen(lambda line: None)
+    thread = threading.Thread(target=run_node, args=(node, client), name="node", daemon=True)
     thread.start()
     slots.use(client)
-    code = run_command(launch, told.name, folder)
-    client.close()
-    thread.join()
-    sys.exit(code or ends[0].code)
+    code, error = run_command(launch, told.name, folder)
+    if error:
+        node.post(m.Crashed(error))
+    thread.join(LAST_WORDS)
+    if machine.was_stopped and node.ended is not None and node.ended.code:
+        tell_launcher({"victim": True})
+    end_process(code or (node.ended.code if node.ended is not None else 0))
 
 
-def run_command(launch: Launch, name: str, folder: Path) -> int:
-    """Run the job's command in this process, the worker of a name; its exit code."""
+def run_node(node: Node, client: Any) -> None:
+    """The node's thread. When it ends, the training ends: in order, if it still can."""
+    end = node.run()
+    client.take(m.Finished(end.reason, end.code))
+    if end.code:
+        time.sleep(STUCK)
+        print(f"error: {end.reason}", file=sys.stderr)
+        end_process(end.code)
+
+
+def end_process(code: int) -> None:
+    """End at once: a thread that is stuck must not keep the process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def run_command(launch: Launch, name: str, folder: Path) -> tuple[int, str]:
+    """Run the job's command in this process, the worker of a name.
+
+    Returns:
+        its exit code, and the error that ended it, "" if it was none of its own.
+    """
     try:
         if launch.is_job:
             run_job_folder(launch, name, folder)
@@ -75,18 +104,22 @@ def run_command(launch: Launch, name: str, folder: Path) -> int:
             sys.argv = ["minidl", *with_output(launch.command, folder / RUN)]
             entry.load()()
     except SystemExit as end:
+        reason = getattr(end, "reason", None)
+        if reason is not None:  # the job is over, and so is this process
+            if end.code:
+                print(f"error: {reason}", file=sys.stderr)
+            return int(end.code or 0), ""
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
-            return 1
-        return int(end.code or 0)
+            return 1, end.code
+        return int(end.code or 0), f"exit code {end.code}" if end.code else ""
     except MinidlError as error:
-        traceback.print_exc(limit=-1)
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BaseException:
+        return 2, str(error)
+    except BaseException as error:
         traceback.print_exc()
-        return 1
-    return 0
+        return 1, f"{type(error).__name__}: {error}"
+    return 0, ""
 
 
 def run_job_folder(launch: Launch, name: str, folder: Path) -> None:

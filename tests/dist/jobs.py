@@ -121,7 +121,7 @@ class Job:
     def check_nothing_is_left(self):
         """No process of the job lives, and no socket is left."""
         deadline = time.monotonic() + 5
-        while (left := processes_of(self.folder)) and time.monotonic() < deadline:
+        while (left := processes_of(self.sockets)) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not left, left
         assert not list(self.sockets.iterdir())
@@ -134,17 +134,15 @@ class Job:
         shutil.rmtree(self.sockets, ignore_errors=True)
 
 
-def processes_of(folder):
-    """Process ids that a job's folder names, of those that still run a member of a job."""
+def processes_of(sockets):
+    """Processes that a job with this folder for sockets has left, its launcher included."""
     found = []
-    for member in json.loads((folder / "status.json").read_text())["members"]:
-        if member["pid"] is not None:
-            try:
-                command = Path(f"/proc/{member['pid']}/cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"minidl_dist.member" in command:
-                found.append(member["pid"])
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"TMPDIR={sockets}".encode() in (place / "environ").read_bytes():
+                found.append((int(place.name), (place / "cmdline").read_bytes()))
+        except OSError:  # it ended meanwhile
+            continue
     return found
 
 
