@@ -120,8 +120,8 @@ def run(
         from minidl_dist.run import completed, run_job
 
         launch = Launch(
-            command=command, servers=servers, workers=workers, mode=mode, slots=slots,
-            threads=threads, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
+            command=command, servers=servers, workers=workers, mode=mode, slots=slots or 0,
+            threads=threads or 0, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
             restarts=restarts,
         )  # fmt: skip
         check_launch(launch)

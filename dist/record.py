@@ -27,7 +27,7 @@ class Recorder:
 
     def __init__(self, machine: Any):
         self.machine, self.was_stopped = machine, False
-        self.step = self.generation = -1
+        self.done = -1, -1
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.machine, name)
@@ -47,10 +47,6 @@ class Recorder:
                 return [{"what": "computed", "step": event.step, "slot": event.slot}]
             case m.Doing():
                 return [{"what": "doing", "state": event.state}]
-            case m.Left():
-                return [{"what": "left", "peer": event.peer, "how": event.how}]
-            case m.StopAsked():
-                return [{"what": "stop asked", "reason": event.reason}]
             case m.Received(sender, m.Head() as head):
                 return [{"what": "slot in", "step": head.step, "slot": head.slot, "of": sender}]
             case m.Received(m.COORDINATOR, m.Wanted(stop=stop)) if stop:
@@ -70,13 +66,9 @@ class Recorder:
                 return [{"what": "rewind", **facts}]
             case m.Send(_, m.Report() as report):
                 return [{"what": "pushed", "step": report.step, "slot": report.slot}]
-            case m.Send(_, m.StepDone() as done) if done.step > self.step:
-                self.step = done.step
+            case m.Send(_, m.StepDone() as done) if (done.generation, done.step) > self.done:
+                self.done = done.generation, done.step
                 return [{"what": "step done", "step": done.step}]
-            case m.Send(_, m.Wanted() as wanted) if wanted.generation > self.generation:
-                self.generation, self.step = wanted.generation, wanted.step - 1
-                facts = {"generation": wanted.generation, "step": wanted.step}
-                return [{"what": "generation", **facts}]
         return []
 
 

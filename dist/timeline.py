@@ -120,7 +120,7 @@ def tell(events: list[dict[str, Any]]) -> Story:
             lane.dots.append((now, f"step {step} is done"))
         elif (words := turn_of(event)) is not None:
             turns.append((now, name, words))
-            if what in ("rewind", "generation"):
+            if what == "generation":
                 open_bars.clear()
     used = [lane for lane in lanes.values() if lane.bars or lane.dots]
     seconds = events[-1]["time"] - start
@@ -139,17 +139,23 @@ def close(
 
 def turn_of(event: dict[str, Any]) -> str | None:
     """What happened, in words; None for what is no turn of the story."""
-    step = event.get("step")
-    match event.get("what"):
-        case "left":
-            return None if event["how"] == "done" else f"{event['peer']} is lost: {event['how']}"
-        case "generation":
-            return f"generation {event['generation']}: all go on from step {max(step, 0)}"
-        case "rewind":
-            return f"goes back to step {step}" if step else None
-        case "stop asked":
-            return f"asked to stop: {event['reason']}"
-    return str(event["alarm"]) if isinstance(event.get("alarm"), str) else None
+    match event:
+        case {"what": "lost", "name": name, "why": why}:
+            return None if why in ("done", "finished") else f"{name} is lost: {why}"
+        case {"what": "generation", "step": step, "why": why}:
+            return f"all begin at step {step}: {why}"
+        case {"what": "joined", "name": name}:
+            return f"{name} joins"
+        case {"what": "checkpoint", "step": step}:
+            return f"a checkpoint of step {step}"
+        case {"what": "stopping", "why": why}:
+            return f"asked to stop: {why}"
+        case {"what": "over", "why": why}:
+            return f"over: {why}"
+        case {"what": what, "alarm": alarm} if alarm:
+            more = alarm if isinstance(alarm, str) else event.get("error", event.get("why", ""))
+            return f"{what}: {more}"
+    return None
 
 
 # --- from bars to a page ------------------------------------------------------------------------

@@ -19,8 +19,8 @@ def made_up(steps, workers=2, lost_at=None):
 
     for step in range(steps):
         if step == lost_at:
-            add("coordinator", 0.001, what="left", peer="worker1", how="killed by SIGKILL")
-            add("coordinator", 0.002, what="generation", generation=2, step=step)
+            add("coordinator", 0.001, what="lost", name="worker1", why="killed by SIGKILL")
+            add("coordinator", 0.002, what="generation", number=2, step=step, why="x")
         ends = []
         for slot in range(workers):
             name, took = f"worker{slot}", dice.uniform(0.02, 0.03)
@@ -49,13 +49,13 @@ def test_bars_of_a_step():
 
 def test_what_a_lost_process_had_begun_is_no_bar():
     events = made_up(1, workers=1)[:1] + [
-        {"time": 1001.0, "node": "coordinator", "what": "left", "peer": "worker0", "how": "gone"},
-        {"time": 1002.0, "node": "coordinator", "what": "generation", "generation": 2, "step": 0},
+        {"time": 1001.0, "node": "coordinator", "what": "lost", "name": "worker0", "why": "gone"},
+        {"time": 1002.0, "node": "coordinator", "what": "generation", "step": 0, "why": "lost"},
         {"time": 1003.0, "node": "worker0", "what": "computed", "step": 0, "slot": 0},
     ]
     story = tell(events)
     assert story.lanes == [] and [words for _, _, words in story.turns] == [
-        "worker0 is lost: gone", "generation 2: all go on from step 0",
+        "worker0 is lost: gone", "all begin at step 0: lost",
     ]  # fmt: skip
 
 
