@@ -85,6 +85,7 @@ class Worker(Peer):
         self.begun: Begin | None = None
         self.doing = ""
         self.compiled = self.chief = False
+        self.places: list[str] = []  # the server of each chunk
         self.count = 0  # of what the training thread did
         self.reset()
 
@@ -259,6 +260,8 @@ class Worker(Peer):
             self.incoming[weights.chunk] = weights.values
 
     def version_wanted(self) -> int:
+        if self.want == self.wanted.until:
+            return self.want
         return self.mode.weights_of(self.plan, self.job, self.want)
 
     # --- from the training thread ---------------------------------------------------------------
@@ -321,16 +324,21 @@ class Worker(Peer):
         self.unanswered[key] = self.unanswered.get(key, 0) + 1
 
     def keep_state(self, state: RunState) -> None:
-        """Of the current step, and of the last one that is saved."""
-        last = max((s for s in self.states if is_saved(self.job, s)), default=None)
+        """Of the current step, and of the last one that others may still ask for."""
+        last = max(filter(self.is_kept, self.states), default=None)
         self.states = {s: self.states[s] for s in self.states if s == last}
         self.states[state.step] = state
+
+    def is_kept(self, step: int) -> bool:
+        if self.mode.together:
+            return is_saved(self.job, step)
+        return self.mode.is_barrier(self.plan, self.job, step)
 
     # --- servers and chunks ---------------------------------------------------------------------
 
     def owners(self) -> list[str]:
         """The server of each chunk."""
-        if not hasattr(self, "places"):
+        if not self.places:
             self.places = [self.job.servers[n] for n in self.plan.place(len(self.job.servers))]
         return self.places
 
@@ -387,13 +395,14 @@ class Worker(Peer):
         for step, state in self.states.items():
             is_last = step == self.wanted.until or is_saved(self.job, step)
             needed = step > self.wanted.manifest and is_last and self.chief
-            if needed or (self.wanted.give_state and step == self.step):
+            if needed or (self.wanted.give_state and step == self.wanted.step):
                 self.share(state)
 
     def share(self, state: RunState) -> None:
         if state.step in self.wanted.states or self.now < self.state_sent.get(state.step, 0.0):
             return
-        self.state_sent = {state.step: self.now + RETRY}
+        self.state_sent = {s: t for s, t in self.state_sent.items() if s in self.states}
+        self.state_sent[state.step] = self.now + RETRY
         self.send(COORDINATOR, state)
 
     def compute(self) -> None:
@@ -412,7 +421,7 @@ class Worker(Peer):
             step = existing(self.plan, max(first, self.next_step.get(slot, 0)), slot)
             if step >= self.wanted.until or step > self.step:
                 continue
-            if step == self.step or not self.mode.together:
+            if not self.mode.together or step == self.step == self.wanted.step:
                 todo.append((step, slot))
         return todo
 
@@ -420,7 +429,8 @@ class Worker(Peer):
         """Pull the next weights, when all of this step that is ours is at the servers."""
         is_busy = self.computing is not None or self.unanswered or self.todo()
         if self.want is None and not is_busy and self.step < self.plan.total_steps:
-            if self.wanted.until > self.step:
+            follows = self.mode.together or self.wanted.slots or self.step in self.step_done
+            if self.wanted.until > self.step and follows:
                 self.pull(self.step + 1)
 
     def pull(self, step: int) -> None:
@@ -435,7 +445,8 @@ class Worker(Peer):
         """The next step begins, when its weights are whole and what comes before it is done."""
         if self.want is None or len(self.incoming) < len(self.plan.chunks) or self.computing:
             return
-        if self.mode.is_barrier(self.plan, self.job, self.want):
+        is_last = self.want == self.wanted.until
+        if is_last or self.mode.is_barrier(self.plan, self.job, self.want):
             if any(step not in self.step_done for step in range(self.given, self.want)):
                 return
         reports = []
