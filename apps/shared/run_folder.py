@@ -25,7 +25,7 @@ from minidl.errors import CheckpointError, DataError
 from minidl.io.atomic import write_atomically
 from minidl.io.checkpoint import CheckpointContent, load_checkpoint
 from minidl.io.json import to_json
-from minidl.training.slots import of_this_process
+from minidl.training import slots
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -49,12 +49,12 @@ def make_folder(output: str | None, name: str, resume_command: str) -> Path:
     Raises:
         OptionError: the folder is in use, or cannot be made or written to.
     """
-    shared = of_this_process().folder
-    if shared is not None:  # the launcher made it
-        return shared
     if output is None:
         return make_new(Path("runs"), f"{name}-{now_name()}")
     folder = Path(output)
+    if slots.in_use is not None:  # the folder of all, chosen by who launched them
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
     if folder.is_dir() and any(folder.iterdir()):
         is_run = (folder / CHECKPOINT).exists()
         hint = f"go on with it: {resume_command} {folder}; or " if is_run else ""

@@ -168,8 +168,8 @@ def train_epoch(run: Run, slots: Slots) -> None:
     run.notify("on_epoch_start")
     for batches in slots.steps():
         run.start_step()
-        for slot, inputs, targets in batches:
-            run.start_batch(slot, inputs, targets)
+        for inputs, targets in batches:
+            run.start_batch(inputs, targets)
             run.notify("on_step_start")
             if run.step_function is not None:
                 run.take_values(run.step_function(run, inputs, targets))

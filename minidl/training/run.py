@@ -160,8 +160,7 @@ class Run:
         if self.step_function is None:
             self.optimizer.zero_grad()
 
-    def start_batch(self, slot: int, inputs: Any, targets: Any) -> None:
-        random.begin(self.seed, self.step, slot)
+    def start_batch(self, inputs: Any, targets: Any) -> None:
         self.count = count_examples("fit", inputs, targets)
         self.weight = weigh("fit", self.weight_function, self.count, inputs, targets)
         self.inputs, self.targets, self.outputs = inputs, targets, None

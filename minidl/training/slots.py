@@ -18,15 +18,15 @@ add up the gradients of all in the same order. So both end with the same weights
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minidl import random
 from minidl.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minidl.training.run import Run
 
-Batch = tuple[int, Any, Any]  # slot, inputs, targets
+Batch = tuple[Any, Any]  # inputs, targets
 
 
 class Rewound(Exception):
@@ -38,11 +38,9 @@ class Slots:
 
     Attributes:
         default: how many slots a step has where the user does not say.
-        folder: the run folder of all who train together; None: choose one.
     """
 
     default = 1
-    folder: Path | None = None
 
     def begin(self, run: Run) -> None:
         """The run is about to start; everything about it is known."""
@@ -57,19 +55,18 @@ class Slots:
         for first in batches:
             yield self.of_step(first, batches)
 
-    def of_step(self, first: tuple[Any, Any], batches: Iterator[tuple]) -> Iterator[Batch]:
-        """The batches of one step, the first of which is read."""
-        done = self.run.batch
-        yield 0, *first
-        for slot in range(1, self.run.slots_at(done)):
-            batch = next(batches, None)
+    def of_step(self, first: Batch, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches of one step, the first of which is read, each with its random numbers."""
+        run, done = self.run, self.run.batch
+        for slot in range(run.slots_at(done)):
+            batch = next(batches, None) if slot else first
             if batch is None:
-                loader = self.run.loader
                 raise ArgumentError(
                     "fit", "loader gave fewer batches than its length",
-                    {"loader": loader, "len(loader)": len(loader), "batches": done + slot},
+                    {"loader": run.loader, "len(loader)": len(run.loader), "batches": done + slot},
                 )  # fmt: skip
-            yield slot, *batch
+            random.begin(run.seed, run.step, slot)
+            yield batch
 
     def add(self) -> None:
         """The current batch's gradients are computed: count it. Backward has added them up."""

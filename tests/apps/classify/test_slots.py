@@ -45,7 +45,7 @@ def test_mistakes(settings):
 
 def test_who_trains_together_has_a_slot_for_each_and_one_folder(tmp_path):
     together = slots.Slots()
-    together.default, together.folder = 4, tmp_path
+    together.default = 4
     slots.use(together)
     try:
         assert from_command_line({"model": "lenet"}).slots == 4
@@ -53,7 +53,8 @@ def test_who_trains_together_has_a_slot_for_each_and_one_folder(tmp_path):
         assert caption_settings({}).slots == 4
         from apps.shared.run_folder import make_folder
 
-        assert make_folder("elsewhere", "a", "") == tmp_path
+        (tmp_path / "file").touch()
+        assert make_folder(str(tmp_path), "a", "") == tmp_path
     finally:
         slots.use(None)
     assert from_command_line({"model": "lenet"}).slots == 1
