@@ -48,21 +48,20 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     bundle = Bundle.from_json(told.keys) if told.keys else None
     key = bundle.pair.public if bundle else ""
     machine = Recorder(Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint()))
-    client = Client(
-        lambda event: node.post(event), launch.slots, folder / RUN, leaves=not launch.is_script
-    )
+    client = Client(told.name, launch.slots)
+    client.leaves = not (launch.is_script or launch.is_job)  # what comes after fit is theirs
     node = Node(
         machine, told.name, bundle, log=folder / EVENTS / f"{told.name}.jsonl",
         to_client=client.take,
     )  # fmt: skip
+    client.post = node.post
     node.connect(m.COORDINATOR, told.coordinator, bundle.pinned[m.COORDINATOR] if bundle else "")
     listen(lambda line: None)
     thread = threading.Thread(target=run_node, args=(node, client), name="node", daemon=True)
     thread.start()
     slots.use(client)
-    code, error = run_command(launch, told.name, folder)
-    if error:
-        node.post(m.Crashed(error))
+    code = run_command(launch, told.name, folder)
+    client.close()
     thread.join(LAST_WORDS)
     if machine.was_stopped and node.ended is not None and node.ended.code:
         tell_launcher({"victim": True})
@@ -86,12 +85,8 @@ def end_process(code: int) -> None:
     os._exit(code)
 
 
-def run_command(launch: Launch, name: str, folder: Path) -> tuple[int, str]:
-    """Run the job's command in this process, the worker of a name.
-
-    Returns:
-        its exit code, and the error that ended it, "" if it was none of its own.
-    """
+def run_command(launch: Launch, name: str, folder: Path) -> int:
+    """Run the job's command in this process, the worker of a name; its exit code."""
     try:
         if launch.is_job:
             run_job_folder(launch, name, folder)
@@ -104,22 +99,17 @@ def run_command(launch: Launch, name: str, folder: Path) -> tuple[int, str]:
             sys.argv = ["minidl", *with_output(launch.command, folder / RUN)]
             entry.load()()
     except SystemExit as end:
-        reason = getattr(end, "reason", None)
-        if reason is not None:  # the job is over, and so is this process
-            if end.code:
-                print(f"error: {reason}", file=sys.stderr)
-            return int(end.code or 0), ""
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
-            return 1, end.code
-        return int(end.code or 0), f"exit code {end.code}" if end.code else ""
+        reason = getattr(end, "reason", "")  # of Stopped: the job is over, and so is this process
+        if isinstance(end.code, str) or (end.code and reason):
+            print(f"error: {reason or end.code}", file=sys.stderr)
+        return end.code if isinstance(end.code, int) else bool(end.code)
     except MinidlError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2, str(error)
-    except BaseException as error:
+        return 2
+    except BaseException:
         traceback.print_exc()
-        return 1, f"{type(error).__name__}: {error}"
-    return 0, ""
+        return 1
+    return 0
 
 
 def run_job_folder(launch: Launch, name: str, folder: Path) -> None:
