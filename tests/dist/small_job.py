@@ -91,7 +91,7 @@ def main():
     options = parser.parse_args()
 
     minidl.manual_seed(3)
-    width = 65 if options.other_model == minidl_dist.worker_name() else 64
+    width = 65 if minidl_dist.worker_name() in [options.other_model or None] else 64
     model = nn.Sequential(
         nn.Flatten(), nn.Linear(16, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.2),
         nn.Linear(width, 4),
