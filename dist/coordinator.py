@@ -5,11 +5,12 @@ Beat; what it wants of each of them is computed from that, in `decide`, whenever
 and sent as a whole. After a loss it does one of two things:
 
     a worker     its slots of the current step go to others; nobody goes back
-    a server     its chunks are gone, so everybody goes back to the last checkpoint: a new generation
+    a server     its chunks are gone, so a new generation begins: everybody goes back to the last
+                 checkpoint
 
-The coordinator itself may be lost, too: the next one reads the manifest, raises the fencing token in
-it, and begins a generation above all earlier ones. The older, if it still lives, hears of the token
-in the next message, or when it writes, and ends.
+The coordinator itself may be lost, too: the next one reads the manifest, raises the fencing token
+in it, and begins a generation above all earlier ones. The older, if it still lives, hears of the
+token in the next message, or when it writes, and ends.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ from minidl_dist.plan import Job, Plan
 from minidl_dist.steps import Steps
 
 DRAIN = 60.0  # seconds that the current step and the last checkpoint may take after StopAsked
+PAUSE = 2.0  # seconds until something is written again, after the disk was full
 LINGER = 5.0  # seconds in which everybody is told that the job is over
 FINISHED = "finished"
 HOLD = 0  # Wanted.until while it is found out how far everybody is
@@ -92,8 +94,10 @@ class Coordinator:
         self.steps: Steps | None = None
         self.stop: tuple[str, int] | None = None
         self.draining = ""  # why
-        self.deadline = self.opened = 0.0
+        self.deadline = self.opened = self.alone_since = 0.0
+        self.retry_at = self.unsaved_since = 0.0
         self.writing: tuple[int, dict[str, dict]] | None = None  # a checkpoint: step, shards
+        self.next_manifest = self.manifest  # what is being written
         self.effects: list = []
         self.now = 0.0
         self.reset()
@@ -114,7 +118,7 @@ class Coordinator:
         self.effects, self.now = [], now
         match event:
             case Started():
-                self.opened = now
+                self.opened = self.alone_since = now
                 self.effects += [Load("manifest", "start"), SetTimer(TICK, "tick")]
             case Loaded():
                 self.load(event)
@@ -319,6 +323,8 @@ class Coordinator:
         beat = member.beat
         if self.plan is None:
             return
+        if beat.generation == self.generation:
+            self.lives.setdefault(member.name, beat.incarnation)
         if beat.plan_hash != self.plan.hash:
             self.welcome(member.name, "server")
         elif member.is_in(self.generation, "failed"):
@@ -405,7 +411,7 @@ class Coordinator:
     # --- what is wanted -------------------------------------------------------------------------
 
     def decide(self) -> None:
-        """Bring what is wanted of everybody in line with what is known, and tell who it concerns."""
+        """Bring what is wanted of everybody in line with what is known; tell who it concerns."""
         if not self.is_open:
             return
         if self.plan is not None and self.stop is None:
@@ -485,8 +491,9 @@ class Coordinator:
         wanted.servers = {n: [m.hello.address, m.hello.key] for n, m in members.servers.items()}
         wanted.chief, wanted.seeder = name == members.chief, name == self.seeder
         wanted.oldest = steps.oldest
-        wanted.states = sorted(self.states)
         wanted.give_state = name == self.giver()
+        if wanted.chief or wanted.seeder or wanted.give_state:
+            wanted.states = sorted(self.states)
         leaving = name in members.leaving() and self.stop is None
         if leaving and not self.draining and name not in members.owner.values():
             wanted.stop, wanted.code = "asked to stop", 0
@@ -499,18 +506,22 @@ class Coordinator:
         synced = self.members.synced(self.generation)
         return self.members.chief if self.members.chief in synced else (synced or [""])[0]
 
+    def is_news(self, member: Member, wanted: Wanted) -> bool:
+        """Whether it is not what the member was last sent. (The number is no part of it.)"""
+        old = member.wanted
+        return old is None or replace(wanted, number=old.number) != old
+
     def tell(self, name: str) -> None:
         """Send a process what is wanted of it."""
         member = self.members.find(name)
         if member is None:
             return
         wanted = self.wanted(name)
-        old = member.wanted
-        if old is None or replace(wanted, number=old.number) != old:
+        if self.is_news(member, wanted):
             self.number += 1
             wanted.number = self.number
         else:
-            wanted.number = old.number
+            wanted.number = member.wanted.number
         if self.hold.get(name) == -1:
             self.hold[name] = wanted.number
         member.wanted = wanted
@@ -531,6 +542,8 @@ class Coordinator:
             self.lose(name, why)
         if self.stop is None:
             self.look_for_missing()
+            self.complete_all()
+            self.decide()
             if self.draining and self.now > self.deadline:
                 self.end(f"{self.draining}; the last step was not finished in time", 0)
         elif self.now > self.deadline or not self.members.all():
@@ -544,7 +557,7 @@ class Coordinator:
                 self.end(f"{name} is missing: nothing for {self.job.missing:g} s", 1)
         if self.members.workers:
             self.alone_since = self.now
-        elif self.now - getattr(self, "alone_since", self.opened) > self.job.missing:
+        elif self.now - self.alone_since > self.job.missing:
             self.end(f"no worker for {self.job.missing:g} s", 1)
 
     def lose(self, name: str, why: str) -> None:
@@ -576,7 +589,7 @@ class Coordinator:
         """The last checkpoint is on the disk."""
         if self.draining and not self.ended:
             self.end(self.draining, 0)
-        elif not self.manifest.finished:
+        elif not self.manifest.finished and self.now >= self.retry_at:
             self.manifest.finished = True
             self.effects.append(Store("manifest", self.manifest.to_dict(), "finish"))
 
@@ -594,8 +607,7 @@ class Coordinator:
         if saved.step <= self.manifest.step:
             return
         if saved.error:
-            if saved.step == self.until and (self.draining or self.ended):
-                self.end(f"the last checkpoint could not be saved: {saved.error}", 1)
+            self.cannot_save(saved.step, saved.error)
             return
         self.collection.add(saved)
         self.complete(saved.step)
@@ -604,6 +616,8 @@ class Coordinator:
         """Once all of a checkpoint is there: write the run's state, then the manifest."""
         shards = self.collection.whole(step)
         if shards is None or step not in self.states or step <= self.manifest.step or self.writing:
+            return
+        if self.now < self.retry_at:
             return
         self.writing = step, dict(shards)
         name = f"run-{self.generation}-{step}"
@@ -637,8 +651,12 @@ class Coordinator:
         gone = before | set(self.collection.drop(step))
         self.effects.append(Remove(sorted(gone - self.manifest.names())))
         self.decide()
-        for waiting in sorted(self.collection.shards, reverse=True):
-            self.complete(waiting)
+        self.complete_all()
+
+    def complete_all(self) -> None:
+        """The newest checkpoint first that waits for something."""
+        for step in sorted(self.collection.shards, reverse=True):
+            self.complete(step)
 
     def not_stored(self, event: Stored) -> None:
         """The disk is full, or no longer ours."""
@@ -646,10 +664,17 @@ class Coordinator:
             self.effects.append(Exit(1, f"the manifest cannot be written: {event.error}"))
             return
         self.note("cannot save", alarm=True, file=event.name, error=event.error)
-        step, self.writing = self.writing[0] if self.writing else -1, None
-        self.collection.drop(step)
-        if event.tag == "finish" or (step == self.until and (self.draining or self.ended)):
-            self.end(f"the last checkpoint could not be saved: {event.error}", 1)
+        step, self.writing = self.writing[0] if self.writing else self.until, None
+        self.manifest.finished = False
+        self.retry_at = self.now + PAUSE
+        self.cannot_save(step, event.error)
+
+    def cannot_save(self, step: int, error: str) -> None:
+        """Training goes on, with the checkpoints that there are; at the end there is a limit."""
+        if step == self.until and (self.ended or self.draining):
+            self.unsaved_since = self.unsaved_since or self.now
+            if self.now - self.unsaved_since > DRAIN:
+                self.end(f"the last checkpoint could not be saved: {error}", 1)
 
     # --- operators ------------------------------------------------------------------------------
 

@@ -288,7 +288,7 @@ class Worker(Peer):
                 self.doing = event.state
                 self.say_how_it_is()
             case Ended() if event.generation == self.generation:
-                self.ended = True
+                self.ended, self.computing = True, None
                 self.say_how_it_is()
             case Crashed():
                 self.leave(1, event.error)
@@ -407,8 +407,8 @@ class Worker(Peer):
 
     def compute(self) -> None:
         """Let the training thread compute the next slot of ours, if there is one."""
-        if self.computing is not None or len(self.unanswered) > 1:  # memory is bounded
-            return
+        if self.computing is not None or self.ended or len(self.unanswered) > 1:
+            return  # not more than two slots are held at a time: memory is bounded
         todo = self.todo()
         if todo:
             step, slot = self.computing = min(todo)
@@ -427,7 +427,7 @@ class Worker(Peer):
 
     def fetch(self) -> None:
         """Pull the next weights, when all of this step that is ours is at the servers."""
-        is_busy = self.computing is not None or self.unanswered or self.todo()
+        is_busy = self.computing is not None or self.ended or self.unanswered or self.todo()
         if self.want is None and not is_busy and self.step < self.plan.total_steps:
             follows = self.mode.together or self.wanted.slots or self.step in self.step_done
             if self.wanted.until > self.step and follows:
