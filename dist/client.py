@@ -35,12 +35,12 @@ from minidl_dist.state import from_bytes, options_of, to_bytes
 from minidl_dist.tensors import Averages, Chunks, make_plan
 
 
-class Stopped(SystemExit):
-    """The job is over, and with it this process."""
+class Stopped(BaseException):
+    """The job is over, and with it this process. No SystemExit: commands take that for another."""
 
     def __init__(self, reason: str, code: int):
-        super().__init__(code)
-        self.reason = reason
+        super().__init__(reason)
+        self.reason, self.code = reason, code
 
 
 class Client(Slots):

@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from minidl.errors import MinidlError
+from minidl.training import slots
 from minidl_dist import here
 from minidl_dist import messages as m
+from minidl_dist.client import Client, Stopped
+from minidl_dist.fingerprint import fingerprint
 from minidl_dist.folder import EVENTS, RUN
 from minidl_dist.here import tell_launcher
 from minidl_dist.keys import Bundle
@@ -39,10 +42,6 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
         told: which worker, of which job.
         listen: begins to hand lines of the launcher to a function.
     """
-    from minidl.training import slots
-    from minidl_dist.client import Client
-    from minidl_dist.fingerprint import fingerprint
-
     here.told = told
     launch, folder = Launch(**told.launch), Path(told.folder)
     bundle = Bundle.from_json(told.keys) if told.keys else None
@@ -98,10 +97,13 @@ def run_command(launch: Launch, name: str, folder: Path) -> int:
             (entry,) = entry_points(group="console_scripts", name="minidl")
             sys.argv = ["minidl", *with_output(launch.command, folder / RUN)]
             entry.load()()
+    except Stopped as end:
+        if end.code:
+            print(f"error: {end.reason}", file=sys.stderr)
+        return end.code
     except SystemExit as end:
-        reason = getattr(end, "reason", "")  # of Stopped: the job is over, and so is this process
-        if isinstance(end.code, str) or (end.code and reason):
-            print(f"error: {reason or end.code}", file=sys.stderr)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
         return end.code if isinstance(end.code, int) else bool(end.code)
     except MinidlError as error:
         print(f"error: {error}", file=sys.stderr)
