@@ -88,6 +88,7 @@ class Coordinator:
         self.manifest = Manifest()
         self.members = Members(job)
         self.plan: Plan | None = None
+        self.was_finished = False  # by an earlier life
         self.is_open = False  # nobody is answered before the fencing token is on the disk
         self.generation = self.number = self.count = 0
         self.base: Checkpoint | None = None
@@ -151,6 +152,8 @@ class Coordinator:
             case "start":
                 if event.value is not None:
                     self.manifest = Manifest.from_dict(event.value)
+                    # Who comes again, to write results, gets the last weights.
+                    self.was_finished, self.manifest.finished = self.manifest.finished, False
                     self.plan = Plan.from_dict(self.manifest.plan) if self.manifest.plan else None
                 self.manifest.token += 1
                 self.effects.append(Store("manifest", self.manifest.to_dict(), "fence"))
@@ -164,8 +167,6 @@ class Coordinator:
     def begin(self) -> None:
         """The token is on the disk: this is the coordinator now."""
         self.is_open, self.opened = True, self.now
-        if self.manifest.finished:
-            self.end(FINISHED, 0)
         self.roll_back("a coordinator begins")
 
     def roll_back(self, why: str) -> None:
@@ -558,6 +559,8 @@ class Coordinator:
         if self.members.workers:
             self.alone_since = self.now
         elif self.now - self.alone_since > self.job.missing:
+            if self.was_finished:
+                self.end(FINISHED, 0)
             self.end(f"no worker for {self.job.missing:g} s", 1)
 
     def lose(self, name: str, why: str) -> None:
