@@ -107,8 +107,15 @@ class Job:
 
     def kill(self, name, number=signal.SIGKILL):
         """Send a signal to a process, which may just be starting again."""
-        self.wait_until(lambda: self.pid(name), f"the start of {name}")
-        os.kill(self.pid(name), number)
+
+        def sent():
+            pid = self.pid(name)
+            try:
+                return pid is not None and os.kill(pid, number) is None
+            except ProcessLookupError:  # status.json is a moment behind
+                return False
+
+        self.wait_until(sent, f"the start of {name}")
         return self
 
     def interrupt(self, number=signal.SIGINT):

@@ -88,7 +88,7 @@ def test_a_worker_that_comes_back_takes_part_again(start):
     job = start("--slow=0.2", "--kill=worker1:on_loss:3")
     assert job.finish() == expected()
     steps = [event["step"] for event in job.events("worker1") if event["what"] == "compute"]
-    assert steps[0] == 0 and max(steps) > 20
+    assert min(steps) < 3 and max(steps) > 20
 
 
 def test_all_workers_are_killed_at_once(start):
