@@ -392,16 +392,21 @@ class Coordinator:
             facts = f"{report.worker}, step {report.step}, slot {report.slot}: {report.nan}"
             self.end(f"a gradient is not finite: {facts}", 1)
             return
-        while (step := self.steps.finish()) is not None:
-            self.members.owner = self.members.owner if not self.steps.is_barrier() else {}
+        steps = self.steps
+        while (step := steps.finish()) is not None:
+            if steps.is_barrier():
+                self.members.owner = {}  # dealt anew
             self.keep_states()
+            if self.mode.backup:
+                counted = Counted(self.generation, step, steps.counted[step])
+                for name in self.members.servers:
+                    self.send(name, counted)
+            done = StepDone(self.generation, step, steps.done[step])
             self.decide()  # first what is wanted now, then that the step before is done
-            done = StepDone(self.generation, step, self.steps.done[step])
             for name in self.members.workers:
                 self.send(name, done)
-            if self.mode.backup:
-                for name in self.members.servers:
-                    self.send(name, Counted(self.generation, step, self.steps.counted[step]))
+            if self.steps is not steps:
+                return  # nobody was left, and all was rolled back
 
     def keep_states(self) -> None:
         """Of the current step on, and of the last two steps that are to be saved."""
@@ -508,9 +513,13 @@ class Coordinator:
         return self.members.chief if self.members.chief in synced else (synced or [""])[0]
 
     def is_news(self, member: Member, wanted: Wanted) -> bool:
-        """Whether it is not what the member was last sent. (The number is no part of it.)"""
-        old = member.wanted
-        return old is None or replace(wanted, number=old.number) != old
+        """Whether it is not what the member was last sent; its number is that, or the next."""
+        if member.wanted is not None:
+            wanted.number = member.wanted.number
+            if wanted == member.wanted:
+                return False
+        wanted.number = self.number + 1
+        return True
 
     def tell(self, name: str) -> None:
         """Send a process what is wanted of it."""
@@ -519,13 +528,10 @@ class Coordinator:
             return
         wanted = self.wanted(name)
         if self.is_news(member, wanted):
-            self.number += 1
-            wanted.number = self.number
-        else:
-            wanted.number = member.wanted.number
-        if self.hold.get(name) == -1:
-            self.hold[name] = wanted.number
-        member.wanted = wanted
+            self.number = wanted.number
+            member.wanted = wanted
+            if self.hold.get(name) == -1:
+                self.hold[name] = wanted.number
         self.send(name, wanted)
 
     # --- losses ---------------------------------------------------------------------------------

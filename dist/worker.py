@@ -222,8 +222,8 @@ class Worker(Peer):
         self.say_how_it_is()
 
     def end_with(self, message: Refused) -> None:
-        self.effects.append(Finished(message.rule, 2))
         self.refused(message)
+        self.effects.insert(-1, Finished(self.effects[-1].reason, 2))  # before the Exit
 
     # --- from servers ---------------------------------------------------------------------------
 
@@ -245,9 +245,10 @@ class Worker(Peer):
             return
         key = ack.step, ack.slot
         self.unanswered[key] -= 1
-        if not self.unanswered[key] and key in self.reports:  # all of the slot is at the servers
+        if not self.unanswered[key]:
             del self.unanswered[key]
-            self.send(COORDINATOR, self.reports[key])
+            if key in self.reports:  # all of the slot is at the servers
+                self.send(COORDINATOR, self.reports[key])
 
     def take_weights(self, server: str, weights: Weights) -> None:
         if self.want is None or weights.version < self.version_wanted():
@@ -444,6 +445,8 @@ class Worker(Peer):
     def advance(self) -> None:
         """The next step begins, when its weights are whole and what comes before it is done."""
         if self.want is None or len(self.incoming) < len(self.plan.chunks) or self.computing:
+            return
+        if self.step not in self.states:  # the training thread is still on its way to this step
             return
         is_last = self.want == self.wanted.until
         if is_last or self.mode.is_barrier(self.plan, self.job, self.want):

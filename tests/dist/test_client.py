@@ -6,6 +6,8 @@ import pytest
 import minidl
 from minidl import callbacks, nn, optim
 from minidl.data import DataLoader
+from minidl.errors import ArgumentError
+from minidl_dist import connect
 from minidl_dist import messages as m
 from minidl_dist.client import Stopped
 from tests.dist.in_one_process import World
@@ -192,6 +194,34 @@ def test_early_stopping_ends_all_at_once():
     assert_same(found, options())
 
 
+@pytest.mark.parametrize("mode", ["backup:1", "ssp:1", "async"])
+def test_other_modes_learn(mode):
+    """Not the same bits, but the same epochs, and every example counts once in them."""
+    world = World(lambda name: train(epochs=6), 2, 3, mode=mode)
+    _, _, history = of_chief(world.run())
+    assert [entry["epoch"] for entry in history] == [1, 2, 3, 4, 5, 6]
+    assert [entry["step"] for entry in history] == [3, 6, 9, 12, 15, 18]
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_models_that_differ_are_told_apart():
+    def other(name):
+        minidl.manual_seed(0)
+        hidden = 5 if name == "worker1" else 4
+        return simple(nn.Sequential(nn.Flatten(), nn.Linear(12, hidden), nn.Linear(hidden, 3)))
+
+    results = World(other, 1, 2).run()
+    (stopped,) = [r for r in results.values() if isinstance(r, Stopped) and r.code]
+    assert "worker1" in stopped.reason and "tensor 1.weight: shape" in stopped.reason
+
+
+def test_a_checkpoint_without_the_optimizer_is_not_gone_on_with(tmp_path):
+    save = callbacks.Checkpoint(tmp_path)
+    World(lambda name: train([save], epochs=1), 1, 1).run()
+    with pytest.raises(minidl.errors.CheckpointError, match="servers took the steps"):
+        train([callbacks.Checkpoint(tmp_path / "other")], resume=save.path)
+
+
 class Watch(callbacks.Callback):
     """Counts what it sees, and is seen to be called by one worker alone."""
 
@@ -239,6 +269,69 @@ def test_gradients_leave_while_backward_goes_on():
     chunks = order[:-1]
     assert order[-1] == "done" and len(chunks) > 4
     assert chunks.index(max(chunks)) < 2 and chunks.index(0) >= len(chunks) - 2
+
+
+# --- scripts with a loop of their own ---------------------------------------------------------
+
+
+def script(slots=SLOTS, weigh=True, **more):
+    """The loop of dist/script.py's docstring, with a schedule and clipping."""
+    model = network()
+    optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    schedule = callbacks.Schedule(optim.StepLR(optimizer, 1, 0.5))
+    ps = connect(model, optimizer, slots, [schedule, callbacks.ClipGradients(0.7)])
+    loader = DataLoader(Digits(26), 4, shuffle=True, seed=3)
+    for x, labels in ps.batches(loader, EPOCHS):
+        loss = nn.functional.cross_entropy(model(x), labels)
+        ps.step(loss, weight=len(labels) + 1 if weigh else None)
+    clock = ("seconds", "images_per_second")
+    totals = [{k: v for k, v in entry.items() if k not in clock} for entry in ps.history]
+    return weights(model), {}, totals
+
+
+def test_a_script_alone_is_fit():
+    found = script(weigh=False)
+    model = network()
+    optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    schedule = callbacks.Schedule(optim.StepLR(optimizer, 1, 0.5))
+    minidl.fit(
+        model, DataLoader(Digits(26), 4, shuffle=True, seed=3), nn.CrossEntropyLoss(), optimizer,
+        EPOCHS, callbacks=[schedule, callbacks.ClipGradients(0.7)], accumulate=SLOTS,
+    )  # fmt: skip
+    assert_same(found, (weights(model), {}, found[2]))
+    assert [entry["step"] for entry in found[2]] == [3, 6, 9]
+
+
+@pytest.mark.parametrize("lost", [None, "server1", "worker1"])
+def test_a_script_with_workers(lost):
+    """All workers go on after the loop, with the same weights."""
+    faults = Once(at(m.SlotDone, 5), lambda world, name: lost and world.restart(lost))
+    results = World(lambda name: script(), 2, 2, default=SLOTS, faults=faults).run()
+    expected = script()
+    assert len(results) == 2 and faults.done
+    for found in results.values():
+        assert_same(found, expected)
+
+
+def test_mistakes_of_scripts():
+    model = nn.Linear(2, 1)
+    batches = [(minidl.ones(4, 2), minidl.zeros(4, 1))] * 2
+
+    def new():
+        return connect(model, optim.SGD(model.parameters(), 0.1))
+
+    with pytest.raises(ArgumentError, match="each batch is followed by"):
+        list(new().batches(batches))
+    with pytest.raises(ArgumentError, match="one step for each batch"):
+        new().step(minidl.zeros(()))
+    ps = new()
+    next(ps.batches(batches))
+    with pytest.raises(ArgumentError, match="weight is a number > 0"):
+        ps.step(minidl.zeros((), requires_grad=True), weight=0)
+    with pytest.raises(ArgumentError, match="trains once"):
+        ps.batches(batches)
+    with pytest.raises(ArgumentError, match="loader"):
+        new().batches(3)
 
 
 # --- what several machines cannot do ------------------------------------------------------------
