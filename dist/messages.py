@@ -30,9 +30,9 @@ Who sends what, and when (w worker, s server, c coordinator, o operator):
     s   -> w  Stale       your generation is not mine: an older one is forgotten; if it is newer,
                           the server will have it soon. Nothing was done
     w   -> c  Report      a slot is done, all of it acknowledged by all servers; until Wanted.step
-                          is past it or its StepDone comes
-    c   -> w  StepDone    all slots of a step are done, with their reports in slot order; to a Beat
-                          whose step is the one before the current, too
+                          is past it
+    c   -> w  StepDone    all slots of a step are done, with their reports in slot order; when that
+                          happens, and to a Beat of an earlier step
     s   -> c  Norms       sums of squares of the step's gradients, where Head.clip; until Norm
     c   -> s  Norm        the sum of all
     c   -> s  Counted     which slots of a step count (mode backup:K); to a Beat at that step, too
@@ -232,6 +232,7 @@ class Wanted:
     stop: str = ""  # the job is over: "finished" or the reason; end
     code: int = 0  # with stop: exit code
     manifest: int = -1  # step of the newest complete checkpoint
+    oldest: int = 0  # the first step whose StepDone can still be had; who is behind joins anew
     # for a worker
     slots: list = field(default_factory=list)  # [step, slot] pairs to compute
     servers: dict = field(default_factory=dict)  # name -> [address, key] of each known server

@@ -98,7 +98,7 @@ class Peer:
         """Hello where the coordinator does not know us, else Beat."""
         self.beat_at = self.now + (self.job.beat if self.job else 0.5)
         plan_hash = self.plan.hash if self.plan else ""
-        if self.stranger:
+        if self.stranger or self.job is None:
             self.send(COORDINATOR, Hello(
                 self.role, self.name, self.incarnation, self.wanted.token, self.address, self.key,
                 VERSION, self.fingerprint, plan_hash,

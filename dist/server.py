@@ -47,6 +47,9 @@ from minidl_dist.modes import is_saved
 from minidl_dist.peer import Peer
 
 
+PAUSE = 2.0  # seconds until something is written again, after the disk was full
+
+
 class Server(Peer):
     """See the module.
 
@@ -70,6 +73,7 @@ class Server(Peer):
         self.mine: list[int] = []
         self.writing: tuple[int, int] | None = None
         self.folds = 0
+        self.retry_at = 0.0
         self.reset()
 
     def reset(self) -> None:
@@ -114,6 +118,8 @@ class Server(Peer):
             self.send(COORDINATOR, self.norms)
         for saved in self.saved.values():
             self.send(COORDINATOR, saved)
+        if self.saved:
+            self.save_last()
 
     # --- messages -------------------------------------------------------------------------------
 
@@ -335,7 +341,8 @@ class Server(Peer):
         if self.phase != "serving" or until < 0 or until <= self.wanted.manifest:
             return
         at = {state.version for state in self.aggregate.chunks.values()}
-        if at == {until} and until not in self.saved and not self.writing:
+        failed = until in self.saved and self.saved[until].error and self.now >= self.retry_at
+        if at == {until} and (failed or until not in self.saved) and not self.writing:
             self.save_all(until)
 
     def save_all(self, step: int) -> None:
@@ -357,10 +364,11 @@ class Server(Peer):
         self.writing = None
         generation, step = event.tag
         if event.error:
+            self.retry_at = self.now + PAUSE
             self.note("cannot save", alarm=True, file=event.name, error=event.error)
         if generation == self.generation:
             saved = Saved(generation, step, event.name, event.sha256, self.mine, event.error)
             last = max(self.saved, default=-1)
             self.saved = {s: self.saved[s] for s in self.saved if s == last} | {step: saved}
             self.send(COORDINATOR, saved)
-            self.save_last()
+        self.save_last()
