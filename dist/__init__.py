@@ -2,3 +2,7 @@
 
 The folder is called dist; it is installed, and imported, as minidl_dist.
 """
+
+from minidl_dist.here import is_chief, life, worker_name
+
+__all__ = ["is_chief", "life", "worker_name"]

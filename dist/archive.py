@@ -16,7 +16,9 @@ import hashlib
 import io
 import os
 import stat
+import struct
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -25,6 +27,10 @@ from minidl.errors import DataError
 
 MAX_BYTES = 64 << 20  # of all files together, unpacked
 MAX_FILES = 5_000
+BROKEN = (  # what zipfile raises for a damaged zip
+    zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, NotImplementedError,
+    RuntimeError, ValueError,
+)  # fmt: skip
 LEFT_OUT = (
     ".git", ".hg", ".svn", ".venv*", "venv", "__pycache__", "*.pyc", ".mypy_cache", ".ruff_cache",
     ".pytest_cache", ".ipynb_checkpoints", "*.egg-info", "node_modules", "runs",
@@ -121,7 +127,9 @@ def unpack(data: bytes, wanted: str, folder: Path) -> None:
             left = MAX_BYTES
             for entry in entries:
                 left -= write_entry(archive, entry, folder, left)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except DataError:
+        raise
+    except BROKEN as error:
         raise refused(f"it cannot be read: {error}") from None
 
 

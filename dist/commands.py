@@ -18,7 +18,7 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 dist = typer.Typer(
-    name="dist", help="Train with several processes that lose nothing when one of them dies.",
+    name="dist", help="Train with several processes, which lose nothing when one of them dies.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
 app.add_typer(dist)
@@ -120,14 +120,14 @@ def run(
         from minidl_dist.run import completed, run_job
 
         launch = Launch(
-            command=command, servers=servers, workers=workers, mode=mode, slots=slots,
-            threads=threads, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
+            command=command, servers=servers, workers=workers, mode=mode, slots=slots or 0,
+            threads=threads or 0, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
             restarts=restarts,
         )  # fmt: skip
         check_launch(launch)
         launch = completed(launch)
         folder = job_folder.make_folder(output, launch.name)
-        job_folder.write_job(folder, launch, shlex.join(["minidl", *sys.argv[1:]]))
+        job_folder.write_job(folder, launch, typed())
         run_job(launch, folder)
 
 
@@ -142,6 +142,80 @@ def resume(job: Job, debug: Debug = False) -> None:
         content = job_folder.read_job(folder)
         os.chdir(content["started_in"])  # relative paths in its command are from there
         run_job(content["launch"], folder)
+
+
+# --- job folders --------------------------------------------------------------------------------
+
+
+@dist.command("init")
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Folder to make.")],
+    debug: Debug = False,
+) -> None:
+    """Make a job folder: job.toml, and train.py with build_model() and run_model()."""
+    with answering_errors("init", debug):
+        from pathlib import Path
+
+        from minidl_dist.job import write_template
+
+        write_template(Path(name))
+        print(f"{name}/job.toml and {name}/train.py are yours to change")
+        print(f"try it here: minidl dist test {name}")
+
+
+Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="A job folder, see init.")]
+
+
+@dist.command("test")
+def test(
+    folder: Folder,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Folder for what it writes.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Run a job folder here, with one server and two workers, as a cluster would."""
+    with answering_errors("test", debug):
+        from minidl_dist.submit import test_job
+
+        test_job(folder, output, typed())
+
+
+@dist.command("submit")
+def submit(
+    folder: Folder,
+    engine: Annotated[str, typer.Option(help="What starts the processes: local.")] = "local",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where code goes and results come: file://PATH, s3://BUCKET/PATH."
+        ),
+    ] = None,
+    servers: Annotated[int | None, typer.Option(help="Instead of job.toml's.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Instead of job.toml's.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Instead of job.toml's.")] = None,
+    slots: Annotated[int | None, typer.Option(metavar="S", help="Instead of job.toml's.")] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Folder of the job; by default a new one in runs/."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Pack the code of a job folder, upload it, and start the job in the background."""
+    with answering_errors("submit", debug):
+        from minidl_dist.submit import submit_job
+
+        place = submit_job(
+            folder, engine, store, output, typed(), servers=servers, workers=workers, mode=mode,
+            slots=slots,
+        )  # fmt: skip
+        print(f"{place} runs")
+        print(f"minidl dist status {place}; also logs, cancel, resume, scale")
+
+
+def typed() -> str:
+    """The command line, for job.json."""
+    return shlex.join(["minidl", *sys.argv[1:]])
 
 
 # --- looking on ---------------------------------------------------------------------------------

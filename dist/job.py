@@ -10,13 +10,18 @@ job) trains: minidl.fit in it is shared by all workers of the job without a furt
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
+import tempfile
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from minidl.errors import ArgumentError, DataError, nearest
+from minidl_dist.archive import MAX_BYTES, unpack
+from minidl_dist.launch.spec import Launch
+from minidl_dist.store import get_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -69,8 +74,8 @@ def build_model():
 def run_model(model, optimizer, job):
     """Train. The workers of the job share the steps of minidl.fit."""
     batch = 64 // job.slots  # a step takes one of these for each slot
-    train = DataLoader(Digits("train"), batch, shuffle=True, seed=job.seed, drop_last=True)
-    test = DataLoader(Digits("test"), 100)
+    train = DataLoader(load_digits("train"), batch, shuffle=True, seed=job.seed, drop_last=True)
+    test = DataLoader(load_digits("test"), 100)
     optimizer.param_groups[0]["lr"] = job.settings["learning_rate"]
     history = minidl.fit(
         model, train, nn.CrossEntropyLoss(), optimizer, job.settings["epochs"], test,
@@ -79,20 +84,6 @@ def run_model(model, optimizer, job):
     if job.is_chief:
         print(f"accuracy on the test set: {history[-1]['val_accuracy']:.1%}")
         minidl.io.save_checkpoint(job.output / "model.safetensors", model)
-
-
-class Digits:
-    """The digits that come with scikit-learn, as tensors."""
-
-    def __init__(self, split):
-        self.data = load_digits(split)
-
-    def __len__(self):
-        return len(self.data)
-
-    def __getitem__(self, i):
-        picture, label = self.data[i]
-        return (picture.transpose(2, 0, 1) / 255).astype("float32"), label
 '''
 
 
@@ -165,6 +156,49 @@ def read_job_file(folder: Path) -> JobFile:
     return JobFile(**values)
 
 
+def launch_of(folder: Path, job: JobFile, **changed: Any) -> Launch:
+    """What job.toml asks for, with what the command line says otherwise."""
+    given = {name: value for name, value in changed.items() if value is not None}
+    return Launch(
+        command=[str(folder / FILE)],
+        **{
+            "servers": job.servers, "workers": job.workers, "mode": job.mode,
+            "slots": job.slots or 0, "threads": job.threads or 0, "on_nan": job.on_nan,
+            "checkpoint_every": job.checkpoint_every, "store": job.store or "", **given,
+        },
+    )  # fmt: skip
+
+
+def check_functions(folder: Path, job: JobFile) -> None:
+    """Refuse a job whose functions are not in its files, before anything starts.
+
+    The files are read, not run.
+
+    Raises:
+        DataError
+    """
+    for key in ("entry", "run"):
+        words = getattr(job, key)
+        module, _, name = words.partition(":")
+        if not module or not name:
+            raise DataError("dist", f"{key} in {FILE} is module:function", {key: words})
+        path = folder.joinpath(*module.split(".")).with_suffix(".py")
+        if not path.is_file():
+            files = [path.stem for path in folder.glob("*.py")]
+            hint = nearest(module, files) if files else "the folder holds no Python file"
+            raise DataError("dist", f"there is no {path.name} in the job", {key: words}, hint)
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        except (SyntaxError, ValueError) as error:
+            raise DataError("dist", f"{path.name} is no Python: {error}", {key: words}) from None
+        names = [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+        names += [a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom)
+                  for a in n.names]  # fmt: skip
+        if name not in names:
+            hint = nearest(name, names) if names else f"write {name}()"
+            raise DataError("dist", f"{path.name} has no function {name}", {key: words}, hint)
+
+
 # --- in a worker --------------------------------------------------------------------------------
 
 
@@ -195,33 +229,32 @@ class Running:
         return minidl_dist.is_chief()
 
 
-def load_function(folder: Path, key: str, words: str) -> Any:
-    """The function that "module:function" names, from the code of a job.
+def fetch_code(code: dict[str, str], place: Path) -> Path:
+    """The code of a submitted job, unpacked; workers that share a folder share it.
 
-    Raises:
-        DataError: there is no such module or function.
+    Args:
+        code: {"url", "sha256"}, as the launcher says.
+        place: folder in which to unpack it.
     """
-    module_name, _, name = words.partition(":")
-    if not module_name or not name:
-        raise DataError("dist", f"{key} in {FILE} is module:function", {key: words})
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        files = [path.stem for path in folder.glob("*.py")]
-        raise DataError(
-            "dist", f"{FILE} names a module that is not there", {key: words},
-            nearest(module_name, files) if files else "the folder holds no Python file",
-        ) from None  # fmt: skip
-    function = getattr(module, name, None)
-    if not callable(function):
-        there = [n for n, thing in vars(module).items() if callable(thing) and n[0] != "_"]
-        raise DataError(
-            "dist", f"{module_name}.py has no function {name}", {key: words},
-            nearest(name, there) if there else f"write {name}()",
-        )  # fmt: skip
-    return function
+    folder = place / code["sha256"][:16]
+    if folder.is_dir():
+        return folder
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as temporary:
+        unpacked = Path(temporary) / "code"
+        unpack(get_bytes(code["url"], MAX_BYTES), code["sha256"], unpacked)
+        try:
+            unpacked.rename(folder)
+        except OSError:  # another worker was faster
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def load_function(words: str) -> Any:
+    """The function that "module:function" names."""
+    module, _, name = words.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def run_in_worker(folder: Path, running: Running) -> None:
@@ -229,9 +262,9 @@ def run_in_worker(folder: Path, running: Running) -> None:
     import minidl
 
     job = read_job_file(folder)
+    check_functions(folder, job)
     sys.path.insert(0, str(folder))
-    build = load_function(folder, "entry", job.entry)
-    run = load_function(folder, "run", job.run)
+    build, run = load_function(job.entry), load_function(job.run)
     minidl.manual_seed(job.seed)
     built = build()
     if not isinstance(built, tuple) or len(built) != 2:

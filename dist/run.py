@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from minidl_dist import folder as job_folder
+from minidl_dist import store as object_store
 from minidl_dist.launch.local import Local, cores
 from minidl_dist.launch.spec import Launch
 from minidl_dist.launch.supervisor import Failure, Supervisor
@@ -69,6 +70,10 @@ def run_job(launch: Launch, folder: Path) -> None:
     if supervisor.interrupted:
         note(f"{supervisor.interrupted}; {go_on}")
         raise typer.Exit(143 if supervisor.interrupted == "terminated" else 130)
+    if launch.store:
+        url = object_store.join(launch.store, job_folder.RUN)
+        names = object_store.put_folder(url, folder / job_folder.RUN)
+        note(f"{counted(len(names), 'file')} uploaded to {url}")
     note(f"done in {time.monotonic() - started:.0f} s; {folder}/{job_folder.TIMELINE} shows it")
 
 
@@ -87,3 +92,11 @@ def counted(number: int, word: str) -> str:
 
 def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":  # what `minidl dist submit` starts in the background
+    place = Path(sys.argv[1])
+    try:
+        run_job(job_folder.read_job(place)["launch"], place)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)

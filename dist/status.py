@@ -56,10 +56,14 @@ def whole_status(folder: Path, running: bool) -> dict[str, Any]:
 def as_text(found: dict[str, Any]) -> str:
     """For people."""
     lines = [f"{found['job']}: {sentence(found)}"]
+    doing = found.get("doing", {})
     for member in found.get("members", []):
+        state = member["state"]
+        if found["running"] and state == "running":
+            state = doing.get(member["name"], state)
         restarts = f", restarted {member['restarts']} times" if member["restarts"] else ""
         pid = f", process {member['pid']}" if member["pid"] else ""
-        lines.append(f"  {member['name']:<12} {member['state']}{pid}{restarts}")
+        lines.append(f"  {member['name']:<12} {state}{pid}{restarts}")
     return "\n".join(lines)
 
 

@@ -13,11 +13,12 @@ A process ends when its stdin closes: so none outlives its launcher, even one th
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from minidl.errors import ArgumentError
+from minidl_dist.plan import Job
 
 SERVER, WORKER = "server", "worker"  # roles; the coordinator's is its name
 ON_NAN = ("stop", "skip")
@@ -30,8 +31,8 @@ class Launch:
     """What the options of `minidl dist run` decide.
 
     Args:
-        command: what each worker runs: a command of minidl without the word minidl, or a script
-            (a path that ends in .py) and its arguments.
+        command: what each worker runs: a command of minidl without the word minidl; a script (a
+            path that ends in .py) and its arguments; or the job.toml of a job folder.
         servers: processes that hold the weights.
         workers: processes that compute gradients, at the start.
         mode: when a step counts as done: sync.
@@ -42,6 +43,8 @@ class Launch:
             names worker, step and tensor; "skip" leaves the step out.
         strict: refuse workers whose software or machine differs, instead of saying so.
         restarts: how often one process may be started again.
+        code: where the code of a submitted job is, {"url", "sha256"}; {} for a job folder here.
+        store: URL below which results are uploaded; "" for none.
     """
 
     command: list[str]
@@ -54,17 +57,27 @@ class Launch:
     on_nan: str = "stop"
     strict: bool = False
     restarts: int = 3
+    code: dict[str, str] = field(default_factory=dict)
+    store: str = ""
 
     @property
     def name(self) -> str:
         """A word for it: "lenet" for train lenet, "script" for script.py."""
         words = [word for word in self.command if not word.startswith("-")]
-        word = Path(words[0]).stem if self.is_script else (words[1:2] or words[:1] or ["job"])[0]
+        word = (words[1:2] or words[:1] or ["job"])[0]
+        if self.is_script:
+            word = Path(self.command[0]).stem
+        elif self.is_job:
+            word = Path(self.command[0]).resolve().parent.name
         return "".join(c if c.isalnum() or c in "-_" else "-" for c in word)[:40]
 
     @property
     def is_script(self) -> bool:
         return bool(self.command) and self.command[0].endswith(".py")
+
+    @property
+    def is_job(self) -> bool:
+        return bool(self.command) and self.command[0].endswith(".toml")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -93,6 +106,17 @@ def check_launch(launch: Launch) -> None:
             raise ArgumentError("dist run", f"{flag} must be at least {least}", {flag: value})
     if launch.on_nan not in ON_NAN:
         raise ArgumentError("dist run", "--on-nan is stop or skip", {"--on-nan": launch.on_nan})
+
+
+def as_job(launch: Launch) -> Job:
+    """What the machines are told of it."""
+    return Job(
+        servers=tuple(f"server{number}" for number in range(launch.servers)),
+        mode=launch.mode,
+        save_every=launch.checkpoint_every,
+        on_nan=launch.on_nan,
+        strict=launch.strict,
+    )
 
 
 @dataclass

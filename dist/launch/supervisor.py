@@ -154,11 +154,11 @@ class Supervisor:
                 self.members[COORDINATOR].tell({"left": member.name, "how": how})
             if member.state == "left":
                 return
+            if code > 0 and not (self.interrupted and member.role == WORKER):
+                return self.fail(member, code, how)
             if code == 0 or self.ending:
                 member.state = "done"
                 return
-            if code > 0:
-                return self.fail(member, code, how)
             if member.restarts == self.launch.restarts:
                 return self.fail(member, 1, f"{how}, after {member.restarts} restarts")
             member.state, wait = "waiting", BACKOFF * 2**member.restarts

@@ -21,6 +21,7 @@ def run_state(run: Run) -> dict[str, Any]:
         "epochs_finished": len(run.history),
         "step": run.step,
         "batch": run.batch,
+        "seed": run.seed,
         "rates": run.rates,
         "totals": run.totals.state_dict(),
         "history": run.history,
@@ -87,7 +88,7 @@ def load_run_state(run: Run, state: dict[str, Any]) -> None:
             )
     for name, saved in state["callbacks"].items():
         callbacks[name].load_state_dict(saved)
-    run.step, run.batch = int(state["step"]), int(state["batch"])
+    run.step, run.batch, run.seed = (int(state[name]) for name in ("step", "batch", "seed"))
     run.rates = {name: float(state["rates"][name]) for name in run.rates}
     run.history = [dict(metrics) for metrics in state["history"]]
     run.stop = bool(state["stop"])

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
 from minidl_dist import messages as m
 from minidl_dist.aggregate import checksum
 from minidl_dist.node import Node

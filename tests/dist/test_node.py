@@ -1,10 +1,10 @@
 """Nodes with real sockets: messages, timers, the disk, and the errors of those who cannot connect."""
 
 import pytest
+
 from minidl_dist import messages as m
 from minidl_dist.links import ipc_address
 from minidl_dist.node import Node
-
 from tests.dist.nodes import Acknowledger, Do, Recorder, push, running, wait_for
 
 
