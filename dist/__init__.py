@@ -4,5 +4,6 @@ The folder is called dist; it is installed, and imported, as minidl_dist.
 """
 
 from minidl_dist.here import is_chief, life, worker_name
+from minidl_dist.script import connect
 
-__all__ = ["is_chief", "life", "worker_name"]
+__all__ = ["connect", "is_chief", "life", "worker_name"]

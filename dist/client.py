@@ -175,6 +175,8 @@ class Client(Slots):
         if self.finished is None:
             error = None if self.run is None else self.run.error
             why = f"{type(error).__name__}: {error}" if error is not None else "it did not train"
+            if isinstance(error, GeneratorExit):
+                why = "the loop over ps.batches() was left before its end"
             self.post(m.Crashed(why))
 
     # --- where the run is -----------------------------------------------------------------------

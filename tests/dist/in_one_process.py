@@ -11,6 +11,7 @@ import threading
 from collections import deque
 
 import minidl.training.fit as fit_module
+import minidl_dist.script as script_module
 from minidl.training import slots
 from minidl_dist import messages as m
 from minidl_dist.client import Client
@@ -188,17 +189,17 @@ class World:
 
 
 class PerThread:
-    """minidl.fit asks for the slots of the thread that calls it."""
+    """minidl.fit and connect ask for the slots of the thread that calls them."""
 
     def __init__(self, world):
         self.world = world
 
     def __enter__(self):
-        self.before = fit_module.of_this_process
-        fit_module.of_this_process = self.mine
+        self.before = slots.of_this_process
+        fit_module.of_this_process = script_module.of_this_process = self.mine
 
     def __exit__(self, *exception):
-        fit_module.of_this_process = self.before
+        fit_module.of_this_process = script_module.of_this_process = self.before
 
     def mine(self):
         return self.world.by_thread.get(threading.get_ident()) or slots.Slots()

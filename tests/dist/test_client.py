@@ -6,6 +6,8 @@ import pytest
 import minidl
 from minidl import callbacks, nn, optim
 from minidl.data import DataLoader
+from minidl.errors import ArgumentError
+from minidl_dist import connect
 from minidl_dist import messages as m
 from minidl_dist.client import Stopped
 from tests.dist.in_one_process import World
@@ -239,6 +241,69 @@ def test_gradients_leave_while_backward_goes_on():
     chunks = order[:-1]
     assert order[-1] == "done" and len(chunks) > 4
     assert chunks.index(max(chunks)) < 2 and chunks.index(0) >= len(chunks) - 2
+
+
+# --- scripts with a loop of their own --------------------------------------------------------------
+
+
+def script(slots=SLOTS, weigh=True, **more):
+    """The loop of dist/script.py's docstring, with a schedule and clipping."""
+    model = network()
+    optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    schedule = callbacks.Schedule(optim.StepLR(optimizer, 1, 0.5))
+    ps = connect(model, optimizer, slots, [schedule, callbacks.ClipGradients(0.7)])
+    loader = DataLoader(Digits(26), 4, shuffle=True, seed=3)
+    for x, labels in ps.batches(loader, EPOCHS):
+        loss = nn.functional.cross_entropy(model(x), labels)
+        ps.step(loss, weight=len(labels) + 1 if weigh else None)
+    clock = ("seconds", "images_per_second")
+    totals = [{k: v for k, v in entry.items() if k not in clock} for entry in ps.history]
+    return weights(model), {}, totals
+
+
+def test_a_script_alone_is_fit():
+    found = script(weigh=False)
+    model = network()
+    optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    schedule = callbacks.Schedule(optim.StepLR(optimizer, 1, 0.5))
+    minidl.fit(
+        model, DataLoader(Digits(26), 4, shuffle=True, seed=3), nn.CrossEntropyLoss(), optimizer,
+        EPOCHS, callbacks=[schedule, callbacks.ClipGradients(0.7)], accumulate=SLOTS,
+    )  # fmt: skip
+    assert_same(found, (weights(model), {}, found[2]))
+    assert [entry["step"] for entry in found[2]] == [3, 6, 9]
+
+
+@pytest.mark.parametrize("lost", [None, "server1", "worker1"])
+def test_a_script_with_workers(lost):
+    """All workers go on after the loop, with the same weights."""
+    faults = Once(at(m.SlotDone, 5), lambda world, name: lost and world.restart(lost))
+    results = World(lambda name: script(), 2, 2, default=SLOTS, faults=faults).run()
+    expected = script()
+    assert len(results) == 2 and faults.done
+    for found in results.values():
+        assert_same(found, expected)
+
+
+def test_mistakes_of_scripts():
+    model = nn.Linear(2, 1)
+    batches = [(minidl.ones(4, 2), minidl.zeros(4, 1))] * 2
+
+    def new():
+        return connect(model, optim.SGD(model.parameters(), 0.1))
+
+    with pytest.raises(ArgumentError, match="each batch is followed by"):
+        list(new().batches(batches))
+    with pytest.raises(ArgumentError, match="one step for each batch"):
+        new().step(minidl.zeros(()))
+    ps = new()
+    next(ps.batches(batches))
+    with pytest.raises(ArgumentError, match="weight is a number > 0"):
+        ps.step(minidl.zeros((), requires_grad=True), weight=0)
+    with pytest.raises(ArgumentError, match="trains once"):
+        ps.batches(batches)
+    with pytest.raises(ArgumentError, match="loader"):
+        new().batches(3)
 
 
 # --- what several machines cannot do ------------------------------------------------------------
