@@ -62,7 +62,7 @@ def test_numpy_numbers_are_numbers():
     assert decode(*frames(head))[1].groups == [{"lr": 0.1}]
 
 
-def refused(cause, *arguments, match=""):
+def refused(cause, *arguments, match=None):
     with pytest.raises(WireError, match=match) as found:
         decode(*arguments)
     assert found.value.cause == cause
