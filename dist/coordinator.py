@@ -164,12 +164,14 @@ class Coordinator:
     def begin(self) -> None:
         """The token is on the disk: this is the coordinator now."""
         self.is_open, self.opened = True, self.now
+        self.roll_back("a coordinator begins")
         if self.manifest.finished:
             self.end(FINISHED, 0)
-        self.roll_back("a coordinator begins")
 
     def roll_back(self, why: str) -> None:
         """A new generation: everybody begins at the newest checkpoint."""
+        if self.stop is not None:
+            return
         self.count += 1
         self.generation = self.manifest.token * GENERATIONS + self.count
         self.number = 0
@@ -436,8 +438,9 @@ class Coordinator:
     def choose_workers(self) -> bool:
         """Seeder, chief, and the owner of each slot. False: there was a rollback instead."""
         members, generation, steps = self.members, self.generation, self.steps
-        synced, joining = members.synced(generation), members.joining(generation)
-        if self.base is None and not self.ready:
+        synced, joining = self.synced(), members.joining(generation)
+        has_begun = self.ready and (self.was_synced or steps.step in self.states)
+        if self.base is None and not has_begun:
             if self.seeder and self.seeder not in members.workers:
                 self.roll_back(f"{self.seeder} was lost before all values were there")
                 return False
@@ -456,6 +459,9 @@ class Coordinator:
             members.hand_over(steps.open_slots(), [n for n in staying if n in synced] or staying)
         members.choose_chief(synced or candidates)
         return True
+
+    def synced(self) -> list[str]:
+        return self.members.synced(self.generation, self.steps.oldest)
 
     def find_the_end(self) -> None:
         """How far to go, and whether that is reached."""
@@ -508,7 +514,7 @@ class Coordinator:
         """The worker that is to send the state of the current step, because somebody joins."""
         if self.steps.step in self.states or not self.members.joining(self.generation):
             return ""
-        synced = self.members.synced(self.generation)
+        synced = self.synced()
         return self.members.chief if self.members.chief in synced else (synced or [""])[0]
 
     def is_news(self, member: Member, wanted: Wanted) -> bool:
@@ -582,13 +588,13 @@ class Coordinator:
             return
         self.draining, self.deadline = reason, self.now + DRAIN
         self.note("stopping", why=reason)
-        if not self.ready or not self.members.synced(self.generation):
+        if not self.ready or not self.synced():
             self.end(reason, 0)
         elif self.mode.together:
             self.until = min(self.until, self.steps.step + 1)
         else:  # workers are at different steps: hold them, to see where
             self.until = HOLD
-            self.hold = dict.fromkeys(self.members.synced(self.generation), -1)
+            self.hold = dict.fromkeys(self.synced(), -1)
         self.decide()
 
     def finish(self) -> None:

@@ -83,13 +83,13 @@ class Members:
 
     # --- who can do what ------------------------------------------------------------------------
 
-    def synced(self, generation: int) -> list[str]:
-        """Workers with weights and state of this generation, in the order of names."""
+    def synced(self, generation: int, oldest: int) -> list[str]:
+        """Workers with weights and state of this generation, that can follow the steps."""
         return in_order(
             name for name, member in self.workers.items()
             if member.beat is not None
             and member.beat.generation == generation
-            and member.beat.step >= 0
+            and member.beat.step >= max(oldest, 0)
         )  # fmt: skip
 
     def joining(self, generation: int) -> list[str]:
