@@ -457,7 +457,7 @@ class Coordinator:
             members.deal(list(steps.next_step), staying or candidates)
         else:
             members.hand_over(steps.open_slots(), [n for n in staying if n in synced] or staying)
-        members.choose_chief(synced or candidates)
+        members.choose_chief(synced, joining)
         return True
 
     def synced(self) -> list[str]:

@@ -129,9 +129,10 @@ class Members:
             held = list(self.owner.values())
             self.owner[slot] = min(candidates, key=lambda name: (held.count(name), natural(name)))
 
-    def choose_chief(self, candidates: list[str]) -> None:
-        if self.chief not in self.workers:
-            self.chief = candidates[0] if candidates else ""
+    def choose_chief(self, synced: list[str], joining: list[str]) -> None:
+        """The same as before, unless it is gone, or has to join again while others need not."""
+        if self.chief not in synced and (synced or self.chief not in joining):
+            self.chief = next(iter([*synced, *joining]), "")
 
 
 def natural(name: str) -> tuple:
