@@ -142,3 +142,10 @@ def natural(name: str) -> tuple:
 
 def in_order(names) -> list[str]:
     return sorted(names, key=natural)
+
+
+def differences(hello: Hello, first: Hello) -> dict[str, str]:
+    """In what two machines differ that results may depend on: name -> both values."""
+    mine, theirs = hello.fingerprint, first.fingerprint
+    names = [name for name, value in theirs.items() if mine.get(name) != value]
+    return {name: f"{mine.get(name)}; {first.name}: {theirs[name]}" for name in names}
