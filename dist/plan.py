@@ -243,14 +243,18 @@ class Plan:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of everything above, in hex."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.as_dict, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON and msgpack types."""
+    @cached_property
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON and msgpack types; not to be changed."""
         values = asdict(self)
         values["tensors"] = [{**t, "shape": list(t["shape"])} for t in values["tensors"]]
         return values
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.as_dict
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Plan:

@@ -103,7 +103,7 @@ class World:
         self.older: list[Process] = []  # coordinators that were replaced while they lived
         self.cut: dict[tuple[str, str], float] = {}
         self.disk_full_until = 0.0
-        self.torn = 0  # how many reads of files will fail
+        self.torn, self.has_torn = 0, False  # how many reads of files will fail
         self.result: tuple[str, int] | None = None
         self.notes: list[tuple[float, str, dict]] = []
         self.show = False
@@ -135,8 +135,9 @@ class World:
             self.tear, self.hang,
         ):  # fmt: skip
             if r.random() < 0.3:
-                for _ in range(r.randint(1, 2)):
-                    self.call(r.uniform(0.2, FAULTS_END), fault)
+                latest = r.choice([1.5, 3.0, FAULTS_END])
+                for _ in range(r.randint(1, 3)):
+                    self.call(r.uniform(0.3, latest), fault)
         self.call(FAULTS_END, self.calm)
 
     def calm(self) -> None:
@@ -150,14 +151,18 @@ class World:
         return sorted(name for name in self.nodes if name.startswith("worker"))
 
     def kill(self, name: str) -> None:
-        """Kill -9; its parent may see it, and starts it again."""
+        """Kill -9. Its parent may see it; it is started again, or a worker by another name."""
         process = self.nodes.pop(name, None)
         if process is None:
             return
         process.alive = False
         if self.random.random() < 0.5 and name != COORDINATOR:
             self.call(0.05, self.tell_left, name, process.life)
-        self.call(self.random.uniform(0.1, 3.0), self.boot_unless_there, name)
+        after = self.random.uniform(0.1, 3.0)
+        if name.startswith("worker") and self.random.random() < 0.5:
+            self.call(after, self.join)
+        else:
+            self.call(after, self.boot_unless_there, name)
 
     def tell_left(self, name: str, life: int) -> None:
         if COORDINATOR in self.nodes and self.lives[name] == life:
@@ -198,7 +203,8 @@ class World:
             self.cut[b, a] = self.cut[a, b]
 
     def join(self) -> None:
-        self.boot(f"worker{len([n for n in self.lives if n.startswith('worker')])}")
+        if self.result is None:
+            self.boot(f"worker{len([n for n in self.lives if n.startswith('worker')])}")
 
     def leave(self) -> None:
         """A worker is asked to end, as when a machine is wanted back; another comes later."""
@@ -221,8 +227,8 @@ class World:
     def tear(self) -> None:
         """The next file of a checkpoint that is read has the wrong hash."""
         steps = self.disk.get("manifest", {"checkpoints": []})["checkpoints"]
-        if len(steps) > 1:
-            self.torn = 1
+        if len(steps) > 1 and not self.has_torn:
+            self.torn, self.has_torn = 1, True
 
     def hang(self) -> None:
         """The training thread of a worker does nothing any more."""
@@ -430,7 +436,7 @@ class World:
                 raise Failure(f"run: {run} instead of {right.runs[entry['step']]}")
         elif not all(np.isfinite(array).all() for array in arrays.values()):
             raise Failure("weights are not finite")
-        elif self.result[0] == FINISHED and self.mode.together is False:
+        elif not self.mode.together and self.toy.nan is None:
             self.check_counts(arrays)
 
     def check_counts(self, arrays: dict[str, np.ndarray]) -> None:

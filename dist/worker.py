@@ -210,7 +210,7 @@ class Worker(Peer):
         for step, slot in list(self.reports):
             if step < wanted.step:
                 del self.reports[step, slot]
-        if self.step is not None and self.step < wanted.oldest and self.step not in self.step_done:
+        if self.step is not None and self.step < wanted.oldest:
             self.rejoin()
         if wanted.chief != self.chief:
             self.chief = wanted.chief
@@ -245,9 +245,10 @@ class Worker(Peer):
             return
         key = ack.step, ack.slot
         self.unanswered[key] -= 1
-        if not self.unanswered[key] and key in self.reports:  # all of the slot is at the servers
+        if not self.unanswered[key]:
             del self.unanswered[key]
-            self.send(COORDINATOR, self.reports[key])
+            if key in self.reports:  # all of the slot is at the servers
+                self.send(COORDINATOR, self.reports[key])
 
     def take_weights(self, server: str, weights: Weights) -> None:
         if self.want is None or weights.version < self.version_wanted():
@@ -353,7 +354,7 @@ class Worker(Peer):
         ready = self.begun is not None and self.job is not None and not wanted.stop
         if not ready or wanted.plan_hash != self.plan.hash or self.generation != wanted.generation:
             return
-        if wanted.seeder and not wanted.ready:
+        if wanted.seeder and self.step is None:
             self.seed()
         if wanted.ready and self.step is None:
             self.join()
@@ -444,6 +445,8 @@ class Worker(Peer):
     def advance(self) -> None:
         """The next step begins, when its weights are whole and what comes before it is done."""
         if self.want is None or len(self.incoming) < len(self.plan.chunks) or self.computing:
+            return
+        if self.step not in self.states:  # the training thread is still on its way to this step
             return
         is_last = self.want == self.wanted.until
         if is_last or self.mode.is_barrier(self.plan, self.job, self.want):
