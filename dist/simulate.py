@@ -103,7 +103,7 @@ class World:
         self.older: list[Process] = []  # coordinators that were replaced while they lived
         self.cut: dict[tuple[str, str], float] = {}
         self.disk_full_until = 0.0
-        self.torn = 0  # how many reads of files will fail
+        self.torn, self.has_torn = 0, False  # how many reads of files will fail
         self.result: tuple[str, int] | None = None
         self.notes: list[tuple[float, str, dict]] = []
         self.show = False
@@ -227,8 +227,8 @@ class World:
     def tear(self) -> None:
         """The next file of a checkpoint that is read has the wrong hash."""
         steps = self.disk.get("manifest", {"checkpoints": []})["checkpoints"]
-        if len(steps) > 1:
-            self.torn = 1
+        if len(steps) > 1 and not self.has_torn:
+            self.torn, self.has_torn = 1, True
 
     def hang(self) -> None:
         """The training thread of a worker does nothing any more."""
@@ -436,7 +436,7 @@ class World:
                 raise Failure(f"run: {run} instead of {right.runs[entry['step']]}")
         elif not all(np.isfinite(array).all() for array in arrays.values()):
             raise Failure("weights are not finite")
-        elif self.result[0] == FINISHED and self.mode.together is False:
+        elif not self.mode.together and self.toy.nan is None:
             self.check_counts(arrays)
 
     def check_counts(self, arrays: dict[str, np.ndarray]) -> None:

@@ -210,7 +210,7 @@ class Worker(Peer):
         for step, slot in list(self.reports):
             if step < wanted.step:
                 del self.reports[step, slot]
-        if self.step is not None and self.step < wanted.oldest and self.step not in self.step_done:
+        if self.step is not None and self.step < wanted.oldest:
             self.rejoin()
         if wanted.chief != self.chief:
             self.chief = wanted.chief
@@ -354,7 +354,7 @@ class Worker(Peer):
         ready = self.begun is not None and self.job is not None and not wanted.stop
         if not ready or wanted.plan_hash != self.plan.hash or self.generation != wanted.generation:
             return
-        if wanted.seeder and not wanted.ready:
+        if wanted.seeder and self.step is None:
             self.seed()
         if wanted.ready and self.step is None:
             self.join()
