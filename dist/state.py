@@ -26,8 +26,11 @@ def to_bytes(run: Run) -> bytes:
     return save(tensors, {"content": text})
 
 
-def from_bytes(run: Run, blob: bytes) -> None:
+def from_bytes(run: Run, blob: bytes) -> set[str]:
     """Let a run go on from such a state.
+
+    Returns:
+        the names of the callbacks that had a state.
 
     Raises:
         CheckpointError: it is damaged, or of another run.
@@ -41,6 +44,7 @@ def from_bytes(run: Run, blob: bytes) -> None:
                 for name, value in options.items()
             }
         load_run_state(run, tree["run"])
+        return set(tree["run"]["callbacks"])
     except (Damaged, LookupError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
