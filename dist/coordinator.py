@@ -97,7 +97,9 @@ class Coordinator(Decisions):
                 self.effects.append(Exit(1, f"the manifest cannot be read: {event.error}"))
             case "start":
                 if event.value is not None:
-                    self.checkpoints.manifest = Manifest.from_dict(event.value)
+                    manifest = self.checkpoints.manifest = Manifest.from_dict(event.value)
+                    # Whoever comes again, to write results, gets the last weights.
+                    self.was_finished, manifest.finished = manifest.finished, False
                     self.plan = Plan.from_dict(self.manifest.plan) if self.manifest.plan else None
                 self.manifest.token += 1
                 self.effects.append(Store("manifest", self.manifest.to_dict(), "fence"))
@@ -112,8 +114,6 @@ class Coordinator(Decisions):
         """The token is on the disk: this is the coordinator now."""
         self.is_open, self.opened = True, self.now
         self.roll_back("a coordinator begins")
-        if self.manifest.finished:
-            self.end(FINISHED, 0)
 
     def roll_back(self, why: str) -> None:
         """A new generation: everybody begins at the newest checkpoint."""
