@@ -43,7 +43,7 @@ class Decisions:
         self.members = Members(job)
         self.plan: Plan | None = None
         self.is_open = False  # nobody is answered before the fencing token is on the disk
-        self.generation = self.number = self.count = 0
+        self.token = self.generation = self.number = self.count = 0
         self.base: Checkpoint | None = None
         self.steps: Steps | None = None
         self.stop: tuple[str, int] | None = None
