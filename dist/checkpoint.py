@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -161,7 +162,12 @@ class Disk:
 
     def load_manifest(self) -> dict | None:
         """The newest manifest that is whole, with the highest token that was ever used as its
-        token: the next coordinator's is higher."""
+        token: the next coordinator's is higher.
+
+        Raises:
+            CheckpointError: there are manifests, and none is whole. To begin again from nothing
+                is not for a program to decide.
+        """
         found = self.manifests()
         for _, path in found:
             value = read_manifest(path)
@@ -170,7 +176,9 @@ class Disk:
             if value is not None:
                 return {**value, "token": max(value["token"], found[0][0][0])}
             self.skipped.append(f"{path.name} is torn or was changed")
-        return {"token": found[0][0][0]} if found else None
+        if found:
+            raise damaged(found[0][1], "it and all older manifests are torn or were changed")
+        return None
 
     def manifests(self) -> list[tuple[tuple[int, bool], Path]]:
         """((token, is not .old), path), newest first."""
@@ -254,7 +262,7 @@ def write_parts(path: Path, parts: Iterable[Any], new: bool = False) -> str:
     Raises:
         FileExistsError: `new` is set and the file is there.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     digest = hashlib.sha256()
     try:
         with open(temporary, "wb") as file:

@@ -81,7 +81,7 @@ class Client(Slots):
         if self.run is not None:
             raise ArgumentError("dist", "a job trains one run", hint="train again in another job")
         check_run(run)
-        self.run, run.is_chief = run, self.is_chief
+        self.run, run.is_chief, run.has_servers = run, self.is_chief, True
         self.clip = translate_callbacks(run)
         self.plan, tensors = make_plan(
             run.model, run.optimizer, run.accumulate, len(run.loader), run.epochs
@@ -104,6 +104,7 @@ class Client(Slots):
         while run.batch < len(run.loader):
             self.tell_state()
             yield self.of_step()
+        set_position(run.validation, run.epoch - 1, 0)
         if run.is_chief:
             self.post(m.Doing("evaluating"))
 
@@ -148,8 +149,7 @@ class Client(Slots):
         ended = is_end and t == 0
         run.batch = len(run.loader) if ended else t * self.plan.slots
         epoch = step // self.plan.steps_per_epoch - ended
-        if hasattr(run.loader, "load_state_dict"):
-            run.loader.load_state_dict({"epoch": epoch, "batch": run.batch})
+        set_position(run.loader, epoch, run.batch)
 
     def rewind(self) -> None:
         self.go_back(self.rewound)
@@ -278,6 +278,12 @@ class Exchange(Callback):
 
 def nowhere(event: Any) -> None:
     raise ArgumentError("dist", "a worker's client is connected to its node", {"event": event})
+
+
+def set_position(loader: Any, epoch: int, batch: int) -> None:
+    """Where a DataLoader would be, had it been iterated: chiefs change, checkpoints hold it."""
+    if hasattr(loader, "load_state_dict") and loader.state_dict().keys() == {"epoch", "batch"}:
+        loader.load_state_dict({"epoch": epoch, "batch": batch})
 
 
 def is_plain(value: Any) -> bool:

@@ -101,7 +101,10 @@ class Coordinator(Decisions):
                 claim = {"token": self.token, CLAIM: True}
                 self.effects.append(Store("manifest", claim, CLAIM))
             case "office":  # read again: what an older coordinator wrote before it was fenced
-                self.checkpoints.manifest = Manifest.from_dict(event.value, self.token)
+                manifest = Manifest.from_dict(event.value, self.token)
+                # Whoever comes again, to write results, gets the last weights.
+                self.was_finished, manifest.finished = manifest.finished, False
+                self.checkpoints.manifest = manifest
                 self.begin()
             case ("state", self.generation):
                 if event.value is None:
@@ -116,8 +119,6 @@ class Coordinator(Decisions):
             self.plan = Plan.from_dict(self.manifest.plan)
         self.is_open, self.opened = True, self.now
         self.roll_back("a coordinator begins")
-        if self.manifest.finished:
-            self.end(FINISHED, 0)
 
     def roll_back(self, why: str) -> None:
         """A new generation: everybody begins at the newest checkpoint."""

@@ -42,6 +42,7 @@ class Decisions:
         self.checkpoints = Checkpoints()
         self.members = Members(job)
         self.plan: Plan | None = None
+        self.was_finished = False  # by an earlier life
         self.is_open = False  # nobody is answered before the fencing token is on the disk
         self.token = self.generation = self.number = self.count = 0
         self.base: Checkpoint | None = None
@@ -212,6 +213,8 @@ class Decisions:
         if self.members.workers:
             self.alone_since = self.now
         elif self.now - self.alone_since > self.job.missing:
+            if self.was_finished:
+                self.end("finished", 0)
             self.end(f"no worker for {self.job.missing:g} s", 1)
 
     def lose(self, name: str, why: str) -> None:

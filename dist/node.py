@@ -34,7 +34,6 @@ from minidl_dist.keys import MAY_SEND, Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
 from minidl_dist.wire import WireError, decode, encode
 
-BURST = 32  # messages taken from one socket before the others have their turn
 LOOK = 0.1  # seconds between looks at the monitors
 GRACE = 2.5  # seconds that a link may be refused before it is an error
 PATIENCE = 30.0  # seconds until the coordinator must have been reached
@@ -104,6 +103,7 @@ class Node:
         self.handler: ZapHandler | None = None
         self.listener: Listener | None = None
         self.links: dict[str, Link] = {}
+        self.may_send: dict[str, tuple[type, ...]] = {}  # by sender
         self.peers: dict[str, bytes] = {}  # name -> routing id of its newest connection
         self.readers: dict[Any, Callable[[], None]] = {}  # socket or file descriptor -> reader
         self.polled: list[tuple[Any, int]] = []
@@ -277,48 +277,40 @@ class Node:
     # --- in -------------------------------------------------------------------------------------
 
     def read_listener(self) -> None:
+        """Take one message; the loop comes back for the next."""
         socket = self.listener.socket
-        for _ in range(BURST):
-            try:
-                identity = socket.recv(zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            header = socket.recv(zmq.DONTWAIT, copy=False)
-            values = self.rest(socket, header)
-            try:
-                sender, message = self.opened(header, values)
+        identity = socket.recv(zmq.DONTWAIT)
+        header = socket.recv(zmq.DONTWAIT, copy=False)
+        values = self.rest(socket, header) if header.more else None
+        try:
+            sender, message = self.opened(header, values)
+            if self.handler is not None:
                 self.verify(header, sender)
-                if self.role_may(sender, message):
-                    self.deliver(self.known(sender, identity), message)
-            except WireError as error:
-                self.drop(error)
-                if error.cause == "revoked":
-                    self.transmit(socket, m.Refused(error.rule, {}), identity)
+            self.check_role(sender, message)
+        except WireError as error:
+            self.drop(error)
+            if error.cause == "revoked":
+                self.transmit(socket, m.Refused(error.rule, {}), identity)
+            return
+        self.deliver(self.known(sender, identity), message)
 
     def read_link(self, link: Link) -> None:
-        for _ in range(BURST):
-            try:
-                header = link.socket.recv(zmq.DONTWAIT, copy=False)
-            except zmq.Again:
-                return
-            values = self.rest(link.socket, header)
-            try:
-                sender, message = self.opened(header, values)
-                if sender != link.name:
-                    raise WireError("sender", f"{link.name} calls itself {sender}")
-                if self.role_may(sender, message):
-                    self.deliver(sender, message)
-            except WireError as error:
-                self.drop(error)
-                if error.cause == "version" and link.name == m.COORDINATOR:
-                    raise
-            if self.links.get(link.name) is not link:
-                return  # the message told of another address
+        header = link.socket.recv(zmq.DONTWAIT, copy=False)
+        values = self.rest(link.socket, header) if header.more else None
+        try:
+            sender, message = self.opened(header, values)
+            if sender != link.name:
+                raise WireError("sender", f"{link.name} calls itself {sender}")
+            self.check_role(sender, message)
+        except WireError as error:
+            self.drop(error)
+            if error.cause == "version" and link.name == m.COORDINATOR:
+                raise
+            return
+        self.deliver(sender, message)
 
     def rest(self, socket: zmq.Socket, header: zmq.Frame) -> Any:
-        """The second frame; None if there is none, TOO_MANY if there are more."""
-        if not header.more:
-            return None
+        """The second frame; TOO_MANY if there are more."""
         values = socket.recv(zmq.DONTWAIT, copy=False)
         if not values.more:
             return values
@@ -345,8 +337,6 @@ class Node:
         Raises:
             WireError: the key is not allowed (any more), or another's.
         """
-        if self.handler is None:
-            return
         allowed, key = self.handler.allowed, header.get("User-Id")
         owner = allowed.owner(key)
         if owner is None:
@@ -354,19 +344,21 @@ class Node:
         if owner != sender:
             raise WireError("sender", f"{owner} calls itself {sender}")
 
-    def role_may(self, sender: str, message: Any) -> bool:
-        """Whether a process by this name may send this to us.
-
-        Raises:
-            WireError: it may not.
+    def check_role(self, sender: str, message: Any) -> None:
         """
-        try:
-            role = role_of(sender)
-        except KeyProblem:
-            raise WireError("sender", "no process has such a name", {"sender": sender}) from None
-        if type(message) not in MAY_SEND.get((role, self.role), ()):
-            raise WireError("role", f"a {role} sends no {type(message).__name__} to a {self.role}")
-        return True
+        Raises:
+            WireError: a process by this name may not send this to us.
+        """
+        may = self.may_send.get(sender)
+        if may is None:
+            try:
+                role = role_of(sender)
+            except KeyProblem:
+                rule = "no process has such a name"
+                raise WireError("sender", rule, {"sender": sender}) from None
+            may = self.may_send[sender] = MAY_SEND.get((role, self.role), ())
+        if type(message) not in may:
+            raise WireError("role", f"{sender} sends no {type(message).__name__} to {self.name}")
 
     def known(self, sender: str, identity: bytes) -> str:
         """Remember where answers to a sender go. Each operator's connection is its own."""

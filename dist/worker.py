@@ -227,8 +227,8 @@ class Worker(Peer):
         self.say_how_it_is()
 
     def end_with(self, message: Refused) -> None:
-        self.effects.append(Finished(message.rule, 2))
         self.refused(message)
+        self.effects.insert(-1, Finished(self.effects[-1].reason, 2))  # before the Exit
 
     # --- from servers ---------------------------------------------------------------------------
 

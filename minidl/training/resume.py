@@ -22,6 +22,7 @@ def run_state(run: Run) -> dict[str, Any]:
         "step": run.step,
         "batch": run.batch,
         "seed": run.seed,
+        "has_servers": run.has_servers,
         "rates": run.rates,
         "totals": run.totals.state_dict(),
         "history": run.history,
@@ -48,6 +49,11 @@ def resume_run(run: Run, path: str | Path) -> None:
         raise CheckpointError(
             "fit", "the file holds no state of a run to go on from", {"resume": str(path)},
             "callbacks.Checkpoint writes checkpoint.safetensors for this",
+        )  # fmt: skip
+    if checkpoint.run.get("has_servers"):
+        raise CheckpointError(
+            "fit", "servers took the steps of this run, and the file lacks what they remember",
+            {"resume": str(path)}, "minidl dist resume goes on with the job",
         )  # fmt: skip
     run.model.load_state_dict(checkpoint.model)
     load_optimizers(run, checkpoint.optimizer)

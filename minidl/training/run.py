@@ -45,6 +45,7 @@ class Run:
         seed: of the random numbers of all batches.
         is_chief: whether this process validates, prints and writes files. Where several train
             together, it is true of one.
+        has_servers: whether servers take the steps, and remember what optimizers do.
 
         epoch: number of the epoch in progress (or just finished), counted from 1.
         batch: batches of this epoch that were used.
@@ -92,7 +93,7 @@ class Run:
         self.optimizer = optimizer
         self.optimizers = optimizer if isinstance(optimizer, dict) else {"": optimizer}
         self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
-        self.seed, self.is_chief = random.new_seed(), True
+        self.seed, self.is_chief, self.has_servers = random.new_seed(), True, False
         self.epoch = self.step = self.batch = 0
         self.stop = False
         self.error: BaseException | None = None

@@ -194,6 +194,34 @@ def test_early_stopping_ends_all_at_once():
     assert_same(found, options())
 
 
+@pytest.mark.parametrize("mode", ["backup:1", "ssp:1", "async"])
+def test_other_modes_learn(mode):
+    """Not the same bits, but the same epochs, and every example counts once in them."""
+    world = World(lambda name: train(epochs=6), 2, 3, mode=mode)
+    _, _, history = of_chief(world.run())
+    assert [entry["epoch"] for entry in history] == [1, 2, 3, 4, 5, 6]
+    assert [entry["step"] for entry in history] == [3, 6, 9, 12, 15, 18]
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_models_that_differ_are_told_apart():
+    def other(name):
+        minidl.manual_seed(0)
+        hidden = 5 if name == "worker1" else 4
+        return simple(nn.Sequential(nn.Flatten(), nn.Linear(12, hidden), nn.Linear(hidden, 3)))
+
+    results = World(other, 1, 2).run()
+    (stopped,) = [r for r in results.values() if isinstance(r, Stopped) and r.code]
+    assert "worker1" in stopped.reason and "tensor 1.weight: shape" in stopped.reason
+
+
+def test_a_checkpoint_without_the_optimizer_is_not_gone_on_with(tmp_path):
+    save = callbacks.Checkpoint(tmp_path)
+    World(lambda name: train([save], epochs=1), 1, 1).run()
+    with pytest.raises(minidl.errors.CheckpointError, match="servers took the steps"):
+        train([callbacks.Checkpoint(tmp_path / "other")], resume=save.path)
+
+
 class Watch(callbacks.Callback):
     """Counts what it sees, and is seen to be called by one worker alone."""
 
@@ -243,7 +271,7 @@ def test_gradients_leave_while_backward_goes_on():
     assert chunks.index(max(chunks)) < 2 and chunks.index(0) >= len(chunks) - 2
 
 
-# --- scripts with a loop of their own --------------------------------------------------------------
+# --- scripts with a loop of their own ---------------------------------------------------------
 
 
 def script(slots=SLOTS, weigh=True, **more):
