@@ -26,6 +26,7 @@ from minidl.training.callback import Callback
 from minidl.training.callbacks.clip import ClipGradients
 from minidl.training.callbacks.nan import StopOnNaN
 from minidl.training.fit import validate
+from minidl.training.resume import named_callbacks
 from minidl.training.run import Run
 from minidl.training.slots import Batch, Rewound, Slots
 from minidl_dist import messages as m
@@ -190,14 +191,13 @@ class Client(Slots):
         """Be where the servers are."""
         self.generation = to.generation
         self.kept.clear()
-        from_bytes(self.run, to.blob)
+        with_past = from_bytes(self.run, to.blob)
         self.chunks.load(to.chunks)
         self.run.step_totals.reset()
         self.run.step_weight = 0
-        if self.is_running and not to.step:  # the past of these began with on_fit_start
-            for callback in self.run.callbacks:
-                if callback.state_dict() and not callback.watches:
-                    callback.on_fit_start(self.run)
+        for name, callback in named_callbacks(self.run.callbacks):
+            if self.is_running and name not in with_past and callback.state_dict():
+                callback.on_fit_start(self.run)  # back at the first step, it had no past yet
 
     # --- effects of the machine -----------------------------------------------------------------
 

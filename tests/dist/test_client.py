@@ -1,5 +1,7 @@
 """Training with servers: every weight has the bits of one process with as many slots."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -181,6 +183,27 @@ def test_a_chief_that_is_killed(alone, kind):
     results = world.run()
     assert found.done
     assert_same(of_chief({k: v for k, v in results.items() if k != "worker0"}), alone)
+
+
+class Anything:
+    """Kills and restarts processes now and then; a seed decides which, and when."""
+
+    def __init__(self, seed):
+        self.chance, self.left = random.Random(seed), 6
+
+    def __call__(self, world, name, event):
+        if self.left and self.chance.random() < 0.04:
+            self.left -= 1
+            lost = self.chance.choice(sorted(world.machines))
+            world.restart(lost)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_anything_may_be_killed(alone, seed):
+    faults = Anything(seed)
+    results = World(lambda name: train(), 2, 3, faults=faults).run()
+    assert faults.left < 6
+    assert_same(of_chief(results), alone)
 
 
 def test_early_stopping_ends_all_at_once():
