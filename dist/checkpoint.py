@@ -34,7 +34,7 @@ import numpy as np
 
 from minidl.errors import CheckpointError
 from minidl.io.atomic import reason, sync_folder
-from minidl_dist.messages import FENCED, Load, Loaded, Note, Remove, Shard, Store, Stored
+from minidl_dist.messages import CLAIM, FENCED, Load, Loaded, Note, Remove, Shard, Store, Stored
 
 NAME = re.compile(r"(manifest|(shard|run)-[\w.-]{1,100})\Z", re.ASCII)
 MANIFEST = re.compile(r"manifest-(\d{1,12})\.json(\.old)?\Z")
@@ -171,6 +171,8 @@ class Disk:
         found = self.manifests()
         for _, path in found:
             value = read_manifest(path)
+            if value is not None and CLAIM in value:
+                continue  # nothing was written under this token yet
             if value is not None:
                 return {**value, "token": max(value["token"], found[0][0][0])}
             self.skipped.append(f"{path.name} is torn or was changed")

@@ -23,6 +23,7 @@ from minidl_dist.decisions import DRAIN, Decisions
 from minidl_dist.manifest import Manifest
 from minidl_dist.members import Member, differences
 from minidl_dist.messages import (
+    CLAIM,
     FENCED,
     GENERATIONS,
     VERSION,
@@ -93,16 +94,18 @@ class Coordinator(Decisions):
 
     def load(self, event: Loaded) -> None:
         match event.tag:
-            case "start" if event.value is None and event.error:
+            case "start" | "office" if event.value is None and event.error:
                 self.effects.append(Exit(1, f"the manifest cannot be read: {event.error}"))
             case "start":
-                if event.value is not None:
-                    manifest = self.checkpoints.manifest = Manifest.from_dict(event.value)
-                    # Whoever comes again, to write results, gets the last weights.
-                    self.was_finished, manifest.finished = manifest.finished, False
-                    self.plan = Plan.from_dict(self.manifest.plan) if self.manifest.plan else None
-                self.manifest.token += 1
-                self.effects.append(Store("manifest", self.manifest.to_dict(), "fence"))
+                self.token = event.value["token"] + 1 if event.value else 1
+                claim = {"token": self.token, CLAIM: True}
+                self.effects.append(Store("manifest", claim, CLAIM))
+            case "office":  # read again: what an older coordinator wrote before it was fenced
+                manifest = Manifest.from_dict(event.value, self.token)
+                # Whoever comes again, to write results, gets the last weights.
+                self.was_finished, manifest.finished = manifest.finished, False
+                self.checkpoints.manifest = manifest
+                self.begin()
             case ("state", self.generation):
                 if event.value is None:
                     self.fall_back(event.name, event.error)
@@ -111,7 +114,9 @@ class Coordinator(Decisions):
                     self.decide()
 
     def begin(self) -> None:
-        """The token is on the disk: this is the coordinator now."""
+        """The token is on the disk, no older coordinator can write: this is the coordinator now."""
+        if self.manifest.plan:
+            self.plan = Plan.from_dict(self.manifest.plan)
         self.is_open, self.opened = True, self.now
         self.roll_back("a coordinator begins")
 
@@ -298,7 +303,7 @@ class Coordinator(Decisions):
         elif beat.state == "done" and beat.step == steps.step:
             self.ended, self.until = True, min(self.until, beat.step)
         for step in sorted(steps.done):
-            if 0 <= beat.step <= step < beat.step + 8:
+            if beat.step >= 0 and beat.given <= step < beat.given + 8:
                 self.send(beat.name, StepDone(self.generation, step, steps.done[step]))
 
     def offer(self, sender: str, offer: Offer) -> None:
@@ -374,7 +379,7 @@ class Coordinator(Decisions):
 
     def stored(self, event: Stored) -> None:
         """A file of ours is on the disk, or not."""
-        if event.error and (event.tag == "fence" or event.error == FENCED):
+        if event.error and (event.tag == CLAIM or event.error == FENCED):
             self.effects.append(Exit(1, f"the manifest cannot be written: {event.error}"))
             return
         before = self.manifest.step
@@ -383,8 +388,8 @@ class Coordinator(Decisions):
         if event.error:
             self.note("cannot save", alarm=True, file=event.name, error=event.error)
             self.keep(self.until if step is None else step, event.error)
-        elif event.tag == "fence":
-            self.begin()
+        elif event.tag == CLAIM:
+            self.effects.append(Load("manifest", "office"))
         elif event.tag == "finish":
             self.end(FINISHED, 0)
         elif self.manifest.step > before:

@@ -44,7 +44,7 @@ class Decisions:
         self.plan: Plan | None = None
         self.was_finished = False  # by an earlier life
         self.is_open = False  # nobody is answered before the fencing token is on the disk
-        self.generation = self.number = self.count = 0
+        self.token = self.generation = self.number = self.count = 0
         self.base: Checkpoint | None = None
         self.steps: Steps | None = None
         self.stop: tuple[str, int] | None = None

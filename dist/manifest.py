@@ -57,9 +57,11 @@ class Manifest:
         return {"format": 1, **asdict(self)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Manifest:
-        checkpoints = [Checkpoint(**entry) for entry in values["checkpoints"]]
-        return cls(values["token"], values["plan"], checkpoints, values["finished"])
+    def from_dict(cls, values: dict[str, Any] | None, token: int) -> Manifest:
+        """What was read, in the hands of the coordinator with this token."""
+        values = values or {}
+        checkpoints = [Checkpoint(**entry) for entry in values.get("checkpoints", [])]
+        return cls(token, values.get("plan", {}), checkpoints, values.get("finished", False))
 
     @property
     def newest(self) -> Checkpoint | None:

@@ -89,7 +89,8 @@ class Members:
             name for name, member in self.workers.items()
             if member.beat is not None
             and member.beat.generation == generation
-            and member.beat.step >= max(oldest, 0)
+            and member.beat.step >= 0
+            and member.beat.given >= oldest
         )  # fmt: skip
 
     def joining(self, generation: int) -> list[str]:

@@ -375,13 +375,16 @@ class World:
         if not process.alive:
             return
         error = "no space left on device" if self.disk_full_until > self.now else ""
+        value = effect.value
         if effect.name == "manifest" and not error:
-            if self.disk.get("manifest", {"token": 0})["token"] > effect.value["token"]:
+            token, is_claim = value["token"], m.CLAIM in value
+            if self.disk.get("token", 0) >= token + (not is_claim):
                 error = m.FENCED
-        if not error:
-            value = effect.value
-            if effect.name == "manifest":
-                value = json.loads(json.dumps(value))
+            else:
+                self.disk["token"] = token
+                if not is_claim:
+                    self.disk["manifest"] = json.loads(json.dumps(value))
+        elif not error:
             self.disk[effect.name] = value
         self.give(process, m.Stored(effect.name, effect.tag, "sha", error))
 
@@ -389,7 +392,10 @@ class World:
         if self.torn and effect.name != "manifest":
             self.torn -= 1
             return m.Loaded(effect.name, None, effect.tag, "its hash is another")
-        return m.Loaded(effect.name, self.disk.get(effect.name), effect.tag)
+        value = self.disk.get(effect.name)
+        if effect.name == "manifest" and "token" in self.disk:
+            value = {**(value or {}), "token": self.disk["token"]}
+        return m.Loaded(effect.name, value, effect.tag)
 
     # --- what must hold -------------------------------------------------------------------------
 
