@@ -49,6 +49,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     machine = Announcer(Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint()))
     client = Client(told.name, launch.slots)
     client.leaves = not (launch.is_script or launch.is_job)  # what comes after fit is theirs
+    (folder / EVENTS).mkdir(parents=True, exist_ok=True)  # on another machine it may be new
     node = Node(
         machine, told.name, bundle, log=folder / EVENTS / f"{told.name}.jsonl",
         to_client=client.take,

@@ -90,15 +90,15 @@ class Job:
 
     def events(self, name):
         """What a process noted, in all its lives."""
-        lines = (self.folder / "events" / f"{name}.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        return [json.loads(line) for line in self.text(name).splitlines() if line.endswith("}")]
+
+    def text(self, name):
+        path = self.folder / "events" / f"{name}.jsonl"
+        return path.read_text() if path.exists() else ""
 
     def wait_for_checkpoint(self, step=1):
         self.wait_until(lambda: self.status().get("checkpoint_step", -1) >= step, "a checkpoint")
         return self
-
-    def doing(self, name):
-        return self.status().get("doing", {}).get(name)
 
     def pid(self, name):
         return self.member(name).get("pid")

@@ -249,5 +249,3 @@ def test_a_planted_bug_is_found_within_a_hundred_seeds(name):
     assert found is not None, name
     assert isinstance(found[1], Failure | ValueError | KeyError), found
     print(name, found)
-
-
