@@ -70,7 +70,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     thread.join(LAST_WORDS)
     if machine.was_stopped and node.ended is not None and node.ended.code:
         tell_launcher({"victim": True})
-    end_process(code or (node.ended.code if node.ended is not None else 0))
+    end_process(code)
 
 
 class Announcer(Recorder):

@@ -39,7 +39,8 @@ class Job:
         options = {"workers": 2, "threads": 1, "checkpoint_every": 10, "slots": 2} | options
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         slots = f"--slots={options['slots']}"
-        what = [script] if script else [SCRIPT, slots, *arguments]
+        together = f"--together={options['workers']}"
+        what = [script] if script else [SCRIPT, slots, together, *arguments]
         self.start(["run", *flags, "-o", self.folder, *what])
 
     def start(self, arguments):

@@ -255,7 +255,7 @@ def test_more_servers_than_chunks(start):
 
 
 def test_a_gradient_that_is_not_finite_is_named(start):
-    job = start("--nan=worker1:on_loss:6")
+    job = start("--nan=worker1:on_step_start:6")
     job.finish(code=1)
     last = job.output.split("error: ")[-1]
     assert "a gradient is not finite: worker1, step 6" in last
@@ -263,7 +263,7 @@ def test_a_gradient_that_is_not_finite_is_named(start):
 
 def test_a_step_with_such_a_gradient_can_be_left_out(start):
     """The worker's weights are wrong in one step alone: it gets new ones from the servers."""
-    job = start("--nan=worker1:on_loss:6", on_nan="skip")
+    job = start("--nan=worker1:on_step_start:6", on_nan="skip")
     assert job.finish() is not None
 
 
