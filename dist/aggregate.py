@@ -412,13 +412,14 @@ def checksum(values: np.ndarray) -> int:
     word, and any change of up to three words, alters a row or column sum; others slip through by
     the chance of 2^-32, as with CRC-32 of everything, which takes three times as long.
     """
-    data = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    values = np.ascontiguousarray(values)
+    if values.nbytes < ROW:
+        return zlib.crc32(values)
+    data = values.reshape(-1).view(np.uint8)
     whole = data.size // ROW * ROW
-    crc = 0
-    if whole:
-        words = data[:whole].view(np.uint64).reshape(-1, ROW // 8)
-        crc = zlib.crc32(np.add.reduce(words, axis=0))
-        crc = zlib.crc32(np.add.reduce(words, axis=1), crc)
+    words = data[:whole].view(np.uint64).reshape(-1, ROW // 8)
+    crc = zlib.crc32(np.add.reduce(words, axis=0))
+    crc = zlib.crc32(np.add.reduce(words, axis=1), crc)
     return zlib.crc32(data[whole:], crc)
 
 

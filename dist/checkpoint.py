@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,7 +34,7 @@ import numpy as np
 
 from minidl.errors import CheckpointError
 from minidl.io.atomic import reason, sync_folder
-from minidl_dist.messages import FENCED, Load, Loaded, Note, Remove, Shard, Store, Stored
+from minidl_dist.messages import CLAIM, FENCED, Load, Loaded, Note, Remove, Shard, Store, Stored
 
 NAME = re.compile(r"(manifest|(shard|run)-[\w.-]{1,100})\Z", re.ASCII)
 MANIFEST = re.compile(r"manifest-(\d{1,12})\.json(\.old)?\Z")
@@ -161,14 +162,23 @@ class Disk:
 
     def load_manifest(self) -> dict | None:
         """The newest manifest that is whole, with the highest token that was ever used as its
-        token: the next coordinator's is higher."""
+        token: the next coordinator's is higher.
+
+        Raises:
+            CheckpointError: there are manifests, and none is whole. To begin again from nothing
+                is not for a program to decide.
+        """
         found = self.manifests()
         for _, path in found:
             value = read_manifest(path)
+            if value is not None and CLAIM in value:
+                continue  # nothing was written under this token yet
             if value is not None:
                 return {**value, "token": max(value["token"], found[0][0][0])}
             self.skipped.append(f"{path.name} is torn or was changed")
-        return {"token": found[0][0][0]} if found else None
+        if found:
+            raise damaged(found[0][1], "it and all older manifests are torn or were changed")
+        return None
 
     def manifests(self) -> list[tuple[tuple[int, bool], Path]]:
         """((token, is not .old), path), newest first."""
@@ -252,7 +262,7 @@ def write_parts(path: Path, parts: Iterable[Any], new: bool = False) -> str:
     Raises:
         FileExistsError: `new` is set and the file is there.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     digest = hashlib.sha256()
     try:
         with open(temporary, "wb") as file:

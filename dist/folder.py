@@ -12,6 +12,7 @@ launcher.pid     locked while the job runs
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -142,25 +143,28 @@ def launcher_of(folder: Path) -> int | None:
 
 
 class StatusWriter:
-    """Writes status.json when something changed, at most a few times a second.
+    """Writes status.json soon after something changed, a few times a second at most.
 
     Args:
         folder: of the job.
         status: gives what is to be written.
     """
 
-    INTERVAL = 0.5  # seconds
+    INTERVAL = 0.25  # seconds
 
     def __init__(self, folder: Path, status: Any):
-        self.path, self.status, self.written = folder / STATUS, status, 0.0
+        self.path, self.status = folder / STATUS, status
+        self.is_due = False
 
     def write(self) -> None:
-        if time.monotonic() - self.written >= self.INTERVAL:
-            self.write_now()
+        """Something has changed. To be called in the loop of asyncio."""
+        if not self.is_due:
+            self.is_due = True
+            asyncio.get_running_loop().call_later(self.INTERVAL, self.write_now)
 
     def write_now(self) -> None:
         """Without fsync: status.json is for looking on, nothing depends on it."""
-        self.written = time.monotonic()
+        self.is_due = False
         temporary = self.path.with_suffix(".tmp")
         try:
             temporary.write_text(to_json(self.status(), indent=1))

@@ -80,11 +80,13 @@ class Listener:
         self.socket = new_socket(context, zmq.ROUTER, address)
         self.socket.router_mandatory = True
         self.monitor = self.socket.get_monitor_socket(WATCHED)
+        self.file: tuple[str, int] | None = None
         try:
             if pair is not None:
                 keys.listen_with(self.socket, pair)
             self.socket.bind(address)
             self.address = self.socket.last_endpoint.decode().rstrip("\0")
+            self.file = file_of(self.address)
             if pair is not None and handler is not None:
                 keys.prove_closed(handler, self.address, pair.public)
         except zmq.ZMQError as error:
@@ -107,7 +109,10 @@ class Listener:
         ]
 
     def close(self, linger: int = 0) -> None:
+        """Remove the file of an ipc socket, too, which libzmq leaves; not where it is another's."""
         close(self.socket, self.monitor, linger)
+        if self.file is not None and file_of(self.address) == self.file:
+            os.unlink(self.file[0])
 
 
 class Link:
@@ -135,6 +140,7 @@ class Link:
         self.up = self.ever = False
         self.tries: dict[str, int] = {}
         self.trouble, self.is_dead = 0.0, False
+        self.before = 0  # the event before the next one
         self.socket = new_socket(context, zmq.DEALER, address)
         self.monitor = self.socket.get_monitor_socket(WATCHED)
         try:
@@ -159,11 +165,15 @@ class Link:
             elif event == Event.DISCONNECTED and self.up:
                 self.up = False
                 changes.append({"what": "disconnected", "peer": self.name})
+            elif event == Event.DISCONNECTED and self.before == Event.CONNECTED:
+                self.count("protocol")  # its greeting was none, and libzmq does not try again
+                self.is_dead = True
             elif event in FAILED:
                 self.count(FAILED[event])
                 self.is_dead = event != Event.HANDSHAKE_FAILED_NO_DETAIL
             elif event == Event.CONNECT_RETRIED:
                 self.count("nobody")
+            self.before = event
         return changes
 
     def count(self, outcome: str) -> None:
@@ -183,7 +193,7 @@ class Link:
                 "connect", f"{self.name} does not accept our key: it is not on its list, or was"
                 " revoked", place, "every process has a key of its own; start it by minidl dist",
             )  # fmt: skip
-        if self.tries.get("protocol", 0) >= MAX_TRIES:
+        if self.tries.get("protocol"):
             return LinkError(
                 "connect", f"{self.name} speaks another protocol: one side uses keys, the other"
                 " does not", place, "is another program listening there?",
@@ -236,6 +246,15 @@ def close(socket: zmq.Socket, monitor: zmq.Socket, linger: int) -> None:
     socket.disable_monitor()
     monitor.close(linger=0)
     socket.close(linger=linger)
+
+
+def file_of(address: str) -> tuple[str, int] | None:
+    """(path, inode) of an ipc socket's file; None where there is none."""
+    kind, _, path = address.partition("://")
+    try:
+        return (path, os.stat(path).st_ino) if kind == "ipc" else None
+    except OSError:
+        return None
 
 
 # --- addresses ----------------------------------------------------------------------------------

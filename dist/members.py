@@ -83,13 +83,14 @@ class Members:
 
     # --- who can do what ------------------------------------------------------------------------
 
-    def synced(self, generation: int) -> list[str]:
-        """Workers with weights and state of this generation, in the order of names."""
+    def synced(self, generation: int, oldest: int) -> list[str]:
+        """Workers with weights and state of this generation, that can follow the steps."""
         return in_order(
             name for name, member in self.workers.items()
             if member.beat is not None
             and member.beat.generation == generation
             and member.beat.step >= 0
+            and member.beat.given >= oldest
         )  # fmt: skip
 
     def joining(self, generation: int) -> list[str]:
@@ -129,9 +130,10 @@ class Members:
             held = list(self.owner.values())
             self.owner[slot] = min(candidates, key=lambda name: (held.count(name), natural(name)))
 
-    def choose_chief(self, candidates: list[str]) -> None:
-        if self.chief not in self.workers:
-            self.chief = candidates[0] if candidates else ""
+    def choose_chief(self, synced: list[str], joining: list[str]) -> None:
+        """The same as before, unless it is gone, or has to join again while others need not."""
+        if self.chief not in synced and (synced or self.chief not in joining):
+            self.chief = next(iter([*synced, *joining]), "")
 
 
 def natural(name: str) -> tuple:
@@ -141,3 +143,10 @@ def natural(name: str) -> tuple:
 
 def in_order(names) -> list[str]:
     return sorted(names, key=natural)
+
+
+def differences(hello: Hello, first: Hello) -> dict[str, str]:
+    """In what two machines differ that results may depend on: name -> both values."""
+    mine, theirs = hello.fingerprint, first.fingerprint
+    names = [name for name, value in theirs.items() if mine.get(name) != value]
+    return {name: f"{mine.get(name)}; {first.name}: {theirs[name]}" for name in names}

@@ -144,6 +144,7 @@ class Beat:
     progress: int  # rises whenever the training thread did something
     plan_hash: str
     wants: str = ""  # a key it waits for to be published
+    given: int = 0  # worker: the first step whose reports it does not have
 
 
 @dataclass
@@ -486,7 +487,9 @@ class Store:
     """Write a file so that it is there as a whole or not at all; answered by Stored.
 
     The values are never changed afterwards. "manifest" (a dict, with "token") is refused with the
-    error FENCED where the one on the disk has a higher token.
+    error FENCED where a higher token is on the disk. With CLAIM in it, it is refused where the same
+    token is there, too, and is nothing but the claim of a token: the content of the manifest stays
+    as it is.
     """
 
     name: str
@@ -495,6 +498,7 @@ class Store:
 
 
 FENCED = "fenced"
+CLAIM = "claim"
 
 
 @dataclass

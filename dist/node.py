@@ -8,8 +8,8 @@
 Sockets and the clock are here and in links.py, nowhere else; the loop is `turn`. Machines stay
 pure, so that simulate.py can run them in a world of its own.
 
-What a stranger sends ends at the ZAP handler (keys.py), what is no message at wire.decode, what a
-role may not send at `may_send`; each is counted. Nothing that comes from outside raises in here.
+What a stranger sends ends at the ZAP handler (keys.py), what is no message, or not for its sender
+to send, at gate.py; it is counted. Nothing that comes from outside raises in here.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ import zmq
 from minidl.errors import MinidlError
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk, DiskThread
-from minidl_dist.keys import MAY_SEND, Bundle, KeyProblem, ZapHandler, role_of
+from minidl_dist.gate import NOW, Gate
+from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
-from minidl_dist.wire import WireError, decode, encode
+from minidl_dist.wire import WireError, encode
 
-BURST = 32  # messages taken from one socket before the others have their turn
 LOOK = 0.1  # seconds between looks at the monitors
 GRACE = 2.5  # seconds that a link may be refused before it is an error
 PATIENCE = 30.0  # seconds until the coordinator must have been reached
 MAX_OPERATORS = 32
-TOO_MANY = object()  # frames
+MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 CODE_FAILED = 1
 
 
@@ -82,7 +82,7 @@ class Node:
 
     Attributes:
         sent, received: kind of message -> how many.
-        counts: bytes in and out, messages dropped by cause, strangers.
+        counts: bytes out, messages dropped by cause, strangers.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class Node:
         self.context = zmq.Context()
         self.handler: ZapHandler | None = None
         self.listener: Listener | None = None
+        self.gate = Gate(self.role, self.values_of)
         self.links: dict[str, Link] = {}
         self.peers: dict[str, bytes] = {}  # name -> routing id of its newest connection
         self.readers: dict[Any, Callable[[], None]] = {}  # socket or file descriptor -> reader
@@ -277,96 +278,28 @@ class Node:
     # --- in -------------------------------------------------------------------------------------
 
     def read_listener(self) -> None:
+        """Take one message; the loop comes back for the next."""
         socket = self.listener.socket
-        for _ in range(BURST):
-            try:
-                identity = socket.recv(zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            header = socket.recv(zmq.DONTWAIT, copy=False)
-            values = self.rest(socket, header)
-            try:
-                sender, message = self.opened(header, values)
-                self.verify(header, sender)
-                if self.role_may(sender, message):
-                    self.deliver(self.known(sender, identity), message)
-            except WireError as error:
-                self.drop(error)
-                if error.cause == "revoked":
-                    self.transmit(socket, m.Refused(error.rule, {}), identity)
+        identity = socket.recv(NOW)
+        try:
+            allowed = self.handler.allowed if self.handler is not None else None
+            sender, message = self.gate.take(socket, allowed)
+        except WireError as error:
+            self.drop(error)
+            if error.cause == "revoked":
+                self.transmit(socket, m.Refused(error.rule, {}), identity)
+            return
+        self.deliver(self.known(sender, identity), message)
 
     def read_link(self, link: Link) -> None:
-        for _ in range(BURST):
-            try:
-                header = link.socket.recv(zmq.DONTWAIT, copy=False)
-            except zmq.Again:
-                return
-            values = self.rest(link.socket, header)
-            try:
-                sender, message = self.opened(header, values)
-                if sender != link.name:
-                    raise WireError("sender", f"{link.name} calls itself {sender}")
-                if self.role_may(sender, message):
-                    self.deliver(sender, message)
-            except WireError as error:
-                self.drop(error)
-                if error.cause == "version" and link.name == m.COORDINATOR:
-                    raise
-            if self.links.get(link.name) is not link:
-                return  # the message told of another address
-
-    def rest(self, socket: zmq.Socket, header: zmq.Frame) -> Any:
-        """The second frame; None if there is none, TOO_MANY if there are more."""
-        if not header.more:
-            return None
-        values = socket.recv(zmq.DONTWAIT, copy=False)
-        if not values.more:
-            return values
-        while values.more:
-            values = socket.recv(zmq.DONTWAIT, copy=False)
-        return TOO_MANY
-
-    def opened(self, header: zmq.Frame, values: Any) -> tuple[str, Any]:
-        """Who sent it, as it says, and the message in its frames.
-
-        Raises:
-            WireError: it is none.
-        """
-        self.counts["bytes in"] += len(header)
-        if values is not None:
-            if values is TOO_MANY:
-                raise WireError("frames", "a message has at most two frames")
-            self.counts["bytes in"] += len(values)
-        return decode(header.bytes, values, self.values_of)
-
-    def verify(self, header: zmq.Frame, sender: str) -> None:
-        """Compare the sender with the owner of the key that libzmq verified.
-
-        Raises:
-            WireError: the key is not allowed (any more), or another's.
-        """
-        if self.handler is None:
-            return
-        allowed, key = self.handler.allowed, header.get("User-Id")
-        owner = allowed.owner(key)
-        if owner is None:
-            raise WireError("revoked", f"the key of {allowed.revoked.get(key, sender)} was revoked")
-        if owner != sender:
-            raise WireError("sender", f"{owner} calls itself {sender}")
-
-    def role_may(self, sender: str, message: Any) -> bool:
-        """Whether a process by this name may send this to us.
-
-        Raises:
-            WireError: it may not.
-        """
         try:
-            role = role_of(sender)
-        except KeyProblem:
-            raise WireError("sender", "no process has such a name", {"sender": sender}) from None
-        if type(message) not in MAY_SEND.get((role, self.role), ()):
-            raise WireError("role", f"a {role} sends no {type(message).__name__} to a {self.role}")
-        return True
+            sender, message = self.gate.take(link.socket, expected=link.name)
+        except WireError as error:
+            self.drop(error)
+            if error.cause == "version" and link.name == m.COORDINATOR:
+                raise
+            return
+        self.deliver(sender, message)
 
     def known(self, sender: str, identity: bytes) -> str:
         """Remember where answers to a sender go. Each operator's connection is its own."""
@@ -403,7 +336,9 @@ class Node:
                     self.connect(name, str(address), str(key))
             except (MinidlError, ValueError, TypeError) as error:
                 self.counts["dropped: servers"] += 1
-                self.take_note(m.Note({"what": "no link", "peer": str(name), "alarm": str(error)}))
+                if self.counts["dropped: servers"] == 1:
+                    facts = {"what": "no link", "peer": str(name), "alarm": str(error)}
+                    self.take_note(m.Note(facts))
 
     def drop(self, error: WireError) -> None:
         """Count what is no message; the first of each cause is noted."""
@@ -428,12 +363,12 @@ class Node:
         frames = encode(message, self.name)
         try:
             if identity is not None:
-                socket.send(identity, zmq.SNDMORE | zmq.DONTWAIT)
+                socket.send(identity, MORE)
             if len(frames) == 1:
-                socket.send(frames[0], zmq.DONTWAIT)
+                socket.send(frames[0], NOW)
             else:
-                socket.send(frames[0], zmq.SNDMORE | zmq.DONTWAIT)
-                socket.send(frames[1], zmq.DONTWAIT, copy=False)
+                socket.send(frames[0], MORE)
+                socket.send(frames[1], NOW, copy=False)
                 self.counts["bytes out"] += frames[1].nbytes
             self.counts["bytes out"] += len(frames[0])
             self.sent[type(message)] += 1
@@ -513,5 +448,5 @@ class Node:
         return {
             "sent": {kind.__name__: n for kind, n in self.sent.items()},
             "received": {kind.__name__: n for kind, n in self.received.items()},
-            "counts": dict(self.counts),
+            "counts": {**self.counts, "bytes in": self.gate.bytes_in},
         }

@@ -75,6 +75,9 @@ class Peer:
     def step_of_beat(self) -> int:
         return -1
 
+    def step_given(self) -> int:
+        return 0
+
     def progress(self) -> int:
         return 0
 
@@ -107,6 +110,7 @@ class Peer:
         self.send(COORDINATOR, Beat(
             self.name, self.incarnation, self.wanted.token, self.generation, self.wanted.number,
             self.step_of_beat(), self.state(), self.progress(), plan_hash, self.wants(),
+            self.step_given(),
         ))  # fmt: skip
 
     def leave(self, code: int, reason: str) -> None:

@@ -46,7 +46,6 @@ from minidl_dist.messages import HEAD as HEAD_CHUNK
 from minidl_dist.modes import is_saved
 from minidl_dist.peer import Peer
 
-
 PAUSE = 2.0  # seconds until something is written again, after the disk was full
 
 

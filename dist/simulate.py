@@ -103,7 +103,7 @@ class World:
         self.older: list[Process] = []  # coordinators that were replaced while they lived
         self.cut: dict[tuple[str, str], float] = {}
         self.disk_full_until = 0.0
-        self.torn = 0  # how many reads of files will fail
+        self.torn, self.has_torn = 0, False  # how many reads of files will fail
         self.result: tuple[str, int] | None = None
         self.notes: list[tuple[float, str, dict]] = []
         self.show = False
@@ -227,8 +227,8 @@ class World:
     def tear(self) -> None:
         """The next file of a checkpoint that is read has the wrong hash."""
         steps = self.disk.get("manifest", {"checkpoints": []})["checkpoints"]
-        if len(steps) > 1:
-            self.torn = 1
+        if len(steps) > 1 and not self.has_torn:
+            self.torn, self.has_torn = 1, True
 
     def hang(self) -> None:
         """The training thread of a worker does nothing any more."""
@@ -375,13 +375,16 @@ class World:
         if not process.alive:
             return
         error = "no space left on device" if self.disk_full_until > self.now else ""
+        value = effect.value
         if effect.name == "manifest" and not error:
-            if self.disk.get("manifest", {"token": 0})["token"] > effect.value["token"]:
+            token, is_claim = value["token"], m.CLAIM in value
+            if self.disk.get("token", 0) >= token + (not is_claim):
                 error = m.FENCED
-        if not error:
-            value = effect.value
-            if effect.name == "manifest":
-                value = json.loads(json.dumps(value))
+            else:
+                self.disk["token"] = token
+                if not is_claim:
+                    self.disk["manifest"] = json.loads(json.dumps(value))
+        elif not error:
             self.disk[effect.name] = value
         self.give(process, m.Stored(effect.name, effect.tag, "sha", error))
 
@@ -389,7 +392,10 @@ class World:
         if self.torn and effect.name != "manifest":
             self.torn -= 1
             return m.Loaded(effect.name, None, effect.tag, "its hash is another")
-        return m.Loaded(effect.name, self.disk.get(effect.name), effect.tag)
+        value = self.disk.get(effect.name)
+        if effect.name == "manifest" and "token" in self.disk:
+            value = {**(value or {}), "token": self.disk["token"]}
+        return m.Loaded(effect.name, value, effect.tag)
 
     # --- what must hold -------------------------------------------------------------------------
 
@@ -436,7 +442,7 @@ class World:
                 raise Failure(f"run: {run} instead of {right.runs[entry['step']]}")
         elif not all(np.isfinite(array).all() for array in arrays.values()):
             raise Failure("weights are not finite")
-        elif self.result[0] == FINISHED and self.mode.together is False:
+        elif not self.mode.together and self.toy.nan is None:
             self.check_counts(arrays)
 
     def check_counts(self, arrays: dict[str, np.ndarray]) -> None:

@@ -19,7 +19,7 @@ class Steps:
 
     Args:
         plan, job, mode: of the job.
-        step: to begin with.
+        step: to begin with: that of a checkpoint.
 
     Attributes:
         step: the first that is not done.
@@ -32,7 +32,8 @@ class Steps:
     """
 
     def __init__(self, plan: Plan, job: Job, mode: Mode, step: int):
-        self.plan, self.job, self.mode, self.step = plan, job, mode, step
+        self.plan, self.job, self.mode = plan, job, mode
+        self.first = self.step = step
         self.next_step = {slot: existing(plan, step, slot) for slot in plan.slots_of(0)}
         self.reports: dict[int, dict[int, Report]] = {}
         self.done: dict[int, list[dict[str, Any]]] = {}
@@ -45,7 +46,7 @@ class Steps:
 
     def is_barrier(self) -> bool:
         """Whether the current step begins only when all before are done, for everybody."""
-        return self.mode.is_barrier(self.plan, self.job, self.step)
+        return self.step == self.first or self.mode.is_barrier(self.plan, self.job, self.step)
 
     def open_slots(self) -> list[int]:
         """The slots that have to be computed now."""

@@ -171,13 +171,18 @@ def render(name: str, story: Story) -> str:
     )  # fmt: skip
     charts = []
     if story.lanes:
-        charts.append(("The whole run", chart(story, 0.0, story.seconds)))
+        charts.append(("All steps", chart(story, first_bar(story), story.seconds)))
         if len(story.steps) > 2 * DETAIL:
             begin, end = some_steps(story.steps)
             charts.append((f"{DETAIL} steps in the middle", chart(story, begin, end)))
     return engine.get_template("timeline.html.j2").render(
         name=name, figures=figures(story), charts=charts, kinds=KINDS, turns=story.turns
     )
+
+
+def first_bar(story: Story) -> float:
+    """When the first slot was begun; starting processes and compiling kernels comes before."""
+    return min((bar.begin for lane in story.lanes for bar in lane.bars), default=0.0)
 
 
 def some_steps(steps: dict[int, float]) -> tuple[float, float]:

@@ -16,7 +16,6 @@ array is the memory of the message, which nobody else has. Below that a copy is 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import types
 import typing
 import zlib
@@ -37,8 +36,6 @@ MAX_HEADER = 4 << 20  # bytes; the state of a run is the largest field
 MAX_VALUES = 4 << 20  # bytes
 MAX_TEXT = 64 << 10  # bytes of a str
 MAX_ITEMS = 1 << 20  # of a list or dict
-
-Check = Callable[[Any], Any]
 
 
 class WireError(MinidlError, ValueError):
@@ -65,17 +62,12 @@ def encode(message: Any, sender: str) -> list[Any]:
         sender: the name of this process.
     """
     form = FORM_OF[type(message)]
-    fields = [getattr(message, name) for name in form.names]
-    header = pack([VERSION, form.kind, sender, *fields])
+    text = msgpack.packb([VERSION, form.kind, sender, *form.fields(message)], default=as_plain)
+    header = text + zlib.crc32(text).to_bytes(4, "little")
     if form.has_values:
         values = np.ascontiguousarray(message.values).reshape(-1)
         return [header, values.view(np.uint8).data]
     return [header]
-
-
-def pack(content: list) -> bytes:
-    text = msgpack.packb(content, default=as_plain)
-    return text + zlib.crc32(text).to_bytes(4, "little")
 
 
 def as_plain(value: Any) -> Any:
@@ -176,134 +168,71 @@ def read_values(name: str, message: Any, frame: Any, values_of: Any) -> np.ndarr
 
 
 class Form:
-    """How one class of messages is written: its kind, its fields and their checks."""
+    """How one class of messages is written: its kind, its fields and their types."""
 
     def __init__(self, kind: int, made: type):
         hints = typing.get_type_hints(made, vars(messages))
         names = [field.name for field in dataclasses.fields(made)]
         self.kind, self.made, self.name = kind, made, made.__name__
-        self.has_values = "values" in names and hints["values"] is np.ndarray
-        self.names = [name for name in names if not (self.has_values and name == "values")]
-        self.checks = [check_of(hints[name]) for name in self.names]
+        self.has_values = names[-1] == "values"
+        if self.has_values:
+            names.pop()
+        self.names = names
+        self.types = [types_of(hints[name]) for name in names]
+
+    def fields(self, message: Any) -> list:
+        return [getattr(message, name) for name in self.names]
 
     def build(self, fields: list) -> Any:
-        """The message, its values still missing."""
+        """The message, its values still missing.
+
+        Raises:
+            WireError: there are more or fewer fields, or one is of another type.
+        """
         if len(fields) != len(self.names):
             raise WireError(
                 "field", f"{self.name} has {len(self.names)} fields", {"received": len(fields)}
             )
-        found = {}
-        for name, check, value in zip(self.names, self.checks, fields):
-            try:
-                found[name] = check(value)
-            except (TypeError, ValueError, RecursionError):
+        for number, value in enumerate(fields):
+            kind = type(value)
+            if kind is int and -LARGEST <= value <= LARGEST and int in self.types[number]:
+                continue
+            if kind is int or kind not in self.types[number] or not is_plain(value):
                 raise WireError(
-                    "field", f"{name} of {self.name} is of another type",
-                    {"received": type(value).__name__},
-                ) from None  # fmt: skip
-        if self.has_values:
-            found["values"] = None
-        return self.made(**found)
+                    "field", f"{self.names[number]} of {self.name} is none",
+                    {"received": kind.__name__},
+                )  # fmt: skip
+        return self.made(*fields, None) if self.has_values else self.made(*fields)
 
 
-def check_of(hint: Any) -> Check:
-    """A function that returns a value as the type says, or raises TypeError or ValueError."""
-    if hint in PLAIN:
-        return PLAIN[hint]
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return functools.partial(any_of, [check_of(a) for a in arguments])
-    if origin is list:
-        return functools.partial(list_of, check_of(arguments[0]))
-    if origin is tuple and arguments[-1] is Ellipsis:
-        item = check_of(arguments[0])
-        return lambda value: tuple(list_of(item, value))
-    if origin is tuple:
-        return functools.partial(tuple_of, [check_of(a) for a in arguments])
-    if origin is dict:
-        return functools.partial(dict_of, check_of(arguments[0]), check_of(arguments[1]))
-    if dataclasses.is_dataclass(hint):
-        hints = typing.get_type_hints(hint, vars(messages))
-        parts = [check_of(hints[field.name]) for field in dataclasses.fields(hint)]
-        return lambda value: hint(*tuple_of(parts, value))
-    raise TypeError(f"wire.py cannot check a field of type {hint}")
+def types_of(hint: Any) -> tuple[type, ...]:
+    """The types that a field may have, of its annotation."""
+    if isinstance(hint, types.UnionType):
+        return tuple(kind for part in typing.get_args(hint) for kind in types_of(part))
+    if hint not in PLAIN:
+        raise TypeError(f"wire.py cannot check a field of type {hint}")
+    return (float, int) if hint is float else (hint,)
 
 
-def whole_number(value: Any) -> int:
-    if type(value) is not int:
-        raise TypeError
-    if not -(1 << 62) <= value < 1 << 62:
-        raise ValueError
-    return value
+def is_plain(value: Any) -> bool:
+    """Whether it is made of JSON values and bytes, with text or whole numbers as keys."""
+    try:
+        return consists_of_plain(value)
+    except RecursionError:
+        return False
 
 
-def number(value: Any) -> float:
-    if type(value) is not float and type(value) is not int:
-        raise TypeError
-    return float(value)
-
-
-def exactly(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError
-    return value
-
-
-def anything(value: Any) -> Any:
-    """JSON values and bytes, with text or whole numbers as keys."""
-    if type(value) in (str, int, float, bool, bytes) or value is None:
-        return value
+def consists_of_plain(value: Any) -> bool:
     if type(value) is dict:
-        if not all(type(key) in (str, int) for key in value):
-            raise TypeError
-        for item in value.values():
-            anything(item)
-    elif type(value) is list:
-        for item in value:
-            anything(item)
-    else:
-        raise TypeError
-    return value
+        return all(type(key) in (str, int) for key in value) and all(
+            consists_of_plain(item) for item in value.values()
+        )
+    if type(value) is list:
+        return all(consists_of_plain(item) for item in value)
+    return type(value) in PLAIN
 
 
-def any_of(checks: list[Check], value: Any) -> Any:
-    for check in checks:
-        try:
-            return check(value)
-        except (TypeError, ValueError):
-            continue
-    raise TypeError
-
-
-def list_of(check: Check, value: Any) -> list:
-    return [check(item) for item in exactly(list, value)]
-
-
-def tuple_of(checks: list[Check], value: Any) -> tuple:
-    if len(exactly(list, value)) != len(checks):
-        raise ValueError
-    return tuple(check(item) for check, item in zip(checks, value))
-
-
-def dict_of(check_key: Check, check_value: Check, value: Any) -> dict:
-    return {check_key(k): check_value(v) for k, v in exactly(dict, value).items()}
-
-
-def json_dict(value: Any) -> dict:
-    return anything(exactly(dict, value))
-
-
-def json_list(value: Any) -> list:
-    return anything(exactly(list, value))
-
-
-PLAIN: dict[Any, Check] = {
-    int: whole_number,
-    float: number,
-    dict: json_dict,
-    list: json_list,
-    Any: anything,
-    **{kind: functools.partial(exactly, kind) for kind in (bool, str, bytes, type(None))},
-}
+LARGEST = 1 << 62  # of a whole number
+PLAIN = (int, float, str, bytes, bool, type(None), dict, list)
 FORMS = [Form(kind, made) for kind, made in enumerate(MESSAGES)]
 FORM_OF = {form.made: form for form in FORMS}

@@ -26,7 +26,7 @@ from minidl_dist.fingerprint import fingerprint
 from minidl_dist.folder import EVENTS, RUN
 from minidl_dist.here import tell_launcher
 from minidl_dist.keys import Bundle
-from minidl_dist.launch.spec import Instructions, Launch
+from minidl_dist.launch.spec import LATE, Instructions, Launch
 from minidl_dist.node import Node
 from minidl_dist.record import Recorder
 from minidl_dist.worker import Worker
@@ -46,7 +46,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     launch, folder = Launch(**told.launch), Path(told.folder)
     bundle = Bundle.from_json(told.keys) if told.keys else None
     key = bundle.pair.public if bundle else ""
-    machine = Recorder(Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint()))
+    machine = Announcer(Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint()))
     client = Client(told.name, launch.slots)
     client.leaves = not (launch.is_script or launch.is_job)  # what comes after fit is theirs
     node = Node(
@@ -55,7 +55,12 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     )  # fmt: skip
     client.post = node.post
     node.connect(m.COORDINATOR, told.coordinator, bundle.pinned[m.COORDINATOR] if bundle else "")
-    listen(lambda line: None)
+
+    def hear(line: dict[str, Any]) -> None:
+        if "finished" in line and node.ended is None:  # this process came too late to take part
+            end_process(LATE)
+
+    listen(hear)
     thread = threading.Thread(target=run_node, args=(node, client), name="node", daemon=True)
     thread.start()
     slots.use(client)
@@ -65,6 +70,15 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     if machine.was_stopped and node.ended is not None and node.ended.code:
         tell_launcher({"victim": True})
     end_process(code or (node.ended.code if node.ended is not None else 0))
+
+
+class Announcer(Recorder):
+    """Tells the launcher whether this worker is the chief."""
+
+    def of_effect(self, effect: Any) -> list[dict[str, Any]]:
+        if isinstance(effect, m.Chief):
+            tell_launcher({"chief": effect.chief})
+        return super().of_effect(effect)
 
 
 def run_node(node: Node, client: Any) -> None:

@@ -141,12 +141,17 @@ class Worker(Peer):
             return "leaving"
         if self.doing:
             return self.doing
-        if self.computing is None:
+        if self.awaited:
+            return "evaluating" if self.chief else "waiting"
+        if self.computing is None and self.step in self.states:
             return "waiting"
         return "computing" if self.compiled else "compiling"
 
     def step_of_beat(self) -> int:
         return -1 if self.step is None else self.step
+
+    def step_given(self) -> int:
+        return self.given
 
     def progress(self) -> int:
         return self.count
@@ -210,7 +215,7 @@ class Worker(Peer):
         for step, slot in list(self.reports):
             if step < wanted.step:
                 del self.reports[step, slot]
-        if self.step is not None and self.step < wanted.oldest and self.step not in self.step_done:
+        if self.step is not None and self.given < wanted.oldest:
             self.rejoin()
         if wanted.chief != self.chief:
             self.chief = wanted.chief
@@ -354,7 +359,7 @@ class Worker(Peer):
         ready = self.begun is not None and self.job is not None and not wanted.stop
         if not ready or wanted.plan_hash != self.plan.hash or self.generation != wanted.generation:
             return
-        if wanted.seeder and not wanted.ready:
+        if wanted.seeder and self.step is None:
             self.seed()
         if wanted.ready and self.step is None:
             self.join()

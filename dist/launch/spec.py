@@ -6,6 +6,7 @@ also JSON:
 
     {"left": "worker1", "how": "killed by SIGKILL"}   to the coordinator
     {"stop": "interrupted"}                           to the coordinator
+    {"finished": true}                                to workers: the coordinator has gone
 
 A process ends when its stdin closes: so none outlives its launcher, even one that is killed.
 """
@@ -22,6 +23,7 @@ from minidl_dist.plan import Job
 
 SERVER, WORKER = "server", "worker"  # roles; the coordinator's is its name
 ON_NAN = ("stop", "skip")
+STUCK, LATE = 3, 5  # exit codes: the coordinator gave it up; it came after the end
 MARK = "\x1e"  # begins a line of a process that is for the launcher, not for people
 SCALE = "scale.json"  # in the folder of a job: how many workers it shall have from now on
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from minidl_dist.launch.spec import MARK, SCALE, SERVER, WORKER, Instructions, Launch
+from minidl_dist.launch.spec import LATE, MARK, SCALE, SERVER, STUCK, WORKER, Instructions, Launch
 from minidl_dist.messages import COORDINATOR
 
 BACKOFF = 0.25  # seconds before the first restart; twice as long before each further one
@@ -37,6 +37,7 @@ class Member:
         process: of the present life.
         restarts: lives before this one.
         is_victim: it said that it ends because of another.
+        is_chief: it is the worker that writes the results.
         last_lines: what it printed last.
     """
 
@@ -46,6 +47,7 @@ class Member:
     process: Any = None
     restarts: int = 0
     is_victim: bool = False
+    is_chief: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
 
     @property
@@ -101,7 +103,7 @@ class Supervisor:
         self.interrupted = ""
         self.facts: dict[str, Any] = {}
         self.watchers: list[Callable[[], None]] = []
-        self.ending = False
+        self.ending, self.why = False, ""
         self.over = asyncio.Event()
         self.width = len(COORDINATOR)
 
@@ -154,9 +156,10 @@ class Supervisor:
                 self.members[COORDINATOR].tell({"left": member.name, "how": how})
             if member.state == "left":
                 return
-            if code > 0 and not (self.interrupted and member.role == WORKER):
+            is_error = code > 0 and code not in (STUCK, LATE)
+            if is_error and not (self.interrupted and member.role == WORKER):
                 return self.fail(member, code, how)
-            if code == 0 or self.ending:
+            if code == 0 or self.ending or not self.is_needed(member):
                 member.state = "done"
                 return
             if member.restarts == self.launch.restarts:
@@ -166,19 +169,22 @@ class Supervisor:
             of_all = f"{member.restarts} of {self.launch.restarts} restarts"
             self.show(member, f"({how}; starts again in {wait:g} s: {of_all})", 1)
             self.changed()
-            self.revive_those_that_serve()
             await asyncio.sleep(wait)
+            if not self.is_needed(member):
+                member.state = "done"
+                return
+            self.serve_again()
 
     async def live(self, member: Member) -> int:
         """One life of a process: its exit code, negative for a signal."""
-        member.state, member.is_victim = "starting", False
+        member.state, member.is_victim, member.is_chief = "starting", False, False
         process = await self.engine.start(member.role, self.launch.threads)
         member.process = process
         process.stdin.write(self.instructions(member).line())
         member.state = "running"
         self.changed()
-        if self.interrupted and member.role == COORDINATOR:
-            member.tell({"stop": self.interrupted})
+        if self.ending and member.role == COORDINATOR:
+            member.tell({"stop": self.why})
         with open(self.folder / "logs" / f"{member.name}.log", "a", encoding="utf-8") as log:
             await asyncio.gather(
                 self.pass_on(member, process.stdout, log, 0),
@@ -198,8 +204,17 @@ class Supervisor:
             folder=str(self.folder),
         )
 
-    def revive_those_that_serve(self) -> None:
-        """A worker that died after the training still wants its last weights: serve them again."""
+    def is_needed(self, member: Member) -> bool:
+        """Whether a process that died has still something to do.
+
+        After the training that is the chief, which writes the results: if it is the one that died.
+        """
+        if member.role != WORKER or self.members[COORDINATOR].state != "done":
+            return True
+        return not any(other.is_chief for other in self.members.values() if other is not member)
+
+    def serve_again(self) -> None:
+        """The chief that died after the training wants the last weights once more."""
         for member in list(self.members.values()):
             if member.role != WORKER and member.state == "done":
                 member.restarts += 1
@@ -231,8 +246,8 @@ class Supervisor:
 
     def heard(self, member: Member, message: dict[str, Any]) -> None:
         """What a process tells the launcher alone."""
-        if message.pop("victim", False):
-            member.is_victim = True
+        member.is_victim |= message.get("victim", False)
+        member.is_chief = message.get("chief", member.is_chief)
         if member.role == COORDINATOR:
             self.facts |= message
         self.changed()
@@ -257,7 +272,7 @@ class Supervisor:
     def stop(self, reason: str, seconds: float) -> None:
         """The coordinator ends the job; what is left of it after so many seconds is killed."""
         if not self.ending:
-            self.ending = True
+            self.ending, self.why = True, reason
             self.members[COORDINATOR].tell({"stop": reason})
             asyncio.get_running_loop().call_later(seconds, self.over.set)
         self.changed()
@@ -271,6 +286,10 @@ class Supervisor:
             self.over.set()
         elif all(state in at_rest for state in workers):
             self.stop("finished", GOODBYE)
+        elif self.members[COORDINATOR].state == "done":
+            for member in self.members.values():
+                if member.role == WORKER:
+                    member.tell({"finished": True})
 
     async def end_all(self) -> None:
         """No process outlives the job: SIGTERM, and SIGKILL after a while."""
@@ -341,7 +360,7 @@ async def exits(members: list[Member], seconds: float) -> bool:
 def ended(code: int) -> str:
     """An exit code in words."""
     if code >= 0:
-        return f"exit code {code}"
+        return "was given up" if code == STUCK else f"exit code {code}"
     try:
         return f"killed by {signal.Signals(-code).name}"
     except ValueError:

@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from minidl_dist.status import scale_job
+
 SCRIPT = Path(__file__).with_name("small_job.py")
 WATCHDOG = 120.0  # seconds; nothing is asserted about time
 COMMAND = [sys.executable, "-c", "from apps.cli import main; main()"]
@@ -26,17 +28,19 @@ class Job:
 
     Args:
         tmp_path: where the folder is made.
-        script: arguments of small_job.py.
+        arguments: of small_job.py.
+        script: another script than that.
         options: of `minidl dist run`.
     """
 
-    def __init__(self, tmp_path, script=(), **options):
+    def __init__(self, tmp_path, arguments=(), script=None, **options):
         self.folder = tmp_path / "job"
         self.sockets = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
         options = {"workers": 2, "threads": 1, "checkpoint_every": 10, "slots": 2} | options
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         slots = f"--slots={options['slots']}"
-        self.start(["run", *flags, "-o", self.folder, SCRIPT, slots, *script])
+        what = [script] if script else [SCRIPT, slots, *arguments]
+        self.start(["run", *flags, "-o", self.folder, *what])
 
     def start(self, arguments):
         self.process = subprocess.Popen(
@@ -84,22 +88,42 @@ class Job:
         self.wait_until(begun, f"step {step}")
         return self
 
+    def events(self, name):
+        """What a process noted, in all its lives."""
+        lines = (self.folder / "events" / f"{name}.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
     def wait_for_checkpoint(self, step=1):
         self.wait_until(lambda: self.status().get("checkpoint_step", -1) >= step, "a checkpoint")
         return self
 
+    def doing(self, name):
+        return self.status().get("doing", {}).get(name)
+
     def pid(self, name):
-        return self.member(name)["pid"]
+        return self.member(name).get("pid")
 
     # --- disturbing -----------------------------------------------------------------------------
 
     def kill(self, name, number=signal.SIGKILL):
-        os.kill(self.pid(name), number)
+        """Send a signal to a process, which may just be starting again."""
+
+        def sent():
+            pid = self.pid(name)
+            try:
+                return pid is not None and os.kill(pid, number) is None
+            except ProcessLookupError:  # status.json is a moment behind
+                return False
+
+        self.wait_until(sent, f"the start of {name}")
         return self
 
     def interrupt(self, number=signal.SIGINT):
         self.process.send_signal(number)
         return self
+
+    def scale(self, workers):
+        scale_job(str(self.folder), workers)
 
     # --- the end --------------------------------------------------------------------------------
 

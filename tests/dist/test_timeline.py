@@ -79,7 +79,7 @@ def test_page_of_a_job(tmp_path):
     (tmp_path / "events" / "all.jsonl").write_text("\n".join(lines))
     write_timeline(tmp_path)
     page = (tmp_path / "timeline.html").read_text()
-    assert "The whole run" in page and "6 steps in the middle" in page
+    assert "All steps" in page and "6 steps in the middle" in page
     assert "worker1 is lost: killed by SIGKILL" in page
     assert "step 29, slot 1: computes a slot" in page.replace("&#39;", "'")
 
