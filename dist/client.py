@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import queue
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from minidl import random
 from minidl.errors import ArgumentError
+from minidl.tensor import Tensor
 from minidl.training.callback import Callback
 from minidl.training.callbacks.clip import ClipGradients
 from minidl.training.callbacks.nan import StopOnNaN
@@ -123,14 +125,21 @@ class Client(Slots):
             random.begin(self.run.seed, *self.place)
             yield inputs, targets
 
-    def add(self) -> None:
+    @contextmanager
+    def only(self, parameters: Collection[Tensor]) -> Iterator[None]:
+        """See Slots."""
+        self.chunks.own = parameters
+        yield
+        self.chunks.own = None
+
+    def add(self, values: dict[str, float] | None = None) -> None:
         """The current batch's gradients are computed, and most are on their way: report it."""
         run = self.run
         self.averages.end(self.chunks)
         missing = self.chunks.end()
         self.post(m.SlotDone(
             self.generation, *self.place, float(run.weight), options_of(run.optimizer), missing,
-            self.clip, self.chunks.nan, report_of(run),
+            self.clip, self.chunks.nan, report_of(run, values or {"loss": run.loss.item()}),
         ))  # fmt: skip
 
     def give_chunk(self, number: int, values: Any) -> None:

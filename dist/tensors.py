@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,7 @@ class Chunks:
             for piece in chunk.pieces:
                 self.pieces_of[piece.tensor].append((chunk, piece))
         self.taking = False
+        self.own: Collection[Tensor] | None = None  # whose gradients count; None: all
         self.handles = []
         for number, tensor in enumerate(tensors):
             if plan.tensors[number].kind == SUM:  # also where it is frozen now: it may learn later
@@ -148,7 +149,8 @@ class Chunks:
     def take(self, number: int, p: Tensor) -> None:
         """A gradient is complete: hand it on, and forget it here."""
         if self.taking:
-            self.put(number, p.grad.data)
+            if self.own is None or p in self.own:
+                self.put(number, p.grad.data)
             p.grad = None
 
     def put(self, number: int, array: np.ndarray) -> None:
