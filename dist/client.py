@@ -17,15 +17,18 @@ from __future__ import annotations
 
 import queue
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from minidl import random
 from minidl.errors import ArgumentError
+from minidl.tensor import Tensor
 from minidl.training.callback import Callback
 from minidl.training.callbacks.clip import ClipGradients
 from minidl.training.callbacks.nan import StopOnNaN
 from minidl.training.fit import validate
+from minidl.training.resume import named_callbacks
 from minidl.training.run import Run
 from minidl.training.slots import Batch, Rewound, Slots
 from minidl_dist import messages as m
@@ -122,14 +125,21 @@ class Client(Slots):
             random.begin(self.run.seed, *self.place)
             yield inputs, targets
 
-    def add(self) -> None:
+    @contextmanager
+    def only(self, parameters: Collection[Tensor]) -> Iterator[None]:
+        """See Slots."""
+        self.chunks.own = parameters
+        yield
+        self.chunks.own = None
+
+    def add(self, values: dict[str, float] | None = None) -> None:
         """The current batch's gradients are computed, and most are on their way: report it."""
         run = self.run
         self.averages.end(self.chunks)
         missing = self.chunks.end()
         self.post(m.SlotDone(
             self.generation, *self.place, float(run.weight), options_of(run.optimizer), missing,
-            self.clip, self.chunks.nan, report_of(run),
+            self.clip, self.chunks.nan, report_of(run, values or {"loss": run.loss.item()}),
         ))  # fmt: skip
 
     def give_chunk(self, number: int, values: Any) -> None:
@@ -190,14 +200,13 @@ class Client(Slots):
         """Be where the servers are."""
         self.generation = to.generation
         self.kept.clear()
-        from_bytes(self.run, to.blob)
+        with_past = from_bytes(self.run, to.blob)
         self.chunks.load(to.chunks)
         self.run.step_totals.reset()
         self.run.step_weight = 0
-        if self.is_running and not to.step:  # the past of these began with on_fit_start
-            for callback in self.run.callbacks:
-                if callback.state_dict() and not callback.watches:
-                    callback.on_fit_start(self.run)
+        for name, callback in named_callbacks(self.run.callbacks):
+            if self.is_running and name not in with_past and callback.state_dict():
+                callback.on_fit_start(self.run)  # back at the first step, it had no past yet
 
     # --- effects of the machine -----------------------------------------------------------------
 

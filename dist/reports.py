@@ -3,7 +3,7 @@
 A report is numbers by name, so that every worker's Run holds the same sums, history and schedules:
 
     count                 examples
-    values.loss           what was minimized
+    values.<name>         what was minimized; of fit its loss
     means.<metric>        of a metric that is a function
     <metric>.<attribute>  of a Metric, which looked at this batch alone
 """
@@ -34,9 +34,10 @@ def check_metrics(run: Run) -> None:
             )  # fmt: skip
 
 
-def report_of(run: Run) -> dict[str, float]:
-    """What a slot found: the current batch of a run."""
-    found: dict[str, float] = {"count": run.count, "values.loss": run.loss.item()}
+def report_of(run: Run, values: dict[str, float]) -> dict[str, float]:
+    """What a slot found: the current batch of a run, and what was minimized, by name."""
+    found: dict[str, float] = {"count": run.count}
+    found |= {f"values.{name}": value for name, value in values.items()}
     if run.outputs is None:
         return found
     with no_grad():
@@ -57,12 +58,16 @@ def count_reports(run: Run, reports: list[dict[str, Any]]) -> None:
     """Add the reports of a step, or several, to the sums of the epoch and the step, in order."""
     for report in reports:
         values, weight = report["values"], report["weight"]
-        loss = {"loss": values["values.loss"]}
+        minimized = {
+            name.removeprefix("values."): value
+            for name, value in values.items()
+            if name.startswith("values.")
+        }
         for totals in (run.totals, run.step_totals):
             totals.count += int(values["count"])
-            totals.add_values(loss, weight)
+            totals.add_values(minimized, weight)
         run.step_weight += weight
-        if len(values) > 2:
+        if len(values) > 1 + len(minimized):
             run.totals.measured += 1
         for name, metric in run.totals.metrics.items():
             if f"means.{name}" in values:

@@ -10,6 +10,15 @@ A batch is a slot: in `minidl dist run --workers 2 --slots 4 script.py` a step t
 worker's loop sees those that it is given. Started as `python script.py` the same script trains
 alone. Either way the weights have the same bits, if the number of slots is the same.
 
+Networks that learn together, such as a GAN's, are named pairs; each loss changes its own alone, and
+all are changed at the end of the step:
+
+    ps = minidl_dist.connect({"generator": (generator, adam), "critic": (critic, other_adam)})
+    for real, _ in ps.batches(loader):
+        fake = generator(minidl.randn(len(real), 8))
+        ps.step({"critic": (critic(fake.detach()) - critic(real)).mean(),
+                 "generator": -critic(fake).mean()})
+
 The loop is that of minidl.fit turned inside out: where servers go back to a checkpoint, or another
 worker is lost, the next batch is simply another one. What the script remembers itself (a running
 mean, say) does not go back with it; ps.history does.
@@ -17,11 +26,13 @@ mean, say) does not go back with it; ps.history does.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from minidl.callbacks import Callback
 from minidl.errors import ArgumentError
+from minidl.nn.container import ModuleDict
 from minidl.nn.module import Module
 from minidl.optim.optimizer import Optimizer
 from minidl.shapes import is_number
@@ -33,15 +44,16 @@ from minidl.training.slots import Rewound, of_this_process
 
 
 def connect(
-    model: Module,
-    optimizer: Optimizer,
+    model: Module | dict[str, tuple[Module, Optimizer]],
+    optimizer: Optimizer | None = None,
     slots: int | None = None,
     callbacks: Iterable[Callback] = (),
 ) -> Connection:
     """Train a model together with the other workers of this job; alone, where there is no job.
 
     Args:
-        model: what is trained; every worker makes the same.
+        model: what is trained; every worker makes the same. Several as a dict name -> (model,
+            optimizer); the optimizers are of one kind, each with options of its own.
         optimizer: of its parameters. The servers take its steps, with its options.
         slots: how many batches make a step; None for as many as the job's workers at its start,
             or 1 alone.
@@ -58,7 +70,27 @@ def connect(
     >>> ps.steps
     3
     """
-    return Connection(model, optimizer, slots, check_callbacks(callbacks))
+    parts: dict[str, set[Tensor]] = {}
+    if isinstance(model, dict):
+        parts = {name: set(pair[0].parameters()) for name, pair in model.items()}
+        model, optimizer = joined(model)
+    return Connection(model, optimizer, slots, check_callbacks(callbacks), parts)
+
+
+def joined(pairs: dict[str, tuple[Module, Optimizer]]) -> tuple[Module, Optimizer]:
+    """One Module with all models, and one optimizer with the groups of all.
+
+    Raises:
+        ArgumentError: the optimizers are of different kinds.
+    """
+    optimizers = [optimizer for _, optimizer in pairs.values()]
+    kinds = sorted({type(optimizer).__name__ for optimizer in optimizers})
+    if len(kinds) != 1:
+        raise ArgumentError("connect", "the optimizers are of one kind", {"optimizers": kinds})
+    together = copy.copy(optimizers[0])
+    together.state = {}
+    together.param_groups = [group for one in optimizers for group in one.param_groups]
+    return ModuleDict({name: model for name, (model, _) in pairs.items()}), together
 
 
 class Connection:
@@ -71,11 +103,13 @@ class Connection:
     """
 
     def __init__(
-        self, model: Module, optimizer: Optimizer, slots: int | None, callbacks: list[Callback]
-    ):
+        self, model: Module, optimizer: Optimizer, slots: int | None, callbacks: list[Callback],
+        parts: dict[str, set[Tensor]],
+    ):  # fmt: skip
         self.of_process = of_this_process()
         self.model, self.optimizer, self.callbacks = model, optimizer, callbacks
         self.slots = self.of_process.default if slots is None else slots
+        self.parts = parts  # of several models: name -> its parameters
         self.run: Run | None = None
         self.stepped = True
 
@@ -153,11 +187,12 @@ class Connection:
         run.finish_epoch()
         run.notify("on_epoch_end")
 
-    def step(self, loss: Tensor, weight: float | None = None) -> None:
+    def step(self, loss: Tensor | dict[str, Tensor], weight: float | None = None) -> None:
         """Give the gradient of a batch's loss; when all slots have, the step is taken.
 
         Args:
-            loss: a Tensor with one element, the mean over the batch.
+            loss: a Tensor with one element, the mean over the batch; of several models, a dict
+                name -> such a Tensor.
             weight: what the batch counts in the mean over the step; None: its examples.
 
         Raises:
@@ -169,8 +204,18 @@ class Connection:
             if not is_number(weight) or not 0 < weight < float("inf"):
                 raise ArgumentError("step", "weight is a number > 0", {"weight": weight})
             self.run.weight = weight
-        self.run.loss = check_loss("step", loss)
-        self.run.notify("on_loss")
-        self.run.backward()
-        self.of_process.add()
+        losses = loss if self.parts else {"loss": loss}
+        if not isinstance(losses, dict) or not losses.keys() <= (self.parts or losses).keys():
+            raise ArgumentError(
+                "step", "there is a loss for each model", {"loss": loss, "models": list(self.parts)}
+            )
+        for name, one in losses.items():
+            self.run.loss = check_loss("step", one)
+            self.run.notify("on_loss")
+            if self.parts:
+                with self.of_process.only(self.parts[name]):
+                    self.run.backward()
+            else:
+                self.run.backward()
+        self.of_process.add({name: one.item() for name, one in losses.items()})
         self.stepped = True

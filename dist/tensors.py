@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from minidl.nn.norm import BatchNorm, Normalization
 from minidl.nn.spectral_norm import SpectralNorm
 from minidl.tensor import HookHandle, Tensor
 from minidl_dist.aggregate import checksum
-from minidl_dist.plan import AVERAGE, COUNT, FIXED, OPTIMIZERS, SUM, Chunk, Plan, TensorSpec
+from minidl_dist.plan import AVERAGE, COUNT, FIXED, OPTIMIZERS, SUM, Chunk, Piece, Plan, TensorSpec
 
 
 def make_plan(
@@ -122,11 +122,12 @@ class Chunks:
     def __init__(self, plan: Plan, tensors: list[Tensor], give: Callable[[int, np.ndarray], None]):
         self.plan, self.tensors, self.give = plan, tensors, give
         self.members = [chunk.tensors for chunk in plan.chunks]
-        self.chunks_of: list[list[Chunk]] = [[] for _ in tensors]
+        self.pieces_of: list[list[tuple[Chunk, Piece]]] = [[] for _ in tensors]
         for chunk in plan.chunks:
-            for number in chunk.tensors:
-                self.chunks_of[number].append(chunk)
+            for piece in chunk.pieces:
+                self.pieces_of[piece.tensor].append((chunk, piece))
         self.taking = False
+        self.own: Collection[Tensor] | None = None  # whose gradients count; None: all
         self.handles = []
         for number, tensor in enumerate(tensors):
             if plan.tensors[number].kind == SUM:  # also where it is frozen now: it may learn later
@@ -148,20 +149,20 @@ class Chunks:
     def take(self, number: int, p: Tensor) -> None:
         """A gradient is complete: hand it on, and forget it here."""
         if self.taking:
-            self.put(number, p.grad.data)
+            if self.own is None or p in self.own:
+                self.put(number, p.grad.data)
             p.grad = None
 
     def put(self, number: int, array: np.ndarray) -> None:
         """Put what a slot found for a tensor into its chunks, and give away those that are full."""
         flat = array.reshape(-1)
         self.there.add(number)
-        for chunk in self.chunks_of[number]:
+        for chunk, piece in self.pieces_of[number]:
             values = self.values.get(chunk.number)
             if values is None:
                 values = self.values[chunk.number] = np.zeros(chunk.size, chunk.dtype)
-            for piece in chunk.pieces:
-                if piece.tensor == number:
-                    values[piece.place] = flat[piece.start : piece.stop]
+            values[piece.place] = flat[piece.start : piece.stop]
+        for chunk in dict.fromkeys(chunk for chunk, _ in self.pieces_of[number]):
             if self.members[chunk.number] <= self.there:
                 self.give_away(chunk)
 
@@ -200,12 +201,7 @@ class Chunks:
     def load(self, values: dict[int, np.ndarray]) -> None:
         """Copy chunks into the model, in place."""
         for number, tensor in enumerate(self.tensors):
-            parts = [
-                values[chunk.number][piece.place]
-                for chunk in self.chunks_of[number]
-                for piece in chunk.pieces
-                if piece.tensor == number
-            ]
+            parts = [values[chunk.number][piece.place] for chunk, piece in self.pieces_of[number]]
             if parts:
                 flat = parts[0] if len(parts) == 1 else np.concatenate(parts)
                 tensor.data[...] = flat.reshape(tensor.shape)

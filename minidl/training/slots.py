@@ -17,11 +17,13 @@ add up the gradients of all in the same order. So both end with the same weights
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from minidl import random
 from minidl.errors import ArgumentError
+from minidl.tensor import Tensor
 
 if TYPE_CHECKING:
     from minidl.training.run import Run
@@ -68,9 +70,23 @@ class Slots:
             random.begin(run.seed, run.step, slot)
             yield batch
 
-    def add(self) -> None:
-        """The current batch's gradients are computed: count it. Backward has added them up."""
-        self.run.count_batch({"loss": self.run.loss.item()})
+    @contextmanager
+    def only(self, parameters: Collection[Tensor]) -> Iterator[None]:
+        """Let a backward inside add to the gradients of these parameters alone."""
+        groups = self.run.optimizer.param_groups
+        others = [p for group in groups for p in group["params"] if p not in parameters]
+        gradients = [p.grad for p in others]
+        yield
+        for p, gradient in zip(others, gradients):
+            p.grad = gradient
+
+    def add(self, values: dict[str, float] | None = None) -> None:
+        """The current batch's gradients are computed: count it. Backward has added them up.
+
+        Args:
+            values: what was minimized, by name; None for the run's loss.
+        """
+        self.run.count_batch(values or {"loss": self.run.loss.item()})
 
     def take_step(self) -> None:
         """All batches of the step are there: change the weights."""

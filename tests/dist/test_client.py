@@ -1,5 +1,7 @@
 """Training with servers: every weight has the bits of one process with as many slots."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -183,6 +185,27 @@ def test_a_chief_that_is_killed(alone, kind):
     assert_same(of_chief({k: v for k, v in results.items() if k != "worker0"}), alone)
 
 
+class Anything:
+    """Kills and restarts processes now and then; a seed decides which, and when."""
+
+    def __init__(self, seed):
+        self.chance, self.left = random.Random(seed), 6
+
+    def __call__(self, world, name, event):
+        if self.left and self.chance.random() < 0.04:
+            self.left -= 1
+            lost = self.chance.choice(sorted(world.machines))
+            world.restart(lost)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_anything_may_be_killed(alone, seed):
+    faults = Anything(seed)
+    results = World(lambda name: train(), 2, 3, faults=faults).run()
+    assert faults.left < 6
+    assert_same(of_chief(results), alone)
+
+
 def test_early_stopping_ends_all_at_once():
     def options(name=""):
         stop = callbacks.EarlyStopping("val_loss", patience=1, min_delta=9.0)
@@ -313,6 +336,55 @@ def test_a_script_with_workers(lost):
         assert_same(found, expected)
 
 
+def gan(together=True):
+    """Two networks in one step; `together` False: by hand."""
+    minidl.manual_seed(3)
+    generator = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    critic = nn.Sequential(nn.Linear(3, 8), nn.LeakyReLU(0.2), nn.Dropout(0.2), nn.Linear(8, 1))
+    optimizers = [
+        optim.Adam(generator.parameters(), 0.01, betas=(0.5, 0.9)),
+        optim.Adam(critic.parameters(), 0.02),
+    ]
+    rng = np.random.default_rng(0)
+    batches = [
+        (minidl.tensor(rng.standard_normal((6, 3)).astype(np.float32)), None) for _ in range(5)
+    ]
+
+    def losses(real):
+        fake = generator(minidl.randn(len(real), 2))
+        return {"critic": (critic(fake.detach()) - critic(real)).mean(),
+                "generator": -critic(fake).mean()}  # fmt: skip
+
+    if together:
+        ps = connect(
+            {"generator": (generator, optimizers[0]), "critic": (critic, optimizers[1])}, slots=1
+        )
+        for real, _ in ps.batches(batches, epochs=2):
+            ps.step(losses(real))
+        assert [set(entry) >= {"critic", "generator"} for entry in ps.history] == [True, True]
+    else:
+        seed = minidl.random.new_seed()
+        for step in range(10):
+            minidl.random.begin(seed, step, 0)
+            found = losses(batches[step % 5][0])
+            found["critic"].backward()
+            kept = [p.grad for p in critic.parameters()]
+            found["generator"].backward()
+            for p, grad in zip(critic.parameters(), kept):
+                p.grad = grad
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+    return weights(nn.ModuleDict({"generator": generator, "critic": critic})), {}, []
+
+
+def test_two_networks_share_a_step():
+    expected = gan(together=False)
+    assert_same(gan(), expected)
+    for found in World(lambda name: gan(), 2, 2).run().values():
+        assert_same(found, expected)
+
+
 def test_mistakes_of_scripts():
     model = nn.Linear(2, 1)
     batches = [(minidl.ones(4, 2), minidl.zeros(4, 1))] * 2
@@ -332,6 +404,14 @@ def test_mistakes_of_scripts():
         ps.batches(batches)
     with pytest.raises(ArgumentError, match="loader"):
         new().batches(3)
+    adam = optim.Adam(nn.Linear(1, 1).parameters())
+    pairs = {"a": (model, optim.SGD(model.parameters(), 0.1)), "b": (nn.Linear(1, 1), adam)}
+    with pytest.raises(ArgumentError, match="of one kind"):
+        connect(pairs)
+    ps = connect({"a": pairs["a"]})
+    next(ps.batches(batches))
+    with pytest.raises(ArgumentError, match="a loss for each model"):
+        ps.step({"b": minidl.zeros((), requires_grad=True)})
 
 
 # --- what several machines cannot do ------------------------------------------------------------
