@@ -35,6 +35,11 @@ APPLICATIONS = {
             "caption": "Image-to-text: say what is on a picture, and learn to.",
         },
     },
+    "Several processes": {
+        "minidl_dist.commands": {
+            "dist": "Train with several processes, which lose nothing when one of them dies.",
+        },
+    },
     "Networks and files": {
         "apps.files.models": {
             "models": "Show the networks that have a name.",

@@ -7,7 +7,9 @@ the chain rule sums over uses:
         d loss / d x  =  sum over uses u of x:   d loss / d u  *  d u / d x
 
 A Function turns the gradients of its outputs into gradients of its inputs; a leaf keeps what
-arrives in `.grad`, added to what is there already (so two backward calls accumulate).
+arrives in `.grad`, added to what is there already (so two backward calls accumulate). It does so
+right after its last use, and hooks may take the gradient on from there: that of the last layer is
+on its way to another machine while those of the first are not yet computed.
 
 Most sums are made in a new array, as what a Function returns may be an array that something else
 holds: its upstream gradient, or what a user's Function keeps. Where a Function promises that its
@@ -72,7 +74,7 @@ def propagate(node: Function, gradients: dict, pending: dict, own: set) -> None:
         uses = pending.setdefault(x.grad_fn or x, {})
         if x.output_index in uses:
             add_use(x, uses, gx, node.makes_new, own)
-        elif x.grad_fn is None and is_shared(gx, [*gys, *gxs[:i]]):
+        elif x.grad_fn is None and is_shared(gx, [*gys, *gxs[:i], *gxs[i + 1 :]]):
             uses[x.output_index] = gx.copy()  # .grad must not change when another gradient does
         else:
             uses[x.output_index] = gx
@@ -131,7 +133,7 @@ def is_shared(gx: Any, others: list) -> bool:
 
 
 def accumulate(leaf: Tensor, gradient: Any) -> None:
-    """Add a gradient to leaf.grad, after the leaf's hooks have seen it."""
+    """Add a gradient to leaf.grad, after one kind of the leaf's hooks and before the other."""
     if leaf.hooks:
         gradient = run_hooks(leaf.hooks, gradient).copy()  # a hook may have kept what it saw
     if gradient.dtype != leaf.data.dtype:
@@ -140,6 +142,9 @@ def accumulate(leaf: Tensor, gradient: Any) -> None:
         leaf.grad = Tensor(gradient)
     else:
         leaf.grad = Tensor(leaf.grad.data + gradient)
+    if leaf.hooks_after:
+        for hook in list(leaf.hooks_after.values()):
+            hook(leaf)
 
 
 def look_in(node: Function, gradients: dict) -> None:

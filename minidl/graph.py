@@ -17,6 +17,9 @@ from minidl.tensor import Tensor
 def topological_order(start: Any) -> list:
     """Functions and leaves that need a gradient, each after everything that uses it.
 
+    A leaf follows at once upon the last Function that uses it: by then its gradient is complete,
+    and backward can hand it on while it computes those of the layers before.
+
     A depth-first search that appends a node once all its inputs are appended gives inputs first,
     so the reverse is the order to walk in. A node is `seen` when the search enters it, not when
     it is put on the stack: in x + f(x), x waits on the stack while f(x), which also needs x, goes
@@ -26,14 +29,19 @@ def topological_order(start: Any) -> list:
     while stack:
         node, inputs_done = stack.pop()
         if inputs_done:
+            for x, needed in zip(node.inputs, node.needs_grad):
+                if needed and x.grad_fn is None and x not in seen:
+                    seen.add(x)
+                    order.append(x)
             order.append(node)
+        elif not isinstance(node, Function):
+            order.append(node)  # the start, where it is a leaf
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            if isinstance(node, Function):
-                for x, needed in zip(node.inputs, node.needs_grad):
-                    if needed:
-                        stack.append((x.grad_fn or x, False))
+            for x, needed in zip(node.inputs, node.needs_grad):
+                if needed and x.grad_fn is not None:
+                    stack.append((x.grad_fn, False))
     order.reverse()
     return order
 

@@ -4,6 +4,9 @@
 its mask is a function of (seed, position), computed by a counter-based generator
 (minidl/ops/dropout.py), so that any number of threads, and a GPU, make the same mask.
 `next_counters` hands out the positions.
+
+Training seeds both anew for each batch, by its place in the run (`begin`). So a step draws the same
+numbers whatever was computed before it, and by whichever machine.
 """
 
 from __future__ import annotations
@@ -56,6 +59,27 @@ def manual_seed(seed: int) -> None:
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise ArgumentError("manual_seed", "expects an int from 0 to 2^63 - 1", {"seed": seed})
     state.restart(int(seed))
+
+
+def begin(seed: int, step: int, slot: int) -> None:
+    """Start the random numbers of one batch of a training run.
+
+    Args:
+        seed: of the run, an int >= 0.
+        step: number of the step, from 0.
+        slot: number of the batch in the step, from 0.
+
+    >>> minidl.random.begin(1, 7, 0); a = minidl.randn(3); minidl.random.begin(1, 7, 0)
+    >>> bool((a == minidl.randn(3)).all())
+    True
+    """
+    words = np.random.SeedSequence([step, slot, seed]).generate_state(1, np.uint64)
+    state.restart(int(words[0]) >> 1)
+
+
+def new_seed() -> int:
+    """A seed for a training run, drawn from the numbers of the process."""
+    return int(state.generator.integers(2**63))
 
 
 def generator() -> np.random.Generator:

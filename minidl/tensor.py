@@ -41,8 +41,11 @@ class Tensor(TensorMethods):
     """
 
     __slots__ = (
-        "data", "_requires_grad", "grad", "grad_fn", "output_index", "hooks", "__weakref__",
+        "data", "_requires_grad", "grad", "grad_fn", "output_index", "hooks", "hooks_after",
+        "__weakref__",
     )  # fmt: skip
+    hooks: dict | None  # of register_hook
+    hooks_after: dict | None  # of register_post_accumulate_grad_hook
 
     def __init__(self, data: Any, requires_grad=False, grad_fn=None, output_index: int = 0):
         self.data = data if isinstance(data, np.ndarray) else held_array(data)
@@ -50,7 +53,7 @@ class Tensor(TensorMethods):
         self.grad: Tensor | None = None
         self.grad_fn = grad_fn
         self.output_index = output_index
-        self.hooks: dict | None = None
+        self.hooks = self.hooks_after = None
 
     # --- what it is -----------------------------------------------------------------------------
 
@@ -166,6 +169,36 @@ class Tensor(TensorMethods):
             hooks = self.grad_fn.output_hooks.setdefault(self.output_index, {})
         return HookHandle(hooks, hook)
 
+    def register_post_accumulate_grad_hook(self, hook) -> HookHandle:
+        """Call `hook(tensor)` in backward once this leaf's `.grad` is complete, as PyTorch does.
+
+        Backward is not over by then: the gradients of the layers before are still to come. The hook
+        may hand the gradient on, or use it up and set `.grad` to None.
+
+        Returns:
+            A handle whose remove() takes the hook away.
+
+        Raises:
+            GraphError: the tensor is no leaf, or requires no gradient.
+            DtypeError: the hook is no function.
+
+        >>> w = minidl.ones(2, requires_grad=True)
+        >>> handle = w.register_post_accumulate_grad_hook(lambda w: print(w.grad))
+        >>> (w * 3).sum().backward()
+        tensor([3., 3.])
+        """
+        op = "register_post_accumulate_grad_hook"
+        if not self.requires_grad:
+            raise GraphError(op, "this tensor does not require a gradient")
+        if self.grad_fn is not None:
+            rule, hint = "only a leaf keeps its gradient", "register_hook sees that of a result"
+            raise GraphError(op, rule, {"tensor": self}, hint)
+        if not callable(hook):
+            raise DtypeError(op, "a hook is a function of the tensor", {"hook": hook})
+        if self.hooks_after is None:
+            self.hooks_after = {}
+        return HookHandle(self.hooks_after, hook)
+
     def retain_grad(self) -> None:
         """Keep `.grad` of this computed tensor in backward, too (leaves always keep theirs)."""
         if not self.requires_grad:
@@ -263,7 +296,7 @@ def held_array(data: Any) -> Any:
 
 
 class HookHandle:
-    """What register_hook returns; remove() takes the hook away again."""
+    """What registering a hook returns; remove() takes the hook away again."""
 
     def __init__(self, hooks: dict, hook):
         self.hooks = hooks

@@ -17,6 +17,7 @@ from apps.shared.captioned import DRAWN
 from apps.shared.optimizer import MOMENTUM, OPTIMIZERS
 from apps.shared.options import OptionError, check_values, resumed_settings
 from minidl.kernels import cpu_kernels
+from minidl.training.slots import of_this_process
 
 USUAL_CNN = "squeezenet"  # whose weights have the same name
 MANY, MIN_COUNT = 20_000, 4  # captions; Vinyals et al. 2016, section 4.3.1, for COCO
@@ -51,7 +52,8 @@ def from_command_line(given: dict[str, Any]) -> Settings:
     defaults = {
         "data": data, "cnn": cnn, "weights": weights,
         "size": usual_size(cnn, is_drawn),
-        "min_count": None, "optimizer": optimizer, "weight_decay": decay,
+        "min_count": None, "slots": of_this_process().default,
+        "optimizer": optimizer, "weight_decay": decay,
         "momentum": MOMENTUM.get(optimizer, 0.0), "clip_grad": 5.0, "schedule": "cosine",
         "keep": "last" if is_drawn and "early_stopping" not in given else "best",
         "early_stopping": None, "seed": 0,
@@ -91,6 +93,7 @@ def check(settings: Settings, given: dict[str, Any]) -> None:
         OptionError
     """
     check_values(settings)
+    settings.check_slots()
     cnn, weights = {"--cnn": settings.cnn}, {"--weights": settings.weights}
     if settings.cnn == SMALL:
         if settings.weights:

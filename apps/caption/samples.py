@@ -43,6 +43,7 @@ class Samples(Callback):
     """
 
     order = -10  # before those that show, save and watch the metrics, and the alarm
+    watches = True
 
     def __init__(self, captioner: Captioner, part: Part, loader: Any, prefix: str):
         self.captioner, self.loader, self.prefix = captioner, loader, prefix
@@ -104,6 +105,7 @@ class Tell(Callback):
     """
 
     order = Callback.order + 1  # behind the progress
+    watches = True
 
     def __init__(self, samples: Samples, log: Callable[[str], None]):
         self.samples, self.log = samples, log

@@ -25,7 +25,7 @@ from apps.caption.samples import Samples, Tell
 from apps.caption.settings import Settings
 from apps.shared.alarm import Alarm
 from apps.shared.callbacks import standard_callbacks
-from apps.shared.cut import NotCached
+from apps.shared.cut import NotCached, check_alone
 from apps.shared.feature_cache import FeatureFiles, remove_features
 from apps.shared.live_report import LiveReport
 from apps.shared.optimizer import OptimizerOptions, make_optimizer
@@ -96,7 +96,7 @@ class Training:
         if settings.is_frozen:
             rates |= {n: settings.cnn_lr_mult for n in rates if n.startswith("net.cnn.")}
         optimizer = make_optimizer(learner, group(settings, OptimizerOptions), rates)
-        steps = -(-len(loader) // settings.accumulate)
+        steps = -(-len(loader) // settings.slots_per_step)
         schedule = make_schedule(
             optimizer, group(settings, ScheduleOptions), settings.epochs, steps
         )
@@ -109,7 +109,7 @@ class Training:
             history = minidl.fit(
                 learner, loader, caption_loss, optimizer, settings.epochs, validation, chosen,
                 resume=checkpoint if checkpoint.exists() else None, metrics={},
-                accumulate=settings.accumulate, weight=count_words,
+                accumulate=settings.slots_per_step, weight=count_words,
             )  # fmt: skip
         remove_features(folder)
         self.net.cnn.takes_features = False
@@ -132,6 +132,7 @@ class Training:
         pictures = {name: part.pictures for name, part in parts.items() if part is not None}
         cnn, x = self.net.cnn, black_pictures((3, settings.size, settings.size))
         try:
+            check_alone()
             files = FeatureFiles([("cnn", cnn.layers)], x, pictures, self.end, self.folder)
             files.compute(settings.workers, self.log)
         except NotCached as reason:
@@ -144,7 +145,7 @@ class Training:
     def loaders(self) -> tuple[CaptionLoader, CaptionLoader, CaptionLoader | None]:
         """Batches to learn from; those that are watched; and the same where they are held out."""
         settings, parts = self.settings, self.parts
-        usual = self.vocabulary, self.end, settings.batch_size, settings.seed, settings.workers
+        usual = self.vocabulary, self.end, settings.slot_size, settings.seed, settings.workers
         loader = CaptionLoader(
             parts.train, *usual, own=settings.scheduled_sampling, epochs=settings.epochs
         )

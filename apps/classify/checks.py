@@ -32,6 +32,7 @@ def check(settings: Settings, given: dict[str, Any] | None = None) -> None:
     check_values(settings)
     check_model_args(settings)
     check_mode(settings)
+    settings.check_slots()
     check_optimizer(settings, given)
     check_schedule(settings)
     check_loss(settings)

@@ -114,8 +114,8 @@ def run_name(settings: Settings) -> str:
 
 # Options of train that decide nothing about a single step.
 NOT_FOR_LR_FIND = (
-    "unfreeze_after", "unfreeze_lr_mult", "cache", "epochs", "accumulate", "lr", "schedule",
-    "milestones", "warmup", "early_stopping", "keep",
+    "unfreeze_after", "unfreeze_lr_mult", "cache", "epochs", "accumulate", "slots", "lr",
+    "schedule", "milestones", "warmup", "early_stopping", "keep",
 )  # fmt: skip
 
 

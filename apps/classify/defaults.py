@@ -16,6 +16,7 @@ from apps.shared.optimizer import MOMENTUM, OPTIMIZERS
 from apps.shared.options import OptionError, resumed_settings
 from minidl.errors import nearest
 from minidl.kernels import cpu_kernels
+from minidl.training.slots import of_this_process
 
 ORIGINAL = "lenet5_1998"  # the network that has a loss of its own
 
@@ -46,6 +47,7 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         "data": data,
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
+        "slots": of_this_process().default,
         "workers": 1,
         "optimizer": optimizer,
         "momentum": MOMENTUM.get(optimizer, 0.0),

@@ -19,7 +19,7 @@ from apps.classify.results import Results, evaluate_on_test_set, write_results
 from apps.classify.settings import Settings
 from apps.classify.task import Task, get_ready, prepare_task
 from apps.shared.callbacks import standard_callbacks
-from apps.shared.cut import NotCached
+from apps.shared.cut import NotCached, check_alone
 from apps.shared.feature_cache import FeatureCache, remove_features
 from apps.shared.freezing import Freezing
 from apps.shared.optimizer import OptimizerOptions, make_optimizer
@@ -67,12 +67,12 @@ def train(
         log(finished)
     get_ready(task, settings, epoch, log)
 
-    loader, validation = make_loaders(data, settings.batch_size, settings.seed, settings.workers)
+    loader, validation = make_loaders(data, settings.slot_size, settings.seed, settings.workers)
     cache, features = cache_features(task, settings, folder, epoch, bool(finished), log)
     if cache is not None:
         cache.enter(train=loader, validation=validation)
     optimizer = make_optimizer(model, group(settings, OptimizerOptions), plan.factors)
-    steps = -(-len(loader) // settings.accumulate)
+    steps = -(-len(loader) // settings.slots_per_step)
     schedule = make_schedule(optimizer, group(settings, ScheduleOptions), settings.epochs, steps)
     callbacks = standard_callbacks(
         folder, task.meta, data.monitor, settings.early_stopping, settings.clip_grad, schedule
@@ -90,7 +90,7 @@ def train(
             validation,
             callbacks,
             resume=folder / CHECKPOINT if checkpoint else None,
-            accumulate=settings.accumulate,
+            accumulate=settings.slots_per_step,
             validation_loss=CrossEntropyLoss(),
         )
     if cache is not None:
@@ -135,6 +135,7 @@ def cache_features(
     parts = {"train": data.train, "validation": data.validation}
     parts = {name: part for name, part in parts.items() if part is not None}
     try:
+        check_alone()
         if not settings.cache:
             raise NotCached(why_not_cached(settings))
         cache = FeatureCache(task.model, parts, data.preprocessing, data.sample(), folder)

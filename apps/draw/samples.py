@@ -63,6 +63,7 @@ class Samples(Callback):
     """
 
     order = -10  # before those that show, save and watch the metrics, and the alarm
+    watches = True
 
     def __init__(
         self, folder: Path, fixed: FixedSamples, every: int, average: AverageWeights,

@@ -32,12 +32,13 @@ from apps.shared.alarm import Alarm
 from apps.shared.callbacks import standard_callbacks
 from apps.shared.captioned import DRAWN
 from apps.shared.live_report import LiveReport
-from apps.shared.options import to_dict
+from apps.shared.options import OptionError, to_dict
 from apps.shared.run_folder import CHECKPOINT
 from apps.shared.same_data import check_same_data
 from minidl import callbacks, optim
 from minidl.data import flowers
 from minidl.nn import Module, ModuleDict
+from minidl.training import slots
 
 SHOWN = 8  # captions that are drawn again and again
 
@@ -56,6 +57,11 @@ class Training:
     """
 
     def __init__(self, settings: Settings, folder: Path, command: str, log: Callable[[str], None]):
+        if slots.in_use is not None:
+            raise OptionError(
+                "draw train takes the steps of two networks itself, and servers cannot", {},
+                "run it in one process, without minidl dist",
+            )  # fmt: skip
         self.folder, self.command, self.log = folder, command, log
         minidl.use_cpu_kernels(settings.cpu_kernels)
         self.pairs = open_pairs(settings, "train", settings.needs_classes, log)

@@ -44,6 +44,7 @@ class Alarm(Callback):
     """
 
     order = -5  # after what adds metrics, before what saves them
+    watches = True
 
     def __init__(self, troubles: Sequence[Trouble], log: Callable[[str], None]):
         self.troubles, self.log = troubles, log

@@ -51,6 +51,7 @@ class FirstCheckpoint(callbacks.Callback):
     """Save before the first step, so that a run killed in its first epoch can go on, too."""
 
     order = callbacks.Checkpoint.order + 1
+    watches = True
 
     def __init__(self, checkpoint: callbacks.Checkpoint):
         self.checkpoint = checkpoint

@@ -8,10 +8,21 @@ from typing import Any
 from apps.shared.chain import Call
 from minidl.nn import Dropout, Dropout2d, Module
 from minidl.tensor import Tensor
+from minidl.training import slots
 
 
 class NotCached(Exception):
     """The features of a frozen part cannot be cached; the message tells the user why."""
+
+
+def check_alone() -> None:
+    """No other process trains with this one: they would write the same files.
+
+    Raises:
+        NotCached
+    """
+    if slots.in_use is not None:
+        raise NotCached("several processes train together")
 
 
 def find_cut(chain: list[Call], model: Module, x: Tensor) -> int:

@@ -19,6 +19,7 @@ class LiveReport(Callback):
     """
 
     order = 50  # after what adds to the metrics
+    watches = True
 
     def __init__(self, write: Callable[[Any], None]):
         self.write, self.written = write, 0.0

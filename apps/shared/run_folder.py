@@ -25,6 +25,7 @@ from minidl.errors import CheckpointError, DataError
 from minidl.io.atomic import write_atomically
 from minidl.io.checkpoint import CheckpointContent, load_checkpoint
 from minidl.io.json import to_json
+from minidl.training import slots
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -38,7 +39,7 @@ OP = "run folder"  # what errors begin with, unless a command says its own name
 
 
 def make_folder(output: str | None, name: str, resume_command: str) -> Path:
-    """The folder for a new run: `output`, or runs/<name>-<time>.
+    """The folder for a new run: `output`, or runs/<name>-<time>; that of all who train together.
 
     Args:
         output: as typed, or None.
@@ -51,6 +52,9 @@ def make_folder(output: str | None, name: str, resume_command: str) -> Path:
     if output is None:
         return make_new(Path("runs"), f"{name}-{now_name()}")
     folder = Path(output)
+    if slots.in_use is not None:  # the folder of all, chosen by who launched them
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
     if folder.is_dir() and any(folder.iterdir()):
         is_run = (folder / CHECKPOINT).exists()
         hint = f"go on with it: {resume_command} {folder}; or " if is_run else ""

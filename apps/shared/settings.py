@@ -13,6 +13,7 @@ from apps.shared.options import (
     FREE,
     MORE,
     Option,
+    OptionError,
     at_least,
     below,
     between,
@@ -81,6 +82,41 @@ class StepOptions:
         STEPS, "Batches per step: trains as with a batch K times as large.", default=1, metavar="K",
         check=at_least(1),
     )  # fmt: skip
+    slots: int = option(
+        STEPS, "Cut each batch into S parts, whose gradients are added up: less memory, and the "
+        "same steps as S workers take together (minidl dist). Default: 1; there, one for each "
+        "worker.",
+        default=1, metavar="S", check=at_least(1),
+    )  # fmt: skip
+
+    @property
+    def slot_size(self) -> int:
+        """Pictures in one part of a batch."""
+        return self.batch_size // self.slots
+
+    @property
+    def slots_per_step(self) -> int:
+        """How many parts make a step."""
+        return self.accumulate * self.slots
+
+    def check_slots(self) -> None:
+        """A batch can be cut into its slots.
+
+        Raises:
+            OptionError
+        """
+        if self.slots > 1 and self.accumulate > 1:
+            raise OptionError(
+                "--slots cuts a step into parts and --accumulate puts one together",
+                {"--slots": self.slots, "--accumulate": self.accumulate}, "give one of them",
+            )  # fmt: skip
+        if self.batch_size % self.slots:
+            less = self.slot_size * self.slots
+            nearest = " or ".join(str(n) for n in (less, less + self.slots) if n)
+            raise OptionError(
+                f"a batch cannot be cut into {self.slots} equal slots",
+                {"--batch-size": self.batch_size, "--slots": self.slots}, f"--batch-size {nearest}",
+            )  # fmt: skip
 
 
 @dataclass(kw_only=True)

@@ -89,8 +89,9 @@ class DataLoader:
         self.num_workers = int(num_workers)
         self.drop_last = bool(drop_last)
         self.epoch = 0
-        self.batch = 0  # how many batches of this epoch were handed out
+        self.handed_out = 0  # batches of this epoch
         self.start = 0  # where the next iteration begins: after load_state_dict not at 0
+        self.last_order: tuple[list[int], np.ndarray] | None = None  # seed and permutation
         if len(self) == 0:
             raise ArgumentError(
                 "DataLoader", "drop_last leaves no batch",
@@ -104,27 +105,51 @@ class DataLoader:
         return whole + (1 if rest and not self.drop_last else 0)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        self.batch, self.start = self.start, 0
-        order = self.order()
-        batches = [
-            order[b * self.batch_size : (b + 1) * self.batch_size]
-            for b in range(self.batch, len(self))
-        ]
-        for x, labels in self.prepare_ahead(batches):
-            self.batch += 1  # before the batch is used: a state saved then goes on after it
+        self.handed_out, self.start = self.start, 0
+        for x, labels in self.prepare_ahead(range(self.handed_out, len(self))):
+            self.handed_out += 1  # before the batch is used: a state saved then goes on after it
             yield x, labels
         self.epoch += 1
-        self.batch = 0
+        self.handed_out = 0
 
-    def order(self) -> np.ndarray:
-        """Indices into the data set in this epoch's order, int64 (N,)."""
+    def batch(self, epoch: int, b: int) -> tuple[Any, Any]:
+        """Batch number b of an epoch, both counted from 0: the one that iteration gives then.
+
+        It is prepared in the calling thread, and the position of the iteration stays.
+
+        Raises:
+            ArgumentError: there is no such batch.
+
+        >>> digits = minidl.data.open_dataset("digits", "test")
+        >>> loader = minidl.data.DataLoader(digits, batch_size=64, shuffle=True)
+        >>> bool((loader.batch(0, 0)[1] == next(iter(loader))[1]).all())
+        True
+        """
+        check_int("epoch", epoch, 0)
+        check_int("b", b, 0)
+        if b >= len(self):
+            raise ArgumentError("DataLoader", f"an epoch has {len(self)} batches", {"b": b})
+        return self.prepare(self.indices(epoch, b), epoch)
+
+    def indices(self, epoch: int, b: int) -> np.ndarray:
+        """Which items of the data set are in a batch."""
+        return self.order(epoch)[b * self.batch_size : (b + 1) * self.batch_size]
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Indices into the data set in an epoch's order, int64 (N,)."""
+        n = len(self.dataset)
         if not self.shuffle:
-            return np.arange(len(self.dataset))
-        return np.random.default_rng([ORDER, self.seed, self.epoch]).permutation(len(self.dataset))
+            return np.arange(n)
+        key = [ORDER, self.seed, epoch]
+        known = self.last_order  # read once: other threads may ask for other epochs
+        if known is None or known[0] != key:
+            known = self.last_order = key, np.random.default_rng(key).permutation(n)
+        return known[1]
 
-    def prepare_ahead(self, batches: list[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+    def prepare_ahead(self, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
         """Prepared batches in order; threads work on up to num_workers ahead of the one in use."""
         epoch = self.epoch
+        batches = (self.indices(epoch, b) for b in numbers)
         if self.num_workers == 0:
             for indices in batches:
                 yield self.prepare(indices, epoch)
@@ -178,7 +203,7 @@ class DataLoader:
         After the last batch, batch is len(loader) until the loop has ended: from there, the next
         iteration has no batch, and ends the epoch.
         """
-        return {"epoch": self.epoch, "batch": self.batch}
+        return {"epoch": self.epoch, "batch": self.handed_out}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Let the next iteration go on at a position that state_dict gave.
@@ -198,7 +223,7 @@ class DataLoader:
                 "DataLoader", f"an epoch has {len(self)} batches", {"batch": batch},
                 "the position belongs to another data set or batch_size",
             )  # fmt: skip
-        self.epoch, self.batch, self.start = int(epoch), int(batch), int(batch)
+        self.epoch, self.handed_out, self.start = int(epoch), int(batch), int(batch)
 
 
 class ItemRandom:

@@ -60,9 +60,17 @@ class Mixup:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for x, labels in self.loader:
-            position = [MIXUP, self.loader.seed, self.loader.epoch, self.loader.batch]
-            yield self.mix(x, labels, np.random.default_rng(position))
+        loader = self.loader
+        for x, labels in loader:
+            yield self.mix(x, labels, self.random(loader.epoch, loader.handed_out - 1))
+
+    def batch(self, epoch: int, b: int) -> tuple[Tensor, Tensor]:
+        """Batch number b of an epoch, as DataLoader.batch."""
+        return self.mix(*self.loader.batch(epoch, b), self.random(epoch, b))
+
+    def random(self, epoch: int, b: int) -> np.random.Generator:
+        """The random numbers of a batch."""
+        return np.random.default_rng([MIXUP, self.loader.seed, epoch, b + 1])
 
     def mix(self, x: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """One batch and its targets, mixed by these random numbers."""

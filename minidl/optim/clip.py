@@ -4,6 +4,10 @@
     by value:  g <- min(max(g, -clip_value), clip_value)
 
 The 1e-6 is PyTorch's.
+
+The 2-norm is the exact sum of squares of blocks, each NORM_BLOCK elements of a tensor in logical
+order and summed in float64. So it is the same to the last bit wherever the blocks are squared: by
+the servers of a training run on several machines, each for the tensors it holds, or here.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ from minidl.kernels.sums import dot
 from minidl.ops.lp_norm import in_range, lp_norm
 from minidl.shapes import check_flag, is_number
 from minidl.tensor import Tensor
+
+NORM_BLOCK = 65_536  # elements whose squares are added in one go
 
 
 def clip_grad_norm_(
@@ -64,12 +70,17 @@ def clip_grad_norm_(
             "clip_grad_norm_", f"the norm of the gradients is {norm}", None,
             "clipping cannot repair it; lower the learning rate",
         )  # fmt: skip
+    for g in gradients:
+        scale_down(g, max_norm, norm)
+    return norm
+
+
+def scale_down(g: Any, max_norm: float, norm: float) -> None:
+    """Scale one of the arrays whose norm together is `norm`, in place, where that is too large."""
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also NaN: it must not go unnoticed
-        for g in gradients:
-            # In float16 the factor would lose digits below 6e-5, and be 0 below 3e-8.
-            array_module(g).multiply(g, wide(g.dtype).type(factor), out=g, casting="same_kind")
-    return norm
+        # In float16 the factor would lose digits below 6e-5, and be 0 below 3e-8.
+        array_module(g).multiply(g, wide(g.dtype).type(factor), out=g, casting="same_kind")
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
@@ -113,7 +124,11 @@ def gradients_of(op: str, parameters: Tensor | Iterable[Tensor]) -> list:
 
 
 def total_norm(gradients: list, norm_type: float) -> float:
-    """The p-norm of all elements of all arrays, from the norms of the arrays."""
+    """The p-norm of all elements of all arrays."""
+    if norm_type == 2:
+        norm = norm_of_squares(s for g in gradients for s in block_squares(g))
+        if not (norm < 1e-140 or norm == math.inf):  # else squares may be out of range
+            return norm
     norms = [norm_of(g, norm_type) for g in gradients if g.size]
     if not all(n == n for n in norms):
         return math.nan
@@ -121,6 +136,24 @@ def total_norm(gradients: list, norm_type: float) -> float:
     if norm_type == math.inf or largest in (0.0, math.inf):
         return largest
     return largest * sum((n / largest) ** norm_type for n in norms) ** (1 / norm_type)
+
+
+def block_squares(g: Any) -> list[float]:
+    """The sum of squares of each NORM_BLOCK elements of an array, in logical order, in float64."""
+    flat = g.reshape(-1)
+    with np.errstate(over="ignore"):
+        return [
+            float(np.square(flat[start : start + NORM_BLOCK], dtype=np.float64).sum())
+            for start in range(0, flat.size, NORM_BLOCK)
+        ]
+
+
+def norm_of_squares(squares: Iterable[float]) -> float:
+    """The 2-norm from sums of squares; exact, so that their order and number do not matter."""
+    try:
+        return math.sqrt(math.fsum(squares))
+    except OverflowError:  # each was in range, their sum is not
+        return math.inf
 
 
 def wide(dtype: np.dtype) -> np.dtype:

@@ -33,8 +33,12 @@ class Callback:
     A callback whose behaviour depends on the past returns that past from `state_dict` (JSON values
     and Tensors), so that a checkpoint can hold it and a resumed run goes on as if never stopped.
 
+    Where several processes train together, each calls its callbacks, as they may steer the run. One
+    that only shows or saves something has `watches = True`, and is called in one process alone.
+
     Attributes:
         order: callbacks are called by ascending order; within one order as they were given.
+        watches: whether it leaves the run as it is.
 
     >>> class Shout(minidl.callbacks.Callback):
     ...     def on_epoch_end(self, run):
@@ -42,6 +46,7 @@ class Callback:
     """
 
     order = 0
+    watches = False
 
     def on_fit_start(self, run: Run) -> None:
         pass

@@ -1,7 +1,8 @@
 """The training loop.
 
 `fit` is the loop of every textbook, with the moments named at which callbacks look on. What a batch
-is stands in minidl/training/batch.py, all that a run remembers in minidl/training/run.py.
+is stands in minidl/training/batch.py, who computes which in minidl/training/slots.py, all that a
+run remembers in minidl/training/run.py.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from minidl.training.evaluate import evaluate_into
 from minidl.training.metrics import Metric, check_metrics
 from minidl.training.resume import resume_run
 from minidl.training.run import Run
+from minidl.training.slots import Rewound, Slots, of_this_process
 
 
 def fit(
@@ -56,6 +58,9 @@ def fit(
     accumulate=k takes a step after every k batches, with the gradient of all their examples
     together: that of one batch k times as large, which may not fit into memory. Only batch norm
     sees the difference, and a loss that weighs classes: each batch has its own mean.
+
+    Random numbers, such as those of dropout, are seeded for each batch by its place in the run
+    (minidl.random.begin), with a seed that is drawn as the run begins.
 
     Where training is no single loss and step, as with a GAN, pass `step`: a function that does for
     one batch what stands inside the loop. run.minimize(loss, name) in it is zero_grad, backward and
@@ -125,49 +130,68 @@ def fit(
     check_arguments(model, loader, optimizer, epochs, validation, accumulate, step)
     check_functions(loss, validation_loss, weight, step)
     metrics = check_metrics("fit", metrics)
-    if validation_loss is None:
-        validation_loss = loss
     run = Run(
         model, loader, loss, optimizer, epochs, validation, check_callbacks(callbacks), accumulate,
-        metrics, weight, step,
+        metrics, weight, step, validation_loss or loss,
     )  # fmt: skip
     if resume is not None:
         resume_run(run, resume)
+    slots = of_this_process()
     try:
+        slots.begin(run)
         run.notify("on_fit_start")
-        while len(run.history) < epochs and not run.stop:
-            model.train()
-            run.start_epoch()
-            run.notify("on_epoch_start")
-            for inputs, targets in run.batches():
-                run.start_batch(inputs, targets)
-                run.notify("on_step_start")
-                if step is not None:
-                    run.take_values(step(run, inputs, targets))
-                else:
-                    if run.starts_step():
-                        optimizer.zero_grad()
-                    run.outputs = call_model(model, inputs)
-                    run.loss = check_loss("fit", loss(run.outputs, targets))
-                    run.notify("on_loss")
-                    run.backward()
-                    if not run.step_is_due():
-                        continue  # gradients of the next batch add to these
-                    run.notify("on_gradients")
-                    optimizer.step()
-                run.finish_step()
-                run.notify("on_step_end")
-            if validation is not None:
-                totals = run.start_validation()
-                evaluate_into(
-                    "fit", totals, model, validation, validation_loss, weight,
-                    run.finish_validation_step,
-                )  # fmt: skip
-            run.finish_epoch()
-            run.notify("on_epoch_end")
+        while not is_trained(run, slots):
+            slots.rewind()
     except BaseException as error:
         run.error = error
         raise
     finally:
         run.end()
     return run.history
+
+
+def is_trained(run: Run, slots: Slots) -> bool:
+    """Train what is left of the run. False where servers that hold the weights lost some of it."""
+    try:
+        while not run.is_over():
+            train_epoch(run, slots)
+        slots.end()
+    except Rewound:
+        return False
+    return True
+
+
+def train_epoch(run: Run, slots: Slots) -> None:
+    """One pass over the batches, or what is left of it, and the validation after it."""
+    run.model.train()
+    run.start_epoch()
+    run.notify("on_epoch_start")
+    for batches in slots.steps():
+        run.start_step()
+        for inputs, targets in batches:
+            run.start_batch(inputs, targets)
+            run.notify("on_step_start")
+            if run.step_function is not None:
+                run.take_values(run.step_function(run, inputs, targets))
+                continue
+            run.outputs = call_model(run.model, inputs)
+            run.loss = check_loss("fit", run.loss_function(run.outputs, targets))
+            run.notify("on_loss")
+            run.backward()
+            slots.add()
+        if run.step_function is None:
+            slots.take_step()
+        run.finish_step()
+        run.notify("on_step_end")
+    if run.validation is not None and run.is_chief:
+        validate(run)
+    run.finish_epoch()
+    run.notify("on_epoch_end")
+
+
+def validate(run: Run) -> None:
+    """Evaluate the model on the held-out batches."""
+    evaluate_into(
+        "fit", run.start_validation(), run.model, run.validation, run.validation_loss,
+        run.weight_function, run.finish_validation_step,
+    )  # fmt: skip

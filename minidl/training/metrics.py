@@ -63,6 +63,13 @@ class Metric:
         """The value for the batches since reset; None where there is none."""
         raise NotImplementedError(f"{type(self).__name__}.compute")
 
+    def merge(self, state: dict[str, Any]) -> None:
+        """Add the batches that another copy of this metric has seen: its state_dict.
+
+        Only training on several machines needs it, where each looks at other batches.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.merge")
+
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.state}
 
@@ -122,6 +129,10 @@ class Accuracy(Metric):
         self.correct += int(hits.sum())
         self.count += len(labels)
 
+    def merge(self, state: dict[str, Any]) -> None:
+        self.correct += int(state["correct"])
+        self.count += int(state["count"])
+
     def compute(self) -> float | None:
         return self.correct / self.count if self.count else None
 
@@ -132,6 +143,12 @@ class AccuracyOfClasses(Accuracy):
     def update(self, outputs: Any, targets: Any) -> None:
         if self.correct is not None and are_classes(first(outputs), targets):
             super().update(outputs, targets)
+        else:
+            self.correct = None
+
+    def merge(self, state: dict[str, Any]) -> None:
+        if self.correct is not None and state["correct"] is not None:
+            super().merge(state)
         else:
             self.correct = None
 

@@ -21,6 +21,8 @@ def run_state(run: Run) -> dict[str, Any]:
         "epochs_finished": len(run.history),
         "step": run.step,
         "batch": run.batch,
+        "seed": run.seed,
+        "has_servers": run.has_servers,
         "rates": run.rates,
         "totals": run.totals.state_dict(),
         "history": run.history,
@@ -47,6 +49,11 @@ def resume_run(run: Run, path: str | Path) -> None:
         raise CheckpointError(
             "fit", "the file holds no state of a run to go on from", {"resume": str(path)},
             "callbacks.Checkpoint writes checkpoint.safetensors for this",
+        )  # fmt: skip
+    if checkpoint.run.get("has_servers"):
+        raise CheckpointError(
+            "fit", "servers took the steps of this run, and the file lacks what they remember",
+            {"resume": str(path)}, "minidl dist resume goes on with the job",
         )  # fmt: skip
     run.model.load_state_dict(checkpoint.model)
     load_optimizers(run, checkpoint.optimizer)
@@ -87,7 +94,7 @@ def load_run_state(run: Run, state: dict[str, Any]) -> None:
             )
     for name, saved in state["callbacks"].items():
         callbacks[name].load_state_dict(saved)
-    run.step, run.batch = int(state["step"]), int(state["batch"])
+    run.step, run.batch, run.seed = (int(state[name]) for name in ("step", "batch", "seed"))
     run.rates = {name: float(state["rates"][name]) for name in run.rates}
     run.history = [dict(metrics) for metrics in state["history"]]
     run.stop = bool(state["stop"])

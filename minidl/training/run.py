@@ -3,11 +3,11 @@
 minidl.fit moves a Run through these parts and shows it to the callbacks in between:
 
     start_epoch            epoch + 1
-      start_batch          inputs and targets hold the next batch
-      backward             batch + 1; loss and metrics of the batch are added to the totals
-      step_is_due          after `accumulate` batches, or the last one of the epoch: gradients are
-                           complete
-      finish_step          step + 1; from here to the next start_batch the run can be saved
+      start_step           gradients are forgotten
+        start_batch        inputs and targets hold the next batch
+        backward           its gradients are added to those of the step
+        count_batch        batch + 1; loss and metrics of the batch are added to the totals
+      finish_step          step + 1; from here to the next start_step the run can be saved
     start_validation       the same model on held-out batches
     finish_epoch           metrics are complete and become the last entry of the history
 
@@ -39,8 +39,13 @@ class Run:
     Attributes:
         model, loader, optimizer, epochs, validation, accumulate: the arguments of fit.
         loss_function, weight_function, step_function: its arguments loss, weight and step.
+        validation_loss: its argument, or loss.
         optimizers: name -> Optimizer; a single one has the name "".
         callbacks: by ascending order.
+        seed: of the random numbers of all batches.
+        is_chief: whether this process validates, prints and writes files. Where several train
+            together, it is true of one.
+        has_servers: whether servers take the steps, and remember what optimizers do.
 
         epoch: number of the epoch in progress (or just finished), counted from 1.
         batch: batches of this epoch that were used.
@@ -59,8 +64,8 @@ class Run:
         rates: learning rates of the last step, which a schedule may have changed since: "lr", or
             "lr_<name>" for each of several optimizers.
         totals, validation_totals: sums over this epoch so far, see Totals.
-        step_totals, step_batches, step_weight: the same over the step in progress, how many
-            batches it has so far, and the sum of their weights.
+        step_totals, step_weight: the same over the step in progress, and the sum of the weights of
+            its batches.
         metrics: of the last finished epoch.
         history: metrics of all finished epochs.
         position: of the random numbers and the loaders after the last step.
@@ -79,13 +84,16 @@ class Run:
         metrics: dict[str, Any] | None = None,
         weight: Callable | None = None,
         step: Callable | None = None,
+        validation_loss: Callable | None = None,
     ):
         self.model, self.loader, self.validation = model, loader, validation
         self.loss_function, self.step_function, self.weight_function = loss, step, weight
+        self.validation_loss = validation_loss
         self.epochs, self.accumulate = epochs, accumulate
         self.optimizer = optimizer
         self.optimizers = optimizer if isinstance(optimizer, dict) else {"": optimizer}
         self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
+        self.seed, self.is_chief, self.has_servers = random.new_seed(), True, False
         self.epoch = self.step = self.batch = 0
         self.stop = False
         self.error: BaseException | None = None
@@ -97,21 +105,24 @@ class Run:
         self.values: dict[str, float] = {}
         self.rates = self.current_rates()
         self.totals, self.validation_totals = Totals(metrics or {}), Totals(metrics or {})
-        self.step_totals, self.step_batches, self.step_weight = Totals({}), 0, 0
+        self.step_totals, self.step_weight = Totals({}), 0
         self.stepping: Optimizer = next(iter(self.optimizers.values()))
         self.metrics: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
         self.remember_position()
 
     def notify(self, moment: str) -> None:
-        """Call the method of that name of every callback."""
+        """Call the method of that name of every callback; of those that watch, if we are chief."""
         for callback in self.callbacks:
-            getattr(callback, moment)(self)
+            if self.is_chief or not callback.watches:
+                getattr(callback, moment)(self)
 
     def end(self) -> None:
         """Call on_fit_end of every callback, even if one fails. The run's first error counts."""
         failed = None
         for callback in self.callbacks:
+            if callback.watches and not self.is_chief:
+                continue
             try:
                 callback.on_fit_end(self)
             except BaseException as error:
@@ -120,6 +131,9 @@ class Run:
             raise failed
 
     # --- the parts of an epoch ------------------------------------------------------------------
+
+    def is_over(self) -> bool:
+        return len(self.history) >= self.epochs or self.stop
 
     def start_epoch(self) -> None:
         self.epoch = len(self.history) + 1
@@ -133,23 +147,32 @@ class Run:
         for batch in batches:
             yield split_batch("fit", batch)
 
+    def slots_at(self, batch: int) -> int:
+        """How many batches the step has that begins with this one; an epoch's last may have fewer.
+
+        Args:
+            batch: its number in the epoch, from 0.
+        """
+        if self.accumulate == 1:
+            return 1
+        return max(1, min(self.accumulate, len(self.loader) - batch))
+
+    def start_step(self) -> None:
+        if self.step_function is None:
+            self.optimizer.zero_grad()
+
     def start_batch(self, inputs: Any, targets: Any) -> None:
         self.count = count_examples("fit", inputs, targets)
         self.weight = weigh("fit", self.weight_function, self.count, inputs, targets)
         self.inputs, self.targets, self.outputs = inputs, targets, None
 
-    def starts_step(self) -> bool:
-        """Whether the current batch is the first one of its step."""
-        return self.step_batches == 0
-
     def backward(self) -> None:
-        """Compute the batch's gradients, and count it.
+        """Compute the batch's gradients.
 
         Where a step has several batches, p.grad becomes the weighted sum over them.
         """
         loss = self.loss if self.accumulate == 1 else self.loss * self.weight
         loss.backward()
-        self.count_batch({"loss": self.loss.item()})
 
     def count_batch(self, values: dict[str, float]) -> None:
         """Add the current batch to the sums of the epoch and the step."""
@@ -159,20 +182,7 @@ class Run:
         if self.outputs is not None:
             self.totals.measure(self.outputs, self.targets, self.weight)
         self.batch += 1
-        self.step_batches += 1
         self.step_weight += self.weight
-
-    def step_is_due(self) -> bool:
-        """Whether the batches so far make a step. If so, p.grad becomes their weighted mean."""
-        if self.accumulate == 1:
-            return True
-        if self.step_batches < self.accumulate and self.batch < len(self.loader):
-            return False
-        for group in self.optimizer.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    p.grad.data /= self.step_weight
-        return True
 
     def finish_step(self) -> None:
         """Count the step that was just taken. From here to the next step the run can be saved."""
@@ -180,7 +190,7 @@ class Run:
         self.rates = self.current_rates()
         self.totals.seconds = time.perf_counter() - self.started
         self.step_totals.reset()
-        self.step_batches, self.step_weight = 0, 0
+        self.step_weight = 0
         self.step += 1
         self.remember_position()
 
@@ -195,11 +205,6 @@ class Run:
         """Put the epoch's metrics together and get ready for the next."""
         if self.batch == 0:
             raise ArgumentError("fit", "loader gave no batch", {"loader": self.loader})
-        if self.step_batches:
-            raise ArgumentError(
-                "fit", "loader gave fewer batches than its length",
-                {"loader": self.loader, "len(loader)": len(self.loader), "batches": self.batch},
-            )  # fmt: skip
         totals = self.totals
         metrics = {"epoch": self.epoch, "step": self.step, **totals.compute()}
         if self.validation is not None:

@@ -94,6 +94,7 @@ class Totals:
         Raises:
             CheckpointError: they are of other metrics.
         """
+        self.reset()  # a state of no batch says nothing about metrics
         self.count, self.seconds = int(state["count"]), float(state["seconds"])
         self.measured = int(state["measured"])
         sums = state["sums"].items()

@@ -273,7 +273,33 @@ def test_no_more_than_asked_is_prepared_ahead():
 def test_the_state_is_right_while_threads_are_ahead():
     loader = DataLoader(colours(), 2, num_workers=4)
     for step, _ in enumerate(loader, start=1):
-        assert loader.batch == step
+        assert loader.handed_out == step
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("dataset", [colours(), Decoding(colours())])
+def test_any_batch_can_be_asked_for(dataset, num_workers):
+    """In any order, while an iteration goes on elsewhere."""
+    options = {"transform": AUGMENT, "shuffle": True, "seed": 5}
+    loader = DataLoader(dataset, 5, num_workers=num_workers, **options)
+    asked = DataLoader(dataset, 5, **options)
+    found = {(e, b): asked.batch(e, b) for e in (1, 0) for b in (4, 0, 2, 1, 3)}
+    for e in range(2):
+        mine = [tuple(x.numpy().copy() for x in found[e, b]) for b in range(len(loader))]
+        same(mine, epoch(loader))
+    assert asked.state_dict() == {"epoch": 0, "batch": 0}
+    with pytest.raises(ArgumentError, match="an epoch has 5 batches"):
+        asked.batch(0, 5)
+
+
+def test_asking_for_a_batch_leaves_the_iteration_alone():
+    loader = DataLoader(colours(), 5, shuffle=True, seed=1, num_workers=1)
+    expected, found = epoch(loader), []
+    loader = DataLoader(colours(), 5, shuffle=True, seed=1, num_workers=1)
+    for x, labels in loader:
+        found.append((x.numpy().copy(), labels.numpy().copy()))
+        loader.batch(7, 3)
+    same(found, expected)
 
 
 def test_different_sizes_are_named():

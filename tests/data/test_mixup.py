@@ -71,6 +71,15 @@ def test_the_same_from_any_position_on():
     assert not np.array_equal(whole[0][0][1], whole[1][0][1])
 
 
+def test_any_batch_can_be_asked_for():
+    mixed, asked = Mixup(loader(num_workers=2), 0.4, 3), Mixup(loader(), 0.4, 3)
+    for epoch in range(2):
+        for b, (x, t) in enumerate(batches(mixed)):
+            other_x, other_t = asked.batch(epoch, b)
+            np.testing.assert_array_equal(x, other_x.numpy())
+            np.testing.assert_array_equal(t, other_t.numpy())
+
+
 def test_memory_layout_is_kept():
     rng = np.random.default_rng(0)
     x = minidl.tensor(rng.random((4, 5, 6, 3), np.float32)).permute(0, 3, 1, 2)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 Graph = dict[str, set[str]]
 
+FOLDERS = {"minidl_dist": "dist"}  # package -> folder, where the names differ
+
 
 @dataclass
 class Imports:
@@ -25,11 +27,12 @@ class Imports:
 
 
 def read_imports(root: Path, trees: tuple[str, ...]) -> dict[str, Imports]:
-    """Dotted name -> Imports of every module below root/tree."""
+    """Dotted name -> Imports of every module of some packages in the folder root."""
     parsed: dict[str, ast.Module] = {}
     for tree in trees:
-        for path in sorted((root / tree).rglob("*.py")):
-            parts = path.relative_to(root).with_suffix("").parts
+        folder = root / FOLDERS.get(tree, tree)
+        for path in sorted(folder.rglob("*.py")):
+            parts = (tree, *path.relative_to(folder).with_suffix("").parts)
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             parsed[name] = ast.parse(path.read_text(encoding="utf-8"))
     bound = {name: bound_by(tree, name) for name, tree in parsed.items()}

@@ -9,6 +9,7 @@ import minidl
 from minidl import Tensor, nn
 from minidl.errors import ArgumentError, NonFiniteError
 from minidl.optim import clip_grad_norm_, clip_grad_value_
+from minidl.optim.clip import NORM_BLOCK, block_squares, norm_of_squares, scale_down
 
 
 def parameters(dtype=np.float64):
@@ -65,6 +66,31 @@ def test_norm_beyond_float16(norm_type):
     assert norm == pytest.approx(1000 * n ** (1 / norm_type), rel=1e-5)
     np.testing.assert_allclose(p.grad.data, 1000 * min(1.0, n / norm), rtol=1e-3, atol=1e-7)
     assert (p.grad.data > 0).all()
+
+
+def test_the_norm_is_the_same_however_the_gradients_are_cut():
+    """On borders of NORM_BLOCK, in any order, by whoever holds the pieces; and so is the step."""
+    rng = np.random.default_rng(0)
+    sizes = (3 * NORM_BLOCK + 17, 64, 1, NORM_BLOCK)
+    gradients = [(rng.standard_normal(n) * 100).astype(np.float32) for n in sizes]
+    gradients[1] = gradients[1].reshape(4, 2, 8).transpose(2, 0, 1)  # as a kernel may leave it
+    pieces = [
+        flat[start : start + k * NORM_BLOCK].copy()
+        for k, flat in zip((2, 1, 1, 3), (g.reshape(-1) for g in gradients))
+        for start in range(0, flat.size, k * NORM_BLOCK)
+    ]
+    squares = [s for piece in pieces for s in block_squares(piece)]
+    rng.shuffle(squares)
+    ps = [Tensor(np.zeros(g.shape, np.float32), requires_grad=True) for g in gradients]
+    for p, g in zip(ps, gradients):
+        p.grad = Tensor(g.copy(order="K"))
+    norm = clip_grad_norm_(ps, 1.0)
+    assert norm == norm_of_squares(squares)
+    assert norm == pytest.approx(math.sqrt(sum((g.astype("f8") ** 2).sum() for g in gradients)))
+    for piece in pieces:
+        scale_down(piece, 1.0, norm)
+    clipped = np.concatenate([p.grad.data.reshape(-1) for p in ps])
+    np.testing.assert_array_equal(np.concatenate(pieces), clipped)
 
 
 def test_value():

@@ -56,8 +56,10 @@ def step(run, real, targets):
 
 
 def by_hand(model, optimizers, epochs):
-    for _ in range(epochs):
+    seed = minidl.random.new_seed()
+    for epoch in range(epochs):
         for number, (real, _) in enumerate(points()):
+            minidl.random.begin(seed, epoch * 5 + number, 0)
             fake = model.generator(minidl.randn(len(real), 3))
             optimizers["critic"].zero_grad()
             critic_loss(model, real, fake.detach()).backward()

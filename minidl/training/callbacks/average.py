@@ -64,8 +64,7 @@ class AverageWeights(Callback):
         self.average = copy.deepcopy(run.model.get_submodule(self.part)).freeze().eval()
         self.steps = 0
         if self.saved is not None:
-            self.average.load_state_dict(self.saved["weights"])
-            self.steps, self.saved = int(self.saved["steps"]), None
+            self.take_saved()
 
     def on_step_end(self, run) -> None:
         now = run.model.get_submodule(self.part).state_dict()
@@ -85,6 +84,12 @@ class AverageWeights(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.saved = {"steps": state["steps"], "weights": state["weights"]}
+        if self.average is not None:  # a run that goes back
+            self.take_saved()
+
+    def take_saved(self) -> None:
+        self.average.load_state_dict(self.saved["weights"])
+        self.steps, self.saved = int(self.saved["steps"]), None
 
 
 def names_of_vectors(module: Module) -> set[str]:

@@ -119,7 +119,8 @@ class Checkpoint(Callback):
 
     def save(self, run) -> None:
         """Write checkpoint.safetensors; after Ctrl-C, end the run."""
-        save_checkpoint(self.path, run.model, run.optimizer, run_state(run), self.meta)
+        if run.is_chief:
+            save_checkpoint(self.path, run.model, run.optimizer, run_state(run), self.meta)
         if self.interrupted:
             raise KeyboardInterrupt
 
@@ -135,8 +136,9 @@ class Checkpoint(Callback):
             self.best.value = self.best_value
         if self.best.improved(run.metrics):
             self.best_value = self.best.value
-            meta = {**self.meta, "metrics": run.metrics}
-            save_checkpoint(self.best_path, run.model, meta=meta)
+            if run.is_chief:
+                meta = {**self.meta, "metrics": run.metrics}
+                save_checkpoint(self.best_path, run.model, meta=meta)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_value": self.best_value}

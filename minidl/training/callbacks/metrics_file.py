@@ -26,6 +26,8 @@ class Metrics(Callback):
     >>> callback = minidl.callbacks.Metrics(os.path.join(tempfile.mkdtemp(), "metrics.jsonl"))
     """
 
+    watches = True
+
     def __init__(self, path: str | Path):
         self.path = as_path("Metrics", "path", path)
 

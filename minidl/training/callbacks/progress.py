@@ -28,6 +28,8 @@ class Progress(Callback):
     >>> callback = minidl.callbacks.Progress()
     """
 
+    watches = True
+
     def __init__(self, console: Any = None):
         self.console = console
         self.bar: Any = None

@@ -38,6 +38,8 @@ class TensorBoard(Callback):
     >>> callback = minidl.callbacks.TensorBoard(tempfile.mkdtemp())
     """
 
+    watches = True
+
     def __init__(self, folder: str | Path, filters: bool = False):
         self.folder, self.filters = as_path("TensorBoard", "folder", folder), filters
         self.events: EventFile | None = None

@@ -1,0 +1,513 @@
+"""How gradients become new weights, exactly once: the chunks that one server holds.
+
+A contribution is (step, slot, chunk), whoever computed it and however often it arrives.
+`Aggregate.take` is where a duplicate is dropped. Where slots are summed (modes.py: together):
+
+    stage   a contribution waits until it is its slot's turn, and until the slot's Head is there
+    fold    sum = copy of the first slot's; then += the others, in the order of slots
+    mean    sum /= sum of the weights (not where a step is a single slot: S = 1)
+    clip    by the norm of all gradients of all servers, from sums of squares of fixed blocks
+    update  Optimizer.update on each piece: version t becomes t + 1; version t stays readable
+
+The order is that of slots, never that of arrival, so the bits are those of one process. Version t
+is kept until t + 2 is made, and that needs every slot of t + 1, each computed from t + 1 whole: so
+nobody needs version t any more. Otherwise each contribution is an update of its own, in the order
+of arrival, and of each slot in the order of steps; what was applied already is dropped.
+
+Nothing else looks into arrays. Arrays that came in a message are owned from then on; arrays that
+go out are never changed again, since each version is a new one.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minidl import optim
+from minidl.errors import ArgumentError
+from minidl_dist.messages import Head, Push, Shard
+from minidl_dist.modes import Mode
+from minidl_dist.plan import COUNT, SUM, Chunk, Plan
+
+ROW = 8192  # bytes, of a checksum's matrix
+
+
+class Contradiction(ArgumentError):
+    """Two messages about one slot differ: it was computed twice, with different results."""
+
+
+class ChunkState:
+    """A chunk: its values in two versions, the optimizer's state, and the step in progress.
+
+    Attributes:
+        values, version: the newest; version t has all slots of all steps below t.
+        previous: the values of version - 1; None if there are none.
+        crc, previous_crc: of these.
+        state: of each piece, what Optimizer.update remembers.
+        staged: slot -> values that wait for their turn.
+        crcs: slot -> crc of what was taken for its step. It makes a duplicate known.
+        sum, has: of the slots folded so far; `has`: the pieces that any of them had.
+        turn: index, in the step's slots, of the next one to fold.
+        squares: of the complete mean, where the update waits for the norm; else None.
+        next_step: slot -> the next step of it to apply; where slots are not together.
+    """
+
+    def __init__(self, chunk: Chunk, values: np.ndarray, version: int, plan: Plan):
+        self.chunk, self.values, self.version = chunk, values, version
+        self.previous: np.ndarray | None = None
+        self.crc, self.previous_crc = checksum(values), 0
+        self.state: list[dict[str, Any]] = [{} for _ in chunk.pieces]
+        self.next_step = {s: existing(plan, version, s) for s in plan.slots_of(0)}
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing of the step is there yet."""
+        self.staged: dict[int, np.ndarray] = {}
+        self.crcs: dict[int, int] = {}
+        self.sum: np.ndarray | None = None
+        self.has: set[int] = set()
+        self.turn = 0
+        self.squares: list[float] | None = None
+
+    def replace(self, values: np.ndarray, version: int) -> None:
+        """The next version. Arrays of earlier ones may still be on their way to a worker."""
+        self.previous, self.previous_crc = self.values, self.crc
+        self.values, self.version, self.crc = values, version, checksum(values)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in use: versions, the sum, what is staged, and the optimizer's state."""
+        arrays = [self.values, self.previous, self.sum, *self.staged.values()]
+        arrays += [a for state in self.state for a in state.values() if hasattr(a, "nbytes")]
+        return sum(a.nbytes for a in arrays if a is not None)
+
+
+class Aggregate:
+    """The chunks of one server.
+
+    Args:
+        plan, mode: of the job.
+        mine: numbers of the chunks that this server holds.
+
+    Attributes:
+        chunks: number -> ChunkState; without those whose values are not there yet.
+        heads: (step, slot) -> Head, of the steps in progress.
+        counted: step -> the slots that count in it, where that is not all (mode backup).
+    """
+
+    def __init__(self, plan: Plan, mode: Mode, mine: Iterable[int]):
+        self.plan, self.mode = plan, mode
+        self.mine = sorted(mine)
+        self.chunks: dict[int, ChunkState] = {}
+        self.heads: dict[tuple[int, int], Head] = {}
+        self.counted: dict[int, list[int]] = {}
+        self.optimizer = updater(plan.optimizer)
+
+    # --- contributions --------------------------------------------------------------------------
+
+    def take(self, push: Push) -> bool:
+        """Take a slot's gradient in one chunk, unless it is there already.
+
+        Returns:
+            whether it was new. A duplicate changes nothing: its sender repeats it because an
+            answer was lost, or computed a slot that somebody else had computed, too.
+
+        Raises:
+            Contradiction: the same contribution was there with other bits.
+        """
+        state = self.chunks[push.chunk]
+        if self.is_done(state, push.step, push.slot):
+            return False
+        known = state.crcs.get(push.slot)
+        if known is not None:
+            if known != push.crc and self.mode.together:
+                contradict(push, f"tensors {self.names(state.chunk)}")
+            return False
+        state.crcs[push.slot] = push.crc
+        state.staged[push.slot] = push.values
+        return True
+
+    def take_head(self, head: Head) -> bool:
+        """Take a slot's head, unless it is there already, or the slot is done.
+
+        Raises:
+            Contradiction: it differs from the one that is there, or its options from those of
+                another slot of the step.
+        """
+        if all(self.is_done(state, head.step, head.slot) for state in self.chunks.values()):
+            return False
+        check_head(self.plan, head)
+        known = self.heads.get((head.step, head.slot))
+        if known is not None:
+            if known != head and self.mode.together:
+                contradict(head, "weight, options or missing tensors")
+            return False
+        for (step, slot), other in self.heads.items():
+            if self.mode.together and step == head.step:
+                check_agreement(head, slot, other)
+        self.heads[head.step, head.slot] = head
+        return True
+
+    def is_done(self, state: ChunkState, step: int, slot: int) -> bool:
+        """Whether a slot of a step is in the chunk's values already, or was left out of them."""
+        return step < (state.version if self.mode.together else state.next_step[slot])
+
+    def may_come(self, step: int, slot: int) -> bool:
+        """Whether somebody who keeps to the protocol can contribute to this step now."""
+        if not self.is_whole or step < 0 or slot not in self.plan.slots_of(step):
+            return False
+        if self.mode.together:
+            return step <= self.step
+        return step <= min(state.next_step[slot] for state in self.chunks.values())
+
+    def names(self, chunk: Chunk) -> str:
+        names = [self.plan.tensors[number].name for number in sorted(chunk.tensors)]
+        return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+    # --- folding --------------------------------------------------------------------------------
+
+    def fold(self, number: int) -> list[tuple[int, int]]:
+        """Fold what is there of a chunk, and update the chunk where that is enough.
+
+        Returns:
+            (step, slot) of each contribution that was folded.
+        """
+        state = self.chunks[number]
+        with np.errstate(over="ignore", invalid="ignore"):  # gradients that are not finite
+            return self.fold_together(state) if self.mode.together else self.fold_each(state)
+
+    def fold_together(self, state: ChunkState) -> list[tuple[int, int]]:
+        step, folded = state.version, []
+        slots = self.slots_that_count(step)
+        if slots is None or state.squares is not None:
+            return []
+        while state.turn < len(slots):
+            head = self.heads.get((step, slots[state.turn]))
+            if head is None or not self.is_there(state, head):
+                return folded
+            if state.chunk.kind == SUM:  # averages are folded in update, when all is there
+                self.add(state, head)
+            folded.append((step, head.slot))
+            state.turn += 1
+        heads = [self.heads[step, slot] for slot in slots]
+        skips = any(head.nan for head in heads)
+        if state.chunk.kind == SUM and not skips:
+            self.divide(state, sum(head.weight for head in heads))
+            if heads[0].clip is not None:
+                state.squares = self.squares_of(state)
+                return folded
+        self.update(state, heads, skips)
+        return folded
+
+    def fold_each(self, state: ChunkState) -> list[tuple[int, int]]:
+        folded = []
+        for slot, step in state.next_step.items():
+            head = self.heads.get((step, slot))
+            if head is None or not self.is_there(state, head):
+                continue
+            if not head.nan:
+                values = state.values.copy()
+                if state.chunk.kind == SUM:
+                    self.add(state, head)
+                    self.divide(state, head.weight)
+                    self.optimize(state, values, head)
+                else:
+                    self.add_increments(state, values, head)
+                state.values, state.crc = values, checksum(values)
+            state.sum, state.has = None, set()
+            state.staged.pop(slot, None)
+            state.crcs.pop(slot, None)
+            state.next_step[slot] = existing(self.plan, step + 1, slot)
+            folded.append((step, slot))
+        state.version = min(state.next_step.values())
+        return folded
+
+    def slots_that_count(self, step: int) -> list[int] | None:
+        """In the order in which they are folded; None: not known yet."""
+        return self.counted.get(step) if self.mode.backup else list(self.plan.slots_of(step))
+
+    def is_there(self, state: ChunkState, head: Head) -> bool:
+        """Whether nothing of a slot is missing in a chunk, now that its head is there."""
+        nothing = state.chunk.kind == COUNT or state.chunk.tensors <= set(head.missing)
+        return nothing or head.slot in state.staged
+
+    def add(self, state: ChunkState, head: Head) -> None:
+        """Add one slot's gradient to the sum; tensors that have none add nothing."""
+        values = state.staged.pop(head.slot, None)
+        if values is None:
+            return
+        if state.sum is None:
+            state.sum = np.empty(state.chunk.size, state.chunk.dtype)
+        for index, piece in enumerate(state.chunk.pieces):
+            if piece.tensor in head.missing:
+                continue
+            if index in state.has:
+                state.sum[piece.place] += values[piece.place]
+            else:
+                state.sum[piece.place] = values[piece.place]
+                state.has.add(index)
+
+    def divide(self, state: ChunkState, weight: float) -> None:
+        """The sum becomes the mean; with S = 1 it is one already."""
+        if self.plan.slots > 1:
+            for index in state.has:
+                state.sum[state.chunk.pieces[index].place] /= weight
+
+    def add_increments(self, state: ChunkState, values: np.ndarray, head: Head) -> None:
+        """What one slot found goes into running averages; counts rise by 1."""
+        found = state.staged.get(head.slot)
+        for piece in state.chunk.pieces:
+            if piece.tensor in head.missing:
+                continue
+            if state.chunk.kind == COUNT:
+                values[piece.place] += 1
+            else:
+                values[piece.place] *= 1 - self.plan.tensors[piece.tensor].momentum
+                values[piece.place] += found[piece.place]
+
+    # --- the step -------------------------------------------------------------------------------
+
+    def update(self, state: ChunkState, heads: list[Head], skips: bool) -> None:
+        """Version t becomes t + 1. With a gradient that is not finite, the step changes nothing."""
+        values = state.values
+        if not skips:
+            values = values.copy()
+            if state.chunk.kind == SUM:
+                self.optimize(state, values, heads[0])
+            else:
+                for head in heads:
+                    self.add_increments(state, values, head)
+        state.replace(values, state.version + 1)
+        state.begin()
+
+    def optimize(self, state: ChunkState, values: np.ndarray, head: Head) -> None:
+        """One step of the optimizer on each piece that has a gradient."""
+        for index in sorted(state.has):
+            piece = state.chunk.pieces[index]
+            group = head.groups[self.plan.tensors[piece.tensor].group]
+            g = state.sum[piece.place]
+            if group.get("maximize"):
+                g = -g
+            self.optimizer.update(values[piece.place], g, state.state[index], group)
+
+    def forget(self) -> None:
+        """Drop the heads of steps that are done in all chunks."""
+        states = self.chunks.values()
+        for step, slot in list(self.heads):
+            if all(self.is_done(state, step, slot) for state in states):
+                del self.heads[step, slot]
+        for step in [step for step in self.counted if step < self.step]:
+            del self.counted[step]
+
+    # --- clipping -------------------------------------------------------------------------------
+
+    def squares_of(self, state: ChunkState) -> list[float]:
+        block = self.plan.norm_block
+        places = [state.chunk.pieces[index].place for index in sorted(state.has)]
+        return [s for place in places for s in block_squares(state.sum[place], block)]
+
+    def squares(self) -> list[float] | None:
+        """Sums of squares of all gradients here, once all wait for the norm; else None."""
+        lists = [s.squares for s in self.chunks.values() if s.chunk.kind == SUM]
+        if not lists or any(squares is None for squares in lists):
+            return None
+        return [s for squares in lists for s in squares]
+
+    def clip(self, norm: float) -> list[int]:
+        """The norm is there: clip and update all chunks that wait for it.
+
+        Returns:
+            their numbers.
+        """
+        waiting = [n for n, state in self.chunks.items() if state.squares is not None]
+        for state in map(self.chunks.__getitem__, waiting):
+            heads = [self.heads[state.version, s] for s in self.slots_that_count(state.version)]
+            for index in state.has:
+                scale_down(state.sum[state.chunk.pieces[index].place], heads[0].clip, norm)
+            self.update(state, heads, skips=False)
+        return waiting
+
+    # --- values ---------------------------------------------------------------------------------
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all values are there."""
+        return len(self.chunks) == len(self.mine)
+
+    @property
+    def step(self) -> int:
+        """The lowest version of all chunks: the step in progress."""
+        return min(state.version for state in self.chunks.values())
+
+    @property
+    def nbytes(self) -> int:
+        return sum(state.nbytes for state in self.chunks.values())
+
+    def set_values(self, number: int, values: np.ndarray, version: int = 0) -> None:
+        """Values of a chunk to begin with. If there are some already, these are the same."""
+        if number not in self.chunks:
+            self.chunks[number] = ChunkState(self.plan.chunks[number], values, version, self.plan)
+
+    def weights(self, number: int, version: int) -> tuple[int, np.ndarray, int] | None:
+        """(version, values, crc) of a chunk, for who wants `version`; None: not there (yet)."""
+        state = self.chunks.get(number)
+        if state is None or state.version < version:
+            return None
+        if state.version == version or not self.mode.together:
+            return state.version, state.values, state.crc
+        if state.version == version + 1 and state.previous is not None:
+            return version, state.previous, state.previous_crc
+        return None
+
+    def snapshot(self, number: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """What a Shard holds of a chunk: (arrays, numbers). State is copied; values are final."""
+        state = self.chunks[number]
+        arrays, numbers = {f"{number}": state.values}, {}
+        for index, remembered in enumerate(state.state):
+            for name, value in remembered.items():
+                key = f"{number}/{index}/{name}"
+                if hasattr(value, "nbytes"):
+                    arrays[key] = value.copy()
+                else:
+                    numbers[key] = value
+        return arrays, numbers
+
+    def restore(self, shard: Shard) -> None:
+        """Take over the chunks of a Shard that are ours.
+
+        Raises:
+            ArgumentError: the shard does not fit the plan.
+        """
+        for key, value in {**shard.arrays, **shard.numbers}.items():
+            number, _, rest = key.partition("/")
+            if int(number) not in self.mine:
+                continue
+            chunk = self.plan.chunks[int(number)]
+            if not rest:
+                check_shape(key, value, chunk.size, chunk.dtype)
+                self.set_values(chunk.number, value, shard.step)
+        for key, value in {**shard.arrays, **shard.numbers}.items():
+            number, _, rest = key.partition("/")
+            if rest and int(number) in self.mine:
+                index, _, name = rest.partition("/")
+                state = self.chunks[int(number)]
+                if hasattr(value, "nbytes"):
+                    check_shape(key, value, state.chunk.pieces[int(index)].size, None)
+                    value = value.copy()  # the optimizer changes it in place
+                state.state[int(index)][name] = value
+
+
+# --- what all of it rests on --------------------------------------------------------------------
+
+
+def checksum(values: np.ndarray) -> int:
+    """A CRC-32 of an array's bytes by way of the sums of their rows and columns.
+
+    The bytes are laid out as a matrix of 64-bit words, 1,024 to a row. Its column sums, its row
+    sums (both modulo 2^64) and what is left at the end go through CRC-32. Any change within one
+    word, and any change of up to three words, alters a row or column sum; others slip through by
+    the chance of 2^-32, as with CRC-32 of everything, which takes three times as long.
+    """
+    values = np.ascontiguousarray(values)
+    if values.nbytes < ROW:
+        return zlib.crc32(values)
+    data = values.reshape(-1).view(np.uint8)
+    whole = data.size // ROW * ROW
+    words = data[:whole].view(np.uint64).reshape(-1, ROW // 8)
+    crc = zlib.crc32(np.add.reduce(words, axis=0))
+    crc = zlib.crc32(np.add.reduce(words, axis=1), crc)
+    return zlib.crc32(data[whole:], crc)
+
+
+def updater(name: str) -> optim.Optimizer:
+    """An optimizer without parameters: only its formula, update(p, g, state, group), is used."""
+    kind = getattr(optim, name)
+    return kind.__new__(kind)
+
+
+def existing(plan: Plan, step: int, slot: int) -> int:
+    """The first step from `step` on that has this slot: the last one of an epoch may not."""
+    return step if slot in plan.slots_of(step) else step + 1
+
+
+def block_squares(g: np.ndarray, block: int) -> list[float]:
+    """The sum of squares of each `block` elements, in float64."""
+    with np.errstate(over="ignore"):
+        return [
+            float(np.square(g[start : start + block], dtype=np.float64).sum())
+            for start in range(0, g.size, block)
+        ]
+
+
+def norm_of_squares(squares: Iterable[float]) -> float:
+    """The norm; fsum is exact, so that their order and who made them do not matter."""
+    try:
+        return math.sqrt(math.fsum(squares))
+    except OverflowError:  # each was in range, their sum is not
+        return math.inf
+
+
+def scale_down(g: np.ndarray, max_norm: float, norm: float) -> None:
+    """Scale in place one of the arrays whose norm together is `norm`, where that is too large."""
+    factor = max_norm / (norm + 1e-6)
+    if not factor >= 1:
+        wide = np.promote_types(g.dtype, np.float32)
+        np.multiply(g, wide.type(factor), out=g, casting="same_kind")
+
+
+# --- checks -------------------------------------------------------------------------------------
+
+
+def contradict(message: Push | Head, what: str) -> None:
+    raise Contradiction(
+        "dist", "slot not deterministic: it was computed twice with different results",
+        {"step": message.step, "slot": message.slot, "differ": what},
+        "random numbers of a slot come from (seed, step, slot) alone, and every worker has the "
+        "same number of threads",
+    )  # fmt: skip
+
+
+def check_head(plan: Plan, head: Head) -> None:
+    """A head says what an update needs to know.
+
+    Raises:
+        Contradiction
+    """
+    needed = {spec.group for spec in plan.tensors if spec.kind == SUM}
+    if len(head.groups) <= max(needed, default=0) or not head.weight > 0:
+        raise Contradiction(
+            "dist", "a head has a weight > 0, and options for each group of the optimizer",
+            {"weight": head.weight, "groups": len(head.groups), "needed": max(needed) + 1},
+        )  # fmt: skip
+
+
+def check_agreement(head: Head, slot: int, other: Head) -> None:
+    """All slots of a step are for the same step of the optimizer.
+
+    Raises:
+        Contradiction
+    """
+    for name in ("groups", "clip"):
+        mine, theirs = getattr(head, name), getattr(other, name)
+        if mine != theirs:
+            raise Contradiction(
+                "dist", "all slots of a step have the same options of the optimizer",
+                {"step": head.step, f"{name} of slot {head.slot}": mine, f"of slot {slot}": theirs},
+            )  # fmt: skip
+
+
+def check_shape(key: str, value: np.ndarray, size: int, dtype: str | None) -> None:
+    """An array that was read is the one that the plan says.
+
+    Raises:
+        ArgumentError
+    """
+    if value.shape != (size,) or (dtype is not None and value.dtype != dtype):
+        raise ArgumentError(
+            "dist", "the checkpoint does not fit the plan",
+            {"array": key, "is": f"{value.dtype} {value.shape}", "expected": f"{dtype} ({size},)"},
+        )  # fmt: skip

@@ -1,0 +1,348 @@
+"""The training thread of a worker: the slots that minidl.fit asks for its batches.
+
+    minidl.fit ── asks ──► Client ── events ──►  machine (worker.py), in the Node's thread,
+    (this thread)                 ◄─ effects ──  which talks to servers and coordinator
+
+Every worker runs the whole loop of fit with the same Run. In each step it computes the slots that
+are given to it, hands their gradients on while backward computes them, and waits for the weights of
+the next step and the reports of all slots. So losses, schedules and early stopping are the same
+everywhere. One worker, the chief, also validates, prints, and writes the run folder.
+
+When a server is lost, all go back to a step that was saved: `Rewound` leaves the epoch in progress,
+and `rewind` loads the weights and the state of the run. A worker that comes later begins the same
+way. When the chief is lost, another one becomes chief, perhaps while it waits for the validation.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minidl import random
+from minidl.errors import ArgumentError
+from minidl.tensor import Tensor
+from minidl.training.callback import Callback
+from minidl.training.callbacks.clip import ClipGradients
+from minidl.training.callbacks.nan import StopOnNaN
+from minidl.training.fit import validate
+from minidl.training.resume import named_callbacks
+from minidl.training.run import Run
+from minidl.training.slots import Batch, Rewound, Slots
+from minidl_dist import messages as m
+from minidl_dist.batches import BatchesAhead
+from minidl_dist.reports import check_metrics, count_reports, report_of
+from minidl_dist.state import from_bytes, options_of, to_bytes
+from minidl_dist.tensors import Averages, Chunks, make_plan
+
+
+class Stopped(BaseException):
+    """The job is over, and with it this process. No SystemExit: commands take that for another."""
+
+    def __init__(self, reason: str, code: int):
+        super().__init__(reason)
+        self.reason, self.code = reason, code
+
+
+class Client(Slots):
+    """The slots that a worker is given.
+
+    Args:
+        name: of the worker.
+        default: how many slots a step has where the user does not say.
+
+    Attributes:
+        post: takes an event for the worker's machine; to be set before training.
+        take: to be called with each effect that is for the training thread, from any thread.
+        leaves: whether fit ends the process when the job is over, but for the chief's, which has a
+            report to write.
+    """
+
+    leaves = True
+
+    def __init__(self, name: str, default: int = 1):
+        self.name, self.default = name, default
+        self.post: Callable[[Any], None] = nowhere
+        self.inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self.take = self.inbox.put
+        self.kept: deque = deque()  # effects whose turn will come
+        self.generation = 0
+        self.run: Run | None = None
+        self.finished: m.Finished | None = None
+        self.is_running = self.is_chief = False
+
+    # --- what fit asks for ----------------------------------------------------------------------
+
+    def begin(self, run: Run) -> None:
+        """Offer the plan, and wait for the weights and the step to begin with.
+
+        Raises:
+            ArgumentError: the run holds something that several machines cannot do; it is named.
+        """
+        if self.run is not None:
+            raise ArgumentError("dist", "a job trains one run", hint="train again in another job")
+        check_run(run)
+        self.run, run.is_chief, run.has_servers = run, self.is_chief, True
+        self.clip = translate_callbacks(run)
+        self.plan, tensors = make_plan(
+            run.model, run.optimizer, run.accumulate, len(run.loader), run.epochs
+        )
+        self.chunks = Chunks(self.plan, tensors, self.give_chunk)
+        self.averages = Averages(run.model, self.plan, tensors)
+        self.ahead = BatchesAhead(self.plan, run.loader)
+        if run.validation is not None or any(c.watches and c.order < 0 for c in run.callbacks):
+            run.callbacks.append(Exchange(self))
+            run.callbacks.sort(key=lambda callback: callback.order)
+        self.post(m.Begin(self.plan, self.chunks.initial(), to_bytes(run)))
+        self.go_back(self.wait(m.Rewind))
+        self.is_running = True
+
+    def steps(self) -> Iterator[Iterator[Batch]]:
+        """The steps that are left in this epoch, each with the batches that are ours."""
+        run = self.run
+        self.post(m.Doing(""))
+        self.set_batch(run.step)
+        while run.batch < len(run.loader):
+            self.tell_state()
+            yield self.of_step()
+        set_position(run.validation, run.epoch - 1, 0)
+        if run.is_chief:
+            self.post(m.Doing("evaluating"))
+
+    def of_step(self) -> Iterator[Batch]:
+        """Batches as they are given to us, until the next step begins."""
+        while True:
+            effect = self.wait(m.Compute, m.Advance)
+            if isinstance(effect, m.Advance):
+                self.advance = effect
+                return
+            self.place = effect.step, effect.slot
+            inputs, targets = self.ahead.take(*self.place)
+            self.averages.begin()
+            self.chunks.begin()
+            random.begin(self.run.seed, *self.place)
+            yield inputs, targets
+
+    @contextmanager
+    def only(self, parameters: Collection[Tensor]) -> Iterator[None]:
+        """See Slots."""
+        self.chunks.own = parameters
+        yield
+        self.chunks.own = None
+
+    def add(self, values: dict[str, float] | None = None) -> None:
+        """The current batch's gradients are computed, and most are on their way: report it."""
+        run = self.run
+        self.averages.end(self.chunks)
+        missing = self.chunks.end()
+        self.post(m.SlotDone(
+            self.generation, *self.place, float(run.weight), options_of(run.optimizer), missing,
+            self.clip, self.chunks.nan, report_of(run, values or {"loss": run.loss.item()}),
+        ))  # fmt: skip
+
+    def give_chunk(self, number: int, values: Any) -> None:
+        self.post(m.SlotChunk(self.generation, *self.place, number, values))
+
+    def take_step(self) -> None:
+        """Load the weights of the next step, and count what all workers report of this one."""
+        run, advance = self.run, self.advance
+        self.chunks.load(advance.chunks)
+        count_reports(run, advance.reports)
+        run.step = advance.step - 1  # finish_step counts it
+        self.set_batch(advance.step, is_end=True)
+
+    def set_batch(self, step: int, is_end: bool = False) -> None:
+        """Where the run, and the loader, are at the start of a step, or the end of the last one."""
+        run, t = self.run, step % self.plan.steps_per_epoch
+        ended = is_end and t == 0
+        run.batch = len(run.loader) if ended else t * self.plan.slots
+        epoch = step // self.plan.steps_per_epoch - ended
+        set_position(run.loader, epoch, run.batch)
+
+    def rewind(self) -> None:
+        self.go_back(self.rewound)
+
+    def end(self) -> None:
+        """All steps are taken: wait until that is so for everybody.
+
+        Raises:
+            Rewound: a server was lost in the meantime.
+            Stopped: this process has nothing left to do.
+        """
+        self.post(m.Doing(""))
+        self.tell_state()
+        self.post(m.Ended(self.generation, self.run.step))
+        finished = self.wait(m.Finished)
+        if finished.code or (self.leaves and not self.run.is_chief):
+            raise Stopped(finished.reason, finished.code)
+
+    def close(self) -> None:
+        """The command of this worker has ended. Where the job has not, it is told why."""
+        if self.run is not None and self.is_running:
+            self.chunks.close()
+        if self.finished is None:
+            error = None if self.run is None else self.run.error
+            why = f"{type(error).__name__}: {error}" if error is not None else "it did not train"
+            if isinstance(error, GeneratorExit):
+                why = "the loop over ps.batches() was left before its end"
+            self.post(m.Crashed(why))
+
+    # --- where the run is -----------------------------------------------------------------------
+
+    def tell_state(self) -> None:
+        """The state of the run at the start of a step, for checkpoints and workers that join."""
+        self.run.remember_position()
+        self.post(m.RunState(self.generation, self.run.step, to_bytes(self.run)))
+
+    def go_back(self, to: m.Rewind) -> None:
+        """Be where the servers are."""
+        self.generation = to.generation
+        self.kept.clear()
+        with_past = from_bytes(self.run, to.blob)
+        self.chunks.load(to.chunks)
+        self.run.step_totals.reset()
+        self.run.step_weight = 0
+        for name, callback in named_callbacks(self.run.callbacks):
+            if self.is_running and name not in with_past and callback.state_dict():
+                callback.on_fit_start(self.run)  # back at the first step, it had no past yet
+
+    # --- effects of the machine -----------------------------------------------------------------
+
+    def wait(self, *kinds: type) -> Any:
+        """The next effect of one of these kinds; others are kept for when they are asked for.
+
+        Raises:
+            Rewound: the servers went back. (To wait for that is the start of a run.)
+            Stopped: the job is over before its end.
+        """
+        for effect in self.kept:
+            if isinstance(effect, kinds):
+                self.kept.remove(effect)
+                return effect
+        while True:
+            effect = self.inbox.get()
+            if isinstance(effect, m.Chief):
+                self.set_chief(effect.chief)
+            if isinstance(effect, m.Finished):
+                self.finished = effect
+            if isinstance(effect, kinds):
+                if getattr(effect, "generation", self.generation) >= self.generation:
+                    return effect
+            elif isinstance(effect, m.Rewind):
+                self.rewound = effect
+                raise Rewound
+            elif isinstance(effect, m.Finished):
+                raise Stopped(effect.reason, effect.code)
+            elif not isinstance(effect, m.Chief):
+                self.kept.append(effect)
+
+    def set_chief(self, is_chief: bool) -> None:
+        """Become the worker that validates, prints and writes files, or no longer be it."""
+        was, self.is_chief, run = self.is_chief, is_chief, self.run
+        run.is_chief = is_chief
+        if is_chief and not was and self.is_running:
+            for callback in run.callbacks:
+                if callback.watches:
+                    callback.on_fit_start(run)
+                    callback.on_epoch_start(run)
+
+
+class Exchange(Callback):
+    """The metrics of an epoch: the chief tells what it found, the others take it over.
+
+    It comes after what adds metrics (order < 0) and before what watches them.
+    """
+
+    order = -0.5
+
+    def __init__(self, client: Client):
+        self.client = client
+
+    def on_epoch_end(self, run: Run) -> None:
+        client, key = self.client, f"epoch {run.epoch}"
+        if not run.is_chief:
+            client.post(m.Await(key))
+            answer = client.wait(m.Published, m.Chief)
+            while not (run.is_chief or getattr(answer, "key", "") == key):
+                answer = client.wait(m.Published, m.Chief)
+            if not run.is_chief:
+                run.metrics |= answer.value
+                return
+            self.do_what_the_chief_did_not(run)
+        client.post(m.Publish(key, {k: v for k, v in run.metrics.items() if is_plain(v)}))
+
+    def do_what_the_chief_did_not(self, run: Run) -> None:
+        """It was lost before it told what it found, and this worker is chief now."""
+        self.client.post(m.Doing("evaluating"))
+        if run.validation is not None:
+            validate(run)
+            found = run.validation_totals.compute()
+            run.metrics |= {f"val_{name}": value for name, value in found.items()}
+        for callback in run.callbacks:
+            if callback.watches and callback.order < self.order:
+                callback.on_epoch_end(run)
+
+
+def nowhere(event: Any) -> None:
+    raise ArgumentError("dist", "a worker's client is connected to its node", {"event": event})
+
+
+def set_position(loader: Any, epoch: int, batch: int) -> None:
+    """Where a DataLoader would be, had it been iterated: chiefs change, checkpoints hold it."""
+    if hasattr(loader, "load_state_dict") and loader.state_dict().keys() == {"epoch", "batch"}:
+        loader.load_state_dict({"epoch": epoch, "batch": batch})
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a message can hold it."""
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def check_run(run: Run) -> None:
+    """Several machines can do all that the run asks for.
+
+    Raises:
+        ArgumentError: names what they cannot.
+    """
+    if run.step_function is not None:
+        raise ArgumentError(
+            "dist", "servers take the steps, so a run with a step function has none to give",
+            {"step": run.step_function}, "train in one process",
+        )  # fmt: skip
+    if run.step or run.history:
+        raise ArgumentError(
+            "dist", "a job begins a run of its own", {"resume": f"step {run.step}"},
+            "minidl dist resume goes on with a job",
+        )  # fmt: skip
+    if not hasattr(run.loader, "__len__"):
+        raise ArgumentError(
+            "dist", "the loader says how many batches it has",
+            {"loader": type(run.loader).__name__}, "define its __len__",
+        )  # fmt: skip
+    check_metrics(run)
+
+
+def translate_callbacks(run: Run) -> float | None:
+    """Leave out the callbacks that look at gradients: no worker has their sum.
+
+    The servers clip, and look for NaN (--on-nan), in their place.
+
+    Returns:
+        the largest norm of the gradients, None for any.
+
+    Raises:
+        ArgumentError: one does something else with gradients; it is named.
+    """
+    clips = [c.max_norm for c in run.callbacks if type(c) is ClipGradients]
+    if len(clips) > 1:
+        raise ArgumentError("dist", "gradients are clipped once", {"max_norm": clips})
+    run.callbacks = [c for c in run.callbacks if type(c) not in (ClipGradients, StopOnNaN)]
+    for callback in run.callbacks:
+        if type(callback).on_gradients is not Callback.on_gradients:
+            raise ArgumentError(
+                "dist", "no worker has the gradient of a step, which this callback looks at",
+                {"callback": type(callback).__name__}, "ClipGradients and StopOnNaN are known",
+            )  # fmt: skip
+    return clips[0] if clips else None

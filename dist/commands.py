@@ -1,0 +1,276 @@
+"""`minidl dist`: run, resume, status, logs, cancel, scale, and the commands for a cluster.
+
+Each turns its options into one object and calls one function. Slow imports are inside the commands,
+so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+dist = typer.Typer(
+    name="dist", help="Train with several processes, which lose nothing when one of them dies.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+)  # fmt: skip
+app.add_typer(dist)
+
+Job = Annotated[str, typer.Argument(metavar="JOB", help="Folder of a job, or its name in runs/.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
+
+
+@contextmanager
+def answering_errors(command: str, debug: bool) -> Iterator[None]:
+    """A user's mistake and a full disk are answered in a few lines, and with an exit code.
+
+    2: a mistake; 130: Ctrl-C; 1: a fault in minidl.
+    """
+    from minidl.errors import MinidlError
+    from minidl.io.atomic import reason
+
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except BrokenPipeError:  # the reader of the output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from None
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        code, text = 1, f"error: a fault in minidl, {type(error).__name__}: {error}"
+        if isinstance(error, KeyboardInterrupt):
+            code, text = 130, "interrupted"
+        elif isinstance(error, MinidlError):
+            code, text = 2, f"error: {error.text(f'dist {command}')}"
+        elif isinstance(error, OSError):
+            where = f": {error.filename}" if error.filename else ""
+            code, text = 2, f"error: {reason(error)}{where}"
+        print(text, file=sys.stderr, flush=True)
+        raise typer.Exit(code) from None
+
+
+# --- running ------------------------------------------------------------------------------------
+
+
+@dist.command("run", context_settings={"allow_interspersed_args": False})
+def run(
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="-- COMMAND...|SCRIPT.py...",
+            help="A training command of minidl, or a script, and its arguments.",
+        ),
+    ],
+    servers: Annotated[int, typer.Option(help="Processes that hold the weights.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that compute gradients.")] = 2,
+    mode: Annotated[str, typer.Option(help="When a step counts as done: sync.")] = "sync",
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            metavar="S",
+            help="Parts of each batch, which workers compute. They alone decide the result, not "
+            "who computes them. Default: one for each worker.",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="T", help="Threads of a worker. Default: cores / workers."),
+    ] = None,
+    checkpoint_every: Annotated[
+        int, typer.Option(metavar="N", help="Steps from one checkpoint to the next.")
+    ] = 100,
+    on_nan: Annotated[
+        str, typer.Option(help="A gradient that is not finite: stop, or skip the step.")
+    ] = "stop",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse workers with other software or processors.")
+    ] = False,
+    restarts: Annotated[
+        int, typer.Option(metavar="N", help="How often a process that died starts again.")
+    ] = 3,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Folder of the job; by default a new one in runs/."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Train with several processes on this machine.
+
+    \b
+    minidl dist run --workers 2 -- train resnet20_cifar --data cifar10 --epochs 2
+    minidl dist run --workers 4 script.py ARGUMENTS
+
+    The result is that of one process with --slots S and as many threads as a
+    worker, bit for bit, whatever dies meanwhile. Ctrl-C saves a checkpoint and ends
+    all processes; `minidl dist resume JOB` goes on.
+    """
+    with answering_errors("run", debug):
+        from minidl_dist import folder as job_folder
+        from minidl_dist.launch.spec import Launch, check_launch
+        from minidl_dist.run import completed, run_job
+
+        launch = Launch(
+            command=command, servers=servers, workers=workers, mode=mode, slots=slots or 0,
+            threads=threads or 0, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
+            restarts=restarts,
+        )  # fmt: skip
+        check_launch(launch)
+        launch = completed(launch)
+        folder = job_folder.make_folder(output, launch.name)
+        job_folder.write_job(folder, launch, typed())
+        run_job(launch, folder)
+
+
+@dist.command("resume")
+def resume(job: Job, debug: Debug = False) -> None:
+    """Go on with a job that was interrupted, or that failed, from its last checkpoint."""
+    with answering_errors("resume", debug):
+        from minidl_dist import folder as job_folder
+        from minidl_dist.run import run_job
+
+        folder = job_folder.find_job(job).resolve()
+        content = job_folder.read_job(folder)
+        os.chdir(content["started_in"])  # relative paths in its command are from there
+        run_job(content["launch"], folder)
+
+
+# --- job folders --------------------------------------------------------------------------------
+
+
+@dist.command("init")
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Folder to make.")],
+    debug: Debug = False,
+) -> None:
+    """Make a job folder: job.toml, and train.py with build_model() and run_model()."""
+    with answering_errors("init", debug):
+        from pathlib import Path
+
+        from minidl_dist.job import write_template
+
+        write_template(Path(name))
+        print(f"{name}/job.toml and {name}/train.py are yours to change")
+        print(f"try it here: minidl dist test {name}")
+
+
+Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="A job folder, see init.")]
+
+
+@dist.command("test")
+def test(
+    folder: Folder,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Folder for what it writes.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Run a job folder here, with one server and two workers, as a cluster would."""
+    with answering_errors("test", debug):
+        from minidl_dist.submit import test_job
+
+        test_job(folder, output, typed())
+
+
+@dist.command("submit")
+def submit(
+    folder: Folder,
+    engine: Annotated[str, typer.Option(help="What starts the processes: local.")] = "local",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where code goes and results come: file://PATH, s3://BUCKET/PATH."
+        ),
+    ] = None,
+    servers: Annotated[int | None, typer.Option(help="Instead of job.toml's.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Instead of job.toml's.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Instead of job.toml's.")] = None,
+    slots: Annotated[int | None, typer.Option(metavar="S", help="Instead of job.toml's.")] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Folder of the job; by default a new one in runs/."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Pack the code of a job folder, upload it, and start the job in the background."""
+    with answering_errors("submit", debug):
+        from minidl_dist.submit import submit_job
+
+        place = submit_job(
+            folder, engine, store, output, typed(), servers=servers, workers=workers, mode=mode,
+            slots=slots,
+        )  # fmt: skip
+        print(f"{place} runs")
+        print(f"minidl dist status {place}; also logs, cancel, resume, scale")
+
+
+def typed() -> str:
+    """The command line, for job.json."""
+    return shlex.join(["minidl", *sys.argv[1:]])
+
+
+# --- looking on ---------------------------------------------------------------------------------
+
+
+@dist.command("status")
+def status(
+    job: Job,
+    as_json: AsJson = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Again with each change.")] = False,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="As text for a Prometheus textfile collector.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Show the processes of a job, and how far it is."""
+    with answering_errors("status", debug):
+        from minidl_dist.status import show_status
+
+        show_status(job, "json" if as_json else "prometheus" if prometheus else "text", follow)
+
+
+@dist.command("logs")
+def logs(
+    job: Job,
+    name: Annotated[
+        str | None, typer.Argument(help="A process, such as worker1. Default: all of them.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as lines come.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show what the processes of a job printed."""
+    with answering_errors("logs", debug):
+        from minidl_dist.status import show_logs
+
+        show_logs(job, name, follow)
+
+
+@dist.command("cancel")
+def cancel(job: Job, debug: Debug = False) -> None:
+    """End a job after a last checkpoint; `minidl dist resume` goes on with it."""
+    with answering_errors("cancel", debug):
+        from minidl_dist.status import cancel_job
+
+        cancel_job(job)
+
+
+@dist.command("scale")
+def scale(
+    job: Job,
+    workers: Annotated[int, typer.Option(help="How many there shall be.")],
+    debug: Debug = False,
+) -> None:
+    """Change the number of workers of a job that runs. Its slots, and so the result, stay."""
+    with answering_errors("scale", debug):
+        from minidl_dist.status import scale_job
+
+        scale_job(job, workers)

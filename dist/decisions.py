@@ -1,0 +1,275 @@
+"""What is wanted of everybody: the part of the coordinator that decides.
+
+Everything follows from what is known at the moment, in `decide`, and is sent where it differs from
+what was sent before: who computes which slot, who is chief, who sends first values or the state of
+the run, how far to go, and whether the job is over. That it is called once too often does no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from minidl_dist.manifest import Checkpoint, Checkpoints, Manifest
+from minidl_dist.members import Member, Members
+from minidl_dist.messages import Exit, Note, Send, Wanted
+from minidl_dist.modes import parse
+from minidl_dist.plan import Job, Plan
+from minidl_dist.steps import Steps
+
+DRAIN = 60.0  # seconds that the current step and the last checkpoint may take after StopAsked
+LINGER = 5.0  # seconds in which everybody is told that the job is over
+HOLD = 0  # Wanted.until while it is found out how far everybody is
+
+
+class Decisions:
+    """See the module; coordinator.py has the rest of it.
+
+    Attributes:
+        checkpoints: those that there are, and the one that is being made.
+        generation, base: what everybody has to be in, and the checkpoint it began with.
+        ready: all servers have the weights of this generation.
+        steps: the book of this generation; None before there is a plan.
+        states: step -> state of the run at its start.
+        until: no step is begun from here on.
+        ended: the training loops are over.
+        draining: why the job is to end before that, or "".
+        stop: (reason, exit code) once the job is over.
+    """
+
+    def __init__(self, job: Job):
+        self.job, self.mode = job, parse(job.mode)
+        self.checkpoints = Checkpoints()
+        self.members = Members(job)
+        self.plan: Plan | None = None
+        self.was_finished = False  # by an earlier life
+        self.is_open = False  # nobody is answered before the fencing token is on the disk
+        self.token = self.generation = self.number = self.count = 0
+        self.base: Checkpoint | None = None
+        self.steps: Steps | None = None
+        self.stop: tuple[str, int] | None = None
+        self.draining = ""  # why
+        self.deadline = self.opened = self.alone_since = 0.0
+        self.effects: list = []
+        self.now = 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing of the generation before is left."""
+        self.ready = self.was_synced = self.ended = False
+        self.loaded: set[str] = set()
+        self.lives: dict[str, int] = {}  # server -> incarnation that this generation counts on
+        self.states: dict[int, bytes] = {}
+        self.checkpoints.forget(self.generation, len(self.plan.chunks) if self.plan else 0)
+        self.published: dict[str, dict] = {}
+        self.seeder = ""
+        self.hold: dict[str, int] = {}  # worker -> number of the Wanted that holds it
+        self.until = self.plan.total_steps if self.plan else -1
+
+    @property
+    def manifest(self) -> Manifest:
+        """As it is on the disk."""
+        return self.checkpoints.manifest
+
+    def roll_back(self, why: str) -> None:
+        raise NotImplementedError
+
+    def send(self, to: str, message: Any) -> None:
+        self.effects.append(Send(to, message))
+
+    def note(self, what: str, **facts: Any) -> None:
+        self.effects.append(Note({"what": what, **facts}))
+
+    # --- what is wanted ---------------------------------------------------------------------------
+
+    def decide(self) -> None:
+        """Bring what is wanted of everybody in line with what is known; tell who it concerns."""
+        if not self.is_open:
+            return
+        if self.plan is not None and self.stop is None:
+            if set(self.job.servers) <= self.loaded:
+                self.ready = True
+            if not self.choose_workers():
+                return  # rolled back, and decided there
+            self.find_the_end()
+        for member in self.members.all():
+            if self.is_news(member, self.wanted(member.name)):
+                self.tell(member.name)
+
+    def choose_workers(self) -> bool:
+        """Seeder, chief, and the owner of each slot. False: there was a rollback instead."""
+        members, generation, steps = self.members, self.generation, self.steps
+        synced, joining = self.synced(), members.joining(generation)
+        has_begun = self.ready and (self.was_synced or steps.step in self.states)
+        if self.base is None and not has_begun:
+            if self.seeder and self.seeder not in members.workers:
+                self.roll_back(f"{self.seeder} was lost before all values were there")
+                return False
+            self.seeder = self.seeder or (joining[0] if joining else "")
+        has_state = steps.step in self.states and (self.mode.together or not self.was_synced)
+        if self.was_synced and not synced and not has_state:
+            self.roll_back("no worker is left that knows the state of the run")
+            return False
+        candidates = [*synced, *(n for n in joining if n not in synced)]
+        staying = [n for n in candidates if n not in members.leaving()]
+        if not staying and candidates:
+            self.drain("all workers were asked to stop")
+        if not members.owner and self.ready:  # a step begins: whoever is there takes part
+            members.deal(list(steps.next_step), staying or candidates)
+        else:
+            members.hand_over(steps.open_slots(), [n for n in staying if n in synced] or staying)
+        members.choose_chief(synced, joining)
+        return True
+
+    def synced(self) -> list[str]:
+        return self.members.synced(self.generation, self.steps.oldest)
+
+    def giver(self) -> str:
+        """The worker that is to send the state of the current step, because somebody joins."""
+        if self.steps.step in self.states or not self.members.joining(self.generation):
+            return ""
+        synced = self.synced()
+        return self.members.chief if self.members.chief in synced else (synced or [""])[0]
+
+    def wanted(self, name: str) -> Wanted:
+        """What is wanted of a process."""
+        steps, members, base = self.steps, self.members, self.base
+        wanted = Wanted(
+            self.manifest.token, self.generation, self.number, -1, self.until, self.ready,
+            self.plan.hash if self.plan else "", manifest=self.manifest.step,
+        )  # fmt: skip
+        if self.stop is not None:
+            wanted.stop, wanted.code = self.stop
+        if steps is None:
+            return wanted
+        wanted.step = steps.step
+        if name in self.job.servers:
+            wanted.load = base.step if base else -1
+            wanted.files = base.files if base else {}
+            return wanted
+        mine = [slot for slot in steps.next_step if members.owner.get(slot) == name]
+        wanted.slots = [[steps.next_step[s], s] for s in mine if s in steps.open_slots()]
+        wanted.servers = {n: [m.hello.address, m.hello.key] for n, m in members.servers.items()}
+        wanted.chief, wanted.seeder = name == members.chief, name == self.seeder
+        wanted.oldest = steps.oldest
+        wanted.give_state = name == self.giver()
+        if wanted.chief or wanted.seeder or wanted.give_state:
+            wanted.states = sorted(self.states)
+        leaving = name in members.leaving() and self.stop is None
+        if leaving and not self.draining and name not in members.owner.values():
+            wanted.stop, wanted.code = "asked to stop", 0
+        return wanted
+
+    def is_news(self, member: Member, wanted: Wanted) -> bool:
+        """Whether it is not what the member was last sent; its number is that, or the next."""
+        if member.wanted is not None:
+            wanted.number = member.wanted.number
+            if wanted == member.wanted:
+                return False
+        wanted.number = self.number + 1
+        return True
+
+    def tell(self, name: str) -> None:
+        """Send a process what is wanted of it."""
+        member = self.members.find(name)
+        if member is None:
+            return
+        wanted = self.wanted(name)
+        if self.is_news(member, wanted):
+            self.number = wanted.number
+            member.wanted = wanted
+            if self.hold.get(name) == -1:
+                self.hold[name] = wanted.number
+        self.send(name, wanted)
+
+    # --- who is lost ------------------------------------------------------------------------------
+
+    def look_around(self) -> None:
+        """Who is silent, who is stuck, what has taken too long."""
+        for name in self.members.silent(self.now):
+            self.lose(name, f"nothing was heard of it for {self.job.dead:g} s")
+        for name, why in self.members.stuck(self.now):
+            self.members.banned[name] = self.members.workers[name].hello.incarnation, why
+            self.note("stuck", alarm=True, name=name, why=why)
+            wanted = replace(self.wanted(name), stop=why, code=3, number=self.number + 1)
+            self.number += 1
+            self.send(name, wanted)
+            self.lose(name, why)
+        if self.stop is None:
+            self.look_for_missing()
+            self.effects += self.checkpoints.complete_all(self.states, self.now)
+            self.decide()
+            if self.draining and self.now > self.deadline:
+                self.end(f"{self.draining}; the last step was not finished in time", 0)
+        elif self.now > self.deadline or not self.members.all():
+            self.effects.append(Exit(self.stop[1], self.stop[0]))
+
+    def look_for_missing(self) -> None:
+        """A job without a server, or without any worker, ends with an error that says so."""
+        for name in self.job.servers:
+            member = self.members.servers.get(name)
+            if self.now - (member.seen if member else self.opened) > self.job.missing:
+                self.end(f"{name} is missing: nothing for {self.job.missing:g} s", 1)
+        if self.members.workers:
+            self.alone_since = self.now
+        elif self.now - self.alone_since > self.job.missing:
+            if self.was_finished:
+                self.end("finished", 0)
+            self.end(f"no worker for {self.job.missing:g} s", 1)
+
+    def lose(self, name: str, why: str) -> None:
+        """A process is gone. A server's chunks may come back: if it only was silent."""
+        role = self.members.of("server" if name in self.job.servers else "worker")
+        if role.pop(name, None) is not None:
+            self.note("lost", name=name, why=why)
+            self.loaded.discard(name)
+            self.decide()
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def find_the_end(self) -> None:
+        """How far to go, and whether that is reached."""
+        if self.hold:
+            self.release()
+        if self.steps.step < self.until or not (self.ended or self.draining):
+            return
+        if self.manifest.step == self.until:
+            self.finish()
+
+    def release(self) -> None:
+        """Everybody has stopped where it is: go on to where all meet."""
+        workers = self.members.workers
+        beats = {n: workers[n].beat for n in self.hold if n in workers and workers[n].beat}
+        if all(beats[n].number >= self.hold[n] for n in beats):
+            furthest = max((beat.step for beat in beats.values()), default=self.steps.step)
+            self.until = min(max(furthest, self.steps.step) + 1, self.plan.total_steps)
+            self.hold = {}
+
+    def drain(self, reason: str) -> None:
+        """Finish what is begun, save, and end."""
+        if self.stop is not None or self.draining:
+            return
+        self.draining, self.deadline = reason, self.now + DRAIN
+        self.note("stopping", why=reason)
+        if not self.ready or not self.synced():
+            self.end(reason, 0)
+        elif self.mode.together:
+            self.until = min(self.until, self.steps.step + 1)
+        else:  # workers are at different steps: hold them, to see where
+            self.until = HOLD
+            self.hold = dict.fromkeys(self.synced(), -1)
+        self.decide()
+
+    def finish(self) -> None:
+        """The last checkpoint is on the disk."""
+        if self.draining and not self.ended:
+            self.end(self.draining, 0)
+        else:
+            self.effects += self.checkpoints.finish(self.now)
+
+    def end(self, reason: str, code: int) -> None:
+        """Tell everybody that the job is over; the first reason counts."""
+        if self.stop is None:
+            self.stop, self.deadline = (reason, code), self.now + LINGER
+            self.note("over", why=reason, code=code)
+            self.decide()

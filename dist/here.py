@@ -1,0 +1,33 @@
+"""Who this process is, for the program that it runs; and its word to the launcher."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from minidl_dist.launch.spec import MARK, Instructions
+
+told: Instructions | None = None  # set as a worker starts
+
+
+def worker_name() -> str:
+    """The name of this worker, "worker0" and so on; "" in a process that trains alone."""
+    return told.name if told else ""
+
+
+def life() -> int:
+    """How often this worker was started before: 0, and more after it was lost."""
+    return told.life if told else 0
+
+
+def is_chief() -> bool:
+    """Whether this process validates, prints and writes files: one of all, or the only one."""
+    from minidl.training import slots
+
+    return getattr(slots.in_use, "is_chief", True)
+
+
+def tell_launcher(message: dict[str, Any]) -> None:
+    """A line for the launcher alone. One write, so that no other line gets into it."""
+    os.write(1, f"{MARK}{json.dumps(message)}\n".encode())

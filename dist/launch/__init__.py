@@ -1,0 +1,1 @@
+"""Engines: what starts the processes of a job, on this machine or on others."""

@@ -1,0 +1,79 @@
+"""The engine for this machine: how a process is started, where it listens, how many threads it has.
+
+An engine is three things; launch/supervisor.py does the rest with any of them:
+
+    place      a context manager: a folder for sockets, gone afterwards
+    address    where a process listens
+    start      a process, as asyncio's subprocess, with pipes
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from minidl.errors import ArgumentError
+from minidl_dist.launch.spec import WORKER
+
+LONGEST_PATH = 107  # bytes of a Unix socket's path, by the operating system
+THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Local:
+    """Processes on this machine, with sockets in a folder that only this user may enter."""
+
+    folder: Path
+
+    @contextmanager
+    def place(self) -> Iterator[Path]:
+        """Make the folder of the sockets (rights 0700), and remove it at the end.
+
+        Raises:
+            ArgumentError: its path is so long that no socket can be made in it.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="minidl-"))
+        try:
+            longest = len(os.fsencode(folder / "coordinator-000"))
+            if longest > LONGEST_PATH:
+                raise ArgumentError(
+                    "dist", f"paths of sockets may have {LONGEST_PATH} bytes; this has {longest}",
+                    {"folder": str(folder)}, "set TMPDIR to a folder with a shorter path",
+                )  # fmt: skip
+            self.folder = folder
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def address(self, name: str, incarnation: int) -> str:
+        """Where a process listens. The coordinator's address is the same in all its lives."""
+        suffix = "" if name == "coordinator" else f"-{incarnation}"
+        return f"ipc://{self.folder}/{name}{suffix}"
+
+    async def start(self, role: str, threads: int) -> asyncio.subprocess.Process:
+        """A process that waits for its bundle on stdin.
+
+        It is the first of a session of its own: Ctrl-C on the terminal reaches the launcher alone,
+        which then ends the job in order.
+        """
+        cores = str(threads if role == WORKER else 1)
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "minidl_dist.member",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ | dict.fromkeys(THREADS, cores) | {"PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

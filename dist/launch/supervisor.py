@@ -1,0 +1,367 @@
+"""Keeps the processes of a job alive, and ends them all: the same for every engine.
+
+Each process has a task that starts it, passes on what it prints, waits for its exit and starts it
+again. A process that a signal killed is started again, a little later each time and not more often
+than the job allows. One that ended with an error of its own would do so again: the job ends, and
+the error that came first is the last thing that is printed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from minidl_dist.launch.spec import LATE, MARK, SCALE, SERVER, STUCK, WORKER, Instructions, Launch
+from minidl_dist.messages import COORDINATOR
+
+BACKOFF = 0.25  # seconds before the first restart; twice as long before each further one
+DRAIN = 30.0  # seconds for a last checkpoint, when the job is stopped
+GOODBYE = 5.0  # seconds to end, once there is nothing more to do, or after SIGTERM
+
+
+@dataclass
+class Member:
+    """A process of the job over all its lives.
+
+    Attributes:
+        name, role: as in its Instructions.
+        state: "starting", "running", "waiting" (for its next start), "done", "failed", "left" (the
+            job was scaled down).
+        process: of the present life.
+        restarts: lives before this one.
+        is_victim: it said that it ends because of another.
+        is_chief: it is the worker that writes the results.
+        last_lines: what it printed last.
+    """
+
+    name: str
+    role: str
+    state: str = "starting"
+    process: Any = None
+    restarts: int = 0
+    is_victim: bool = False
+    is_chief: bool = False
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """A line to its stdin; one that is gone hears nothing."""
+        if self.is_running:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    def send_signal(self, number: int) -> None:
+        if self.is_running:
+            try:
+                self.process.send_signal(number)
+            except ProcessLookupError:
+                pass
+
+
+@dataclass
+class Failure:
+    """A process that ended with an error: its name, how it ended, what it printed last."""
+
+    name: str
+    how: str
+    code: int
+    lines: list[str]
+    is_victim: bool
+
+
+class Supervisor:
+    """Runs one job.
+
+    Args:
+        launch: with all numbers filled in.
+        folder: of the job.
+        engine: how processes start, see launch/local.py.
+        output: where lines go that the processes print to stdout and to stderr.
+
+    Attributes:
+        members: name -> Member.
+        failures: in the order in which they came.
+        interrupted: the reason why someone ended the job, "" if nobody did.
+        facts: what the coordinator last said about the training, for status.json.
+        watchers: are called after each change.
+    """
+
+    def __init__(self, launch: Launch, folder: Path, engine: Any, output: tuple[TextIO, TextIO]):
+        self.launch, self.folder, self.engine, self.output = launch, folder, engine, output
+        self.members: dict[str, Member] = {}
+        self.tasks: dict[str, asyncio.Task] = {}
+        self.failures: list[Failure] = []
+        self.interrupted = ""
+        self.facts: dict[str, Any] = {}
+        self.watchers: list[Callable[[], None]] = []
+        self.ending, self.why = False, ""
+        self.over = asyncio.Event()
+        self.width = len(COORDINATOR)
+
+    @property
+    def failure(self) -> Failure | None:
+        """The first one that was not the consequence of another."""
+        return next((f for f in self.failures if not f.is_victim), next(iter(self.failures), None))
+
+    async def run(self) -> None:
+        """The job, from the first start to the last exit."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self.interrupt, "interrupted")
+        loop.add_signal_handler(signal.SIGTERM, self.interrupt, "terminated")
+        loop.add_signal_handler(signal.SIGUSR1, self.scale)
+        with self.engine.place():
+            try:
+                self.add(COORDINATOR, COORDINATOR)
+                for number in range(self.launch.servers):
+                    self.add(f"server{number}", SERVER)
+                for number in range(self.launch.workers):
+                    self.add(f"worker{number}", WORKER)
+                await self.over.wait()
+            finally:
+                await self.end_all()
+
+    def add(self, name: str, role: str) -> None:
+        """One more process, or one that is there no more."""
+        member = self.members.setdefault(name, Member(name, role))
+        self.tasks[name] = asyncio.create_task(self.keep_guarded(member))
+
+    # --- the life of a process ------------------------------------------------------------------
+
+    async def keep_guarded(self, member: Member) -> None:
+        """A fault of the launcher itself ends the job as well, and is not lost in a task."""
+        try:
+            await self.keep(member)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.fail(member, 1, f"could not be started: {type(error).__name__}: {error}")
+        self.changed()
+        self.look_for_the_end()
+
+    async def keep(self, member: Member) -> None:
+        """Start a process until it has done its work, or must not be started again."""
+        while True:
+            code = await self.live(member)
+            how = "done" if code == 0 else ended(code)
+            if member.role != COORDINATOR:  # which need not wait for silence then
+                self.members[COORDINATOR].tell({"left": member.name, "how": how})
+            if member.state == "left":
+                return
+            is_error = code > 0 and code not in (STUCK, LATE)
+            if is_error and not (self.interrupted and member.role == WORKER):
+                return self.fail(member, code, how)
+            if code == 0 or self.ending or not self.is_needed(member):
+                member.state = "done"
+                return
+            if member.restarts == self.launch.restarts:
+                return self.fail(member, 1, f"{how}, after {member.restarts} restarts")
+            member.state, wait = "waiting", BACKOFF * 2**member.restarts
+            member.restarts += 1
+            of_all = f"{member.restarts} of {self.launch.restarts} restarts"
+            self.show(member, f"({how}; starts again in {wait:g} s: {of_all})", 1)
+            self.changed()
+            await asyncio.sleep(wait)
+            if not self.is_needed(member):
+                member.state = "done"
+                return
+            self.serve_again()
+
+    async def live(self, member: Member) -> int:
+        """One life of a process: its exit code, negative for a signal."""
+        member.state, member.is_victim, member.is_chief = "starting", False, False
+        process = await self.engine.start(member.role, self.launch.threads)
+        member.process = process
+        process.stdin.write(self.instructions(member).line())
+        member.state = "running"
+        self.changed()
+        if self.ending and member.role == COORDINATOR:
+            member.tell({"stop": self.why})
+        with open(self.folder / "logs" / f"{member.name}.log", "a", encoding="utf-8") as log:
+            await asyncio.gather(
+                self.pass_on(member, process.stdout, log, 0),
+                self.pass_on(member, process.stderr, log, 1),
+            )
+        return await process.wait()
+
+    def instructions(self, member: Member) -> Instructions:
+        listens = member.role != WORKER
+        return Instructions(
+            role=member.role,
+            name=member.name,
+            life=member.restarts,
+            listen=self.engine.address(member.name, member.restarts) if listens else None,
+            coordinator=self.engine.address(COORDINATOR, 0),
+            launch=self.launch.to_json(),
+            folder=str(self.folder),
+        )
+
+    def is_needed(self, member: Member) -> bool:
+        """Whether a process that died has still something to do.
+
+        After the training that is the chief, which writes the results: if it is the one that died.
+        """
+        if member.role != WORKER or self.members[COORDINATOR].state != "done":
+            return True
+        return not any(other.is_chief for other in self.members.values() if other is not member)
+
+    def serve_again(self) -> None:
+        """The chief that died after the training wants the last weights once more."""
+        for member in list(self.members.values()):
+            if member.role != WORKER and member.state == "done":
+                member.restarts += 1
+                self.add(member.name, member.role)
+
+    # --- what processes say ---------------------------------------------------------------------
+
+    async def pass_on(self, member: Member, stream: Any, log: TextIO, number: int) -> None:
+        """Print what a process prints, each line with its name."""
+        rest = b""
+        while True:
+            data = await stream.read(1 << 16)
+            *lines, rest = (rest + data).split(b"\n")
+            if not data and rest:
+                lines, rest = [rest], b""
+            for line in lines:
+                text = line.decode(errors="backslashreplace").rstrip("\r")
+                if text.startswith(MARK):
+                    self.heard(member, json.loads(text[len(MARK) :]))
+                    continue
+                member.last_lines.append(text)
+                print(text, file=log, flush=True)
+                self.show(member, text, number)
+            if not data:
+                return
+
+    def show(self, member: Member, text: str, number: int) -> None:
+        print(f"{member.name:<{self.width}} | {text}", file=self.output[number], flush=True)
+
+    def heard(self, member: Member, message: dict[str, Any]) -> None:
+        """What a process tells the launcher alone."""
+        member.is_victim |= message.get("victim", False)
+        member.is_chief = message.get("chief", member.is_chief)
+        if member.role == COORDINATOR:
+            self.facts |= message
+        self.changed()
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def fail(self, member: Member, code: int, how: str) -> None:
+        """A process failed: the others may save what there is, and end."""
+        member.state = "failed"
+        lines = list(member.last_lines)
+        self.failures.append(Failure(member.name, how, code, lines, member.is_victim))
+        self.stop(f"{member.name}: {how}", GOODBYE)
+
+    def interrupt(self, reason: str) -> None:
+        """Ctrl-C, SIGTERM or `minidl dist cancel`: in order at first, at once the second time."""
+        if self.interrupted:
+            return self.over.set()
+        self.interrupted = reason
+        print(f"{reason}: a last checkpoint, then the end", file=self.output[1], flush=True)
+        self.stop(reason, DRAIN)
+
+    def stop(self, reason: str, seconds: float) -> None:
+        """The coordinator ends the job; what is left of it after so many seconds is killed."""
+        if not self.ending:
+            self.ending, self.why = True, reason
+            self.members[COORDINATOR].tell({"stop": reason})
+            asyncio.get_running_loop().call_later(seconds, self.over.set)
+        self.changed()
+
+    def look_for_the_end(self) -> None:
+        """The job is over when all is done, or when those that serve have nobody to serve."""
+        states = [m.state for m in self.members.values()]
+        workers = [m.state for m in self.members.values() if m.role == WORKER]
+        at_rest = ("done", "failed", "left")
+        if all(state in at_rest for state in states):
+            self.over.set()
+        elif all(state in at_rest for state in workers):
+            self.stop("finished", GOODBYE)
+        elif self.members[COORDINATOR].state == "done":
+            for member in self.members.values():
+                if member.role == WORKER:
+                    member.tell({"finished": True})
+
+    async def end_all(self) -> None:
+        """No process outlives the job: SIGTERM, and SIGKILL after a while."""
+        self.ending = True
+        running = [member for member in self.members.values() if member.is_running]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for member in running:
+                member.send_signal(number)
+            if await exits(running, GOODBYE):
+                break
+        await asyncio.wait(self.tasks.values(), timeout=GOODBYE)  # they print the last lines
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+    # --- while it runs --------------------------------------------------------------------------
+
+    def scale(self) -> None:
+        """`minidl dist scale`: as many workers as the file in the folder says."""
+        try:
+            wanted = int(json.loads((self.folder / SCALE).read_text())[WORKER])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        here = [m for m in self.members.values() if m.role == WORKER and m.state != "left"]
+        for member in here[max(wanted, 1) :]:
+            member.state = "left"
+            member.send_signal(signal.SIGTERM)
+        number = 0
+        for _ in range(wanted - len(here)):
+            while f"worker{number}" in self.members:
+                number += 1
+            self.add(f"worker{number}", WORKER)
+
+    def changed(self) -> None:
+        for watcher in self.watchers:
+            watcher()
+
+    def status(self) -> dict[str, Any]:
+        """What status.json says."""
+        failure = self.failure
+        return {
+            **self.facts,
+            "time": time.time(),
+            "finished": self.over.is_set() and not failure and not self.interrupted,
+            "interrupted": self.interrupted,
+            "failure": {"name": failure.name, "how": failure.how} if failure else None,
+            "members": [
+                {
+                    "name": m.name, "role": m.role, "state": m.state, "restarts": m.restarts,
+                    "pid": m.process.pid if m.is_running else None,
+                }
+                for m in self.members.values()
+            ],
+        }  # fmt: skip
+
+
+async def exits(members: list[Member], seconds: float) -> bool:
+    """Wait that long for all to end; whether they did."""
+    waits = [asyncio.create_task(m.process.wait()) for m in members if m.is_running]
+    if not waits:
+        return True
+    _, pending = await asyncio.wait(waits, timeout=seconds)
+    for wait in pending:
+        wait.cancel()
+    return not pending
+
+
+def ended(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return "was given up" if code == STUCK else f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

@@ -1,0 +1,152 @@
+"""Who takes part: which processes live, what they are doing, and which worker computes which slot.
+
+    synced    a worker that has weights and state of this generation, and follows the steps
+    joining   one that is ready to: it is counted in when a step begins, and gets both then
+
+The chief (it validates and writes the run folder) stays chief as long as it lives: a worker that
+joins while the chief validates must not become it, since nobody would publish what it found.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from minidl_dist.messages import Beat, Hello, Wanted
+from minidl_dist.plan import Job
+
+
+@dataclass
+class Member:
+    """A process that the coordinator knows.
+
+    Attributes:
+        hello, beat: its last ones; beat None before the first.
+        seen: when anything came from it.
+        progressed: when its beat last showed another state, step or progress.
+        wanted: what it was last sent.
+    """
+
+    hello: Hello
+    seen: float
+    progressed: float
+    beat: Beat | None = None
+    wanted: Wanted | None = None
+
+    @property
+    def name(self) -> str:
+        return self.hello.name
+
+    def take(self, beat: Beat, now: float) -> None:
+        old = self.beat
+        if old is None or (old.generation, old.step, old.state, old.progress) != (
+            beat.generation, beat.step, beat.state, beat.progress,
+        ):  # fmt: skip
+            self.progressed = now
+        self.beat, self.seen = beat, now
+
+    def is_in(self, generation: int, *states: str) -> bool:
+        """Whether it is of this generation, and in one of these states."""
+        return (
+            self.beat is not None
+            and self.beat.generation == generation
+            and self.beat.state in states
+        )
+
+
+@dataclass
+class Members:
+    """All processes of a job but the coordinator.
+
+    Attributes:
+        workers, servers: name -> Member.
+        banned: name -> the incarnation that was given up, because it was stuck, and why.
+        owner: slot -> worker that computes it.
+        chief: name of it, or "".
+    """
+
+    job: Job
+    workers: dict[str, Member] = field(default_factory=dict)
+    servers: dict[str, Member] = field(default_factory=dict)
+    banned: dict[str, tuple[int, str]] = field(default_factory=dict)
+    owner: dict[int, str] = field(default_factory=dict)
+    chief: str = ""
+
+    def all(self) -> list[Member]:
+        return [*self.servers.values(), *self.workers.values()]
+
+    def of(self, role: str) -> dict[str, Member]:
+        return self.servers if role == "server" else self.workers
+
+    def find(self, name: str) -> Member | None:
+        return self.workers.get(name) or self.servers.get(name)
+
+    # --- who can do what ------------------------------------------------------------------------
+
+    def synced(self, generation: int, oldest: int) -> list[str]:
+        """Workers with weights and state of this generation, that can follow the steps."""
+        return in_order(
+            name for name, member in self.workers.items()
+            if member.beat is not None
+            and member.beat.generation == generation
+            and member.beat.step >= 0
+            and member.beat.given >= oldest
+        )  # fmt: skip
+
+    def joining(self, generation: int) -> list[str]:
+        return in_order(n for n, m in self.workers.items() if m.is_in(generation, "joining"))
+
+    def leaving(self) -> list[str]:
+        return [n for n, m in self.workers.items() if m.beat and m.beat.state == "leaving"]
+
+    # --- who has failed -------------------------------------------------------------------------
+
+    def silent(self, now: float) -> list[str]:
+        """Workers of which nothing came for too long."""
+        return [n for n, m in self.workers.items() if now - m.seen > self.job.dead]
+
+    def stuck(self, now: float) -> list[tuple[str, str]]:
+        """(worker, why) of those that live, but whose training thread does nothing any more."""
+        found = []
+        for name, member in self.workers.items():
+            state = member.beat.state if member.beat else ""
+            limit = self.job.limits.get(state)
+            if limit is not None and now - member.progressed > limit:
+                found.append((name, f"{name} has been {state} for more than {limit:g} s"))
+        return found
+
+    # --- slots ----------------------------------------------------------------------------------
+
+    def deal(self, slots: list[int], candidates: list[str]) -> None:
+        """Give out all slots anew, evenly."""
+        n = len(candidates)
+        self.owner = {s: candidates[i % n] for i, s in enumerate(slots)} if n else {}
+
+    def hand_over(self, slots: list[int], candidates: list[str]) -> None:
+        """Slots of workers that are gone go to who has least; all others stay where they are."""
+        for slot in slots:
+            if self.owner.get(slot) in self.workers or not candidates:
+                continue
+            held = list(self.owner.values())
+            self.owner[slot] = min(candidates, key=lambda name: (held.count(name), natural(name)))
+
+    def choose_chief(self, synced: list[str], joining: list[str]) -> None:
+        """The same as before, unless it is gone, or has to join again while others need not."""
+        if self.chief not in synced and (synced or self.chief not in joining):
+            self.chief = next(iter([*synced, *joining]), "")
+
+
+def natural(name: str) -> tuple:
+    """worker9 comes before worker10."""
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
+
+
+def in_order(names) -> list[str]:
+    return sorted(names, key=natural)
+
+
+def differences(hello: Hello, first: Hello) -> dict[str, str]:
+    """In what two machines differ that results may depend on: name -> both values."""
+    mine, theirs = hello.fingerprint, first.fingerprint
+    names = [name for name, value in theirs.items() if mine.get(name) != value]
+    return {name: f"{mine.get(name)}; {first.name}: {theirs[name]}" for name in names}

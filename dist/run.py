@@ -1,0 +1,102 @@
+"""`minidl dist run`: a job on this machine from its start to its end, and what is said about it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from minidl_dist import folder as job_folder
+from minidl_dist import store as object_store
+from minidl_dist.launch.local import Local, cores
+from minidl_dist.launch.spec import Launch
+from minidl_dist.launch.supervisor import Failure, Supervisor
+from minidl_dist.timeline import write_timeline
+
+
+def completed(launch: Launch) -> Launch:
+    """With the numbers that the user left open.
+
+    A slot for each worker; and the cores divided among the workers, so that no two compete for one.
+    """
+    return replace(
+        launch,
+        slots=launch.slots or launch.workers,
+        threads=launch.threads or max(1, cores() // launch.workers),
+    )
+
+
+def say_beginning(launch: Launch, folder: Path) -> None:
+    parts = [
+        counted(launch.servers, "server"),
+        f"{counted(launch.workers, 'worker')} of {counted(launch.threads, 'thread')}",
+        counted(launch.slots, "slot"),
+        launch.mode,
+    ]
+    note(f"{folder}: {', '.join(parts)}")
+    wanted = launch.workers * launch.threads
+    if wanted > cores():
+        note(
+            f"{counted(wanted, 'thread')} for {counted(cores(), 'core')}: workers wait for each "
+            "other; the results are the same"
+        )
+
+
+def run_job(launch: Launch, folder: Path) -> None:
+    """Run a job whose folder is there.
+
+    Raises:
+        typer.Exit: 130 after Ctrl-C, 143 after SIGTERM, otherwise the exit code of what failed.
+    """
+    started = time.monotonic()
+    say_beginning(launch, folder)
+    with job_folder.held(folder):
+        supervisor = Supervisor(launch, folder, Local(), (sys.stdout, sys.stderr))
+        status = job_folder.StatusWriter(folder, supervisor.status)
+        supervisor.watchers.append(status.write)
+        try:
+            asyncio.run(supervisor.run())
+        finally:
+            status.write_now()
+            write_timeline(folder)
+    go_on = f"go on with: minidl dist resume {folder}"
+    if supervisor.failure is not None:
+        say_failure(supervisor.failure, folder)
+        raise typer.Exit(supervisor.failure.code)
+    if supervisor.interrupted:
+        note(f"{supervisor.interrupted}; {go_on}")
+        raise typer.Exit(143 if supervisor.interrupted == "terminated" else 130)
+    if launch.store:
+        url = object_store.join(launch.store, job_folder.RUN)
+        names = object_store.put_folder(url, folder / job_folder.RUN)
+        note(f"{counted(len(names), 'file')} uploaded to {url}")
+    note(f"done in {time.monotonic() - started:.0f} s; {folder}/{job_folder.TIMELINE} shows it")
+
+
+def say_failure(failure: Failure, folder: Path) -> None:
+    """The first failure, as the last thing that is printed."""
+    lines = [f"error: {failure.name}: {failure.how}"]
+    lines += [f"  | {line}" for line in failure.lines[-8:]]
+    lines.append(f"  hint: all of it is in {folder}/{job_folder.LOGS}/{failure.name}.log")
+    note("\n".join(lines))
+
+
+def counted(number: int, word: str) -> str:
+    """ "1 worker", "2 workers"."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":  # what `minidl dist submit` starts in the background
+    place = Path(sys.argv[1])
+    try:
+        run_job(job_folder.read_job(place)["launch"], place)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)

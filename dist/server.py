@@ -1,0 +1,373 @@
+"""The server: holds some of the chunks, takes gradients in and gives weights out.
+
+How contributions become weights is in aggregate.py; here is when. A pure machine, see messages.py.
+
+    empty     nothing there: a worker will send the initial values
+    loading   the checkpoint that the coordinator named is being read
+    serving   pushes, heads and pulls are answered
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidl.errors import ArgumentError
+from minidl_dist.aggregate import Aggregate, Contradiction, checksum
+from minidl_dist.messages import (
+    COORDINATOR,
+    INITIAL,
+    Ack,
+    Counted,
+    Failed,
+    Head,
+    Initial,
+    Load,
+    Loaded,
+    Norm,
+    Norms,
+    Note,
+    Pull,
+    Push,
+    Received,
+    Refused,
+    Saved,
+    Shard,
+    Stale,
+    Started,
+    StopAsked,
+    Store,
+    Stored,
+    Timer,
+    Wanted,
+    Weights,
+    Welcome,
+)
+from minidl_dist.messages import HEAD as HEAD_CHUNK
+from minidl_dist.modes import is_saved
+from minidl_dist.peer import Peer
+
+PAUSE = 2.0  # seconds until something is written again, after the disk was full
+
+
+class Server(Peer):
+    """See the module.
+
+    Attributes:
+        aggregate: the chunks; of this generation.
+        parked: chunk -> worker -> version that it waits for.
+        partial: what is collected of the checkpoint in progress: chunk -> its snapshot.
+        collecting: its step, or of the last one.
+        writing: (generation, step) of the shard that is on its way to the disk; at most one.
+        saved: step -> what the coordinator is told about it.
+        norms: ours, until the norm of all is there.
+    """
+
+    role = "server"
+    aggregate_class = Aggregate
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.phase = "empty"
+        self.aggregate: Aggregate | None = None
+        self.mine: list[int] = []
+        self.writing: tuple[int, int] | None = None
+        self.folds = 0
+        self.retry_at = 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing of the generation before is left."""
+        self.parked: dict[int, dict[str, int]] = {}
+        self.partial: dict[int, Any] = {}
+        self.collecting = -1
+        self.saved: dict[int, Saved] = {}
+        self.norms: Norms | None = None
+        self.loading: set[str] = set()
+
+    def handle(self, event: Any, now: float) -> list:
+        self.effects, self.now = [], now
+        match event:
+            case Started() | Timer():
+                self.tick()
+                self.repeat()
+            case Received(sender, message):
+                self.receive(sender, message)
+            case Loaded():
+                self.loaded(event)
+            case Stored():
+                self.stored(event)
+            case StopAsked():
+                self.asked_to_stop()
+        return self.effects
+
+    # --- how it is ------------------------------------------------------------------------------
+
+    def state(self) -> str:
+        return "leaving" if self.phase == "serving" and self.stop_at is not None else self.phase
+
+    def step_of_beat(self) -> int:
+        return self.aggregate.step if self.aggregate and self.aggregate.is_whole else -1
+
+    def progress(self) -> int:
+        return self.folds
+
+    def repeat(self) -> None:
+        """Ask again what was not answered."""
+        if self.norms is not None:
+            self.send(COORDINATOR, self.norms)
+        for saved in self.saved.values():
+            self.send(COORDINATOR, saved)
+        if self.saved:
+            self.save_last()
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def receive(self, sender: str, message: Any) -> None:
+        if sender == COORDINATOR:
+            self.from_coordinator(message)
+        elif message.generation != self.generation or self.aggregate is None:
+            self.send(sender, Stale(self.generation))
+        else:
+            try:
+                self.from_worker(sender, message)
+            except Contradiction as error:
+                received = {"worker": sender, **error.received}
+                self.send(COORDINATOR, Failed(error.rule, received))
+                self.send(sender, Refused(error.rule, received, str(error.hint)))
+
+    def from_coordinator(self, message: Any) -> None:
+        match message:
+            case Welcome():
+                if self.take_welcome(message):
+                    self.find_mine()
+                    self.say_how_it_is()
+            case Wanted():
+                if self.take_wanted(message):
+                    self.follow()
+            case Norm() if message.generation == self.generation:
+                self.take_norm(message)
+            case Counted() if message.generation == self.generation:
+                self.take_counted(message)
+            case Refused():
+                self.refused(message)
+
+    def find_mine(self) -> None:
+        """Which chunks this server holds."""
+        if self.plan is None:
+            return
+        if self.name not in self.job.servers:
+            self.leave(2, f"{self.name} is no server of this job: {', '.join(self.job.servers)}")
+            return
+        places = self.plan.place(len(self.job.servers))
+        number = self.job.servers.index(self.name)
+        self.mine = [chunk for chunk, place in enumerate(places) if place == number]
+
+    def from_worker(self, sender: str, message: Any) -> None:
+        if isinstance(message, Push | Initial) and not self.is_sound(sender, message):
+            return
+        match message:
+            case Pull():
+                self.pull(sender, message)
+            case Initial():
+                self.take_initial(sender, message)
+            case Push() | Head() if not self.aggregate.may_come(message.step, message.slot):
+                self.note("a step that cannot be: ignored", sender=sender, step=message.step)
+            case Push():
+                is_new = self.aggregate.take(message)
+                self.acknowledge(sender, message, message.chunk)
+                if is_new:
+                    self.fold([message.chunk])
+            case Head():
+                is_new = self.aggregate.take_head(message)
+                self.acknowledge(sender, message, HEAD_CHUNK)
+                if is_new:
+                    self.fold(self.mine)
+
+    def acknowledge(self, sender: str, message: Push | Head, chunk: int) -> None:
+        self.send(sender, Ack(message.generation, message.step, message.slot, chunk))
+
+    def is_sound(self, sender: str, message: Push | Initial) -> bool:
+        """Whether the values are those that were sent, and of a chunk that is ours."""
+        if message.chunk not in self.mine:
+            rule = "this server does not hold the chunk"
+            self.send(sender, Refused(rule, {"chunk": message.chunk, "server": self.name}))
+            return False
+        chunk, values = self.plan.chunks[message.chunk], message.values
+        if values.shape != (chunk.size,) or values.dtype != chunk.dtype:
+            rule = f"chunk {chunk.number} has {chunk.size} elements of {chunk.dtype}"
+            is_what = {"received": f"{values.dtype} {values.shape}"}
+            self.send(sender, Refused(rule, is_what))
+            return False
+        if checksum(values) != message.crc:  # not acknowledged, so it will come again
+            self.note("damaged on the way: ignored", sender=sender, chunk=chunk.number)
+            return False
+        return True
+
+    def note(self, what: str, **facts: Any) -> None:
+        self.effects.append(Note({"what": what, "server": self.name, **facts}))
+
+    # --- a generation ---------------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Become what the coordinator wants."""
+        wanted = self.wanted
+        if wanted.stop:
+            self.leave(wanted.code, wanted.stop)
+            return
+        if self.plan is None or wanted.plan_hash != self.plan.hash:
+            return
+        if wanted.generation > self.generation:
+            self.start_generation()
+        self.saved = {step: s for step, s in self.saved.items() if step > wanted.manifest}
+        self.save_last()
+
+    def start_generation(self) -> None:
+        """Forget everything, and load the checkpoint to go on from, if there is one."""
+        wanted = self.wanted
+        self.reset()
+        self.generation = wanted.generation
+        self.aggregate = self.aggregate_class(self.plan, self.mode, self.mine)
+        self.phase = "empty"
+        if wanted.load >= 0:
+            self.phase = "loading"
+            mine = set(self.mine)
+            needed = {f: facts for f, facts in wanted.files.items() if mine & set(facts["chunks"])}
+            self.loading = set(needed)
+            for name, facts in needed.items():
+                self.effects.append(Load(name, self.generation, facts["sha256"]))
+        self.say_how_it_is()
+
+    def loaded(self, event: Loaded) -> None:
+        """A shard was read. Another number of servers may have written it: take what is ours."""
+        if event.tag != self.generation or event.name not in self.loading:
+            return
+        error = event.error or ("" if event.value is not None else "the file is not there")
+        if not error:
+            try:
+                self.aggregate.restore(event.value)
+            except (ArgumentError, LookupError, ValueError) as problem:
+                error = str(problem)
+        if error:
+            self.phase = "failed"
+            self.note("cannot load a checkpoint", alarm=True, file=event.name, error=error)
+            self.say_how_it_is()
+            return
+        self.loading.discard(event.name)
+        if not self.loading and self.phase == "loading":
+            self.phase = "serving" if self.aggregate.is_whole else "failed"
+            self.say_how_it_is()
+
+    def take_initial(self, sender: str, message: Initial) -> None:
+        """A first value; when all are there, the job can begin, and is saved once."""
+        self.aggregate.set_values(message.chunk, message.values)
+        self.send(sender, Ack(self.generation, INITIAL, 0, message.chunk))
+        if self.phase == "empty" and self.aggregate.is_whole:
+            self.phase = "serving"
+            self.save_all(0)
+            self.say_how_it_is()
+
+    # --- steps ----------------------------------------------------------------------------------
+
+    def fold(self, chunks: list[int]) -> None:
+        """Fold what can be folded, and do what new versions allow."""
+        changed = []
+        for chunk in chunks:
+            before = self.aggregate.chunks[chunk].version
+            self.folds += len(self.aggregate.fold(chunk))
+            if self.aggregate.chunks[chunk].version > before or not self.mode.together:
+                changed.append(chunk)
+        squares = self.aggregate.squares()
+        if squares is not None and self.norms is None:
+            self.norms = Norms(self.generation, self.aggregate.step, squares)
+            self.send(COORDINATOR, self.norms)
+        self.have_changed(changed)
+
+    def take_norm(self, message: Norm) -> None:
+        if self.norms is not None and self.norms.step == message.step:
+            self.norms = None
+            self.have_changed(self.aggregate.clip(message.total))
+
+    def take_counted(self, message: Counted) -> None:
+        if self.aggregate.is_whole and message.step >= self.aggregate.step:
+            self.aggregate.counted[message.step] = message.slots
+            self.fold(self.mine)
+
+    def have_changed(self, chunks: list[int]) -> None:
+        """Chunks have a new version: who waits for it gets it, and it may have to be saved."""
+        for chunk in chunks:
+            self.collect(chunk)
+            for worker, version in list(self.parked.get(chunk, {}).items()):
+                self.pull(worker, Pull(self.generation, version, chunk))
+        self.aggregate.forget()
+        self.save_last()
+
+    def pull(self, sender: str, message: Pull) -> None:
+        """Answer now, or when the version is there. At most one is kept for (worker, chunk)."""
+        chunk, parked = message.chunk, self.parked.setdefault(message.chunk, {})
+        if chunk not in self.mine:
+            return
+        found = self.aggregate.weights(chunk, message.version)
+        if found is not None:
+            parked.pop(sender, None)
+            version, values, crc = found
+            self.send(sender, Weights(self.generation, version, chunk, crc, values))
+        elif chunk not in self.aggregate.chunks or (
+            self.aggregate.chunks[chunk].version < message.version
+        ):
+            parked[sender] = message.version
+
+    # --- checkpoints ----------------------------------------------------------------------------
+
+    def collect(self, chunk: int) -> None:
+        """A chunk that has just come to a version to be saved is copied; the last completes it."""
+        version = self.aggregate.chunks[chunk].version
+        if not is_saved(self.job, version):
+            return
+        if version > self.collecting:
+            self.collecting, self.partial = version, {}
+            if self.writing is not None:  # then this one is left out: memory is bounded
+                self.note("a checkpoint is left out: the disk is slow", alarm=True, step=version)
+                self.collecting = version + 1
+        if version == self.collecting and chunk not in self.partial:
+            self.partial[chunk] = self.aggregate.snapshot(chunk)
+            if len(self.partial) == len(self.mine):
+                self.store(version, self.partial)
+                self.partial, self.collecting = {}, version + 1
+
+    def save_last(self) -> None:
+        """Save the version at which everything stands still, where the coordinator says so."""
+        until = self.wanted.until
+        if self.phase != "serving" or until < 0 or until <= self.wanted.manifest:
+            return
+        at = {state.version for state in self.aggregate.chunks.values()}
+        failed = until in self.saved and self.saved[until].error and self.now >= self.retry_at
+        if at == {until} and (failed or until not in self.saved) and not self.writing:
+            self.save_all(until)
+
+    def save_all(self, step: int) -> None:
+        self.store(step, {chunk: self.aggregate.snapshot(chunk) for chunk in self.mine})
+
+    def store(self, step: int, parts: dict[int, Any]) -> None:
+        """Give a shard to the disk."""
+        if self.writing is not None:  # by an earlier generation
+            return
+        self.writing = self.generation, step
+        shard = Shard(step, {}, {})
+        for arrays, numbers in parts.values():
+            shard.arrays |= arrays
+            shard.numbers |= numbers
+        name = f"shard-{self.generation}-{step}-{self.name}"
+        self.effects.append(Store(name, shard, self.writing))
+
+    def stored(self, event: Stored) -> None:
+        self.writing = None
+        generation, step = event.tag
+        if event.error:
+            self.retry_at = self.now + PAUSE
+            self.note("cannot save", alarm=True, file=event.name, error=event.error)
+        if generation == self.generation:
+            saved = Saved(generation, step, event.name, event.sha256, self.mine, event.error)
+            last = max(self.saved, default=-1)
+            self.saved = {s: self.saved[s] for s in self.saved if s == last} | {step: saved}
+            self.send(COORDINATOR, saved)
+        self.save_last()

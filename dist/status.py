@@ -1,0 +1,167 @@
+"""What the commands status, logs, cancel and scale do. They reach a job through its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from minidl.errors import ArgumentError, nearest
+from minidl.io.atomic import write_atomically
+from minidl_dist import folder as job_folder
+from minidl_dist.launch.spec import SCALE, WORKER
+
+PAUSE = 0.5  # seconds between two looks with --follow
+
+
+def show_status(job: str, form: str, follow: bool) -> None:
+    """Print the status of a job.
+
+    Args:
+        job: as typed.
+        form: "text", "json" or "prometheus".
+        follow: whether to go on until the job has ended.
+    """
+    folder = job_folder.find_job(job)
+    shown = ""
+    while True:
+        running = job_folder.launcher_of(folder) is not None
+        found = whole_status(folder, running)
+        text = {"text": as_text, "json": json.dumps, "prometheus": as_prometheus}[form](found)
+        if text != shown:
+            print(text, flush=True)
+            shown = text
+        if not (follow and running):
+            return
+        time.sleep(PAUSE)
+
+
+def whole_status(folder: Path, running: bool) -> dict[str, Any]:
+    """status.json, with what its writer can no longer say: that it does not run."""
+    found = job_folder.read_status(folder)
+    found["job"], found["running"] = str(folder), running
+    if not running:
+        for member in found.get("members", []):
+            if member["state"] not in ("done", "failed"):
+                member["state"] = "gone"
+            member["pid"] = None
+    return found
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """For people."""
+    lines = [f"{found['job']}: {sentence(found)}"]
+    doing = found.get("doing", {})
+    for member in found.get("members", []):
+        state = member["state"]
+        if found["running"] and state == "running":
+            state = doing.get(member["name"], state)
+        restarts = f", restarted {member['restarts']} times" if member["restarts"] else ""
+        pid = f", process {member['pid']}" if member["pid"] else ""
+        lines.append(f"  {member['name']:<12} {state}{pid}{restarts}")
+    return "\n".join(lines)
+
+
+def sentence(found: dict[str, Any]) -> str:
+    step = f" at step {found['step']}" if found.get("step", -1) >= 0 else ""
+    if found.get("total_steps"):
+        step += f" of {found['total_steps']}"
+    if found.get("failure"):
+        failure = found["failure"]
+        return f"failed{step}: {failure['name']}: {failure['how']}"
+    if found["running"]:
+        return f"runs{step}"
+    if found.get("finished"):
+        return f"done{step}"
+    return f"{found.get('interrupted') or 'was killed'}{step}; minidl dist resume goes on with it"
+
+
+def as_prometheus(found: dict[str, Any]) -> str:
+    """Text in the format of Prometheus, for its textfile collector: no port is opened."""
+    label = json.dumps(Path(found["job"]).name, ensure_ascii=False)
+    lines = []
+    for name in ("step", "total_steps", "generation", "checkpoint_step"):
+        if isinstance(found.get(name), int | float):
+            lines.append(f"minidl_dist_{name}{{job={label}}} {found[name]}")
+    lines.append(f"minidl_dist_running{{job={label}}} {int(found['running'])}")
+    for member in found.get("members", []):
+        who = f'job={label},process="{member["name"]}"'
+        lines.append(f"minidl_dist_up{{{who}}} {int(member['state'] == 'running')}")
+        lines.append(f"minidl_dist_restarts{{{who}}} {member['restarts']}")
+    return "\n".join(lines)
+
+
+# --- logs ---------------------------------------------------------------------------------------
+
+
+def show_logs(job: str, name: str | None, follow: bool) -> None:
+    """Print the logs of one process, or of all, each line with its name."""
+    folder = job_folder.find_job(job)
+    place = folder / job_folder.LOGS
+    names = sorted((path.stem for path in place.glob("*.log")), key=in_order)
+    if name is not None and name not in names:
+        raise ArgumentError("dist", "no process of that name", {"name": name}, nearest(name, names))
+    read: dict[str, int] = {}
+    while True:
+        running = job_folder.launcher_of(folder) is not None
+        for one in [name] if name else sorted((p.stem for p in place.glob("*.log")), key=in_order):
+            with open(place / f"{one}.log", encoding="utf-8", errors="replace") as file:
+                file.seek(read.get(one, 0))
+                for line in file:
+                    sys.stdout.write(line if name else f"{one:<11} | {line}")
+                read[one] = file.tell()
+        sys.stdout.flush()
+        if not (follow and running):
+            return
+        time.sleep(PAUSE)
+
+
+def in_order(name: str) -> tuple[str, int]:
+    """worker2 before worker10."""
+    word, number = re.fullmatch(r"(.*?)(\d*)", name).groups()
+    return word, int(number or 0)
+
+
+# --- changing a job -----------------------------------------------------------------------------
+
+
+def launcher(folder: Path) -> int:
+    """The process id of the launcher.
+
+    Raises:
+        ArgumentError: the job does not run.
+    """
+    found = job_folder.launcher_of(folder)
+    if found is None:
+        raise ArgumentError(
+            "dist", "the job does not run", {"job": str(folder)}, f"minidl dist resume {folder}"
+        )
+    return found
+
+
+def cancel_job(job: str) -> None:
+    """SIGTERM to the launcher, which ends everything in order; then wait for it."""
+    folder = job_folder.find_job(job)
+    os.kill(launcher(folder), signal.SIGTERM)
+    while job_folder.launcher_of(folder) is not None:
+        time.sleep(0.05)
+    print(f"ended after a last checkpoint; minidl dist resume {folder} goes on")
+
+
+def scale_job(job: str, workers: int) -> None:
+    """Leave the wanted number in the folder, and tell the launcher to look."""
+    if workers < 1:
+        raise ArgumentError("dist", "a job needs a worker", {"--workers": workers})
+    folder = job_folder.find_job(job)
+    pid = launcher(folder)
+    write_atomically(folder / SCALE, json.dumps({WORKER: workers}).encode(), "dist")
+    os.kill(pid, signal.SIGUSR1)
+    slots = job_folder.read_job(folder)["launch"].slots
+    print(f"{workers} workers")
+    if workers > slots:
+        print(f"note: a step has {slots} slots, so {workers - slots} of them wait in reserve")

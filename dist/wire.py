@@ -1,0 +1,238 @@
+"""Messages as bytes, and back, believing nothing.
+
+    frame 1   MessagePack array [version, kind, sender, field, field ...], then 4 bytes: its CRC-32
+    frame 2   the values, raw (only in kinds that have some)
+
+A kind is a place in messages.MESSAGES. Fields are checked on arrival to be what its dataclass says,
+and of finite size. What the values are is never said by the message: dtype and number of elements
+come from the plan (`values_of`), and their checksum must be the message's. Whatever is wrong is a
+WireError with a cause of one word, which the node counts; bytes from outside raise nothing else.
+
+Values of 64 KiB and more are neither copied when sent nor when received: a sender must not change
+them until they are gone (servers keep versions, workers the gradients of a step); a receiver's
+array is the memory of the message, which nobody else has. Below that a copy is quicker.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import numpy as np
+import zmq
+
+from minidl.errors import MinidlError
+from minidl_dist import messages
+from minidl_dist.aggregate import checksum
+from minidl_dist.messages import MESSAGES, VERSION
+
+COPY_BELOW = 64 << 10  # bytes
+MAX_HEADER = 4 << 20  # bytes; the state of a run is the largest field
+MAX_VALUES = 4 << 20  # bytes
+MAX_TEXT = 64 << 10  # bytes of a str
+MAX_ITEMS = 1 << 20  # of a list or dict
+
+
+class WireError(MinidlError, ValueError):
+    """What arrived is no message.
+
+    Attributes:
+        cause: one word for the counters: frames, header, version, kind, field, values, checksum,
+            plan.
+    """
+
+    def __init__(self, cause: str, rule: str, received: dict[str, Any] | None = None):
+        super().__init__("message", rule, received)
+        self.cause = cause
+
+
+# --- out ----------------------------------------------------------------------------------------
+
+
+def encode(message: Any, sender: str) -> list[Any]:
+    """The frames of a message.
+
+    Args:
+        message: an instance of a class in MESSAGES.
+        sender: the name of this process.
+    """
+    form = FORM_OF[type(message)]
+    text = msgpack.packb([VERSION, form.kind, sender, *form.fields(message)], default=as_plain)
+    header = text + zlib.crc32(text).to_bytes(4, "little")
+    if form.has_values:
+        values = np.ascontiguousarray(message.values).reshape(-1)
+        return [header, values.view(np.uint8).data]
+    return [header]
+
+
+def as_plain(value: Any) -> Any:
+    """What MessagePack does not know but a machine may put into a field."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if dataclasses.is_dataclass(value):
+        return [getattr(value, field.name) for field in dataclasses.fields(value)]
+    raise TypeError(f"a message holds a {type(value).__name__}")
+
+
+# --- in -----------------------------------------------------------------------------------------
+
+
+def decode(
+    header: bytes, values: Any = None, values_of: Callable[[Any], Any] | None = None
+) -> tuple[str, Any]:
+    """The sender and the message of its frames.
+
+    Args:
+        header: the first frame.
+        values: the second, bytes or a zmq.Frame; None if there is none.
+        values_of: message without its values -> (dtype, number of elements) that it must have by
+            the plan, or None where the plan knows no such message.
+
+    Returns:
+        (what the message says its sender's name is, the message).
+
+    Raises:
+        WireError: anything is not as it must be.
+    """
+    _, kind, sender, *fields = unpack(header)
+    if type(kind) is not int or not 0 <= kind < len(FORMS):
+        raise WireError("kind", "no message has such a kind", {"kind": kind})
+    if type(sender) is not str or len(sender) > 64:
+        raise WireError("header", "a header names its sender")
+    form = FORMS[kind]
+    message = form.build(fields)
+    if not form.has_values:
+        if values is not None:
+            raise WireError("frames", f"{form.name} carries no values")
+        return sender, message
+    if values is None:
+        raise WireError("frames", f"{form.name} lacks its values")
+    message.values = read_values(form.name, message, values, values_of)
+    return sender, message
+
+
+def unpack(header: bytes) -> list:
+    """[version, kind, sender, fields ...] with the right version."""
+    if not 8 <= len(header) <= MAX_HEADER:
+        raise WireError("header", f"a header has 8 to {MAX_HEADER:,} bytes", {"bytes": len(header)})
+    text = memoryview(header)[:-4]
+    if zlib.crc32(text) != int.from_bytes(header[-4:], "little"):
+        raise WireError("checksum", "the header was changed on its way, or is none")
+    try:
+        content = msgpack.unpackb(
+            text, strict_map_key=False, max_str_len=MAX_TEXT, max_bin_len=MAX_HEADER,
+            max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS, max_ext_len=0,
+        )  # fmt: skip
+    except Exception as error:  # noqa: BLE001 - whatever it raises, these bytes are no message
+        raise WireError(
+            "header", f"the header is not MessagePack: {type(error).__name__}"
+        ) from None
+    if type(content) is not list or len(content) < 3:
+        raise WireError("header", "a header is a list of version, kind, sender, fields")
+    if type(content[0]) is not int or content[0] != VERSION:
+        raise WireError(
+            "version", "the other process speaks another version of the protocol",
+            {"ours": VERSION, "theirs": content[0]},
+        )  # fmt: skip
+    return content
+
+
+def read_values(name: str, message: Any, frame: Any, values_of: Any) -> np.ndarray:
+    """The array in a frame, if it is what the plan says."""
+    expected = values_of(message) if values_of is not None else None
+    if expected is None:
+        raise WireError("plan", f"the plan has no place for the values of this {name}")
+    dtype, size = np.dtype(expected[0]), expected[1]
+    data = frame.buffer if isinstance(frame, zmq.Frame) else memoryview(frame)
+    if data.nbytes != dtype.itemsize * size:
+        raise WireError(
+            "values", f"the values of {name} have another size than the plan says",
+            {"bytes": data.nbytes, "plan": dtype.itemsize * size},
+        )  # fmt: skip
+    values = np.frombuffer(data, dtype)
+    if values.nbytes < COPY_BELOW or not values.flags.aligned or not values.flags.writeable:
+        values = values.copy()
+    if checksum(values) != message.crc:
+        raise WireError("checksum", f"the values of this {name} were changed on their way")
+    return values
+
+
+# --- the dataclasses of messages.py, seen from here ---------------------------------------------
+
+
+class Form:
+    """How one class of messages is written: its kind, its fields and their types."""
+
+    def __init__(self, kind: int, made: type):
+        hints = typing.get_type_hints(made, vars(messages))
+        names = [field.name for field in dataclasses.fields(made)]
+        self.kind, self.made, self.name = kind, made, made.__name__
+        self.has_values = names[-1] == "values"
+        if self.has_values:
+            names.pop()
+        self.names = names
+        self.types = [types_of(hints[name]) for name in names]
+
+    def fields(self, message: Any) -> list:
+        return [getattr(message, name) for name in self.names]
+
+    def build(self, fields: list) -> Any:
+        """The message, its values still missing.
+
+        Raises:
+            WireError: there are more or fewer fields, or one is of another type.
+        """
+        if len(fields) != len(self.names):
+            raise WireError(
+                "field", f"{self.name} has {len(self.names)} fields", {"received": len(fields)}
+            )
+        for number, value in enumerate(fields):
+            kind = type(value)
+            if kind is int and -LARGEST <= value <= LARGEST and int in self.types[number]:
+                continue
+            if kind is int or kind not in self.types[number] or not is_plain(value):
+                raise WireError(
+                    "field", f"{self.names[number]} of {self.name} is none",
+                    {"received": kind.__name__},
+                )  # fmt: skip
+        return self.made(*fields, None) if self.has_values else self.made(*fields)
+
+
+def types_of(hint: Any) -> tuple[type, ...]:
+    """The types that a field may have, of its annotation."""
+    if isinstance(hint, types.UnionType):
+        return tuple(kind for part in typing.get_args(hint) for kind in types_of(part))
+    if hint not in PLAIN:
+        raise TypeError(f"wire.py cannot check a field of type {hint}")
+    return (float, int) if hint is float else (hint,)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is made of JSON values and bytes, with text or whole numbers as keys."""
+    try:
+        return consists_of_plain(value)
+    except RecursionError:
+        return False
+
+
+def consists_of_plain(value: Any) -> bool:
+    if type(value) is dict:
+        return all(type(key) in (str, int) for key in value) and all(
+            consists_of_plain(item) for item in value.values()
+        )
+    if type(value) is list:
+        return all(consists_of_plain(item) for item in value)
+    return type(value) in PLAIN
+
+
+LARGEST = 1 << 62  # of a whole number
+PLAIN = (int, float, str, bytes, bool, type(None), dict, list)
+FORMS = [Form(kind, made) for kind, made in enumerate(MESSAGES)]
+FORM_OF = {form.made: form for form in FORMS}

@@ -1,0 +1,468 @@
+"""The worker: lets the training thread compute slots, brings gradients out and weights in.
+
+A pure machine, see messages.py; the training thread is on the other side of client.py.
+
+    starting    the training thread has no model yet
+    joining     no weights and no state of this generation: pull them, then Rewind
+    in a step   compute the slots wanted; push them; report them; pull the next weights; Advance
+
+The training thread keeps the weights of its step until all of the next are here, and all slots of
+the step are done: so it can be given another slot of this step at any moment before, when the
+worker that had it is lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minidl_dist.aggregate import checksum, existing
+from minidl_dist.messages import (
+    COORDINATOR,
+    HEAD,
+    INITIAL,
+    Ack,
+    Advance,
+    Await,
+    Begin,
+    Chief,
+    Compute,
+    Crashed,
+    Doing,
+    Ended,
+    Finished,
+    Head,
+    Initial,
+    Offer,
+    Publish,
+    Published,
+    Pull,
+    Push,
+    Received,
+    Refused,
+    Report,
+    Rewind,
+    RunState,
+    SlotChunk,
+    SlotDone,
+    Stale,
+    Started,
+    StepDone,
+    StopAsked,
+    Timer,
+    Wanted,
+    Weights,
+    Welcome,
+)
+from minidl_dist.modes import is_saved
+from minidl_dist.peer import Peer
+from minidl_dist.window import RETRY, Window
+
+
+class Worker(Peer):
+    """See the module.
+
+    Attributes:
+        step: that the training thread is in; None: it has to join.
+        next_step: slot -> the first step of it that was not computed here.
+        computing: (step, slot) that the training thread is at, or None.
+        unanswered: (step, slot) -> how many of its requests no server has answered.
+        reports: (step, slot) -> Report, of slots that are computed and not known to be done.
+        pushes, pulls: server -> Window.
+        want: the step whose weights are pulled, or None.
+        incoming: chunk -> values of them.
+        step_done: step -> reports of all its slots.
+        given: the first step whose reports the training thread has not seen.
+        state_here: the run's state to join with.
+        states: step -> the run's state at its start, as the training thread told it.
+    """
+
+    role = "worker"
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.begun: Begin | None = None
+        self.doing = ""
+        self.compiled = self.chief = False
+        self.places: list[str] = []  # the server of each chunk
+        self.count = 0  # of what the training thread did
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing of the generation before is left."""
+        self.step: int | None = None
+        self.next_step: dict[int, int] = {}
+        self.computing: tuple[int, int] | None = None
+        self.unanswered: dict[tuple[int, int], int] = {}
+        self.reports: dict[tuple[int, int], Report] = {}
+        servers = self.job.servers if self.job else ()
+        self.pushes = {server: Window() for server in servers}
+        self.pulls = {server: Window() for server in servers}
+        self.want: int | None = None
+        self.incoming: dict[int, np.ndarray] = {}
+        self.step_done: dict[int, list] = {}
+        self.given = 0
+        self.state_here: RunState | None = None
+        self.states: dict[int, RunState] = {}
+        self.state_sent: dict[int, float] = {}
+        self.publishing: dict[str, Publish] = {}
+        self.awaited = ""
+        self.ended = self.seeds = False
+
+    def handle(self, event: Any, now: float) -> list:
+        self.effects, self.now = [], now
+        match event:
+            case Started() | Timer():
+                self.tick()
+                self.repeat()
+            case Received(sender, message):
+                if sender == COORDINATOR:
+                    self.from_coordinator(message)
+                else:
+                    self.from_server(sender, message)
+            case StopAsked():
+                self.asked_to_stop()
+            case _:
+                self.from_training(event)
+        self.go_on()
+        return self.effects
+
+    # --- how it is ------------------------------------------------------------------------------
+
+    def state(self) -> str:
+        if self.begun is None:
+            return "starting"
+        if self.step is None:
+            return "joining"
+        if self.ended:
+            return "done"
+        if self.stop_at is not None:
+            return "leaving"
+        if self.doing:
+            return self.doing
+        if self.awaited:
+            return "evaluating" if self.chief else "waiting"
+        if self.computing is None and self.step in self.states:
+            return "waiting"
+        return "computing" if self.compiled else "compiling"
+
+    def step_of_beat(self) -> int:
+        return -1 if self.step is None else self.step
+
+    def step_given(self) -> int:
+        return self.given
+
+    def progress(self) -> int:
+        return self.count
+
+    def wants(self) -> str:
+        return self.awaited
+
+    def repeat(self) -> None:
+        """Say again what may not have been heard. Requests to servers are in their Windows."""
+        for (step, slot), report in self.reports.items():
+            if not self.unanswered.get((step, slot)):
+                self.send(COORDINATOR, report)
+        for publish in self.publishing.values():
+            self.send(COORDINATOR, publish)
+
+    # --- from the coordinator -------------------------------------------------------------------
+
+    def from_coordinator(self, message: Any) -> None:
+        match message:
+            case Welcome():
+                if self.take_welcome(message):
+                    self.set_servers()
+                    self.say_how_it_is()
+            case Wanted():
+                if self.take_wanted(message):
+                    self.follow()
+            case StepDone() if message.generation == self.generation:
+                if message.step >= self.given:
+                    self.step_done[message.step] = message.reports
+            case RunState() if message.generation == self.generation and self.step is None:
+                self.state_here = message
+            case Published(key=key):
+                self.publishing.pop(key, None)
+                if self.awaited == key:
+                    self.awaited = ""
+                    self.effects.append(message)
+            case Refused():
+                self.end_with(message)
+
+    def set_servers(self) -> None:
+        for server in self.job.servers:
+            self.pushes.setdefault(server, Window())
+            self.pulls.setdefault(server, Window())
+
+    def follow(self) -> None:
+        """Become what the coordinator wants; go_on does the rest."""
+        wanted = self.wanted
+        if wanted.stop:
+            self.effects.append(Finished(wanted.stop, wanted.code))
+            self.leave(wanted.code, wanted.stop)
+            return
+        if self.begun is not None and wanted.plan_hash != self.plan.hash:
+            self.send(COORDINATOR, Offer(self.plan.to_dict()))
+            return
+        if wanted.generation > self.generation:
+            self.generation = wanted.generation
+            self.reset()
+            self.say_how_it_is()
+        if wanted.manifest >= 0 and self.begun is not None:
+            self.begun.initial = {}  # a checkpoint has them
+        for step, slot in list(self.reports):
+            if step < wanted.step:
+                del self.reports[step, slot]
+        if self.step is not None and self.given < wanted.oldest:
+            self.rejoin()
+        if wanted.chief != self.chief:
+            self.chief = wanted.chief
+            self.effects.append(Chief(self.chief))
+
+    def rejoin(self) -> None:
+        """The others went on without this worker, too far to follow: begin where they are."""
+        self.reset()
+        self.say_how_it_is()
+
+    def end_with(self, message: Refused) -> None:
+        self.refused(message)
+        self.effects.insert(-1, Finished(self.effects[-1].reason, 2))  # before the Exit
+
+    # --- from servers ---------------------------------------------------------------------------
+
+    def from_server(self, server: str, message: Any) -> None:
+        if isinstance(message, Refused):
+            self.end_with(message)
+        elif message.generation != self.generation or server not in self.pushes:
+            if isinstance(message, Stale) and message.generation > self.generation:
+                self.beat_at = self.now  # ask soon what is wanted
+        elif isinstance(message, Ack):
+            self.take_ack(server, message)
+        elif isinstance(message, Weights):
+            self.take_weights(server, message)
+
+    def take_ack(self, server: str, ack: Ack) -> None:
+        if not self.pushes[server].answered((ack.step, ack.slot, ack.chunk)):
+            return
+        if ack.step == INITIAL:
+            return
+        key = ack.step, ack.slot
+        self.unanswered[key] -= 1
+        if not self.unanswered[key]:
+            del self.unanswered[key]
+            if key in self.reports:  # all of the slot is at the servers
+                self.send(COORDINATOR, self.reports[key])
+
+    def take_weights(self, server: str, weights: Weights) -> None:
+        if self.want is None or weights.version < self.version_wanted():
+            return
+        if self.mode.together and weights.version != self.want:
+            return
+        if checksum(weights.values) != weights.crc:  # damaged on the way: it is asked for again
+            return
+        if self.pulls[server].answered(weights.chunk):
+            self.incoming[weights.chunk] = weights.values
+
+    def version_wanted(self) -> int:
+        if self.want == self.wanted.until:
+            return self.want
+        return self.mode.weights_of(self.plan, self.job, self.want)
+
+    # --- from the training thread ---------------------------------------------------------------
+
+    def from_training(self, event: Any) -> None:
+        self.count += 1
+        match event:
+            case Begin():
+                self.begun, self.plan = event, event.plan
+                self.say_how_it_is()
+            case SlotChunk() if self.is_mine(event):
+                self.push(event)
+            case SlotDone() if self.is_mine(event):
+                self.slot_is_done(event)
+            case RunState() if event.generation == self.generation and self.step == event.step:
+                self.keep_state(event)
+            case Publish():
+                self.publishing[event.key] = event
+                self.send(COORDINATOR, event)
+            case Await():
+                self.awaited = event.key
+                self.say_how_it_is()
+            case Doing():
+                self.doing = event.state
+                self.say_how_it_is()
+            case Ended() if event.generation == self.generation:
+                self.ended, self.computing = True, None
+                self.say_how_it_is()
+            case Crashed():
+                self.leave(1, event.error)
+
+    def is_mine(self, event: SlotChunk | SlotDone) -> bool:
+        """Whether it is of the slot that is being computed, and of this generation."""
+        return event.generation == self.generation and (event.step, event.slot) == self.computing
+
+    def push(self, event: SlotChunk) -> None:
+        crc = checksum(event.values)
+        self.ask(self.owner(event.chunk), Push(
+            self.generation, event.step, event.slot, event.chunk, crc, event.values
+        ))  # fmt: skip
+
+    def slot_is_done(self, event: SlotDone) -> None:
+        step, slot = event.step, event.slot
+        for server in sorted(set(self.owners())):
+            self.ask(server, Head(
+                self.generation, step, slot, event.weight, event.groups, event.missing, event.clip,
+                event.nan,
+            ))  # fmt: skip
+        self.reports[step, slot] = Report(
+            self.generation, step, slot, self.name, event.weight, event.values, event.nan
+        )
+        self.computing, self.compiled = None, True
+        self.next_step[slot] = step + 1
+
+    def ask(self, server: str, message: Push | Head) -> None:
+        """Send it until it is acknowledged."""
+        key = message.step, message.slot
+        chunk = HEAD if isinstance(message, Head) else message.chunk
+        self.pushes[server].add((*key, chunk), message)
+        self.unanswered[key] = self.unanswered.get(key, 0) + 1
+
+    def keep_state(self, state: RunState) -> None:
+        """Of the current step, and of the last one that others may still ask for."""
+        last = max(filter(self.is_kept, self.states), default=None)
+        self.states = {s: self.states[s] for s in self.states if s == last}
+        self.states[state.step] = state
+
+    def is_kept(self, step: int) -> bool:
+        if self.mode.together:
+            return is_saved(self.job, step)
+        return self.mode.is_barrier(self.plan, self.job, step)
+
+    # --- servers and chunks ---------------------------------------------------------------------
+
+    def owners(self) -> list[str]:
+        """The server of each chunk."""
+        if not self.places:
+            self.places = [self.job.servers[n] for n in self.plan.place(len(self.job.servers))]
+        return self.places
+
+    def owner(self, chunk: int) -> str:
+        return self.owners()[chunk]
+
+    # --- going on -------------------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Do all that is possible now. What has to be waited for comes as an event."""
+        wanted = self.wanted
+        ready = self.begun is not None and self.job is not None and not wanted.stop
+        if not ready or wanted.plan_hash != self.plan.hash or self.generation != wanted.generation:
+            return
+        if wanted.seeder and self.step is None:
+            self.seed()
+        if wanted.ready and self.step is None:
+            self.join()
+        if wanted.ready and self.step is not None:
+            self.share_states()
+            self.compute()
+            self.fetch()
+            self.advance()
+        for windows in (self.pushes, self.pulls):
+            for server, window in windows.items():
+                for message in window.due(self.now):
+                    self.send(server, message)
+
+    def seed(self) -> None:
+        """Give the servers the first values of the model, and the coordinator the first state."""
+        if not self.seeds:
+            self.seeds = True
+            for chunk, values in self.begun.initial.items():
+                message = Initial(self.generation, chunk, checksum(values), values)
+                self.pushes[self.owner(chunk)].add((INITIAL, 0, chunk), message)
+        self.share(RunState(self.generation, 0, self.begun.blob))
+
+    def join(self) -> None:
+        """Pull the weights of the step for which there is a state; then begin there."""
+        target = self.wanted.step
+        if self.state_here is None or self.state_here.step != target:
+            return  # it comes with the answer to a Beat
+        if self.want != target:
+            self.pull(target)
+        if len(self.incoming) == len(self.plan.chunks):
+            self.step = self.given = target
+            blob = self.state_here.blob
+            self.effects.append(Rewind(self.generation, target, self.incoming, blob))
+            self.want, self.incoming, self.state_here = None, {}, None
+            self.say_how_it_is()
+
+    def share_states(self) -> None:
+        """Give the coordinator the states that a checkpoint or somebody who joins needs."""
+        for step, state in self.states.items():
+            is_last = step == self.wanted.until or is_saved(self.job, step)
+            needed = step > self.wanted.manifest and is_last and self.chief
+            if needed or (self.wanted.give_state and step == self.wanted.step):
+                self.share(state)
+
+    def share(self, state: RunState) -> None:
+        if state.step in self.wanted.states or self.now < self.state_sent.get(state.step, 0.0):
+            return
+        self.state_sent = {s: t for s, t in self.state_sent.items() if s in self.states}
+        self.state_sent[state.step] = self.now + RETRY
+        self.send(COORDINATOR, state)
+
+    def compute(self) -> None:
+        """Let the training thread compute the next slot of ours, if there is one."""
+        if self.computing is not None or self.ended or len(self.unanswered) > 1:
+            return  # not more than two slots are held at a time: memory is bounded
+        todo = self.todo()
+        if todo:
+            step, slot = self.computing = min(todo)
+            self.effects.append(Compute(self.generation, step, slot))
+
+    def todo(self) -> list[tuple[int, int]]:
+        """(step, slot) that are to be computed here, and can be."""
+        todo = []
+        for first, slot in self.wanted.slots:
+            step = existing(self.plan, max(first, self.next_step.get(slot, 0)), slot)
+            if step >= self.wanted.until or step > self.step:
+                continue
+            if not self.mode.together or step == self.step == self.wanted.step:
+                todo.append((step, slot))
+        return todo
+
+    def fetch(self) -> None:
+        """Pull the next weights, when all of this step that is ours is at the servers."""
+        is_busy = self.computing is not None or self.ended or self.unanswered or self.todo()
+        if self.want is None and not is_busy and self.step < self.plan.total_steps:
+            follows = self.mode.together or self.wanted.slots or self.step in self.step_done
+            if self.wanted.until > self.step and follows:
+                self.pull(self.step + 1)
+
+    def pull(self, step: int) -> None:
+        """Ask for all weights of a step, the first layers first."""
+        self.want, self.incoming = step, {}
+        for window in self.pulls.values():
+            window.clear()
+        for chunk, server in enumerate(self.owners()):
+            self.pulls[server].add(chunk, Pull(self.generation, self.version_wanted(), chunk))
+
+    def advance(self) -> None:
+        """The next step begins, when its weights are whole and what comes before it is done."""
+        if self.want is None or len(self.incoming) < len(self.plan.chunks) or self.computing:
+            return
+        if self.step not in self.states:  # the training thread is still on its way to this step
+            return
+        is_last = self.want == self.wanted.until
+        if is_last or self.mode.is_barrier(self.plan, self.job, self.want):
+            if any(step not in self.step_done for step in range(self.given, self.want)):
+                return
+        reports = []
+        while self.given < self.want and self.given in self.step_done:
+            done = self.step_done.pop(self.given)
+            reports += [{"step": self.given, **report} for report in done]
+            self.given += 1
+        self.step = self.want
+        self.effects.append(Advance(self.generation, self.step, self.incoming, reports))
+        self.want, self.incoming = None, {}
+        self.say_how_it_is()

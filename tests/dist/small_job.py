@@ -1,0 +1,121 @@
+"""A training run of a second or two that processes share, with faults on demand.
+
+    python small_job.py --slots 2                     one process: the oracle
+    minidl dist run --workers 2 small_job.py ...      the same bits
+
+Batch norm, dropout, clipping, momentum, a schedule and a last step with fewer slots are all in it.
+At its end it prints the SHA-256 of the weights and running averages. A fault is worker:moment:step,
+such as worker1:on_loss:7, and happens in the first life of that worker alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import signal
+import time
+
+import numpy as np
+
+import minidl
+import minidl_dist
+from minidl import nn
+from minidl.data import DataLoader
+from minidl.training.callback import Callback
+
+EXAMPLES, BATCH = 136, 8  # 17 batches: with two slots, the last step of an epoch has one
+
+
+class Bars:
+    """Pictures of noise with one of four rows brighter, each computed from its number."""
+
+    classes = ["first", "second", "third", "fourth"]
+
+    def __len__(self):
+        return EXAMPLES
+
+    def __getitem__(self, i):
+        picture = np.random.default_rng(i).integers(0, 200, (4, 4, 1), np.uint8)
+        picture[i % 4] += 55
+        return picture, i % 4
+
+
+class Fault(Callback):
+    """What happens to a worker at a moment."""
+
+    def __init__(self, act, moment, step):
+        self.act, self.step = act, step
+        setattr(self, moment, self.at)
+
+    def at(self, run):
+        if run.step == self.step:
+            self.act(run)
+
+
+class Slow(Callback):
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def on_step_start(self, run):
+        time.sleep(self.seconds)
+
+
+def kill(run):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crash(run):
+    raise RuntimeError("the cat is on the keyboard")
+
+
+def stall(run):
+    time.sleep(3600)
+
+
+def nan(run):
+    run.model[1].weight.data[0, 0] = np.nan
+
+
+ACTS = {"kill": kill, "crash": crash, "stall": stall, "nan": nan}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--slow", type=float, default=0.0)
+    parser.add_argument("--other-model", default="")
+    for name in ACTS:
+        parser.add_argument(f"--{name}", action="append", default=[])
+    options = parser.parse_args()
+
+    minidl.manual_seed(3)
+    width = 65 if minidl_dist.worker_name() in [options.other_model or None] else 64
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(16, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.2),
+        nn.Linear(width, 4),
+    )  # fmt: skip
+    optimizer = minidl.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    schedule = minidl.optim.StepLR(optimizer, 2)
+    callbacks = [minidl.callbacks.ClipGradients(1.0), minidl.callbacks.Schedule(schedule)]
+    if options.slow:
+        callbacks.append(Slow(options.slow))
+    for name, act in ACTS.items():
+        for fault in getattr(options, name):
+            worker, moment, step = fault.split(":")
+            if minidl_dist.worker_name() == worker and minidl_dist.life() == 0:
+                callbacks.append(Fault(act, moment, int(step)))
+    minidl.fit(
+        model, DataLoader(Bars(), BATCH, shuffle=True, seed=5), nn.CrossEntropyLoss(), optimizer,
+        options.epochs, callbacks=callbacks, accumulate=options.slots,
+    )  # fmt: skip
+    state = model.state_dict()
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode() + np.ascontiguousarray(state[name].data).tobytes())
+    print("weights", digest.hexdigest(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,471 @@
+"""Nodes with real sockets: messages, timers, disk, and what those read who cannot connect."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+
+import msgpack
+import pytest
+import zmq
+
+from minidl_dist import keys, links, wire
+from minidl_dist import messages as m
+from minidl_dist import node as nodes
+from minidl_dist.checkpoint import Disk
+from minidl_dist.keys import AllowList, Bundle, KeyPair
+from minidl_dist.links import LinkError, ipc_address
+from minidl_dist.node import Node
+from tests.dist.nodes import Acknowledger, Do, Recorder, push, running, wait_for
+
+TCP = "tcp://127.0.0.1:*"
+
+
+@pytest.fixture
+def address(tmp_path):
+    return ipc_address(tmp_path / "s", "server0")
+
+
+@pytest.fixture
+def server(address):
+    node = Node(Acknowledger(), "server0")
+    node.listen(address)
+    with running(node):
+        yield node
+
+
+@pytest.fixture
+def worker(server, address):
+    node = Node(Recorder(), "worker0")
+    node.connect("server0", address)
+    with running(node):
+        yield node
+
+
+def acknowledged(worker, message):
+    """Whether the server acknowledges a push; it must."""
+    worker.post(Do(m.Send("server0", message)))
+    expected = m.Ack(1, message.step, message.slot, message.chunk)
+    return wait_for(lambda: expected in worker.machine.messages(m.Ack))
+
+
+def test_push_and_pull(server, worker):
+    sent = push(step=3)
+    acknowledged(worker, sent)
+    worker.post(Do(m.Send("server0", m.Pull(1, 4, 0))))
+    found = wait_for(lambda: worker.machine.messages(m.Weights))[0]
+    assert (found.version, found.values.tobytes()) == (4, sent.values.tobytes())
+    found.values[...] = 0  # its own memory
+    assert server.received == {m.Push: 1, m.Pull: 1}
+    wait_for(lambda: server.sent == {m.Ack: 1, m.Weights: 1})
+    assert server.gate.bytes_in > sent.values.nbytes < server.counts["bytes out"]
+
+
+def test_timers_of_one_name_replace_each_other(worker):
+    effects = [m.SetTimer(0.01, "a"), m.SetTimer(0.06, "b"), m.SetTimer(0.03, "a")]
+    worker.post(Do(*effects))
+    timers = wait_for(lambda: m.Timer("b") in worker.machine.events) and worker.machine.events
+    assert [event for event in timers if isinstance(event, m.Timer)] == [m.Timer("a"), m.Timer("b")]
+
+
+def test_events_of_other_threads_arrive_in_order(worker):
+    for number in range(3000):
+        worker.post(m.Await(str(number)))
+    wait_for(lambda: m.Await("2999") in worker.machine.events)
+    found = [event.key for event in worker.machine.events if isinstance(event, m.Await)]
+    assert found == [str(number) for number in range(3000)]
+
+
+def test_other_effects_are_for_the_client():
+    taken = []
+    node = Node(Recorder(), "worker0", to_client=taken.append)
+    with running(node):
+        node.post(Do(m.Compute(1, 2, 3), m.Chief(True)))
+        wait_for(lambda: len(taken) == 2)
+    assert taken == [m.Compute(1, 2, 3), m.Chief(True)]
+
+
+def test_notes_become_lines_of_the_log(tmp_path):
+    node = Node(Recorder(), "worker0", log=tmp_path / "log")
+    with running(node):
+        node.post(Do(m.Note({"what": "step", "step": 3})))
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line["what"] for line in lines] == ["step", "end"]
+    assert lines[0]["node"] == "worker0" and abs(lines[0]["time"] - time.time()) < 60
+    assert (lines[1]["code"], lines[1]["reason"]) == (0, "the test is over")
+
+
+def test_the_disk_answers(tmp_path):
+    node = Node(Recorder(), "coordinator", disk=Disk(tmp_path / "checkpoints"))
+    with running(node):
+        node.post(Do(m.Store("run-4", b"state", "a"), m.Load("run-4", "b"), m.Remove(["run-4"])))
+        wait_for(lambda: len(node.machine.events) == 4)
+    stored, loaded = node.machine.events[2:4]
+    assert stored.tag == "a" and len(stored.sha256) == 64
+    assert (loaded.tag, loaded.value) == ("b", b"state")
+
+
+def test_a_file_asked_for_at_the_end_is_written(tmp_path):
+    node = Node(Recorder(), "server0", disk=Disk(tmp_path))
+    with running(node):
+        node.post(Do(m.Store("run-4", b"state"), m.Exit(0, "")))
+    assert (tmp_path / "run-4.bin").read_bytes() == b"state"
+
+
+def test_a_message_to_nobody_is_counted(worker):
+    worker.post(Do(m.Send("server7", m.Pull(1, 0, 0))))
+    wait_for(lambda: worker.counts["unsent: no connection"])
+
+
+def test_nothing_is_left(tmp_path, address):
+    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    for _ in range(3):
+        server, worker = Node(Acknowledger(), "server0"), Node(Recorder(), "worker0")
+        server.listen(address)
+        worker.connect("server0", address)
+        with running(server, worker):
+            acknowledged(worker, push())
+    assert os.listdir(tmp_path / "s") == []
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+
+
+def test_sigterm_becomes_an_event():
+    code = """
+from minidl_dist.node import Node
+from minidl_dist import messages as m
+class Machine:
+    def handle(self, event, now):
+        print(type(event).__name__, getattr(event, "reason", ""), flush=True)
+        return [m.Exit(7, "asked to")] if isinstance(event, m.StopAsked) else []
+node = Node(Machine(), "server0")
+node.catch_signals()
+raise SystemExit(node.run().code)
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "Started \n"
+    child.send_signal(signal.SIGTERM)
+    assert child.stdout.readline() == "StopAsked SIGTERM\n"
+    assert child.wait(10) == 7
+
+
+# --- what is no message -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stranger(server, address):
+    """A socket that sends what it likes to the server."""
+    context = zmq.Context()
+    made = context.socket(zmq.DEALER)
+    made.connect(address)
+    yield made
+    context.destroy(linger=0)
+
+
+def crc_of(text):
+    return text + zlib.crc32(text).to_bytes(4, "little")
+
+
+def frames_of(message, sender="worker1"):
+    return [bytes(frame) for frame in wire.encode(message, sender)]
+
+
+def no_place(message):
+    message.chunk = 99
+    return message
+
+
+GARBAGE = {
+    "header": [b""],
+    "checksum": [os.urandom(1000)],
+    "kind": [crc_of(msgpack.packb([m.VERSION, 999, "worker1"]))],
+    "version": [crc_of(msgpack.packb([m.VERSION + 1, 0, "worker1"]))],
+    "field": [crc_of(msgpack.packb([m.VERSION, m.MESSAGES.index(m.Pull), "worker1", 1, 2, "3"]))],
+    "frames": [*frames_of(push()), b"", b"x" * 1000, b""],
+    "values": [*frames_of(push())[:1], b"x"],
+    "plan": frames_of(no_place(push())),
+    "sender": frames_of(push(), "admin"),
+    "role": frames_of(m.Wanted(1, 2, 3, 4, 5, True, "")),
+}
+
+
+@pytest.mark.parametrize("cause", GARBAGE)
+def test_garbage_is_counted_and_disturbs_nobody(server, worker, stranger, cause):
+    acknowledged(worker, push(step=1))
+    for _ in range(20):
+        stranger.send_multipart(GARBAGE[cause])
+    stranger.send_multipart(frames_of(m.Ack(1, 2, 3, 4)))  # not to a server
+    wait_for(lambda: server.counts[f"dropped: {cause}"] >= 20 and server.counts["dropped: role"])
+    acknowledged(worker, push(step=2))
+    assert server.machine.messages(m.Pull) == []
+    assert len(server.machine.messages(m.Push)) == 2
+
+
+def test_an_oversized_message_ends_its_connection_only(server, worker, stranger):
+    acknowledged(worker, push(step=1))
+    stranger.send(bytes(wire.MAX_VALUES + 1))
+    stranger.send_multipart(frames_of(m.Pull(1, 0, 0)))
+    acknowledged(worker, push(step=2))
+    assert not any(name.startswith("dropped") for name in server.counts)
+
+
+def test_garbage_from_a_server_is_counted(tmp_path):
+    """A peer that we connect to may be broken, too."""
+    address, context = ipc_address(tmp_path / "s", "server0"), zmq.Context()
+    fake = context.socket(zmq.ROUTER)
+    fake.bind(address)
+    worker = Node(Recorder(), "worker0")
+    worker.connect("server0", address)
+    with running(worker):
+        worker.post(Do(m.Send("server0", m.Pull(1, 0, 0))))
+        identity, _ = fake.recv_multipart()
+        for frames in ([b"x"], frames_of(m.Stale(1), "server1"), frames_of(m.Stale(1), "server0")):
+            fake.send_multipart([identity, *frames])
+        wait_for(lambda: worker.machine.messages(m.Stale))
+    assert worker.counts["dropped: header"] == worker.counts["dropped: sender"] == 1
+    context.destroy(linger=0)
+
+
+# --- keys ---------------------------------------------------------------------------------------
+
+
+class Secure:
+    """A server and a worker on tcp, each with keys of its own."""
+
+    def __init__(self):
+        self.pairs = {name: KeyPair.new() for name in ("server0", "worker0", "worker1")}
+        allowed = AllowList({"worker0": self.pairs["worker0"].public})
+        self.server = Node(
+            Acknowledger(), "server0", Bundle("server0", self.pairs["server0"], {}, allowed)
+        )
+        self.address = self.server.listen(TCP)
+
+    def worker(self, pair="worker0", key=None, name="worker0", **options):
+        bundle = Bundle(name, self.pairs[pair])
+        node = Node(Recorder(), name, bundle, **options)
+        node.connect("server0", self.address, key or self.pairs["server0"].public)
+        return node
+
+
+@pytest.fixture
+def secure(monkeypatch):
+    monkeypatch.setattr(nodes, "GRACE", 0.3)
+    monkeypatch.setattr(nodes, "LOOK", 0.02)
+    made = Secure()
+    with running(made.server):
+        yield made
+
+
+def failure_of(node):
+    """The error of a node that cannot connect."""
+    node.run()
+    assert node.ended.code == 1 and node.ended.reason == str(node.failure)
+    return node.failure
+
+
+def test_tcp_with_keys(secure):
+    worker = secure.worker()
+    with running(worker):
+        acknowledged(worker, push())
+        wait_for(lambda: worker.links["server0"].up)
+
+
+def test_a_key_that_is_not_on_the_list(secure):
+    error = failure_of(secure.worker("worker1"))
+    assert isinstance(error, LinkError) and "does not accept our key" in str(error)
+    assert "server0" in error.rule and secure.address in str(error)
+
+
+def test_a_key_that_comes_onto_the_list_in_time(secure, monkeypatch):
+    monkeypatch.setattr(nodes, "GRACE", 5)
+    worker = secure.worker("worker1", name="worker1")
+    with running(worker):
+        wait_for(lambda: worker.links["server0"].tries)
+        secure.server.post(nodes.Allowed("worker1", secure.pairs["worker1"].public))
+        acknowledged(worker, push())
+
+
+def test_another_server_than_expected(secure):
+    error = failure_of(secure.worker(key=KeyPair.new().public))
+    assert "the key of server0 is not the one we know" in str(error)
+
+
+def test_a_client_without_keys(secure):
+    plain = Node(Recorder(), "worker0", insecure=True)
+    plain.connect("server0", secure.address)
+    error = failure_of(plain)
+    assert "one side uses keys, the other does not" in str(error)
+
+
+def test_a_server_without_keys(secure):
+    plain = Node(Acknowledger(), "server0", insecure=True)
+    secure.address = plain.listen(TCP)
+    with running(plain):
+        error = failure_of(secure.worker())
+    assert "one side uses keys, the other does not" in str(error)
+
+
+def test_another_program_at_the_address(secure):
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.05)
+    over = threading.Event()
+
+    def answer():
+        while not over.is_set():
+            try:
+                peer, _ = listener.accept()
+            except TimeoutError:
+                continue
+            with peer:
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    secure.address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    error = failure_of(secure.worker())
+    over.set()
+    thread.join()
+    listener.close()
+    assert "is another program listening there?" in str(error)
+
+
+def test_a_revoked_key_stops_at_once(secure):
+    worker = secure.worker()
+    with running(worker):
+        acknowledged(worker, push(step=1))
+        secure.server.post(nodes.Revoked("worker0"))
+        worker.post(Do(m.Send("server0", push(step=2))))
+        refused = wait_for(lambda: worker.machine.messages(m.Refused))[0]
+        assert refused.rule == "the key of worker0 was revoked"
+    assert len(secure.server.machine.messages(m.Push)) == 1
+    assert "does not accept our key" in str(failure_of(secure.worker()))
+
+
+def test_a_worker_cannot_speak_for_another(secure):
+    """The key says who it is, whatever the message says."""
+    worker = secure.worker()
+    worker.name = "worker1"
+    with running(worker):
+        worker.post(Do(m.Send("server0", push())))
+        wait_for(lambda: secure.server.counts["dropped: sender"])
+    assert secure.server.machine.messages() == []
+
+
+def test_tcp_without_keys_is_refused():
+    with pytest.raises(LinkError, match="tcp is used with keys only"):
+        Node(Recorder(), "server0").listen(TCP)
+    with pytest.raises(keys.KeyProblem, match="tcp is used with keys only"):
+        Node(Recorder(), "worker0").connect("server0", "tcp://127.0.0.1:1")
+
+
+def test_raw_strangers_do_not_grow_the_server(secure):
+    """Frames without end, and bytes of any kind: the handshake comes first."""
+    host, port = secure.address.removeprefix("tcp://").split(":")
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+    endless = greeting + (b"\x01\xff" + b"x" * 255) * 20_000
+    for data in (endless, os.urandom(100_000), b"GET / HTTP/1.1\r\n\r\n"):
+        with socket.create_connection((host, int(port))) as raw:
+            raw.settimeout(5)
+            try:
+                raw.sendall(data)
+                while raw.recv(4096):
+                    pass
+            except OSError:
+                pass
+    worker = secure.worker()
+    with running(worker):
+        acknowledged(worker, push())
+    wait_for(lambda: any(name.startswith("stranger") for name in secure.server.counts))
+
+
+# --- nobody there, moved, in use ----------------------------------------------------------------
+
+
+def test_nobody_there(tmp_path):
+    node = Node(Recorder(), "worker0", patience=0.3)
+    node.connect("coordinator", ipc_address(tmp_path / "s", "coordinator"))
+    error = failure_of(node)
+    assert "coordinator was not reached within 0.3 s: nobody listens there" in str(error)
+
+
+def test_a_port_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(LinkError, match="Address already in use"):
+            Node(Recorder(), "server0", insecure=True).listen(taken)
+
+
+def test_a_path_that_is_too_long(tmp_path):
+    with pytest.raises(LinkError, match="at most 107 bytes"):
+        ipc_address(tmp_path / ("x" * 100), "server0")
+    longest = "ipc:///tmp/" + "x" * (links.MAX_IPC - len("/tmp/"))
+    links.check_address(longest)
+    with pytest.raises(LinkError, match="at most 107 bytes"):
+        links.check_address(longest + "x")
+
+
+def test_a_folder_that_others_can_enter(tmp_path):
+    (tmp_path / "s").mkdir(mode=0o755)
+    with pytest.raises(LinkError, match="mode 0700"):
+        ipc_address(tmp_path / "s", "server0")
+    assert os.stat(tmp_path).st_mode & 0o777 == 0o700  # pytest's own
+
+
+@pytest.mark.parametrize("address", ["", "tcp:/x", "inproc://x", "/tmp/x", "udp://x:1", "tcp://"])
+def test_what_is_no_address(address):
+    with pytest.raises(LinkError, match="begins with ipc:// or tcp://"):
+        links.check_address(address)
+
+
+def test_a_server_that_restarts_at_its_address_is_found_again(address, worker):
+    acknowledged(worker, push(step=1))
+    again = Node(Acknowledger(), "server0")
+    again.listen(address)  # takes the path over, as after a kill
+    with running(again):
+        worker.links["server0"].socket.disconnect(address)
+        worker.links["server0"].socket.connect(address)
+        acknowledged(worker, push(step=2))
+    assert len(again.machine.messages(m.Push)) == 1
+
+
+def test_a_worker_follows_servers_that_moved(tmp_path):
+    folder = tmp_path / "s"
+    places = {name: ipc_address(folder, name) for name in ("coordinator", "first", "second")}
+    wanted = m.Wanted(1, 1, 1, 0, 9, True, "")
+    coordinator = Node(Recorder(), "coordinator")
+    coordinator.listen(places["coordinator"])
+    servers = [Node(Acknowledger(), "server0") for _ in range(2)]
+    worker = Node(Recorder(), "worker0")
+    worker.connect("coordinator", places["coordinator"])
+    for node, name in zip(servers, ("first", "second")):
+        node.listen(places[name])
+    with running(coordinator, worker, *servers):
+        worker.post(Do(m.Send("coordinator", m.Bye("worker0", "only to be known"))))
+        wait_for(lambda: "worker0" in coordinator.peers)
+        for step, name in enumerate(("first", "second")):
+            wanted.servers = {"server0": [places[name], ""], "worker9": ["x", ""], "server1": 3}
+            coordinator.post(Do(m.Send("worker0", wanted)))
+            wait_for(lambda: len(worker.machine.messages(m.Wanted)) == step + 1)  # noqa: B023
+            acknowledged(worker, push(step=step))
+    assert [len(node.machine.messages(m.Push)) for node in servers] == [1, 1]
+    assert worker.counts["dropped: servers"] == 4
+
+
+def test_operators_ask_and_are_answered(tmp_path):
+    def answer(event):
+        return [m.Send(event.sender, m.Answer(event.message.what, {"step": 4}))]
+
+    coordinator = Node(Recorder(answer), "coordinator")
+    address = coordinator.listen(ipc_address(tmp_path / "s", "coordinator"))
+    operators = [Node(Recorder(), "operator") for _ in range(2)]
+    with running(coordinator, *operators):
+        for node in operators:
+            node.post(nodes.Moved("coordinator", address))
+            node.post(Do(m.Send("coordinator", m.Query("status"))))
+        for node in operators:
+            assert wait_for(lambda: node.machine.messages())[0].value == {"step": 4}  # noqa: B023
+    assert len({name for name in coordinator.peers if name.startswith("operator-")}) == 2

@@ -1,0 +1,253 @@
+"""Thousands of schedules of faults, and bugs that the simulator has to find."""
+
+import pytest
+
+import minidl
+from minidl_dist import messages as m
+from minidl_dist.coordinator import Coordinator
+from minidl_dist.manifest import Collection
+from minidl_dist.server import Server
+from minidl_dist.simulate import Checked, CheckedServer, Failure, World
+from minidl_dist.steps import Steps
+from minidl_dist.window import Window
+from minidl_dist.worker import Worker
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plain_kernels():
+    """Nothing here is large enough for compiled ones."""
+    with minidl.use_cpu_kernels("reference"):
+        yield
+
+
+def first_failure(seeds, mode="sync", **classes):
+    """(seed, what does not hold) of the first seed that fails, or None."""
+    for seed in seeds:
+        try:
+            World(seed, mode, {"server": CheckedServer, **classes}).run()
+        except Exception as failure:
+            return seed, failure
+    return None
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_sync_keeps_its_promises(block):
+    assert first_failure(range(block * 25, block * 25 + 25)) is None
+
+
+# --- planted bugs -------------------------------------------------------------------------------
+
+
+class CountsRequests(Checked):
+    """A repeated push is added again, as where requests are counted (MXNet, reference)."""
+
+    def take(self, push):
+        state = self.chunks[push.chunk]
+        is_new = super().take(push)
+        if not is_new and state.sum is not None and push.step == state.version:
+            state.sum += push.values
+        return is_new
+
+
+class OneVersion(Checked):
+    """The version before is forgotten as soon as there is a new one."""
+
+    def weights(self, number, version):
+        found = super().weights(number, version)
+        return None if found is None or found[0] < self.chunks[number].version else found
+
+
+class OrderOfArrival(Checked):
+    """Slots are folded as they come."""
+
+    def slots_that_count(self, step):
+        slots = [slot for s, slot in self.heads if s == step]
+        return slots if len(slots) == len(self.plan.slots_of(step)) else None
+
+
+class SharedSnapshot(Checked):
+    """A checkpoint holds the optimizer's arrays themselves, which go on changing."""
+
+    def snapshot(self, number):
+        arrays, numbers = super().snapshot(number)
+        for index, state in enumerate(self.chunks[number].state):
+            for name, value in state.items():
+                if hasattr(value, "nbytes"):
+                    arrays[f"{number}/{index}/{name}"] = value
+        return arrays, numbers
+
+
+def with_aggregate(kind):
+    return {"server": type("S", (Server,), {"aggregate_class": kind})}
+
+
+class AcknowledgesFirst(CheckedServer):
+    """A push is acknowledged, and then lost."""
+
+    def from_worker(self, sender, message):
+        if isinstance(message, m.Push) and message.chunk == 1 and self.folds % 7 == 3:
+            self.acknowledge(sender, message, message.chunk)
+        else:
+            super().from_worker(sender, message)
+
+
+class NoRewind(Worker):
+    """A worker goes on where it is, whatever checkpoint the others go back to."""
+
+    def reset(self):
+        if getattr(self, "step", None) is None:
+            super().reset()
+
+
+class DropsWeights(Worker):
+    """The weights of a step are given up when those of the next begin to come."""
+
+    def compute(self):
+        if not self.incoming:
+            super().compute()
+
+
+class MixesVersions(Worker):
+    """Whatever version comes is taken."""
+
+    def take_weights(self, server, weights):
+        if self.want is not None and self.pulls[server].answered(weights.chunk):
+            self.incoming[weights.chunk] = weights.values
+
+    def fetch(self):
+        """Asks for what there is, and not for the next step's."""
+        super().fetch()
+        for window in self.pulls.values():
+            for message in window.waiting.values():
+                message.version = min(message.version, self.step)
+
+
+class NoRunState(Worker):
+    """Who joins begins with the run's first state."""
+
+    def join(self):
+        if self.state_here is not None:
+            self.state_here.blob = self.begun.blob
+        super().join()
+
+
+class NeverAsksAgain(Window):
+    """Each request is sent once."""
+
+    def due(self, now):
+        for flight in self.flying.values():
+            flight[1] = now + 1e9
+        return super().due(now)
+
+
+class AsksOnce(Worker):
+    def set_servers(self):
+        for server in self.job.servers:
+            self.pushes.setdefault(server, NeverAsksAgain())
+            self.pulls.setdefault(server, NeverAsksAgain())
+
+    def reset(self):
+        super().reset()
+        self.pushes, self.pulls = {}, {}
+        if self.job:
+            self.set_servers()
+
+
+class TellsChangesOnly(Coordinator):
+    """What is wanted is sent when it changes, not in every answer: a lost message is for ever."""
+
+    def tell(self, name):
+        member = self.members.find(name)
+        if member is not None and self.is_news(member, self.wanted(name)):
+            super().tell(name)
+
+
+class TrustsServers(Coordinator):
+    """That a server was started again, and has forgotten everything, is not noticed."""
+
+    def reset(self):
+        super().reset()
+        self.lives = Oblivious()
+
+
+class Oblivious(dict):
+    def setdefault(self, name, incarnation):
+        return incarnation
+
+
+class KeepsSlots(Coordinator):
+    """The slots of a worker that is lost stay with it until the next step."""
+
+    def choose_workers(self):
+        hand_over, self.members.hand_over = self.members.hand_over, lambda *_: None
+        try:
+            return super().choose_workers()
+        finally:
+            self.members.hand_over = hand_over
+
+
+class LowestIsChief(Coordinator):
+    """The chief is always the first worker, even one that has just come."""
+
+    def choose_workers(self):
+        self.members.chief = ""
+        return super().choose_workers()
+
+
+class AnyShard(Collection):
+    def whole(self, step):
+        return self.shards.get(step)
+
+
+class ManifestFirst(Coordinator):
+    """The manifest is written when the first shard is on the disk."""
+
+    def reset(self):
+        super().reset()
+        self.collection = AnyShard(0)
+
+
+class AddsNorms(Steps):
+    def norm(self, server, norms):
+        before = self.squares.setdefault(norms.step, {}).get(server, [])
+        repeated = m.Norms(norms.generation, norms.step, before + norms.squares)
+        return super().norm(server, repeated)
+
+
+class DoubleNorm(Coordinator):
+    """Sums of squares that come twice are added twice."""
+
+    def roll_back(self, why):
+        super().roll_back(why)
+        if self.steps is not None:
+            self.steps.__class__ = AddsNorms
+
+
+BUGS = {
+    "no deduplication": with_aggregate(CountsRequests),
+    "one version": with_aggregate(OneVersion),
+    "folds in the order of arrival": with_aggregate(OrderOfArrival),
+    "snapshot is not a copy": with_aggregate(SharedSnapshot),
+    "acknowledged and lost": {"server": AcknowledgesFirst},
+    "a worker is not rewound": {"worker": NoRewind},
+    "worker drops its weights": {"worker": DropsWeights},
+    "worker mixes versions": {"worker": MixesVersions},
+    "joins without the run's state": {"worker": NoRunState},
+    "requests are not repeated": {"worker": AsksOnce},
+    "edges instead of state": {"coordinator": TellsChangesOnly},
+    "a restart is not noticed": {"coordinator": TrustsServers},
+    "slots stay with the dead": {"coordinator": KeepsSlots},
+    "the chief changes": {"coordinator": LowestIsChief},
+    "manifest before shards": {"coordinator": ManifestFirst},
+    "norms are added twice": {"coordinator": DoubleNorm},
+}
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_found_within_a_hundred_seeds(name):
+    found = first_failure(range(100), **BUGS[name])
+    assert found is not None, name
+    assert isinstance(found[1], Failure | ValueError | KeyError), found
+    print(name, found)
+
+

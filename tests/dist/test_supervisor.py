@@ -1,0 +1,244 @@
+"""The launcher with processes that are no part of minidl: small programs that do as told."""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from minidl_dist.launch import supervisor as module
+from minidl_dist.launch.spec import WORKER, Launch
+from minidl_dist.launch.supervisor import Supervisor, ended
+
+# Reads its instructions, runs the code of its role, and ends when stdin closes or "stop" comes.
+PROGRAM = """
+import json, os, signal, sys, threading, time
+told = json.loads(sys.stdin.readline())
+name, life = told["name"], told["life"]
+heard = []
+def listen():
+    for line in sys.stdin:
+        heard.append(json.loads(line))
+threading.Thread(target=listen, daemon=True).start()
+def wait(key, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not any(key in line for line in heard):
+        if time.monotonic() > deadline:
+            os._exit(9)
+        time.sleep(0.005)
+    return next(line[key] for line in heard if key in line)
+"""
+SERVE = "wait('stop')\n"
+
+
+class Engine:
+    """Starts PROGRAM with the code of a role; counts the starts."""
+
+    def __init__(self, folder, worker, coordinator=SERVE, server=SERVE):
+        self.folder = folder
+        self.code = {"worker": worker, "coordinator": coordinator, "server": server}
+        self.place_is_there = False
+
+    @contextmanager
+    def place(self):
+        self.place_is_there = True
+        yield self.folder
+        self.place_is_there = False
+
+    def address(self, name, life):
+        return f"ipc://{self.folder}/{name}"
+
+    async def start(self, role, threads):
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-S", "-c", PROGRAM + self.code[role], stdin=-1, stdout=-1, stderr=-1,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    monkeypatch.setattr(module, "BACKOFF", 0.01)
+    monkeypatch.setattr(module, "GOODBYE", 1.0)
+    monkeypatch.setattr(module, "DRAIN", 2.0)
+
+
+def run(tmp_path, worker, workers=1, restarts=2, meanwhile=None, **code):
+    """The Supervisor after its job, with what it printed in .out and .err."""
+    (tmp_path / "logs").mkdir()
+    launch = Launch(["x"], workers=workers, restarts=restarts, slots=workers, threads=1)
+    out, err = io.StringIO(), io.StringIO()
+    found = Supervisor(launch, tmp_path, Engine(tmp_path, worker, **code), (out, err))
+    if meanwhile:
+        found.watchers.append(lambda: meanwhile(found))
+    asyncio.run(asyncio.wait_for(found.run(), 60))
+    found.out, found.err = out.getvalue(), err.getvalue()
+    assert not found.engine.place_is_there
+    assert not any(is_alive(m.process.pid) for m in found.members.values() if m.process)
+    return found
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def restarts(found):
+    return {m.name: m.restarts for m in found.members.values()}
+
+
+def test_lines_come_with_the_name_of_who_printed_them(tmp_path):
+    found = run(tmp_path, "print('hello', name); print('no', file=sys.stderr)", workers=2)
+    assert sorted(found.out.splitlines()) == [
+        "worker0     | hello worker0", "worker1     | hello worker1",
+    ]  # fmt: skip
+    assert "worker1     | no" in found.err
+    assert (tmp_path / "logs" / "worker1.log").read_text().split() == ["hello", "worker1", "no"]
+    assert found.failure is None
+
+
+def test_long_and_unfinished_lines_are_whole(tmp_path):
+    found = run(tmp_path, "sys.stdout.write('x' * 200_000 + '\\nend')")
+    assert found.out == f"worker0     | {'x' * 200_000}\nworker0     | end\n"
+
+
+def test_a_killed_process_starts_again_and_the_coordinator_hears_of_it_at_once(tmp_path):
+    found = run(
+        tmp_path,
+        "if life == 0: os.kill(os.getpid(), signal.SIGKILL)\n",
+        coordinator="print(wait('left')); wait('stop')",
+    )
+    assert found.failure is None
+    assert restarts(found) == {"coordinator": 0, "server0": 0, "worker0": 1}
+    assert "(killed by SIGKILL; starts again in 0.01 s: 1 of 2 restarts)" in found.err
+    assert "coordinator | worker0" in found.out
+
+
+def test_restarts_have_a_limit(tmp_path):
+    found = run(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
+    assert found.failure.how == "killed by SIGKILL, after 2 restarts"
+    assert restarts(found)["worker0"] == 2
+
+
+def test_each_wait_is_twice_as_long(tmp_path):
+    found = run(tmp_path, "os.abort()", restarts=3)
+    waits = [line.split("again in ")[1].split(" s")[0] for line in found.err.splitlines()
+             if "again in" in line]  # fmt: skip
+    assert waits == ["0.01", "0.02", "0.04"]
+
+
+def test_a_process_that_ends_with_an_error_is_not_started_again(tmp_path):
+    found = run(tmp_path, "raise ValueError('no such picture')")
+    assert restarts(found)["worker0"] == 0
+    assert found.failure.name == "worker0" and found.failure.how == "exit code 1"
+    assert found.failure.lines[-1] == "ValueError: no such picture"
+
+
+def test_the_first_failure_counts_and_not_its_consequences(tmp_path):
+    found = run(
+        tmp_path,
+        "if name == 'worker1': time.sleep(0.3); print('the cause'); sys.exit(4)\n"
+        "time.sleep(0.1)\n"
+        f"print({module.MARK!r} + json.dumps({{'victim': True}}))\n"
+        "print('a consequence'); sys.exit(1)\n",
+        workers=3,
+    )
+    assert (found.failure.name, found.failure.code) == ("worker1", 4)
+    assert found.failure.lines == ["the cause"]
+
+
+def test_the_coordinator_is_told_why_the_job_ends(tmp_path):
+    found = run(tmp_path, "sys.exit(2)", coordinator="print('because', wait('stop'))")
+    assert "coordinator | because worker0: exit code 2" in found.out
+
+
+def test_a_worker_that_does_not_end_is_killed_with_the_job(tmp_path):
+    code = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile name != 'worker0': time.sleep(1)"
+    started = time.monotonic()
+    found = run(tmp_path, code + "\ntime.sleep(0.5); sys.exit(7)", workers=2)
+    assert found.failure.code == 7 and time.monotonic() - started < 20
+
+
+def test_what_the_coordinator_says_is_in_the_status(tmp_path):
+    line = f"print({module.MARK!r} + json.dumps({{'step': 7}})); wait('stop')"
+    found = run(tmp_path, "time.sleep(0.3)", coordinator=line)
+    assert found.out == ""
+    assert found.status()["step"] == 7 and found.status()["finished"]
+    assert json.dumps(found.status())
+
+
+def interrupting(number):
+    """Sends the launcher a signal as soon as all processes run."""
+    sent = []
+
+    def meanwhile(found):
+        members = found.members.values()
+        if len(members) == 3 and all(m.state == "running" for m in members) and not sent:
+            sent.append(number)
+            os.kill(os.getpid(), number)
+
+    return meanwhile
+
+
+def test_ctrl_c_ends_the_job_in_order(tmp_path):
+    found = run(
+        tmp_path,
+        "time.sleep(1)",
+        coordinator="print('stopping:', wait('stop')); time.sleep(0.2); print('saved')",
+        meanwhile=interrupting(signal.SIGINT),
+    )
+    assert found.interrupted == "interrupted" and found.failure is None
+    assert "coordinator | stopping: interrupted\ncoordinator | saved" in found.out
+
+
+def test_sigterm_is_another_word_for_it(tmp_path):
+    found = run(tmp_path, "time.sleep(1)", meanwhile=interrupting(signal.SIGTERM))
+    assert found.interrupted == "terminated"
+
+
+def test_the_coordinator_starts_again_during_the_end_no_more(tmp_path):
+    found = run(
+        tmp_path, "time.sleep(1)", coordinator="wait('stop'); os.abort()",
+        meanwhile=interrupting(signal.SIGINT),
+    )  # fmt: skip
+    assert restarts(found)["coordinator"] == 0
+
+
+def test_scale_adds_workers_and_lets_some_go(tmp_path):
+    wanted, states = iter([3, 1]), []
+
+    def meanwhile(found):
+        here = [m for m in found.members.values() if m.role == WORKER and m.state == "running"]
+        if len(here) == (1, 3)[len(states) % 2] and len(states) < 2:
+            states.append(len(here))
+            (tmp_path / "scale.json").write_text(json.dumps({WORKER: next(wanted)}))
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    found = run(tmp_path, "time.sleep(1.5)", meanwhile=meanwhile)
+    assert {m.name: m.state for m in found.members.values() if m.role == WORKER} == {
+        "worker0": "done", "worker1": "left", "worker2": "left",
+    }  # fmt: skip
+    assert found.failure is None and set(restarts(found).values()) == {0}
+
+
+def test_those_that_serve_come_back_for_a_worker_that_died_after_the_training(tmp_path):
+    found = run(
+        tmp_path,
+        "if life == 0: time.sleep(0.5); os.kill(os.getpid(), signal.SIGKILL)\n",
+        coordinator="if life == 0: sys.exit(0)\nprint('again'); wait('stop')",
+    )
+    assert restarts(found)["coordinator"] == 1 and "coordinator | again" in found.out
+    assert found.failure is None
+
+
+def test_exit_codes_in_words():
+    assert ended(2) == "exit code 2"
+    assert ended(-9) == "killed by SIGKILL"
+    assert ended(-64) in ("killed by SIGRTMAX", "killed by signal 64")

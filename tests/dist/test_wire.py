@@ -1,0 +1,194 @@
+"""Messages as bytes: every kind comes back; whatever else arrives is a WireError."""
+
+import random
+import zlib
+
+import msgpack
+import numpy as np
+import pytest
+
+from minidl_dist import messages as m
+from minidl_dist import wire
+from minidl_dist.aggregate import checksum
+from minidl_dist.wire import WireError, decode, encode
+
+VALUES = np.arange(20_000, dtype=np.float32)
+SAMPLES = {
+    int: 3, float: 0.5, str: "text", bytes: b"\0bytes", bool: True, dict: {"a": [1, 2.5, None]},
+    list: [1, {"b": "c"}], float | None: None, np.ndarray: VALUES,
+}  # fmt: skip
+
+
+def sample(kind):
+    hints = wire.typing.get_type_hints(kind)
+    message = kind(**{name: SAMPLES[hint] for name, hint in hints.items()})
+    if hasattr(message, "values") and hints["values"] is np.ndarray:
+        message.crc = checksum(message.values)
+    return message
+
+
+def by_plan(message):
+    return "float32", VALUES.size
+
+
+def frames(message, sender="worker0"):
+    return [bytes(frame) for frame in encode(message, sender)]
+
+
+def raw(*content):
+    text = msgpack.packb(list(content))
+    return text + zlib.crc32(text).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize("kind", m.MESSAGES, ids=lambda kind: kind.__name__)
+def test_every_kind_comes_back(kind):
+    message = sample(kind)
+    sender, found = decode(*frames(message), *[None] * (2 - len(frames(message))), by_plan)
+    assert sender == "worker0" and type(found) is kind
+    for name, value in vars(message).items():
+        if isinstance(value, np.ndarray):
+            assert getattr(found, name).tobytes() == value.tobytes()
+            getattr(found, name)[...] = 0  # its own memory
+        else:
+            assert getattr(found, name) == value
+
+
+def test_a_small_header():
+    assert len(frames(m.Push(2**40, 10**6, 100, 10**4, 2**32 - 1, VALUES))[0]) < 64
+
+
+def test_numpy_numbers_are_numbers():
+    head = m.Head(np.int64(1), 0, 0, np.float32(0.5), [{"lr": np.float64(0.1)}], [])
+    assert decode(*frames(head))[1].groups == [{"lr": 0.1}]
+
+
+def refused(cause, *arguments, match=None):
+    with pytest.raises(WireError, match=match) as found:
+        decode(*arguments)
+    assert found.value.cause == cause
+
+
+def test_another_version():
+    header = raw(m.VERSION + 1, 0, "worker0")
+    refused("version", header, match="another version")
+
+
+def test_no_such_kind():
+    for kind in (-1, len(m.MESSAGES), 10**9, "Push", None, 1.0, True):
+        refused("kind", raw(m.VERSION, kind, "worker0"))
+
+
+def test_another_number_of_fields():
+    kind = m.MESSAGES.index(m.Pull)
+    for fields in ([], [1], [1, 2], [1, 2, 3, 4]):
+        refused("field", raw(m.VERSION, kind, "worker0", *fields))
+
+
+@pytest.mark.parametrize("value", ["1", 1.0, None, True, [1], {}, b"", 2**63, -(2**63)])
+def test_a_field_of_another_type(value):
+    kind = m.MESSAGES.index(m.Pull)
+    refused("field", raw(m.VERSION, kind, "worker0", 1, 2, value), match="chunk of Pull")
+
+
+def test_keys_of_a_dict_are_text_or_numbers():
+    kind = m.MESSAGES.index(m.Published)
+    refused("field", raw(m.VERSION, kind, "coordinator", "key", {b"x": 1}))
+    refused("field", raw(m.VERSION, kind, "coordinator", "key", {"x": {1.5: 1}}))
+
+
+def test_deep_nesting():
+    deep = b"\x91" * 100_000 + b"\x01"
+    text = b"\x95" + b"".join(
+        map(msgpack.packb, (m.VERSION, m.MESSAGES.index(m.Publish), "worker0", "k"))
+    )
+    text += b"\x81\xa1x" + deep
+    refused("header", text + zlib.crc32(text).to_bytes(4, "little"))
+
+
+def test_a_sender_of_any_type():
+    for sender in (1, None, "x" * 65, b"worker0"):
+        refused("header", raw(m.VERSION, 0, sender))
+
+
+@pytest.mark.parametrize("count", [0, 1, VALUES.size - 1, VALUES.size + 1])
+def test_values_of_another_size(count):
+    header, _ = frames(sample(m.Push))
+    refused("values", header, b"\0" * 4 * count, by_plan)
+
+
+def test_values_without_a_plan_or_place_in_it():
+    header, values = frames(sample(m.Push))
+    refused("plan", header, values, None)
+    refused("plan", header, values, lambda message: None)
+
+
+def test_values_where_none_belong_and_none_where_some_do():
+    refused("frames", frames(m.Pull(1, 2, 3))[0], b"x")
+    refused("frames", frames(sample(m.Push))[0], None, by_plan)
+
+
+def test_a_flipped_bit_anywhere_is_noticed():
+    header, values = frames(sample(m.Push))
+    rng = random.Random(1)
+    for place in range(len(header)):
+        changed = bytearray(header)
+        changed[place] ^= 1 << rng.randrange(8)
+        with pytest.raises(WireError):
+            decode(bytes(changed), values, by_plan)
+    for _ in range(200):
+        changed = bytearray(values)
+        changed[rng.randrange(len(values))] ^= 1 << rng.randrange(8)
+        refused("checksum", header, bytes(changed), by_plan)
+
+
+def test_garbage_raises_wire_errors_only():
+    """Random bytes, and random changes of real headers with a right checksum."""
+    rng = random.Random(2)
+    headers = [frames(sample(kind))[0] for kind in m.MESSAGES]
+    for _ in range(3000):
+        if rng.random() < 0.3:
+            text = rng.randbytes(rng.randrange(200))
+        else:
+            changed = bytearray(rng.choice(headers)[:-4])
+            for _ in range(rng.randint(1, 4)):
+                changed[rng.randrange(len(changed))] = rng.randrange(256)
+            text = bytes(changed[: rng.randrange(1, len(changed) + 1)])
+        header = text + zlib.crc32(text).to_bytes(4, "little")
+        try:
+            sender, message = decode(header, rng.choice([None, b"", b"x" * 80_000]), by_plan)
+        except WireError:
+            continue
+        assert type(sender) is str and type(message) in m.MESSAGES
+
+
+def test_a_header_of_any_length():
+    for header in (b"", b"x", bytes(7), bytes(wire.MAX_HEADER + 1)):
+        refused("header", header)
+
+
+# --- the checksum -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 2047, 2048, 2049, 4096, 50_001])
+def test_checksum_sees_swaps_and_opposite_flips(size):
+    values = np.random.default_rng(size).integers(0, 2**32, size, np.uint32).view(np.float32)
+    crc = checksum(values)
+    assert crc == checksum(values.copy()) == checksum(values[:, None]) < 2**32
+    words = values.view(np.uint32)
+    rng = random.Random(size)
+    for _ in range(50 if size > 1 else 0):
+        a, b = rng.sample(range(size), 2)
+        changed = words.copy()
+        changed[[a, b]] = changed[[b, a]]
+        assert checksum(changed) != crc
+        changed = words.copy()
+        bit = np.uint32(1 << rng.randrange(32))
+        changed[a] ^= bit
+        assert checksum(changed) != crc
+        changed[b] ^= bit
+        assert checksum(changed) != crc
+
+
+def test_checksum_of_views():
+    values = np.arange(100_000, dtype=np.float64)
+    assert checksum(values[::2]) == checksum(values[::2].copy())
