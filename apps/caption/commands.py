@@ -141,7 +141,9 @@ def train(
     scores = figures["scores"]
     line = f"CIDEr-D {scores['cider_d']:.3f}, BLEU-4 {scores['bleu'][3]:.3f}"
     if "attributes" in scores:
-        line = f"all right: {100 * scores['attributes']['all_right']:.1f} % of sentences, {line}"
+        line = (
+            f"all six right: {100 * scores['attributes']['all_right']:.1f} % of sentences, {line}"
+        )
     console.line(f"{line} ({figures['of']} pictures)")
     for sentence in sentences(figures):
         console.line(sentence)

@@ -15,12 +15,15 @@ from apps.shared.page import Figure, Page, duration, number, percent, settings_t
 from apps.shared.page import render as render_page
 from apps.shared.pictures import LARGE, Picture
 from apps.shared.run_folder import REPORT
+from minidl.data.flowers import ATTRIBUTES
 
 SHADES = (0.9, 0.7, 0.4)  # probabilities of a word below which it is marked, more and more
 GROUPS = {
     "CIDEr-D": {"training": "cider", "validation": "val_cider"},
     "Different sentences": {"training": "distinct", "validation": "val_distinct"},
     "Perplexity": {"training": "perplexity", "validation": "val_perplexity"},
+    "All six right": {"training": "all_right", "validation": "val_all_right"},
+    "Attributes right": {name: name for name in ATTRIBUTES},
 }
 EPOCHS = 8  # of which the sentences are shown
 
@@ -113,6 +116,7 @@ def write_report(
         command=run["command"],
         settings=settings_table(settings, run["versions"]),
     )
+    history = [row | told["right"] for row, told in zip(history, samples.told)]
     known = {title: lines for title, lines in GROUPS.items()
              if history and any(name in history[-1] for name in lines.values())}  # fmt: skip
     text = render_page(
@@ -148,7 +152,7 @@ def headline(run: dict[str, Any]) -> list[Figure]:
         note = f"{number(run['tested'])} {run['of']} pictures"
         if "attributes" in scores:
             found = scores["attributes"]
-            named = f"all of {found['named']:.1f} attributes a sentence"
+            named = "all six attributes named and right"
             figures.append(Figure("Sentences right", percent(found["all_right"]), named))
         figures.append(Figure("CIDEr-D", f"{scores['cider_d']:.2f}", note))
         figures.append(Figure("BLEU-4", f"{scores['bleu'][3]:.3f}", "beam search, width 3"))
@@ -168,10 +172,7 @@ def attribute_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     found = run.get("scores", {}).get("attributes")
     if not found:
         return []
-    return [
-        (name, "-" if share is None else percent(share))
-        for name, share in found["attributes"].items()
-    ]
+    return [(name, percent(share)) for name, share in found["attributes"].items()]
 
 
 # --- described pictures -------------------------------------------------------------------------
