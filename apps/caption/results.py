@@ -17,8 +17,8 @@ from apps.shared import run_folder
 from apps.shared.captioned import DRAWN
 from apps.shared.options import to_dict
 from apps.shared.outcome import images_per_second, outcome
+from minidl.data.captioned import has_split
 from minidl.data.flowers import COMBINATIONS
-from minidl.errors import DataError
 
 CAPTIONER = "captioner.safetensors"  # in the run folder: what speaks, alone, as float16
 MANNER = Manner()
@@ -53,11 +53,10 @@ def write_results(training: Any, history: list[dict[str, Any]]) -> dict[str, Any
 
 def test_part(training: Any) -> tuple[Part, str]:
     """The pictures to test with, and what they are: where the data have none, the watched ones."""
-    try:
+    if has_split(training.settings.data, "test", training.settings.data_dir):
         return open_part(training.settings, "test", training.geometry), "test"
-    except DataError:
-        watched = training.parts.watched
-        return watched, "training" if training.parts.validation is None else "validation"
+    watched = training.parts.watched
+    return watched, "training" if training.parts.validation is None else "validation"
 
 
 def figures_of(training: Any, history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -97,21 +97,24 @@ class Listing:
         Raises:
             DataError: nothing is in it.
         """
+        chosen = self.chosen(split)
+        if not chosen.any():
+            raise nothing_in(split, self.location)
+        return np.flatnonzero(chosen)
+
+    def chosen(self, split: str) -> np.ndarray:
+        """Of each entry whether it is in a split, bool (N,)."""
         named: dict[str, tuple[str, ...]] = {name: (name,) for name in SPLITS}
         if not self.has_val:
             named |= {"val": (), "test": ("val", "test")}
         if split == "val" or any(entry.split for entry in self.entries):
-            chosen = np.array([entry.split in named[split] for entry in self.entries], bool)
-        elif self.split_by == CLASS and self.class_names is not None:
+            return np.array([entry.split in named[split] for entry in self.entries], bool)
+        if self.split_by == CLASS and self.class_names is not None:
             names = self.class_names
             held_out = choose_pictures(names, None, TEST_SHARE)
-            chosen = held_out[self.labels()] == (split == "test")
-        else:
-            names, classes = [entry.name for entry in self.entries], self.labels()
-            chosen = choose_pictures(names, classes, TEST_SHARE) == (split == "test")
-        if not chosen.any():
-            raise nothing_in(split, self.location)
-        return np.flatnonzero(chosen)
+            return held_out[self.labels()] == (split == "test")
+        names, classes = [entry.name for entry in self.entries], self.labels()
+        return choose_pictures(names, classes, TEST_SHARE) == (split == "test")
 
 
 def nothing_in(split: str, location: str) -> DataError:

@@ -89,6 +89,25 @@ def open_captioned(
     return as_dataset(listing, split, size)
 
 
+def has_split(source: str | Path, split: str, data_dir: str | Path | None = None) -> bool:
+    """Whether there are pictures in a split.
+
+    Args:
+        source, data_dir: as in open_captioned.
+        split: "train", "val" or "test".
+
+    Raises:
+        DataError: the data are not there, or nothing of a known kind.
+
+    >>> from minidl.data.captioned import has_split
+    >>> has_split("flowers", "test"), has_split("flowers", "val")
+    (True, False)
+    """
+    if source in DRAWN:
+        return split != "val"
+    return bool(list_captioned(source, data_dir).chosen(split).any())
+
+
 def as_dataset(listing: Listing, split: str, size: int | None) -> CaptionedDataset:
     """One split of what was listed."""
     chosen = listing.part(split)
