@@ -229,7 +229,9 @@ def load_together(sources: Sequence[str]) -> list[Captioner]:
 
 
 def save_captioner(path: Path, captioner: Captioner, figures: dict[str, Any]) -> None:
-    """Write what speaks as float16, half as large.
+    """Write what speaks with weights as float16, half as large.
+
+    Means and variances of norms stay float32: a variance may be too small for a float16.
 
     Args:
         path: of the file.
@@ -243,5 +245,7 @@ def save_captioner(path: Path, captioner: Captioner, figures: dict[str, Any]) ->
     settings = without_folders(to_dict(captioner.settings), ("data", "data_dir", "weights"))
     meta = {name: captioner.meta[name] for name in names}
     meta |= {"kind": KIND, "settings": settings, "figures": figures}
-    net = copy.deepcopy(captioner.net).to(dtype="float16")
+    net = copy.deepcopy(captioner.net)
+    for parameter in net.parameters():
+        parameter.data = parameter.data.astype("float16")
     minidl.io.save_checkpoint(path, net, meta=meta)

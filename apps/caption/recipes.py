@@ -19,6 +19,7 @@ from apps.shared.options import OptionError, check_values, resumed_settings
 from minidl.kernels import cpu_kernels
 
 USUAL_CNN = "squeezenet"  # whose weights have the same name
+NONE = "none"  # typed as --weights: a CNN that learns from the start
 MANY, MIN_COUNT = 20_000, 4  # captions; Vinyals et al. 2016, section 4.3.1, for COCO
 
 STEPS, FEWEST, MOST = 2_500, 10, 200  # of a frozen CNN: about so many steps, but epochs in between
@@ -45,7 +46,8 @@ def from_command_line(given: dict[str, Any]) -> Settings:
     data = given.get("data", "flowers")
     is_drawn = data in DRAWN
     cnn = given.get("cnn", SMALL if is_drawn else USUAL_CNN)
-    weights = USUAL_CNN if "cnn" not in given and cnn == USUAL_CNN else None
+    weights = given.get("weights", USUAL_CNN if cnn == USUAL_CNN else None)
+    weights = None if weights == NONE else weights
     optimizer = given.get("optimizer", "adam")
     _, rate, decay = OPTIMIZERS.get(optimizer, OPTIMIZERS["adam"])
     defaults = {
@@ -57,10 +59,10 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         "early_stopping": None, "seed": 0,
         "cpu_kernels": cpu_kernels(),  # numba, unless MINIDL_CPU_KERNELS says otherwise
     }  # fmt: skip
-    recipe = FROZEN if given.get("weights", weights) else TOGETHER
+    recipe = FROZEN if weights else TOGETHER
     if optimizer != "adam":
         recipe = recipe | {"lr": rate}
-    settings = Settings(**(defaults | recipe | given))
+    settings = Settings(**(defaults | recipe | given | {"weights": weights}))
     check(settings, given)
     return settings
 

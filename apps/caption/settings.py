@@ -52,8 +52,8 @@ class NetworkOptions:
     )  # fmt: skip
     weights: str | None = option(
         NETWORK, "Of the CNN: a file, a run folder of minidl train, or a name of `minidl weights "
-        "list`. It stays frozen then. Default: none, and the CNN learns from the start; without "
-        "--cnn and drawn flowers, the published ones of squeezenet.",
+        "list`. It stays frozen then. Default: those of squeezenet for squeezenet, else none, and "
+        "the CNN learns from the start.",
         default=None, metavar="FILE|NAME", parse=parse.path_or_name,
     )  # fmt: skip
     embedding: int = option(NETWORK, "Numbers of a word's vector.", metavar="N", check=at_least(1))

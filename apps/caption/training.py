@@ -24,7 +24,9 @@ from apps.caption.results import report_so_far, write_results
 from apps.caption.samples import Samples, Tell
 from apps.caption.settings import Settings
 from apps.shared.alarm import Alarm
+from apps.shared.batches import evaluation_loader
 from apps.shared.callbacks import standard_callbacks
+from apps.shared.captioned import DRAWN
 from apps.shared.cut import NotCached
 from apps.shared.feature_cache import FeatureFiles, remove_features
 from apps.shared.live_report import LiveReport
@@ -39,6 +41,8 @@ from minidl.callbacks import Callback
 from minidl.data import Vocabulary
 from minidl.data.loader import split_pipeline
 from models.show_and_tell import caption_loss
+
+AT_ONCE = 4096  # pictures whose features are in memory together
 
 
 class Training:
@@ -131,14 +135,18 @@ class Training:
         parts = {"train": self.parts.train, "validation": self.parts.validation}
         pictures = {name: part.pictures for name, part in parts.items() if part is not None}
         cnn, x = self.net.cnn, black_pictures((3, settings.size, settings.size))
+        files = FeatureFiles([("cnn", cnn.layers)], x, pictures, self.end, self.folder)
         try:
-            files = FeatureFiles([("cnn", cnn.layers)], x, pictures, self.end, self.folder)
             files.compute(settings.workers, self.log)
         except NotCached as reason:
             self.log(f"features are not cached: {reason}")
+            if not self.begun:
+                loader = evaluation_loader(self.parts.train.pictures, self.end, settings.workers)
+                cnn.standardize(files.run(pictures).data for pictures, _ in loader)
             return None
         if not self.begun:
-            cnn.standardize(np.array(files.array("train")))
+            array = files.array("train")
+            cnn.standardize(array[i : i + AT_ONCE] for i in range(0, len(array), AT_ONCE))
         return files
 
     def loaders(self) -> tuple[CaptionLoader, CaptionLoader, CaptionLoader | None]:
@@ -156,7 +164,8 @@ class Training:
         has_validation = self.parts.validation is not None
         captioner = captioner_of(self.meta, self.net)
         prefix = "val_" if has_validation else ""
-        self.samples = Samples(captioner, self.parts.watched, watched, prefix)
+        is_drawn = self.settings.data in DRAWN
+        self.samples = Samples(captioner, self.parts.watched, watched, prefix, is_drawn)
         self.alarm = Alarm(self.samples.troubles(), self.log)
         found = [self.samples, Tell(self.samples, self.log), self.alarm, LiveReport(self.report)]
         if self.settings.is_frozen:
