@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.caption.network import network_of
+from apps.caption.network import network_of, of_network
 from apps.caption.search import Said, beam_search, sample
 from apps.caption.settings import Settings
 from apps.shared.batches import evaluation_batch
@@ -186,7 +186,7 @@ def load_captioner(source: str) -> Captioner:
         )  # fmt: skip
     try:
         captioner = captioner_of(meta)
-        captioner.net.load_state_dict(checkpoint.model)
+        captioner.net.load_state_dict(of_network(checkpoint.model))
     except (MinidlError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
             OP, "vocabulary, settings and weights do not belong together",

@@ -7,7 +7,7 @@ efficientnet_lite0, googlenet, resnet18, vgg16, ...      what their last layer t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +29,9 @@ from minidl.tensor import Tensor
 from models.picture_encoder import PictureEncoder
 from models.show_and_tell import Decoder, ShowAndTell
 
-WIDTH, FEATURES = 32, 64  # of the small CNN: maps of its first layer, and its features
+WIDTH, FEATURES = 32, 128  # of the small CNN: maps of its first layer, and its features
 EPS = 1e-8  # of the norm of features: those of some networks differ by a thousandth
+DETECTOR = "detector."  # begins the names of tensors that are for learning alone
 SMALLEST = 1e-2  # deviation of a feature, as a share of the largest
 
 
@@ -231,6 +232,11 @@ def network_of(meta: dict[str, Any], settings: Any, words: int) -> ShowAndTell:
         )  # fmt: skip
     cnn = make_cnn(settings.cnn, meta["cnn_arguments"], settings.size)
     return make_network(cnn, settings, words)
+
+
+def of_network(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a run's checkpoint without those that are for learning alone."""
+    return {name: x for name, x in state.items() if not name.startswith(DETECTOR)}
 
 
 def count(module: Module) -> int:

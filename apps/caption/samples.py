@@ -5,7 +5,7 @@ follows from the weights, so that a run that goes on says the same as one that w
 
     val_cider        CIDEr-D of the sentences
     val_distinct     different sentences / sentences
-    val_perplexity   e^val_loss: among how many words it hesitates
+    val_perplexity   e to the loss of captions: among how many words it hesitates
     val_all_right    of drawn flowers: sentences that name all six attributes, and all of them
                      right; told["right"] has the share of each attribute. Perplexity does not
                      tell a network that cannot count petals from one that does not know which of
@@ -75,8 +75,10 @@ class Samples(Callback):
         found = say_of_features([self.captioner], [self.features()], QUICK)
         words = [best[0].words for best in found]
         metrics = {"cider": self.cider.score(words)[0], "distinct": distinct_share(words)}
-        if f"{self.prefix}loss" in run.metrics:
-            metrics["perplexity"] = math.exp(min(run.metrics[f"{self.prefix}loss"], 700.0))
+        losses = [f"{self.prefix}caption_loss", f"{self.prefix}loss"]
+        loss = next((run.metrics[name] for name in losses if name in run.metrics), None)
+        if loss is not None:
+            metrics["perplexity"] = math.exp(min(loss, 700.0))
         right: dict[str, float] = {}
         if len(self.of_six):
             flowers = COMBINATIONS[self.part.classes[self.of_six]]

@@ -7,6 +7,7 @@ import pytest
 
 import minidl as library
 from apps.caption.learning import Learner
+from apps.caption.network import of_network
 from tests.apps.caption.conftest import arguments
 from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.killing import assert_same_metrics, assert_same_weights, done, kill_after
@@ -39,7 +40,7 @@ def test_the_folder_of_a_run(captioning_run):
 def test_what_speaks_alone_is_the_network_in_half_the_bytes(captioning_run):
     """Variances stay as they are: half the bytes may be too few for a small one."""
     alone = library.io.load_checkpoint(captioning_run / "captioner.safetensors")
-    for name, value in weights_of(captioning_run).items():
+    for name, value in of_network(weights_of(captioning_run)).items():
         expected = value.numpy()
         if expected.dtype == np.float32 and "running" not in name:
             expected = expected.astype(np.float16)
@@ -191,6 +192,12 @@ def test_the_learner_is_saved_as_its_network():
         make_cnn("small", {"width": 2, "out": 3, "size": 32}, 32), Decoder(3, 9, 4, 4)
     )
     assert Learner(net).state_dict().keys() == net.state_dict().keys()
+    more = Learner(net, detects=True).state_dict()
+    assert more.keys() - net.state_dict().keys() == {"detector.weight", "detector.bias"}
+    assert of_network(more).keys() == net.state_dict().keys()
+    other = Learner(net, detects=True)
+    other.load_state_dict(more)
+    np.testing.assert_array_equal(other.detector.weight.data, more["detector.weight"].data)
 
 
 # --- refusals -----------------------------------------------------------------------------------
@@ -203,7 +210,11 @@ def test_the_learner_is_saved_as_its_network():
         (["--size", 48], ["the small CNN sees 32 or 64 pixels"]),
         (["--weights", "squeezenet"], ["no weights for the small CNN"]),
         (["--finetune-cnn-after", 2], ["belongs to a CNN that has --weights"]),
-        (["--cnn-lr-mult", 0.1], ["belongs to a CNN that has --weights"]),
+        (
+            ["--cnn", "squeezenet", "--cnn-lr-mult", 0.1],
+            ["is for a CNN that learns", "--finetune-cnn-after"],
+        ),
+        (["--cnn", "squeezenet", "--word-loss", 1], ["for a CNN that learns from the start"]),
         (["--scheduled-sampling", 1.5], ["scheduled-sampling must be at most 1"]),
         (["--dropout", 1], ["dropout must be below 1"]),
         (["--early-stopping", 2, "--val-share", 0], ["needs pictures to validate with"]),
