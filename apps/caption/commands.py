@@ -74,23 +74,23 @@ def run(
     picture that cannot be read is named, too; the others are described, and the
     exit code is 2.
     """
-    from apps.caption.captioner import Manner, check_manner, load_captioner
+    from apps.caption.captioner import Decoding, check_decoding, load_captioner
     from apps.caption.report.page import likelihood, write_pictures
     from apps.caption.run import as_json, describe, shown_name
     from apps.shared.output_file import OutputFile
     from apps.shared.picture_files import picture_files
 
-    manner = Manner.typed(beam, n_best, max_words, length_norm, sample, temperature, seed)
+    decoding = Decoding.typed(beam, n_best, max_words, length_norm, sample, temperature, seed)
     if html is not None:
         OutputFile(html, overwrite, (".html", ".htm"), flag="--html")
     paths, others = picture_files(images, "caption run")
     for other in others:
         console.note(f"skipped, no picture: {other}")
     captioner = load_captioner(network)
-    check_manner(manner, captioner)
+    check_decoding(decoding, captioner)
     width = max(len(shown_name(path)) for path in paths)
     told, found, failed = [], [], []
-    for path, answer in describe(captioner, paths, manner):
+    for path, answer in describe(captioner, paths, decoding):
         if isinstance(answer, Exception):
             console.error(answer)
             failed.append({"image": path, "error": answer.rule})
@@ -177,7 +177,7 @@ def score(
 
     Several runs are an ensemble: the mean of their probabilities counts.
     """
-    from apps.caption.captioner import Manner
+    from apps.caption.captioner import Decoding
     from apps.caption.score.score import score_runs
     from apps.caption.score.text import show
     from apps.shared.options import OptionError
@@ -186,8 +186,8 @@ def score(
 
     if split not in SPLITS:
         raise OptionError("no such split", {"--split": split}, nearest(split, SPLITS))
-    manner = Manner(beam, 1, max_words, length_norm)
-    found = score_runs(runs, data, data_dir, split, manner, console.note)
+    decoding = Decoding(beam, 1, max_words, length_norm)
+    found = score_runs(runs, data, data_dir, split, decoding, console.note)
     show(console, found)
     console.json({"runs": runs} | found)
 

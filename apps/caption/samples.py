@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.caption.captioner import Captioner, Manner, say_of_features
+from apps.caption.captioner import Captioner, Decoding, captions_of_features
 from apps.caption.data import Part
 from apps.caption.metrics import CiderD, distinct_share
 from apps.caption.score.attributes import judged
@@ -32,7 +32,7 @@ MOST = 500  # pictures of which it speaks
 SHOWN = 8  # of them, whose sentences are kept
 TOLD = 2  # of those, in the progress lines
 ALIKE = 0.05  # of the variety of the references: less is an alarm
-QUICK = Manner(beam=1)
+QUICK = Decoding(beam=1)
 
 
 class Samples(Callback):
@@ -72,7 +72,7 @@ class Samples(Callback):
         return self.captioner.features(self.part.picture(i) for i in range(len(self.part)))
 
     def on_epoch_end(self, run) -> None:
-        found = say_of_features([self.captioner], [self.features()], QUICK)
+        found = captions_of_features([self.captioner], [self.features()], QUICK)
         words = [best[0].words for best in found]
         metrics = {"cider": self.cider.score(words)[0], "distinct": distinct_share(words)}
         losses = [f"{self.prefix}caption_loss", f"{self.prefix}loss"]
@@ -116,7 +116,7 @@ class Samples(Callback):
         )
 
 
-class Tell(Callback):
+class PrintSamples(Callback):
     """A few of the sentences behind the line of each epoch.
 
     Args:

@@ -21,7 +21,7 @@ from apps.caption.learning import Learner, LearningLoss, TwoPhases, captions_alo
 from apps.caption.network import count, make_network, new_cnn, of_network, stored_cnn
 from apps.caption.recipes import completed
 from apps.caption.results import report_so_far, write_results
-from apps.caption.samples import Samples, Tell
+from apps.caption.samples import PrintSamples, Samples
 from apps.caption.settings import Settings
 from apps.shared.alarm import Alarm
 from apps.shared.batches import evaluation_loader
@@ -171,7 +171,8 @@ class Training:
         is_drawn = self.settings.data in DRAWN
         self.samples = Samples(captioner, self.parts.watched, watched, prefix, is_drawn)
         self.alarm = Alarm(self.samples.troubles(), self.log)
-        found = [self.samples, Tell(self.samples, self.log), self.alarm, LiveReport(self.report)]
+        printed = PrintSamples(self.samples, self.log)
+        found = [self.samples, printed, self.alarm, LiveReport(self.report)]
         if self.settings.is_frozen:
             part_of = {loader: "train", watched: "validation" if has_validation else "train"}
             after = self.settings.finetune_cnn_after

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.caption.search import Said
+from apps.caption.search import Caption
 from apps.shared.curves import curves
 from apps.shared.page import Figure, Page, duration, number, percent, settings_table, write_page
 from apps.shared.page import render as render_page
@@ -52,7 +52,7 @@ class Word:
 
 
 @dataclass
-class Told:
+class Example:
     """A picture, and what was said of it.
 
     Args:
@@ -66,10 +66,10 @@ class Told:
 
     image: np.ndarray
     name: str
-    said: Said
+    said: Caption
     references: list[str] = field(default_factory=list)
     score: float | None = None
-    others: list[Said] = field(default_factory=list)
+    others: list[Caption] = field(default_factory=list)
 
     @property
     def picture(self) -> Picture:
@@ -85,7 +85,7 @@ class Told:
         return likelihood(self.said)
 
 
-def likelihood(said: Said) -> str:
+def likelihood(said: Caption) -> str:
     """The probability of a sentence, short."""
     value = 100 * math.exp(said.log_prob)
     return f"{value:.1f}\u00a0%" if value >= 0.1 else "<\u00a00.1\u00a0%"
@@ -96,7 +96,7 @@ def likelihood(said: Said) -> str:
 
 def write_report(
     folder: Path, run: dict[str, Any], history: list[dict[str, Any]], samples: Any,
-    best: list[Told], worst: list[Told],
+    best: list[Example], worst: list[Example],
 ) -> None:  # fmt: skip
     """Write the page.
 
@@ -178,7 +178,7 @@ def attribute_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
 # --- described pictures -------------------------------------------------------------------------
 
 
-def write_pictures(path: str, told: list[Told], network: str, command: str) -> None:
+def write_pictures(path: str, told: list[Example], network: str, command: str) -> None:
     """A page of pictures with their sentences.
 
     Args:
