@@ -22,7 +22,7 @@ app = application()
 caption = application("caption", "Image-to-text: say what is on a picture, and learn to.")
 app.add_typer(caption)
 RESUME = "minidl caption train --resume"
-RUN_HELP = "A run folder, or a .safetensors file of one."
+RUN_HELP = "flowers (comes with the install), a run folder, or a .safetensors file of one."
 Beam = Annotated[
     int, typer.Option(help="Sentences that beam search goes on with at each word.", min=1)
 ]

@@ -29,7 +29,7 @@ from minidl.tensor import Tensor
 from models.picture_encoder import PictureEncoder
 from models.show_and_tell import Decoder, ShowAndTell
 
-WIDTH, FEATURES = 32, 128  # of the small CNN: maps of its first layer, and its features
+WIDTH, FEATURES = 32, 96  # of the small CNN: maps of its first layer, and its features
 EPS = 1e-8  # of the norm of features: those of some networks differ by a thousandth
 DETECTOR = "detector."  # begins the names of tensors that are for learning alone
 SMALLEST = 1e-2  # deviation of a feature, as a share of the largest

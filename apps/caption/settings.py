@@ -103,7 +103,7 @@ class Settings(
     """Everything that decides what a training run does. A checkpoint stores it."""
 
     epochs: int = option(
-        STEPS, "Passes over the pictures. Default: 15; with a frozen CNN as many as make 2,500 "
+        STEPS, "Passes over the pictures. Default: 20; with a frozen CNN as many as make 2,500 "
         "steps, from 10 to 200.", check=at_least(1), resume=MORE,
     )  # fmt: skip
     optimizer: str = option(

@@ -18,7 +18,7 @@ def test_a_narrow_lstm_hears_of_the_picture():
     settings = from_command_line({})
     net = make_network(make_cnn("small", cnn_arguments("small", 32), 32), settings, 77).eval()
     with minidl.no_grad():
-        state, _ = net.decoder.start(minidl.randn(64, 128))
+        state, _ = net.decoder.start(minidl.randn(64, 96))
     assert state.numpy().std(0).mean() > 0.1
 
 
