@@ -36,6 +36,7 @@ EFFICIENTNET = ("--cnn", "efficientnet_lite0", "--weights", "efficientnet-lite0"
 FROM_SCRATCH = ("--size", "64", "--epochs", "3", "--lr", "1e-3")  # the same for both GoogLeNets
 WAYS = {  # way -> what is said of it, arguments, seeds at most
     FLOWERS: ("the default", (), 3),
+    "flowers-captions-alone": ("without the loss of words", ("--word-loss", "0"), 1),
     "flowers-own-words": ("scheduled sampling", ("--scheduled-sampling", "0.25"), 1),
     "flowers-googlenet": ("GoogLeNet", ("--cnn", "googlenet", *FROM_SCRATCH), 1),
     "flowers-googlenet-bn": (

@@ -106,9 +106,21 @@ class Settings(
         STEPS, "Passes over the pictures. Default: 20; with a frozen CNN as many as make 2,500 "
         "steps, from 10 to 200.", check=at_least(1), resume=MORE,
     )  # fmt: skip
+    batch_size: int = option(STEPS, "Pictures per batch. Default: 32.", check=at_least(1))
     optimizer: str = option(
         STEPS, f"{', '.join(OPTIMIZERS)}. Default: adam.", check=one_of(OPTIMIZERS)
     )
+    lr: float = option(
+        STEPS, "Learning rate. Default of adam: 0.004, with a frozen CNN 0.001.", check=above(0)
+    )
+    warmup: float = option(
+        STEPS, "Let the rate rise during the first epochs. Default: 0.1, with a frozen CNN 0.",
+        metavar="EPOCHS", check=at_least(0),
+    )  # fmt: skip
+    clip_grad: float = option(
+        STEPS, "Largest norm of the gradients of a step. Default: 5.", metavar="NORM",
+        check=above(0),
+    )  # fmt: skip
     early_stopping: int | None = option(
         RUN, "Stop after N epochs without a better CIDEr-D of the validation pictures. A run that "
         "stopped goes on with --resume and a larger N.", metavar="N", check=at_least(1),
