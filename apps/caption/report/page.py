@@ -19,6 +19,7 @@ from minidl.data.flowers import ATTRIBUTES
 
 SHADES = (0.9, 0.7, 0.4)  # probabilities of a word below which it is marked, more and more
 GROUPS = {
+    "Loss of captions": {"training": "caption_loss", "validation": "val_caption_loss"},
     "CIDEr-D": {"training": "cider", "validation": "val_cider"},
     "Different sentences": {"training": "distinct", "validation": "val_distinct"},
     "Perplexity": {"training": "perplexity", "validation": "val_perplexity"},
