@@ -26,7 +26,7 @@ MANY, MIN_COUNT = 20_000, 4  # captions; Vinyals et al. 2016, section 4.3.1, for
 STEPS, FEWEST, MOST = 2_500, 10, 200  # of a frozen CNN: about so many steps, but epochs in between
 
 TOGETHER = {
-    "epochs": 20, "batch_size": 32, "lr": 4e-3, "embedding": 64, "hidden": 128, "dropout": 0.1,
+    "epochs": 13, "batch_size": 32, "lr": 4e-3, "embedding": 64, "hidden": 128, "dropout": 0.1,
     "cnn_lr_mult": 0.25, "word_loss": 1.0, "warmup": 0.1,
 }  # fmt: skip
 FROZEN = {

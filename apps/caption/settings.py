@@ -103,7 +103,7 @@ class Settings(
     """Everything that decides what a training run does. A checkpoint stores it."""
 
     epochs: int = option(
-        STEPS, "Passes over the pictures. Default: 20; with a frozen CNN as many as make 2,500 "
+        STEPS, "Passes over the pictures. Default: 13; with a frozen CNN as many as make 2,500 "
         "steps, from 10 to 200.", check=at_least(1), resume=MORE,
     )  # fmt: skip
     batch_size: int = option(STEPS, "Pictures per batch. Default: 32.", check=at_least(1))
