@@ -68,7 +68,7 @@ def run(
 ) -> None:
     """Say what is on pictures.
 
-    minidl caption run runs/caption PICTURE.png
+    minidl caption run flowers PICTURE.png
 
     A file in a folder that is no picture is named on stderr and skipped. A
     picture that cannot be read is named, too; the others are described, and the
