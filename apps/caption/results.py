@@ -17,7 +17,7 @@ from apps.shared import run_folder
 from apps.shared.captioned import DRAWN
 from apps.shared.options import to_dict
 from apps.shared.outcome import images_per_second, outcome
-from minidl.data.captioned import has_split
+from minidl.data.captioned import EmptySplit
 from minidl.data.flowers import COMBINATIONS
 
 CAPTIONER = "captioner.safetensors"  # in the run folder: what speaks, alone, as float16
@@ -54,10 +54,11 @@ def write_results(training: Any, history: list[dict[str, Any]]) -> dict[str, Any
 
 def test_part(training: Any) -> tuple[Part, str]:
     """The pictures to test with, and what they are: where the data have none, the watched ones."""
-    if has_split(training.settings.data, "test", training.settings.data_dir):
+    try:
         return open_part(training.settings, "test", training.geometry), "test"
-    watched = training.parts.watched
-    return watched, "training" if training.parts.validation is None else "validation"
+    except EmptySplit:
+        watched = training.parts.watched
+        return watched, "training" if training.parts.validation is None else "validation"
 
 
 def figures_of(training: Any, history: list[dict[str, Any]]) -> dict[str, Any]:

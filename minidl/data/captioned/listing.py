@@ -95,33 +95,34 @@ class Listing:
                 for testing.
 
         Raises:
-            DataError: nothing is in it.
+            EmptySplit: nothing is in it.
         """
-        chosen = self.chosen(split)
-        if not chosen.any():
-            raise nothing_in(split, self.location)
-        return np.flatnonzero(chosen)
-
-    def chosen(self, split: str) -> np.ndarray:
-        """Of each entry whether it is in a split, bool (N,)."""
         named: dict[str, tuple[str, ...]] = {name: (name,) for name in SPLITS}
         if not self.has_val:
             named |= {"val": (), "test": ("val", "test")}
         if split == "val" or any(entry.split for entry in self.entries):
-            return np.array([entry.split in named[split] for entry in self.entries], bool)
-        if self.split_by == CLASS and self.class_names is not None:
+            chosen = np.array([entry.split in named[split] for entry in self.entries], bool)
+        elif self.split_by == CLASS and self.class_names is not None:
             names = self.class_names
             held_out = choose_pictures(names, None, TEST_SHARE)
-            return held_out[self.labels()] == (split == "test")
-        names, classes = [entry.name for entry in self.entries], self.labels()
-        return choose_pictures(names, classes, TEST_SHARE) == (split == "test")
+            chosen = held_out[self.labels()] == (split == "test")
+        else:
+            names, classes = [entry.name for entry in self.entries], self.labels()
+            chosen = choose_pictures(names, classes, TEST_SHARE) == (split == "test")
+        if not chosen.any():
+            raise nothing_in(split, self.location)
+        return np.flatnonzero(chosen)
 
 
-def nothing_in(split: str, location: str) -> DataError:
+class EmptySplit(DataError):
+    """There are no pictures in a split, as where the data name no validation part."""
+
+
+def nothing_in(split: str, location: str) -> EmptySplit:
     """The error for a split without pictures."""
     hint = "dataset.split(0.1) takes a part of those to train on" if split == "val" else ""
     rule = "there are no pictures in this part of the data"
-    return DataError(OP, rule, {"data": location, "split": split}, hint)
+    return EmptySplit(OP, rule, {"data": location, "split": split}, hint)
 
 
 def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: str) -> None:

@@ -63,8 +63,9 @@ def open_captioned(
         The data set; its `findings` say what was left out.
 
     Raises:
-        DataError: not found, nothing in it, or something is wrong with it; check_captioned lists
-            everything that is.
+        EmptySplit: a DataError; there are no pictures in the split.
+        DataError: not found, or something is wrong with it; check_captioned lists everything that
+            is.
         ArgumentError: an argument is something else.
 
     >>> minidl.data.open_captioned("flowers", "test")
@@ -87,25 +88,6 @@ def open_captioned(
         if finding.serious and not (skip_missing and finding.kind == "missing pictures"):
             raise finding.error(OP, listing.location)
     return as_dataset(listing, split, size)
-
-
-def has_split(source: str | Path, split: str, data_dir: str | Path | None = None) -> bool:
-    """Whether there are pictures in a split.
-
-    Args:
-        source, data_dir: as in open_captioned.
-        split: "train", "val" or "test".
-
-    Raises:
-        DataError: the data are not there, or nothing of a known kind.
-
-    >>> from minidl.data.captioned import has_split
-    >>> has_split("flowers", "test"), has_split("flowers", "val")
-    (True, False)
-    """
-    if source in DRAWN:
-        return split != "val"
-    return bool(list_captioned(source, data_dir).chosen(split).any())
 
 
 def as_dataset(listing: Listing, split: str, size: int | None) -> CaptionedDataset:
