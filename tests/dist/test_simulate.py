@@ -254,11 +254,11 @@ class DoubleNorm(Coordinator):
             self.steps.__class__ = AddsNorms
 
 
-class ServesAnything(Checked):
-    """A pull is answered at once, with what there is."""
+class TakesAnyWeights(Worker):
+    """The next step begins with whatever there is, however old."""
 
-    def weights(self, number, version):
-        return super().weights(number, min(version, self.chunks[number].version))
+    def version_wanted(self):
+        return 0
 
 
 class CountsWhatCame(Checked):
@@ -291,7 +291,7 @@ BUGS = {
 
 
 BUGS_OF_MODES = {
-    "ssp:1": with_aggregate(ServesAnything),
+    "ssp:1": {"worker": TakesAnyWeights},
     "backup:1": with_aggregate(CountsWhatCame),
 }
 
