@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from minidl import optim
-from minidl_dist.checks import (
+from minidl_dist.contradiction import (
     Contradiction,  # noqa: F401
     check_agreement,
     check_head,

@@ -1,64 +1,61 @@
-"""What a server refuses: contributions that contradict each other, heads that say too little."""
+"""What a run may ask for when several machines train together; the rest is refused by name.
+
+What depends on the model and the optimizer is in tensors.py, on the loader in batches.py.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-
 from minidl.errors import ArgumentError
-from minidl_dist.messages import Head, Push
-from minidl_dist.plan import SUM, Plan
+from minidl.training.callback import Callback
+from minidl.training.callbacks.clip import ClipGradients
+from minidl.training.callbacks.nan import StopOnNaN
+from minidl.training.run import Run
+from minidl_dist.reports import check_metrics
 
 
-class Contradiction(ArgumentError):
-    """Two messages about one slot differ: it was computed twice, with different results."""
-
-
-def contradict(message: Push | Head, what: str) -> None:
-    raise Contradiction(
-        "dist", "slot not deterministic: it was computed twice with different results",
-        {"step": message.step, "slot": message.slot, "differ": what},
-        "random numbers of a slot come from (seed, step, slot) alone, and every worker has the "
-        "same number of threads",
-    )  # fmt: skip
-
-
-def check_head(plan: Plan, head: Head) -> None:
-    """A head says what an update needs to know.
+def check_run(run: Run) -> None:
+    """Several machines can do all that the run asks for.
 
     Raises:
-        Contradiction
+        ArgumentError: names what they cannot.
     """
-    needed = {spec.group for spec in plan.tensors if spec.kind == SUM}
-    if len(head.groups) <= max(needed, default=0) or not head.weight > 0:
-        raise Contradiction(
-            "dist", "a head has a weight > 0, and options for each group of the optimizer",
-            {"weight": head.weight, "groups": len(head.groups), "needed": max(needed) + 1},
-        )  # fmt: skip
-
-
-def check_agreement(head: Head, slot: int, other: Head) -> None:
-    """All slots of a step are for the same step of the optimizer.
-
-    Raises:
-        Contradiction
-    """
-    for name in ("groups", "clip"):
-        mine, theirs = getattr(head, name), getattr(other, name)
-        if mine != theirs:
-            raise Contradiction(
-                "dist", "all slots of a step have the same options of the optimizer",
-                {"step": head.step, f"{name} of slot {head.slot}": mine, f"of slot {slot}": theirs},
-            )  # fmt: skip
-
-
-def check_shape(key: str, value: np.ndarray, size: int, dtype: str | None) -> None:
-    """An array that was read is the one that the plan says.
-
-    Raises:
-        ArgumentError
-    """
-    if value.shape != (size,) or (dtype is not None and value.dtype != dtype):
+    if run.step_function is not None:
         raise ArgumentError(
-            "dist", "the checkpoint does not fit the plan",
-            {"array": key, "is": f"{value.dtype} {value.shape}", "expected": f"{dtype} ({size},)"},
+            "dist", "servers take the steps, so a run with a step function has none to give",
+            {"step": run.step_function}, "train in one process",
         )  # fmt: skip
+    if run.step or run.history:
+        raise ArgumentError(
+            "dist", "a job begins a run of its own", {"resume": f"step {run.step}"},
+            "minidl dist resume goes on with a job",
+        )  # fmt: skip
+    if not hasattr(run.loader, "__len__"):
+        raise ArgumentError(
+            "dist", "the loader says how many batches it has",
+            {"loader": type(run.loader).__name__}, "define its __len__",
+        )  # fmt: skip
+    check_metrics(run)
+
+
+def translate_callbacks(run: Run) -> float | None:
+    """Leave out the callbacks that look at gradients: no worker has their sum.
+
+    The servers clip, and look for NaN (--on-nan), in their place.
+
+    Returns:
+        the largest norm of the gradients, None for any.
+
+    Raises:
+        ArgumentError: one does something else with gradients; it is named.
+    """
+    clips = [c.max_norm for c in run.callbacks if type(c) is ClipGradients]
+    if len(clips) > 1:
+        raise ArgumentError("dist", "gradients are clipped once", {"max_norm": clips})
+    run.callbacks = [c for c in run.callbacks if type(c) not in (ClipGradients, StopOnNaN)]
+    for callback in run.callbacks:
+        if type(callback).on_gradients is not Callback.on_gradients:
+            raise ArgumentError(
+                "dist", "no worker has the gradient of a step, which this callback looks at",
+                {"callback": type(callback).__name__}, "ClipGradients and StopOnNaN are known",
+            )  # fmt: skip
+    return clips[0] if clips else None

@@ -25,15 +25,14 @@ from minidl import random
 from minidl.errors import ArgumentError
 from minidl.tensor import Tensor
 from minidl.training.callback import Callback
-from minidl.training.callbacks.clip import ClipGradients
-from minidl.training.callbacks.nan import StopOnNaN
 from minidl.training.fit import validate
 from minidl.training.resume import named_callbacks
 from minidl.training.run import Run
 from minidl.training.slots import Batch, Rewound, Slots
 from minidl_dist import messages as m
 from minidl_dist.batches import BatchesAhead
-from minidl_dist.reports import check_metrics, count_reports, report_of
+from minidl_dist.checks import check_run, translate_callbacks
+from minidl_dist.reports import count_reports, report_of
 from minidl_dist.state import from_bytes, options_of, to_bytes
 from minidl_dist.tensors import Averages, Chunks, make_plan
 
@@ -298,51 +297,3 @@ def set_position(loader: Any, epoch: int, batch: int) -> None:
 def is_plain(value: Any) -> bool:
     """Whether a message can hold it."""
     return value is None or isinstance(value, bool | int | float | str)
-
-
-def check_run(run: Run) -> None:
-    """Several machines can do all that the run asks for.
-
-    Raises:
-        ArgumentError: names what they cannot.
-    """
-    if run.step_function is not None:
-        raise ArgumentError(
-            "dist", "servers take the steps, so a run with a step function has none to give",
-            {"step": run.step_function}, "train in one process",
-        )  # fmt: skip
-    if run.step or run.history:
-        raise ArgumentError(
-            "dist", "a job begins a run of its own", {"resume": f"step {run.step}"},
-            "minidl dist resume goes on with a job",
-        )  # fmt: skip
-    if not hasattr(run.loader, "__len__"):
-        raise ArgumentError(
-            "dist", "the loader says how many batches it has",
-            {"loader": type(run.loader).__name__}, "define its __len__",
-        )  # fmt: skip
-    check_metrics(run)
-
-
-def translate_callbacks(run: Run) -> float | None:
-    """Leave out the callbacks that look at gradients: no worker has their sum.
-
-    The servers clip, and look for NaN (--on-nan), in their place.
-
-    Returns:
-        the largest norm of the gradients, None for any.
-
-    Raises:
-        ArgumentError: one does something else with gradients; it is named.
-    """
-    clips = [c.max_norm for c in run.callbacks if type(c) is ClipGradients]
-    if len(clips) > 1:
-        raise ArgumentError("dist", "gradients are clipped once", {"max_norm": clips})
-    run.callbacks = [c for c in run.callbacks if type(c) not in (ClipGradients, StopOnNaN)]
-    for callback in run.callbacks:
-        if type(callback).on_gradients is not Callback.on_gradients:
-            raise ArgumentError(
-                "dist", "no worker has the gradient of a step, which this callback looks at",
-                {"callback": type(callback).__name__}, "ClipGradients and StopOnNaN are known",
-            )  # fmt: skip
-    return clips[0] if clips else None

@@ -8,8 +8,8 @@
 Sockets and the clock are here and in links.py, nowhere else; the loop is `turn`. Machines stay
 pure, so that simulate.py can run them in a world of its own.
 
-What a stranger sends ends at the ZAP handler (keys.py), what is no message at wire.decode, what a
-role may not send at `may_send`; each is counted. Nothing that comes from outside raises in here.
+What a stranger sends ends at the ZAP handler (keys.py), what is no message, or not for its sender
+to send, at gate.py; it is counted. Nothing that comes from outside raises in here.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ import zmq
 from minidl.errors import MinidlError
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk, DiskThread
-from minidl_dist.keys import MAY_SEND, Bundle, KeyProblem, ZapHandler, role_of
+from minidl_dist.gate import NOW, Gate
+from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
-from minidl_dist.wire import WireError, decode, encode
+from minidl_dist.wire import WireError, encode
 
 LOOK = 0.1  # seconds between looks at the monitors
 GRACE = 2.5  # seconds that a link may be refused before it is an error
 PATIENCE = 30.0  # seconds until the coordinator must have been reached
 MAX_OPERATORS = 32
-TOO_MANY = object()  # frames
+MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 CODE_FAILED = 1
 
 
@@ -81,7 +82,7 @@ class Node:
 
     Attributes:
         sent, received: kind of message -> how many.
-        counts: bytes in and out, messages dropped by cause, strangers.
+        counts: bytes out, messages dropped by cause, strangers.
     """
 
     def __init__(
@@ -102,8 +103,8 @@ class Node:
         self.context = zmq.Context()
         self.handler: ZapHandler | None = None
         self.listener: Listener | None = None
+        self.gate = Gate(self.role, self.values_of)
         self.links: dict[str, Link] = {}
-        self.may_send: dict[str, tuple[type, ...]] = {}  # by sender
         self.peers: dict[str, bytes] = {}  # name -> routing id of its newest connection
         self.readers: dict[Any, Callable[[], None]] = {}  # socket or file descriptor -> reader
         self.polled: list[tuple[Any, int]] = []
@@ -279,14 +280,10 @@ class Node:
     def read_listener(self) -> None:
         """Take one message; the loop comes back for the next."""
         socket = self.listener.socket
-        identity = socket.recv(zmq.DONTWAIT)
-        header = socket.recv(zmq.DONTWAIT, copy=False)
-        values = self.rest(socket, header) if header.more else None
+        identity = socket.recv(NOW)
         try:
-            sender, message = self.opened(header, values)
-            if self.handler is not None:
-                self.verify(header, sender)
-            self.check_role(sender, message)
+            allowed = self.handler.allowed if self.handler is not None else None
+            sender, message = self.gate.take(socket, allowed)
         except WireError as error:
             self.drop(error)
             if error.cause == "revoked":
@@ -295,70 +292,14 @@ class Node:
         self.deliver(self.known(sender, identity), message)
 
     def read_link(self, link: Link) -> None:
-        header = link.socket.recv(zmq.DONTWAIT, copy=False)
-        values = self.rest(link.socket, header) if header.more else None
         try:
-            sender, message = self.opened(header, values)
-            if sender != link.name:
-                raise WireError("sender", f"{link.name} calls itself {sender}")
-            self.check_role(sender, message)
+            sender, message = self.gate.take(link.socket, expected=link.name)
         except WireError as error:
             self.drop(error)
             if error.cause == "version" and link.name == m.COORDINATOR:
                 raise
             return
         self.deliver(sender, message)
-
-    def rest(self, socket: zmq.Socket, header: zmq.Frame) -> Any:
-        """The second frame; TOO_MANY if there are more."""
-        values = socket.recv(zmq.DONTWAIT, copy=False)
-        if not values.more:
-            return values
-        while values.more:
-            values = socket.recv(zmq.DONTWAIT, copy=False)
-        return TOO_MANY
-
-    def opened(self, header: zmq.Frame, values: Any) -> tuple[str, Any]:
-        """Who sent it, as it says, and the message in its frames.
-
-        Raises:
-            WireError: it is none.
-        """
-        self.counts["bytes in"] += len(header)
-        if values is not None:
-            if values is TOO_MANY:
-                raise WireError("frames", "a message has at most two frames")
-            self.counts["bytes in"] += len(values)
-        return decode(header.bytes, values, self.values_of)
-
-    def verify(self, header: zmq.Frame, sender: str) -> None:
-        """Compare the sender with the owner of the key that libzmq verified.
-
-        Raises:
-            WireError: the key is not allowed (any more), or another's.
-        """
-        allowed, key = self.handler.allowed, header.get("User-Id")
-        owner = allowed.owner(key)
-        if owner is None:
-            raise WireError("revoked", f"the key of {allowed.revoked.get(key, sender)} was revoked")
-        if owner != sender:
-            raise WireError("sender", f"{owner} calls itself {sender}")
-
-    def check_role(self, sender: str, message: Any) -> None:
-        """
-        Raises:
-            WireError: a process by this name may not send this to us.
-        """
-        may = self.may_send.get(sender)
-        if may is None:
-            try:
-                role = role_of(sender)
-            except KeyProblem:
-                rule = "no process has such a name"
-                raise WireError("sender", rule, {"sender": sender}) from None
-            may = self.may_send[sender] = MAY_SEND.get((role, self.role), ())
-        if type(message) not in may:
-            raise WireError("role", f"{sender} sends no {type(message).__name__} to {self.name}")
 
     def known(self, sender: str, identity: bytes) -> str:
         """Remember where answers to a sender go. Each operator's connection is its own."""
@@ -395,7 +336,9 @@ class Node:
                     self.connect(name, str(address), str(key))
             except (MinidlError, ValueError, TypeError) as error:
                 self.counts["dropped: servers"] += 1
-                self.take_note(m.Note({"what": "no link", "peer": str(name), "alarm": str(error)}))
+                if self.counts["dropped: servers"] == 1:
+                    facts = {"what": "no link", "peer": str(name), "alarm": str(error)}
+                    self.take_note(m.Note(facts))
 
     def drop(self, error: WireError) -> None:
         """Count what is no message; the first of each cause is noted."""
@@ -420,12 +363,12 @@ class Node:
         frames = encode(message, self.name)
         try:
             if identity is not None:
-                socket.send(identity, zmq.SNDMORE | zmq.DONTWAIT)
+                socket.send(identity, MORE)
             if len(frames) == 1:
-                socket.send(frames[0], zmq.DONTWAIT)
+                socket.send(frames[0], NOW)
             else:
-                socket.send(frames[0], zmq.SNDMORE | zmq.DONTWAIT)
-                socket.send(frames[1], zmq.DONTWAIT, copy=False)
+                socket.send(frames[0], MORE)
+                socket.send(frames[1], NOW, copy=False)
                 self.counts["bytes out"] += frames[1].nbytes
             self.counts["bytes out"] += len(frames[0])
             self.sent[type(message)] += 1
@@ -505,5 +448,5 @@ class Node:
         return {
             "sent": {kind.__name__: n for kind, n in self.sent.items()},
             "received": {kind.__name__: n for kind, n in self.received.items()},
-            "counts": dict(self.counts),
+            "counts": {**self.counts, "bytes in": self.gate.bytes_in},
         }

@@ -137,7 +137,7 @@ class World:
             self.turn.notify_all()
             while any(name.startswith("worker") for name in self.machines):
                 if any(self.is_busy(client) for client in self.clients.values()):
-                    if not self.turn.wait(60):
+                    if not self.turn.wait(600):
                         raise AssertionError("a training thread hangs")
                 elif self.mail:
                     self.deliver(*self.mail.popleft())
@@ -147,7 +147,7 @@ class World:
                         raise AssertionError(f"no progress; last notes: {self.notes[-9:]}")
                     self.deliver(*mail)
             while any(self.is_busy(client) for client in self.clients.values()):
-                self.turn.wait(60)
+                self.turn.wait(600)
         return self.results
 
     def is_busy(self, client):

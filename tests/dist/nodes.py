@@ -54,16 +54,19 @@ class Do:
 
 
 class Acknowledger(Recorder):
-    """A server that acknowledges pushes and answers pulls with what was pushed last."""
+    """A server that acknowledges pushes and answers pulls with what the latest step pushed."""
 
     def __init__(self) -> None:
         super().__init__(self.serve)
         self.values = {n: np.zeros(c.size, c.dtype) for n, c in enumerate(PLAN.chunks)}
+        self.steps = dict.fromkeys(self.values, -1)
 
     def serve(self, event: m.Received) -> list:
         message = event.message
         if isinstance(message, m.Push):
-            self.values[message.chunk] = message.values
+            if message.step > self.steps[message.chunk]:
+                self.values[message.chunk] = message.values
+                self.steps[message.chunk] = message.step
             ack = m.Ack(message.generation, message.step, message.slot, message.chunk)
             return [m.Send(event.sender, ack)]
         if isinstance(message, m.Pull):

@@ -1,87 +1,26 @@
 """Training with servers: every weight has the bits of one process with as many slots."""
 
-import random
-
 import numpy as np
 import pytest
 
 import minidl
 from minidl import callbacks, nn, optim
 from minidl.data import DataLoader
-from minidl.errors import ArgumentError
-from minidl_dist import connect
 from minidl_dist import messages as m
 from minidl_dist.client import Stopped
 from tests.dist.in_one_process import World
-from tests.training.small import Digits, weights
-
-EPOCHS, SLOTS = 3, 3
-
-
-def network():
-    """Batch norm, dropout, an unused layer, several pieces in a chunk, and memory in any order."""
-    minidl.manual_seed(7)
-    net = nn.Sequential(
-        nn.Conv2d(1, 4, (2, 1), bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3),
-        nn.Flatten(), nn.Linear(4 * 2 * 4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3),
-    )  # fmt: skip
-    net.unused = nn.Linear(3, 2)
-    net.forward = lambda x, run=nn.Sequential.forward: run(only(net), x)
-    return net
-
-
-def only(net):
-    return nn.Sequential(*(module for name, module in net.named_children() if name != "unused"))
-
-
-OPTIMIZERS = {
-    "SGD": lambda groups: optim.SGD(groups, 0.05, momentum=0.9, nesterov=True),
-    "Adam": lambda groups: optim.Adam(groups, 0.01),
-    "AdamW": lambda groups: optim.AdamW(groups, 0.01, weight_decay=0.1),
-    "RMSprop": lambda groups: optim.RMSprop(groups, 0.01, momentum=0.5, centered=True),
-    "Adagrad": lambda groups: optim.Adagrad(groups, 0.05),
-}
-
-
-def train(look_on=(), optimizer="SGD", slots=SLOTS, epochs=EPOCHS, n=26, validate=True, **more):
-    """A run with a schedule, clipping, two groups, and early stopping that watches validation.
-
-    26 pictures in batches of 4: an epoch ends with a step of one slot of two pictures.
-    """
-    model = network()
-    ps = list(model.parameters())
-    groups = [
-        {"params": [p for p in ps if p.ndim > 1], "weight_decay": 5e-4},
-        {"params": [p for p in ps if p.ndim == 1], "lr_mult": 2.0},
-    ]
-    steps = OPTIMIZERS[optimizer](groups)
-    schedule = callbacks.Schedule(optim.CosineAnnealingLR(steps, 20), every="step")
-    plateau = callbacks.EarlyStopping("val_loss" if validate else "loss", patience=50)
-    average = callbacks.AverageWeights(0.9)
-    history = minidl.fit(
-        model, DataLoader(Digits(n), 4, shuffle=True, seed=3), nn.CrossEntropyLoss(), steps, epochs,
-        validation=DataLoader(Digits(8), 3) if validate else None, accumulate=slots,
-        callbacks=[schedule, callbacks.ClipGradients(0.7), plateau, average, *look_on], **more,
-    )  # fmt: skip
-    clock = ("seconds", "images_per_second")
-    history = [{k: v for k, v in entry.items() if k not in clock} for entry in history]
-    return weights(model), weights(average.average), history
-
-
-def assert_same(found, expected):
-    for mine, theirs in zip(found[:2], expected[:2], strict=True):
-        assert mine.keys() == theirs.keys()
-        for name in theirs:
-            assert mine[name].tobytes() == theirs[name].tobytes(), name
-    assert found[2] == expected[2]
-
-
-def of_chief(results):
-    """What the chief's training returned; all others ended with the job."""
-    (found,) = [r for r in results.values() if not isinstance(r, BaseException)]
-    others = [r for r in results.values() if isinstance(r, BaseException)]
-    assert all(isinstance(r, Stopped) and r.code == 0 for r in others), others
-    return found
+from tests.dist.trainings import (
+    EPOCHS,
+    OPTIMIZERS,
+    SLOTS,
+    Anything,
+    Once,
+    assert_same,
+    at,
+    of_chief,
+    train,
+)
+from tests.training.small import Digits
 
 
 @pytest.fixture(scope="module")
@@ -113,22 +52,6 @@ def test_a_worker_that_joins(alone):
     world = World(lambda name: train(), 1, 2, faults=faults)
     assert_same(of_chief(world.run()), alone)
     assert any(name == "worker2" for name, *_ in world.slots_computed)
-
-
-class Once:
-    """Does something at the first event that fits."""
-
-    def __init__(self, fits, do):
-        self.fits, self.do, self.done = fits, do, False
-
-    def __call__(self, world, name, event):
-        if not self.done and self.fits(name, event):
-            self.done = True
-            self.do(world, name)
-
-
-def at(kind, step):
-    return lambda name, event: isinstance(event, kind) and getattr(event, "step", step) == step
 
 
 @pytest.mark.parametrize("kind", [m.RunState, m.SlotChunk, m.SlotDone])
@@ -183,19 +106,6 @@ def test_a_chief_that_is_killed(alone, kind):
     results = world.run()
     assert found.done
     assert_same(of_chief({k: v for k, v in results.items() if k != "worker0"}), alone)
-
-
-class Anything:
-    """Kills and restarts processes now and then; a seed decides which, and when."""
-
-    def __init__(self, seed):
-        self.chance, self.left = random.Random(seed), 6
-
-    def __call__(self, world, name, event):
-        if self.left and self.chance.random() < 0.04:
-            self.left -= 1
-            lost = self.chance.choice(sorted(world.machines))
-            world.restart(lost)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -292,126 +202,6 @@ def test_gradients_leave_while_backward_goes_on():
     chunks = order[:-1]
     assert order[-1] == "done" and len(chunks) > 4
     assert chunks.index(max(chunks)) < 2 and chunks.index(0) >= len(chunks) - 2
-
-
-# --- scripts with a loop of their own ---------------------------------------------------------
-
-
-def script(slots=SLOTS, weigh=True, **more):
-    """The loop of dist/script.py's docstring, with a schedule and clipping."""
-    model = network()
-    optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
-    schedule = callbacks.Schedule(optim.StepLR(optimizer, 1, 0.5))
-    ps = connect(model, optimizer, slots, [schedule, callbacks.ClipGradients(0.7)])
-    loader = DataLoader(Digits(26), 4, shuffle=True, seed=3)
-    for x, labels in ps.batches(loader, EPOCHS):
-        loss = nn.functional.cross_entropy(model(x), labels)
-        ps.step(loss, weight=len(labels) + 1 if weigh else None)
-    clock = ("seconds", "images_per_second")
-    totals = [{k: v for k, v in entry.items() if k not in clock} for entry in ps.history]
-    return weights(model), {}, totals
-
-
-def test_a_script_alone_is_fit():
-    found = script(weigh=False)
-    model = network()
-    optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
-    schedule = callbacks.Schedule(optim.StepLR(optimizer, 1, 0.5))
-    minidl.fit(
-        model, DataLoader(Digits(26), 4, shuffle=True, seed=3), nn.CrossEntropyLoss(), optimizer,
-        EPOCHS, callbacks=[schedule, callbacks.ClipGradients(0.7)], accumulate=SLOTS,
-    )  # fmt: skip
-    assert_same(found, (weights(model), {}, found[2]))
-    assert [entry["step"] for entry in found[2]] == [3, 6, 9]
-
-
-@pytest.mark.parametrize("lost", [None, "server1", "worker1"])
-def test_a_script_with_workers(lost):
-    """All workers go on after the loop, with the same weights."""
-    faults = Once(at(m.SlotDone, 5), lambda world, name: lost and world.restart(lost))
-    results = World(lambda name: script(), 2, 2, default=SLOTS, faults=faults).run()
-    expected = script()
-    assert len(results) == 2 and faults.done
-    for found in results.values():
-        assert_same(found, expected)
-
-
-def gan(together=True):
-    """Two networks in one step; `together` False: by hand."""
-    minidl.manual_seed(3)
-    generator = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
-    critic = nn.Sequential(nn.Linear(3, 8), nn.LeakyReLU(0.2), nn.Dropout(0.2), nn.Linear(8, 1))
-    optimizers = [
-        optim.Adam(generator.parameters(), 0.01, betas=(0.5, 0.9)),
-        optim.Adam(critic.parameters(), 0.02),
-    ]
-    rng = np.random.default_rng(0)
-    batches = [
-        (minidl.tensor(rng.standard_normal((6, 3)).astype(np.float32)), None) for _ in range(5)
-    ]
-
-    def losses(real):
-        fake = generator(minidl.randn(len(real), 2))
-        return {"critic": (critic(fake.detach()) - critic(real)).mean(),
-                "generator": -critic(fake).mean()}  # fmt: skip
-
-    if together:
-        ps = connect(
-            {"generator": (generator, optimizers[0]), "critic": (critic, optimizers[1])}, slots=1
-        )
-        for real, _ in ps.batches(batches, epochs=2):
-            ps.step(losses(real))
-        assert [set(entry) >= {"critic", "generator"} for entry in ps.history] == [True, True]
-    else:
-        seed = minidl.random.new_seed()
-        for step in range(10):
-            minidl.random.begin(seed, step, 0)
-            found = losses(batches[step % 5][0])
-            found["critic"].backward()
-            kept = [p.grad for p in critic.parameters()]
-            found["generator"].backward()
-            for p, grad in zip(critic.parameters(), kept):
-                p.grad = grad
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-    return weights(nn.ModuleDict({"generator": generator, "critic": critic})), {}, []
-
-
-def test_two_networks_share_a_step():
-    expected = gan(together=False)
-    assert_same(gan(), expected)
-    for found in World(lambda name: gan(), 2, 2).run().values():
-        assert_same(found, expected)
-
-
-def test_mistakes_of_scripts():
-    model = nn.Linear(2, 1)
-    batches = [(minidl.ones(4, 2), minidl.zeros(4, 1))] * 2
-
-    def new():
-        return connect(model, optim.SGD(model.parameters(), 0.1))
-
-    with pytest.raises(ArgumentError, match="each batch is followed by"):
-        list(new().batches(batches))
-    with pytest.raises(ArgumentError, match="one step for each batch"):
-        new().step(minidl.zeros(()))
-    ps = new()
-    next(ps.batches(batches))
-    with pytest.raises(ArgumentError, match="weight is a number > 0"):
-        ps.step(minidl.zeros((), requires_grad=True), weight=0)
-    with pytest.raises(ArgumentError, match="trains once"):
-        ps.batches(batches)
-    with pytest.raises(ArgumentError, match="loader"):
-        new().batches(3)
-    adam = optim.Adam(nn.Linear(1, 1).parameters())
-    pairs = {"a": (model, optim.SGD(model.parameters(), 0.1)), "b": (nn.Linear(1, 1), adam)}
-    with pytest.raises(ArgumentError, match="of one kind"):
-        connect(pairs)
-    ps = connect({"a": pairs["a"]})
-    next(ps.batches(batches))
-    with pytest.raises(ArgumentError, match="a loss for each model"):
-        ps.step({"b": minidl.zeros((), requires_grad=True)})
 
 
 # --- what several machines cannot do ------------------------------------------------------------

@@ -8,7 +8,7 @@ from minidl.errors import ArgumentError
 from minidl.optim import clip
 from minidl_dist import messages as m
 from minidl_dist.aggregate import Aggregate, block_squares, checksum, scale_down
-from minidl_dist.checks import Contradiction
+from minidl_dist.contradiction import Contradiction
 from minidl_dist.coordinator import Coordinator
 from minidl_dist.modes import Mode, parse
 from minidl_dist.plan import Job, Plan, TensorSpec

@@ -162,8 +162,8 @@ def test_the_coordinator_is_told_why_the_job_ends(tmp_path):
 def test_a_worker_that_does_not_end_is_killed_with_the_job(tmp_path):
     code = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile name != 'worker0': time.sleep(1)"
     started = time.monotonic()
-    found = run(tmp_path, code + "\ntime.sleep(0.5); sys.exit(5)", workers=2)
-    assert found.failure.code == 5 and time.monotonic() - started < 20
+    found = run(tmp_path, code + "\ntime.sleep(0.5); sys.exit(7)", workers=2)
+    assert found.failure.code == 7 and time.monotonic() - started < 20
 
 
 def test_what_the_coordinator_says_is_in_the_status(tmp_path):
