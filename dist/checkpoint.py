@@ -167,8 +167,11 @@ class Disk:
         Raises:
             CheckpointError: there are manifests, and none is whole. To begin again from nothing
                 is not for a program to decide.
+
+        Returns:
+            It; the token alone, where nobody has written more than a claim; None for nothing.
         """
-        found = self.manifests()
+        found, torn = self.manifests(), []
         for _, path in found:
             value = read_manifest(path)
             if value is not None and CLAIM in value:
@@ -176,9 +179,10 @@ class Disk:
             if value is not None:
                 return {**value, "token": max(value["token"], found[0][0][0])}
             self.skipped.append(f"{path.name} is torn or was changed")
-        if found:
-            raise damaged(found[0][1], "it and all older manifests are torn or were changed")
-        return None
+            torn.append(path)
+        if torn:
+            raise damaged(torn[0], "it and all older manifests are torn or were changed")
+        return {"token": found[0][0][0]} if found else None
 
     def manifests(self) -> list[tuple[tuple[int, bool], Path]]:
         """((token, is not .old), path), newest first."""

@@ -37,6 +37,7 @@ from minidl_dist.wire import WireError, encode
 
 LOOK = 0.1  # seconds between looks at the monitors
 GRACE = 2.5  # seconds that a link may be refused before it is an error
+SILENCE = 10.0  # seconds without a connection, before that is said
 PATIENCE = 30.0  # seconds until the coordinator must have been reached
 MAX_OPERATORS = 32
 MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
@@ -418,6 +419,10 @@ class Node:
             elif link.name == m.COORDINATOR and not link.ever:
                 if now - self.started > self.patience:
                     raise link.silence(self.patience)
+            if not link.up and not link.said and now - link.down > SILENCE:
+                link.said = True
+                facts = {"what": "no connection", "alarm": link.silence(SILENCE).rule}
+                self.take_note(m.Note(facts))
         if self.listener is not None:
             for what in self.listener.look():
                 self.counts[f"stranger: {what}"] += 1
