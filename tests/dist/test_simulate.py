@@ -221,8 +221,9 @@ class LowestIsChief(Coordinator):
     """The chief is always the first worker, even one that has just come."""
 
     def choose_workers(self):
-        self.members.chief = ""
-        return super().choose_workers()
+        goes_on = super().choose_workers()
+        self.members.chief = min(self.members.workers, default="")
+        return goes_on
 
 
 class AnyShard(Collection):
@@ -235,7 +236,7 @@ class ManifestFirst(Coordinator):
 
     def reset(self):
         super().reset()
-        self.collection = AnyShard(0)
+        self.checkpoints.collection = AnyShard(0)
 
 
 class AddsNorms(Steps):
