@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import statistics
 import struct
@@ -23,13 +24,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from minidl.errors import ArgumentError
 from minidl_dist import messages as m
 from minidl_dist.aggregate import checksum
 from minidl_dist.keys import AllowList, Bundle, KeyPair
@@ -39,31 +41,58 @@ from minidl_dist.node import Node
 CHUNK = 1 << 18  # elements of float32: 1 MiB
 WINDOW = m.WINDOW
 RATE = np.float32(0.01)
-SMALL = 8  # elements: 64 bytes with their headers' 32
+SMALL = 8  # elements; with a raw header of 16 bytes and an answer of 48, 64 bytes both ways
 RAW_HEADER = struct.Struct("<qq")  # what, chunk
 PUSH, PULL = 0, 1
+WAYS = ("raw tcp", "tcp", "curve", "raw unix", "ipc")
+UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
-def bench(size: int = 250_000_000, rounds: int = 5, pings: int = 2000) -> dict[str, Any]:
-    """Measure all ways.
+def parse_size(text: str) -> int:
+    """Bytes of "250MB".
+
+    Raises:
+        ArgumentError: it is no size.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmg]?b)", text.strip().lower())
+    size = round(float(match[1]) * UNITS[match[2]]) if match else 0
+    if size < 1:
+        raise ArgumentError(
+            "bench", "a size is a number and a unit: B, kB, MB or GB", {"size": text}, "250MB"
+        )
+    return size
+
+
+def report(size: int, found: dict[str, dict[str, float]]) -> str:
+    """The figures as text."""
+    lines = [f"{'':9}{'push + pull':>14}{'of raw':>9}{'64 bytes, p50':>16}{'of raw':>9}"]
+    for way, one in found.items():
+        rate = f"{2 * size / one['seconds'] / 1e6:,.0f} MB/s"
+        small = f"{one['p50'] * 1e6:.0f} us"
+        lines.append(f"{way:9}{rate:>14}{one['ratio']:>9.0%}{small:>16}{one['p50 ratio']:>8.1f}x")
+    return "\n".join(lines)
+
+
+def bench(
+    size: int = 250_000_000, rounds: int = 5, pings: int = 2000, ways: Sequence[str] = WAYS
+) -> dict[str, dict[str, float]]:
+    """Measure some ways.
 
     Args:
         size: bytes of the model that is pushed and pulled.
         rounds: how often; results are medians.
         pings: small requests, one after the other, in each round.
+        ways: of WAYS; the raw socket of each must be among them.
 
     Returns:
-        way -> {"seconds", "p50"}: medians, seconds of a push and pull, of a small request;
-        way -> {"ratio", "p50 ratio"} to the raw socket of its kind, paired.
+        way -> {"seconds", "p50", "ratio", "p50 ratio"}: seconds of a push and pull, and of a small
+        request; how fast the former is, and how slow the latter, compared with the raw socket.
     """
     chunks = max(1, round(size / (CHUNK * 4)))
     found: dict[str, dict[str, list[float]]] = {}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="minidl-")))
-        clients = {
-            way: stack.enter_context(client(way, chunks, folder))
-            for way in ("raw tcp", "tcp", "curve", "raw unix", "ipc")
-        }
+        clients = {way: stack.enter_context(client(way, chunks, folder)) for way in ways}
         for number in range(rounds + 1):
             for way, one in clients.items():
                 seconds, p50 = one.transfer(), one.ping(pings)

@@ -1,4 +1,4 @@
-"""`minidl dist`: run, resume, status, logs, cancel, scale, and the commands for a cluster.
+"""`minidl dist`: run, resume, status, logs, cancel, scale, bench, and the commands for a cluster.
 
 Each turns its options into one object and calls one function. Slow imports are inside the commands,
 so that --help answers at once.
@@ -285,3 +285,26 @@ def scale(
         from minidl_dist.status import scale_job
 
         scale_job(job, workers)
+
+
+# --- measuring ----------------------------------------------------------------------------------
+
+
+@dist.command("bench")
+def bench(
+    size: Annotated[str, typer.Option(help="Bytes to push and pull.")] = "250MB",
+    rounds: Annotated[
+        int, typer.Option(min=1, help="How often everything is measured; medians are shown.")
+    ] = 5,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Measure what messages cost on this machine, beside bare sockets that do the same."""
+    with answering_errors("bench", debug):
+        import json
+
+        from minidl_dist.bench import bench, parse_size, report
+
+        amount = parse_size(size)
+        found = bench(amount, rounds)
+        print(json.dumps(found) if as_json else report(amount, found))

@@ -118,7 +118,7 @@ class Decisions:
             members.deal(list(steps.next_step), staying or candidates)
         else:
             members.hand_over(steps.open_slots(), [n for n in staying if n in synced] or staying)
-        members.choose_chief(synced, joining)
+        members.choose_chief(synced, joining, steps.step in self.states)
         return True
 
     def synced(self) -> list[str]:

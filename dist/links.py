@@ -15,6 +15,7 @@ ever. Its monitor does report, and `Link.look` says what its events mean.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -85,7 +86,7 @@ class Listener:
             if pair is not None:
                 keys.listen_with(self.socket, pair)
             self.socket.bind(address)
-            self.address = self.socket.last_endpoint.decode().rstrip("\0")
+            self.address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
             self.file = file_of(self.address)
             if pair is not None and handler is not None:
                 keys.prove_closed(handler, self.address, pair.public)
@@ -112,7 +113,8 @@ class Listener:
         """Remove the file of an ipc socket, too, which libzmq leaves; not where it is another's."""
         close(self.socket, self.monitor, linger)
         if self.file is not None and file_of(self.address) == self.file:
-            os.unlink(self.file[0])
+            with contextlib.suppress(OSError):  # whoever started us may be cleaning up, too
+                os.unlink(self.file[0])
 
 
 class Link:
@@ -124,6 +126,8 @@ class Link:
         ever: whether it was ever up.
         tries: attempts since it was last up, by what came of them.
         trouble: time of the first of them, by time.monotonic.
+        down: since when it is not up.
+        said: whether that was said.
         is_dead: libzmq has given it up; only a new Link can try again.
     """
 
@@ -141,6 +145,7 @@ class Link:
         self.tries: dict[str, int] = {}
         self.trouble, self.is_dead = 0.0, False
         self.before = 0  # the event before the next one
+        self.down, self.said = time.monotonic(), False
         self.socket = new_socket(context, zmq.DEALER, address)
         self.monitor = self.socket.get_monitor_socket(WATCHED)
         try:
@@ -163,7 +168,7 @@ class Link:
                 self.up, self.ever, self.tries = True, True, {}
                 changes.append({"what": "connected", "peer": self.name, "address": self.address})
             elif event == Event.DISCONNECTED and self.up:
-                self.up = False
+                self.up, self.down, self.said = False, time.monotonic(), False
                 changes.append({"what": "disconnected", "peer": self.name})
             elif event == Event.DISCONNECTED and self.before == Event.CONNECTED:
                 self.count("protocol")  # its greeting was none, and libzmq does not try again
@@ -207,7 +212,7 @@ class Link:
         return None
 
     def silence(self, seconds: float) -> LinkError:
-        """The error of a peer that was never up for so long."""
+        """The error of a peer that was not up for so long."""
         return LinkError(
             "connect", f"{self.name} was not reached within {seconds:g} s: "
             + ("nobody listens there" if self.tries.get("nobody") else "no answer from there"),

@@ -130,9 +130,10 @@ class Members:
             held = list(self.owner.values())
             self.owner[slot] = min(candidates, key=lambda name: (held.count(name), natural(name)))
 
-    def choose_chief(self, synced: list[str], joining: list[str]) -> None:
-        """The same as before, unless it is gone, or has to join again while others need not."""
-        if self.chief not in synced and (synced or self.chief not in joining):
+    def choose_chief(self, synced: list[str], joining: list[str], has_state: bool) -> None:
+        """The same as before, if it is there, or will be: that takes a state to join with."""
+        will_be_there = self.chief in joining and (has_state or not synced)
+        if self.chief not in synced and not will_be_there:
             self.chief = next(iter([*synced, *joining]), "")
 
 

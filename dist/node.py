@@ -37,6 +37,7 @@ from minidl_dist.wire import WireError, encode
 
 LOOK = 0.1  # seconds between looks at the monitors
 GRACE = 2.5  # seconds that a link may be refused before it is an error
+SILENCE = 10.0  # seconds without a connection, before that is said
 PATIENCE = 30.0  # seconds until the coordinator must have been reached
 MAX_OPERATORS = 32
 MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
@@ -148,8 +149,9 @@ class Node:
         self.listener = Listener(self.context, address, pair, self.handler, self.insecure)
         if self.handler is not None:
             self.watch(self.handler.socket, self.handler.answer)
-        self.watch(self.listener.socket, self.read_listener)
-        return self.listener.address
+        listener = self.listener
+        self.watch(listener.socket, lambda: self.read_listener(listener))
+        return listener.address
 
     def connect(self, name: str, address: str, key: str = "", again: bool = False) -> None:
         """Link to a peer that listens; another address or key than before replaces the link.
@@ -277,17 +279,16 @@ class Node:
 
     # --- in -------------------------------------------------------------------------------------
 
-    def read_listener(self) -> None:
+    def read_listener(self, listener: Listener) -> None:
         """Take one message; the loop comes back for the next."""
-        socket = self.listener.socket
-        identity = socket.recv(NOW)
+        identity = listener.socket.recv(NOW)
         try:
             allowed = self.handler.allowed if self.handler is not None else None
-            sender, message = self.gate.take(socket, allowed)
+            sender, message = self.gate.take(listener.socket, allowed)
         except WireError as error:
             self.drop(error)
             if error.cause == "revoked":
-                self.transmit(socket, m.Refused(error.rule, {}), identity)
+                self.transmit(listener.socket, m.Refused(error.rule, {}), identity)
             return
         self.deliver(self.known(sender, identity), message)
 
@@ -418,6 +419,10 @@ class Node:
             elif link.name == m.COORDINATOR and not link.ever:
                 if now - self.started > self.patience:
                     raise link.silence(self.patience)
+            if not link.up and not link.said and now - link.down > SILENCE:
+                link.said = True
+                facts = {"what": "no connection", "alarm": link.silence(SILENCE).rule}
+                self.take_note(m.Note(facts))
         if self.listener is not None:
             for what in self.listener.look():
                 self.counts[f"stranger: {what}"] += 1

@@ -7,7 +7,7 @@ and started again, join and leave; disks that are full, files that are torn. The
 of real processes. After some seconds the faults stop, and then must hold:
 
     bits        final weights, and the run's sums and history, are those of the oracle: one process,
-                one optimizer, slots in order
+                one optimizer, slots in order (sync; backup, with the slots that counted)
     folds       no (step, slot, chunk) is folded twice into the same weights
     staleness   no slot is computed with weights older than its mode allows
     memory      what server and worker hold is bounded
@@ -33,16 +33,16 @@ import minidl
 from minidl_dist import messages as m
 from minidl_dist.aggregate import Aggregate
 from minidl_dist.coordinator import FINISHED, Coordinator
+from minidl_dist.faults import CALM, Faults
 from minidl_dist.modes import parse
 from minidl_dist.plan import Job
 from minidl_dist.server import Server
-from minidl_dist.toy import Toy, draw_toy, final_arrays, oracle
+from minidl_dist.toy import Toy, draw_toy, final_arrays, oracle, train
+from minidl_dist.trainer import Trainer
 from minidl_dist.worker import Worker
 
 COORDINATOR = m.COORDINATOR
-FAULTS_END = 8.0  # seconds of virtual time
 LIMIT = 400.0  # by then a job must have ended
-CALM = {"drop": 0.0, "double": 0.0, "late": 0.0, "damage": 0.0}
 
 
 class Failure(Exception):
@@ -60,7 +60,7 @@ class Process:
         self.last_event = 0.0  # of the training thread: its events keep their order
 
 
-class World:
+class World(Faults):
     """One run of a job under faults.
 
     Args:
@@ -89,6 +89,8 @@ class World:
         count = servers or r.randint(1, min(3, len(self.plan.chunks)))
         self.server_names = tuple(f"server{i}" for i in range(count))
         self.mode_text = mode or self.draw_mode()
+        if self.plan.slots == 1 and self.mode_text.startswith("backup"):
+            self.mode_text = "sync"  # there is nothing to leave out
         self.mode = parse(self.mode_text)
         self.job = Job(
             self.server_names, self.mode_text, save_every=r.choice([0, 1, 2, 3]), on_nan="skip",
@@ -100,13 +102,14 @@ class World:
         self.disk = {} if disk is None else disk
         self.lives: dict[str, int] = {}
         self.nodes: dict[str, Process] = {}
-        self.older: list[Process] = []  # coordinators that were replaced while they lived
+        self.older: list[Process] = []
         self.cut: dict[tuple[str, str], float] = {}
         self.disk_full_until = 0.0
-        self.torn, self.has_torn = 0, False  # how many reads of files will fail
+        self.torn, self.has_torn = 0, False
+        self.counted: dict[int, list[int]] = {}  # mode backup: step -> slots that count
         self.result: tuple[str, int] | None = None
         self.notes: list[tuple[float, str, dict]] = []
-        self.show = False
+        self.show = self.is_cancelled = False
         self.chances = dict(CALM)
         for name in (COORDINATOR, *self.server_names):
             self.boot(name)
@@ -120,120 +123,6 @@ class World:
         if self.plan.slots > 1:
             modes.append(f"backup:{self.random.randint(1, self.plan.slots - 1)}")
         return self.random.choice(modes)
-
-    # --- faults ---------------------------------------------------------------------------------
-
-    def draw_faults(self) -> None:
-        """A subset of them (swarm testing, Groce et al. 2012): rare ones get their turn, too."""
-        r = self.random
-        for name in self.chances:
-            if r.random() < 0.5:
-                self.chances[name] = r.choice([0.02, 0.1])
-        for fault in (
-            self.kill_worker, self.kill_server, self.kill_coordinator, self.kill_all, self.pause,
-            self.cut_link, self.join, self.leave, self.second_coordinator, self.fill_disk,
-            self.tear, self.hang,
-        ):  # fmt: skip
-            if r.random() < 0.3:
-                latest = r.choice([1.5, 3.0, FAULTS_END])
-                for _ in range(r.randint(1, 3)):
-                    self.call(r.uniform(0.3, latest), fault)
-        self.call(FAULTS_END, self.calm)
-
-    def calm(self) -> None:
-        self.chances = dict(CALM)
-        self.cut = {}
-        self.disk_full_until, self.torn = 0.0, 0
-        for process in [*self.nodes.values(), *self.older]:
-            process.paused_until = 0.0
-
-    def workers(self) -> list[str]:
-        return sorted(name for name in self.nodes if name.startswith("worker"))
-
-    def kill(self, name: str) -> None:
-        """Kill -9. Its parent may see it; it is started again, or a worker by another name."""
-        process = self.nodes.pop(name, None)
-        if process is None:
-            return
-        process.alive = False
-        if self.random.random() < 0.5 and name != COORDINATOR:
-            self.call(0.05, self.tell_left, name, process.life)
-        after = self.random.uniform(0.1, 3.0)
-        if name.startswith("worker") and self.random.random() < 0.5:
-            self.call(after, self.join)
-        else:
-            self.call(after, self.boot_unless_there, name)
-
-    def tell_left(self, name: str, life: int) -> None:
-        if COORDINATOR in self.nodes and self.lives[name] == life:
-            self.give(self.nodes[COORDINATOR], m.Left(name, "signal 9"))
-
-    def boot_unless_there(self, name: str) -> None:
-        if name not in self.nodes and self.result is None:
-            self.boot(name)
-
-    def kill_worker(self) -> None:
-        if self.workers():
-            self.kill(self.random.choice(self.workers()))
-
-    def kill_server(self) -> None:
-        self.kill(self.random.choice(self.server_names))
-
-    def kill_coordinator(self) -> None:
-        self.kill(COORDINATOR)
-
-    def kill_all(self) -> None:
-        for name in list(self.nodes):
-            self.kill(name)
-
-    def pause(self) -> None:
-        if not self.nodes:
-            return
-        name = self.random.choice(sorted(self.nodes))
-        self.nodes[name].paused_until = self.now + self.random.uniform(0.5, 5.0)
-
-    def cut_link(self) -> None:
-        """Between two processes, one way or both."""
-        names = sorted(self.nodes)
-        if len(names) < 2:
-            return
-        a, b = self.random.sample(names, 2)
-        self.cut[a, b] = self.now + self.random.uniform(0.5, 5.0)
-        if self.random.random() < 0.5:
-            self.cut[b, a] = self.cut[a, b]
-
-    def join(self) -> None:
-        if self.result is None:
-            self.boot(f"worker{len([n for n in self.lives if n.startswith('worker')])}")
-
-    def leave(self) -> None:
-        """A worker is asked to end, as when a machine is wanted back; another comes later."""
-        if self.workers():
-            name = self.random.choice(self.workers())
-            self.give(self.nodes[name], m.StopAsked("SIGTERM"))
-            self.call(self.random.uniform(1.0, 4.0), self.boot_unless_there, name)
-
-    def second_coordinator(self) -> None:
-        """One that is believed dead, but is not: split brain."""
-        if COORDINATOR in self.nodes:
-            old = self.nodes.pop(COORDINATOR)
-            old.paused_until = self.now + self.random.choice([0.0, 2.0])
-            self.older.append(old)
-            self.boot(COORDINATOR)
-
-    def fill_disk(self) -> None:
-        self.disk_full_until = self.now + self.random.uniform(0.5, 4.0)
-
-    def tear(self) -> None:
-        """The next file of a checkpoint that is read has the wrong hash."""
-        steps = self.disk.get("manifest", {"checkpoints": []})["checkpoints"]
-        if len(steps) > 1 and not self.has_torn:
-            self.torn, self.has_torn = 1, True
-
-    def hang(self) -> None:
-        """The training thread of a worker does nothing any more."""
-        if self.workers():
-            self.nodes[self.random.choice(self.workers())].trainer.hangs = True
 
     # --- processes ------------------------------------------------------------------------------
 
@@ -262,6 +151,11 @@ class World:
 
     def give(self, process: Process, event: Any, after: float = 0.0) -> None:
         self.at(after, process, event)
+
+    def cancel(self) -> None:
+        """As by the command; the job is not gone on with."""
+        self.is_cancelled = True
+        self.give(self.nodes[COORDINATOR], m.StopAsked("cancelled"))
 
     # --- running --------------------------------------------------------------------------------
 
@@ -306,6 +200,8 @@ class World:
     def carry_out(self, process: Process, effect: Any) -> None:
         match effect:
             case m.Send(to, message):
+                if isinstance(message, m.Counted) and process not in self.older:
+                    self.counted[message.step] = message.slots
                 self.send(process, to, message)
             case m.SetTimer(after, name):
                 timer = m.Timer(name)
@@ -338,7 +234,7 @@ class World:
             return
         if self.nodes.get(process.name) is process:
             del self.nodes[process.name]
-        if process.name == COORDINATOR and reason == FINISHED:
+        if process.name == COORDINATOR and (reason == FINISHED or self.is_cancelled):
             self.result = reason, code
         elif code == 2 or (process.name == COORDINATOR and code and "manifest" not in reason):
             raise Failure(f"{process.name} ended: {reason}")
@@ -422,11 +318,8 @@ class World:
 
     def check_weights(self, step: int, tensors: dict[str, np.ndarray]) -> None:
         """What a worker computes with is what one process would have, to the last bit."""
-        if self.mode_text != "sync":
-            return
-        for name, right in oracle(self.toy).weights[step].items():
-            if right.tobytes() != tensors[name].tobytes():
-                raise Failure(f"bits: {name} differs at step {step}")
+        if self.mode_text == "sync":
+            check_bits(step, oracle(self.toy).weights[step], tensors)
 
     def check_result(self) -> None:
         manifest = self.disk["manifest"]
@@ -434,15 +327,18 @@ class World:
         arrays = final_arrays(self.plan, [self.disk[name] for name in entry["files"]])
         run = json.loads(self.disk[entry["run"]])
         right = oracle(self.toy)
-        if self.result[0] == FINISHED and entry["step"] != right.last:
+        if entry["step"] != right.last and not self.is_cancelled:
             raise Failure(f"ended at step {entry['step']} instead of {right.last}")
-        if self.mode_text == "sync":
-            self.check_weights(entry["step"], arrays)
-            if run != right.runs[entry["step"]]:
-                raise Failure(f"run: {run} instead of {right.runs[entry['step']]}")
+        if self.mode.backup:
+            right = train(self.toy, self.counted)
+        if self.mode.together:
+            step = entry["step"]
+            check_bits(step, right.weights[step], arrays)
+            if run != right.runs[step]:
+                raise Failure(f"run: {run} instead of {right.runs[step]}")
         elif not all(np.isfinite(array).all() for array in arrays.values()):
             raise Failure("weights are not finite")
-        elif not self.mode.together and self.toy.nan is None:
+        elif self.toy.nan is None:
             self.check_counts(arrays)
 
     def check_counts(self, arrays: dict[str, np.ndarray]) -> None:
@@ -472,6 +368,12 @@ class World:
         return "\n  ".join(parts)
 
 
+def check_bits(step: int, right: dict[str, np.ndarray], tensors: dict[str, np.ndarray]) -> None:
+    for name, array in right.items():
+        if array.tobytes() != tensors[name].tobytes():
+            raise Failure(f"bits: {name} differs at step {step}")
+
+
 class Checked(Aggregate):
     """Notes what is folded, and that nothing is twice."""
 
@@ -492,118 +394,6 @@ class CheckedServer(Server):
     aggregate_class = Checked
 
 
-class Trainer:
-    """The training thread of a worker: fit's loop as a machine of its own.
-
-    Attributes:
-        task: rises with a Rewind; what was scheduled before is dropped.
-        run: what a checkpoint holds of the run: step, sums of the epoch, history, stop.
-        at_step: generation and step that were announced by RunState; nothing is computed before.
-    """
-
-    def __init__(self, world: World):
-        self.world, self.toy, self.random = world, world.toy, world.random
-        self.process: Process | None = None
-        self.task = 0
-        self.tensors: dict[str, np.ndarray] = {}
-        self.run: dict[str, Any] = {}
-        self.at_step: tuple[int, int] | None = None
-        self.waiting: m.Compute | None = None
-        self.chief = self.hangs = False
-        self.validating = ""
-
-    def say(self, after: float, event: Any) -> None:
-        """An event for our machine; they keep their order, as in a queue."""
-        process, world = self.process, self.world
-        process.last_event = max(process.last_event, world.now + after)
-        world.at(process.last_event - world.now, process, event)
-
-    def later(self, after: float, function: Callable, *arguments: Any) -> None:
-        self.world.at(after, self.process, (function, self.task, *arguments))
-
-    def take(self, effect: Any) -> None:
-        match effect:
-            case m.Rewind():
-                self.task += 1
-                self.waiting, self.validating = None, ""
-                self.load(effect)
-                self.run = json.loads(effect.blob)
-                self.later(0.01, self.announce)
-            case m.Advance():
-                self.load(effect)
-                self.run["step"] = effect.step
-                for report in effect.reports:
-                    self.run["sum"] += report["values"]["loss"] * report["weight"]
-                    self.run["weight"] += report["weight"]
-                if effect.step % self.toy.plan.steps_per_epoch == 0:
-                    self.later(0.001, self.end_epoch)
-                else:
-                    self.later(0.001, self.announce)
-            case m.Compute():
-                self.waiting = effect
-                self.start_slot()
-            case m.Chief(chief):
-                self.chief = chief
-                if chief and self.validating:
-                    self.later(0.05, self.validate)
-            case m.Published(key, value):
-                if key == self.validating:
-                    self.finish_epoch(value["score"])
-
-    def load(self, effect: m.Rewind | m.Advance) -> None:
-        self.generation = effect.generation
-        self.at_step = None
-        self.tensors = self.toy.tensors_of(effect.chunks)
-        self.world.check_weights(effect.step, self.tensors)
-
-    # --- steps and epochs -----------------------------------------------------------------------
-
-    def announce(self) -> None:
-        """A step begins, or the loop is over."""
-        step = self.run["step"]
-        self.say(0.0, m.RunState(self.generation, step, json.dumps(self.run).encode()))
-        self.at_step = self.generation, step
-        if self.run["stop"] or step == self.toy.plan.total_steps:
-            self.say(0.0, m.Ended(self.generation, step))
-        else:
-            self.start_slot()
-
-    def start_slot(self) -> None:
-        is_over = self.run.get("stop", False)
-        if self.waiting and self.at_step is not None and not self.hangs and not is_over:
-            compute, self.waiting = self.waiting, None
-            self.later(self.random.uniform(0.01, 0.1), self.compute, compute)
-
-    def compute(self, compute: m.Compute) -> None:
-        where = compute.generation, compute.step, compute.slot
-        chunks, done = self.toy.gradients(compute.step, compute.slot, self.tensors)
-        for number in sorted(chunks, reverse=True):  # the last layers come first
-            self.say(self.random.uniform(0.0, 0.01), m.SlotChunk(*where, number, chunks[number]))
-        together = self.world.mode.together
-        self.say(0.001, m.SlotDone(*where, **{**done, "clip": done["clip"] if together else None}))
-
-    def end_epoch(self) -> None:
-        self.validating = f"validation {self.run['step']}"
-        if self.chief:
-            self.say(0.0, m.Doing("evaluating"))
-            self.later(self.random.uniform(0.05, 0.4), self.validate)
-        else:
-            self.say(0.0, m.Await(self.validating))
-
-    def validate(self) -> None:
-        if self.hangs or not self.validating:
-            return
-        score = self.toy.score(self.tensors)
-        self.say(0.0, m.Publish(self.validating, {"score": score}))
-        self.say(0.0, m.Doing(""))
-        self.finish_epoch(score)
-
-    def finish_epoch(self, score: float) -> None:
-        self.validating = ""
-        self.toy.finish_epoch(self.run, score)
-        self.later(0.001, self.announce)
-
-
 def damaged(message: Any) -> Any:
     """The message with a flipped bit in its values. (A damaged header, the Node drops.)"""
     values = getattr(message, "values", None)
@@ -618,16 +408,6 @@ def brief(event: Any) -> str:
     if isinstance(event, m.Received):
         return f"{event.sender}: {m.name_of(event.message)}"
     return m.name_of(event)
-
-
-def simulate(seed: int, mode: str | None = "sync", classes: dict | None = None) -> World:
-    """One schedule.
-
-    Raises:
-        Failure
-    """
-    window = {"server": CheckedServer}
-    return World(seed, mode, window | (classes or {})).run()
 
 
 def main(arguments: list[str]) -> int:

@@ -210,8 +210,13 @@ def oracle(toy: Toy) -> Oracle:
     return toy.cache["oracle"]
 
 
-def train(toy: Toy) -> Oracle:
-    """The training in one process, slots in order, with whole tensors."""
+def train(toy: Toy, counted: dict[int, list[int]] | None = None) -> Oracle:
+    """The training in one process, slots in order, with whole tensors.
+
+    Args:
+        toy: the training.
+        counted: step -> slots that count; None: all.
+    """
     plan = toy.plan
     values = {name: array.copy() for name, array in toy.start.items()}
     parameters = {s.name: Parameter(values[s.name]) for s in plan.tensors if s.kind == SUM}
@@ -232,8 +237,8 @@ def train(toy: Toy) -> Oracle:
         runs.append(json.loads(json.dumps(run)))
         if run["stop"] or step == plan.total_steps:
             break
-        slots = plan.slots_of(step)
-        found = [toy.slot(step, slot, values) for slot in slots]
+        slots = list(plan.slots_of(step)) if counted is None else counted[step]
+        found = {slot: toy.slot(step, slot, values) for slot in slots}
         for slot in slots:
             weight = toy.weight(step, slot)
             run["sum"] += toy.loss(step, slot, values) * weight
@@ -257,17 +262,18 @@ def train(toy: Toy) -> Oracle:
 
 
 def set_gradients(
-    toy: Toy, step: int, parameters: dict[str, Parameter], found: list[dict[str, np.ndarray]]
+    toy: Toy,
+    step: int,
+    parameters: dict[str, Parameter],
+    found: dict[int, dict[str, np.ndarray]],
 ) -> None:
     """The mean over the slots, clipped, as p.grad of each parameter."""
-    slots, total = toy.plan.slots_of(step), 0
-    for slot in slots:
-        total += toy.weight(step, slot)
+    total = sum(toy.weight(step, slot) for slot in found)
     squares = []
     for name, p in parameters.items():
         p.grad = None
         g = None
-        for slot in slots:
+        for slot in found:
             if name in found[slot]:
                 g = found[slot][name].copy() if g is None else g + found[slot][name]
         if g is None:

@@ -16,6 +16,7 @@ array is the memory of the message, which nobody else has. Below that a copy is 
 from __future__ import annotations
 
 import dataclasses
+import operator
 import types
 import typing
 import zlib
@@ -24,7 +25,6 @@ from typing import Any
 
 import msgpack
 import numpy as np
-import zmq
 
 from minidl.errors import MinidlError
 from minidl_dist import messages
@@ -91,7 +91,7 @@ def decode(
 
     Args:
         header: the first frame.
-        values: the second, bytes or a zmq.Frame; None if there is none.
+        values: the second, bytes or a zmq.Frame, which is as good; None if there is none.
         values_of: message without its values -> (dtype, number of elements) that it must have by
             the plan, or None where the plan knows no such message.
 
@@ -150,14 +150,13 @@ def read_values(name: str, message: Any, frame: Any, values_of: Any) -> np.ndarr
     if expected is None:
         raise WireError("plan", f"the plan has no place for the values of this {name}")
     dtype, size = np.dtype(expected[0]), expected[1]
-    data = frame.buffer if isinstance(frame, zmq.Frame) else memoryview(frame)
-    if data.nbytes != dtype.itemsize * size:
+    if len(frame) != dtype.itemsize * size:
         raise WireError(
             "values", f"the values of {name} have another size than the plan says",
-            {"bytes": data.nbytes, "plan": dtype.itemsize * size},
+            {"bytes": len(frame), "plan": dtype.itemsize * size},
         )  # fmt: skip
-    values = np.frombuffer(data, dtype)
-    if values.nbytes < COPY_BELOW or not values.flags.aligned or not values.flags.writeable:
+    values = np.frombuffer(frame, dtype)
+    if len(frame) < COPY_BELOW or not (values.flags.aligned and values.flags.writeable):
         values = values.copy()
     if checksum(values) != message.crc:
         raise WireError("checksum", f"the values of this {name} were changed on their way")
@@ -179,9 +178,8 @@ class Form:
             names.pop()
         self.names = names
         self.types = [types_of(hints[name]) for name in names]
-
-    def fields(self, message: Any) -> list:
-        return [getattr(message, name) for name in self.names]
+        get = operator.attrgetter(*names)
+        self.fields = get if len(names) > 1 else lambda message: (get(message),)
 
     def build(self, fields: list) -> Any:
         """The message, its values still missing.
@@ -193,16 +191,25 @@ class Form:
             raise WireError(
                 "field", f"{self.name} has {len(self.names)} fields", {"received": len(fields)}
             )
-        for number, value in enumerate(fields):
+        for allowed, value in zip(self.types, fields):
             kind = type(value)
-            if kind is int and -LARGEST <= value <= LARGEST and int in self.types[number]:
-                continue
-            if kind is int or kind not in self.types[number] or not is_plain(value):
-                raise WireError(
-                    "field", f"{self.names[number]} of {self.name} is none",
-                    {"received": kind.__name__},
-                )  # fmt: skip
+            if kind is int:
+                fits = int in allowed and -LARGEST <= value <= LARGEST
+            else:
+                fits = kind in allowed and (kind not in NESTS or is_plain(value))
+            if not fits:
+                raise self.misfit(fields)
         return self.made(*fields, None) if self.has_values else self.made(*fields)
+
+    def misfit(self, fields: list) -> WireError:
+        """The error of the first field that does not fit."""
+        name, value = next(
+            (name, value)
+            for name, allowed, value in zip(self.names, self.types, fields)
+            if type(value) not in allowed or not is_plain(value)
+        )
+        received = {"received": type(value).__name__}
+        return WireError("field", f"{self.name} has no such {name}", received)
 
 
 def types_of(hint: Any) -> tuple[type, ...]:
@@ -229,10 +236,11 @@ def consists_of_plain(value: Any) -> bool:
         )
     if type(value) is list:
         return all(consists_of_plain(item) for item in value)
-    return type(value) in PLAIN
+    return type(value) in PLAIN and (type(value) is not int or -LARGEST <= value <= LARGEST)
 
 
 LARGEST = 1 << 62  # of a whole number
+NESTS = (dict, list)
 PLAIN = (int, float, str, bytes, bool, type(None), dict, list)
 FORMS = [Form(kind, made) for kind, made in enumerate(MESSAGES)]
 FORM_OF = {form.made: form for form in FORMS}

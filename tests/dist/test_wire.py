@@ -87,7 +87,7 @@ def test_another_number_of_fields():
 @pytest.mark.parametrize("value", ["1", 1.0, None, True, [1], {}, b"", 2**63, -(2**63)])
 def test_a_field_of_another_type(value):
     kind = m.MESSAGES.index(m.Pull)
-    refused("field", raw(m.VERSION, kind, "worker0", 1, 2, value), match="chunk of Pull")
+    refused("field", raw(m.VERSION, kind, "worker0", 1, 2, value), match="Pull has no such chunk")
 
 
 def test_keys_of_a_dict_are_text_or_numbers():

@@ -2,13 +2,10 @@
 
 import random
 
-import numpy as np
-
 import minidl
 from minidl import callbacks, nn, optim
 from minidl.data import DataLoader
 from minidl_dist.client import Stopped
-from tests.dist.in_one_process import World
 from tests.training.small import Digits, weights
 
 EPOCHS, SLOTS = 3, 3

@@ -1,0 +1,313 @@
+"""Single machines: what they refuse, notice and say. What they do together is in test_simulate."""
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl.errors import ArgumentError
+from minidl.optim import clip
+from minidl_dist import messages as m
+from minidl_dist.aggregate import Aggregate, block_squares, checksum, scale_down
+from minidl_dist.contradiction import Contradiction
+from minidl_dist.coordinator import Coordinator
+from minidl_dist.modes import Mode, parse
+from minidl_dist.plan import Job, Plan, TensorSpec
+from minidl_dist.server import Server
+from minidl_dist.simulate import World
+from minidl_dist.toy import toy
+from minidl_dist.window import LONGEST, RETRY, Window
+from minidl_dist.worker import Worker
+
+GROUP = {"lr": 1.0, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False,
+         "lr_mult": 1.0}  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plain_kernels():
+    with minidl.use_cpu_kernels("reference"):
+        yield
+
+
+def small_plan(**fields):
+    tensors = (TensorSpec("w", (4,), "float32"), TensorSpec("b", (2,), "float32"))
+    facts = {"slots": 2, "batches_per_epoch": 3, "epochs": 2, "chunk_bytes": 16, "norm_block": 4}
+    return Plan(tensors, "SGD", **{**facts, **fields})
+
+
+def values(*numbers):
+    return np.array(numbers, np.float32)
+
+
+def push(slot, numbers, step=0, chunk=1):
+    return m.Push(1, step, slot, chunk, checksum(values(*numbers)), values(*numbers))
+
+
+def head(slot, step=0, weight=1.0, missing=(), clip=None, nan="", **options):
+    return m.Head(1, step, slot, weight, [GROUP | options], list(missing), clip, nan)
+
+
+def aggregate(plan=None):
+    found = Aggregate(plan or small_plan(), Mode(), [0, 1])
+    found.set_values(0, values(0, 0, 0, 0))
+    found.set_values(1, values(1, 1))
+    return found
+
+
+# --- a server's chunks --------------------------------------------------------------------------
+
+
+def test_slots_are_folded_in_their_order_and_once():
+    a = aggregate()
+    for message in (push(1, (4, 4)), push(1, (4, 4)), push(0, (2, 0)), push(0, (2, 0))):
+        a.take(message)
+    a.take_head(head(1, missing=[0]))
+    assert a.fold(1) == []  # slot 0 comes first
+    a.take_head(head(0, missing=[0]))
+    assert a.fold(1) == [(0, 0), (0, 1)] and a.fold(0) == [(0, 0), (0, 1)]
+    assert a.weights(1, 1)[1].tolist() == [1 - 3, 1 - 2]
+    assert a.weights(1, 0)[1].tolist() == [1, 1]  # still there
+    assert a.take(push(0, (2, 0))) is False  # a late duplicate
+    assert a.weights(1, 1)[1].tolist() == [-2, -1]
+
+
+def test_the_same_slot_with_other_bits_is_an_error_that_names_the_tensor():
+    a = aggregate()
+    a.take(push(0, (2, 0)))
+    with pytest.raises(Contradiction, match="not deterministic") as caught:
+        a.take(push(0, (2, 1)))
+    assert "b" in caught.value.received["differ"] and caught.value.received["slot"] == "0"
+
+
+def test_heads_have_to_agree():
+    a = aggregate()
+    a.take_head(head(0))
+    with pytest.raises(Contradiction, match="same options"):
+        a.take_head(head(1, lr=0.5))
+    with pytest.raises(Contradiction, match="weight > 0"):
+        a.take_head(head(1, weight=0.0))
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing():
+    a = aggregate()
+    for slot in (0, 1):
+        a.take(push(slot, (np.nan, 1)))
+        a.take_head(head(slot, missing=[0], nan="b" if slot else ""))
+    a.fold(1)
+    assert a.chunks[1].version == 1 and a.weights(1, 1)[1].tolist() == [1, 1]
+
+
+def test_norms_are_those_of_one_process():
+    g = np.random.default_rng(0).standard_normal(70_000).astype(np.float32)
+    assert block_squares(g, 65_536) == clip.block_squares(g)
+    a, b = g.copy(), g.copy()
+    scale_down(a, 0.5, 264.0)
+    clip.scale_down(b, 0.5, 264.0)
+    assert a.tobytes() == b.tobytes() and abs(a).max() < abs(g).max()
+
+
+# --- plan, modes, window ------------------------------------------------------------------------
+
+
+def test_chunks_are_cut_at_blocks_and_placed_evenly():
+    plan = Plan(
+        (TensorSpec("a", (700_000,), "float32"), TensorSpec("m", (9,), "float32", "average"),
+         TensorSpec("b", (5,), "float32"), TensorSpec("n", (), "int64", "count"),
+         TensorSpec("f", (3,), "float32", "fixed", crc=1)),
+        "Adam", 1, 1, 1,
+    )  # fmt: skip
+    assert [c.kind for c in plan.chunks] == ["sum", "sum", "sum", "average", "count"]
+    assert all(p.start % 65_536 == 0 for c in plan.chunks for p in c.pieces)
+    assert sum(c.size for c in plan.chunks) == 700_000 + 9 + 5 + 1
+    assert all(c.nbytes <= 1 << 20 for c in plan.chunks)
+    assert sorted(set(plan.place(3))) == [0, 1, 2]
+    with pytest.raises(ArgumentError, match="at most 5 servers"):
+        plan.place(6)
+
+
+def test_plans_travel_and_their_difference_has_a_name():
+    plan = small_plan()
+    again = Plan.from_dict(plan.to_dict())
+    assert again == plan and again.hash == plan.hash and plan.difference(again) == ""
+    other = Plan((plan.tensors[0], TensorSpec("b", (3,), "float32")), "SGD", 2, 3, 2)
+    assert plan.difference(other) == "tensor b: shape is (2,) here, (3,) there"
+    assert "epochs" in small_plan(epochs=1).difference(plan)
+    with pytest.raises(ArgumentError, match="these optimizers"):
+        Plan.from_dict({**plan.to_dict(), "optimizer": "LBFGS"})
+    with pytest.raises(ArgumentError, match="no plan"):
+        Plan.from_dict({"tensors": 3})
+
+
+def test_modes():
+    plan, job = small_plan(epochs=9), Job(("s",), save_every=5)
+    assert parse("sync").weights_of(plan, job, 7) == 7
+    ssp = parse("ssp:1")
+    assert [ssp.weights_of(plan, job, t) for t in range(7)] == [0, 0, 2, 2, 4, 5, 6]
+    assert parse("async").weights_of(plan, job, 3) == 2  # an epoch has two steps
+    assert parse("backup:1", 2).counted(plan, 0) == 1
+    for wrong in ("ssp", "sync:1", "backup:2", "ssp:x", ""):
+        with pytest.raises(ArgumentError):
+            parse(wrong, 2)
+
+
+def test_a_window_is_bounded_and_repeats_ever_less_often():
+    window = Window()
+    for key in range(20):
+        window.add(key, key)
+    assert window.due(0.0) == list(range(m.WINDOW))
+    assert window.answered(3) and window.due(0.1) == [m.WINDOW]
+    times, now = [], 0.2
+    while len(times) < 6:
+        if 0 in window.due(now):
+            times.append(now)
+        now += 0.05
+    gaps = np.diff([0, *times])
+    assert gaps[0] == pytest.approx(RETRY, abs=0.06) and gaps[-1] == pytest.approx(LONGEST, abs=0.1)
+
+
+# --- processes ----------------------------------------------------------------------------------
+
+
+def sent(effects, kind):
+    return [e.message for e in effects if isinstance(e, m.Send) and isinstance(e.message, kind)]
+
+
+def coordinator(**job):
+    c = Coordinator(Job(("server0",), **job))
+    c.handle(m.Started(), 0.0)
+    c.handle(m.Loaded("manifest", None, "start"), 0.0)
+    c.handle(m.Stored("manifest", m.CLAIM), 0.0)
+    c.handle(m.Loaded("manifest", {"token": 1}, "office"), 0.0)
+    return c
+
+
+def hello(name="worker0", incarnation=1, version=m.VERSION, fingerprint=None, token=0):
+    role = name.rstrip("0123456789")
+    facts = fingerprint or {"numpy": "2.1"}
+    return m.Received(name, m.Hello(role, name, incarnation, token, "", "", version, facts, ""))
+
+
+def offer(c, name="worker0", **fields):
+    plan = small_plan(**fields)
+    return c.handle(m.Received(name, m.Offer(plan.to_dict())), 0.1)
+
+
+def test_another_version_is_refused():
+    (refused,) = sent(coordinator().handle(hello(version=99), 0.1), m.Refused)
+    assert "version" in refused.rule and refused.received == {"yours": 99, "the job's": m.VERSION}
+
+
+def test_a_model_that_differs_is_refused_by_the_name_of_the_tensor():
+    c = coordinator()
+    for name in ("worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    assert not sent(offer(c), m.Refused)
+    other = {**small_plan().to_dict()}
+    other["tensors"] = [other["tensors"][0], {**other["tensors"][1], "shape": [7]}]
+    (refused,) = sent(c.handle(m.Received("worker1", m.Offer(other)), 0.2), m.Refused)
+    assert "worker1" in refused.rule and "tensor b: shape" in refused.received["first difference"]
+    assert c.stop is None
+
+
+def test_more_servers_than_chunks_end_the_job():
+    c = Coordinator(Job(tuple(f"server{i}" for i in range(9))))
+    c.is_open = True
+    c.handle(hello(), 0.1)
+    (refused,) = sent(offer(c), m.Refused)
+    assert refused.received == {"servers": "9", "chunks": "2"} and c.stop[1] == 2
+
+
+def test_machines_that_differ_are_told_of_or_refused():
+    for strict in (False, True):
+        c = coordinator(strict=strict)
+        c.handle(hello("worker0"), 0.1)
+        effects = c.handle(hello("worker1", fingerprint={"numpy": "2.2"}), 0.1)
+        assert bool(sent(effects, m.Refused)) is strict
+        if not strict:
+            (note,) = [e.facts for e in effects if isinstance(e, m.Note) and "alarm" in e.facts]
+            assert note["numpy"] == "2.2; worker0: 2.1"
+
+
+def test_a_newer_coordinator_ends_an_older_one():
+    (end,) = coordinator().handle(hello(token=2), 0.1)
+    assert end == m.Exit(1, "another coordinator has taken over")
+    c = Coordinator(Job(("server0",)))
+    (end,) = c.handle(m.Stored("manifest", m.CLAIM, error=m.FENCED), 0.0)
+    assert isinstance(end, m.Exit) and end.code == 1
+
+
+def test_what_an_earlier_life_said_is_not_heard():
+    c = coordinator()
+    c.handle(hello(incarnation=5), 0.1)
+    assert c.handle(hello(incarnation=4), 0.2) == []
+    beat = m.Beat("worker0", 4, 1, 0, 0, -1, "starting", 0, "")
+    (wanted,) = sent(c.handle(m.Received("worker0", beat), 0.3), m.Wanted)
+    assert wanted.hello
+
+
+@pytest.mark.parametrize("missing", ["server0", "worker"])
+def test_a_job_does_not_wait_for_ever(missing):
+    c = coordinator(missing=5.0)
+    for second in range(8):
+        if missing != "server0":
+            c.handle(hello("server0"), second)
+        if missing != "worker":
+            c.handle(hello("worker0"), second)
+        c.handle(m.Timer("tick"), second)
+    assert missing in c.stop[0] and c.stop[1] == 1
+
+
+def test_damaged_and_foreign_values_do_no_harm():
+    s = Server("server0", 1)
+    job, plan = Job(("server0",)), small_plan()
+    s.handle(m.Received("coordinator", m.Welcome(1, job.to_dict(), plan.to_dict())), 0.0)
+    wanted = m.Wanted(1, 1, 1, 0, 6, False, plan.hash)
+    s.handle(m.Received("coordinator", wanted), 0.0)
+    for chunk, numbers in ((0, (0, 0, 0, 0)), (1, (1, 1))):
+        first = m.Initial(1, chunk, checksum(values(*numbers)), values(*numbers))
+        s.handle(m.Received("worker0", first), 0.0)
+    assert s.phase == "serving"
+
+    def answers(message):
+        return [e.message for e in s.handle(m.Received("worker0", message), 1.0)
+                if isinstance(e, m.Send)]  # fmt: skip
+
+    damaged = push(0, (2, 0))
+    damaged.values[0] = 3
+    assert answers(damaged) == []  # it will come again
+    assert isinstance(answers(push(0, (2, 0), chunk=7))[0], m.Refused)
+    assert isinstance(answers(push(0, (1, 2, 3)))[0], m.Refused)
+    assert answers(push(0, (2, 0), step=3)) == []
+    assert answers(m.Push(**{**vars(push(0, (2, 0))), "generation": 9})) == [m.Stale(1)]
+    assert answers(push(0, (2, 0))) == [m.Ack(1, 0, 0, 1)]
+    first, second = answers(push(0, (5, 0)))
+    assert isinstance(first, m.Failed) and first.received["worker"] == "worker0"
+    assert isinstance(second, m.Refused) and "not deterministic" in second.rule
+
+
+def test_a_worker_whose_thread_raised_says_why():
+    w = Worker("worker0", 1)
+    effects = w.handle(m.Crashed("MemoryError"), 0.0)
+    assert m.Exit(1, "MemoryError") in effects and sent(effects, m.Bye)
+
+
+def run_of(number, **job):
+    world = World(1, "sync", faults=False, servers=1, toy=toy(number))
+    world.job = Job(**{**world.job.to_dict(), "servers": world.server_names, **job})
+    for process in world.nodes.values():
+        if process.name == "coordinator":
+            process.machine = Coordinator(world.job)
+    return world
+
+
+def test_nan_stops_the_job_and_names_worker_and_tensor():
+    number = next(n for n in range(300) if toy(n).nan)
+    world = run_of(number, on_nan="stop")
+    with pytest.raises(Exception, match=r"a gradient is not finite: worker\d, step \d+.*t0"):
+        world.run()
+
+
+def test_a_thread_that_hangs_is_noticed_and_replaced():
+    world = run_of(5)
+    world.call(0.6, world.hang)
+    world.run()
+    assert any(facts["what"] == "stuck" for _, _, facts in world.notes)
