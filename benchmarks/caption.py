@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import table, write_section
+from benchmarks.results import commit, table, write_section
 from benchmarks.training import (
     BY_THE_CLOCK,
     Finished,
@@ -33,9 +33,10 @@ FLOWERS = "flowers"
 TUXPAINT = ("--data", "tuxpaint")
 SQUEEZENET = ("--cnn", "squeezenet", "--weights", "squeezenet")
 EFFICIENTNET = ("--cnn", "efficientnet_lite0", "--weights", "efficientnet-lite0")
-FROM_SCRATCH = ("--size", "64", "--epochs", "3")  # the same for both GoogLeNets
+FROM_SCRATCH = ("--size", "64", "--epochs", "3", "--lr", "1e-3")  # the same for both GoogLeNets
 WAYS = {  # way -> what is said of it, arguments, seeds at most
     FLOWERS: ("the default", (), 3),
+    "flowers-captions-alone": ("without the loss of words", ("--word-loss", "0"), 1),
     "flowers-own-words": ("scheduled sampling", ("--scheduled-sampling", "0.25"), 1),
     "flowers-googlenet": ("GoogLeNet", ("--cnn", "googlenet", *FROM_SCRATCH), 1),
     "flowers-googlenet-bn": (
@@ -44,6 +45,20 @@ WAYS = {  # way -> what is said of it, arguments, seeds at most
     "tuxpaint-squeezenet": ("SqueezeNet, frozen", (*TUXPAINT, *SQUEEZENET), 2),
     "tuxpaint-efficientnet": ("EfficientNet-Lite0, frozen", (*TUXPAINT, *EFFICIENTNET), 2),
 }  # fmt: skip
+TRIED = """\
+What decided the recipe, in runs of seed 0 that were stopped as soon as they told:
+
+- From captions alone (`--word-loss 0`) colors, backgrounds and sizes come first, then shapes.
+  Numbers of petals and centers are two words of twenty, the last to come, and by then the state of
+  the LSTM is saturated: the first version, `--word-loss 0 --cnn-lr-mult 1`, was at the level of
+  chance with them after 20 epochs, though a linear map finds both in the maps of the same CNN.
+- The same CNN learns all six attributes from labels within an epoch. So it was given a lesson of
+  that kind that captions allow: the loss of words. With `--word-loss 0.1` the plateau before petals
+  and centers is longer than with 1.
+- Not kept: a rate of 0.001 or 0.002 for the LSTM (slow), a second batch norm on what the LSTM is
+  fed (no gain), a leaky relu on the features (slower), the maps themselves, 2,048 numbers, as
+  features (they saturate the gates within a hundred steps).
+"""
 MUST = {"all_right": 90, "of_ceiling": 90}
 
 
@@ -81,7 +96,9 @@ def without(arguments: list[str], option: str) -> list[str]:
 
 
 def score(finished: list[Finished], runs: Path) -> dict[str, Any]:
-    """The figures of `minidl caption score`, kept in the first run's folder; of new runs, anew.
+    """The figures of `minidl caption score`, kept in the first run's folder.
+
+    They are computed anew where a run is newer, or the code another one.
 
     Args:
         finished: a run, or several that speak together.
@@ -91,11 +108,13 @@ def score(finished: list[Finished], runs: Path) -> dict[str, Any]:
     others = [folder.name for folder in folders[1:]]
     file = folders[0] / "+".join([*others, SCORE])
     newest = max((folder / "run.json").stat().st_mtime for folder in folders)
-    if not file.exists() or file.stat().st_mtime < newest:
+    kept = json.loads(file.read_text()) if file.exists() and file.stat().st_mtime > newest else {}
+    if kept.get("commit") != commit():
         command = [minidl_command(), "caption", "score", *map(str, folders), "--json"]
         answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-        write_atomically(file, answer.stdout.splitlines()[-1].encode())
-    return json.loads(file.read_text())
+        kept = {"commit": commit(), "figures": json.loads(answer.stdout.splitlines()[-1])}
+        write_atomically(file, json.dumps(kept).encode())
+    return kept["figures"]
 
 
 # --- the section --------------------------------------------------------------------------------
@@ -131,9 +150,9 @@ def flowers_text(
     """What is right in sentences about flowers."""
     first = scores[ways[0]][0]
     names = list(first["attributes"]["said"]["attributes"])
-    columns = ["flowers", "seed", "all right", "named", *names, "gray picture", "other picture",
-               "CIDEr-D", "of faultless", "of the best template", "BLEU-4", "minutes",
-               "CPU"]  # fmt: skip
+    columns = ["flowers", "seed", "all six right", "nothing wrong", *names, "gray picture",
+               "other picture", "CIDEr-D", "of faultless", "of the best template", "BLEU-4",
+               "minutes", "CPU"]  # fmt: skip
     rows = []
     for way in ways:
         for one, figures in zip(done[way], scores[way]):
@@ -145,15 +164,15 @@ def flowers_text(
     rows.append([*must, str(MUST["of_ceiling"]), "", "", "15", ""])
     return (
         f"Drawn flowers: {first['pictures']:,} pictures of the 202 combinations that were held "
-        "out. A sentence is read back by the template that it fits; all right: it fits one, and "
-        "every attribute that it names is the picture's. Named: how many of the six, on average. "
-        "Attributes: right among the sentences that name it. All right for a gray picture and for "
+        "out. A sentence is read back by the template that it fits; all six right: it names all "
+        "six attributes, each as the picture has it. Nothing wrong: it may be silent about some. "
+        "Attributes: sentences that name it, and right. All six right for a gray picture and for "
         "the picture of another flower is the level of chance. CIDEr-D is compared with that of "
         "the same sentences without their faults, and with "
         f"{first['ceiling']['best']:.2f}, which the template that scores highest would reach if "
         "it were said of all pictures, without fault; which of the templates it says is nothing "
         f"that a picture tells, and their mean is {first['ceiling']['mean']:.2f}. Shares in %.\n\n"
-        + table(columns, rows) + "\n\n"
+        + table(columns, rows) + "\n\n" + TRIED + "\n"
     )  # fmt: skip
 
 
@@ -162,7 +181,7 @@ def flower_cells(figures: dict[str, Any], names: list[str]) -> list[str]:
     parts, said = figures["attributes"], figures["said"]
     shares = [parts["said"]["attributes"][name] for name in names]
     return [
-        percent(parts["said"]["all_right"]), f"{parts['said']['named']:.1f}",
+        percent(parts["said"]["all_right"]), percent(parts["said"]["nothing_wrong"]),
         *map(percent, shares), percent(parts["blank"]["all_right"]),
         percent(parts["shuffled"]["all_right"]), f"{said['cider_d']:.2f}",
         *(percent(said["cider_d"] / figures["ceiling"][name]) for name in ("faultless", "best")),
@@ -213,8 +232,8 @@ def spent(done: Finished) -> list[str]:
     return [f"{done.figures['seconds'] / 60:.1f}", "-" if cpu is None else f"{cpu / 60:.1f}"]
 
 
-def percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}"
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ class Job:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         lines: list[str] = []
-        reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+        stdout = process.stdout or ()
+        reader = threading.Thread(target=lambda: lines.extend(stdout), daemon=True)
         reader.start()
         while process.poll() is None:
             if watch is not None:
@@ -150,9 +151,9 @@ def wire(options: argparse.Namespace) -> str:
 
 
 def memory(options: argparse.Namespace) -> str:
-    peaks = {"wide": [], "resnet20": []}
+    peaks: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for model, found in peaks.items():
+        for model in ("wide", "resnet20"):
             largest = 0
 
             def look(job: Job) -> None:
@@ -161,9 +162,8 @@ def memory(options: argparse.Namespace) -> str:
 
             arguments = ["--model", model, "--batch", "4", "--steps", "30"]
             Job(Path(folder) / model, 2, arguments, look)
-            found.append(largest)
-    base, wide = peaks["resnet20"][0], peaks["wide"][0]
-    grown, budget = wide - base, 4 * WIDE_BYTES + 2 * WINDOW
+            peaks[model] = largest
+    grown, budget = peaks["wide"] - peaks["resnet20"], 4 * WIDE_BYTES + 2 * WINDOW
     rows = [
         ["weights", f"{WIDE_BYTES / 1e6:.0f} MB"],
         ["optimizer state (momentum)", f"{WIDE_BYTES / 1e6:.0f} MB"],

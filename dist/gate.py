@@ -60,7 +60,7 @@ class Gate:
             self.bytes_in += len(values)
         sender, message = decode(header.bytes, values, self.values_of)
         if allowed is not None:
-            expected = owner_of(header.get("User-Id"), allowed, sender)
+            expected = owner_of(str(header.get("User-Id")), allowed, sender)
         if expected is not None and sender != expected:
             raise WireError("sender", f"{expected} calls itself {sender}")
         self.check_role(sender, message)

@@ -310,7 +310,7 @@ def prove_closed(handler: ZapHandler, address: str, public: str, seconds: float 
         poller.register(monitor, zmq.POLLIN)
         end = time.monotonic() + seconds
         while found is None and (left := end - time.monotonic()) > 0:
-            ready = dict(poller.poll(left * 1000))
+            ready = dict(poller.poll(round(left * 1000)))
             if handler.socket in ready:
                 handler.answer()
             if monitor in ready:

@@ -86,7 +86,7 @@ class Listener:
             if pair is not None:
                 keys.listen_with(self.socket, pair)
             self.socket.bind(address)
-            self.address = self.socket.last_endpoint.decode().rstrip("\0")
+            self.address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
             self.file = file_of(self.address)
             if pair is not None and handler is not None:
                 keys.prove_closed(handler, self.address, pair.public)

@@ -149,8 +149,9 @@ class Node:
         self.listener = Listener(self.context, address, pair, self.handler, self.insecure)
         if self.handler is not None:
             self.watch(self.handler.socket, self.handler.answer)
-        self.watch(self.listener.socket, self.read_listener)
-        return self.listener.address
+        listener = self.listener
+        self.watch(listener.socket, lambda: self.read_listener(listener))
+        return listener.address
 
     def connect(self, name: str, address: str, key: str = "", again: bool = False) -> None:
         """Link to a peer that listens; another address or key than before replaces the link.
@@ -278,17 +279,16 @@ class Node:
 
     # --- in -------------------------------------------------------------------------------------
 
-    def read_listener(self) -> None:
+    def read_listener(self, listener: Listener) -> None:
         """Take one message; the loop comes back for the next."""
-        socket = self.listener.socket
-        identity = socket.recv(NOW)
+        identity = listener.socket.recv(NOW)
         try:
             allowed = self.handler.allowed if self.handler is not None else None
-            sender, message = self.gate.take(socket, allowed)
+            sender, message = self.gate.take(listener.socket, allowed)
         except WireError as error:
             self.drop(error)
             if error.cause == "revoked":
-                self.transmit(socket, m.Refused(error.rule, {}), identity)
+                self.transmit(listener.socket, m.Refused(error.rule, {}), identity)
             return
         self.deliver(self.known(sender, identity), message)
 

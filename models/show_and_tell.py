@@ -19,18 +19,21 @@ state that it leaves behind. From then on the LSTM sees a word and gives scores 
                      |            |           |
                      a           red        rose                                        15,447,776
 
-There is dropout on what goes into the LSTM and on what comes out, not on its state. All weights
-start uniform in +-0.08, biases at 0, that of the forget gate at 1 (as TensorFlow's cells have it):
-in the beginning the LSTM forgets little, and the last word can learn from the picture.
+There is dropout on what goes into the LSTM and on what comes out, not on its state. im2txt's
+weights start uniform in +-0.08, for sums over 512 numbers. Here a weight of a sum over n numbers
+starts in +-0.08 sqrt(512 / n), so that sums come out equally large whatever n is: with 0.08 a
+narrow LSTM would hardly notice the picture, and learn to say the same of all. Vectors of words, no
+sums, start in +-0.08. Biases start at 0, that of the forget gate at 1 (as TensorFlow's cells have
+it): in the beginning the LSTM forgets little, and the last word can learn from the picture.
 
     loss  =  - sum over the words that count of log p(word)  /  their number        section 3.1
 
-Inside, numbers lie in memory by time, then by caption, so that what fills up the short captions of
-a batch comes last.
+Inside, arrays are (time, batch, ...), so padding is at the end of memory.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import minidl
@@ -43,7 +46,7 @@ from minidl.nn.checks import check_sizes
 from minidl.ops.lstm import check_lengths
 from minidl.tensor import Tensor
 
-BOUND = 0.08  # of the weights at the start
+BOUND, WIDE = 0.08, 512  # of the weights at the start: of sums over so many numbers
 NO_LABEL = -100  # stands for a word that does not count
 
 State = tuple[Tensor, Tensor]
@@ -85,7 +88,7 @@ class Decoder(nn.Module):
         words: how many there are, V, those with a special meaning included.
         embedding: numbers of a word's vector.
         hidden: units of the LSTM, H.
-        dropout: probability of dropping a number before and behind the LSTM, in training.
+        dropout: probability of dropping a number before and after the LSTM, in training.
 
     Shapes: features (N, F), integers (N, L) that begin with <s> -> scores (N, L, V). Those at t are
     of the word after words[:, t].
@@ -119,8 +122,9 @@ class Decoder(nn.Module):
         self.lstm = OneBiasLSTM(embedding, hidden)
         self.out = nn.Linear(hidden, words)
         self.dropout = nn.Dropout(dropout)
-        for part in (self.picture, self.embedding, self.out):
+        for part in (self.picture, self.out):
             draw_weights(part)
+        init.uniform_(self.embedding.weight, -BOUND, BOUND)
 
     def forward(self, features: Tensor, words: Tensor) -> Tensor:
         self.check_features(features)
@@ -234,10 +238,11 @@ class OneBiasLSTM(nn.Module):
 
 
 def draw_weights(net: nn.Module) -> None:
-    """Small uniform values for matrices, zeros for biases."""
+    """Uniform values for matrices, whose rows are the weights of a sum; zeros for biases."""
     for parameter in net.parameters():
         if parameter.ndim == 2:
-            init.uniform_(parameter, -BOUND, BOUND)
+            bound = BOUND * math.sqrt(WIDE / parameter.shape[1])
+            init.uniform_(parameter, -bound, bound)
         else:
             init.zeros_(parameter)
 

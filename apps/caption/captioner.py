@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.caption.network import network_of
-from apps.caption.search import Said, beam_search, sample
+from apps.caption.network import network_of, of_network
+from apps.caption.search import Caption, beam_search, sample
 from apps.caption.settings import Settings
 from apps.shared.batches import evaluation_batch
 from apps.shared.options import OptionError, stored_values, to_dict
@@ -36,7 +36,7 @@ AT_ONCE = 64  # pictures whose sentences are searched together
 
 
 @dataclass(frozen=True)
-class Manner:
+class Decoding:
     """How sentences are found.
 
     Args:
@@ -61,8 +61,8 @@ class Manner:
     def typed(
         cls, beam: int, n_best: int, max_words: int | None, alpha: float, sample: bool,
         temperature: float | None, seed: int,
-    ) -> Manner:  # fmt: skip
-        """The manner that a command's options ask for.
+    ) -> Decoding:  # fmt: skip
+        """The decoding that a command's options ask for.
 
         Raises:
             OptionError: a temperature without a sample, or none that is above 0.
@@ -111,59 +111,59 @@ class Captioner:
         return np.concatenate(found)
 
 
-def say(
-    captioners: Sequence[Captioner], pictures: Iterable[np.ndarray], manner: Manner
-) -> Iterator[list[Said]]:
+def captions_of(
+    captioners: Sequence[Captioner], pictures: Iterable[np.ndarray], decoding: Decoding
+) -> Iterator[list[Caption]]:
     """Sentences about pictures; several networks say them together.
 
     Args:
         captioners: with the same vocabulary.
         pictures: uint8 (H, W, 3), of any sizes.
-        manner: how sentences are found.
+        decoding: how sentences are found.
 
     Returns:
         for each picture in turn n_best of them.
     """
-    waiting, random = iter(pictures), np.random.default_rng(manner.seed)
+    waiting, random = iter(pictures), np.random.default_rng(decoding.seed)
     while some := list(islice(waiting, AT_ONCE)):
         features = [one.features(some) for one in captioners]
-        yield from say_of_features(captioners, features, manner, random)
+        yield from captions_of_features(captioners, features, decoding, random)
 
 
-def say_of_features(
-    captioners: Sequence[Captioner], features: Sequence[np.ndarray], manner: Manner,
+def captions_of_features(
+    captioners: Sequence[Captioner], features: Sequence[np.ndarray], decoding: Decoding,
     random: np.random.Generator | None = None,
-) -> list[list[Said]]:  # fmt: skip
+) -> list[list[Caption]]:  # fmt: skip
     """As `say`, of features (N, F) by each of the networks. `random` is for what is drawn."""
     decoders = [one.net.decoder for one in captioners]
     first = captioners[0]
-    longest = manner.max_words or first.max_words
+    longest = decoding.max_words or first.max_words
     inputs = [Tensor(rows) for rows in features]
-    if manner.sample:
+    if decoding.sample:
         return sample(
-            decoders, inputs, first.vocabulary, random or np.random.default_rng(manner.seed),
-            manner.n_best, manner.temperature, longest,
+            decoders, inputs, first.vocabulary, random or np.random.default_rng(decoding.seed),
+            decoding.n_best, decoding.temperature, longest,
         )  # fmt: skip
     return beam_search(
-        decoders, inputs, first.vocabulary, manner.beam, manner.n_best, longest, manner.alpha
+        decoders, inputs, first.vocabulary, decoding.beam, decoding.n_best, longest, decoding.alpha
     )
 
 
-def check_manner(manner: Manner, captioner: Captioner) -> None:
-    """The manner fits the network.
+def check_decoding(decoding: Decoding, captioner: Captioner) -> None:
+    """The decoding fits the network.
 
     Raises:
         OptionError
     """
     words = len(captioner.vocabulary)
-    if not manner.sample and manner.n_best > manner.beam:
+    if not decoding.sample and decoding.n_best > decoding.beam:
         raise OptionError(
             "a beam has as many sentences as it is wide",
-            {"--n-best": manner.n_best, "--beam": manner.beam}, f"--beam {manner.n_best}",
+            {"--n-best": decoding.n_best, "--beam": decoding.beam}, f"--beam {decoding.n_best}",
         )  # fmt: skip
-    if manner.beam > words:
+    if decoding.beam > words:
         raise OptionError(
-            "the beam is wider than the vocabulary", {"--beam": manner.beam, "words": words}
+            "the beam is wider than the vocabulary", {"--beam": decoding.beam, "words": words}
         )
 
 
@@ -186,7 +186,7 @@ def load_captioner(source: str) -> Captioner:
         )  # fmt: skip
     try:
         captioner = captioner_of(meta)
-        captioner.net.load_state_dict(checkpoint.model)
+        captioner.net.load_state_dict(of_network(checkpoint.model))
     except (MinidlError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
             OP, "vocabulary, settings and weights do not belong together",
@@ -229,7 +229,9 @@ def load_together(sources: Sequence[str]) -> list[Captioner]:
 
 
 def save_captioner(path: Path, captioner: Captioner, figures: dict[str, Any]) -> None:
-    """Write what speaks as float16, half as large.
+    """Write what speaks with weights as float16, half as large.
+
+    Means and variances of norms stay float32: a variance may be too small for a float16.
 
     Args:
         path: of the file.
@@ -243,5 +245,7 @@ def save_captioner(path: Path, captioner: Captioner, figures: dict[str, Any]) ->
     settings = without_folders(to_dict(captioner.settings), ("data", "data_dir", "weights"))
     meta = {name: captioner.meta[name] for name in names}
     meta |= {"kind": KIND, "settings": settings, "figures": figures}
-    net = copy.deepcopy(captioner.net).to(dtype="float16")
+    net = copy.deepcopy(captioner.net)
+    for parameter in net.parameters():
+        parameter.data = parameter.data.astype("float16")
     minidl.io.save_checkpoint(path, net, meta=meta)

@@ -22,7 +22,7 @@ app = application()
 caption = application("caption", "Image-to-text: say what is on a picture, and learn to.")
 app.add_typer(caption)
 RESUME = "minidl caption train --resume"
-RUN_HELP = "A run folder, or a .safetensors file of one."
+RUN_HELP = "flowers (comes with the install), a run folder, or a .safetensors file of one."
 Beam = Annotated[
     int, typer.Option(help="Sentences that beam search goes on with at each word.", min=1)
 ]
@@ -68,29 +68,29 @@ def run(
 ) -> None:
     """Say what is on pictures.
 
-    minidl caption run runs/caption PICTURE.png
+    minidl caption run flowers PICTURE.png
 
     A file in a folder that is no picture is named on stderr and skipped. A
     picture that cannot be read is named, too; the others are described, and the
     exit code is 2.
     """
-    from apps.caption.captioner import Manner, check_manner, load_captioner
+    from apps.caption.captioner import Decoding, check_decoding, load_captioner
     from apps.caption.report.page import likelihood, write_pictures
     from apps.caption.run import as_json, describe, shown_name
     from apps.shared.output_file import OutputFile
     from apps.shared.picture_files import picture_files
 
-    manner = Manner.typed(beam, n_best, max_words, length_norm, sample, temperature, seed)
+    decoding = Decoding.typed(beam, n_best, max_words, length_norm, sample, temperature, seed)
     if html is not None:
         OutputFile(html, overwrite, (".html", ".htm"), flag="--html")
     paths, others = picture_files(images, "caption run")
     for other in others:
         console.note(f"skipped, no picture: {other}")
     captioner = load_captioner(network)
-    check_manner(manner, captioner)
+    check_decoding(decoding, captioner)
     width = max(len(shown_name(path)) for path in paths)
     told, found, failed = [], [], []
-    for path, answer in describe(captioner, paths, manner):
+    for path, answer in describe(captioner, paths, decoding):
         if isinstance(answer, Exception):
             console.error(answer)
             failed.append({"image": path, "error": answer.rule})
@@ -141,7 +141,9 @@ def train(
     scores = figures["scores"]
     line = f"CIDEr-D {scores['cider_d']:.3f}, BLEU-4 {scores['bleu'][3]:.3f}"
     if "attributes" in scores:
-        line = f"all right: {100 * scores['attributes']['all_right']:.1f} % of sentences, {line}"
+        line = (
+            f"all six right: {100 * scores['attributes']['all_right']:.1f} % of sentences, {line}"
+        )
     console.line(f"{line} ({figures['of']} pictures)")
     for sentence in sentences(figures):
         console.line(sentence)
@@ -175,7 +177,7 @@ def score(
 
     Several runs are an ensemble: the mean of their probabilities counts.
     """
-    from apps.caption.captioner import Manner
+    from apps.caption.captioner import Decoding
     from apps.caption.score.score import score_runs
     from apps.caption.score.text import show
     from apps.shared.options import OptionError
@@ -184,8 +186,8 @@ def score(
 
     if split not in SPLITS:
         raise OptionError("no such split", {"--split": split}, nearest(split, SPLITS))
-    manner = Manner(beam, 1, max_words, length_norm)
-    found = score_runs(runs, data, data_dir, split, manner, console.note)
+    decoding = Decoding(beam, 1, max_words, length_norm)
+    found = score_runs(runs, data, data_dir, split, decoding, console.note)
     show(console, found)
     console.json({"runs": runs} | found)
 

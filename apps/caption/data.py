@@ -14,7 +14,7 @@ from apps.caption.settings import DataOptions
 from apps.shared.captioned import DRAWN
 from apps.shared.preprocessing import VALIDATION_MOST
 from minidl.data import ArrayDataset, Dataset, Subset, open_captioned, tokenize, transforms
-from minidl.data.captioned import CaptionedDataset, Finding
+from minidl.data.captioned import CaptionedDataset, EmptySplit, Finding
 from minidl.data.captioned.dataset import MAX_IN_MEMORY
 from minidl.data.pictures import decode_all
 from minidl.errors import DataError
@@ -149,7 +149,7 @@ def open_parts(
     whole = open_split(settings, "train", log)
     try:
         held_out = open_split(settings, "val")
-    except DataError:  # the data name none
+    except EmptySplit:  # the data name none
         share = min(settings.val_share, VALIDATION_MOST / len(whole)) if settings.val_share else 0
         if not share:
             return Parts(part_of(whole, geometry), None)

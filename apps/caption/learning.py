@@ -1,8 +1,18 @@
-"""What is special while captions are learned: two phases, and words of the network's own.
+"""What is special while captions are learned: two phases, words of a picture, words of its own.
 
 Two phases (Vinyals et al. 2016, section 4.3.2): a CNN with the weights of others is frozen at
 first, as the LSTM knows nothing and would spoil it. Its features of each picture are computed once.
 After some epochs it learns, too, at a smaller rate.
+
+The words of a picture: a CNN that learns from the start gets a second, direct lesson. From its
+features a linear layer says of each word whether it is in any caption of the picture (as the word
+detectors of Fang et al. 2015, "From Captions to Visual Concepts and Back", section 3, and the
+attributes of Wu et al. 2016, "What Value Do Explicit High Level Concepts Have in Vision to Language
+Problems?", section 3.1). In captions alone there is little about a picture: most words follow from
+those before, and which of several sentences is meant is chance. Until the LSTM listens, the CNN
+learns nothing worth listening to. The layer is not part of the network that is kept.
+
+    loss  =  caption loss  +  weight * sum over words of the binary cross-entropy
 
 Scheduled sampling (Bengio et al. 2015; Vinyals et al., section 4.3.4): the LSTM learns to go on
 from true words, but later goes on from its own, and a wrong one leads to sentences that it never
@@ -19,27 +29,32 @@ from __future__ import annotations
 from typing import Any
 
 import minidl
+from apps.caption.network import DETECTOR, of_network
 from apps.shared.feature_cache import FeatureFiles
+from minidl import nn
 from minidl.callbacks import Callback
 from minidl.device import array_module
 from minidl.nn import Module, evaluating
+from minidl.nn.functional import binary_cross_entropy_with_logits
 from minidl.tensor import Tensor
-from models.show_and_tell import Decoder, ShowAndTell
+from models.show_and_tell import Decoder, ShowAndTell, caption_loss
 
 
 class Learner(Module):
-    """The network in training. It is saved and loaded as the network itself.
+    """The network in training. It is saved as the network itself, and the layer of words beside it.
 
     Args:
         net: CNN and LSTM.
+        detects: whether it learns which words are in any caption of a picture, too.
     """
 
-    def __init__(self, net: ShowAndTell):
+    def __init__(self, net: ShowAndTell, detects: bool = False):
         super().__init__()
         self.net = net
+        self.detector = nn.Linear(net.decoder.features, net.decoder.words) if detects else None
 
-    def forward(self, pictures: Tensor, words: Tensor, own: Tensor | None = None) -> Tensor:
-        """Scores of the words that follow.
+    def forward(self, pictures: Tensor, words: Tensor, own: Tensor | None = None) -> Any:
+        """Scores of the words that follow; in training also those of the detector, if there is one.
 
         Args:
             pictures: (N, C, H, W), or features (N, F) where the CNN takes those.
@@ -49,13 +64,53 @@ class Learner(Module):
         features = self.net.look(pictures)
         if own is not None:
             words = with_own_words(self.net.decoder, features.detach(), words, own)
-        return self.net.decoder(features, words)
+        scores = self.net.decoder(features, words)
+        if self.detector is None or not self.training:
+            return scores
+        return scores, self.detector(features)
 
     def state_dict(self) -> dict[str, Tensor]:
-        return self.net.state_dict()
+        state = self.net.state_dict()
+        if self.detector is not None:
+            state |= {DETECTOR + name: x for name, x in self.detector.state_dict().items()}
+        return state
 
     def load_state_dict(self, state: Any, strict: bool = True) -> Any:
-        return self.net.load_state_dict(state, strict)
+        if self.detector is not None:
+            own = {n.removeprefix(DETECTOR): x for n, x in state.items() if n.startswith(DETECTOR)}
+            self.detector.load_state_dict(own, strict)
+        return self.net.load_state_dict(of_network(state), strict)
+
+
+class LearningLoss:
+    """What is made small: the loss of captions, and that of the words of a picture.
+
+    Args:
+        weight: of the latter.
+    """
+
+    def __init__(self, weight: float):
+        self.weight = weight
+
+    def __call__(self, outputs: Any, targets: Any) -> Tensor:
+        """Of what a Learner made of a batch.
+
+        Args:
+            outputs: scores of a decoder, or these and scores of words (N, V).
+            targets: (next_words, lengths), and with scores of words which of them are present.
+        """
+        loss = captions_alone(outputs, targets)
+        if not isinstance(outputs, tuple):
+            return loss
+        present = targets[2]
+        each = binary_cross_entropy_with_logits(outputs[1], present, reduction="sum")
+        return loss + each * (self.weight / len(present))
+
+
+def captions_alone(outputs: Any, targets: Any) -> Tensor:
+    """The loss of captions, of the same arguments as LearningLoss."""
+    scores = outputs[0] if isinstance(outputs, tuple) else outputs
+    return caption_loss(scores, targets[:2])
 
 
 def with_own_words(decoder: Decoder, features: Tensor, words: Tensor, own: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ efficientnet_lite0, googlenet, resnet18, vgg16, ...      what their last layer t
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +29,10 @@ from minidl.tensor import Tensor
 from models.picture_encoder import PictureEncoder
 from models.show_and_tell import Decoder, ShowAndTell
 
-WIDTH, FEATURES = 32, 64  # of the small CNN: maps of its first layer, and its features
+WIDTH, FEATURES = 32, 96  # of the small CNN: maps of its first layer, and its features
 EPS = 1e-8  # of the norm of features: those of some networks differ by a thousandth
-WIDE = 512  # numbers, for whose sums the decoder's weights are made
+DETECTOR = "detector."  # begins the names of tensors that are for learning alone
+SMALLEST = 1e-2  # deviation of a feature, as a share of the largest
 
 
 class PictureFeatures(Module):
@@ -46,7 +46,7 @@ class PictureFeatures(Module):
         out_features: F. Where the last layer gives maps, a feature is the mean of one.
         takes_features: whether it is given what its layers would make of pictures, by a file.
         norm: brings each feature to mean 0 and standard deviation 1, whatever the CNN: the LSTM,
-            which is shown the picture once, hears nothing of features that are small beside words.
+            which is fed the picture only once, would lose small features beside the words.
     """
 
     def __init__(self, layers: list[Module], size: int):
@@ -64,14 +64,23 @@ class PictureFeatures(Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(x if self.takes_features else self.layers(x))
 
-    def standardize(self, features: np.ndarray) -> None:
+    def standardize(self, batches: Iterable[np.ndarray]) -> None:
         """Take mean and deviation from these features, for a CNN that does not learn yet.
 
+        A feature that hardly changes counts as if it had SMALLEST of the largest deviation: one
+        that is 0 in all training pictures would become huge in the first that excites it.
+
         Args:
-            features: float32 (N, F), what the layers make of the training pictures.
+            batches: float32 (N, F) each, what the layers make of all training pictures.
         """
-        self.norm.running_mean.data[:] = features.mean(0)
-        self.norm.running_var.data[:] = features.var(0)
+        count, total, squares = 0, 0.0, 0.0
+        for features in batches:
+            x = features.astype(np.float64)
+            count, total, squares = count + len(x), total + x.sum(0), squares + (x**2).sum(0)
+        mean = total / count
+        variance = np.maximum(squares / count - mean**2, 0)
+        self.norm.running_mean.data[:] = mean
+        self.norm.running_var.data[:] = np.maximum(variance, SMALLEST**2 * variance.max())
 
 
 @dataclass
@@ -198,10 +207,6 @@ def without_last(model: Module, name: str, size: int) -> PictureFeatures:
 def make_network(cnn: PictureFeatures, settings: Any, words: int) -> ShowAndTell:
     """The whole network, its LSTM with fresh weights.
 
-    Those of im2txt, +-0.08, are made for sums of 512 numbers. Sums of fewer come out as large with
-    larger weights; with small ones a narrow LSTM does not hear of the picture, and learns to say
-    the same of all.
-
     Args:
         cnn: of the run.
         settings: embedding, hidden, dropout.
@@ -210,9 +215,6 @@ def make_network(cnn: PictureFeatures, settings: Any, words: int) -> ShowAndTell
     decoder = Decoder(
         cnn.out_features, words, settings.embedding, settings.hidden, settings.dropout
     )
-    for parameter in decoder.parameters():
-        if parameter.ndim == 2 and parameter.shape[1] < WIDE:
-            parameter.data *= math.sqrt(WIDE / parameter.shape[1])
     return ShowAndTell(cnn, decoder)
 
 
@@ -230,6 +232,11 @@ def network_of(meta: dict[str, Any], settings: Any, words: int) -> ShowAndTell:
         )  # fmt: skip
     cnn = make_cnn(settings.cnn, meta["cnn_arguments"], settings.size)
     return make_network(cnn, settings, words)
+
+
+def of_network(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a run's checkpoint without those that are for learning alone."""
+    return {name: x for name, x in state.items() if not name.startswith(DETECTOR)}
 
 
 def count(module: Module) -> int:

@@ -1,6 +1,7 @@
 """From the typed options to complete settings: what depends on the data and on the CNN.
 
-drawn flowers   a small CNN learns together with the LSTM
+drawn flowers   a small CNN learns together with the LSTM. Captions alone teach it colors, but no
+                numbers of petals, so it learns the words of a picture, too (learning.py)
 others          a CNN with the weights of others stays frozen; the epoch with the best CIDEr-D of
                 the validation pictures is kept, as there are few pictures and the LSTM learns them
                 by heart; the fewer, the more epochs
@@ -20,15 +21,18 @@ from minidl.kernels import cpu_kernels
 from minidl.training.slots import of_this_process
 
 USUAL_CNN = "squeezenet"  # whose weights have the same name
+NONE = "none"  # typed as --weights: a CNN that learns from the start
 MANY, MIN_COUNT = 20_000, 4  # captions; Vinyals et al. 2016, section 4.3.1, for COCO
 
 STEPS, FEWEST, MOST = 2_500, 10, 200  # of a frozen CNN: about so many steps, but epochs in between
 
 TOGETHER = {
-    "epochs": 30, "batch_size": 32, "lr": 4e-3, "embedding": 64, "hidden": 128, "dropout": 0.2,
+    "epochs": 13, "batch_size": 32, "lr": 4e-3, "embedding": 64, "hidden": 128, "dropout": 0.1,
+    "cnn_lr_mult": 0.25, "word_loss": 1.0, "warmup": 0.1,
 }  # fmt: skip
 FROZEN = {
     "epochs": None, "batch_size": 32, "lr": 1e-3, "embedding": 256, "hidden": 256, "dropout": 0.5,
+    "cnn_lr_mult": 0.05, "word_loss": 0.0, "warmup": 0.0,
 }  # fmt: skip
 
 
@@ -46,7 +50,8 @@ def from_command_line(given: dict[str, Any]) -> Settings:
     data = given.get("data", "flowers")
     is_drawn = data in DRAWN
     cnn = given.get("cnn", SMALL if is_drawn else USUAL_CNN)
-    weights = USUAL_CNN if "cnn" not in given and cnn == USUAL_CNN else None
+    weights = given.get("weights", USUAL_CNN if cnn == USUAL_CNN else None)
+    weights = None if weights == NONE else weights
     optimizer = given.get("optimizer", "adam")
     _, rate, decay = OPTIMIZERS.get(optimizer, OPTIMIZERS["adam"])
     defaults = {
@@ -59,10 +64,10 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         "early_stopping": None, "seed": 0,
         "cpu_kernels": cpu_kernels(),  # numba, unless MINIDL_CPU_KERNELS says otherwise
     }  # fmt: skip
-    recipe = FROZEN if given.get("weights", weights) else TOGETHER
+    recipe = FROZEN if weights else TOGETHER
     if optimizer != "adam":
         recipe = recipe | {"lr": rate}
-    settings = Settings(**(defaults | recipe | given))
+    settings = Settings(**(defaults | recipe | given | {"weights": weights}))
     check(settings, given)
     return settings
 
@@ -100,15 +105,17 @@ def check(settings: Settings, given: dict[str, Any]) -> None:
             raise OptionError("there are no weights for the small CNN", weights, "--cnn squeezenet")
         if settings.size not in (32, 64):
             raise OptionError("the small CNN sees 32 or 64 pixels", {"--size": settings.size})
-    for name in ("finetune_cnn_after", "cnn_lr_mult"):
-        if name in given and not settings.is_frozen:
-            raise OptionError(
-                f"--{name.replace('_', '-')} belongs to a CNN that has --weights", cnn,
-                "without them it learns from the start",
-            )  # fmt: skip
-    if "cnn_lr_mult" in given and settings.finetune_cnn_after is None:
+    if settings.finetune_cnn_after is not None and not settings.is_frozen:
         raise OptionError(
-            "--cnn-lr-mult belongs to --finetune-cnn-after", {"--cnn-lr-mult": settings.cnn_lr_mult}
+            "--finetune-cnn-after belongs to a CNN that has --weights", cnn,
+            "without them it learns from the start",
+        )  # fmt: skip
+    if settings.word_loss and settings.is_frozen:
+        raise OptionError("--word-loss is for a CNN that learns from the start", weights)
+    stays = settings.is_frozen and settings.finetune_cnn_after is None
+    if "cnn_lr_mult" in given and stays:
+        raise OptionError(
+            "--cnn-lr-mult is for a CNN that learns", weights, "it does with --finetune-cnn-after"
         )
     if settings.early_stopping is not None and not settings.val_share:
         raise OptionError(

@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from apps.caption.captioner import Manner, captioner_of, save_captioner, say
+from apps.caption.captioner import Decoding, captioner_of, captions_of, save_captioner
 from apps.caption.data import Part, open_part
 from apps.caption.network import count
-from apps.caption.report.page import Told, write_report
+from apps.caption.report.page import Example, write_report
 from apps.caption.score.attributes import judged
 from apps.caption.score.measure import measure
-from apps.caption.search import Said
+from apps.caption.search import Caption
 from apps.shared import run_folder
 from apps.shared.captioned import DRAWN
 from apps.shared.options import to_dict
 from apps.shared.outcome import images_per_second, outcome
+from minidl.data.captioned import EmptySplit
 from minidl.data.flowers import COMBINATIONS
-from minidl.errors import DataError
 
 CAPTIONER = "captioner.safetensors"  # in the run folder: what speaks, alone, as float16
-MANNER = Manner()
+DECODING = Decoding()
 SHOWN = 12  # best pictures, and as many of the worst
 
 
@@ -35,7 +35,8 @@ def write_results(training: Any, history: list[dict[str, Any]]) -> dict[str, Any
     captioner = captioner_of(training.meta, training.net)
     test, what = test_part(training)
     said = [
-        best[0] for best in say([captioner], (test.picture(i) for i in range(len(test))), MANNER)
+        best[0]
+        for best in captions_of([captioner], (test.picture(i) for i in range(len(test))), DECODING)
     ]
     words = [one.words for one in said]
     scores, each = measure(words, test.references)
@@ -55,7 +56,7 @@ def test_part(training: Any) -> tuple[Part, str]:
     """The pictures to test with, and what they are: where the data have none, the watched ones."""
     try:
         return open_part(training.settings, "test", training.geometry), "test"
-    except DataError:
+    except EmptySplit:
         watched = training.parts.watched
         return watched, "training" if training.parts.validation is None else "validation"
 
@@ -99,12 +100,14 @@ def report_so_far(training: Any, run: Any) -> None:
     write_report(training.folder, content, run.history, training.samples, [], [])
 
 
-def extremes(part: Part, said: list[Said], each: np.ndarray) -> tuple[list[Told], list[Told]]:
+def extremes(
+    part: Part, said: list[Caption], each: np.ndarray
+) -> tuple[list[Example], list[Example]]:
     """The pictures with the best and those with the worst sentences, by CIDEr-D."""
     order = np.argsort(-each, kind="stable")
     count = min(SHOWN, len(part) // 2 or 1)
 
-    def told(i: int) -> Told:
-        return Told(part.picture(i), part.names[i], said[i], part.captions[i], float(each[i]))
+    def told(i: int) -> Example:
+        return Example(part.picture(i), part.names[i], said[i], part.captions[i], float(each[i]))
 
     return [told(i) for i in order[:count]], [told(i) for i in order[::-1][:count]]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from apps.caption.captioner import Captioner, Manner, say
-from apps.caption.report.page import Told
-from apps.caption.search import Said
+from apps.caption.captioner import Captioner, Decoding, captions_of
+from apps.caption.report.page import Example
+from apps.caption.search import Caption
 from minidl.data import read_picture
 from minidl.data.pictures import decode_picture
 from minidl.errors import DataError
@@ -21,25 +21,25 @@ STDIN = "-"
 
 
 def describe(
-    captioner: Captioner, paths: list[str], manner: Manner
-) -> Iterator[tuple[str, Told | DataError]]:
+    captioner: Captioner, paths: list[str], decoding: Decoding
+) -> Iterator[tuple[str, Example | DataError]]:
     """Sentences about picture files, in their order.
 
     Args:
         captioner: says them.
         paths: of the files, in any format that Pillow reads; "-" is standard input.
-        manner: how sentences are found.
+        decoding: how sentences are found.
 
     Returns:
         for each path, as soon as it is known, the path and what was said, or the DataError that
         says why the picture cannot be read.
     """
     waiting: deque[tuple[str, Any]] = deque()  # path, and its picture or an error
-    for best, *others in say([captioner], readable(paths, waiting), manner):
+    for best, *others in captions_of([captioner], readable(paths, waiting), decoding):
         while isinstance(waiting[0][1], DataError):
             yield waiting.popleft()
         path, picture = waiting.popleft()
-        yield path, Told(picture, shown_name(path), best, others=others)
+        yield path, Example(picture, shown_name(path), best, others=others)
     yield from waiting
 
 
@@ -67,12 +67,12 @@ def shown_name(path: str) -> str:
     return "standard input" if path == STDIN else path
 
 
-def as_json(path: str, told: Told) -> dict[str, Any]:
+def as_json(path: str, told: Example) -> dict[str, Any]:
     """What --json prints of a picture."""
-    return {"image": path, "captions": [said_json(one) for one in (told.said, *told.others)]}
+    return {"image": path, "captions": [caption_json(one) for one in (told.said, *told.others)]}
 
 
-def said_json(said: Said) -> dict[str, Any]:
+def caption_json(said: Caption) -> dict[str, Any]:
     """A sentence with the probability of each of its words."""
     words = zip(said.words, said.log_probs)
     return {

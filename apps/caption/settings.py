@@ -52,14 +52,21 @@ class NetworkOptions:
     )  # fmt: skip
     weights: str | None = option(
         NETWORK, "Of the CNN: a file, a run folder of minidl train, or a name of `minidl weights "
-        "list`. It stays frozen then. Default: none, and the CNN learns from the start; without "
-        "--cnn and drawn flowers, the published ones of squeezenet.",
+        "list`. It stays frozen then. Default: those of squeezenet for squeezenet, else none, and "
+        "the CNN learns from the start.",
         default=None, metavar="FILE|NAME", parse=parse.path_or_name,
     )  # fmt: skip
-    embedding: int = option(NETWORK, "Numbers of a word's vector.", metavar="N", check=at_least(1))
-    hidden: int = option(NETWORK, "Units of the LSTM.", metavar="N", check=at_least(1))
+    embedding: int = option(
+        NETWORK, "Numbers of a word's vector. Default: 64, with a frozen CNN 256.", metavar="N",
+        check=at_least(1),
+    )  # fmt: skip
+    hidden: int = option(
+        NETWORK, "Units of the LSTM. Default: 128, with a frozen CNN 256.", metavar="N",
+        check=at_least(1),
+    )  # fmt: skip
     dropout: float = option(
-        NETWORK, "Share of numbers dropped before and after the LSTM.", metavar="SHARE",
+        NETWORK, "Share of numbers dropped before and after the LSTM. Default: 0.1, with a frozen "
+        "CNN 0.5.", metavar="SHARE",
         check=(at_least(0), below(1)),
     )  # fmt: skip
 
@@ -73,8 +80,13 @@ class LearningOptions:
         check=at_least(1),
     )  # fmt: skip
     cnn_lr_mult: float = option(
-        LEARNING, "The CNN's learning rate then, as a fraction of the LSTM's.", default=0.05,
-        metavar="SHARE", check=above(0),
+        LEARNING, "The CNN's learning rate, as a fraction of the LSTM's. Default: 0.25; for a CNN "
+        "with weights 0.05, once it learns.", metavar="SHARE", check=above(0),
+    )  # fmt: skip
+    word_loss: float = option(
+        LEARNING, "Weight of a second loss for a CNN that learns from the start: whether each word "
+        "is in any caption of the picture. Default: 1; 0 for a CNN with weights.",
+        metavar="WEIGHT", check=at_least(0),
     )  # fmt: skip
     scheduled_sampling: float = option(
         LEARNING, "Share of input words that are those the network itself would say (Bengio et "
@@ -91,12 +103,24 @@ class Settings(
     """Everything that decides what a training run does. A checkpoint stores it."""
 
     epochs: int = option(
-        STEPS, "Passes over the pictures. Default: 30; with a frozen CNN as many as make 2,500 "
+        STEPS, "Passes over the pictures. Default: 13; with a frozen CNN as many as make 2,500 "
         "steps, from 10 to 200.", check=at_least(1), resume=MORE,
     )  # fmt: skip
+    batch_size: int = option(STEPS, "Pictures per batch. Default: 32.", check=at_least(1))
     optimizer: str = option(
         STEPS, f"{', '.join(OPTIMIZERS)}. Default: adam.", check=one_of(OPTIMIZERS)
     )
+    lr: float = option(
+        STEPS, "Learning rate. Default of adam: 0.004, with a frozen CNN 0.001.", check=above(0)
+    )
+    warmup: float = option(
+        STEPS, "Let the rate rise during the first epochs. Default: 0.1, with a frozen CNN 0.",
+        metavar="EPOCHS", check=at_least(0),
+    )  # fmt: skip
+    clip_grad: float = option(
+        STEPS, "Largest norm of the gradients of a step. Default: 5.", metavar="NORM",
+        check=above(0),
+    )  # fmt: skip
     early_stopping: int | None = option(
         RUN, "Stop after N epochs without a better CIDEr-D of the validation pictures. A run that "
         "stopped goes on with --resume and a larger N.", metavar="N", check=at_least(1),

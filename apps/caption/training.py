@@ -17,14 +17,16 @@ import minidl
 from apps.caption.batches import CaptionLoader, count_words
 from apps.caption.captioner import KIND, captioner_of
 from apps.caption.data import Part, open_parts
-from apps.caption.learning import Learner, TwoPhases
-from apps.caption.network import count, make_network, new_cnn, stored_cnn
+from apps.caption.learning import Learner, LearningLoss, TwoPhases, captions_alone
+from apps.caption.network import count, make_network, new_cnn, of_network, stored_cnn
 from apps.caption.recipes import completed
 from apps.caption.results import report_so_far, write_results
-from apps.caption.samples import Samples, Tell
+from apps.caption.samples import PrintSamples, Samples
 from apps.caption.settings import Settings
 from apps.shared.alarm import Alarm
+from apps.shared.batches import evaluation_loader
 from apps.shared.callbacks import standard_callbacks
+from apps.shared.captioned import DRAWN
 from apps.shared.cut import NotCached, check_alone
 from apps.shared.feature_cache import FeatureFiles, remove_features
 from apps.shared.live_report import LiveReport
@@ -38,7 +40,8 @@ from apps.shared.warm_up import black_pictures
 from minidl.callbacks import Callback
 from minidl.data import Vocabulary
 from minidl.data.loader import split_pipeline
-from models.show_and_tell import caption_loss
+
+AT_ONCE = 4096  # pictures whose features are in memory together
 
 
 class Training:
@@ -77,7 +80,7 @@ class Training:
         self.vocabulary, self.longest = words_of(self.parts.train, self.settings.min_count)
         self.net = make_network(self.cnn.features, self.settings, len(self.vocabulary))
         if checkpoint is not None:
-            self.net.load_state_dict(checkpoint.model)
+            self.net.load_state_dict(of_network(checkpoint.model))
         self.meta = self.description()
 
     def run(self) -> dict[str, Any]:
@@ -91,11 +94,10 @@ class Training:
         self.log(finished or self.introduction())
         self.files = None if finished else self.feature_files()
         loader, watched, validation = self.loaders()
-        learner = Learner(self.net)
-        rates = dict.fromkeys((n for n, _ in learner.named_parameters()), 1.0)
-        if settings.is_frozen:
-            rates |= {n: settings.cnn_lr_mult for n in rates if n.startswith("net.cnn.")}
-        optimizer = make_optimizer(learner, group(settings, OptimizerOptions), rates)
+        detects = settings.word_loss > 0
+        learner = Learner(self.net, detects)
+        factors = rate_factors(learner, settings)
+        optimizer = make_optimizer(learner, group(settings, OptimizerOptions), factors)
         steps = -(-len(loader) // settings.slots_per_step)
         schedule = make_schedule(
             optimizer, group(settings, ScheduleOptions), settings.epochs, steps
@@ -107,14 +109,16 @@ class Training:
         checkpoint = folder / CHECKPOINT
         with np.errstate(over="ignore", invalid="ignore"):  # StopOnNaN explains it better
             history = minidl.fit(
-                learner, loader, caption_loss, optimizer, settings.epochs, validation, chosen,
-                resume=checkpoint if checkpoint.exists() else None, metrics={},
+                learner, loader, LearningLoss(settings.word_loss), optimizer, settings.epochs,
+                validation, chosen, resume=checkpoint if checkpoint.exists() else None,
+                metrics={"caption_loss": captions_alone} if detects else {},
                 accumulate=settings.slots_per_step, weight=count_words,
             )  # fmt: skip
         remove_features(folder)
         self.net.cnn.takes_features = False
         if settings.keep == "best":
-            self.net.load_state_dict(minidl.io.load_checkpoint(folder / BEST).model)
+            best = minidl.io.load_checkpoint(folder / BEST).model
+            self.net.load_state_dict(of_network(best))
         return write_results(self, history)
 
     # --- parts of it ----------------------------------------------------------------------------
@@ -131,15 +135,19 @@ class Training:
         parts = {"train": self.parts.train, "validation": self.parts.validation}
         pictures = {name: part.pictures for name, part in parts.items() if part is not None}
         cnn, x = self.net.cnn, black_pictures((3, settings.size, settings.size))
+        files = FeatureFiles([("cnn", cnn.layers)], x, pictures, self.end, self.folder)
         try:
             check_alone()
-            files = FeatureFiles([("cnn", cnn.layers)], x, pictures, self.end, self.folder)
             files.compute(settings.workers, self.log)
         except NotCached as reason:
             self.log(f"features are not cached: {reason}")
+            if not self.begun:
+                loader = evaluation_loader(self.parts.train.pictures, self.end, settings.workers)
+                cnn.standardize(files.run(pictures).data for pictures, _ in loader)
             return None
         if not self.begun:
-            cnn.standardize(np.array(files.array("train")))
+            array = files.array("train")
+            cnn.standardize(array[i : i + AT_ONCE] for i in range(0, len(array), AT_ONCE))
         return files
 
     def loaders(self) -> tuple[CaptionLoader, CaptionLoader, CaptionLoader | None]:
@@ -147,7 +155,11 @@ class Training:
         settings, parts = self.settings, self.parts
         usual = self.vocabulary, self.end, settings.slot_size, settings.seed, settings.workers
         loader = CaptionLoader(
-            parts.train, *usual, own=settings.scheduled_sampling, epochs=settings.epochs
+            parts.train,
+            *usual,
+            own=settings.scheduled_sampling,
+            epochs=settings.epochs,
+            has_present=settings.word_loss > 0,
         )
         watched = CaptionLoader(parts.watched, *usual, learns=False)
         return loader, watched, watched if parts.validation is not None else None
@@ -157,9 +169,11 @@ class Training:
         has_validation = self.parts.validation is not None
         captioner = captioner_of(self.meta, self.net)
         prefix = "val_" if has_validation else ""
-        self.samples = Samples(captioner, self.parts.watched, watched, prefix)
+        is_drawn = self.settings.data in DRAWN
+        self.samples = Samples(captioner, self.parts.watched, watched, prefix, is_drawn)
         self.alarm = Alarm(self.samples.troubles(), self.log)
-        found = [self.samples, Tell(self.samples, self.log), self.alarm, LiveReport(self.report)]
+        printed = PrintSamples(self.samples, self.log)
+        found = [self.samples, printed, self.alarm, LiveReport(self.report)]
         if self.settings.is_frozen:
             part_of = {loader: "train", watched: "validation" if has_validation else "train"}
             after = self.settings.finetune_cnn_after
@@ -194,6 +208,20 @@ class Training:
             f"{count(self.net.decoder):,} parameters; {len(train):,} pictures to train{more}, "
             f"{train.facts['captions']:,} captions, {len(self.vocabulary):,} words"
         )
+
+
+def rate_factors(learner: Learner, settings: Settings) -> dict[str, float]:
+    """By name of a parameter, the factor on its learning rate.
+
+    A CNN that learns from the start, and what takes its features, learn more slowly than the LSTM.
+    Adam moves each weight equally far, so a sum over many numbers changes more in one step than one
+    over few; at the LSTM's rate the picture grows until it saturates the LSTM's gates.
+    """
+    slow = ["net.cnn."]
+    if not settings.is_frozen:
+        slow += ["net.decoder.picture.", "detector."]
+    names = [name for name, _ in learner.named_parameters()]
+    return {n: settings.cnn_lr_mult if n.startswith(tuple(slow)) else 1.0 for n in names}
 
 
 def words_of(train: Part, min_count: int) -> tuple[Vocabulary, int]:

@@ -9,18 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from apps.caption.search import Said
+from apps.caption.search import Caption
 from apps.shared.curves import curves
 from apps.shared.page import Figure, Page, duration, number, percent, settings_table, write_page
 from apps.shared.page import render as render_page
 from apps.shared.pictures import LARGE, Picture
 from apps.shared.run_folder import REPORT
+from minidl.data.flowers import ATTRIBUTES
 
 SHADES = (0.9, 0.7, 0.4)  # probabilities of a word below which it is marked, more and more
 GROUPS = {
+    "Loss of captions": {"training": "caption_loss", "validation": "val_caption_loss"},
     "CIDEr-D": {"training": "cider", "validation": "val_cider"},
     "Different sentences": {"training": "distinct", "validation": "val_distinct"},
     "Perplexity": {"training": "perplexity", "validation": "val_perplexity"},
+    "All six right": {"training": "all_right", "validation": "val_all_right"},
+    "Attributes right": {name: name for name in ATTRIBUTES},
 }
 EPOCHS = 8  # of which the sentences are shown
 
@@ -49,7 +53,7 @@ class Word:
 
 
 @dataclass
-class Told:
+class Example:
     """A picture, and what was said of it.
 
     Args:
@@ -63,10 +67,10 @@ class Told:
 
     image: np.ndarray
     name: str
-    said: Said
+    said: Caption
     references: list[str] = field(default_factory=list)
     score: float | None = None
-    others: list[Said] = field(default_factory=list)
+    others: list[Caption] = field(default_factory=list)
 
     @property
     def picture(self) -> Picture:
@@ -82,7 +86,7 @@ class Told:
         return likelihood(self.said)
 
 
-def likelihood(said: Said) -> str:
+def likelihood(said: Caption) -> str:
     """The probability of a sentence, short."""
     value = 100 * math.exp(said.log_prob)
     return f"{value:.1f}\u00a0%" if value >= 0.1 else "<\u00a00.1\u00a0%"
@@ -93,7 +97,7 @@ def likelihood(said: Said) -> str:
 
 def write_report(
     folder: Path, run: dict[str, Any], history: list[dict[str, Any]], samples: Any,
-    best: list[Told], worst: list[Told],
+    best: list[Example], worst: list[Example],
 ) -> None:  # fmt: skip
     """Write the page.
 
@@ -113,6 +117,7 @@ def write_report(
         command=run["command"],
         settings=settings_table(settings, run["versions"]),
     )
+    history = [row | told["right"] for row, told in zip(history, samples.told)]
     known = {title: lines for title, lines in GROUPS.items()
              if history and any(name in history[-1] for name in lines.values())}  # fmt: skip
     text = render_page(
@@ -148,7 +153,7 @@ def headline(run: dict[str, Any]) -> list[Figure]:
         note = f"{number(run['tested'])} {run['of']} pictures"
         if "attributes" in scores:
             found = scores["attributes"]
-            named = f"all of {found['named']:.1f} attributes a sentence"
+            named = "all six attributes named and right"
             figures.append(Figure("Sentences right", percent(found["all_right"]), named))
         figures.append(Figure("CIDEr-D", f"{scores['cider_d']:.2f}", note))
         figures.append(Figure("BLEU-4", f"{scores['bleu'][3]:.3f}", "beam search, width 3"))
@@ -168,16 +173,13 @@ def attribute_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     found = run.get("scores", {}).get("attributes")
     if not found:
         return []
-    return [
-        (name, "-" if share is None else percent(share))
-        for name, share in found["attributes"].items()
-    ]
+    return [(name, percent(share)) for name, share in found["attributes"].items()]
 
 
 # --- described pictures -------------------------------------------------------------------------
 
 
-def write_pictures(path: str, told: list[Told], network: str, command: str) -> None:
+def write_pictures(path: str, told: list[Example], network: str, command: str) -> None:
     """A page of pictures with their sentences.
 
     Args:

@@ -4,16 +4,19 @@
     -> size large, color yellow, count 5, shape round, center brown, background gray
 
 The sentences that a network learned from are templates with gaps (minidl.data.flowers), and one
-that it says is read by the template that it fits as a whole. What fits none says nothing, and
-counts as wrong. Those of extended flowers name two attributes at most of the six; what they say
-besides (dark lines, ruffled petals) is wrong of the 1,344.
+that it says is read by the template that it fits as a whole. What fits none says nothing. Those of
+extended flowers name two attributes at most of the six; what they say besides (dark lines, ruffled
+petals) is wrong of the 1,344.
+
+An attribute that a sentence does not name is not right: otherwise a network that knows two of six
+would do best to be silent about the others.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,22 +108,25 @@ def judged(said: Sequence[Sequence[str]], flowers: np.ndarray) -> dict[str, Any]
         flowers: of the 1,344, int (N, 6).
 
     Returns:
-        all_right: the share of sentences that name something, and nothing wrong. named: how many
-        attributes a sentence names on average. attributes: of each the share of right ones among
-        the sentences that name it; None where none does.
+        all_right: the share of sentences that name all six, and all of them right.
+        nothing_wrong: the share that name something, and nothing wrong; they may be silent about
+        some. attributes: of each the share of sentences that name it, and right.
     """
     true = [describe(row) for row in flowers]
     read = [named_attributes(words) for words in said]
-    right = [
-        bool(found) and all(real.get(name) == value for name, value in found.items())
-        for found, real in zip(read, true)
-    ]
-    shares: dict[str, float | None] = {}
-    for name in ATTRIBUTES:
-        hits = [found[name] == real[name] for found, real in zip(read, true) if name in found]
-        shares[name] = float(np.mean(hits)) if hits else None
+    pairs = list(zip(read, true))
     return {
-        "all_right": float(np.mean(right)),
-        "named": float(np.mean([len(found) for found in read])),
-        "attributes": shares,
+        "all_right": share(found == real for found, real in pairs),
+        "nothing_wrong": share(
+            bool(found) and found.items() <= real.items() for found, real in pairs
+        ),
+        "attributes": {
+            name: share(found.get(name) == real[name] for found, real in pairs)
+            for name in ATTRIBUTES
+        },
     }
+
+
+def share(hits: Iterable[bool]) -> float:
+    """Of those that are True."""
+    return float(np.mean(list(hits)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.caption.captioner import Captioner, Manner, check_manner, load_together, say
+from apps.caption.captioner import Captioner, Decoding, captions_of, check_decoding, load_together
 from apps.caption.data import Part, Pictures, open_split
 from apps.caption.score.attributes import judged
 from apps.caption.score.baselines import (
@@ -26,7 +26,7 @@ GRAY = 127
 
 
 def score_runs(
-    sources: Sequence[str], data: str | None, data_dir: str | None, split: str, manner: Manner,
+    sources: Sequence[str], data: str | None, data_dir: str | None, split: str, decoding: Decoding,
     log: Callable[[str], None],
 ) -> dict[str, Any]:  # fmt: skip
     """All figures of a network, or of several together.
@@ -36,7 +36,7 @@ def score_runs(
         data: another data set than that of the training; None for that.
         data_dir: folder in which to look for it first.
         split: "train", "val" or "test".
-        manner: how sentences are found.
+        decoding: how sentences are found.
         log: called with lines for the user.
 
     Returns:
@@ -45,7 +45,7 @@ def score_runs(
         for other pictures ("shuffled") and for a gray one ("blank").
     """
     captioners = load_together(sources)
-    check_manner(manner, captioners[0])
+    check_decoding(decoding, captioners[0])
     settings = captioners[0].settings
     settings = replace(
         settings, data=data or settings.data,
@@ -54,14 +54,14 @@ def score_runs(
     is_drawn = settings.data in DRAWN
     test = as_they_are(settings, split, log)
     log(f"describing {len(test):,} pictures")
-    said = [best[0].words for best in say(captioners, pictures_of(test), manner)]
+    said = [best[0].words for best in captions_of(captioners, pictures_of(test), decoding)]
     figures, _ = measure(said, test.references)
     found: dict[str, Any] = {
-        "data": settings.data, "split": split, "pictures": len(test), "beam": manner.beam,
+        "data": settings.data, "split": split, "pictures": len(test), "beam": decoding.beam,
         "said": figures,
     }  # fmt: skip
     if is_drawn and split != "train":  # whose extended flowers have other templates
-        found["attributes"] = attributes(captioners, test, said, manner)
+        found["attributes"] = attributes(captioners, test, said, decoding)
         found["ceiling"] = ceiling_of_templates(said, test.references)
     else:
         found["ceiling"] = agreement(test.references)
@@ -93,14 +93,14 @@ def baselines(captioner: Captioner, train: Part, test: Part) -> dict[str, Any]:
 
 
 def attributes(
-    captioners: Sequence[Captioner], test: Part, said: list[list[str]], manner: Manner
+    captioners: Sequence[Captioner], test: Part, said: list[list[str]], decoding: Decoding
 ) -> dict[str, Any]:
     """What is right in sentences about drawn flowers, and the same without their pictures."""
     assert test.classes is not None, "drawn flowers have classes"
     flowers = COMBINATIONS[test.classes]
     mixed = np.random.default_rng(0).permutation(len(said))
     gray = np.full_like(test.picture(0), GRAY)
-    blank = next(iter(say(captioners, [gray], manner)))[0].words
+    blank = next(iter(captions_of(captioners, [gray], decoding)))[0].words
     return {
         "said": judged(said, flowers),
         "shuffled": judged([said[i] for i in mixed], flowers),

@@ -25,7 +25,7 @@ def show(console: Console, found: dict[str, Any]) -> None:
     if "attributes" in found:
         parts = found["attributes"]
         kinds = list(parts["said"]["attributes"])
-        columns = [("what it was shown", "left"), ("all right", "right"), ("named", "right")]
+        columns = [("what it was shown", "left"), ("all six", "right"), ("no fault", "right")]
         columns += [(kind, "right") for kind in kinds]
         rows = [[what, *attribute_cells(parts[name])] for name, what in PICTURES.items()]
         console.table("What is right in the sentences, %", columns, rows)
@@ -51,10 +51,5 @@ def cells(figures: dict[str, Any]) -> list[str]:
 
 def attribute_cells(part: dict[str, Any]) -> list[str]:
     """One line of the second table."""
-    shares = [part["all_right"], *part["attributes"].values()]
-    first, *rest = [percent(share) for share in shares]
-    return [first, f"{part['named']:.1f}", *rest]
-
-
-def percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
+    shares = part["all_right"], part["nothing_wrong"], *part["attributes"].values()
+    return [f"{100 * share:.1f}" for share in shares]

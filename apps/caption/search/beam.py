@@ -23,9 +23,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apps.caption.search.captions import ENDS, IMPOSSIBLE, Captions, Said, none_yet
-from apps.caption.search.checks import check_beam, check_speakers
-from apps.caption.search.next_words import STARTS, Speakers, speaking
+from apps.caption.search.captions import ENDS, IMPOSSIBLE, Caption, Hypotheses, none_yet
+from apps.caption.search.checks import check_beam, check_ensemble
+from apps.caption.search.next_words import STARTS, Ensemble, evaluating_all
 from minidl.data import Vocabulary
 from minidl.device import array_module
 from minidl.tensor import Tensor
@@ -43,7 +43,7 @@ def beam_search(
     n_best: int = 1,
     max_words: int = 20,
     alpha: float = 0.0,
-) -> list[list[Said]]:
+) -> list[list[Caption]]:
     """The likeliest captions of pictures that beam search finds.
 
     <unk>, <pad> and <s> are never said, and no word three times in a row. A caption that has
@@ -74,29 +74,29 @@ def beam_search(
     >>> len(found), len(found[0]), found[0][0].log_prob > found[0][1].log_prob
     (2, 2, True)
     """
-    check_speakers(OP, decoders, features, vocabulary, max_words)
+    check_ensemble(OP, decoders, features, vocabulary, max_words)
     check_beam(OP, width, n_best, alpha, len(vocabulary))
     at_once = max(1, MOST_SCORES // (width * len(vocabulary)))
-    said: list[list[Said]] = []
-    with speaking(decoders):
+    said: list[list[Caption]] = []
+    with evaluating_all(decoders):
         for first in range(0, len(features[0]), at_once):
-            speakers = Speakers(decoders, [x[first : first + at_once] for x in features])
-            said += search(speakers, vocabulary, width, n_best, max_words, alpha)
+            ensemble = Ensemble(decoders, [x[first : first + at_once] for x in features])
+            said += search(ensemble, vocabulary, width, n_best, max_words, alpha)
     return said
 
 
 def search(
-    speakers: Speakers, vocabulary: Vocabulary, width: int, n_best: int, max_words: int,
+    ensemble: Ensemble, vocabulary: Vocabulary, width: int, n_best: int, max_words: int,
     alpha: float,
-) -> list[list[Said]]:  # fmt: skip
+) -> list[list[Caption]]:  # fmt: skip
     """beam_search of a few pictures, for any width."""
-    state = speakers.states[0][0].data
+    state = ensemble.states[0][0].data
     xp, P = array_module(state), len(state)
     pictures, words = xp.arange(P), xp.full(P, STARTS, xp.int64)
     partial, complete = none_yet(xp, P, 1, 0.0), none_yet(xp, P, n_best, IMPOSSIBLE)
-    said: list[list[Said]] = [[] for _ in range(P)]
+    said: list[list[Caption]] = [[] for _ in range(P)]
     for length in range(1, max_words + 2):
-        following = speakers.step(words)
+        following = ensemble.step(words)
         if length <= max_words:
             following.ban(partial.numbers.reshape(len(words), length - 1))
             chosen, log_probs = following.likeliest(min(width, len(vocabulary)))
@@ -115,12 +115,12 @@ def search(
             partial, complete = partial.of(goes_on), complete.of(goes_on)
         if len(pictures) == 0:
             break
-        speakers.go_on_with(rows.reshape(-1))
+        ensemble.go_on_with(rows.reshape(-1))
         words = partial.numbers[:, :, -1].reshape(-1)
     return said
 
 
-def ended(partial: Captions, log_probs: Any, divisor: float) -> Captions:
+def ended(partial: Hypotheses, log_probs: Any, divisor: float) -> Hypotheses:
     """Partial captions with </s> behind them, whose log_probs are (P B,), and what then counts."""
     xp, shape = array_module(log_probs), partial.scores.shape
     log_probs = log_probs.reshape(shape)
@@ -128,7 +128,9 @@ def ended(partial: Captions, log_probs: Any, divisor: float) -> Captions:
     return partial.and_then(xp.full(shape, ENDS, xp.int64), log_probs, scores)
 
 
-def continued(partial: Captions, words: Any, log_probs: Any, width: int) -> tuple[Captions, Any]:
+def continued(
+    partial: Hypotheses, words: Any, log_probs: Any, width: int
+) -> tuple[Hypotheses, Any]:
     """The beam after one more word.
 
     Args:

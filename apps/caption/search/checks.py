@@ -14,7 +14,7 @@ from minidl.tensor import Tensor
 from models.show_and_tell import Decoder
 
 
-def check_speakers(
+def check_ensemble(
     op: str, decoders: Sequence[Decoder], features: Sequence[Tensor], vocabulary: Vocabulary,
     max_words: int,
 ) -> None:  # fmt: skip

@@ -89,7 +89,7 @@ class NextWords:
         return words, log_probs - self.log_sum
 
 
-class Speakers:
+class Ensemble:
     """Decoders that say captions together, each with the features of its own CNN.
 
     Args:
@@ -117,8 +117,8 @@ class Speakers:
 
 
 @contextmanager
-def speaking(decoders: Sequence[Decoder]) -> Iterator[None]:
-    """`with speaking(decoders):` they are in evaluation mode, nothing is recorded, no weight
+def evaluating_all(decoders: Sequence[Decoder]) -> Iterator[None]:
+    """`with evaluating_all(decoders):` they are in evaluation mode, nothing is recorded, no weight
     changes."""
     with ExitStack() as stack:
         stack.enter_context(minidl.no_grad())

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from apps.caption.search.captions import ENDS, Captions, Said
-from apps.caption.search.checks import check_count, check_speakers
-from apps.caption.search.next_words import STARTS, NextWords, Speakers, speaking
+from apps.caption.search.captions import ENDS, Caption, Hypotheses
+from apps.caption.search.checks import check_count, check_ensemble
+from apps.caption.search.next_words import STARTS, Ensemble, NextWords, evaluating_all
 from minidl.data import Vocabulary
 from minidl.device import array_module
 from minidl.errors import ArgumentError
@@ -35,7 +35,7 @@ def sample(
     n: int = 1,
     temperature: float = 1.0,
     max_words: int = 20,
-) -> list[list[Said]]:
+) -> list[list[Caption]]:
     """Captions of pictures, drawn at random.
 
     <unk>, <pad> and <s> are never said, and no word three times in a row. A caption that has
@@ -69,39 +69,39 @@ def sample(
     >>> len(found), len(found[0]), max(len(said.words) for said in found[0]) <= 4
     (2, 3, True)
     """
-    check_speakers(OP, decoders, features, vocabulary, max_words)
+    check_ensemble(OP, decoders, features, vocabulary, max_words)
     check_count(OP, "n", n)
     if not is_number(temperature) or not 0 < temperature < float("inf"):
         raise ArgumentError(OP, "temperature is a number > 0", {"temperature": temperature})
     at_once = max(1, MOST_SCORES // (n * len(vocabulary)))
-    said: list[list[Said]] = []
-    with speaking(decoders):
+    said: list[list[Caption]] = []
+    with evaluating_all(decoders):
         for first in range(0, len(features[0]), at_once):
             part = [x[first : first + at_once] for x in features]
             draws = random.random((len(part[0]), n, max_words))
-            speakers = Speakers(decoders, part)
-            said += draw(speakers, draws, temperature).said(vocabulary)
+            ensemble = Ensemble(decoders, part)
+            said += draw(ensemble, draws, temperature).said(vocabulary)
     return said
 
 
-def draw(speakers: Speakers, draws: np.ndarray, temperature: float) -> Captions:
+def draw(ensemble: Ensemble, draws: np.ndarray, temperature: float) -> Hypotheses:
     """Captions of a few pictures.
 
     Args:
-        speakers: that have seen P pictures.
+        ensemble: that have seen P pictures.
         draws: numbers from 0 to 1, (P, n, max_words), that say which word is next.
         temperature: T.
     """
     P, n, max_words = draws.shape
-    xp = array_module(speakers.states[0][0].data)
+    xp = array_module(ensemble.states[0][0].data)
     rows = xp.arange(P * n)  # of captions that have not ended
-    speakers.go_on_with(rows // n)
+    ensemble.go_on_with(rows // n)
     draws = xp.asarray(draws.reshape(P * n, max_words))
     words = xp.full(P * n, STARTS, xp.int64)
     numbers = xp.zeros((P * n, max_words + 1), xp.int64)
     log_probs = xp.zeros((P * n, max_words + 1), xp.float64)
     for t in range(max_words + 1):
-        following = speakers.step(words)
+        following = ensemble.step(words)
         if t < max_words:
             words = drawn(following, numbers[rows, :t], draws[rows, t], temperature)
         else:
@@ -110,12 +110,12 @@ def draw(speakers: Speakers, draws: np.ndarray, temperature: float) -> Captions:
         goes_on = words != ENDS
         if not goes_on.all():
             rows, words = rows[goes_on], words[goes_on]
-            speakers.go_on_with(goes_on)
+            ensemble.go_on_with(goes_on)
         if len(rows) == 0:
             break
     scores = log_probs.sum(axis=1).reshape(P, n)
     shape = P, n, max_words + 1
-    return Captions(scores, numbers.reshape(shape), log_probs.reshape(shape))
+    return Hypotheses(scores, numbers.reshape(shape), log_probs.reshape(shape))
 
 
 def drawn(following: NextWords, said: Any, draws: Any, temperature: float) -> Any:

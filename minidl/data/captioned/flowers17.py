@@ -2,8 +2,9 @@
 
 The pictures are in a folder flowers17 with a folder per kind, or in an archive of it, the captions
 in flowers17-captions.json, which has for each kind a list of sentences. So captions tell kinds
-apart, not pictures. The split is that of open_dataset: a network that learned to classify the
-training part has not seen the test part.
+apart, not pictures: a network learns to name the kind, and to say of every picture what is said of
+its kind, whether it is so in this picture or not. The split is that of open_dataset: a network that
+learned to classify the training part has not seen the test part.
 """
 
 from __future__ import annotations

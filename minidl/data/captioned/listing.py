@@ -95,7 +95,7 @@ class Listing:
                 for testing.
 
         Raises:
-            DataError: nothing is in it.
+            EmptySplit: nothing is in it.
         """
         named: dict[str, tuple[str, ...]] = {name: (name,) for name in SPLITS}
         if not self.has_val:
@@ -114,11 +114,15 @@ class Listing:
         return np.flatnonzero(chosen)
 
 
-def nothing_in(split: str, location: str) -> DataError:
+class EmptySplit(DataError):
+    """There are no pictures in a split, as where the data name no validation part."""
+
+
+def nothing_in(split: str, location: str) -> EmptySplit:
     """The error for a split without pictures."""
     hint = "dataset.split(0.1) takes a part of those to train on" if split == "val" else ""
     rule = "there are no pictures in this part of the data"
-    return DataError(OP, rule, {"data": location, "split": split}, hint)
+    return EmptySplit(OP, rule, {"data": location, "split": split}, hint)
 
 
 def add_entry(entries: dict[str, Entry], entry: Entry, listing: Listing, where: str) -> None:

@@ -63,8 +63,9 @@ def open_captioned(
         The data set; its `findings` say what was left out.
 
     Raises:
-        DataError: not found, nothing in it, or something is wrong with it; check_captioned lists
-            everything that is.
+        EmptySplit: a DataError; there are no pictures in the split.
+        DataError: not found, or something is wrong with it; check_captioned lists everything that
+            is.
         ArgumentError: an argument is something else.
 
     >>> minidl.data.open_captioned("flowers", "test")

@@ -31,6 +31,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 
 from minidl.kernels.cpu import relu as rectifier
 from minidl.kernels.cpu.convolution import (
@@ -45,6 +46,7 @@ from minidl.kernels.cpu.convolution import (
     winograd,
 )
 from minidl.kernels.cpu.matmul import add_to_rows
+from minidl.kernels.layout import CHANNELS_LAST
 from minidl.kernels.sums import total
 
 ONE_PASS = winograd, halving, direct, few_channels, im2col
@@ -109,15 +111,35 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
 
 
 def add_bias(y, b):
-    pixels = y.transpose(0, 2, 3, 1)
-    if pixels.flags.c_contiguous:
-        add_to_rows(pixels.reshape(-1, len(b)), b, y.dtype.type(-np.inf))
+    rows, W = rows_of(y), y.shape[3]
+    if rows is not None:
+        add_to_rows(rows, np.tile(b, W), y.dtype.type(-np.inf))
     else:
         y += b.reshape(1, -1, 1, 1)
 
 
 def backward_bias(gy):
-    return total(gy, (0, 2, 3))
+    if (rows := rows_of(gy)) is None:
+        return total(gy, (0, 2, 3))
+    sums = np.zeros(rows.shape[1])
+    add_up(rows, sums)
+    return sums.reshape(-1, gy.shape[1]).sum(axis=0).astype(gy.dtype)
+
+
+def rows_of(y):
+    """The rows of all pictures, (N H, W C), which are long also where a pixel has few channels;
+    None where the memory is not channels-last or there is nothing in it."""
+    N, C, H, W = y.shape
+    pixels = y.transpose(CHANNELS_LAST)
+    return pixels.reshape(N * H, W * C) if y.size and pixels.flags.c_contiguous else None
+
+
+@njit(nogil=True, cache=True)
+def add_up(rows, sums):
+    """sums += each of the rows, in float64."""
+    for row in range(len(rows)):
+        for i in range(len(sums)):
+            sums[i] += rows[row, i]
 
 
 def are_narrow(w_shape, groups):

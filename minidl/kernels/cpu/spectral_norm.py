@@ -33,20 +33,38 @@ def is_transposed(w):
     return w.T.flags.c_contiguous and not w.flags.c_contiguous
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def power_steps(rows, of_rows, of_columns, steps, least, rows_first):
     """Each step changes both vectors, one by the other; returns the last one's length."""
-    length = 0.0
+    length, sums = 0.0, np.empty(len(of_columns))
     for _ in range(steps):
         if rows_first:
-            sum_columns(rows, of_columns, of_rows)
-            scale_to_one(of_rows, least)
-        sum_rows(rows, of_rows, of_columns)
-        length = scale_to_one(of_columns, least)
-        if not rows_first:
+            sum_both(rows, of_columns, of_rows, sums)
+            length = scale_to_one(of_rows, least)
+            divisor = least if length < least else length
+            for j in range(len(sums)):
+                of_columns[j] = sums[j] / divisor
+            length = scale_to_one(of_columns, least)
+        else:
+            sum_rows(rows, of_rows, of_columns)
+            scale_to_one(of_columns, least)
             sum_columns(rows, of_columns, of_rows)
             length = scale_to_one(of_rows, least)
     return length
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc"})
+def sum_both(rows, of_columns, of_rows, sums):
+    """of_rows[i] = sum over j of rows[i, j] of_columns[j], sums[j] = sum over i of of_rows[i]
+    rows[i, j]: what comes next, but for the length of of_rows. So a row is read once."""
+    sums[:] = 0
+    for i in range(len(rows)):
+        row, total = rows[i], 0.0
+        for j in range(len(row)):
+            total += row[j] * of_columns[j]
+        of_rows[i] = total
+        for j in range(len(row)):
+            sums[j] += total * row[j]
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc"})

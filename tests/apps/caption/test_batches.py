@@ -6,7 +6,7 @@ import pytest
 import minidl
 from apps.caption.batches import CaptionLoader, count_words
 from apps.caption.data import part_of
-from apps.caption.learning import with_own_words
+from apps.caption.learning import LearningLoss, captions_alone, with_own_words
 from apps.caption.training import words_of
 from minidl.data import Vocabulary, tokenize
 from minidl.data import transforms as T
@@ -103,3 +103,23 @@ def test_rare_words_are_unknown(part):
     few, _ = words_of(part, 20)
     assert 4 < len(few) < len(all_words) and isinstance(few, Vocabulary)
     assert longest == max(len(tokenize(text)) for texts in part.captions for text in texts)
+
+
+def test_the_words_of_all_captions_of_a_picture(part, vocabulary):
+    chosen = loader(part, vocabulary, has_present=True)
+    (_, words), (_, _, present) = next(iter(chosen))
+    assert present.shape == (8, len(vocabulary)) and present.dtype == np.float32
+    _, (_, _, present) = chosen.prepare(np.array([2, 5]), 0)
+    for row, index in zip(present.numpy(), (2, 5)):
+        expected = {word for text in part.captions[index] for word in tokenize(text)}
+        assert {vocabulary.words[i] for i in np.flatnonzero(row)} == expected
+
+
+def test_the_loss_of_the_words_of_a_picture():
+    scores, present = minidl.zeros(2, 1, 4), minidl.tensor([[0.0, 1, 0], [1, 1, 1]])
+    targets = minidl.tensor([[3], [3]]), minidl.tensor([1, 1]), present
+    alone = captions_alone((scores, minidl.zeros(2, 3)), targets).item()
+    assert alone == pytest.approx(np.log(4))
+    found = LearningLoss(0.5)((scores, minidl.zeros(2, 3)), targets).item()
+    assert found == pytest.approx(alone + 0.5 * 3 * np.log(2))
+    assert LearningLoss(0.5)(scores, targets[:2]).item() == pytest.approx(alone)

@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import minidl as library
-from apps.caption.captioner import Manner, load_captioner, say
+from apps.caption.captioner import Decoding, captions_of, load_captioner
 from apps.cli import app
 from minidl.errors import CheckpointError
 from tests.apps.conftest import last_json, minidl
@@ -109,15 +109,15 @@ def test_options_that_will_not_do(captioning_run, folder, options, says):
 def test_pictures_of_any_size_and_colour(captioning_run):
     captioner = load_captioner(str(captioning_run))
     pictures = [np.full((h, w, c), 90, np.uint8) for h, w, c in ((5, 9, 3), (64, 20, 1))]
-    found = list(say([captioner], pictures, Manner()))
+    found = list(captions_of([captioner], pictures, Decoding()))
     assert len(found) == 2
 
 
 def test_many_pictures_are_said_as_one_by_one(captioning_run):
     captioner, flowers = load_captioner(str(captioning_run)), made_up()
     pictures = [flowers.picture(i) for i in range(0, 48, 5)]
-    together = [best[0].words for best in say([captioner], pictures, Manner())]
-    alone = [next(say([captioner], [picture], Manner()))[0].words for picture in pictures]
+    together = [best[0].words for best in captions_of([captioner], pictures, Decoding())]
+    alone = [next(captions_of([captioner], [picture], Decoding()))[0].words for picture in pictures]
     assert together == alone
 
 

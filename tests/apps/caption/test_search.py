@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import minidl
-from apps.caption.search import Said, beam, beam_search, next_words, sample, sampling
+from apps.caption.search import Caption, beam, beam_search, next_words, sample, sampling
 from apps.caption.search.beam import search
-from apps.caption.search.next_words import Speakers, speaking
+from apps.caption.search.next_words import Ensemble, evaluating_all
 from minidl.data import Vocabulary
 from minidl.errors import ArgumentError, DtypeError, MinidlError, ShapeError
 from models.show_and_tell import Decoder
@@ -69,8 +69,8 @@ def all_captions(decoders, features, n, max_words, alpha=0.0):
 def searched(decoders, features, n, **options):
     """search, which takes a beam that is wider than the vocabulary."""
     options = {"width": 3, "n_best": 1, "max_words": 20, "alpha": 0.0} | options
-    with speaking(decoders):
-        return search(Speakers(decoders, features), vocabulary_of(n), **options)
+    with evaluating_all(decoders):
+        return search(Ensemble(decoders, features), vocabulary_of(n), **options)
 
 
 @pytest.mark.parametrize("n, max_words, alpha", [(1, 4, 0), (2, 4, 0), (3, 3, 0), (3, 3, 0.7)])
@@ -206,7 +206,7 @@ def test_a_forced_end(max_words):
 def test_a_caption_of_0_words():
     net = insisting(3, END)
     (said,), *_ = beam_search([net], [features_of(1)], vocabulary_of(3))
-    assert said == Said([], [END], said.log_prob, [said.log_prob]) and -1e-9 < said.log_prob <= 0
+    assert said == Caption([], [END], said.log_prob, [said.log_prob]) and -1e-9 < said.log_prob <= 0
 
 
 def test_fewer_captions_than_were_asked_for():
