@@ -30,7 +30,7 @@ from minidl.errors import MinidlError
 from minidl_dist import keys, wire
 
 MAX_IPC = 107  # bytes of a path, set by struct sockaddr_un of Linux
-HIGH_WATER = 256  # messages; the credit window of the machines is far below
+HIGH_WATER = 64  # messages; the credit window of the machines is far below
 MAX_TRIES = 3  # failed handshakes of one kind, before it is no accident
 LINGER = 1000  # ms, for the last messages
 Event = zmq.Event

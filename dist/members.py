@@ -96,8 +96,10 @@ class Members:
     def joining(self, generation: int) -> list[str]:
         return in_order(n for n, m in self.workers.items() if m.is_in(generation, "joining"))
 
-    def leaving(self) -> list[str]:
-        return [n for n, m in self.workers.items() if m.beat and m.beat.state == "leaving"]
+    def is_leaving(self, name: str) -> bool:
+        """Whether a worker was asked to stop."""
+        member = self.workers.get(name)
+        return member is not None and member.beat is not None and member.beat.state == "leaving"
 
     # --- who has failed -------------------------------------------------------------------------
 
@@ -134,7 +136,8 @@ class Members:
         """The same as before, if it is there, or will be: that takes a state to join with."""
         will_be_there = self.chief in joining and (has_state or not synced)
         if self.chief not in synced and not will_be_there:
-            self.chief = next(iter([*synced, *joining]), "")
+            nobody = self.chief if self.chief in self.workers else ""  # all begin anew just now
+            self.chief = next(iter([*synced, *joining]), nobody)
 
 
 def natural(name: str) -> tuple:

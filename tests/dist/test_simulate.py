@@ -189,7 +189,7 @@ class TellsChangesOnly(Coordinator):
 
     def tell(self, name):
         member = self.members.find(name)
-        if member is not None and self.is_news(member, self.wanted(name)):
+        if member is not None and self.is_news(member, self.wanted(name, self.slots_of_each())):
             super().tell(name)
 
 
