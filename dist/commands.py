@@ -92,6 +92,17 @@ def run(
     on_nan: Annotated[
         str, typer.Option(help="A gradient that is not finite: stop, or skip the step.")
     ] = "stop",
+    hosts: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Machines to start the processes on, by ssh; A=ADDRESS where the others reach it "
+            "by another. minidl and the job's files are in the same places there.",
+        ),
+    ] = "",
+    shell: Annotated[
+        str, typer.Option(help="Instead of ssh: runs a command on a machine, as SHELL A COMMAND.")
+    ] = "",
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse workers with other software or processors.")
     ] = False,
@@ -104,7 +115,7 @@ def run(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Train with several processes on this machine.
+    """Train with several processes, on this machine or several.
 
     \b
     minidl dist run --workers 2 -- train resnet20_cifar --data cifar10 --epochs 2
@@ -122,7 +133,7 @@ def run(
         launch = Launch(
             command=command, servers=servers, workers=workers, mode=mode, slots=slots or 0,
             threads=threads or 0, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
-            restarts=restarts,
+            restarts=restarts, hosts=hosts, shell=shell,
         )  # fmt: skip
         check_launch(launch)
         launch = completed(launch)

@@ -255,7 +255,7 @@ class Coordinator(Decisions):
         member = self.members.find(beat.name)
         banned = self.members.banned.get(beat.name)
         if member is None or member.hello.incarnation != beat.incarnation:
-            message = replace(self.wanted(beat.name), hello=True, number=self.number)
+            message = replace(self.wanted(beat.name, {}), hello=True, number=self.number)
             if banned is not None and banned[0] == beat.incarnation:
                 message = replace(message, stop=banned[1], code=3)
             self.send(beat.name, message)

@@ -62,7 +62,7 @@ class Decisions:
         self.states: dict[int, bytes] = {}
         self.checkpoints.forget(self.generation, len(self.plan.chunks) if self.plan else 0)
         self.published: dict[str, dict] = {}
-        self.seeder = ""
+        self.seeder = self.giver = ""
         self.hold: dict[str, int] = {}  # worker -> number of the Wanted that holds it
         self.until = self.plan.total_steps if self.plan else -1
 
@@ -92,8 +92,9 @@ class Decisions:
             if not self.choose_workers():
                 return  # rolled back, and decided there
             self.find_the_end()
+        slots = self.slots_of_each()
         for member in self.members.all():
-            if self.is_news(member, self.wanted(member.name)):
+            if self.is_news(member, self.wanted(member.name, slots)):
                 self.tell(member.name)
 
     def choose_workers(self) -> bool:
@@ -111,7 +112,7 @@ class Decisions:
             self.roll_back("no worker is left that knows the state of the run")
             return False
         candidates = [*synced, *(n for n in joining if n not in synced)]
-        staying = [n for n in candidates if n not in members.leaving()]
+        staying = [n for n in candidates if not members.is_leaving(n)]
         if not staying and candidates:
             self.drain("all workers were asked to stop")
         if not members.owner and self.ready:  # a step begins: whoever is there takes part
@@ -119,20 +120,28 @@ class Decisions:
         else:
             members.hand_over(steps.open_slots(), [n for n in staying if n in synced] or staying)
         members.choose_chief(synced, joining, steps.step in self.states)
+        self.choose_giver(synced, joining)
         return True
 
     def synced(self) -> list[str]:
         return self.members.synced(self.generation, self.steps.oldest)
 
-    def giver(self) -> str:
+    def choose_giver(self, synced: list[str], joining: list[str]) -> None:
         """The worker that is to send the state of the current step, because somebody joins."""
-        if self.steps.step in self.states or not self.members.joining(self.generation):
-            return ""
-        synced = self.synced()
-        return self.members.chief if self.members.chief in synced else (synced or [""])[0]
+        chief, self.giver = self.members.chief, ""
+        if joining and self.steps.step not in self.states:
+            self.giver = chief if chief in synced else next(iter(synced), "")
 
-    def wanted(self, name: str) -> Wanted:
-        """What is wanted of a process."""
+    def slots_of_each(self) -> dict[str, list]:
+        """Worker -> [step, slot] of each slot that it is to compute."""
+        slots: dict[str, list] = {}
+        for slot in self.steps.open_slots() if self.steps else ():
+            owner = self.members.owner.get(slot, "")
+            slots.setdefault(owner, []).append([self.steps.next_step[slot], slot])
+        return slots
+
+    def wanted(self, name: str, slots: dict[str, list]) -> Wanted:
+        """What is wanted of a process, with the slots of each worker."""
         steps, members, base = self.steps, self.members, self.base
         wanted = Wanted(
             self.manifest.token, self.generation, self.number, -1, self.until, self.ready,
@@ -147,16 +156,15 @@ class Decisions:
             wanted.load = base.step if base else -1
             wanted.files = base.files if base else {}
             return wanted
-        mine = [slot for slot in steps.next_step if members.owner.get(slot) == name]
-        wanted.slots = [[steps.next_step[s], s] for s in mine if s in steps.open_slots()]
+        wanted.slots = slots.get(name, [])
         wanted.servers = {n: [m.hello.address, m.hello.key] for n, m in members.servers.items()}
         wanted.chief, wanted.seeder = name == members.chief, name == self.seeder
         wanted.oldest = steps.oldest
-        wanted.give_state = name == self.giver()
+        wanted.give_state = name == self.giver
         if wanted.chief or wanted.seeder or wanted.give_state:
             wanted.states = sorted(self.states)
-        leaving = name in members.leaving() and self.stop is None
-        if leaving and not self.draining and name not in members.owner.values():
+        goes_on = self.stop is None and not self.draining
+        if goes_on and members.is_leaving(name) and name not in members.owner.values():
             wanted.stop, wanted.code = "asked to stop", 0
         return wanted
 
@@ -174,7 +182,7 @@ class Decisions:
         member = self.members.find(name)
         if member is None:
             return
-        wanted = self.wanted(name)
+        wanted = self.wanted(name, self.slots_of_each())
         if self.is_news(member, wanted):
             self.number = wanted.number
             member.wanted = wanted
@@ -191,9 +199,9 @@ class Decisions:
         for name, why in self.members.stuck(self.now):
             self.members.banned[name] = self.members.workers[name].hello.incarnation, why
             self.note("stuck", alarm=True, name=name, why=why)
-            wanted = replace(self.wanted(name), stop=why, code=3, number=self.number + 1)
             self.number += 1
-            self.send(name, wanted)
+            over = {"stop": why, "code": 3, "number": self.number}
+            self.send(name, replace(self.wanted(name, {}), **over))
             self.lose(name, why)
         if self.stop is None:
             self.look_for_missing()

@@ -96,8 +96,10 @@ class Members:
     def joining(self, generation: int) -> list[str]:
         return in_order(n for n, m in self.workers.items() if m.is_in(generation, "joining"))
 
-    def leaving(self) -> list[str]:
-        return [n for n, m in self.workers.items() if m.beat and m.beat.state == "leaving"]
+    def is_leaving(self, name: str) -> bool:
+        """Whether a worker was asked to stop."""
+        member = self.workers.get(name)
+        return member is not None and member.beat is not None and member.beat.state == "leaving"
 
     # --- who has failed -------------------------------------------------------------------------
 

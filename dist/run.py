@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 import time
 from dataclasses import replace
@@ -14,6 +15,7 @@ from minidl_dist import folder as job_folder
 from minidl_dist import store as object_store
 from minidl_dist.launch.local import Local, cores
 from minidl_dist.launch.spec import Launch
+from minidl_dist.launch.ssh import SSH, Ssh, parse_hosts
 from minidl_dist.launch.supervisor import Failure, Supervisor
 from minidl_dist.timeline import write_timeline
 
@@ -21,12 +23,15 @@ from minidl_dist.timeline import write_timeline
 def completed(launch: Launch) -> Launch:
     """With the numbers that the user left open.
 
-    A slot for each worker; and the cores divided among the workers, so that no two compete for one.
+    A slot for each worker; and the cores divided among the workers of a machine, so that no two
+    compete for one. Other machines are taken to be like this one.
     """
+    machines = launch.hosts.count(",") + 1
+    workers = -(-launch.workers // machines)
     return replace(
         launch,
         slots=launch.slots or launch.workers,
-        threads=launch.threads or max(1, cores() // launch.workers),
+        threads=launch.threads or max(1, cores() // workers),
     )
 
 
@@ -39,7 +44,7 @@ def say_beginning(launch: Launch, folder: Path) -> None:
     ]
     note(f"{folder}: {', '.join(parts)}")
     wanted = launch.workers * launch.threads
-    if wanted > cores():
+    if wanted > cores() and not launch.hosts:
         note(
             f"{counted(wanted, 'thread')} for {counted(cores(), 'core')}: workers wait for each "
             "other; the results are the same"
@@ -55,7 +60,7 @@ def run_job(launch: Launch, folder: Path) -> None:
     started = time.monotonic()
     say_beginning(launch, folder)
     with job_folder.held(folder):
-        supervisor = Supervisor(launch, folder, Local(), (sys.stdout, sys.stderr))
+        supervisor = Supervisor(launch, folder, engine_of(launch), (sys.stdout, sys.stderr))
         status = job_folder.StatusWriter(folder, supervisor.status)
         supervisor.watchers.append(status.write)
         try:
@@ -75,6 +80,13 @@ def run_job(launch: Launch, folder: Path) -> None:
         names = object_store.put_folder(url, folder / job_folder.RUN)
         note(f"{counted(len(names), 'file')} uploaded to {url}")
     note(f"done in {time.monotonic() - started:.0f} s; {folder}/{job_folder.TIMELINE} shows it")
+
+
+def engine_of(launch: Launch) -> Local | Ssh:
+    """What starts the processes."""
+    if not launch.hosts:
+        return Local()
+    return Ssh(parse_hosts(launch.hosts), tuple(shlex.split(launch.shell)) or SSH)
 
 
 def say_failure(failure: Failure, folder: Path) -> None:

@@ -14,7 +14,7 @@ from minidl_dist.folder import CHECKPOINTS, EVENTS
 from minidl_dist.here import tell_launcher
 from minidl_dist.keys import Bundle
 from minidl_dist.launch.spec import Instructions, Launch, as_job
-from minidl_dist.node import Node
+from minidl_dist.node import Allowed, Node
 from minidl_dist.record import Recorder
 from minidl_dist.server import Server
 
@@ -35,6 +35,7 @@ def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]
     else:
         key = bundle.pair.public if bundle else ""
         machine = Server(told.name, told.life + 1, key=key)
+    (folder / EVENTS).mkdir(parents=True, exist_ok=True)  # on another machine it may be new
     tap = Reporter(machine) if told.role == m.COORDINATOR else Recorder(machine)
     node = Node(
         tap, told.name, bundle, Disk(folder / CHECKPOINTS),
@@ -43,7 +44,9 @@ def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]
     listen(lambda line: hear(node, line))
     node.catch_signals()
     machine.address = node.listen(told.listen)
-    if told.role != m.COORDINATOR:
+    if told.role == m.COORDINATOR:
+        tell_launcher({"listening": machine.address})
+    else:
         key = bundle.pinned[m.COORDINATOR] if bundle else ""
         node.connect(m.COORDINATOR, told.coordinator, key)
     end = node.run()
@@ -60,6 +63,8 @@ def hear(node: Node, line: dict[str, Any]) -> None:
         node.post(m.Left(line["left"], line["how"]))
     if "stop" in line:
         node.post(m.StopAsked(line["stop"]))
+    for name, key in line.get("allow", {}).items():
+        node.post(Allowed(name, key))
 
 
 class Reporter(Recorder):

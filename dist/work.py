@@ -49,6 +49,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     machine = Announcer(Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint()))
     client = Client(told.name, launch.slots)
     client.leaves = not (launch.is_script or launch.is_job)  # what comes after fit is theirs
+    (folder / EVENTS).mkdir(parents=True, exist_ok=True)  # on another machine it may be new
     node = Node(
         machine, told.name, bundle, log=folder / EVENTS / f"{told.name}.jsonl",
         to_client=client.take,
@@ -69,7 +70,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     thread.join(LAST_WORDS)
     if machine.was_stopped and node.ended is not None and node.ended.code:
         tell_launcher({"victim": True})
-    end_process(code or (node.ended.code if node.ended is not None else 0))
+    end_process(code)
 
 
 class Announcer(Recorder):

@@ -131,14 +131,14 @@ class Worker(Peer):
     # --- how it is ------------------------------------------------------------------------------
 
     def state(self) -> str:
-        if self.begun is None:
-            return "starting"
-        if self.step is None:
-            return "joining"
         if self.ended:
             return "done"
         if self.stop_at is not None:
             return "leaving"
+        if self.begun is None:
+            return "starting"
+        if self.step is None:
+            return "joining"
         if self.doing:
             return self.doing
         if self.awaited:

@@ -1,10 +1,12 @@
 """The engine for this machine: how a process is started, where it listens, how many threads it has.
 
-An engine is three things; launch/supervisor.py does the rest with any of them:
+An engine is a few things; launch/supervisor.py does the rest with any of them:
 
     place      a context manager: a folder for sockets, gone afterwards
-    address    where a process listens
+    address    where a process listens; a port * is chosen by it
     start      a process, as asyncio's subprocess, with pipes
+    was_lost   whether an exit code says that the process did not end by itself
+    is_secure  whether its sockets need keys
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class Local:
     """Processes on this machine, with sockets in a folder that only this user may enter."""
 
     folder: Path
+    is_secure = False
 
     @contextmanager
     def place(self) -> Iterator[Path]:
@@ -55,21 +58,30 @@ class Local:
         suffix = "" if name == "coordinator" else f"-{incarnation}"
         return f"ipc://{self.folder}/{name}{suffix}"
 
-    async def start(self, role: str, threads: int) -> asyncio.subprocess.Process:
+    async def start(self, name: str, role: str, threads: int) -> asyncio.subprocess.Process:
         """A process that waits for its bundle on stdin.
 
         It is the first of a session of its own: Ctrl-C on the terminal reaches the launcher alone,
         which then ends the job in order.
         """
-        cores = str(threads if role == WORKER else 1)
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "minidl_dist.member",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=os.environ | dict.fromkeys(THREADS, cores) | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | environment(role, threads),
             start_new_session=True,
         )  # fmt: skip
+
+    def was_lost(self, code: int) -> bool:
+        """Whether a process did not end by itself, but by a signal."""
+        return code < 0
+
+
+def environment(role: str, threads: int) -> dict[str, str]:
+    """How many threads a process may use: a worker's are the job's, the others compute little."""
+    settings = dict.fromkeys(THREADS, str(threads if role == WORKER else 1))
+    return settings | {"PYTHONUNBUFFERED": "1"}
 
 
 def cores() -> int:

@@ -6,6 +6,7 @@ also JSON:
 
     {"left": "worker1", "how": "killed by SIGKILL"}   to the coordinator
     {"stop": "interrupted"}                           to the coordinator
+    {"allow": {"worker2": KEY}}                       to those who listen
     {"finished": true}                                to workers: the coordinator has gone
 
 A process ends when its stdin closes: so none outlives its launcher, even one that is killed.
@@ -45,6 +46,8 @@ class Launch:
             names worker, step and tensor; "skip" leaves the step out.
         strict: refuse workers whose software or machine differs, instead of saying so.
         restarts: how often one process may be started again.
+        hosts: machines to start processes on, see launch/ssh.py; "" for this one alone.
+        shell: what runs a command on one of them, "" for ssh.
         code: where the code of a submitted job is, {"url", "sha256"}; {} for a job folder here.
         store: URL below which results are uploaded; "" for none.
     """
@@ -59,6 +62,8 @@ class Launch:
     on_nan: str = "stop"
     strict: bool = False
     restarts: int = 3
+    hosts: str = ""
+    shell: str = ""
     code: dict[str, str] = field(default_factory=dict)
     store: str = ""
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from minidl_dist.launch.keyring import Keyring
 from minidl_dist.launch.spec import LATE, MARK, SCALE, SERVER, STUCK, WORKER, Instructions, Launch
 from minidl_dist.messages import COORDINATOR
 
@@ -102,6 +103,9 @@ class Supervisor:
         self.failures: list[Failure] = []
         self.interrupted = ""
         self.facts: dict[str, Any] = {}
+        self.coordinator = ""  # where it listens
+        self.is_open = asyncio.Event()  # whether that is known
+        self.keys: Keyring | None = None
         self.watchers: list[Callable[[], None]] = []
         self.ending, self.why = False, ""
         self.over = asyncio.Event()
@@ -118,16 +122,25 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGINT, self.interrupt, "interrupted")
         loop.add_signal_handler(signal.SIGTERM, self.interrupt, "terminated")
         loop.add_signal_handler(signal.SIGUSR1, self.scale)
+        roles = {COORDINATOR: COORDINATOR}
+        roles |= {f"server{number}": SERVER for number in range(self.launch.servers)}
+        roles |= {f"worker{number}": WORKER for number in range(self.launch.workers)}
         with self.engine.place():
+            if self.engine.is_secure:
+                self.keys = Keyring(list(roles))
+            else:
+                self.opened(self.engine.address(COORDINATOR, 0))
             try:
-                self.add(COORDINATOR, COORDINATOR)
-                for number in range(self.launch.servers):
-                    self.add(f"server{number}", SERVER)
-                for number in range(self.launch.workers):
-                    self.add(f"worker{number}", WORKER)
+                for name, role in roles.items():
+                    self.add(name, role)
                 await self.over.wait()
             finally:
                 await self.end_all()
+
+    def opened(self, address: str) -> None:
+        """The coordinator listens there, or will."""
+        self.coordinator = address
+        self.is_open.set()
 
     def add(self, name: str, role: str) -> None:
         """One more process, or one that is there no more."""
@@ -156,7 +169,7 @@ class Supervisor:
                 self.members[COORDINATOR].tell({"left": member.name, "how": how})
             if member.state == "left":
                 return
-            is_error = code > 0 and code not in (STUCK, LATE)
+            is_error = code not in (0, STUCK, LATE) and not self.engine.was_lost(code)
             if is_error and not (self.interrupted and member.role == WORKER):
                 return self.fail(member, code, how)
             if code == 0 or self.ending or not self.is_needed(member):
@@ -178,9 +191,9 @@ class Supervisor:
     async def live(self, member: Member) -> int:
         """One life of a process: its exit code, negative for a signal."""
         member.state, member.is_victim, member.is_chief = "starting", False, False
-        process = await self.engine.start(member.role, self.launch.threads)
+        process = await self.engine.start(member.name, member.role, self.launch.threads)
         member.process = process
-        process.stdin.write(self.instructions(member).line())
+        process.stdin.write((await self.instructions(member)).line())
         member.state = "running"
         self.changed()
         if self.ending and member.role == COORDINATOR:
@@ -192,16 +205,24 @@ class Supervisor:
             )
         return await process.wait()
 
-    def instructions(self, member: Member) -> Instructions:
-        listens = member.role != WORKER
+    async def instructions(self, member: Member) -> Instructions:
+        """What a process is told. All but the coordinator are told where that listens."""
+        listen: str | None = self.engine.address(member.name, member.restarts)
+        if member.role == COORDINATOR:
+            listen = self.coordinator or listen  # in later lives where the others know it to be
+        else:
+            await self.is_open.wait()
+        if member.role == WORKER:
+            listen = None
         return Instructions(
             role=member.role,
             name=member.name,
             life=member.restarts,
-            listen=self.engine.address(member.name, member.restarts) if listens else None,
-            coordinator=self.engine.address(COORDINATOR, 0),
+            listen=listen,
+            coordinator=self.coordinator,
             launch=self.launch.to_json(),
             folder=str(self.folder),
+            keys=self.keys.bundle(member.name) if self.keys else None,
         )
 
     def is_needed(self, member: Member) -> bool:
@@ -249,6 +270,8 @@ class Supervisor:
         member.is_victim |= message.get("victim", False)
         member.is_chief = message.get("chief", member.is_chief)
         if member.role == COORDINATOR:
+            if "listening" in message:
+                self.opened(message.pop("listening"))
             self.facts |= message
         self.changed()
 
@@ -321,7 +344,15 @@ class Supervisor:
         for _ in range(wanted - len(here)):
             while f"worker{number}" in self.members:
                 number += 1
+            self.let_in(f"worker{number}")
             self.add(f"worker{number}", WORKER)
+
+    def let_in(self, name: str) -> None:
+        """Tell those who listen of the key of a process that comes later."""
+        if self.keys is not None:
+            key = self.keys.add(name)
+            for member in self.members.values():
+                member.tell({"allow": key})
 
     def changed(self) -> None:
         for watcher in self.watchers:

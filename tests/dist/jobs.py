@@ -39,7 +39,8 @@ class Job:
         options = {"workers": 2, "threads": 1, "checkpoint_every": 10, "slots": 2} | options
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         slots = f"--slots={options['slots']}"
-        what = [script] if script else [SCRIPT, slots, *arguments]
+        together = f"--together={options['workers']}"
+        what = [script] if script else [SCRIPT, slots, together, *arguments]
         self.start(["run", *flags, "-o", self.folder, *what])
 
     def start(self, arguments):
@@ -90,15 +91,15 @@ class Job:
 
     def events(self, name):
         """What a process noted, in all its lives."""
-        lines = (self.folder / "events" / f"{name}.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        return [json.loads(line) for line in self.text(name).splitlines() if line.endswith("}")]
+
+    def text(self, name):
+        path = self.folder / "events" / f"{name}.jsonl"
+        return path.read_text() if path.exists() else ""
 
     def wait_for_checkpoint(self, step=1):
         self.wait_until(lambda: self.status().get("checkpoint_step", -1) >= step, "a checkpoint")
         return self
-
-    def doing(self, name):
-        return self.status().get("doing", {}).get(name)
 
     def pid(self, name):
         return self.member(name).get("pid")

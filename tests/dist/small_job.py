@@ -15,6 +15,7 @@ import hashlib
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,16 @@ class Bars:
         picture = np.random.default_rng(i).integers(0, 200, (4, 4, 1), np.uint8)
         picture[i % 4] += 55
         return picture, i % 4
+
+
+def wait_for_others(workers):
+    """Let all workers of a job begin together, or one that was late would miss its fault."""
+    from minidl_dist import here
+
+    folder = Path(here.told.folder)
+    (folder / f"ready-{here.told.name}").touch()
+    while len(list(folder.glob("ready-*"))) < workers:
+        time.sleep(0.01)
 
 
 class Fault(Callback):
@@ -85,11 +96,14 @@ def main():
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--slow", type=float, default=0.0)
+    parser.add_argument("--together", type=int, default=0)
     parser.add_argument("--other-model", default="")
     for name in ACTS:
         parser.add_argument(f"--{name}", action="append", default=[])
     options = parser.parse_args()
 
+    if minidl_dist.worker_name():
+        wait_for_others(options.together)
     minidl.manual_seed(3)
     width = 65 if minidl_dist.worker_name() in [options.other_model or None] else 64
     model = nn.Sequential(

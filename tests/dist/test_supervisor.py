@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, folder, worker, coordinator=SERVE, server=SERVE):
         self.folder = folder
         self.code = {"worker": worker, "coordinator": coordinator, "server": server}
-        self.place_is_there = False
+        self.place_is_there = self.is_secure = False
 
     @contextmanager
     def place(self):
@@ -53,11 +53,14 @@ class Engine:
     def address(self, name, life):
         return f"ipc://{self.folder}/{name}"
 
-    async def start(self, role, threads):
+    async def start(self, name, role, threads):
         return await asyncio.create_subprocess_exec(
             sys.executable, "-S", "-c", PROGRAM + self.code[role], stdin=-1, stdout=-1, stderr=-1,
             start_new_session=True,
         )  # fmt: skip
+
+    def was_lost(self, code):
+        return code < 0
 
 
 @pytest.fixture(autouse=True)
