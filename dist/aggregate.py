@@ -142,7 +142,7 @@ class Aggregate:
         """
         if all(self.is_done(state, head.step, head.slot) for state in self.chunks.values()):
             return False
-        check_head(self.plan, head)
+        check_head(self.plan, head, self.mode.together)
         known = self.heads.get((head.step, head.slot))
         if known is not None:
             if known != head and self.mode.together:

@@ -22,12 +22,22 @@ def contradict(message: Push | Head, what: str) -> None:
     )  # fmt: skip
 
 
-def check_head(plan: Plan, head: Head) -> None:
+def check_head(plan: Plan, head: Head, together: bool) -> None:
     """A head says what an update needs to know.
+
+    Args:
+        plan: of the job.
+        head: of a slot.
+        together: whether the slots of a step make one update; else it has no norm to clip by.
 
     Raises:
         Contradiction
     """
+    if head.clip is not None and not together:
+        raise Contradiction(
+            "dist", "in modes ssp and async, gradients are not clipped by their norm",
+            {"max_norm": head.clip}, "use --mode sync or backup:K, or train without clipping",
+        )  # fmt: skip
     needed = {spec.group for spec in plan.tensors if spec.kind == SUM}
     if len(head.groups) <= max(needed, default=0) or not head.weight > 0:
         raise Contradiction(

@@ -26,7 +26,7 @@ The worker's machine and the training thread talk by events and effects, too (cl
 
     The first Rewind is the start: every worker gets the same values and state. In ssp and async a
     Compute may be of an earlier step than the one begun (somebody's slot was taken over), and
-    gradients are clipped by the worker, each slot by its own norm (Head.clip is None).
+    Head.clip is refused: there is no moment at which all gradients of a step are together.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Job:
     limits: dict[str, float] = field(
         default_factory=lambda: {
             "compiling": 900.0,
-            "computing": 120.0,
+            "computing": 300.0,
             "evaluating": 3600.0,
             "saving": 600.0,
         }

@@ -46,8 +46,8 @@ def head(slot, step=0, weight=1.0, missing=(), clip=None, nan="", **options):
     return m.Head(1, step, slot, weight, [GROUP | options], list(missing), clip, nan)
 
 
-def aggregate(plan=None):
-    found = Aggregate(plan or small_plan(), Mode(), [0, 1])
+def aggregate(mode=None):
+    found = Aggregate(small_plan(), mode or Mode(), [0, 1])
     found.set_values(0, values(0, 0, 0, 0))
     found.set_values(1, values(1, 1))
     return found
@@ -85,6 +85,12 @@ def test_heads_have_to_agree():
         a.take_head(head(1, lr=0.5))
     with pytest.raises(Contradiction, match="weight > 0"):
         a.take_head(head(1, weight=0.0))
+
+
+def test_modes_that_cannot_clip_say_so():
+    a = aggregate(parse("ssp:1"))
+    with pytest.raises(Contradiction, match="not clipped"):
+        a.take_head(head(0, clip=1.0))
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing():
