@@ -307,7 +307,3 @@ def test_a_planted_bug_is_found_within_a_hundred_seeds(name):
     found = first_failure(range(100), **BUGS[name])
     assert found is not None, name
     assert isinstance(found[1], Failure | ValueError | KeyError), found
-<<<<<<< HEAD
-    print(name, found)
-=======
->>>>>>> ab612d1d8c030b44fd11594307055a83ba5deaf6
