@@ -136,7 +136,8 @@ class Members:
         """The same as before, if it is there, or will be: that takes a state to join with."""
         will_be_there = self.chief in joining and (has_state or not synced)
         if self.chief not in synced and not will_be_there:
-            self.chief = next(iter([*synced, *joining]), "")
+            nobody = self.chief if self.chief in self.workers else ""  # all begin anew just now
+            self.chief = next(iter([*synced, *joining]), nobody)
 
 
 def natural(name: str) -> tuple:
