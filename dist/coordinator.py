@@ -259,6 +259,8 @@ class Coordinator(Decisions):
             if banned is not None and banned[0] == beat.incarnation:
                 message = replace(message, stop=banned[1], code=3)
             self.send(beat.name, message)
+            if member is not None:  # whose next Wanted must not seem older than this one
+                member.wanted = None
             return
         before = member.beat
         member.take(beat, self.now)
