@@ -51,6 +51,11 @@ def test_any_number_of_processes_gives_the_bits_of_one(start, workers, servers, 
     assert job.finish() == expected(slots)
 
 
+def test_a_script_with_a_loop_of_its_own(start):
+    job = start(SLOW, "--own-loop", "--kill=worker1:on_step_start:13")
+    assert job.finish() == expected(2, "--own-loop")
+
+
 # --- a worker -----------------------------------------------------------------------------------
 
 MOMENTS = {
