@@ -283,7 +283,7 @@ def test_a_step_with_such_a_gradient_can_be_left_out(start):
 def test_a_script_that_does_not_train(start, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import minidl_dist\nprint('I am', minidl_dist.worker_name())\n")
-    job = start(script=script)
+    job = start(command=[script])
     job.finish()
     assert "worker0     | I am worker0" in job.output
 
