@@ -343,6 +343,7 @@ class Coordinator(Decisions):
     def report(self, report: Report) -> None:
         if not self.steps.take(report):
             return
+        self.was_synced = True  # whoever reports was, even if no Beat of it came
         if report.nan and self.job.on_nan == "stop":
             facts = f"{report.worker}, step {report.step}, slot {report.slot}: {report.nan}"
             self.end(f"a gradient is not finite: {facts}", 1)
