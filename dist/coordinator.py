@@ -397,6 +397,8 @@ class Coordinator(Decisions):
             self.end(FINISHED, 0)
         elif self.manifest.step > before:
             self.note("checkpoint", step=self.manifest.step)
+            if self.base is None and not self.ready:  # it was begun by an earlier generation
+                self.roll_back("there is a checkpoint after all")
             self.decide()
             self.effects += self.checkpoints.complete_all(self.states, self.now)
 
