@@ -67,6 +67,7 @@ class World:
         self.mail: deque = deque()
         self.timers: list = []
         self.disk: dict = {}
+        self.token = 0  # the highest in a manifest or claim
         self.machines: dict = {}
         self.lives: dict[str, int] = {}
         self.clients: dict[str, Client] = {}
@@ -171,12 +172,12 @@ class World:
                 mail = name, life, m.Timer(timer)
                 heapq.heappush(self.timers, (self.now + after, self.count, *mail))
             case m.Store(file, value, tag):
-                if file != "manifest" or m.CLAIM not in value:
-                    self.disk[file] = value
-                sha256 = hashlib.sha256(repr(value).encode()).hexdigest()
-                self.mail.append((name, life, m.Stored(file, tag, sha256)))
+                self.mail.append((name, life, self.stored(file, value, tag)))
             case m.Load(file, tag):
-                self.mail.append((name, life, m.Loaded(file, self.disk.get(file), tag)))
+                value = self.disk.get(file)
+                if file == "manifest" and self.token:
+                    value = {**(value or {}), "token": self.token}
+                self.mail.append((name, life, m.Loaded(file, value, tag)))
             case m.Remove(names):
                 for file in names:
                     self.disk.pop(file, None)
@@ -187,6 +188,19 @@ class World:
             case _:
                 self.clients[name].take(effect)
                 self.turn.notify_all()
+
+
+    def stored(self, file, value, tag):
+        """The disk, and its rule for manifests: see messages.Store."""
+        if file == "manifest":
+            is_claim = m.CLAIM in value
+            if self.token >= value["token"] + (not is_claim):
+                return m.Stored(file, tag, error=m.FENCED)
+            self.token = value["token"]
+            if is_claim:
+                return m.Stored(file, tag)
+        self.disk[file] = value
+        return m.Stored(file, tag, hashlib.sha256(repr(value).encode()).hexdigest())
 
 
 class PerThread:
