@@ -197,7 +197,9 @@ def training(options: argparse.Namespace) -> str:
                 job = Job(place, workers, ["--batch", str(BATCH), "--steps", str(steps)])
                 found.append(statistics.fmean(s["mean"] for s in job.steps()))
                 parts[workers].append(where_it_goes(job))
-            apart.append(statistics.fmean(s["mean"] for s in alone(64, 64, steps=steps)))
+            apart.append(
+                statistics.fmean(s["mean"] for s in alone(BATCH // 2, BATCH // 2, steps=steps))
+            )
             one.append(alone(BATCH, steps=steps)[0]["mean"])
     rows = [
         [f"{workers} worker{'s' * (workers > 1)}", *milliseconds(

@@ -19,14 +19,14 @@ import numpy as np
 import minidl
 import minidl_dist
 from minidl import nn
-from minidl.data import DataLoader
+from minidl.data import DataLoader, Dataset
 from minidl.training.callback import Callback
 
 WARM_UP = 8  # steps
 MODELS = {"resnet20": (3, 32), "wide": (1, 64)}  # channels and height of the pictures
 
 
-class Noise:
+class Noise(Dataset):
     """Pictures of random numbers; the first ones again and again."""
 
     classes = [str(n) for n in range(10)]
