@@ -73,7 +73,13 @@ def run(
     ],
     servers: Annotated[int, typer.Option(help="Processes that hold the weights.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes that compute gradients.")] = 2,
-    mode: Annotated[str, typer.Option(help="When a step counts as done: sync.")] = "sync",
+    mode: Annotated[
+        str,
+        typer.Option(
+            help="sync; backup:K leaves out the K slowest slots of a step; ssp:N lets a slot be N "
+            "steps ahead; async any number. Only sync gives the same bits each time."
+        ),
+    ] = "sync",
     slots: Annotated[
         int | None,
         typer.Option(
@@ -128,6 +134,7 @@ def run(
     with answering_errors("run", debug):
         from minidl_dist import folder as job_folder
         from minidl_dist.launch.spec import Launch, check_launch
+        from minidl_dist.launch.ssh import parse_hosts
         from minidl_dist.run import completed, run_job
 
         launch = Launch(
@@ -136,6 +143,8 @@ def run(
             restarts=restarts, hosts=hosts, shell=shell,
         )  # fmt: skip
         check_launch(launch)
+        if launch.hosts:
+            parse_hosts(launch.hosts)
         launch = completed(launch)
         folder = job_folder.make_folder(output, launch.name)
         job_folder.write_job(folder, launch, typed())

@@ -77,7 +77,7 @@ class Listener:
         if address.startswith("tcp:") and not insecure and (pair is None or handler is None):
             raise LinkError(
                 "listen", "tcp is used with keys only: others can reach the port",
-                {"address": address}, "make keys (minidl dist keygen), or use ipc on one machine",
+                {"address": address}, "minidl dist run --hosts makes them; on one machine use ipc",
             )  # fmt: skip
         self.verify = may_change(address, pair is not None)
         self.socket = new_socket(context, zmq.ROUTER, address)

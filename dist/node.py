@@ -166,7 +166,7 @@ class Node:
         if secure and (self.bundle is None or not key):
             raise KeyProblem(
                 "connect", "tcp is used with keys only", {"peer": name, "address": address},
-                "make keys (minidl dist keygen), or use ipc on one machine",
+                "minidl dist run --hosts makes them; on one machine use ipc",
             )  # fmt: skip
         pair = self.bundle.pair if self.bundle is not None and secure else None
         new = Link(self.context, name, address, pair, key)

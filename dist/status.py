@@ -103,13 +103,13 @@ def show_logs(job: str, name: str | None, follow: bool) -> None:
     """Print the logs of one process, or of all, each line with its name."""
     folder = job_folder.find_job(job)
     place = folder / job_folder.LOGS
-    names = sorted((path.stem for path in place.glob("*.log")), key=in_order)
+    names = [path.stem for path in place.glob("*.log")]
     if name is not None and name not in names:
         raise ArgumentError("dist", "no process of that name", {"name": name}, nearest(name, names))
     read: dict[str, int] = {}
     while True:
         running = job_folder.launcher_of(folder) is not None
-        for one in [name] if name else sorted((p.stem for p in place.glob("*.log")), key=in_order):
+        for one in [name] if name else processes(place):
             with open(place / f"{one}.log", encoding="utf-8", errors="replace") as file:
                 file.seek(read.get(one, 0))
                 for line in file:
@@ -119,6 +119,12 @@ def show_logs(job: str, name: str | None, follow: bool) -> None:
         if not (follow and running):
             return
         time.sleep(PAUSE)
+
+
+def processes(place: Path) -> list[str]:
+    """Those that have a log, but for the launcher, whose own repeats theirs."""
+    names = {path.stem for path in place.glob("*.log")} - {"launcher"}
+    return sorted(names, key=in_order)
 
 
 def in_order(name: str) -> tuple[str, int]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl.errors import ArgumentError
+from minidl_dist.modes import parse
 from minidl_dist.plan import Job
 
 SERVER, WORKER = "server", "worker"  # roles; the coordinator's is its name
@@ -38,7 +39,7 @@ class Launch:
             path that ends in .py) and its arguments; or the job.toml of a job folder.
         servers: processes that hold the weights.
         workers: processes that compute gradients, at the start.
-        mode: when a step counts as done: sync.
+        mode: when a step counts as done: sync, ssp:N, async or backup:K, see modes.py.
         slots: parts of a global batch; by default one for each worker.
         threads: of each worker; by default the cores of this machine divided among the workers.
         checkpoint_every: steps between two checkpoints.
@@ -111,6 +112,7 @@ def check_launch(launch: Launch) -> None:
         if value < least:
             flag = f"--{name.replace('_', '-')}"
             raise ArgumentError("dist run", f"{flag} must be at least {least}", {flag: value})
+    parse(launch.mode, launch.slots or launch.workers)
     if launch.on_nan not in ON_NAN:
         raise ArgumentError("dist run", "--on-nan is stop or skip", {"--on-nan": launch.on_nan})
 

@@ -98,6 +98,7 @@ def main():
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--together", type=int, default=0)
     parser.add_argument("--other-model", default="")
+    parser.add_argument("--kill-chief-afterwards", action="store_true")
     for name in ACTS:
         parser.add_argument(f"--{name}", action="append", default=[])
     options = parser.parse_args()
@@ -124,6 +125,9 @@ def main():
         model, DataLoader(Bars(), BATCH, shuffle=True, seed=5), nn.CrossEntropyLoss(), optimizer,
         options.epochs, callbacks=callbacks, accumulate=options.slots,
     )  # fmt: skip
+    if options.kill_chief_afterwards and minidl_dist.is_chief() and minidl_dist.life() == 0:
+        time.sleep(2)  # the others have ended, and the coordinator
+        kill(None)
     state = model.state_dict()
     digest = hashlib.sha256()
     for name in sorted(state):

@@ -96,6 +96,14 @@ def test_all_workers_are_killed_at_once(start):
     assert job.finish() == expected()
 
 
+def test_the_chief_is_killed_after_the_training(start):
+    """It had the results to write: another life gets the last weights, and writes them."""
+    job = start("--kill-chief-afterwards")
+    assert job.finish() == expected()
+    assert job.output.count("weights") == 2
+    assert sum(m["restarts"] for m in job.status()["members"]) >= 3
+
+
 def test_a_worker_that_always_dies_ends_the_job_with_its_name(start):
     job = start("--kill=worker1:on_loss:3", restarts=0)
     assert job.finish(code=1) is None

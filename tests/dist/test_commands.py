@@ -1,0 +1,141 @@
+"""`minidl dist`: what is answered before any process starts, and what stands in --help."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from minidl_dist import folder as job_folder
+from minidl_dist.commands import app
+from minidl_dist.launch.spec import Launch, check_launch
+from minidl_dist.launch.ssh import Host, Ssh, parse_hosts
+from minidl_dist.run import completed, counted
+from minidl_dist.status import as_prometheus, as_text
+
+
+def minidl_dist(*arguments):
+    """Exit code, and all that was printed."""
+    result = CliRunner().invoke(app, ["dist", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        (["run"], "Missing argument"),
+        (["run", "none.py"], "there is no such script"),
+        (["run", "--workers", "0", "--", "train", "lenet"], "--workers must be at least 1"),
+        (["run", "--on-nan", "ignore", "--", "train", "lenet"], "--on-nan is stop or skip"),
+        (["run", "--mode", "sinc", "--", "train", "lenet"], "mode is sync"),
+        (["run", "--mode", "backup:2", "--", "train", "lenet"], "1 <= K < S"),
+        (["run", "--hosts", ",", "--", "train", "lenet"], "at least one machine"),
+        (["status", "nothing"], "there is no such job"),
+        (["cancel", "nothing"], "there is no such job"),
+        (["resume", "nothing"], "there is no such job"),
+        (["scale", "nothing", "--workers", "3"], "there is no such job"),
+        (["test", "nothing"], "holds no job.toml"),
+        (["submit", "nothing"], "holds no job.toml"),
+        (["bench", "--size", "many"], "a size is a number and a unit"),
+    ],
+)
+def test_a_mistake_is_answered_in_a_few_lines(arguments, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, output = minidl_dist(*arguments)
+    assert code == 2 and text in output and "Traceback" not in output
+    assert not list(tmp_path.rglob("status.json"))
+
+
+def test_a_folder_in_use(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "used").mkdir()
+    launch = completed(Launch(["train", "lenet"]))
+    job_folder.write_job(tmp_path / "used", launch, "minidl dist run")
+    code, output = minidl_dist("run", "-o", "used", "--", "train", "lenet")
+    assert code == 2 and "minidl dist resume used" in output
+
+
+def test_options_of_the_command_are_not_ours(tmp_path):
+    code, output = minidl_dist("run", "--workers", "2", tmp_path / "none.py", "--workers", "x")
+    assert code == 2 and "there is no such script" in output
+
+
+def test_the_nearest_job_is_proposed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "dist-lenet").mkdir(parents=True)
+    job_folder.write_job(tmp_path / "runs" / "dist-lenet", Launch(["train", "lenet"]), "")
+    assert "did you mean dist-lenet?" in minidl_dist("status", "dist-lennet")[1]
+    code, output = minidl_dist("cancel", "dist-lenet")
+    assert code == 2 and "the job does not run" in output
+
+
+def test_init_makes_a_job(tmp_path):
+    code, output = minidl_dist("init", tmp_path / "flowers")
+    assert code == 0 and "minidl dist test" in output
+    assert 'name = "flowers"' in (tmp_path / "flowers" / "job.toml").read_text()
+
+
+def test_every_command_has_help():
+    group = typer.main.get_group(app).commands["dist"]
+    for name, command in group.commands.items():
+        assert command.help and command.help.split("\n")[0].endswith("."), name
+
+
+def test_help_does_not_import_the_machines():
+    code = (
+        "import json, sys\nfrom apps.cli import main\nsys.argv = ['minidl', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    modules = json.loads(done.stdout.splitlines()[-1])
+    assert "dist" in done.stdout and not {"minidl_dist", "zmq"} & set(modules)
+
+
+# --- numbers and names --------------------------------------------------------------------------
+
+
+def test_cores_are_divided_among_the_workers_of_a_machine(monkeypatch):
+    monkeypatch.setattr("minidl_dist.run.cores", lambda: 8)
+    assert completed(Launch(["x"], workers=2)).threads == 4
+    assert completed(Launch(["x"], workers=3)).threads == 2
+    assert completed(Launch(["x"], workers=16)).threads == 1
+    assert completed(Launch(["x"], workers=4, hosts="a,b")).threads == 4
+    assert completed(Launch(["x"], workers=4, threads=3, slots=2)).slots == 2
+
+
+def test_names_of_jobs(tmp_path):
+    assert Launch(["train", "lenet", "--data", "mnist"]).name == "lenet"
+    assert Launch(["a/b/script.py", "x"]).name == "script"
+    assert Launch([str(tmp_path / "flowers" / "job.toml")]).name == "flowers"
+    assert Launch(["draw", "train"]).name == "train"
+    check_launch(Launch(["train", "lenet"]))
+
+
+def test_hosts():
+    hosts = parse_hosts("a=10.0.0.1,me@b=10.0.0.2")
+    assert hosts == [Host("a", "10.0.0.1"), Host("me@b", "10.0.0.2")]
+    engine = Ssh(hosts)
+    assert [engine.host_of(name).name for name in ("coordinator", "server1", "worker2")] == [
+        "a", "me@b", "a",
+    ]  # fmt: skip
+    assert engine.address("worker1", 0) == "tcp://10.0.0.2:*"
+    assert engine.was_lost(255) and engine.was_lost(-9) and not engine.was_lost(1)
+    assert counted(1, "worker") == "1 worker" and counted(2, "worker") == "2 workers"
+
+
+def test_status_of_a_job_that_was_killed_says_how_to_go_on():
+    members = [{"name": "worker0", "state": "gone", "restarts": 2, "pid": None}]
+    found = {"job": "runs/a", "running": False, "step": 7, "total_steps": 9, "members": members}
+    text = as_text(found)
+    assert text.startswith("runs/a: was killed at step 7 of 9; minidl dist resume goes on")
+    assert "restarted 2 times" in text
+    assert 'minidl_dist_restarts{job="a",process="worker0"} 2' in as_prometheus(found)
+
+
+def test_one_launcher_at_a_time(tmp_path):
+    assert job_folder.launcher_of(tmp_path) is None
+    with job_folder.held(tmp_path):
+        assert job_folder.launcher_of(tmp_path) is not None
+    assert job_folder.launcher_of(tmp_path) is None
