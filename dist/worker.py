@@ -187,7 +187,7 @@ class Worker(Peer):
                 self.publishing.pop(key, None)
                 if self.awaited == key:
                     self.awaited = ""
-                    self.effects.append(message)
+                    self.effects.append(Published(key.partition(" ")[2], message.value))
             case Refused():
                 self.end_with(message)
 
@@ -285,10 +285,11 @@ class Worker(Peer):
             case RunState() if event.generation == self.generation and self.step == event.step:
                 self.keep_state(event)
             case Publish():
-                self.publishing[event.key] = event
-                self.send(COORDINATOR, event)
+                publish = Publish(self.key_of(event), event.value)
+                self.publishing[publish.key] = publish
+                self.send(COORDINATOR, publish)
             case Await():
-                self.awaited = event.key
+                self.awaited = self.key_of(event)
                 self.say_how_it_is()
             case Doing():
                 self.doing = event.state
@@ -298,6 +299,10 @@ class Worker(Peer):
                 self.say_how_it_is()
             case Crashed():
                 self.leave(1, event.error)
+
+    def key_of(self, event: Publish | Await) -> str:
+        """Of this generation: what was found before a rollback may not be what is found after."""
+        return f"{self.generation} {event.key}"
 
     def is_mine(self, event: SlotChunk | SlotDone) -> bool:
         """Whether it is of the slot that is being computed, and of this generation."""
