@@ -33,7 +33,7 @@ from minidl_dist import messages as m
 from minidl_dist.batches import BatchesAhead
 from minidl_dist.checks import check_run, translate_callbacks
 from minidl_dist.reports import count_reports, report_of
-from minidl_dist.state import from_bytes, options_of, to_bytes
+from minidl_dist.state import check_memory, from_bytes, options_of, to_bytes
 from minidl_dist.tensors import Averages, Chunks, make_plan
 
 
@@ -68,6 +68,7 @@ class Client(Slots):
         self.take = self.inbox.put
         self.kept: deque = deque()  # effects whose turn will come
         self.generation = 0
+        self.at_start: int | None = None  # the step at whose start the run is
         self.run: Run | None = None
         self.finished: m.Finished | None = None
         self.is_running = self.is_chief = False
@@ -83,6 +84,7 @@ class Client(Slots):
         if self.run is not None:
             raise ArgumentError("dist", "a job trains one run", hint="train again in another job")
         check_run(run)
+        check_memory(run)
         self.run, run.is_chief, run.has_servers = run, self.is_chief, True
         self.clip = translate_callbacks(run)
         self.plan, tensors = make_plan(
@@ -146,7 +148,7 @@ class Client(Slots):
 
     def take_step(self) -> None:
         """Load the weights of the next step, and count what all workers report of this one."""
-        run, advance = self.run, self.advance
+        run, advance, self.at_start = self.run, self.advance, None
         self.chunks.load(advance.chunks)
         count_reports(run, advance.reports)
         run.step = advance.step - 1  # finish_step counts it
@@ -191,9 +193,15 @@ class Client(Slots):
     # --- where the run is -----------------------------------------------------------------------
 
     def tell_state(self) -> None:
-        """The state of the run at the start of a step, for checkpoints and workers that join."""
+        """The run is at the start of a step; its state can be had from now on."""
         self.run.remember_position()
-        self.post(m.RunState(self.generation, self.run.step, to_bytes(self.run)))
+        self.at_start = self.run.step
+        self.post(m.RunState(self.generation, self.run.step, b""))
+
+    def give_state(self, asked: m.GiveState) -> None:
+        """A checkpoint, or a worker that joins, needs the state of the run at this step."""
+        if (asked.generation, asked.step) == (self.generation, self.at_start):
+            self.post(m.RunState(self.generation, asked.step, to_bytes(self.run)))
 
     def go_back(self, to: m.Rewind) -> None:
         """Be where the servers are."""
@@ -226,6 +234,8 @@ class Client(Slots):
                 self.set_chief(effect.chief)
             if isinstance(effect, m.Finished):
                 self.finished = effect
+            if isinstance(effect, m.GiveState):
+                self.give_state(effect)
             if isinstance(effect, kinds):
                 if getattr(effect, "generation", self.generation) >= self.generation:
                     return effect
@@ -234,7 +244,7 @@ class Client(Slots):
                 raise Rewound
             elif isinstance(effect, m.Finished):
                 raise Stopped(effect.reason, effect.code)
-            elif not isinstance(effect, m.Chief):
+            elif not isinstance(effect, m.Chief | m.GiveState):
                 self.kept.append(effect)
 
     def set_chief(self, is_chief: bool) -> None:

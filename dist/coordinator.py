@@ -343,6 +343,7 @@ class Coordinator(Decisions):
     def report(self, report: Report) -> None:
         if not self.steps.take(report):
             return
+        self.was_synced = True  # whoever reports was, even if no Beat of it came
         if report.nan and self.job.on_nan == "stop":
             facts = f"{report.worker}, step {report.step}, slot {report.slot}: {report.nan}"
             self.end(f"a gradient is not finite: {facts}", 1)
@@ -396,6 +397,8 @@ class Coordinator(Decisions):
             self.end(FINISHED, 0)
         elif self.manifest.step > before:
             self.note("checkpoint", step=self.manifest.step)
+            if self.base is None and not self.ready:  # it was begun by an earlier generation
+                self.roll_back("there is a checkpoint after all")
             self.decide()
             self.effects += self.checkpoints.complete_all(self.states, self.now)
 

@@ -36,12 +36,17 @@ class Gate:
         self.may_send: dict[str, tuple[type, ...]] = {}  # by sender
 
     def take(
-        self, socket: zmq.Socket, allowed: AllowList | None = None, expected: str | None = None
+        self,
+        socket: zmq.Socket,
+        verify: bool,
+        allowed: AllowList | None = None,
+        expected: str | None = None,
     ) -> tuple[str, Any]:
         """Take a message from a socket that has one; a ROUTER's first frame is taken already.
 
         Args:
             socket: of a Link or Listener.
+            verify: compare values with their checksums, see wire.decode.
             allowed: whose keys count, where libzmq verified them.
             expected: who is at the other end.
 
@@ -58,7 +63,7 @@ class Gate:
             if values is TOO_MANY:
                 raise WireError("frames", "a message has at most two frames")
             self.bytes_in += len(values)
-        sender, message = decode(header.bytes, values, self.values_of)
+        sender, message = decode(header.bytes, values, self.values_of, verify)
         if allowed is not None:
             expected = owner_of(str(header.get("User-Id")), allowed, sender)
         if expected is not None and sender != expected:

@@ -284,7 +284,7 @@ class Node:
         identity = listener.socket.recv(NOW)
         try:
             allowed = self.handler.allowed if self.handler is not None else None
-            sender, message = self.gate.take(listener.socket, allowed)
+            sender, message = self.gate.take(listener.socket, listener.verify, allowed)
         except WireError as error:
             self.drop(error)
             if error.cause == "revoked":
@@ -294,7 +294,7 @@ class Node:
 
     def read_link(self, link: Link) -> None:
         try:
-            sender, message = self.gate.take(link.socket, expected=link.name)
+            sender, message = self.gate.take(link.socket, link.verify, expected=link.name)
         except WireError as error:
             self.drop(error)
             if error.cause == "version" and link.name == m.COORDINATOR:

@@ -32,6 +32,7 @@ from minidl_dist.messages import (
     Doing,
     Ended,
     Finished,
+    GiveState,
     Head,
     Initial,
     Offer,
@@ -75,7 +76,8 @@ class Worker(Peer):
         step_done: step -> reports of all its slots.
         given: the first step whose reports the training thread has not seen.
         state_here: the run's state to join with.
-        states: step -> the run's state at its start, as the training thread told it.
+        states: step -> the run's state at its start, as the training thread told it; with an
+            empty blob where nobody needs it, or it was asked for and is not there yet.
     """
 
     role = "worker"
@@ -106,6 +108,7 @@ class Worker(Peer):
         self.state_here: RunState | None = None
         self.states: dict[int, RunState] = {}
         self.state_sent: dict[int, float] = {}
+        self.states_asked: set[int] = set()
         self.publishing: dict[str, Publish] = {}
         self.awaited = ""
         self.ended = self.seeds = False
@@ -187,7 +190,7 @@ class Worker(Peer):
                 self.publishing.pop(key, None)
                 if self.awaited == key:
                     self.awaited = ""
-                    self.effects.append(message)
+                    self.effects.append(Published(key.partition(" ")[2], message.value))
             case Refused():
                 self.end_with(message)
 
@@ -282,13 +285,17 @@ class Worker(Peer):
                 self.push(event)
             case SlotDone() if self.is_mine(event):
                 self.slot_is_done(event)
-            case RunState() if event.generation == self.generation and self.step == event.step:
-                self.keep_state(event)
+            case RunState() if event.generation == self.generation:
+                if event.step in self.states:  # asked for; perhaps the step is over by now
+                    self.states[event.step] = event
+                elif self.step == event.step:
+                    self.keep_state(event)
             case Publish():
-                self.publishing[event.key] = event
-                self.send(COORDINATOR, event)
+                publish = Publish(self.key_of(event), event.value)
+                self.publishing[publish.key] = publish
+                self.send(COORDINATOR, publish)
             case Await():
-                self.awaited = event.key
+                self.awaited = self.key_of(event)
                 self.say_how_it_is()
             case Doing():
                 self.doing = event.state
@@ -298,6 +305,10 @@ class Worker(Peer):
                 self.say_how_it_is()
             case Crashed():
                 self.leave(1, event.error)
+
+    def key_of(self, event: Publish | Await) -> str:
+        """Of this generation: what was found before a rollback may not be what is found after."""
+        return f"{self.generation} {event.key}"
 
     def is_mine(self, event: SlotChunk | SlotDone) -> bool:
         """Whether it is of the slot that is being computed, and of this generation."""
@@ -400,9 +411,18 @@ class Worker(Peer):
         """Give the coordinator the states that a checkpoint or somebody who joins needs."""
         for step, state in self.states.items():
             is_last = step == self.wanted.until or is_saved(self.job, step)
-            needed = step > self.wanted.manifest and is_last and self.chief
-            if needed or (self.wanted.give_state and step == self.wanted.step):
+            is_awaited = self.wanted.give_state and step == self.wanted.step
+            if not state.blob:
+                if is_last or is_awaited or self.is_kept(step):
+                    self.ask_for_state(step)
+            elif is_awaited or (is_last and step > self.wanted.manifest and self.chief):
                 self.share(state)
+
+    def ask_for_state(self, step: int) -> None:
+        """Every worker keeps those of steps to be saved: it may have to share them as chief."""
+        if step == self.step and step not in self.states_asked:
+            self.states_asked.add(step)
+            self.effects.append(GiveState(self.generation, step))
 
     def share(self, state: RunState) -> None:
         if state.step in self.wanted.states or self.now < self.state_sent.get(state.step, 0.0):

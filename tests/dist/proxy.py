@@ -1,9 +1,10 @@
 """A bad network between two nodes: drops, doubles, delays, reorders, cuts and changes messages.
 
-    with Proxy(front, back, Faults(drop=0.1, flip=0.1), seed=3) as proxy:
-        worker.connect("server0", front)          # where the server listens at `back`
+    with Proxy(server.listen(TCP), Faults(drop=0.1, flip=0.1), seed=3) as proxy:
+        worker.connect("server0", proxy.address)
 
-Both addresses are ipc or tcp without keys: with keys a changed byte ends the connection.
+It speaks tcp without keys (Node(..., insecure=True)): with keys a changed byte ends the connection,
+and ipc is taken for a part of the machine, whose bits do not change.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 import zmq
 
 Frames = list[bytes]
+TCP = "tcp://127.0.0.1:*"
 
 
 @dataclass
@@ -43,25 +45,27 @@ class Faults:
 
 
 class Proxy:
-    """Listens at `front`, connects to `back` once for each that connects.
+    """Listens, and connects to `back` once for each that connects.
 
     Args:
-        front, back: addresses.
+        back: address of a node.
         faults: may be replaced while it runs; Faults() passes everything on as it is.
         seed: of the faults.
 
     Attributes:
+        address: to connect to.
         counts: how often each fault happened, and "passed".
         is_cut: set it to drop everything, as a cut cable does.
     """
 
-    def __init__(self, front: str, back: str, faults: Faults | None = None, seed: int = 0):
+    def __init__(self, back: str, faults: Faults | None = None, seed: int = 0):
         self.back, self.faults = back, faults or Faults()
         self.random, self.counts = random.Random(seed), Counter()
         self.is_cut = self.is_over = False
         self.context = zmq.Context()
         self.front = self.context.socket(zmq.ROUTER)
-        self.front.bind(front)
+        self.front.bind(TCP)
+        self.address = self.front.getsockopt_string(zmq.LAST_ENDPOINT)
         self.backs: dict[bytes, zmq.Socket] = {}
         self.later: list[tuple[float, int, Callable[[Frames], None], Frames]] = []
         self.thread = threading.Thread(target=self.run, daemon=True)

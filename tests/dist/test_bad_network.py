@@ -3,10 +3,9 @@
 import pytest
 
 from minidl_dist import messages as m
-from minidl_dist.links import ipc_address
 from minidl_dist.node import Node
 from tests.dist.nodes import Acknowledger, Recorder, push, running, wait_for
-from tests.dist.proxy import Faults, Proxy
+from tests.dist.proxy import TCP, Faults, Proxy
 
 STEPS, AGAIN = 30, 0.03  # seconds
 
@@ -55,12 +54,11 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_network_that(name, tmp_path):
-    front, back = (ipc_address(tmp_path / "s", end) for end in ("front", "back"))
-    server, worker = Node(Acknowledger(), "server0"), Node(Persistent(), "worker0")
-    server.listen(back)
-    with Proxy(front, back, FAULTS[name], seed=len(name)) as proxy:
-        worker.connect("server0", front)
+def test_a_network_that(name):
+    server = Node(Acknowledger(), "server0", insecure=True)
+    worker = Node(Persistent(), "worker0", insecure=True)
+    with Proxy(server.listen(TCP), FAULTS[name], seed=len(name)) as proxy:
+        worker.connect("server0", proxy.address)
         with running(server, worker):
             wait_for(lambda: len(worker.machine.weights) == 2)
     for message in server.machine.messages(m.Push):  # no changed one among them
@@ -78,13 +76,12 @@ def test_a_network_that(name, tmp_path):
     assert dropped or not (FAULTS[name].cut or FAULTS[name].flip)
 
 
-def test_a_cut_and_healed_network(tmp_path):
-    front, back = (ipc_address(tmp_path / "s", end) for end in ("front", "back"))
-    server, worker = Node(Acknowledger(), "server0"), Node(Persistent(), "worker0")
-    server.listen(back)
-    with Proxy(front, back) as proxy:
+def test_a_cut_and_healed_network():
+    server = Node(Acknowledger(), "server0", insecure=True)
+    worker = Node(Persistent(), "worker0", insecure=True)
+    with Proxy(server.listen(TCP)) as proxy:
         proxy.is_cut = True
-        worker.connect("server0", front)
+        worker.connect("server0", proxy.address)
         with running(server, worker):
             wait_for(lambda: worker.sent[m.Push] > 30)
             assert server.machine.messages() == []

@@ -137,6 +137,19 @@ def test_other_modes_learn(mode):
     assert history[-1]["loss"] < history[0]["loss"]
 
 
+def test_the_state_is_serialized_only_where_it_is_needed():
+    """At the steps that are saved; at others the training thread says only where it is."""
+    told = []
+
+    def faults(world, name, event):
+        if isinstance(event, m.RunState):
+            told.append((event.step, bool(event.blob)))
+
+    World(lambda name: train(), 1, 1, faults=faults, save_every=4).run()
+    assert {step for step, _ in told} == set(range(10))
+    assert [step for step, has_blob in told if has_blob] == [4, 8, 9]
+
+
 def test_models_that_differ_are_told_apart():
     def other(name):
         minidl.manual_seed(0)
@@ -233,7 +246,26 @@ class Twice(nn.Module):
         return self.last(self.norm(self.norm(x)).reshape(len(x), 12))
 
 
+class Remembers(callbacks.Callback):
+    def state_dict(self):
+        return {"last": [minidl.zeros(5 << 18)]}
+
+
+def large():
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 10_000), nn.Linear(10_000, 120))
+
+
 REFUSED = {
+    "best weights": (
+        lambda: simple(large(), callbacks=[callbacks.EarlyStopping("loss", restore_best=True)]),
+        ["EarlyStopping", "5,320,480"],
+    ),
+    "average weights": (
+        lambda: simple(large(), callbacks=[callbacks.AverageWeights()]), ["AverageWeights"],
+    ),
+    "any callback": (
+        lambda: simple(callbacks=[Remembers()]), ["Remembers", "5,242,880"],
+    ),
     "step function": (
         lambda: simple(step=lambda run, x, t: {"loss": 0.0}), ["step function", "one process"],
     ),

@@ -14,7 +14,6 @@ from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk
 from minidl_dist.coordinator import Coordinator
 from minidl_dist.keys import AllowList, Bundle, KeyPair
-from minidl_dist.links import ipc_address
 from minidl_dist.modes import parse
 from minidl_dist.node import Node
 from minidl_dist.plan import Job
@@ -24,7 +23,7 @@ from minidl_dist.toy import final_arrays, oracle, toy
 from minidl_dist.trainer import Trainer
 from minidl_dist.worker import Worker
 from tests.dist.nodes import running, wait_for
-from tests.dist.proxy import Faults, Proxy
+from tests.dist.proxy import TCP, Faults, Proxy
 
 SERVERS, WORKERS = ("server0", "server1"), ("worker0", "worker1")
 
@@ -71,27 +70,27 @@ def two_chunks():
 
 
 class Made:
-    """The nodes of a job; `address` of a name says where it listens."""
+    """The nodes of a job; `through` gives the address by which others reach a server."""
 
-    def __init__(self, tmp_path, address, bundles=None, fronts=None):
+    def __init__(self, tmp_path, bundles=None, through=lambda name, address: address):
         self.toy, self.folder = two_chunks(), tmp_path / "checkpoints"
         job = Job(
             SERVERS, save_every=2, beat=0.1, dead=5.0, missing=30.0,
             limits=dict.fromkeys(("compiling", "computing", "evaluating", "saving"), 20.0),
         )  # fmt: skip
-        bundles, fronts = bundles or {}, fronts or {}
+        bundles = bundles or {}
 
         def node(name, machine, **options):
-            return Node(machine, name, bundles.get(name), **options)
+            return Node(machine, name, bundles.get(name), insecure=not bundles, **options)
 
         self.coordinator = node(m.COORDINATOR, Coordinator(job), disk=Disk(self.folder))
-        place = self.coordinator.listen(address(m.COORDINATOR))
+        place = self.coordinator.listen(TCP)
         key = bundles[m.COORDINATOR].pair.public if bundles else ""
         self.nodes = [self.coordinator]
         for name in SERVERS:
             pair = bundles[name].pair.public if bundles else ""
             server = node(name, Server(name, 1, key=pair), disk=Disk(self.folder))
-            server.machine.address = fronts.get(name, server.listen(address(name)))
+            server.machine.address = through(name, server.listen(TCP))
             self.nodes.append(server)
         for name in WORKERS:
             machine = Trained(name, self.toy)
@@ -128,7 +127,7 @@ def test_a_job_over_tcp_with_keys(tmp_path):
         )
         for name, pair in pairs.items()
     }  # fmt: skip
-    made = Made(tmp_path, lambda name: "tcp://127.0.0.1:*", bundles)
+    made = Made(tmp_path, bundles)
     made.run()
     for node in made.nodes:
         assert not any(name.startswith("dropped") for name in node.counts)
@@ -139,15 +138,14 @@ def test_a_job_over_tcp_with_keys(tmp_path):
 def test_a_job_across_a_bad_network(tmp_path, seed):
     """Between workers and servers messages vanish, come twice, late, cut and with other bits."""
     faults = Faults(drop=0.05, double=0.1, delay=0.1, cut=0.03, flip=0.05, seconds=0.02)
+    proxies = []
 
-    def place(name):
-        return ipc_address(tmp_path / "s", name)
+    def through(name, address):
+        proxies.append(Proxy(address, faults, seed + len(proxies)))
+        return proxies[-1].address
 
-    fronts = {name: place(f"front-{name}") for name in SERVERS}
-    made = Made(tmp_path, place, fronts=fronts)
-    first, second = (
-        Proxy(fronts[name], place(name), faults, seed + n) for n, name in enumerate(SERVERS)
-    )
+    made = Made(tmp_path, through=through)
+    first, second = proxies
     with first, second:
         made.run()
     counts = first.counts + second.counts
