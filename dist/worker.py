@@ -284,11 +284,11 @@ class Worker(Peer):
                 self.slot_is_done(event)
             case RunState() if event.generation == self.generation and self.step == event.step:
                 self.keep_state(event)
-            case Publish():
+            case Publish() if self.states:  # else it was said before the thread heard of Rewind
                 publish = Publish(self.key_of(event), event.value)
                 self.publishing[publish.key] = publish
                 self.send(COORDINATOR, publish)
-            case Await():
+            case Await() if self.states:
                 self.awaited = self.key_of(event)
                 self.say_how_it_is()
             case Doing():
