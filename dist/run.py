@@ -13,11 +13,14 @@ import typer
 
 from minidl_dist import folder as job_folder
 from minidl_dist import store as object_store
+from minidl_dist.launch.child import Failure
 from minidl_dist.launch.local import Local, cores
 from minidl_dist.launch.spec import Launch
 from minidl_dist.launch.ssh import SSH, Ssh, parse_hosts
-from minidl_dist.launch.supervisor import Failure, Supervisor
+from minidl_dist.launch.supervisor import Supervisor
 from minidl_dist.timeline import write_timeline
+
+INTERRUPTED = {"interrupted": 130, "terminated": 143, "hung up": 129}  # exit codes
 
 
 def completed(launch: Launch) -> Launch:
@@ -55,7 +58,7 @@ def run_job(launch: Launch, folder: Path) -> None:
     """Run a job whose folder is there.
 
     Raises:
-        typer.Exit: 130 after Ctrl-C, 143 after SIGTERM, otherwise the exit code of what failed.
+        typer.Exit: 130 after Ctrl-C and so on, otherwise with the exit code of what failed.
     """
     started = time.monotonic()
     say_beginning(launch, folder)
@@ -74,7 +77,7 @@ def run_job(launch: Launch, folder: Path) -> None:
         raise typer.Exit(supervisor.failure.code)
     if supervisor.interrupted:
         note(f"{supervisor.interrupted}; {go_on}")
-        raise typer.Exit(143 if supervisor.interrupted == "terminated" else 130)
+        raise typer.Exit(INTERRUPTED[supervisor.interrupted])
     if launch.store:
         url = object_store.join(launch.store, job_folder.RUN)
         names = object_store.put_folder(url, folder / job_folder.RUN)

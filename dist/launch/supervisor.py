@@ -12,71 +12,19 @@ import asyncio
 import json
 import signal
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from minidl_dist.launch.child import Failure, Member, ended, exits, write_line
 from minidl_dist.launch.keyring import Keyring
 from minidl_dist.launch.spec import LATE, MARK, SCALE, SERVER, STUCK, WORKER, Instructions, Launch
 from minidl_dist.messages import COORDINATOR
 
 BACKOFF = 0.25  # seconds before the first restart; twice as long before each further one
-DRAIN = 30.0  # seconds for a last checkpoint, when the job is stopped
+STABLE = 600.0  # seconds of a life after which restarts are counted anew
+DRAIN = 75.0  # seconds for a last checkpoint, when the job is stopped; the coordinator takes 60
 GOODBYE = 5.0  # seconds to end, once there is nothing more to do, or after SIGTERM
-
-
-@dataclass
-class Member:
-    """A process of the job over all its lives.
-
-    Attributes:
-        name, role: as in its Instructions.
-        state: "starting", "running", "waiting" (for its next start), "done", "failed", "left" (the
-            job was scaled down).
-        process: of the present life.
-        restarts: lives before this one.
-        is_victim: it said that it ends because of another.
-        is_chief: it is the worker that writes the results.
-        last_lines: what it printed last.
-    """
-
-    name: str
-    role: str
-    state: str = "starting"
-    process: Any = None
-    restarts: int = 0
-    is_victim: bool = False
-    is_chief: bool = False
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
-
-    @property
-    def is_running(self) -> bool:
-        return self.process is not None and self.process.returncode is None
-
-    def tell(self, message: dict[str, Any]) -> None:
-        """A line to its stdin; one that is gone hears nothing."""
-        if self.is_running:
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-
-    def send_signal(self, number: int) -> None:
-        if self.is_running:
-            try:
-                self.process.send_signal(number)
-            except ProcessLookupError:
-                pass
-
-
-@dataclass
-class Failure:
-    """A process that ended with an error: its name, how it ended, what it printed last."""
-
-    name: str
-    how: str
-    code: int
-    lines: list[str]
-    is_victim: bool
 
 
 class Supervisor:
@@ -108,6 +56,7 @@ class Supervisor:
         self.keys: Keyring | None = None
         self.watchers: list[Callable[[], None]] = []
         self.ending, self.why = False, ""
+        self.hurry = False  # the end must not wait
         self.over = asyncio.Event()
         self.width = len(COORDINATOR)
 
@@ -121,6 +70,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self.interrupt, "interrupted")
         loop.add_signal_handler(signal.SIGTERM, self.interrupt, "terminated")
+        loop.add_signal_handler(signal.SIGHUP, self.interrupt, "hung up")
         loop.add_signal_handler(signal.SIGUSR1, self.scale)
         roles = {COORDINATOR: COORDINATOR}
         roles |= {f"server{number}": SERVER for number in range(self.launch.servers)}
@@ -163,30 +113,35 @@ class Supervisor:
     async def keep(self, member: Member) -> None:
         """Start a process until it has done its work, or must not be started again."""
         while True:
+            started = time.monotonic()
             code = await self.live(member)
-            how = "done" if code == 0 else ended(code)
+            is_lost = self.engine.was_lost(code)
+            how = "done" if code == 0 else ended(code, is_lost)
             if member.role != COORDINATOR:  # which need not wait for silence then
                 self.members[COORDINATOR].tell({"left": member.name, "how": how})
             if member.state == "left":
                 return
-            is_error = code not in (0, STUCK, LATE) and not self.engine.was_lost(code)
+            is_error = code not in (0, STUCK, LATE) and not is_lost
             if is_error and not (self.interrupted and member.role == WORKER):
                 return self.fail(member, code, how)
             if code == 0 or self.ending or not self.is_needed(member):
                 member.state = "done"
                 return
-            if member.restarts == self.launch.restarts:
+            if time.monotonic() - started > STABLE:
+                member.strikes = 0
+            if member.strikes == self.launch.restarts:
                 return self.fail(member, 1, f"{how}, after {member.restarts} restarts")
-            member.state, wait = "waiting", BACKOFF * 2**member.restarts
-            member.restarts += 1
-            of_all = f"{member.restarts} of {self.launch.restarts} restarts"
+            member.state, wait = "waiting", BACKOFF * 2**member.strikes
+            member.restarts, member.strikes = member.restarts + 1, member.strikes + 1
+            of_all = f"{member.strikes} of {self.launch.restarts} restarts"
             self.show(member, f"({how}; starts again in {wait:g} s: {of_all})", 1)
             self.changed()
             await asyncio.sleep(wait)
             if not self.is_needed(member):
                 member.state = "done"
                 return
-            self.serve_again()
+            if self.members[COORDINATOR].state == "done":
+                self.serve_again()
 
     async def live(self, member: Member) -> int:
         """One life of a process: its exit code, negative for a signal."""
@@ -238,7 +193,7 @@ class Supervisor:
         """The chief that died after the training wants the last weights once more."""
         for member in list(self.members.values()):
             if member.role != WORKER and member.state == "done":
-                member.restarts += 1
+                member.state, member.restarts = "waiting", member.restarts + 1
                 self.add(member.name, member.role)
 
     # --- what processes say ---------------------------------------------------------------------
@@ -257,13 +212,13 @@ class Supervisor:
                     self.heard(member, json.loads(text[len(MARK) :]))
                     continue
                 member.last_lines.append(text)
-                print(text, file=log, flush=True)
+                write_line(log, text)
                 self.show(member, text, number)
             if not data:
                 return
 
     def show(self, member: Member, text: str, number: int) -> None:
-        print(f"{member.name:<{self.width}} | {text}", file=self.output[number], flush=True)
+        write_line(self.output[number], f"{member.name:<{self.width}} | {text}")
 
     def heard(self, member: Member, message: dict[str, Any]) -> None:
         """What a process tells the launcher alone."""
@@ -287,9 +242,10 @@ class Supervisor:
     def interrupt(self, reason: str) -> None:
         """Ctrl-C, SIGTERM or `minidl dist cancel`: in order at first, at once the second time."""
         if self.interrupted:
+            self.hurry = True
             return self.over.set()
         self.interrupted = reason
-        print(f"{reason}: a last checkpoint, then the end", file=self.output[1], flush=True)
+        write_line(self.output[1], f"{reason}: a last checkpoint, then the end; again: at once")
         self.stop(reason, DRAIN)
 
     def stop(self, reason: str, seconds: float) -> None:
@@ -318,7 +274,7 @@ class Supervisor:
         """No process outlives the job: SIGTERM, and SIGKILL after a while."""
         self.ending = True
         running = [member for member in self.members.values() if member.is_running]
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in [signal.SIGKILL] if self.hurry else [signal.SIGTERM, signal.SIGKILL]:
             for member in running:
                 member.send_signal(number)
             if await exits(running, GOODBYE):
@@ -375,24 +331,3 @@ class Supervisor:
                 for m in self.members.values()
             ],
         }  # fmt: skip
-
-
-async def exits(members: list[Member], seconds: float) -> bool:
-    """Wait that long for all to end; whether they did."""
-    waits = [asyncio.create_task(m.process.wait()) for m in members if m.is_running]
-    if not waits:
-        return True
-    _, pending = await asyncio.wait(waits, timeout=seconds)
-    for wait in pending:
-        wait.cancel()
-    return not pending
-
-
-def ended(code: int) -> str:
-    """An exit code in words."""
-    if code >= 0:
-        return "was given up" if code == STUCK else f"exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"

@@ -189,7 +189,6 @@ class World:
                 self.clients[name].take(effect)
                 self.turn.notify_all()
 
-
     def stored(self, file, value, tag):
         """The disk, and its rule for manifests: see messages.Store."""
         if file == "manifest":

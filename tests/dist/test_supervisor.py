@@ -12,8 +12,9 @@ from contextlib import contextmanager
 import pytest
 
 from minidl_dist.launch import supervisor as module
+from minidl_dist.launch.child import ended
 from minidl_dist.launch.spec import WORKER, Launch
-from minidl_dist.launch.supervisor import Supervisor, ended
+from minidl_dist.launch.supervisor import Supervisor
 
 # Reads its instructions, runs the code of its role, and ends when stdin closes or "stop" comes.
 PROGRAM = """
@@ -242,6 +243,7 @@ def test_those_that_serve_come_back_for_a_worker_that_died_after_the_training(tm
 
 
 def test_exit_codes_in_words():
-    assert ended(2) == "exit code 2"
-    assert ended(-9) == "killed by SIGKILL"
-    assert ended(-64) in ("killed by SIGRTMAX", "killed by signal 64")
+    assert ended(2, lost=False) == "exit code 2"
+    assert ended(255, lost=True) == "was lost: exit code 255 of what started it"
+    assert ended(-9, lost=True) == "killed by SIGKILL"
+    assert ended(-64, lost=True) in ("killed by SIGRTMAX", "killed by signal 64")

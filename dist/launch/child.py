@@ -1,0 +1,97 @@
+"""A process of a job, as its launcher sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from minidl_dist.launch.spec import STUCK
+
+
+@dataclass
+class Member:
+    """A process of the job over all its lives.
+
+    Attributes:
+        name, role: as in its Instructions.
+        state: "starting", "running", "waiting" (for its next start), "done", "failed", "left" (the
+            job was scaled down).
+        process: of the present life.
+        restarts: lives before this one.
+        strikes: those of them that followed each other quickly.
+        is_victim: it said that it ends because of another.
+        is_chief: it is the worker that writes the results.
+        last_lines: what it printed last.
+    """
+
+    name: str
+    role: str
+    state: str = "starting"
+    process: Any = None
+    restarts: int = 0
+    strikes: int = 0
+    is_victim: bool = False
+    is_chief: bool = False
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """A line to its stdin; one that is gone hears nothing."""
+        if self.is_running:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    def send_signal(self, number: int) -> None:
+        if self.is_running:
+            try:
+                self.process.send_signal(number)
+            except ProcessLookupError:
+                pass
+
+
+@dataclass
+class Failure:
+    """A process that ended with an error: its name, how it ended, what it printed last."""
+
+    name: str
+    how: str
+    code: int
+    lines: list[str]
+    is_victim: bool
+
+
+async def exits(members: list[Member], seconds: float) -> bool:
+    """Wait that long for all to end; whether they did."""
+    waits = [asyncio.create_task(m.process.wait()) for m in members if m.is_running]
+    if not waits:
+        return True
+    _, pending = await asyncio.wait(waits, timeout=seconds)
+    for wait in pending:
+        wait.cancel()
+    return not pending
+
+
+def write_line(stream: TextIO, text: str) -> None:
+    """Print a line. A full disk, a closed terminal or pipe end no training."""
+    try:
+        print(text, file=stream, flush=True)
+    except (OSError, ValueError):
+        pass
+
+
+def ended(code: int, lost: bool) -> str:
+    """An exit code in words; lost: whether it says that the process was killed, or its machine."""
+    if code > 0 and lost:
+        return f"was lost: exit code {code} of what started it"
+    if code >= 0:
+        return "was given up" if code == STUCK else f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
