@@ -130,7 +130,8 @@ def test_early_stopping_ends_all_at_once():
 @pytest.mark.parametrize("mode", ["backup:1", "ssp:1", "async"])
 def test_other_modes_learn(mode):
     """Not the same bits, but the same epochs, and every example counts once in them."""
-    world = World(lambda name: train(epochs=6), 2, 3, mode=mode)
+    clip = 0.7 if mode == "backup:1" else None  # the others refuse to
+    world = World(lambda name: train(epochs=6, clip=clip), 2, 3, mode=mode)
     _, _, history = of_chief(world.run())
     assert [entry["epoch"] for entry in history] == [1, 2, 3, 4, 5, 6]
     assert [entry["step"] for entry in history] == [3, 6, 9, 12, 15, 18]
