@@ -42,4 +42,5 @@ def chief_of(job):
 def test_a_mistake_in_the_command_is_said_once_and_last(tmp_path):
     job = Job(tmp_path, command=["--", "train", "lennet"])
     job.finish(code=2)
-    assert "error: worker" in job.output and "did you mean lenet" in job.output.split("error:")[-1]
+    assert "did you mean lenet" in job.output.split("error: worker")[-1]
+    assert not job.folder.exists()
