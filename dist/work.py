@@ -84,7 +84,11 @@ class Announcer(Recorder):
 
 def run_node(node: Node, client: Any) -> None:
     """The node's thread. When it ends, the training ends: in order, if it still can."""
-    end = node.run()
+    try:
+        end = node.run()
+    except BaseException as error:  # no error of a user's: it is a bug, and shown as one
+        traceback.print_exc()
+        end = m.Exit(1, f"the node of this worker failed: {type(error).__name__}: {error}")
     client.take(m.Finished(end.reason, end.code))
     if end.code:
         time.sleep(STUCK)
