@@ -51,6 +51,7 @@ class Client(Slots):
     Args:
         name: of the worker.
         default: how many slots a step has where the user does not say.
+        mode: of the job, see modes.py.
 
     Attributes:
         post: takes an event for the worker's machine; to be set before training.
@@ -61,8 +62,8 @@ class Client(Slots):
 
     leaves = True
 
-    def __init__(self, name: str, default: int = 1):
-        self.name, self.default = name, default
+    def __init__(self, name: str, default: int = 1, mode: str = "sync"):
+        self.name, self.default, self.mode = name, default, mode
         self.post: Callable[[Any], None] = nowhere
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.take = self.inbox.put
@@ -86,7 +87,7 @@ class Client(Slots):
         check_run(run)
         check_memory(run)
         self.run, run.is_chief, run.has_servers = run, self.is_chief, True
-        self.clip = translate_callbacks(run)
+        self.clip = translate_callbacks(run, self.mode)
         self.plan, tensors = make_plan(
             run.model, run.optimizer, run.accumulate, len(run.loader), run.epochs
         )

@@ -47,7 +47,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     bundle = Bundle.from_json(told.keys) if told.keys else None
     key = bundle.pair.public if bundle else ""
     machine = Announcer(Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint()))
-    client = Client(told.name, launch.slots)
+    client = Client(told.name, launch.slots, launch.mode)
     client.leaves = not (launch.is_script or launch.is_job)  # what comes after fit is theirs
     (folder / EVENTS).mkdir(parents=True, exist_ok=True)  # on another machine it may be new
     node = Node(

@@ -130,7 +130,7 @@ def test_early_stopping_ends_all_at_once():
 @pytest.mark.parametrize("mode", ["backup:1", "ssp:1", "async"])
 def test_other_modes_learn(mode):
     """Not the same bits, but the same epochs, and every example counts once in them."""
-    world = World(lambda name: train(epochs=6), 2, 3, mode=mode)
+    world = World(lambda name: train(epochs=6, clip=mode == "backup:1"), 2, 3, mode=mode)
     _, _, history = of_chief(world.run())
     assert [entry["epoch"] for entry in history] == [1, 2, 3, 4, 5, 6]
     assert [entry["step"] for entry in history] == [3, 6, 9, 12, 15, 18]
@@ -215,6 +215,14 @@ def test_gradients_leave_while_backward_goes_on():
     chunks = order[:-1]
     assert order[-1] == "done" and len(chunks) > 4
     assert chunks.index(max(chunks)) < 2 and chunks.index(0) >= len(chunks) - 2
+
+
+@pytest.mark.parametrize("mode", ["ssp:2", "async"])
+def test_there_is_no_norm_to_clip_where_slots_are_steps(mode):
+    results = World(lambda name: train(), 1, 2, mode=mode).run()
+    for error in results.values():
+        assert isinstance(error, minidl.errors.ArgumentError), repr(error)
+        assert "ClipGradients" in str(error) and mode in str(error)
 
 
 # --- what several machines cannot do ------------------------------------------------------------
