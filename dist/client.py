@@ -105,6 +105,7 @@ class Client(Slots):
         """The steps that are left in this epoch, each with the batches that are ours."""
         run = self.run
         self.post(m.Doing(""))
+        self.say_that_it_goes_on()
         self.set_batch(run.step)
         while run.batch < len(run.loader):
             self.tell_state()
@@ -172,13 +173,35 @@ class Client(Slots):
         Raises:
             Rewound: a server was lost in the meantime.
             Stopped: this process has nothing left to do.
+            ArgumentError: a callback has stopped the run here, and not where the chief is.
         """
         self.post(m.Doing(""))
         self.tell_state()
+        if len(self.run.history) < self.run.epochs:
+            self.stop_with_the_chief()
         self.post(m.Ended(self.generation, self.run.step))
-        finished = self.wait(m.Finished)
+        finished = self.finished or self.wait(m.Finished)
         if finished.code or (self.leaves and not self.run.is_chief):
             raise Stopped(finished.reason, finished.code)
+
+    def say_that_it_goes_on(self) -> None:
+        """Let those know that would end the run after the epoch before: the chief decides."""
+        if self.run.is_chief and self.run.epoch > 1:
+            self.post(m.Publish(goes_on(self.run.epoch - 1), {}))
+
+    def stop_with_the_chief(self) -> None:
+        """Before the last epoch: wait for what the chief does, unless that is this worker."""
+        run = self.run
+        if not run.is_chief:
+            self.post(m.Await(goes_on(run.epoch)))
+        while not run.is_chief and self.finished is None:
+            if isinstance(self.wait(m.Published, m.Chief, m.Finished), m.Published):
+                raise ArgumentError(
+                    "dist", "a callback that stops the run does so on all workers, or on the chief",
+                    {"callback": run.stopped_by, "worker": self.name, "after": f"epoch {run.epoch}",
+                     "chief": "goes on"},
+                    "a limit of time, say, is looked at where run.is_chief",
+                )  # fmt: skip
 
     def close(self) -> None:
         """The command of this worker has ended. Where the job has not, it is told why."""
@@ -253,6 +276,7 @@ class Client(Slots):
         was, self.is_chief, run = self.is_chief, is_chief, self.run
         run.is_chief = is_chief
         if is_chief and not was and self.is_running:
+            self.say_that_it_goes_on()
             for callback in run.callbacks:
                 if callback.watches:
                     callback.on_fit_start(run)
@@ -293,6 +317,11 @@ class Exchange(Callback):
         for callback in run.callbacks:
             if callback.watches and callback.order < self.order:
                 callback.on_epoch_end(run)
+
+
+def goes_on(epoch: int) -> str:
+    """The key under which the chief publishes that it begins the epoch after this one."""
+    return f"after epoch {epoch}"
 
 
 def nowhere(event: Any) -> None:
