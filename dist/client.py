@@ -51,6 +51,7 @@ class Client(Slots):
     Args:
         name: of the worker.
         default: how many slots a step has where the user does not say.
+        mode: of the job, see modes.py.
 
     Attributes:
         post: takes an event for the worker's machine; to be set before training.
@@ -61,8 +62,8 @@ class Client(Slots):
 
     leaves = True
 
-    def __init__(self, name: str, default: int = 1):
-        self.name, self.default = name, default
+    def __init__(self, name: str, default: int = 1, mode: str = "sync"):
+        self.name, self.default, self.mode = name, default, mode
         self.post: Callable[[Any], None] = nowhere
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.take = self.inbox.put
@@ -86,7 +87,7 @@ class Client(Slots):
         check_run(run)
         check_memory(run)
         self.run, run.is_chief, run.has_servers = run, self.is_chief, True
-        self.clip = translate_callbacks(run)
+        self.clip = translate_callbacks(run, self.mode)
         self.plan, tensors = make_plan(
             run.model, run.optimizer, run.accumulate, len(run.loader), run.epochs
         )
@@ -104,6 +105,7 @@ class Client(Slots):
         """The steps that are left in this epoch, each with the batches that are ours."""
         run = self.run
         self.post(m.Doing(""))
+        self.say_that_it_goes_on()
         self.set_batch(run.step)
         while run.batch < len(run.loader):
             self.tell_state()
@@ -171,13 +173,35 @@ class Client(Slots):
         Raises:
             Rewound: a server was lost in the meantime.
             Stopped: this process has nothing left to do.
+            ArgumentError: a callback has stopped the run here, and not where the chief is.
         """
         self.post(m.Doing(""))
         self.tell_state()
+        if len(self.run.history) < self.run.epochs:
+            self.stop_with_the_chief()
         self.post(m.Ended(self.generation, self.run.step))
-        finished = self.wait(m.Finished)
+        finished = self.finished or self.wait(m.Finished)
         if finished.code or (self.leaves and not self.run.is_chief):
             raise Stopped(finished.reason, finished.code)
+
+    def say_that_it_goes_on(self) -> None:
+        """Let those know that would end the run after the epoch before: the chief decides."""
+        if self.run.is_chief and self.run.epoch > 1:
+            self.post(m.Publish(goes_on(self.run.epoch - 1), {}))
+
+    def stop_with_the_chief(self) -> None:
+        """Before the last epoch: wait for what the chief does, unless that is this worker."""
+        run = self.run
+        if not run.is_chief:
+            self.post(m.Await(goes_on(run.epoch)))
+        while not run.is_chief and self.finished is None:
+            if isinstance(self.wait(m.Published, m.Chief, m.Finished), m.Published):
+                raise ArgumentError(
+                    "dist", "a callback that stops the run does so on all workers, or on the chief",
+                    {"callback": run.stopped_by, "worker": self.name, "after": f"epoch {run.epoch}",
+                     "chief": "goes on"},
+                    "a limit of time, say, is looked at where run.is_chief",
+                )  # fmt: skip
 
     def close(self) -> None:
         """The command of this worker has ended. Where the job has not, it is told why."""
@@ -252,6 +276,7 @@ class Client(Slots):
         was, self.is_chief, run = self.is_chief, is_chief, self.run
         run.is_chief = is_chief
         if is_chief and not was and self.is_running:
+            self.say_that_it_goes_on()
             for callback in run.callbacks:
                 if callback.watches:
                     callback.on_fit_start(run)
@@ -292,6 +317,11 @@ class Exchange(Callback):
         for callback in run.callbacks:
             if callback.watches and callback.order < self.order:
                 callback.on_epoch_end(run)
+
+
+def goes_on(epoch: int) -> str:
+    """The key under which the chief publishes that it begins the epoch after this one."""
+    return f"after epoch {epoch}"
 
 
 def nowhere(event: Any) -> None:

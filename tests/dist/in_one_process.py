@@ -88,7 +88,7 @@ class World:
             self.machines[name] = Server(name, life)
         else:
             self.machines[name] = Worker(name, life)
-            self.clients[name] = client = Client(name, self.default)
+            self.clients[name] = client = Client(name, self.default, self.job.mode)
             client.inbox = Inbox(self)
             client.take = client.inbox.put
             client.post = lambda event: self.post(name, life, event)

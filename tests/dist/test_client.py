@@ -127,11 +127,50 @@ def test_early_stopping_ends_all_at_once():
     assert_same(found, options())
 
 
+class TimeLimit(callbacks.Callback):
+    """Ends the run of one worker after its first epoch, as a clock of its own might."""
+
+    def __init__(self, here):
+        self.here = here
+
+    def on_epoch_end(self, run):
+        if self.here:
+            run.stop = True
+
+
+@pytest.mark.parametrize("validate", [True, False])
+def test_only_the_chief_ends_the_run_early(alone, validate):
+    """Another worker that would is told which callback does it; the job goes on without it."""
+    results = World(
+        lambda name: train([TimeLimit(name == "worker1")], validate=validate), 1, 2
+    ).run()  # fmt: skip
+    error = results.pop("worker1")
+    assert isinstance(error, minidl.errors.ArgumentError)
+    assert "TimeLimit" in str(error) and "epoch 1" in str(error)
+    assert len(of_chief(results)[2]) == EPOCHS
+
+
+def test_the_chief_may_end_the_run_early_alone():
+    found = of_chief(World(lambda name: train([TimeLimit(name == "worker0")]), 1, 3).run())
+    assert len(found[2]) == 1
+
+
+def test_a_worker_that_would_end_the_run_becomes_chief():
+    """All others are gone or follow: it decides now."""
+    faults = Once(
+        lambda name, event: name == "worker1" and isinstance(event, m.Await)
+        and event.key == "after epoch 1",
+        lambda world, name: world.kill("worker0"),
+    )  # fmt: skip
+    world = World(lambda name: train([TimeLimit(name == "worker1")]), 1, 2, faults=faults)
+    results = {k: v for k, v in world.run().items() if k != "worker0"}
+    assert faults.done and len(of_chief(results)[2]) == 1
+
+
 @pytest.mark.parametrize("mode", ["backup:1", "ssp:1", "async"])
 def test_other_modes_learn(mode):
     """Not the same bits, but the same epochs, and every example counts once in them."""
-    clip = 0.7 if mode == "backup:1" else None  # the others refuse to
-    world = World(lambda name: train(epochs=6, clip=clip), 2, 3, mode=mode)
+    world = World(lambda name: train(epochs=6, clip=mode == "backup:1"), 2, 3, mode=mode)
     _, _, history = of_chief(world.run())
     assert [entry["epoch"] for entry in history] == [1, 2, 3, 4, 5, 6]
     assert [entry["step"] for entry in history] == [3, 6, 9, 12, 15, 18]
@@ -216,6 +255,14 @@ def test_gradients_leave_while_backward_goes_on():
     chunks = order[:-1]
     assert order[-1] == "done" and len(chunks) > 4
     assert chunks.index(max(chunks)) < 2 and chunks.index(0) >= len(chunks) - 2
+
+
+@pytest.mark.parametrize("mode", ["ssp:2", "async"])
+def test_there_is_no_norm_to_clip_where_slots_are_steps(mode):
+    results = World(lambda name: train(), 1, 2, mode=mode).run()
+    for error in results.values():
+        assert isinstance(error, minidl.errors.ArgumentError), repr(error)
+        assert "ClipGradients" in str(error) and mode in str(error)
 
 
 # --- what several machines cannot do ------------------------------------------------------------
