@@ -55,7 +55,6 @@ class Client(Slots):
 
     Attributes:
         post: takes an event for the worker's machine; to be set before training.
-        take: to be called with each effect that is for the training thread, from any thread.
         leaves: whether fit ends the process when the job is over, but for the chief's, which has a
             report to write.
     """
@@ -66,7 +65,6 @@ class Client(Slots):
         self.name, self.default, self.mode = name, default, mode
         self.post: Callable[[Any], None] = nowhere
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
-        self.take = self.inbox.put
         self.kept: deque = deque()  # effects whose turn will come
         self.generation = 0
         self.at_start: int | None = None  # the step at whose start the run is
@@ -240,6 +238,12 @@ class Client(Slots):
                 callback.on_fit_start(self.run)  # back at the first step, it had no past yet
 
     # --- effects of the machine -----------------------------------------------------------------
+
+    def take(self, effect: Any) -> None:
+        """To be called with each effect that is for the training thread, from any thread."""
+        if isinstance(effect, m.Chief) and not effect.chief and self.run is not None:
+            self.run.is_chief = False  # at once: what this thread would write is another's now
+        self.inbox.put(effect)
 
     def wait(self, *kinds: type) -> Any:
         """The next effect of one of these kinds; others are kept for when they are asked for.

@@ -236,6 +236,25 @@ def test_the_chief_alone_is_watched(alone):
     assert [s for s in seen[0] if isinstance(s, float)] == [e["val_loss"] for e in alone[2]]
 
 
+def test_a_chief_that_is_replaced_writes_nothing_more():
+    """From the moment its node hears of it, whatever the training thread is at."""
+
+    class Replaced(Watch):
+        def on_epoch_end(self, run):
+            super().on_epoch_end(run)
+            world.clients["worker0"].take(m.Chief(False))
+
+        def on_fit_end(self, run):
+            self.seen.append("end")
+
+    watches = [Replaced(), Replaced()]
+    world = World(lambda name: train(watches, epochs=1), 1, 1)
+    result = world.run()["worker0"]
+    assert isinstance(result, Stopped) and result.code == 0
+    assert len(watches[0].seen) == 1 + 3 + 1
+    assert watches[1].seen == watches[0].seen[:-1]
+
+
 def test_gradients_leave_while_backward_goes_on():
     """The last layer's chunks come first, before the slot is done."""
     order = []
