@@ -34,7 +34,7 @@ from minidl_dist.batches import BatchesAhead
 from minidl_dist.checks import check_run, translate_callbacks
 from minidl_dist.reports import count_reports, report_of
 from minidl_dist.state import check_memory, from_bytes, options_of, to_bytes
-from minidl_dist.tensors import Averages, Chunks, make_plan
+from minidl_dist.tensors import Averages, Chunks, Fixed, make_plan
 
 
 class Stopped(BaseException):
@@ -91,6 +91,7 @@ class Client(Slots):
         )
         self.chunks = Chunks(self.plan, tensors, self.give_chunk)
         self.averages = Averages(run.model, self.plan, tensors)
+        self.fixed = Fixed(self.plan, tensors)
         self.ahead = BatchesAhead(self.plan, run.loader)
         if run.validation is not None or any(c.watches and c.order < 0 for c in run.callbacks):
             run.callbacks.append(Exchange(self))
@@ -105,6 +106,7 @@ class Client(Slots):
         self.post(m.Doing(""))
         self.say_that_it_goes_on()
         self.set_batch(run.step)
+        self.fixed.check()
         while run.batch < len(run.loader):
             self.tell_state()
             yield self.of_step()
@@ -138,6 +140,7 @@ class Client(Slots):
         run = self.run
         self.averages.end(self.chunks)
         missing = self.chunks.end()
+        self.fixed.check_slot()
         self.post(m.SlotDone(
             self.generation, *self.place, float(run.weight), options_of(run.optimizer), missing,
             self.clip, self.chunks.nan, report_of(run, values or {"loss": run.loss.item()}),
@@ -174,6 +177,7 @@ class Client(Slots):
             ArgumentError: a callback has stopped the run here, and not where the chief is.
         """
         self.post(m.Doing(""))
+        self.fixed.check()
         self.tell_state()
         if len(self.run.history) < self.run.epochs:
             self.stop_with_the_chief()
