@@ -34,7 +34,7 @@ from minidl_dist.batches import BatchesAhead
 from minidl_dist.checks import check_run, translate_callbacks
 from minidl_dist.reports import count_reports, report_of
 from minidl_dist.state import check_memory, from_bytes, options_of, to_bytes
-from minidl_dist.tensors import Averages, Chunks, make_plan
+from minidl_dist.tensors import Averages, Chunks, Fixed, make_plan
 
 
 class Stopped(BaseException):
@@ -55,7 +55,6 @@ class Client(Slots):
 
     Attributes:
         post: takes an event for the worker's machine; to be set before training.
-        take: to be called with each effect that is for the training thread, from any thread.
         leaves: whether fit ends the process when the job is over, but for the chief's, which has a
             report to write.
     """
@@ -66,7 +65,6 @@ class Client(Slots):
         self.name, self.default, self.mode = name, default, mode
         self.post: Callable[[Any], None] = nowhere
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
-        self.take = self.inbox.put
         self.kept: deque = deque()  # effects whose turn will come
         self.generation = 0
         self.at_start: int | None = None  # the step at whose start the run is
@@ -93,6 +91,7 @@ class Client(Slots):
         )
         self.chunks = Chunks(self.plan, tensors, self.give_chunk)
         self.averages = Averages(run.model, self.plan, tensors)
+        self.fixed = Fixed(self.plan, tensors)
         self.ahead = BatchesAhead(self.plan, run.loader)
         if run.validation is not None or any(c.watches and c.order < 0 for c in run.callbacks):
             run.callbacks.append(Exchange(self))
@@ -107,6 +106,7 @@ class Client(Slots):
         self.post(m.Doing(""))
         self.say_that_it_goes_on()
         self.set_batch(run.step)
+        self.fixed.check()
         while run.batch < len(run.loader):
             self.tell_state()
             yield self.of_step()
@@ -140,6 +140,7 @@ class Client(Slots):
         run = self.run
         self.averages.end(self.chunks)
         missing = self.chunks.end()
+        self.fixed.check_slot()
         self.post(m.SlotDone(
             self.generation, *self.place, float(run.weight), options_of(run.optimizer), missing,
             self.clip, self.chunks.nan, report_of(run, values or {"loss": run.loss.item()}),
@@ -176,6 +177,7 @@ class Client(Slots):
             ArgumentError: a callback has stopped the run here, and not where the chief is.
         """
         self.post(m.Doing(""))
+        self.fixed.check()
         self.tell_state()
         if len(self.run.history) < self.run.epochs:
             self.stop_with_the_chief()
@@ -240,6 +242,12 @@ class Client(Slots):
                 callback.on_fit_start(self.run)  # back at the first step, it had no past yet
 
     # --- effects of the machine -----------------------------------------------------------------
+
+    def take(self, effect: Any) -> None:
+        """To be called with each effect that is for the training thread, from any thread."""
+        if isinstance(effect, m.Chief) and not effect.chief and self.run is not None:
+            self.run.is_chief = False  # at once: what this thread would write is another's now
+        self.inbox.put(effect)
 
     def wait(self, *kinds: type) -> Any:
         """The next effect of one of these kinds; others are kept for when they are asked for.

@@ -61,6 +61,9 @@ from minidl_dist.peer import Peer
 from minidl_dist.window import RETRY, Window
 
 
+LEASE = 0.8  # of Job.dead: for so long a chief is chief without a word of the coordinator
+
+
 class Worker(Peer):
     """See the module.
 
@@ -89,6 +92,7 @@ class Worker(Peer):
         self.compiled = self.chief = False
         self.places: list[str] = []  # the server of each chunk
         self.count = 0  # of what the training thread did
+        self.heard = 0.0  # when the coordinator said what is wanted
         self.reset()
 
     def reset(self) -> None:
@@ -118,6 +122,7 @@ class Worker(Peer):
         match event:
             case Started() | Timer():
                 self.tick()
+                self.doubt_that_it_is_chief()
                 self.repeat()
             case Received(sender, message):
                 if sender == COORDINATOR:
@@ -194,6 +199,12 @@ class Worker(Peer):
             case Refused():
                 self.end_with(message)
 
+    def doubt_that_it_is_chief(self) -> None:
+        """After too long a silence, perhaps its own, another one is chief, and writes the files."""
+        if self.chief and self.job and self.now - self.heard > LEASE * self.job.dead:
+            self.chief = False
+            self.effects.append(Chief(False))
+
     def set_servers(self) -> None:
         for server in self.job.servers:
             self.pushes.setdefault(server, Window())
@@ -201,7 +212,7 @@ class Worker(Peer):
 
     def follow(self) -> None:
         """Become what the coordinator wants; go_on does the rest."""
-        wanted = self.wanted
+        wanted, self.heard = self.wanted, self.now
         if wanted.stop:
             self.effects.append(Finished(wanted.stop, wanted.code))
             self.leave(wanted.code, wanted.stop)

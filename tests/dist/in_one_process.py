@@ -90,7 +90,6 @@ class World:
             self.machines[name] = Worker(name, life)
             self.clients[name] = client = Client(name, self.default, self.job.mode)
             client.inbox = Inbox(self)
-            client.take = client.inbox.put
             client.post = lambda event: self.post(name, life, event)
             threading.Thread(target=self.work, args=(name, client), daemon=True).start()
         self.mail.append((name, life, m.Started()))

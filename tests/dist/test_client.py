@@ -236,6 +236,25 @@ def test_the_chief_alone_is_watched(alone):
     assert [s for s in seen[0] if isinstance(s, float)] == [e["val_loss"] for e in alone[2]]
 
 
+def test_a_chief_that_is_replaced_writes_nothing_more():
+    """From the moment its node hears of it, whatever the training thread is at."""
+
+    class Replaced(Watch):
+        def on_epoch_end(self, run):
+            super().on_epoch_end(run)
+            world.clients["worker0"].take(m.Chief(False))
+
+        def on_fit_end(self, run):
+            self.seen.append("end")
+
+    watches = [Replaced(), Replaced()]
+    world = World(lambda name: train(watches, epochs=1), 1, 1)
+    result = world.run()["worker0"]
+    assert isinstance(result, Stopped) and result.code == 0
+    assert len(watches[0].seen) == 1 + 3 + 1
+    assert watches[1].seen == watches[0].seen[:-1]
+
+
 def test_gradients_leave_while_backward_goes_on():
     """The last layer's chunks come first, before the slot is done."""
     order = []
@@ -294,6 +313,71 @@ class Twice(nn.Module):
         return self.last(self.norm(self.norm(x)).reshape(len(x), 12))
 
 
+class Counts(nn.Module):
+    """A buffer that each batch changes, and nobody adds up."""
+
+    def __init__(self, size=1):
+        super().__init__()
+        self.last = nn.Linear(12, 3)
+        self.register_buffer("seen", minidl.zeros(size))
+
+    def forward(self, x):
+        if self.training:
+            self.seen.data += 1
+        return self.last(x.reshape(len(x), 12))
+
+
+class Moves(callbacks.Callback):
+    """Changes a layer that the optimizer does not hold, at one moment."""
+
+    def __init__(self, moment):
+        setattr(self, moment, self.move)
+
+    def move(self, run):
+        run.model.add.data += 1
+
+
+class WithFixed(nn.Module):
+    """A parameter that nobody learns, too large to be looked at after each slot."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.add = nn.Linear(12, 3), nn.Parameter(minidl.zeros(100_000))
+
+    def forward(self, x):
+        return self.last(x.reshape(len(x), 12))
+
+
+def with_fixed(moment):
+    minidl.manual_seed(0)
+    model = WithFixed()
+    return minidl.fit(
+        model, DataLoader(Digits(8), 4), nn.CrossEntropyLoss(),
+        optim.SGD(model.last.parameters(), 0.1), 2, callbacks=[Moves(moment)],
+    )  # fmt: skip
+
+
+class Evaluates(callbacks.Callback):
+    """Looks at the model within a step, in evaluation mode or where it was not."""
+
+    def __init__(self, training):
+        self.training = training
+
+    def on_loss(self, run):
+        run.model.train(self.training)(run.inputs)
+        run.model.train(not self.training)
+
+
+def evaluated(training):
+    model = with_norm(nn.BatchNorm2d(2))
+    loader = DataLoader(Digits(8), 4)
+    optimizer = optim.SGD(model.parameters(), 0.1)
+    to_other = type("Switch", (callbacks.Callback,), {
+        "on_epoch_start": lambda self, run: run.model.train(not training)})()  # fmt: skip
+    return minidl.fit(model, loader, nn.CrossEntropyLoss(), optimizer, 1,
+                      callbacks=[to_other, Evaluates(training)])  # fmt: skip
+
+
 class Remembers(callbacks.Callback):
     def state_dict(self):
         return {"last": [minidl.zeros(5 << 18)]}
@@ -304,6 +388,16 @@ def large():
 
 
 REFUSED = {
+    "a buffer that changes": (lambda: simple(Counts()), ["seen"]),
+    "a large buffer that changes": (lambda: simple(Counts(100_000)), ["seen"]),
+    "a fixed parameter that changes": (lambda: with_fixed("on_step_start"), ["add"]),
+    "a fixed parameter that changes later": (lambda: with_fixed("on_epoch_end"), ["add"]),
+    "batch norm in evaluation in a slot": (
+        lambda: evaluated(False), ["1 (BatchNorm2d)", "evaluation"],
+    ),
+    "batch norm in training in a slot": (
+        lambda: evaluated(True), ["1 (BatchNorm2d)", "training"],
+    ),
     "best weights": (
         lambda: simple(large(), callbacks=[callbacks.EarlyStopping("loss", restore_best=True)]),
         ["EarlyStopping", "5,320,480"],
