@@ -10,6 +10,7 @@ from minidl.training.callback import Callback
 from minidl.training.callbacks.clip import ClipGradients
 from minidl.training.callbacks.nan import StopOnNaN
 from minidl.training.run import Run
+from minidl_dist.modes import parse
 from minidl_dist.reports import check_metrics
 
 
@@ -37,10 +38,14 @@ def check_run(run: Run) -> None:
     check_metrics(run)
 
 
-def translate_callbacks(run: Run) -> float | None:
+def translate_callbacks(run: Run, mode: str) -> float | None:
     """Leave out the callbacks that look at gradients: no worker has their sum.
 
     The servers clip, and look for NaN (--on-nan), in their place.
+
+    Args:
+        run: that is about to begin.
+        mode: of the job, see modes.py.
 
     Returns:
         the largest norm of the gradients, None for any.
@@ -51,6 +56,12 @@ def translate_callbacks(run: Run) -> float | None:
     clips = [c.max_norm for c in run.callbacks if type(c) is ClipGradients]
     if len(clips) > 1:
         raise ArgumentError("dist", "gradients are clipped once", {"max_norm": clips})
+    if clips and not parse(mode).together:
+        raise ArgumentError(
+            "dist", "gradients are clipped in the modes sync and backup: in others there is no step"
+            " whose gradients are together before it is taken",
+            {"mode": mode, "callback": f"ClipGradients({clips[0]})"}, "leave it out, or --mode sync",
+        )  # fmt: skip
     run.callbacks = [c for c in run.callbacks if type(c) not in (ClipGradients, StopOnNaN)]
     for callback in run.callbacks:
         if type(callback).on_gradients is not Callback.on_gradients:

@@ -33,7 +33,7 @@ from minidl_dist import messages as m
 from minidl_dist.batches import BatchesAhead
 from minidl_dist.checks import check_run, translate_callbacks
 from minidl_dist.reports import count_reports, report_of
-from minidl_dist.state import from_bytes, options_of, to_bytes
+from minidl_dist.state import check_memory, from_bytes, options_of, to_bytes
 from minidl_dist.tensors import Averages, Chunks, make_plan
 
 
@@ -51,23 +51,23 @@ class Client(Slots):
     Args:
         name: of the worker.
         default: how many slots a step has where the user does not say.
+        mode: of the job, see modes.py.
 
     Attributes:
         post: takes an event for the worker's machine; to be set before training.
-        take: to be called with each effect that is for the training thread, from any thread.
         leaves: whether fit ends the process when the job is over, but for the chief's, which has a
             report to write.
     """
 
     leaves = True
 
-    def __init__(self, name: str, default: int = 1):
-        self.name, self.default = name, default
+    def __init__(self, name: str, default: int = 1, mode: str = "sync"):
+        self.name, self.default, self.mode = name, default, mode
         self.post: Callable[[Any], None] = nowhere
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
-        self.take = self.inbox.put
         self.kept: deque = deque()  # effects whose turn will come
         self.generation = 0
+        self.at_start: int | None = None  # the step at whose start the run is
         self.run: Run | None = None
         self.finished: m.Finished | None = None
         self.is_running = self.is_chief = False
@@ -83,8 +83,9 @@ class Client(Slots):
         if self.run is not None:
             raise ArgumentError("dist", "a job trains one run", hint="train again in another job")
         check_run(run)
+        check_memory(run)
         self.run, run.is_chief, run.has_servers = run, self.is_chief, True
-        self.clip = translate_callbacks(run)
+        self.clip = translate_callbacks(run, self.mode)
         self.plan, tensors = make_plan(
             run.model, run.optimizer, run.accumulate, len(run.loader), run.epochs
         )
@@ -102,6 +103,7 @@ class Client(Slots):
         """The steps that are left in this epoch, each with the batches that are ours."""
         run = self.run
         self.post(m.Doing(""))
+        self.say_that_it_goes_on()
         self.set_batch(run.step)
         while run.batch < len(run.loader):
             self.tell_state()
@@ -146,7 +148,7 @@ class Client(Slots):
 
     def take_step(self) -> None:
         """Load the weights of the next step, and count what all workers report of this one."""
-        run, advance = self.run, self.advance
+        run, advance, self.at_start = self.run, self.advance, None
         self.chunks.load(advance.chunks)
         count_reports(run, advance.reports)
         run.step = advance.step - 1  # finish_step counts it
@@ -169,13 +171,35 @@ class Client(Slots):
         Raises:
             Rewound: a server was lost in the meantime.
             Stopped: this process has nothing left to do.
+            ArgumentError: a callback has stopped the run here, and not where the chief is.
         """
         self.post(m.Doing(""))
         self.tell_state()
+        if len(self.run.history) < self.run.epochs:
+            self.stop_with_the_chief()
         self.post(m.Ended(self.generation, self.run.step))
-        finished = self.wait(m.Finished)
+        finished = self.finished or self.wait(m.Finished)
         if finished.code or (self.leaves and not self.run.is_chief):
             raise Stopped(finished.reason, finished.code)
+
+    def say_that_it_goes_on(self) -> None:
+        """Let those know that would end the run after the epoch before: the chief decides."""
+        if self.run.is_chief and self.run.epoch > 1:
+            self.post(m.Publish(goes_on(self.run.epoch - 1), {}))
+
+    def stop_with_the_chief(self) -> None:
+        """Before the last epoch: wait for what the chief does, unless that is this worker."""
+        run = self.run
+        if not run.is_chief:
+            self.post(m.Await(goes_on(run.epoch)))
+        while not run.is_chief and self.finished is None:
+            if isinstance(self.wait(m.Published, m.Chief, m.Finished), m.Published):
+                raise ArgumentError(
+                    "dist", "a callback that stops the run does so on all workers, or on the chief",
+                    {"callback": run.stopped_by, "worker": self.name, "after": f"epoch {run.epoch}",
+                     "chief": "goes on"},
+                    "a limit of time, say, is looked at where run.is_chief",
+                )  # fmt: skip
 
     def close(self) -> None:
         """The command of this worker has ended. Where the job has not, it is told why."""
@@ -191,9 +215,15 @@ class Client(Slots):
     # --- where the run is -----------------------------------------------------------------------
 
     def tell_state(self) -> None:
-        """The state of the run at the start of a step, for checkpoints and workers that join."""
+        """The run is at the start of a step; its state can be had from now on."""
         self.run.remember_position()
-        self.post(m.RunState(self.generation, self.run.step, to_bytes(self.run)))
+        self.at_start = self.run.step
+        self.post(m.RunState(self.generation, self.run.step, b""))
+
+    def give_state(self, asked: m.GiveState) -> None:
+        """A checkpoint, or a worker that joins, needs the state of the run at this step."""
+        if (asked.generation, asked.step) == (self.generation, self.at_start):
+            self.post(m.RunState(self.generation, asked.step, to_bytes(self.run)))
 
     def go_back(self, to: m.Rewind) -> None:
         """Be where the servers are."""
@@ -208,6 +238,12 @@ class Client(Slots):
                 callback.on_fit_start(self.run)  # back at the first step, it had no past yet
 
     # --- effects of the machine -----------------------------------------------------------------
+
+    def take(self, effect: Any) -> None:
+        """To be called with each effect that is for the training thread, from any thread."""
+        if isinstance(effect, m.Chief) and not effect.chief and self.run is not None:
+            self.run.is_chief = False  # at once: what this thread would write is another's now
+        self.inbox.put(effect)
 
     def wait(self, *kinds: type) -> Any:
         """The next effect of one of these kinds; others are kept for when they are asked for.
@@ -226,6 +262,8 @@ class Client(Slots):
                 self.set_chief(effect.chief)
             if isinstance(effect, m.Finished):
                 self.finished = effect
+            if isinstance(effect, m.GiveState):
+                self.give_state(effect)
             if isinstance(effect, kinds):
                 if getattr(effect, "generation", self.generation) >= self.generation:
                     return effect
@@ -234,7 +272,7 @@ class Client(Slots):
                 raise Rewound
             elif isinstance(effect, m.Finished):
                 raise Stopped(effect.reason, effect.code)
-            elif not isinstance(effect, m.Chief):
+            elif not isinstance(effect, m.Chief | m.GiveState):
                 self.kept.append(effect)
 
     def set_chief(self, is_chief: bool) -> None:
@@ -242,6 +280,7 @@ class Client(Slots):
         was, self.is_chief, run = self.is_chief, is_chief, self.run
         run.is_chief = is_chief
         if is_chief and not was and self.is_running:
+            self.say_that_it_goes_on()
             for callback in run.callbacks:
                 if callback.watches:
                     callback.on_fit_start(run)
@@ -282,6 +321,11 @@ class Exchange(Callback):
         for callback in run.callbacks:
             if callback.watches and callback.order < self.order:
                 callback.on_epoch_end(run)
+
+
+def goes_on(epoch: int) -> str:
+    """The key under which the chief publishes that it begins the epoch after this one."""
+    return f"after epoch {epoch}"
 
 
 def nowhere(event: Any) -> None:

@@ -7,8 +7,10 @@ The worker's machine and the training thread talk by events and effects, too (cl
     Begin             the model is built: plan, initial values, the run's first state. Then wait
     Rewind            (effect) load these weights and this state, go to the step; it may come at any
                       moment, also after Ended; what was computed of an older generation is dropped
-    RunState          (event) the run at the START of the step now begun; after each Advance and
-                      Rewind that goes on, also for the step after the last, before Ended
+    RunState          (event) the training thread is at the START of the step now begun; after each
+                      Advance and Rewind that goes on, also for the step after the last, before
+                      Ended. Its blob may be empty, and comes by a second RunState where
+    GiveState         (effect) asks for it: to serialize the run at every step would be a waste
     Compute           (effect) compute this slot; its gradients follow as
     SlotChunk         chunk by chunk, as soon as backward has them; the array is given away. A chunk
                       whose tensors are all missing is not sent, nor are those of kind "count"
@@ -240,6 +242,12 @@ class Advance:
     step: int  # that begins now
     chunks: dict  # chunk -> values
     reports: list  # of dicts {"step", "slot", "worker", "weight", "values"}
+
+
+@dataclass
+class GiveState:
+    generation: int
+    step: int  # that the training thread is at the start of
 
 
 @dataclass

@@ -77,6 +77,7 @@ from minidl_dist.events import (  # noqa: F401
     Ended,
     Exit,
     Finished,
+    GiveState,
     Left,
     Load,
     Loaded,

@@ -47,7 +47,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     bundle = Bundle.from_json(told.keys) if told.keys else None
     key = bundle.pair.public if bundle else ""
     machine = Announcer(Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint()))
-    client = Client(told.name, launch.slots)
+    client = Client(told.name, launch.slots, launch.mode)
     client.leaves = not (launch.is_script or launch.is_job)  # what comes after fit is theirs
     (folder / EVENTS).mkdir(parents=True, exist_ok=True)  # on another machine it may be new
     node = Node(
@@ -84,7 +84,11 @@ class Announcer(Recorder):
 
 def run_node(node: Node, client: Any) -> None:
     """The node's thread. When it ends, the training ends: in order, if it still can."""
-    end = node.run()
+    try:
+        end = node.run()
+    except BaseException as error:  # no error of a user's: it is a bug, and shown as one
+        traceback.print_exc()
+        end = m.Exit(1, f"the node of this worker failed: {type(error).__name__}: {error}")
     client.take(m.Finished(end.reason, end.code))
     if end.code:
         time.sleep(STUCK)

@@ -32,6 +32,7 @@ from minidl_dist.messages import (
     Doing,
     Ended,
     Finished,
+    GiveState,
     Head,
     Initial,
     Offer,
@@ -60,6 +61,9 @@ from minidl_dist.peer import Peer
 from minidl_dist.window import RETRY, Window
 
 
+LEASE = 0.8  # of Job.dead: for so long a chief is chief without a word of the coordinator
+
+
 class Worker(Peer):
     """See the module.
 
@@ -75,7 +79,8 @@ class Worker(Peer):
         step_done: step -> reports of all its slots.
         given: the first step whose reports the training thread has not seen.
         state_here: the run's state to join with.
-        states: step -> the run's state at its start, as the training thread told it.
+        states: step -> the run's state at its start, as the training thread told it; with an
+            empty blob where nobody needs it, or it was asked for and is not there yet.
     """
 
     role = "worker"
@@ -87,6 +92,7 @@ class Worker(Peer):
         self.compiled = self.chief = False
         self.places: list[str] = []  # the server of each chunk
         self.count = 0  # of what the training thread did
+        self.heard = 0.0  # when the coordinator said what is wanted
         self.reset()
 
     def reset(self) -> None:
@@ -106,6 +112,7 @@ class Worker(Peer):
         self.state_here: RunState | None = None
         self.states: dict[int, RunState] = {}
         self.state_sent: dict[int, float] = {}
+        self.states_asked: set[int] = set()
         self.publishing: dict[str, Publish] = {}
         self.awaited = ""
         self.ended = self.seeds = False
@@ -115,6 +122,7 @@ class Worker(Peer):
         match event:
             case Started() | Timer():
                 self.tick()
+                self.doubt_that_it_is_chief()
                 self.repeat()
             case Received(sender, message):
                 if sender == COORDINATOR:
@@ -191,6 +199,12 @@ class Worker(Peer):
             case Refused():
                 self.end_with(message)
 
+    def doubt_that_it_is_chief(self) -> None:
+        """After too long a silence, perhaps its own, another one is chief, and writes the files."""
+        if self.chief and self.job and self.now - self.heard > LEASE * self.job.dead:
+            self.chief = False
+            self.effects.append(Chief(False))
+
     def set_servers(self) -> None:
         for server in self.job.servers:
             self.pushes.setdefault(server, Window())
@@ -198,7 +212,7 @@ class Worker(Peer):
 
     def follow(self) -> None:
         """Become what the coordinator wants; go_on does the rest."""
-        wanted = self.wanted
+        wanted, self.heard = self.wanted, self.now
         if wanted.stop:
             self.effects.append(Finished(wanted.stop, wanted.code))
             self.leave(wanted.code, wanted.stop)
@@ -282,8 +296,11 @@ class Worker(Peer):
                 self.push(event)
             case SlotDone() if self.is_mine(event):
                 self.slot_is_done(event)
-            case RunState() if event.generation == self.generation and self.step == event.step:
-                self.keep_state(event)
+            case RunState() if event.generation == self.generation:
+                if event.step in self.states:  # asked for; perhaps the step is over by now
+                    self.states[event.step] = event
+                elif self.step == event.step:
+                    self.keep_state(event)
             case Publish() if self.states:  # else it was said before the thread heard of Rewind
                 publish = Publish(self.key_of(event), event.value)
                 self.publishing[publish.key] = publish
@@ -405,9 +422,18 @@ class Worker(Peer):
         """Give the coordinator the states that a checkpoint or somebody who joins needs."""
         for step, state in self.states.items():
             is_last = step == self.wanted.until or is_saved(self.job, step)
-            needed = step > self.wanted.manifest and is_last and self.chief
-            if needed or (self.wanted.give_state and step == self.wanted.step):
+            is_awaited = self.wanted.give_state and step == self.wanted.step
+            if not state.blob:
+                if is_last or is_awaited or self.is_kept(step):
+                    self.ask_for_state(step)
+            elif is_awaited or (is_last and step > self.wanted.manifest and self.chief):
                 self.share(state)
+
+    def ask_for_state(self, step: int) -> None:
+        """Every worker keeps those of steps to be saved: it may have to share them as chief."""
+        if step == self.step and step not in self.states_asked:
+            self.states_asked.add(step)
+            self.effects.append(GiveState(self.generation, step))
 
     def share(self, state: RunState) -> None:
         if state.step in self.wanted.states or self.now < self.state_sent.get(state.step, 0.0):

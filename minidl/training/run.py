@@ -51,6 +51,7 @@ class Run:
         batch: batches of this epoch that were used.
         step: steps taken in all epochs together; each is made of `accumulate` batches.
         stop: set it to end the run after this epoch.
+        stopped_by: class name of the callback that did.
         error: the exception that ended the run, for on_fit_end.
 
         inputs, targets: the current batch.
@@ -95,7 +96,7 @@ class Run:
         self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
         self.seed, self.is_chief, self.has_servers = random.new_seed(), True, False
         self.epoch = self.step = self.batch = 0
-        self.stop = False
+        self.stop, self.stopped_by = False, ""
         self.error: BaseException | None = None
         self.inputs: Any = None
         self.targets: Any = None
@@ -115,7 +116,10 @@ class Run:
         """Call the method of that name of every callback; of those that watch, if we are chief."""
         for callback in self.callbacks:
             if self.is_chief or not callback.watches:
+                goes_on = not self.stop
                 getattr(callback, moment)(self)
+                if goes_on and self.stop:
+                    self.stopped_by = type(callback).__name__
 
     def end(self) -> None:
         """Call on_fit_end of every callback, even if one fails. The run's first error counts."""

@@ -88,9 +88,8 @@ class World:
             self.machines[name] = Server(name, life)
         else:
             self.machines[name] = Worker(name, life)
-            self.clients[name] = client = Client(name, self.default)
+            self.clients[name] = client = Client(name, self.default, self.job.mode)
             client.inbox = Inbox(self)
-            client.take = client.inbox.put
             client.post = lambda event: self.post(name, life, event)
             threading.Thread(target=self.work, args=(name, client), daemon=True).start()
         self.mail.append((name, life, m.Started()))

@@ -127,15 +127,67 @@ def test_early_stopping_ends_all_at_once():
     assert_same(found, options())
 
 
+class TimeLimit(callbacks.Callback):
+    """Ends the run of one worker after its first epoch, as a clock of its own might."""
+
+    def __init__(self, here):
+        self.here = here
+
+    def on_epoch_end(self, run):
+        if self.here:
+            run.stop = True
+
+
+@pytest.mark.parametrize("validate", [True, False])
+def test_only_the_chief_ends_the_run_early(alone, validate):
+    """Another worker that would is told which callback does it; the job goes on without it."""
+    results = World(
+        lambda name: train([TimeLimit(name == "worker1")], validate=validate), 1, 2
+    ).run()  # fmt: skip
+    error = results.pop("worker1")
+    assert isinstance(error, minidl.errors.ArgumentError)
+    assert "TimeLimit" in str(error) and "epoch 1" in str(error)
+    assert len(of_chief(results)[2]) == EPOCHS
+
+
+def test_the_chief_may_end_the_run_early_alone():
+    found = of_chief(World(lambda name: train([TimeLimit(name == "worker0")]), 1, 3).run())
+    assert len(found[2]) == 1
+
+
+def test_a_worker_that_would_end_the_run_becomes_chief():
+    """All others are gone or follow: it decides now."""
+    faults = Once(
+        lambda name, event: name == "worker1" and isinstance(event, m.Await)
+        and event.key == "after epoch 1",
+        lambda world, name: world.kill("worker0"),
+    )  # fmt: skip
+    world = World(lambda name: train([TimeLimit(name == "worker1")]), 1, 2, faults=faults)
+    results = {k: v for k, v in world.run().items() if k != "worker0"}
+    assert faults.done and len(of_chief(results)[2]) == 1
+
+
 @pytest.mark.parametrize("mode", ["backup:1", "ssp:1", "async"])
 def test_other_modes_learn(mode):
     """Not the same bits, but the same epochs, and every example counts once in them."""
-    clip = 0.7 if mode == "backup:1" else None  # the others refuse to
-    world = World(lambda name: train(epochs=6, clip=clip), 2, 3, mode=mode)
+    world = World(lambda name: train(epochs=6, clip=mode == "backup:1"), 2, 3, mode=mode)
     _, _, history = of_chief(world.run())
     assert [entry["epoch"] for entry in history] == [1, 2, 3, 4, 5, 6]
     assert [entry["step"] for entry in history] == [3, 6, 9, 12, 15, 18]
     assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_the_state_is_serialized_only_where_it_is_needed():
+    """At the steps that are saved; at others the training thread says only where it is."""
+    told = []
+
+    def faults(world, name, event):
+        if isinstance(event, m.RunState):
+            told.append((event.step, bool(event.blob)))
+
+    World(lambda name: train(), 1, 1, faults=faults, save_every=4).run()
+    assert {step for step, _ in told} == set(range(10))
+    assert [step for step, has_blob in told if has_blob] == [4, 8, 9]
 
 
 def test_models_that_differ_are_told_apart():
@@ -184,6 +236,25 @@ def test_the_chief_alone_is_watched(alone):
     assert [s for s in seen[0] if isinstance(s, float)] == [e["val_loss"] for e in alone[2]]
 
 
+def test_a_chief_that_is_replaced_writes_nothing_more():
+    """From the moment its node hears of it, whatever the training thread is at."""
+
+    class Replaced(Watch):
+        def on_epoch_end(self, run):
+            super().on_epoch_end(run)
+            world.clients["worker0"].take(m.Chief(False))
+
+        def on_fit_end(self, run):
+            self.seen.append("end")
+
+    watches = [Replaced(), Replaced()]
+    world = World(lambda name: train(watches, epochs=1), 1, 1)
+    result = world.run()["worker0"]
+    assert isinstance(result, Stopped) and result.code == 0
+    assert len(watches[0].seen) == 1 + 3 + 1
+    assert watches[1].seen == watches[0].seen[:-1]
+
+
 def test_gradients_leave_while_backward_goes_on():
     """The last layer's chunks come first, before the slot is done."""
     order = []
@@ -203,6 +274,14 @@ def test_gradients_leave_while_backward_goes_on():
     chunks = order[:-1]
     assert order[-1] == "done" and len(chunks) > 4
     assert chunks.index(max(chunks)) < 2 and chunks.index(0) >= len(chunks) - 2
+
+
+@pytest.mark.parametrize("mode", ["ssp:2", "async"])
+def test_there_is_no_norm_to_clip_where_slots_are_steps(mode):
+    results = World(lambda name: train(), 1, 2, mode=mode).run()
+    for error in results.values():
+        assert isinstance(error, minidl.errors.ArgumentError), repr(error)
+        assert "ClipGradients" in str(error) and mode in str(error)
 
 
 # --- what several machines cannot do ------------------------------------------------------------
@@ -234,7 +313,26 @@ class Twice(nn.Module):
         return self.last(self.norm(self.norm(x)).reshape(len(x), 12))
 
 
+class Remembers(callbacks.Callback):
+    def state_dict(self):
+        return {"last": [minidl.zeros(5 << 18)]}
+
+
+def large():
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 10_000), nn.Linear(10_000, 120))
+
+
 REFUSED = {
+    "best weights": (
+        lambda: simple(large(), callbacks=[callbacks.EarlyStopping("loss", restore_best=True)]),
+        ["EarlyStopping", "5,320,480"],
+    ),
+    "average weights": (
+        lambda: simple(large(), callbacks=[callbacks.AverageWeights()]), ["AverageWeights"],
+    ),
+    "any callback": (
+        lambda: simple(callbacks=[Remembers()]), ["Remembers", "5,242,880"],
+    ),
     "step function": (
         lambda: simple(step=lambda run, x, t: {"loss": 0.0}), ["step function", "one process"],
     ),

@@ -37,7 +37,7 @@ OPTIMIZERS = {
 
 
 def train(
-    look_on=(), optimizer="SGD", slots=SLOTS, epochs=EPOCHS, n=26, validate=True, clip=0.7, **more
+    look_on=(), optimizer="SGD", slots=SLOTS, epochs=EPOCHS, n=26, validate=True, clip=True, **more
 ):
     """A run with a schedule, clipping, two groups, and early stopping that watches validation.
 
@@ -53,7 +53,7 @@ def train(
     schedule = callbacks.Schedule(optim.CosineAnnealingLR(steps, 20), every="step")
     plateau = callbacks.EarlyStopping("val_loss" if validate else "loss", patience=50)
     average = callbacks.AverageWeights(0.9)
-    clips = [callbacks.ClipGradients(clip)] if clip else []
+    clips = [callbacks.ClipGradients(0.7)] if clip else []
     history = minidl.fit(
         model, DataLoader(Digits(n), 4, shuffle=True, seed=3), nn.CrossEntropyLoss(), steps, epochs,
         validation=DataLoader(Digits(8), 3) if validate else None, accumulate=slots,
