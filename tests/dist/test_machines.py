@@ -262,6 +262,18 @@ def test_a_job_does_not_wait_for_ever(missing):
     assert missing in c.stop[0] and c.stop[1] == 1
 
 
+def test_a_lost_server_has_its_time_to_come_back_however_old_the_job_is():
+    c = coordinator(missing=120.0)
+    c.handle(hello("server0"), 1000.0)
+    c.handle(hello("worker0"), 1000.0)
+    c.handle(m.Left("server0", "signal 9"), 1000.0)
+    for now in (1000.25, 1119.0, 1121.0):
+        assert c.stop is None
+        c.handle(hello("worker0"), now)
+        c.handle(m.Timer("tick"), now)
+    assert "server0 is missing" in c.stop[0]
+
+
 def test_damaged_and_foreign_values_do_no_harm():
     s = Server("server0", 1)
     job, plan = Job(("server0",)), small_plan()
