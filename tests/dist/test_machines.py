@@ -274,6 +274,26 @@ def test_a_lost_server_has_its_time_to_come_back_however_old_the_job_is():
     assert "server0 is missing" in c.stop[0]
 
 
+def test_nobody_speaks_in_the_name_of_another():
+    c = coordinator()
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    before = c.wanted("worker0", {})
+    for wrong in (
+        m.Hello("server", "server0", 99, 0, "tcp://evil:1", "K" * 40, m.VERSION, {}, ""),
+        m.Hello("server", "worker0", 1, 0, "tcp://evil:1", "K" * 40, m.VERSION, {}, ""),
+        m.Beat("worker1", 1, 1, c.generation, 0, 4, "done", 0, ""),
+        m.Bye("worker1", "gone"),
+        m.Report(c.generation, 0, 0, "worker1", 1.0, {}),
+        m.Saved(c.generation, 0, "shard", "sha", [0, 1]),
+    ):
+        effects = c.handle(m.Received("worker0", wrong), 0.2)
+        assert not sent(effects, object)
+    assert c.wanted("worker0", {}) == before and c.disowned == 6
+    assert "worker1" in c.members.workers and not c.steps.reports
+
+
 def test_damaged_and_foreign_values_do_no_harm():
     s = Server("server0", 1)
     job, plan = Job(("server0",)), small_plan()
