@@ -59,7 +59,8 @@ class Decisions:
         """Nothing of the generation before is left."""
         self.ready = self.was_synced = self.ended = False
         self.loaded: set[str] = set()
-        self.lives: dict[str, int] = {}  # server -> incarnation that this generation counts on
+        # server -> incarnation that this generation counts on: from now on it may be given values
+        self.lives = {n: m.hello.incarnation for n, m in self.members.servers.items()}
         self.states: dict[int, bytes] = {}
         self.checkpoints.forget(self.generation, len(self.plan.chunks) if self.plan else 0)
         self.published: dict[str, dict] = {}

@@ -294,6 +294,20 @@ def test_nobody_speaks_in_the_name_of_another():
     assert "worker1" in c.members.workers and not c.steps.reports
 
 
+def test_a_server_that_is_lost_while_it_is_given_first_values_takes_all_back():
+    """Not one Beat of its first life came, but it had acknowledged values."""
+    c = coordinator()
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    generation = c.generation
+    c.handle(m.Left("server0", "signal 9"), 0.2)
+    c.handle(hello("server0", incarnation=2), 0.3)
+    assert c.generation == generation + 1
+    c.handle(hello("server0", incarnation=2), 0.4)
+    assert c.generation == generation + 1
+
+
 def test_damaged_and_foreign_values_do_no_harm():
     s = Server("server0", 1)
     job, plan = Job(("server0",)), small_plan()
