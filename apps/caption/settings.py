@@ -61,12 +61,12 @@ class NetworkOptions:
         check=at_least(1),
     )  # fmt: skip
     hidden: int = option(
-        NETWORK, "Units of the LSTM. Default: 128, with a frozen CNN 256.", metavar="N",
+        NETWORK, "Units of the LSTM. Default: 128, with a frozen CNN 512.", metavar="N",
         check=at_least(1),
     )  # fmt: skip
     dropout: float = option(
         NETWORK, "Share of numbers dropped before and after the LSTM. Default: 0.1, with a frozen "
-        "CNN 0.5.", metavar="SHARE",
+        "CNN 0.3.", metavar="SHARE",
         check=(at_least(0), below(1)),
     )  # fmt: skip
 
@@ -80,8 +80,9 @@ class LearningOptions:
         check=at_least(1),
     )  # fmt: skip
     cnn_lr_mult: float = option(
-        LEARNING, "The CNN's learning rate, as a fraction of the LSTM's. Default: 0.25; for a CNN "
-        "with weights 0.05, once it learns.", metavar="SHARE", check=above(0),
+        LEARNING, "Learning rate of the CNN, where it learns, and of the layer that takes its "
+        "features, as a fraction of the LSTM's. Default: 0.25, for a CNN with weights 0.05.",
+        metavar="SHARE", check=above(0),
     )  # fmt: skip
     word_loss: float = option(
         LEARNING, "Weight of a second loss for a CNN that learns from the start: whether each word "
@@ -103,7 +104,7 @@ class Settings(
     """Everything that decides what a training run does. A checkpoint stores it."""
 
     epochs: int = option(
-        STEPS, "Passes over the pictures. Default: 13; with a frozen CNN as many as make 2,500 "
+        STEPS, "Passes over the pictures. Default: 13; with a frozen CNN as many as make 1,250 "
         "steps, from 10 to 200.", check=at_least(1), resume=MORE,
     )  # fmt: skip
     batch_size: int = option(STEPS, "Pictures per batch. Default: 32.", check=at_least(1))

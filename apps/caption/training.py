@@ -213,15 +213,13 @@ class Training:
 def rate_factors(learner: Learner, settings: Settings) -> dict[str, float]:
     """By name of a parameter, the factor on its learning rate.
 
-    A CNN that learns from the start, and what takes its features, learn more slowly than the LSTM.
-    Adam moves each weight equally far, so a sum over many numbers changes more in one step than one
-    over few; at the LSTM's rate the picture grows until it saturates the LSTM's gates.
+    A CNN, and what takes its features, learn more slowly than the LSTM. Adam moves each weight
+    equally far, so a sum over many numbers changes more in one step than one over few; at the
+    LSTM's rate the picture grows until it saturates the LSTM's gates.
     """
-    slow = ["net.cnn."]
-    if not settings.is_frozen:
-        slow += ["net.decoder.picture.", "detector."]
+    slow = "net.cnn.", "net.decoder.picture.", "detector."
     names = [name for name, _ in learner.named_parameters()]
-    return {n: settings.cnn_lr_mult if n.startswith(tuple(slow)) else 1.0 for n in names}
+    return {n: settings.cnn_lr_mult if n.startswith(slow) else 1.0 for n in names}
 
 
 def words_of(train: Part, min_count: int) -> tuple[Vocabulary, int]:

@@ -81,7 +81,7 @@ def test_a_network_whose_output_is_no_layer_behind_the_others(monkeypatch):
 def test_fewer_pictures_have_more_epochs_with_a_frozen_cnn():
     settings = from_command_line({"data": "tuxpaint"})
     found = [completed(settings, 900, pictures).epochs for pictures in (10, 745, 3200, 100_000)]
-    assert found == [200, 107, 25, 10]
+    assert found == [200, 54, 12, 10]
     assert completed(settings, 19_999, 10).min_count == 1
     assert completed(settings, 20_000, 10).min_count == 4
     typed = from_command_line({"data": "tuxpaint", "epochs": 7, "min_count": 2})

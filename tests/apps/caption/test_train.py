@@ -210,10 +210,6 @@ def test_the_learner_is_saved_as_its_network():
         (["--size", 48], ["the small CNN sees 32 or 64 pixels"]),
         (["--weights", "squeezenet"], ["no weights for the small CNN"]),
         (["--finetune-cnn-after", 2], ["belongs to a CNN that has --weights"]),
-        (
-            ["--cnn", "squeezenet", "--cnn-lr-mult", 0.1],
-            ["is for a CNN that learns", "--finetune-cnn-after"],
-        ),
         (["--cnn", "squeezenet", "--word-loss", 1], ["for a CNN that learns from the start"]),
         (["--scheduled-sampling", 1.5], ["scheduled-sampling must be at most 1"]),
         (["--dropout", 1], ["dropout must be below 1"]),
