@@ -121,7 +121,7 @@ def add_bias(y, b):
 def backward_bias(gy):
     if (rows := rows_of(gy)) is None:
         return total(gy, (0, 2, 3))
-    sums = np.zeros(rows.shape[1])
+    sums = np.zeros(rows.shape[1], np.float64)
     add_up(rows, sums)
     return sums.reshape(-1, gy.shape[1]).sum(axis=0).astype(gy.dtype)
 

@@ -41,7 +41,8 @@ def test_a_walk_to_another_sentence_begins_and_ends_there(artist):
     assert [one.caption for one in walk] == [RED, "", "", "", BLUE]
     noise = np.repeat(artist.noise(1, 0), 2, 0)
     ends = artist.draw(artist.embed([RED, BLUE]), noise)
-    np.testing.assert_array_equal(images(walk)[[0, -1]], ends)
+    # Products of another number of rows are rounded otherwise, which may move a byte by one.
+    np.testing.assert_allclose(images(walk)[[0, -1]].astype(int), ends.astype(int), atol=1)
 
 
 def test_a_walk_between_noises_begins_and_ends_there(artist):
