@@ -15,6 +15,10 @@ A coordinator's first manifest creates the file of its token, and the file syste
 process do that (link fails where the name exists). So of two that started at the same time one is
 told that it is fenced; and one that was replaced, because it seemed dead, finds a file with a
 higher token and is told so, too.
+
+That first manifest is only a claim of the token. Claims never push a manifest with content out,
+however often a job is started without coming to its next checkpoint. And where checkpoints lie
+about but no manifest names one, the job does not begin at step 0 as if it were new.
 """
 
 from __future__ import annotations
@@ -38,9 +42,10 @@ from minidl_dist.messages import CLAIM, FENCED, Load, Loaded, Note, Remove, Shar
 
 NAME = re.compile(r"(manifest|(shard|run)-[\w.-]{1,100})\Z", re.ASCII)
 MANIFEST = re.compile(r"manifest-(\d{1,12})\.json(\.old)?\Z")
+OF_STEP = re.compile(r"(shard|run)-\d+-(\d+)[-.]")  # as server.py and manifest.py name them
 SUFFIX = {"shard": ".safetensors", "run": ".bin"}
 DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "int64": "I64"}
-KEEP_MANIFESTS = 3
+KEEP_MANIFESTS = 3  # with content
 MAX_MANIFEST = 64 << 20  # bytes
 
 
@@ -112,9 +117,19 @@ class Disk:
             os.replace(older, path.with_name(path.name + ".old"))
             digest = write_parts(path, parts)
         self.check_in_office(token)
-        for _, old in self.manifests()[KEEP_MANIFESTS:]:
-            old.unlink(missing_ok=True)
+        self.remove_old_manifests()
         return digest
+
+    def remove_old_manifests(self) -> None:
+        """Keep the newest file, which holds the token, and the newest manifests with content."""
+        kept = 0
+        for place, (_, path) in enumerate(self.manifests()):
+            value = read_manifest(path)
+            is_claim = value is not None and CLAIM in value
+            if place > 0 and (is_claim or kept == KEEP_MANIFESTS):
+                path.unlink(missing_ok=True)
+            elif value is not None and not is_claim:
+                kept += 1
 
     def check_in_office(self, token: int) -> None:
         newest = max((found for (found, _), _ in self.manifests()), default=-1)
@@ -165,8 +180,8 @@ class Disk:
         token: the next coordinator's is higher.
 
         Raises:
-            CheckpointError: there are manifests, and none is whole. To begin again from nothing
-                is not for a program to decide.
+            CheckpointError: no manifest is whole, or none has content although there was a
+                checkpoint. To begin again from nothing is not for a program to decide.
 
         Returns:
             It; the token alone, where nobody has written more than a claim; None for nothing.
@@ -182,7 +197,32 @@ class Disk:
             torn.append(path)
         if torn:
             raise damaged(torn[0], "it and all older manifests are torn or were changed")
+        self.check_for_orphans()
         return {"token": found[0][0][0]} if found else None
+
+    def check_for_orphans(self) -> None:
+        """No manifest has content: is this a job without a checkpoint, or was it lost?
+
+        The state of the run is written when all shards are there, just before the manifest. At
+        step 0 a job that was killed in between loses nothing.
+
+        Raises:
+            CheckpointError: there is a run's state of a later step.
+        """
+        names = sorted(os.listdir(self.folder)) if self.folder.is_dir() else []
+        steps = {name: int(found[2]) for name in names if (found := OF_STEP.match(name))}
+        later = [name for name, step in steps.items() if step > 0]
+        runs = [name for name in later if name.startswith("run")]
+        if runs:
+            raise CheckpointError(
+                "checkpoint", "there are checkpoints, but no manifest that names them",
+                {"folder": str(self.folder), "for example": runs[-1]},
+                "bring manifest-*.json back from a copy, or begin in a new folder",
+            )  # fmt: skip
+        if later:
+            self.skipped.append(
+                f"shards of no whole checkpoint ({later[-1]}); the job begins at step 0"
+            )
 
     def manifests(self) -> list[tuple[tuple[int, bool], Path]]:
         """((token, is not .old), path), newest first."""

@@ -148,7 +148,7 @@ def run(
         launch = completed(launch)
         folder = job_folder.make_folder(output, launch.name)
         job_folder.write_job(folder, launch, typed())
-        run_job(launch, folder)
+        run_job(launch, folder, is_new=True)
 
 
 @dist.command("resume")

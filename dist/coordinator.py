@@ -65,8 +65,29 @@ from minidl_dist.steps import Steps
 FINISHED = "finished"
 
 
+# Which role says what; anybody says the rest.
+SAID_BY: dict[type, str] = {
+    Offer: "worker", Report: "worker", RunState: "worker", Publish: "worker",
+    Saved: "server", Norms: "server",
+}  # fmt: skip
+
+
+def is_its_own(sender: str, message: Any) -> bool:
+    """Whether a message is in its sender's name, and of a kind that its role says."""
+    role = sender.rstrip("0123456789")
+    names = {getattr(message, "name", sender), getattr(message, "worker", sender)}
+    roles = {getattr(message, "role", role), SAID_BY.get(type(message), role)}
+    return names == {sender} and roles == {role}
+
+
 class Coordinator(Decisions):
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        disowned: how many messages were dropped because another's name was in them.
+    """
+
+    disowned = 0
 
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
@@ -151,6 +172,10 @@ class Coordinator(Decisions):
     # --- messages -------------------------------------------------------------------------------
 
     def receive(self, sender: str, message: Any) -> None:
+        if not is_its_own(sender, message):
+            self.disowned += 1
+            self.note("said in another's name: dropped", sender=sender, kind=type(message).__name__)
+            return
         member = self.members.find(sender)
         if member is not None:
             member.seen = self.now  # any traffic counts

@@ -50,6 +50,7 @@ class Decisions:
         self.stop: tuple[str, int] | None = None
         self.draining = ""  # why
         self.deadline = self.opened = self.alone_since = 0.0
+        self.gone_at: dict[str, float] = {}  # server -> when it was lost
         self.effects: list = []
         self.now = 0.0
         self.reset()
@@ -58,7 +59,8 @@ class Decisions:
         """Nothing of the generation before is left."""
         self.ready = self.was_synced = self.ended = False
         self.loaded: set[str] = set()
-        self.lives: dict[str, int] = {}  # server -> incarnation that this generation counts on
+        # server -> incarnation that this generation counts on: from now on it may be given values
+        self.lives = {n: m.hello.incarnation for n, m in self.members.servers.items()}
         self.states: dict[int, bytes] = {}
         self.checkpoints.forget(self.generation, len(self.plan.chunks) if self.plan else 0)
         self.published: dict[str, dict] = {}
@@ -216,7 +218,8 @@ class Decisions:
         """A job without a server, or without any worker, ends with an error that says so."""
         for name in self.job.servers:
             member = self.members.servers.get(name)
-            if self.now - (member.seen if member else self.opened) > self.job.missing:
+            since = member.seen if member else self.gone_at.get(name, self.opened)
+            if self.now - since > self.job.missing:
                 self.end(f"{name} is missing: nothing for {self.job.missing:g} s", 1)
         if self.members.workers:
             self.alone_since = self.now
@@ -229,6 +232,7 @@ class Decisions:
         """A process is gone. A server's chunks may come back: if it only was silent."""
         role = self.members.of("server" if name in self.job.servers else "worker")
         if role.pop(name, None) is not None:
+            self.gone_at[name] = self.now
             self.note("lost", name=name, why=why)
             self.loaded.discard(name)
             self.decide()

@@ -33,13 +33,14 @@ from minidl_dist.checkpoint import Disk, DiskThread
 from minidl_dist.gate import NOW, Gate
 from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
-from minidl_dist.wire import WireError, encode
+from minidl_dist.wire import SAME_VERSION, WireError, encode
 
 LOOK = 0.1  # seconds between looks at the monitors
 GRACE = 2.5  # seconds that a link may be refused before it is an error
 SILENCE = 10.0  # seconds without a connection, before that is said
 PATIENCE = 30.0  # seconds until the coordinator must have been reached
 MAX_OPERATORS = 32
+MAX_FACT = 1000  # characters of a fact in a Failed
 MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 CODE_FAILED = 1
 
@@ -215,14 +216,23 @@ class Node:
             self.give(m.Started())
             while self.ended is None:
                 self.turn()
-        except (LinkError, KeyProblem, WireError) as error:
-            self.failure = error
-            self.take_note(m.Note({"what": "failed", "alarm": str(error)}))
-            self.end(m.Exit(CODE_FAILED, str(error)))
+        except MinidlError as error:
+            self.fail(error)
         finally:
             self.close()
         assert self.ended is not None
         return self.ended
+
+    def fail(self, error: MinidlError) -> None:
+        """End with an error that this process cannot go on with; so can the job, which is told."""
+        self.failure = error
+        self.end(m.Exit(CODE_FAILED, str(error)))
+        link = self.links.get(m.COORDINATOR)
+        if link is not None and not isinstance(error, LinkError | KeyProblem):
+            facts = {name: str(value)[:MAX_FACT] for name, value in error.received.items()}
+            if error.hint:
+                facts["hint"] = str(error.hint)
+            self.transmit(link.socket, m.Failed(error.rule, {"process": self.name, **facts}))
 
     def turn(self) -> None:
         """Wait for whatever comes first, and handle it."""
@@ -287,8 +297,9 @@ class Node:
             sender, message = self.gate.take(listener.socket, listener.verify, allowed)
         except WireError as error:
             self.drop(error)
-            if error.cause == "revoked":
-                self.transmit(listener.socket, m.Refused(error.rule, {}), identity)
+            if error.cause in ("revoked", "version"):
+                refused = m.Refused(error.rule, error.received, str(error.hint))
+                self.transmit(listener.socket, refused, identity)
             return
         self.deliver(self.known(sender, identity), message)
 
@@ -298,7 +309,9 @@ class Node:
         except WireError as error:
             self.drop(error)
             if error.cause == "version" and link.name == m.COORDINATOR:
-                raise
+                place = {"address": link.address}
+                rule = f"{link.name} cannot be talked to: {error.rule}"
+                raise LinkError("connect", rule, place, SAME_VERSION) from None
             return
         self.deliver(sender, message)
 
@@ -360,7 +373,11 @@ class Node:
             self.counts["unsent: no connection"] += 1
 
     def transmit(self, socket: zmq.Socket, message: Any, identity: bytes | None = None) -> None:
-        """Hand a message to libzmq, or drop it: machines repeat what is not answered."""
+        """Hand a message to libzmq, or drop it: machines repeat what is not answered.
+
+        Raises:
+            WireError: nobody could receive it.
+        """
         frames = encode(message, self.name)
         try:
             if identity is not None:

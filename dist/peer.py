@@ -26,6 +26,7 @@ from minidl_dist.plan import Job, Plan
 
 TICK = 0.25  # seconds between looks at what is unanswered
 PATIENCE = 30.0  # seconds that a process which was asked to stop waits for the coordinator's word
+MAX_REASON = 4000  # characters: an error may hold anything, a message may not
 NOTHING = Wanted(token=0, generation=0, number=0, step=-1, until=-1, ready=False, plan_hash="")
 
 
@@ -114,7 +115,7 @@ class Peer:
         ))  # fmt: skip
 
     def leave(self, code: int, reason: str) -> None:
-        self.send(COORDINATOR, Bye(self.name, reason))
+        self.send(COORDINATOR, Bye(self.name, reason[-MAX_REASON:]))
         self.effects.append(Exit(code, reason))
 
     def asked_to_stop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import shutil
 import sys
 import time
 from dataclasses import replace
@@ -54,8 +55,13 @@ def say_beginning(launch: Launch, folder: Path) -> None:
         )
 
 
-def run_job(launch: Launch, folder: Path) -> None:
+def run_job(launch: Launch, folder: Path, is_new: bool = False) -> None:
     """Run a job whose folder is there.
+
+    Args:
+        launch: with all numbers filled in.
+        folder: of the job.
+        is_new: whether it was made for this run: a mistake in the command then leaves none.
 
     Raises:
         typer.Exit: 130 after Ctrl-C and so on, otherwise with the exit code of what failed.
@@ -73,7 +79,10 @@ def run_job(launch: Launch, folder: Path) -> None:
             write_timeline(folder)
     go_on = f"go on with: minidl dist resume {folder}"
     if supervisor.failure is not None:
-        say_failure(supervisor.failure, folder)
+        is_mistake = supervisor.failure.code == 2 and not supervisor.has_trained
+        say_failure(supervisor.failure, None if is_mistake and is_new else folder)
+        if is_mistake and is_new:
+            shutil.rmtree(folder, ignore_errors=True)
         raise typer.Exit(supervisor.failure.code)
     if supervisor.interrupted:
         note(f"{supervisor.interrupted}; {go_on}")
@@ -92,11 +101,12 @@ def engine_of(launch: Launch) -> Local | Ssh:
     return Ssh(parse_hosts(launch.hosts), tuple(shlex.split(launch.shell)) or SSH)
 
 
-def say_failure(failure: Failure, folder: Path) -> None:
-    """The first failure, as the last thing that is printed."""
+def say_failure(failure: Failure, folder: Path | None) -> None:
+    """The first failure, as the last thing that is printed; with where its log is, if it stays."""
     lines = [f"error: {failure.name}: {failure.how}"]
     lines += [f"  | {line}" for line in failure.lines[-8:]]
-    lines.append(f"  hint: all of it is in {folder}/{job_folder.LOGS}/{failure.name}.log")
+    if folder is not None:
+        lines.append(f"  hint: all of it is in {folder}/{job_folder.LOGS}/{failure.name}.log")
     note("\n".join(lines))
 
 

@@ -7,6 +7,11 @@ A kind is a place in messages.MESSAGES. Fields are checked on arrival to be what
 and of finite size. What the values are is never said by the message: dtype and number of elements
 come from the plan (`values_of`), and their checksum must be the message's. Whatever is wrong is a
 WireError with a cause of one word, which the node counts; bytes from outside raise nothing else.
+What a receiver would refuse is not sent either: `encode` raises where the mistake was made, instead
+of a connection that breaks, and a sender that repeats it for ever.
+
+The first field, the version, and the CRC stay where they are in all versions: so processes of two
+versions can tell each other what is wrong.
 
 Values of 64 KiB and more are neither copied when sent nor when received: a sender must not change
 them until they are gone (servers keep versions, workers the gradients of a step); a receiver's
@@ -36,18 +41,21 @@ MAX_HEADER = 4 << 20  # bytes; the state of a run is the largest field
 MAX_VALUES = 4 << 20  # bytes
 MAX_TEXT = 64 << 10  # bytes of a str
 MAX_ITEMS = 1 << 20  # of a list or dict
+SAME_VERSION = "install the same minidl on all machines of a job"
 
 
 class WireError(MinidlError, ValueError):
-    """What arrived is no message.
+    """What arrived, or was to be sent, is no message.
 
     Attributes:
         cause: one word for the counters: frames, header, version, kind, field, values, checksum,
-            plan.
+            plan; "unsendable" for what was to be sent.
     """
 
-    def __init__(self, cause: str, rule: str, received: dict[str, Any] | None = None):
-        super().__init__("message", rule, received)
+    def __init__(
+        self, cause: str, rule: str, received: dict[str, Any] | None = None, hint: str = ""
+    ):
+        super().__init__("message", rule, received, hint)
         self.cause = cause
 
 
@@ -60,14 +68,39 @@ def encode(message: Any, sender: str) -> list[Any]:
     Args:
         message: an instance of a class in MESSAGES.
         sender: the name of this process.
+
+    Raises:
+        WireError: the receiver would refuse it: it is too large, or a field has a wrong type.
     """
     form = FORM_OF[type(message)]
-    text = msgpack.packb([VERSION, form.kind, sender, *form.fields(message)], default=as_plain)
-    header = text + zlib.crc32(text).to_bytes(4, "little")
+    try:
+        text = msgpack.packb([VERSION, form.kind, sender, *form.fields(message)], default=as_plain)
+        header = text + zlib.crc32(text).to_bytes(4, "little")
+        check_size(form, "header", len(header), MAX_HEADER)
+        form.build(unpack(header)[3:])
+    except WireError as error:
+        if error.cause == "unsendable":
+            raise
+        raise WireError("unsendable", f"{form.name} cannot be sent: {error.rule}") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise WireError("unsendable", f"{form.name} cannot be sent: {error}") from None
     if form.has_values:
         values = np.ascontiguousarray(message.values).reshape(-1)
+        check_size(form, "values", values.nbytes, MAX_VALUES)
         return [header, values.view(np.uint8).data]
     return [header]
+
+
+def check_size(form: Form, part: str, size: int, most: int) -> None:
+    """
+    Raises:
+        WireError: a part of a message is larger than the receiver's sockets take.
+    """
+    if size > most:
+        raise WireError(
+            "unsendable", f"{form.name} cannot be sent: it is too large",
+            {f"bytes of {part}": f"{size:,}", "at most": f"{most:,}"}, HINTS.get(form.name, ""),
+        )  # fmt: skip
 
 
 def as_plain(value: Any) -> Any:
@@ -143,8 +176,8 @@ def unpack(header: bytes) -> list:
         raise WireError("header", "a header is a list of version, kind, sender, fields")
     if type(content[0]) is not int or content[0] != VERSION:
         raise WireError(
-            "version", "the other process speaks another version of the protocol",
-            {"ours": VERSION, "theirs": content[0]},
+            "version", f"the other process speaks version {content[0]!r:.20} of minidl's protocol,"
+            f" this one version {VERSION}", hint=SAME_VERSION,
         )  # fmt: skip
     return content
 
@@ -244,6 +277,11 @@ def consists_of_plain(value: Any) -> bool:
     return type(value) in PLAIN and (type(value) is not int or -LARGEST <= value <= LARGEST)
 
 
+HINTS = {
+    "RunState": "a callback, schedule or loader keeps arrays in its state_dict()",
+    "Offer": "the model has too many tensors for one message",
+    "Welcome": "the model has too many tensors for one message",
+}
 LARGEST = 1 << 62  # of a whole number
 NESTS = (dict, list)
 PLAIN = (int, float, str, bytes, bool, type(None), dict, list)

@@ -301,11 +301,11 @@ class Worker(Peer):
                     self.states[event.step] = event
                 elif self.step == event.step:
                     self.keep_state(event)
-            case Publish():
+            case Publish() if self.states:  # else it was said before the thread heard of Rewind
                 publish = Publish(self.key_of(event), event.value)
                 self.publishing[publish.key] = publish
                 self.send(COORDINATOR, publish)
-            case Await():
+            case Await() if self.states:
                 self.awaited = self.key_of(event)
                 self.say_how_it_is()
             case Doing():

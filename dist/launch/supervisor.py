@@ -59,6 +59,7 @@ class Supervisor:
         self.hurry = False  # the end must not wait
         self.over = asyncio.Event()
         self.width = len(COORDINATOR)
+        self.first_said: dict[str, str] = {}  # line -> worker
 
     @property
     def failure(self) -> Failure | None:
@@ -213,9 +214,21 @@ class Supervisor:
                     continue
                 member.last_lines.append(text)
                 write_line(log, text)
-                self.show(member, text, number)
+                if not self.is_said_by_all(member, text):
+                    self.show(member, text, number)
             if not data:
                 return
+
+    def is_said_by_all(self, member: Member, text: str) -> bool:
+        """Whether another worker said so before, as all do before they train: once is enough."""
+        if self.has_trained or member.role != WORKER:
+            return False
+        return self.first_said.setdefault(text, member.name) != member.name
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether a first step was begun."""
+        return self.facts.get("step", -1) >= 0
 
     def show(self, member: Member, text: str, number: int) -> None:
         write_line(self.output[number], f"{member.name:<{self.width}} | {text}")

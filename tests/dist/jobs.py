@@ -29,18 +29,18 @@ class Job:
     Args:
         tmp_path: where the folder is made.
         arguments: of small_job.py.
-        script: another script than that.
+        command: another script than that, or a command of minidl after "--".
         options: of `minidl dist run`.
     """
 
-    def __init__(self, tmp_path, arguments=(), script=None, **options):
+    def __init__(self, tmp_path, arguments=(), command=None, **options):
         self.folder = tmp_path / "job"
         self.sockets = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
         options = {"workers": 2, "threads": 1, "checkpoint_every": 10, "slots": 2} | options
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         slots = f"--slots={options['slots']}"
         together = f"--together={options['workers']}"
-        what = [script] if script else [SCRIPT, slots, together, *arguments]
+        what = command or [SCRIPT, slots, together, *arguments]
         self.start(["run", *flags, "-o", self.folder, *what])
 
     def start(self, arguments):

@@ -97,6 +97,7 @@ def main():
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--together", type=int, default=0)
+    parser.add_argument("--own-loop", action="store_true")
     parser.add_argument("--other-model", default="")
     parser.add_argument("--kill-chief-afterwards", action="store_true")
     for name in ACTS:
@@ -121,10 +122,16 @@ def main():
             worker, moment, step = fault.split(":")
             if minidl_dist.worker_name() == worker and minidl_dist.life() == 0:
                 callbacks.append(Fault(act, moment, int(step)))
-    minidl.fit(
-        model, DataLoader(Bars(), BATCH, shuffle=True, seed=5), nn.CrossEntropyLoss(), optimizer,
-        options.epochs, callbacks=callbacks, accumulate=options.slots,
-    )  # fmt: skip
+    loader, loss = DataLoader(Bars(), BATCH, shuffle=True, seed=5), nn.CrossEntropyLoss()
+    if options.own_loop:
+        ps = minidl_dist.connect(model, optimizer, options.slots, callbacks)
+        for x, labels in ps.batches(loader, options.epochs):
+            ps.step(loss(model(x), labels))
+    else:
+        minidl.fit(
+            model, loader, loss, optimizer, options.epochs, callbacks=callbacks,
+            accumulate=options.slots,
+        )  # fmt: skip
     if options.kill_chief_afterwards and minidl_dist.is_chief() and minidl_dist.life() == 0:
         time.sleep(2)  # the others have ended, and the coordinator
         kill(None)

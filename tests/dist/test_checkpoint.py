@@ -136,6 +136,53 @@ def test_an_older_life_is_used_but_its_token_is_not(disk):
     assert disk.load("manifest") == {**manifest(2, 3)}  # so the next coordinator takes token 3
 
 
+def claim(folder, token):
+    Disk(folder).store("manifest", {"token": token, m.CLAIM: True})
+
+
+def test_claims_never_push_the_newest_manifest_out(disk):
+    life = Disk(disk.folder)
+    life.store("manifest", {"token": 1, m.CLAIM: True})
+    for step in (3, 4):
+        life.store("manifest", manifest(1, step))
+    for token in range(2, 8):
+        claim(disk.folder, token)
+        assert disk.load("manifest") == manifest(token, 4)
+    assert sorted(os.listdir(disk.folder)) == [
+        "manifest-1.json", "manifest-1.json.old", "manifest-7.json"
+    ]  # fmt: skip
+    (disk.folder / "manifest-1.json").write_bytes(b"torn")
+    assert disk.load("manifest") == manifest(7, 3)
+
+
+def test_old_manifests_with_content_are_removed(disk):
+    for token in range(1, 9):
+        life = Disk(disk.folder)
+        life.store("manifest", {"token": token, m.CLAIM: True})
+        life.store("manifest", manifest(token))
+    assert [token for (token, _), _ in disk.manifests()] == [8, 7, 6]
+
+
+@pytest.mark.parametrize("claims", [0, 2])
+def test_checkpoints_without_a_manifest_are_an_error(disk, claims):
+    disk.store("shard-1000001-100-server0", shard(100))
+    disk.store("run-1000001-100", b"state")
+    for token in range(1, claims + 1):
+        claim(disk.folder, token)
+    with pytest.raises(CheckpointError, match="no manifest that names them"):
+        disk.load("manifest")
+
+
+def test_a_job_killed_before_its_first_checkpoint_begins_anew(disk):
+    claim(disk.folder, 1)
+    disk.store("shard-1000001-0-server0", shard(0))
+    disk.store("run-1000001-0", b"state")
+    assert disk.load("manifest") == {"token": 1} and disk.skipped == []
+    disk.store("shard-1000001-100-server0", shard(100))
+    assert disk.load("manifest") == {"token": 1}
+    assert "no whole checkpoint" in disk.skipped[0]
+
+
 def test_with_no_whole_manifest_a_job_does_not_begin_anew(disk):
     disk.store("manifest", manifest(1))
     (disk.folder / "manifest-1.json").write_bytes(b"")

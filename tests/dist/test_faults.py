@@ -51,6 +51,11 @@ def test_any_number_of_processes_gives_the_bits_of_one(start, workers, servers, 
     assert job.finish() == expected(slots)
 
 
+def test_a_script_with_a_loop_of_its_own(start):
+    job = start(SLOW, "--own-loop", "--kill=worker1:on_step_start:13")
+    assert job.finish() == expected(2, "--own-loop")
+
+
 # --- a worker -----------------------------------------------------------------------------------
 
 MOMENTS = {
@@ -278,7 +283,7 @@ def test_a_step_with_such_a_gradient_can_be_left_out(start):
 def test_a_script_that_does_not_train(start, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import minidl_dist\nprint('I am', minidl_dist.worker_name())\n")
-    job = start(script=script)
+    job = start(command=[script])
     job.finish()
     assert "worker0     | I am worker0" in job.output
 

@@ -262,6 +262,52 @@ def test_a_job_does_not_wait_for_ever(missing):
     assert missing in c.stop[0] and c.stop[1] == 1
 
 
+def test_a_lost_server_has_its_time_to_come_back_however_old_the_job_is():
+    c = coordinator(missing=120.0)
+    c.handle(hello("server0"), 1000.0)
+    c.handle(hello("worker0"), 1000.0)
+    c.handle(m.Left("server0", "signal 9"), 1000.0)
+    for now in (1000.25, 1119.0, 1121.0):
+        assert c.stop is None
+        c.handle(hello("worker0"), now)
+        c.handle(m.Timer("tick"), now)
+    assert "server0 is missing" in c.stop[0]
+
+
+def test_nobody_speaks_in_the_name_of_another():
+    c = coordinator()
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    before = c.wanted("worker0", {})
+    for wrong in (
+        m.Hello("server", "server0", 99, 0, "tcp://evil:1", "K" * 40, m.VERSION, {}, ""),
+        m.Hello("server", "worker0", 1, 0, "tcp://evil:1", "K" * 40, m.VERSION, {}, ""),
+        m.Beat("worker1", 1, 1, c.generation, 0, 4, "done", 0, ""),
+        m.Bye("worker1", "gone"),
+        m.Report(c.generation, 0, 0, "worker1", 1.0, {}),
+        m.Saved(c.generation, 0, "shard", "sha", [0, 1]),
+    ):
+        effects = c.handle(m.Received("worker0", wrong), 0.2)
+        assert not sent(effects, object)
+    assert c.wanted("worker0", {}) == before and c.disowned == 6
+    assert "worker1" in c.members.workers and not c.steps.reports
+
+
+def test_a_server_that_is_lost_while_it_is_given_first_values_takes_all_back():
+    """Not one Beat of its first life came, but it had acknowledged values."""
+    c = coordinator()
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    generation = c.generation
+    c.handle(m.Left("server0", "signal 9"), 0.2)
+    c.handle(hello("server0", incarnation=2), 0.3)
+    assert c.generation == generation + 1
+    c.handle(hello("server0", incarnation=2), 0.4)
+    assert c.generation == generation + 1
+
+
 def test_damaged_and_foreign_values_do_no_harm():
     s = Server("server0", 1)
     job, plan = Job(("server0",)), small_plan()

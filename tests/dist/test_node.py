@@ -154,6 +154,13 @@ raise SystemExit(node.run().code)
     assert child.wait(10) == 7
 
 
+def failure_of(node):
+    """The error of a node that cannot go on."""
+    node.run()
+    assert node.ended.code == 1 and node.ended.reason == str(node.failure)
+    return node.failure
+
+
 # --- what is no message -------------------------------------------------------------------------
 
 
@@ -231,6 +238,53 @@ def test_garbage_from_a_server_is_counted(tmp_path):
     context.destroy(linger=0)
 
 
+def test_what_cannot_be_sent_ends_the_job_with_its_name(tmp_path):
+    """Not with a connection that breaks, and a sender that repeats it for ever."""
+    coordinator, worker = Node(Recorder(), "coordinator"), Node(Recorder(), "worker0")
+    address = coordinator.listen(ipc_address(tmp_path / "s", "coordinator"))
+    worker.connect("coordinator", address)
+    worker.post(Do(m.Send("coordinator", m.RunState(1, 2, bytes(5 << 20)))))
+    with running(coordinator):
+        error = failure_of(worker)
+        failed = wait_for(lambda: coordinator.machine.messages(m.Failed))[0]
+    assert "RunState cannot be sent: it is too large" in error.rule == failed.rule
+    assert failed.received["process"] == "worker0"
+    assert failed.received["bytes of header"].strip("'") > "5,242,880"
+    assert "state_dict" in str(error) and "state_dict" in failed.received["hint"]
+
+
+NEWER = crc_of(msgpack.packb([m.VERSION + 1, 0, "worker0", "fields", "of", "a", "newer", "one"]))
+
+
+def test_a_newer_process_is_answered(stranger):
+    """The version is in the same place in all versions, so it can say which one this is."""
+    stranger.send(NEWER)
+    assert stranger.poll(5000)
+    answer = stranger.recv()
+    assert msgpack.unpackb(answer[:-4])[0] == m.VERSION
+    _, refused = wire.decode(answer)
+    assert f"version {m.VERSION + 1} of" in refused.rule and "same minidl" in refused.hint
+
+
+def test_a_newer_coordinator_ends_a_worker_with_both_versions(tmp_path):
+    address, context = ipc_address(tmp_path / "s", "coordinator"), zmq.Context()
+    newer = context.socket(zmq.ROUTER)
+    newer.bind(address)
+    worker = Node(Recorder(), "worker0")
+    worker.connect("coordinator", address)
+    worker.post(Do(m.Send("coordinator", m.Bye("worker0", ""))))
+    thread = threading.Thread(
+        target=lambda: newer.send_multipart([newer.recv_multipart()[0], NEWER])
+    )
+    thread.start()
+    before = time.monotonic()
+    error = failure_of(worker)
+    assert time.monotonic() - before < 5
+    thread.join()
+    context.destroy(linger=0)
+    assert f"version {m.VERSION + 1} of minidl's protocol, this one version 1" in error.rule
+
+
 # --- keys ---------------------------------------------------------------------------------------
 
 
@@ -259,13 +313,6 @@ def secure(monkeypatch):
     made = Secure()
     with running(made.server):
         yield made
-
-
-def failure_of(node):
-    """The error of a node that cannot connect."""
-    node.run()
-    assert node.ended.code == 1 and node.ended.reason == str(node.failure)
-    return node.failure
 
 
 def test_tcp_with_keys(secure):

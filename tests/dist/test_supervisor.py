@@ -103,9 +103,18 @@ def test_lines_come_with_the_name_of_who_printed_them(tmp_path):
     assert sorted(found.out.splitlines()) == [
         "worker0     | hello worker0", "worker1     | hello worker1",
     ]  # fmt: skip
-    assert "worker1     | no" in found.err
+    assert found.err.splitlines() in (["worker0     | no"], ["worker1     | no"])
     assert (tmp_path / "logs" / "worker1.log").read_text().split() == ["hello", "worker1", "no"]
     assert found.failure is None
+
+
+def test_what_all_workers_say_before_they_train_is_shown_once(tmp_path):
+    found = run(tmp_path, "print('ready'); time.sleep(1); print('ready')", workers=2)
+    assert found.out.count("ready") == 2  # twice by the first
+    (tmp_path / "other").mkdir()
+    step = f"print({module.MARK!r} + json.dumps({{'step': 0}}), flush=True); wait('stop')"
+    found = run(tmp_path / "other", "time.sleep(1); print('ready')", workers=2, coordinator=step)
+    assert found.out.count("ready") == 2
 
 
 def test_long_and_unfinished_lines_are_whole(tmp_path):

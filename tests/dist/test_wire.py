@@ -11,6 +11,7 @@ from minidl_dist import messages as m
 from minidl_dist import wire
 from minidl_dist.aggregate import checksum
 from minidl_dist.wire import WireError, decode, encode
+from minidl_dist.worker import Worker
 
 VALUES = np.arange(20_000, dtype=np.float32)
 SAMPLES = {
@@ -70,7 +71,7 @@ def refused(cause, *arguments, match=None):
 
 def test_another_version():
     header = raw(m.VERSION + 1, 0, "worker0")
-    refused("version", header, match="another version")
+    refused("version", header, match="version 2 .* version 1")
 
 
 def test_no_such_kind():
@@ -164,6 +165,40 @@ def test_garbage_raises_wire_errors_only():
 def test_a_header_of_any_length():
     for header in (b"", b"x", bytes(7), bytes(wire.MAX_HEADER + 1)):
         refused("header", header)
+
+
+# --- what is not sent ---------------------------------------------------------------------------
+
+
+UNSENDABLE = {
+    "too large a state": (m.RunState(1, 2, bytes(wire.MAX_HEADER)), "RunState .* too large"),
+    "too large values": (m.Push(1, 2, 3, 4, 5, np.zeros(2**20 + 1, np.float32)), "too large"),
+    "too long a text": (m.Bye("worker0", "x" * (wire.MAX_TEXT + 1)), "Bye cannot be sent"),
+    "too many items": (m.Norms(1, 2, [0] * (wire.MAX_ITEMS + 1)), "Norms cannot be sent"),
+    "a field of another type": (m.Pull(1, None, 3), "Pull has no such version"),
+    "a key of another type": (m.Publish("key", {1.5: 2}), "Publish"),
+    "a number beyond 64 bits": (m.Pull(1, 2**70, 3), "Pull cannot be sent"),
+    "an object": (m.Publish("key", {"x": object()}), "a message holds a object"),
+}
+
+
+@pytest.mark.parametrize("what", UNSENDABLE)
+def test_what_a_receiver_would_refuse_is_not_sent(what):
+    message, match = UNSENDABLE[what]
+    with pytest.raises(WireError, match=match) as found:
+        encode(message, "worker0")
+    assert found.value.cause == "unsendable"
+
+
+def test_an_error_of_any_length_is_told():
+    effects = Worker("worker0", 1).handle(m.Crashed("x" * wire.MAX_TEXT + "the end"), 0.0)
+    byes = [e.message for e in effects if isinstance(getattr(e, "message", None), m.Bye)]
+    assert decode(*frames(byes[0]))[1].reason.endswith("the end")
+
+
+def test_the_largest_that_can_be_sent_arrives():
+    state = m.RunState(1, 2, bytes(wire.MAX_HEADER - 64))
+    assert decode(*frames(state))[1] == state
 
 
 # --- the checksum -------------------------------------------------------------------------------

@@ -36,7 +36,9 @@ OPTIMIZERS = {
 }
 
 
-def train(look_on=(), optimizer="SGD", slots=SLOTS, epochs=EPOCHS, n=26, validate=True, clip=True, **more):
+def train(
+    look_on=(), optimizer="SGD", slots=SLOTS, epochs=EPOCHS, n=26, validate=True, clip=True, **more
+):
     """A run with a schedule, clipping, two groups, and early stopping that watches validation.
 
     26 pictures in batches of 4: an epoch ends with a step of one slot of two pictures.
@@ -51,11 +53,11 @@ def train(look_on=(), optimizer="SGD", slots=SLOTS, epochs=EPOCHS, n=26, validat
     schedule = callbacks.Schedule(optim.CosineAnnealingLR(steps, 20), every="step")
     plateau = callbacks.EarlyStopping("val_loss" if validate else "loss", patience=50)
     average = callbacks.AverageWeights(0.9)
-    clipping = [callbacks.ClipGradients(0.7)] if clip else []
+    clips = [callbacks.ClipGradients(0.7)] if clip else []
     history = minidl.fit(
         model, DataLoader(Digits(n), 4, shuffle=True, seed=3), nn.CrossEntropyLoss(), steps, epochs,
         validation=DataLoader(Digits(8), 3) if validate else None, accumulate=slots,
-        callbacks=[schedule, *clipping, plateau, average, *look_on], **more,
+        callbacks=[schedule, *clips, plateau, average, *look_on], **more,
     )  # fmt: skip
     clock = ("seconds", "images_per_second")
     history = [{k: v for k, v in entry.items() if k not in clock} for entry in history]
