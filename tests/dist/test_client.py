@@ -208,6 +208,56 @@ def test_a_checkpoint_without_the_optimizer_is_not_gone_on_with(tmp_path):
         train([callbacks.Checkpoint(tmp_path / "other")], resume=save.path)
 
 
+class Tells(callbacks.Callback):
+    """Remembers what it saw of each epoch, as samples and alarms do."""
+
+    watches, order = True, -10
+
+    def __init__(self):
+        self.told = []
+
+    def on_epoch_end(self, run):
+        self.told.append((run.epoch, minidl.zeros(1)) if self.order > 9 else run.epoch)
+
+    def state_dict(self):
+        return {"told": self.told}
+
+    def load_state_dict(self, state):
+        self.told = list(state["told"])
+
+
+@pytest.mark.parametrize("step", [7, 9])
+@pytest.mark.parametrize("validate", [True, False])
+def test_what_the_chief_has_told_is_not_lost_with_it(step, validate):
+    """Without a checkpoint, or a rollback that would bring it."""
+    tellers = {f"worker{n}": Tells() for n in range(3)}
+    faults = Once(
+        lambda name, event: name == "worker0" and isinstance(event, m.RunState)
+        and event.step == step, World.kill,
+    )  # fmt: skip
+    world = World(lambda name: train([tellers[name]], epochs=5, validate=validate), 1, 3,
+                  faults=faults, save_every=0)  # fmt: skip
+    results = {k: v for k, v in world.run().items() if k != "worker0"}
+    chief = next(name for name, found in results.items() if not isinstance(found, Stopped))
+    assert faults.done and chief != "worker0"
+    assert tellers[chief].told == [1, 2, 3, 4, 5]
+
+
+def test_a_watcher_whose_past_is_no_json_begins_anew():
+    def tells(name):
+        teller = tellers[name] = Tells()
+        teller.order = 10
+        return teller
+
+    tellers = {}
+    faults = Once(
+        lambda name, event: name == "worker0" and isinstance(event, m.RunState)
+        and event.step == 7, World.kill,
+    )  # fmt: skip
+    World(lambda name: train([tells(name)]), 1, 2, faults=faults, save_every=0).run()
+    assert [epoch for epoch, _ in tellers["worker1"].told] == [3]
+
+
 class Watch(callbacks.Callback):
     """Counts what it sees, and is seen to be called by one worker alone."""
 
