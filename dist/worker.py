@@ -213,6 +213,9 @@ class Worker(Peer):
     def follow(self) -> None:
         """Become what the coordinator wants; go_on does the rest."""
         wanted, self.heard = self.wanted, self.now
+        if wanted.chief != self.chief:
+            self.chief = wanted.chief
+            self.effects.append(Chief(self.chief))
         if wanted.stop:
             self.effects.append(Finished(wanted.stop, wanted.code))
             self.leave(wanted.code, wanted.stop)
@@ -231,9 +234,6 @@ class Worker(Peer):
                 del self.reports[step, slot]
         if self.step is not None and self.given < wanted.oldest:
             self.rejoin()
-        if wanted.chief != self.chief:
-            self.chief = wanted.chief
-            self.effects.append(Chief(self.chief))
 
     def rejoin(self) -> None:
         """The others went on without this worker, too far to follow: begin where they are."""
