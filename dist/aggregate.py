@@ -349,6 +349,20 @@ class Aggregate:
     def nbytes(self) -> int:
         return sum(state.nbytes for state in self.chunks.values())
 
+    def is_at(self, number: int, step: int) -> bool:
+        """Whether a chunk holds all steps before this one, and nothing of it."""
+        state = self.chunks[number]
+        if self.mode.together:
+            return state.version == step
+        return all(t == existing(self.plan, step, s) for s, t in state.next_step.items())
+
+    def is_past(self, number: int, step: int) -> bool:
+        """Whether it holds something of this step, or of a later one."""
+        state = self.chunks[number]
+        if self.mode.together:
+            return state.version > step
+        return any(t > existing(self.plan, step, s) for s, t in state.next_step.items())
+
     def set_values(self, number: int, values: np.ndarray, version: int = 0) -> None:
         """Values of a chunk to begin with. If there are some already, these are the same."""
         if number not in self.chunks:

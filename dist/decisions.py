@@ -19,6 +19,7 @@ from minidl_dist.steps import Steps
 
 DRAIN = 60.0  # seconds that the current step and the last checkpoint may take after StopAsked
 LINGER = 5.0  # seconds in which everybody is told that the job is over
+STATE_LATE = 5.0  # seconds to wait for the run's state of a step that is over
 HOLD = 0  # Wanted.until while it is found out how far everybody is
 
 
@@ -62,7 +63,10 @@ class Decisions:
         # server -> incarnation that this generation counts on: from now on it may be given values
         self.lives = {n: m.hello.incarnation for n, m in self.members.servers.items()}
         self.states: dict[int, bytes] = {}
-        self.checkpoints.forget(self.generation, len(self.plan.chunks) if self.plan else 0)
+        chunks = len(self.plan.chunks) if self.plan else 0
+        self.effects += self.checkpoints.forget(self.generation, chunks)
+        self.late_since: float | None = None  # that the state of the step to save was missing
+        self.slow = -1  # the step to save that it was noted of that a disk is slow
         self.published: dict[str, dict] = {}
         self.seeder = self.giver = ""
         self.hold: dict[str, int] = {}  # worker -> number of the Wanted that holds it
@@ -93,6 +97,7 @@ class Decisions:
                 self.ready = True
             if not self.choose_workers():
                 return  # rolled back, and decided there
+            self.checkpoints.ask(self.steps.step, self.job.save_every)
             self.find_the_end()
         slots = self.slots_of_each()
         for member in self.members.all():
@@ -148,6 +153,7 @@ class Decisions:
         wanted = Wanted(
             self.manifest.token, self.generation, self.number, -1, self.until, self.ready,
             self.plan.hash if self.plan else "", manifest=self.manifest.step,
+            save=self.checkpoints.asked,
         )  # fmt: skip
         if self.stop is not None:
             wanted.stop, wanted.code = self.stop
@@ -207,6 +213,7 @@ class Decisions:
             self.lose(name, why)
         if self.stop is None:
             self.look_for_missing()
+            self.look_at_saving()
             self.effects += self.checkpoints.complete_all(self.states, self.now)
             self.decide()
             if self.draining and self.now > self.deadline:
@@ -228,6 +235,28 @@ class Decisions:
                 self.end("finished", 0)
             self.end(f"no worker for {self.job.missing:g} s", 1)
 
+    def look_at_saving(self) -> None:
+        """Give up the step to save if nobody has the run's state any more; say if it takes long."""
+        step = self.checkpoints.asked
+        if self.steps is None or not 0 <= step < self.steps.step or step == self.until:
+            return
+        if step in self.states:
+            self.late_since = None
+        elif self.late_since is None:
+            self.late_since = self.now
+        elif self.now - self.late_since > STATE_LATE:
+            self.give_up("the state of the run did not come")
+        if step + self.job.save_every <= self.steps.step and self.slow < step:
+            self.slow = step
+            self.note("checkpoints are left out: a disk is slow", alarm=True, step=step)
+
+    def give_up(self, why: str) -> None:
+        """The step to save cannot be had; the next one is asked for."""
+        self.note("a checkpoint is given up", step=self.checkpoints.asked, why=why)
+        self.effects += self.checkpoints.give_up()
+        self.late_since = None
+        self.decide()
+
     def lose(self, name: str, why: str) -> None:
         """A process is gone. A server's chunks may come back: if it only was silent."""
         role = self.members.of("server" if name in self.job.servers else "worker")
@@ -245,7 +274,9 @@ class Decisions:
             self.release()
         if self.steps.step < self.until or not (self.ended or self.draining):
             return
-        if self.manifest.step == self.until:
+        if (
+            self.manifest.step >= self.until
+        ):  # above it: of an earlier generation, that went further
             self.finish()
 
     def release(self) -> None:

@@ -352,9 +352,10 @@ class Worker(Peer):
         self.unanswered[key] = self.unanswered.get(key, 0) + 1
 
     def keep_state(self, state: RunState) -> None:
-        """Of the current step, and of the last one that others may still ask for."""
+        """Of the current step, the one to be saved, and the last that others may ask for."""
         last = max(filter(self.is_kept, self.states), default=None)
-        self.states = {s: self.states[s] for s in self.states if s == last}
+        kept = (last, self.wanted.save)
+        self.states = {s: self.states[s] for s in self.states if s in kept}
         self.states[state.step] = state
 
     def is_kept(self, step: int) -> bool:
@@ -421,7 +422,7 @@ class Worker(Peer):
     def share_states(self) -> None:
         """Give the coordinator the states that a checkpoint or somebody who joins needs."""
         for step, state in self.states.items():
-            is_last = step == self.wanted.until or is_saved(self.job, step)
+            is_last = step in (self.wanted.until, self.wanted.save)
             is_awaited = self.wanted.give_state and step == self.wanted.step
             if not state.blob:
                 if is_last or is_awaited or self.is_kept(step):

@@ -351,6 +351,86 @@ def run_of(number, **job):
     return world
 
 
+def test_disks_of_different_speed_save_the_same_steps():
+    """One takes as long as several steps; all files that are in no checkpoint are deleted."""
+    number = next(n for n in range(300) if toy(n).plan.total_steps >= 9 and not toy(n).nan
+                  and len(toy(n).plan.chunks) > 1 and toy(n).last_epoch == 99)  # fmt: skip
+    world = World(1, "sync", faults=False, servers=2, toy=toy(number))
+    world.job = Job(**{**world.job.to_dict(), "servers": world.server_names, "save_every": 1})
+    world.nodes["coordinator"].machine = Coordinator(world.job)
+    world.slow_disks["server1"] = 20.0
+    steps, most = set(), 0
+    look = world.happens
+
+    def happens(process, what):
+        nonlocal most
+        look(process, what)
+        manifest = world.disk.get("manifest", {"checkpoints": []})
+        steps.update(entry["step"] for entry in manifest["checkpoints"])
+        most = max(most, len([name for name in world.disk if name.startswith("shard")]))
+
+    world.happens = happens
+    world.run()
+    between = steps - {0, world.plan.total_steps}
+    assert len(between) >= 2 and most <= 2 * (3 + 1) + 2, (steps, most)
+    left = [name for name in world.disk if name.startswith("shard")]
+    assert len(left) == 2 * len(world.disk["manifest"]["checkpoints"])
+
+
+def test_a_step_that_cannot_be_saved_is_given_up_and_its_files_are_deleted():
+    c = Coordinator(Job(("server0", "server1"), save_every=2))
+    c.is_open = True
+    for name in ("server0", "server1", "worker0"):
+        c.handle(hello(name), 0.0)
+    offer(c)
+    g = c.generation
+    assert c.wanted("server0", {}).save == 0
+    shard = m.Saved(g, 0, f"shard-{g}-0-server0", "sha", [0])
+    c.handle(m.Received("server0", shard), 0.1)
+    failed = m.Saved(g, 0, f"shard-{g}-0-server1", "", [], "no space left on device")
+    effects = c.handle(m.Received("server1", failed), 0.2)
+    assert m.Remove([shard.file]) in effects and c.wanted("server0", {}).save == 2
+    late = c.handle(m.Received("server0", shard), 0.3)
+    assert m.Remove([shard.file]) in late  # said again, or of an older generation
+    for generation, file in ((g, "manifest"), (g + m.GENERATIONS, "")):  # a newer coordinator's
+        foreign = m.Saved(generation, 0, file or f"shard-{generation}-0-server0", "sha", [0])
+        assert not c.handle(m.Received("server0", foreign), 0.3)
+
+
+def test_a_checkpoint_that_was_on_its_way_when_all_went_back_is_gone_on_from():
+    c = Coordinator(Job(("server0",), save_every=1))
+    c.is_open = True
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.0)
+    offer(c)
+    g = c.generation
+    c.handle(m.Received("worker0", m.RunState(g, 0, b"run")), 0.1)
+    c.handle(m.Received("server0", m.Saved(g, 0, f"shard-{g}-0-server0", "sha", [0, 1])), 0.1)
+    c.handle(m.Stored(f"run-{g}-0", "run"), 0.2)  # the manifest is on its way
+    assert c.handle(hello("server0", incarnation=2), 0.3) and c.base is None
+    c.handle(m.Stored("manifest", "manifest"), 0.4)
+    assert c.generation == g + 2 and c.base.step == 0
+    state = m.Beat("server0", 2, 0, c.generation, 0, -1, "failed", 0, c.plan.hash)
+    c.base = None  # as if that had been missed
+    c.handle(m.Received("server0", state), 0.5)
+    assert c.generation == g + 3 and c.base.step == 0
+
+
+def test_the_run_state_of_an_older_generation_is_not_waited_for():
+    c = Coordinator(Job(("server0",), save_every=1))
+    c.is_open = True
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.0)
+    offer(c)
+    g = c.generation
+    c.handle(m.Received("worker0", m.RunState(g, 0, b"run")), 0.1)
+    c.handle(m.Received("server0", m.Saved(g, 0, f"shard-{g}-0-server0", "sha", [0, 1])), 0.1)
+    assert c.checkpoints.writing
+    c.handle(hello("server0", incarnation=2), 0.2)
+    assert c.checkpoints.writing is None
+    assert m.Remove([f"run-{g}-0"]) in c.handle(m.Stored(f"run-{g}-0", "run"), 0.3)
+
+
 def test_nan_stops_the_job_and_names_worker_and_tensor():
     number = next(n for n in range(300) if toy(n).nan)
     world = run_of(number, on_nan="stop")
