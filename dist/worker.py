@@ -60,7 +60,6 @@ from minidl_dist.modes import is_saved
 from minidl_dist.peer import Peer
 from minidl_dist.window import RETRY, Window
 
-
 LEASE = 0.8  # of Job.dead: for so long a chief is chief without a word of the coordinator
 
 
