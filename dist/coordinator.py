@@ -309,9 +309,7 @@ class Coordinator(Decisions):
             if self.base is self.manifest.newest:
                 self.fall_back(f"of {member.name}", "see its log")
             else:
-                self.roll_back(
-                    f"{member.name} cannot read its checkpoint, and there is a newer one"
-                )
+                self.roll_back(f"{member.name} cannot read a checkpoint that is not the newest")
         elif member.is_in(self.generation, "serving", "leaving"):
             self.loaded.add(member.name)
             if beat.state == "leaving":
@@ -397,10 +395,9 @@ class Coordinator(Decisions):
 
     def saved(self, sender: str, saved: Saved) -> None:
         """A shard is on a disk, or not. One that will be in no checkpoint is deleted."""
-        is_mine = (
-            saved.generation // GENERATIONS <= self.manifest.token
-        )  # not a newer coordinator's
-        if saved.file != f"shard-{saved.generation}-{saved.step}-{sender}" or not is_mine:
+        if saved.file != f"shard-{saved.generation}-{saved.step}-{sender}":
+            return
+        if saved.generation // GENERATIONS > self.manifest.token:  # of a newer coordinator
             return
         is_new = saved.generation == self.generation and saved.step > self.manifest.step
         if not is_new or saved.step not in (self.checkpoints.asked, self.until):

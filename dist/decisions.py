@@ -20,7 +20,6 @@ from minidl_dist.steps import Steps
 DRAIN = 60.0  # seconds that the current step and the last checkpoint may take after StopAsked
 LINGER = 5.0  # seconds in which everybody is told that the job is over
 STATE_LATE = 5.0  # seconds to wait for the run's state of a step that is over
-HOLD = 0  # Wanted.until while it is found out how far everybody is
 
 
 class Decisions:
@@ -69,7 +68,7 @@ class Decisions:
         self.slow = -1  # the step to save that it was noted of that a disk is slow
         self.published: dict[str, dict] = {}
         self.seeder = self.giver = ""
-        self.hold: dict[str, int] = {}  # worker -> number of the Wanted that holds it
+        self.hold: dict[str, int | None] = {}  # worker -> number of the Wanted that holds it
         self.until = self.plan.total_steps if self.plan else -1
 
     @property
@@ -159,7 +158,7 @@ class Decisions:
             wanted.stop, wanted.code = self.stop
         if steps is None:
             return wanted
-        wanted.step = steps.step
+        wanted.step, wanted.hold = steps.step, bool(self.hold)
         if name in self.job.servers:
             wanted.load = base.step if base else -1
             wanted.files = base.files if base else {}
@@ -194,7 +193,7 @@ class Decisions:
         if self.is_news(member, wanted):
             self.number = wanted.number
             member.wanted = wanted
-            if self.hold.get(name) == -1:
+            if name in self.hold and self.hold[name] is None:
                 self.hold[name] = wanted.number
         self.send(name, wanted)
 
@@ -274,16 +273,15 @@ class Decisions:
             self.release()
         if self.steps.step < self.until or not (self.ended or self.draining):
             return
-        if (
-            self.manifest.step >= self.until
-        ):  # above it: of an earlier generation, that went further
+        if self.manifest.step >= self.until:  # above: of an earlier generation, which went further
             self.finish()
 
     def release(self) -> None:
         """Everybody has stopped where it is: go on to where all meet."""
         workers = self.members.workers
         beats = {n: workers[n].beat for n in self.hold if n in workers and workers[n].beat}
-        if all(beats[n].number >= self.hold[n] for n in beats):
+        told = {n: self.hold[n] for n in beats}
+        if all(number is not None and beats[n].number >= number for n, number in told.items()):
             furthest = max((beat.step for beat in beats.values()), default=self.steps.step)
             self.until = min(max(furthest, self.steps.step) + 1, self.plan.total_steps)
             self.hold = {}
@@ -299,8 +297,7 @@ class Decisions:
         elif self.mode.together:
             self.until = min(self.until, self.steps.step + 1)
         else:  # workers are at different steps: hold them, to see where
-            self.until = HOLD
-            self.hold = dict.fromkeys(self.synced(), -1)
+            self.hold = dict.fromkeys(self.synced())
         self.decide()
 
     def finish(self) -> None:

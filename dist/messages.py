@@ -251,6 +251,7 @@ class Wanted:
     seeder: bool = False  # send your initial values to the servers
     give_state: bool = False  # send the run state of the current step: somebody joins
     states: list = field(default_factory=list)  # steps of the run states that I have
+    hold: bool = False  # begin nothing: it is found out how far everybody is
     save: int = -1  # the step to be saved; the next one is named when that is done, or given up
     # for a server
     load: int = -1  # step of the checkpoint to load; -1: forget everything, Initials will come

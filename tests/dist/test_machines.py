@@ -431,6 +431,31 @@ def test_the_run_state_of_an_older_generation_is_not_waited_for():
     assert m.Remove([f"run-{g}-0"]) in c.handle(m.Stored(f"run-{g}-0", "run"), 0.3)
 
 
+def test_a_job_that_is_stopped_waits_until_it_knows_how_far_everybody_is():
+    """Async: one is further than it is known to be, and what it did must not be done again."""
+    c = coordinator(mode="async", save_every=0)
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c, epochs=9, batches_per_epoch=20)
+    g = c.generation
+
+    def beat(name, number, step):
+        state = "serving" if name == "server0" else "computing"
+        message = m.Beat(name, 1, 1, g, number, step, state, 0, c.plan.hash)
+        return c.handle(m.Received(name, message), 0.2)
+
+    for name in ("server0", "worker0", "worker1"):
+        beat(name, 0, 0)
+    held = c.handle(m.StopAsked("cancelled"), 0.3)
+    assert c.stop is None and all(w.hold and w.until == 90 for w in sent(held, m.Wanted))
+    number = max(w.number for w in sent(held, m.Wanted))
+    beat("worker0", number, 1)
+    beat("worker1", number - 2, 1)  # it has not heard of it
+    assert c.hold and c.until == 90
+    beat("worker1", number, 4)
+    assert not c.hold and c.until == 5
+
+
 def test_nan_stops_the_job_and_names_worker_and_tensor():
     number = next(n for n in range(300) if toy(n).nan)
     world = run_of(number, on_nan="stop")
