@@ -353,7 +353,18 @@ class Coordinator(Decisions):
             self.send(sender, Refused(rule, {"first difference": plan.difference(self.plan)}))
 
     def publish(self, sender: str, message: Publish) -> None:
-        """Kept for who asks; the last few are enough, since workers are a step apart at most."""
+        """Kept for who asks; the last few are enough, since workers are a step apart at most.
+
+        Only the chief of this generation is heard. Another that was chief is answered with what
+        the chief has found, once that is there.
+        """
+        known = self.published.get(message.key)
+        if known is not None:
+            self.send(sender, Published(message.key, known))
+            return
+        is_current = message.key.startswith(f"{self.generation} ")
+        if sender != self.members.chief or not is_current:
+            return
         self.published[message.key] = message.value
         while len(self.published) > 16:
             del self.published[next(iter(self.published))]

@@ -456,6 +456,27 @@ def test_a_job_that_is_stopped_waits_until_it_knows_how_far_everybody_is():
     assert not c.hold and c.until == 5
 
 
+def test_only_the_chief_of_this_generation_publishes():
+    c = coordinator()
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    g = c.generation
+    for name, step in (("server0", 0), ("worker0", 0), ("worker1", 0)):
+        state = "serving" if name == "server0" else "computing"
+        beat = m.Beat(name, 1, 1, g, 0, step, state, 0, c.plan.hash)
+        c.handle(m.Received(name, beat), 0.2)
+    assert c.members.chief == "worker0"
+    old, new = m.Publish(f"{g - 1} epoch 1", {"loss": 1.0}), m.Publish(f"{g} epoch 1", {"loss": 2.0})
+    other = m.Publish(f"{g} epoch 1", {"loss": 3.0})
+    assert not c.handle(m.Received("worker0", old), 0.3)
+    assert not c.handle(m.Received("worker1", other), 0.3)
+    assert not c.published
+    assert sent(c.handle(m.Received("worker0", new), 0.4), m.Published)
+    (answer,) = sent(c.handle(m.Received("worker1", other), 0.5), m.Published)
+    assert answer.value == {"loss": 2.0} and c.published == {new.key: new.value}
+
+
 def test_nan_stops_the_job_and_names_worker_and_tensor():
     number = next(n for n in range(300) if toy(n).nan)
     world = run_of(number, on_nan="stop")
