@@ -261,7 +261,8 @@ class Server(Peer):
 
     def take_initial(self, sender: str, message: Initial) -> None:
         """A first value; when all are there, the job can begin, and is saved once."""
-        self.aggregate.set_values(message.chunk, message.values)
+        if self.phase == "empty":
+            self.aggregate.set_values(message.chunk, message.values)
         self.send(sender, Ack(self.generation, INITIAL, 0, message.chunk))
         if self.phase == "empty" and self.aggregate.is_whole:
             self.phase = "serving"
@@ -305,9 +306,10 @@ class Server(Peer):
 
     def pull(self, sender: str, message: Pull) -> None:
         """Answer now, or when the version is there. At most one is kept for (worker, chunk)."""
-        chunk, parked = message.chunk, self.parked.setdefault(message.chunk, {})
+        chunk = message.chunk
         if chunk not in self.mine:
             return
+        parked = self.parked.setdefault(chunk, {})
         found = self.aggregate.weights(chunk, message.version)
         if found is not None:
             parked.pop(sender, None)

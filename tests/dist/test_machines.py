@@ -139,6 +139,9 @@ def test_plans_travel_and_their_difference_has_a_name():
     assert "epochs" in small_plan(epochs=1).difference(plan)
     with pytest.raises(ArgumentError, match="these optimizers"):
         Plan.from_dict({**plan.to_dict(), "optimizer": "LBFGS"})
+    huge = [{**plan.to_dict()["tensors"][0], "shape": [2**60]}]
+    with pytest.raises(ArgumentError, match="at most"):
+        Plan.from_dict({**plan.to_dict(), "tensors": huge})
     with pytest.raises(ArgumentError, match="no plan"):
         Plan.from_dict({"tensors": 3})
 
@@ -334,6 +337,9 @@ def test_damaged_and_foreign_values_do_no_harm():
     first, second = answers(push(0, (5, 0)))
     assert isinstance(first, m.Failed) and first.received["worker"] == "worker0"
     assert isinstance(second, m.Refused) and "not deterministic" in second.rule
+    for chunk in range(1000):
+        assert isinstance(answers(m.Pull(1, 1, chunk)), list)
+    assert set(s.parked) <= {0, 1}
 
 
 def test_a_worker_whose_thread_raised_says_why():
@@ -423,7 +429,9 @@ def test_the_run_state_of_an_older_generation_is_not_waited_for():
         c.handle(hello(name), 0.0)
     offer(c)
     g = c.generation
-    c.handle(m.Received("worker0", m.RunState(g, 0, b"run")), 0.1)
+    for step in range(100):  # only that of a step that somebody may need is kept
+        c.handle(m.Received("worker0", m.RunState(g, step, b"run")), 0.1)
+    assert set(c.states) == {0, c.plan.total_steps}
     c.handle(m.Received("server0", m.Saved(g, 0, f"shard-{g}-0-server0", "sha", [0, 1])), 0.1)
     assert c.checkpoints.writing
     c.handle(hello("server0", incarnation=2), 0.2)
