@@ -16,6 +16,7 @@ token in the next message, or when it writes, and ends.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from minidl.errors import MinidlError
@@ -211,7 +212,9 @@ class Coordinator(Decisions):
             case Norms(step=step):
                 known = step in self.steps.totals
                 total = self.steps.norm(sender, message)
-                if total is not None:
+                if total is not None and not isfinite(total) and self.job.on_nan == "stop":
+                    self.end(f"the norm of the gradients of step {step} is {total}", 1)
+                elif total is not None:
                     for server in [sender] if known else sorted(self.steps.with_gradients):
                         self.send(server, Norm(self.generation, step, total))
             case RunState(step=step):

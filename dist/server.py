@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.errors import ArgumentError
-from minidl_dist.aggregate import Aggregate, Contradiction, checksum
+from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite, checksum
 from minidl_dist.messages import (
     COORDINATOR,
     INITIAL,
@@ -129,6 +129,8 @@ class Server(Peer):
         else:
             try:
                 self.from_worker(sender, message)
+            except NotFinite as error:
+                self.send(COORDINATOR, Failed(error.rule, {"server": self.name, **error.received}))
             except Contradiction as error:
                 received = {"worker": sender, **error.received}
                 self.send(COORDINATOR, Failed(error.rule, received))

@@ -7,7 +7,7 @@ import minidl
 from minidl.errors import ArgumentError
 from minidl.optim import clip
 from minidl_dist import messages as m
-from minidl_dist.aggregate import Aggregate, block_squares, checksum, scale_down
+from minidl_dist.aggregate import Aggregate, NotFinite, block_squares, checksum, scale_down
 from minidl_dist.contradiction import Contradiction
 from minidl_dist.coordinator import Coordinator
 from minidl_dist.modes import Mode, parse
@@ -100,6 +100,24 @@ def test_a_gradient_that_is_not_finite_changes_nothing():
         a.take_head(head(slot, missing=[0], nan="b" if slot else ""))
     a.fold(1)
     assert a.chunks[1].version == 1 and a.weights(1, 1)[1].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_sum_that_overflows_is_noticed(clip):
+    """Each gradient is finite, their sum is not."""
+    a = aggregate()
+    for slot in (0, 1):
+        a.take(push(slot, (3e38, 1)))
+        a.take_head(head(slot, missing=[0], clip=clip))
+    if clip is None:
+        with pytest.raises(NotFinite) as caught:
+            a.fold(1)
+        assert caught.value.received == {"step": "0", "tensor": "'b'"}
+    else:
+        a.fold(0), a.fold(1)
+        assert not np.isfinite(a.squares()).all()
+        a.clip(np.inf)
+        assert a.chunks[1].version == 1 and a.weights(1, 1)[1].tolist() == [1, 1]
 
 
 def test_norms_are_those_of_one_process():
