@@ -169,8 +169,9 @@ class Link:
         changes: list[dict[str, Any]] = []
         for event in events_of(self.monitor):
             if event == Event.HANDSHAKE_SUCCEEDED:
+                what = "reconnected" if self.ever else "connected"
                 self.up, self.ever, self.tries = True, True, {}
-                changes.append({"what": "connected", "peer": self.name, "address": self.address})
+                changes.append({"what": what, "peer": self.name, "address": self.address})
             elif event == Event.DISCONNECTED and self.up:
                 self.up, self.down, self.said = False, time.monotonic(), False
                 changes.append({"what": "disconnected", "peer": self.name})

@@ -83,6 +83,7 @@ from minidl_dist.events import (  # noqa: F401
     Loaded,
     Note,
     Received,
+    Reconnected,
     Remove,
     Rewind,
     Send,

@@ -33,7 +33,8 @@ from minidl_dist.checkpoint import Disk, DiskThread
 from minidl_dist.gate import NOW, Gate
 from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
-from minidl_dist.wire import SAME_VERSION, WireError, encode
+from minidl_dist.queued import Queued, whole_numbers
+from minidl_dist.wire import COPY_BELOW, SAME_VERSION, WireError, encode
 
 LOOK = 0.1  # seconds between looks at the monitors
 GRACE = 2.5  # seconds that a link may be refused before it is an error
@@ -107,6 +108,7 @@ class Node:
         self.listener: Listener | None = None
         self.gate = Gate(self.role, self.values_of)
         self.links: dict[str, Link] = {}
+        self.queued = Queued()
         self.peers: dict[str, bytes] = {}  # name -> routing id of its newest connection
         self.readers: dict[Any, Callable[[], None]] = {}  # socket or file descriptor -> reader
         self.polled: list[tuple[Any, int]] = []
@@ -379,16 +381,20 @@ class Node:
             WireError: nobody could receive it.
         """
         frames = encode(message, self.name)
+        *first, last = frames if identity is None else [identity, *frames]
+        is_large = len(last) >= COPY_BELOW
+        key = (identity or socket, type(message), *whole_numbers(message))
+        if is_large and self.queued.has(key):
+            self.counts["unsent: still in the queue"] += 1
+            return
         try:
-            if identity is not None:
-                socket.send(identity, MORE)
-            if len(frames) == 1:
-                socket.send(frames[0], NOW)
+            for frame in first:
+                socket.send(frame, MORE)
+            if is_large:
+                self.queued.add(key, socket.send(last, NOW, copy=False, track=True))
             else:
-                socket.send(frames[0], MORE)
-                socket.send(frames[1], NOW, copy=False)
-                self.counts["bytes out"] += frames[1].nbytes
-            self.counts["bytes out"] += len(frames[0])
+                socket.send(last, NOW)
+            self.counts["bytes out"] += sum(map(len, frames))
             self.sent[type(message)] += 1
         except zmq.Again:
             self.counts["unsent: queue full"] += 1
@@ -427,6 +433,8 @@ class Node:
         for link in list(self.links.values()):
             for facts in link.look():
                 self.take_note(m.Note(facts))
+                if facts["what"] == "reconnected":
+                    self.give(m.Reconnected(link.name))
             problem = link.problem()
             if problem is not None:
                 if now - link.trouble > GRACE:

@@ -21,7 +21,7 @@ from minidl_dist.checkpoint import Disk
 from minidl_dist.keys import AllowList, Bundle, KeyPair
 from minidl_dist.links import LinkError, ipc_address
 from minidl_dist.node import Node
-from tests.dist.nodes import Acknowledger, Do, Recorder, push, running, wait_for
+from tests.dist.nodes import PLAN, Acknowledger, Do, Recorder, push, running, wait_for
 
 TCP = "tcp://127.0.0.1:*"
 
@@ -159,6 +159,32 @@ def failure_of(node):
     node.run()
     assert node.ended.code == 1 and node.ended.reason == str(node.failure)
     return node.failure
+
+
+def test_of_one_answer_one_is_in_the_queue(address):
+    """A worker on a slow line asks again; what it asks for is on its way already."""
+    server = Node(Acknowledger(), "server0")
+    server.listen(address)
+    context = zmq.Context()
+    slow = context.socket(zmq.DEALER)
+    slow.rcvhwm = slow.rcvbuf = 1
+    slow.connect(address)
+    with running(server):
+        for version in range(20):  # more than what libzmq and the system take in
+            slow.send_multipart(frames_of(m.Pull(1, version, 0)))
+        wait_for(lambda: server.sent[m.Weights] == 20)
+        for _ in range(5):
+            slow.send_multipart(frames_of(m.Pull(1, 19, 0)))
+        wait_for(lambda: server.counts["unsent: still in the queue"] == 5)
+        versions = [wire.decode(*slow.recv_multipart(), by_plan)[1].version for _ in range(20)]
+        assert versions == list(range(20))
+        slow.send_multipart(frames_of(m.Pull(1, 19, 0)))  # it was lost? then once more
+        assert slow.poll(5000)
+    context.destroy(linger=0)
+
+
+def by_plan(message):
+    return PLAN.chunks[message.chunk].dtype, PLAN.chunks[message.chunk].size
 
 
 # --- what is no message -------------------------------------------------------------------------
@@ -498,6 +524,23 @@ def test_a_server_that_restarts_at_its_address_is_found_again(address, worker):
         worker.links["server0"].socket.connect(address)
         acknowledged(worker, push(step=2))
     assert len(again.machine.messages(m.Push)) == 1
+
+
+def test_a_connection_that_broke_is_an_event(address, tmp_path, monkeypatch):
+    """What was on its way is lost then, and libzmq says nothing of it."""
+    monkeypatch.setattr(nodes, "LOOK", 0.02)
+    worker = Node(Recorder(), "worker0")
+    worker.connect("server0", address)
+    with running(worker):
+        for life in range(2):
+            server = Node(Acknowledger(), "server0")
+            server.listen(address)
+            with running(server):
+                acknowledged(worker, push(step=life))
+                wait_for(lambda: worker.links["server0"].up)
+            wait_for(lambda: not worker.links["server0"].up)
+    found = [event for event in worker.machine.events if isinstance(event, m.Reconnected)]
+    assert found == [m.Reconnected("server0")]
 
 
 def test_a_worker_follows_servers_that_moved(tmp_path):
