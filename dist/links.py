@@ -245,7 +245,11 @@ def new_socket(context: zmq.Context, kind: int, address: str) -> zmq.Socket:
 
 
 def may_change(address: str, has_keys: bool) -> bool:
-    """Whether bits may change on the way: with keys each message has a MAC, ipc is memory."""
+    """Whether bits may change on the way, so that the node compares values with their checksums.
+
+    With keys each message has a MAC. A bit that flips in this machine's own memory, which is all
+    that ipc goes through, need not be noticed: it could as well flip in the weights themselves.
+    """
     return address.startswith("tcp:") and not has_keys
 
 
