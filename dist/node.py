@@ -34,6 +34,7 @@ from minidl_dist.gate import NOW, Gate
 from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
 from minidl_dist.queued import Queued, whole_numbers
+from minidl_dist.record import show_alarm
 from minidl_dist.wire import COPY_BELOW, SAME_VERSION, WireError, encode
 
 LOOK = 0.1  # seconds between looks at the monitors
@@ -408,7 +409,9 @@ class Node:
         heapq.heappush(self.timers, (when, self.numbers, effect.name))
 
     def take_note(self, note: m.Note) -> None:
-        """Write a line of the log; a full disk does not end a node."""
+        """Write a line of the log, and show an alarm; a full disk does not end a node."""
+        if note.facts.get("alarm"):
+            show_alarm(note.facts)
         if self.log is None:
             return
         facts = {"time": round(time.time(), 3), "node": self.name, **note.facts}
@@ -472,6 +475,14 @@ class Node:
             os.close(descriptor)
         if self.log is not None:
             self.log.close()
+
+    def troubles(self) -> dict[str, int]:
+        """How many messages were lost here, and how many that came were none: for status."""
+        found = Counter()
+        for what, count in self.counts.copy().items():
+            found["lost"] += count if what.startswith("unsent") else 0
+            found["garbage"] += count if what.startswith("dropped") else 0
+        return {what: count for what, count in found.items() if count}
 
     def summary(self) -> dict[str, Any]:
         """Counters, for status and log."""

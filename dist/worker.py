@@ -170,6 +170,9 @@ class Worker(Peer):
     def wants(self) -> str:
         return self.awaited
 
+    def repeated(self) -> int:
+        return sum(route.repeats for route in self.routes.values())
+
     def repeat(self) -> None:
         """Say again what may not have been heard. Requests to servers are in their Windows."""
         for (step, slot), report in self.reports.items():
