@@ -155,6 +155,7 @@ class Beat:
     plan_hash: str
     wants: str = ""  # a key it waits for to be published
     given: int = 0  # worker: the first step whose reports it does not have
+    waits_for: str = ""  # worker: a server that should have answered long ago
 
 
 @dataclass
