@@ -84,6 +84,7 @@ from minidl_dist.events import (  # noqa: F401
     Loaded,
     Note,
     Received,
+    Reconnected,
     Remove,
     Rewind,
     Send,
@@ -155,6 +156,7 @@ class Beat:
     plan_hash: str
     wants: str = ""  # a key it waits for to be published
     given: int = 0  # worker: the first step whose reports it does not have
+    troubles: dict = field(default_factory=dict)  # messages lost, garbage, repeated: how many
     waits_for: str = ""  # worker: a server that should have answered long ago
 
 

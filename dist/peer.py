@@ -6,6 +6,7 @@ both come again and again, and each is the whole truth of its moment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from minidl_dist.messages import (
@@ -63,6 +64,7 @@ class Peer:
         self.job: Job | None = None
         self.mode: Mode | None = None
         self.plan: Plan | None = None
+        self.troubles: Callable[[], dict[str, int]] = dict  # of the node, with messages
         self.stranger = True  # the coordinator does not know this incarnation yet
         self.beat_at = self.heard_at = self.ticked_at = 0.0
         self.stop_at: float | None = None  # until when to wait for the coordinator's word
@@ -88,6 +90,10 @@ class Peer:
 
     def waits_for(self) -> str:
         return ""
+
+    def repeated(self) -> int:
+        """How many requests were sent again."""
+        return 0
 
     # --- talking --------------------------------------------------------------------------------
 
@@ -120,8 +126,13 @@ class Peer:
         self.send(COORDINATOR, Beat(
             self.name, self.incarnation, self.wanted.token, self.generation, self.wanted.number,
             self.step_of_beat(), self.state(), self.progress(), plan_hash, self.wants(),
-            self.step_given(), self.waits_for(),
+            self.step_given(), self.all_troubles(), self.waits_for(),
         ))  # fmt: skip
+
+    def all_troubles(self) -> dict[str, int]:
+        """Counters of messages: only those that are not 0."""
+        repeated = self.repeated()
+        return {**self.troubles(), **({"repeated": repeated} if repeated else {})}
 
     def leave(self, code: int, reason: str) -> None:
         self.send(COORDINATOR, Bye(self.name, reason[-MAX_REASON:]))

@@ -41,6 +41,7 @@ from minidl_dist.messages import (
     Pull,
     Push,
     Received,
+    Reconnected,
     Refused,
     Report,
     Rewind,
@@ -58,7 +59,7 @@ from minidl_dist.messages import (
 )
 from minidl_dist.modes import is_saved
 from minidl_dist.peer import Peer
-from minidl_dist.window import RETRY, Window
+from minidl_dist.window import SHORTEST, Route, Window
 
 LEASE = 0.8  # of Job.dead: for so long a chief is chief without a word of the coordinator
 
@@ -91,6 +92,7 @@ class Worker(Peer):
         self.doing = ""
         self.compiled = self.chief = False
         self.places: list[str] = []  # the server of each chunk
+        self.routes: dict[str, Route] = {}  # to the servers
         self.count = 0  # of what the training thread did
         self.heard = 0.0  # when the coordinator said what is wanted
         self.reset()
@@ -102,9 +104,9 @@ class Worker(Peer):
         self.computing: tuple[int, int] | None = None
         self.unanswered: dict[tuple[int, int], int] = {}
         self.reports: dict[tuple[int, int], Report] = {}
-        servers = self.job.servers if self.job else ()
-        self.pushes = {server: Window() for server in servers}
-        self.pulls = {server: Window() for server in servers}
+        self.pushes: dict[str, Window] = {}
+        self.pulls: dict[str, Window] = {}
+        self.set_servers()
         self.want: int | None = None
         self.pulled = 0
         self.incoming: dict[int, np.ndarray] = {}
@@ -132,6 +134,8 @@ class Worker(Peer):
                     self.from_coordinator(message)
                 else:
                     self.from_server(sender, message)
+            case Reconnected(peer):
+                self.reconnected(peer)
             case StopAsked():
                 self.asked_to_stop()
             case _:
@@ -182,6 +186,9 @@ class Worker(Peer):
             if not owes or server not in self.answered_at:
                 self.answered_at[server] = self.now
 
+    def repeated(self) -> int:
+        return sum(route.repeats for route in self.routes.values())
+
     def repeat(self) -> None:
         """Say again what may not have been heard. Requests to servers are in their Windows."""
         for (step, slot), report in self.reports.items():
@@ -221,13 +228,17 @@ class Worker(Peer):
             self.effects.append(Chief(False))
 
     def set_servers(self) -> None:
-        for server in self.job.servers:
-            self.pushes.setdefault(server, Window())
-            self.pulls.setdefault(server, Window())
+        for server in self.job.servers if self.job else ():
+            route = self.routes.setdefault(server, Route())
+            self.pushes.setdefault(server, Window(route))
+            self.pulls.setdefault(server, Window(route, measures=False))
 
     def follow(self) -> None:
         """Become what the coordinator wants; go_on does the rest."""
         wanted, self.heard = self.wanted, self.now
+        if wanted.chief != self.chief:
+            self.chief = wanted.chief
+            self.effects.append(Chief(self.chief))
         if wanted.stop:
             self.effects.append(Finished(wanted.stop, wanted.code))
             self.leave(wanted.code, wanted.stop)
@@ -248,9 +259,6 @@ class Worker(Peer):
             self.rejoin()
         if self.want is not None and self.version_of(self.want) > self.pulled:
             self.pull(self.want)  # it has become the last step
-        if wanted.chief != self.chief:
-            self.chief = wanted.chief
-            self.effects.append(Chief(self.chief))
 
     def rejoin(self) -> None:
         """The others went on without this worker, too far to follow: begin where they are."""
@@ -261,6 +269,14 @@ class Worker(Peer):
         self.refused(message)
         self.effects.insert(-1, Finished(self.effects[-1].reason, 2))  # before the Exit
 
+    def reconnected(self, peer: str) -> None:
+        """What was on its way when the connection broke is lost."""
+        if peer == COORDINATOR:
+            self.say_how_it_is()
+        for windows in (self.pushes, self.pulls):
+            if peer in windows:
+                windows[peer].reconnected()
+
     # --- from servers ---------------------------------------------------------------------------
 
     def from_server(self, server: str, message: Any) -> None:
@@ -270,13 +286,16 @@ class Worker(Peer):
         elif message.generation != self.generation or server not in self.pushes:
             if isinstance(message, Stale) and message.generation > self.generation:
                 self.beat_at = self.now  # ask soon what is wanted
+            elif isinstance(message, Stale) and server in self.pushes:
+                self.pushes[server].not_ready()
+                self.pulls[server].not_ready()
         elif isinstance(message, Ack):
             self.take_ack(server, message)
         elif isinstance(message, Weights):
             self.take_weights(server, message)
 
     def take_ack(self, server: str, ack: Ack) -> None:
-        if not self.pushes[server].answered((ack.step, ack.slot, ack.chunk)):
+        if not self.pushes[server].answered((ack.step, ack.slot, ack.chunk), self.now):
             return
         if ack.step == INITIAL:
             return
@@ -294,7 +313,7 @@ class Worker(Peer):
             return
         if checksum(weights.values) != weights.crc:  # damaged on the way: it is asked for again
             return
-        if self.pulls[server].answered(weights.chunk):
+        if self.pulls[server].answered(weights.chunk, self.now):
             self.incoming[weights.chunk] = weights.values
 
     def version_of(self, step: int) -> int:
@@ -459,7 +478,7 @@ class Worker(Peer):
         if state.step in self.wanted.states or self.now < self.state_sent.get(state.step, 0.0):
             return
         self.state_sent = {s: t for s, t in self.state_sent.items() if s in self.states}
-        self.state_sent[state.step] = self.now + RETRY
+        self.state_sent[state.step] = self.now + SHORTEST
         self.send(COORDINATOR, state)
 
     def compute(self) -> None:

@@ -15,7 +15,6 @@ from minidl_dist.plan import Job, Plan, TensorSpec
 from minidl_dist.server import Server
 from minidl_dist.simulate import World
 from minidl_dist.toy import toy
-from minidl_dist.window import LONGEST, RETRY, Window
 from minidl_dist.worker import Worker
 
 GROUP = {"lr": 1.0, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False,
@@ -174,21 +173,6 @@ def test_modes():
     for wrong in ("ssp", "sync:1", "backup:2", "ssp:x", ""):
         with pytest.raises(ArgumentError):
             parse(wrong, 2)
-
-
-def test_a_window_is_bounded_and_repeats_ever_less_often():
-    window = Window()
-    for key in range(20):
-        window.add(key, key)
-    assert window.due(0.0) == list(range(m.WINDOW))
-    assert window.answered(3) and window.due(0.1) == [m.WINDOW]
-    times, now = [], 0.2
-    while len(times) < 6:
-        if 0 in window.due(now):
-            times.append(now)
-        now += 0.05
-    gaps = np.diff([0, *times])
-    assert gaps[0] == pytest.approx(RETRY, abs=0.06) and gaps[-1] == pytest.approx(LONGEST, abs=0.1)
 
 
 # --- processes ----------------------------------------------------------------------------------
