@@ -87,6 +87,13 @@ class Left:
 
 
 @dataclass
+class Reconnected:
+    """The connection to a peer broke and is there again; what was on its way may be lost."""
+
+    peer: str
+
+
+@dataclass
 class StopAsked:
     """SIGTERM, Ctrl-C or the cancel command."""
 

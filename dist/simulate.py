@@ -94,7 +94,7 @@ class World(Faults):
         self.mode = parse(self.mode_text)
         self.job = Job(
             self.server_names, self.mode_text, save_every=r.choice([0, 1, 2, 3]), on_nan="skip",
-            beat=0.3, dead=2.0, missing=60.0,
+            beat=0.3, dead=2.0, missing=r.choice([15.0, 60.0]),
             limits={"compiling": 20.0, "computing": 5.0, "evaluating": 10.0},
         )  # fmt: skip
         self.heap: list = []
@@ -105,12 +105,14 @@ class World(Faults):
         self.older: list[Process] = []
         self.cut: dict[tuple[str, str], float] = {}
         self.disk_full_until = 0.0
+        self.slow_disks: dict[str, float] = {}
         self.torn, self.has_torn = 0, False
         self.counted: dict[int, list[int]] = {}  # mode backup: step -> slots that count
         self.result: tuple[str, int] | None = None
         self.notes: list[tuple[float, str, dict]] = []
         self.show = self.is_cancelled = False
         self.chances = dict(CALM)
+        self.pace = r.choice([1.0, 1.0, 1.0, 8.0])  # how much longer everything takes
         for name in (COORDINATOR, *self.server_names):
             self.boot(name)
         for i in range(r.randint(1, 4)):
@@ -208,7 +210,8 @@ class World(Faults):
                 process.timers[name] = id(timer)
                 self.at(after, process, timer)
             case m.Store():
-                self.call(self.random.uniform(0.005, 0.05), self.store, process, effect)
+                after = self.random.uniform(0.005, 0.05) * self.slow_disks.get(process.name, 1.0)
+                self.call(after, self.store, process, effect)
             case m.Load():
                 self.at(0.01, process, self.load(effect))
             case m.Remove(names):
@@ -326,6 +329,7 @@ class World(Faults):
         entry = manifest["checkpoints"][-1]
         arrays = final_arrays(self.plan, [self.disk[name] for name in entry["files"]])
         run = json.loads(self.disk[entry["run"]])
+        self.check_files(manifest)
         right = oracle(self.toy)
         if entry["step"] != right.last and not self.is_cancelled:
             raise Failure(f"ended at step {entry['step']} instead of {right.last}")
@@ -340,6 +344,15 @@ class World(Faults):
             raise Failure("weights are not finite")
         elif self.toy.nan is None:
             self.check_counts(arrays)
+
+    def check_files(self, manifest: dict[str, Any]) -> None:
+        """What no checkpoint needs was deleted, but for what was on its way in each life."""
+        needed = {"manifest", "token"}
+        for entry in manifest["checkpoints"]:
+            needed |= {*entry["files"], entry["run"]}
+        left = sorted(set(self.disk) - needed)
+        if len(left) > len(self.lives) + 2 * sum(self.lives.values()):
+            raise Failure(f"files: {left}")
 
     def check_counts(self, arrays: dict[str, np.ndarray]) -> None:
         """Each slot was counted once: batch norm's count says how often."""

@@ -142,7 +142,7 @@ class MixesVersions(Worker):
     """Whatever version comes is taken."""
 
     def take_weights(self, server, weights):
-        if self.want is not None and self.pulls[server].answered(weights.chunk):
+        if self.want is not None and self.pulls[server].answered(weights.chunk, self.now):
             self.incoming[weights.chunk] = weights.values
 
     def fetch(self):
@@ -167,21 +167,15 @@ class NeverAsksAgain(Window):
 
     def due(self, now):
         for flight in self.flying.values():
-            flight[1] = now + 1e9
+            flight.sent = now + 1e9
         return super().due(now)
 
 
 class AsksOnce(Worker):
     def set_servers(self):
-        for server in self.job.servers:
+        for server in self.job.servers if self.job else ():
             self.pushes.setdefault(server, NeverAsksAgain())
             self.pulls.setdefault(server, NeverAsksAgain())
-
-    def reset(self):
-        super().reset()
-        self.pushes, self.pulls = {}, {}
-        if self.job:
-            self.set_servers()
 
 
 class TellsChangesOnly(Coordinator):
@@ -258,7 +252,7 @@ class DoubleNorm(Coordinator):
 class TakesAnyWeights(Worker):
     """The next step begins with whatever there is, however old."""
 
-    def version_wanted(self):
+    def version_of(self, step):
         return 0
 
 
