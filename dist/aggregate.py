@@ -30,10 +30,12 @@ import numpy as np
 from minidl import optim
 from minidl_dist.contradiction import (
     Contradiction,  # noqa: F401
+    NotFinite,  # noqa: F401
     check_agreement,
     check_head,
     check_shape,
     contradict,
+    not_finite,
 )
 from minidl_dist.messages import Head, Push, Shard
 from minidl_dist.modes import Mode
@@ -177,6 +179,9 @@ class Aggregate:
 
         Returns:
             (step, slot) of each contribution that was folded.
+
+        Raises:
+            NotFinite: the sum is not. Where gradients are clipped, their norm says so.
         """
         state = self.chunks[number]
         with np.errstate(over="ignore", invalid="ignore"):  # gradients that are not finite
@@ -202,6 +207,7 @@ class Aggregate:
             if heads[0].clip is not None:
                 state.squares = self.squares_of(state)
                 return folded
+            self.check_sum(state)
         self.update(state, heads, skips)
         return folded
 
@@ -258,6 +264,12 @@ class Aggregate:
         if self.plan.slots > 1:
             for index in state.has:
                 state.sum[state.chunk.pieces[index].place] /= weight
+
+    def check_sum(self, state: ChunkState) -> None:
+        for index in sorted(state.has if self.plan.slots > 1 else ()):
+            piece = state.chunk.pieces[index]
+            if not np.isfinite(state.sum[piece.place]).all():
+                not_finite(state.version, self.plan.tensors[piece.tensor].name)
 
     def add_increments(self, state: ChunkState, values: np.ndarray, head: Head) -> None:
         """What one slot found goes into running averages; counts rise by 1."""
@@ -322,15 +334,18 @@ class Aggregate:
     def clip(self, norm: float) -> list[int]:
         """The norm is there: clip and update all chunks that wait for it.
 
+        If it is not finite, the step changes nothing, here and on all servers.
+
         Returns:
             their numbers.
         """
         waiting = [n for n, state in self.chunks.items() if state.squares is not None]
         for state in map(self.chunks.__getitem__, waiting):
             heads = [self.heads[state.version, s] for s in self.slots_that_count(state.version)]
-            for index in state.has:
+            skips = not math.isfinite(norm)
+            for index in () if skips else state.has:
                 scale_down(state.sum[state.chunk.pieces[index].place], heads[0].clip, norm)
-            self.update(state, heads, skips=False)
+            self.update(state, heads, skips)
         return waiting
 
     # --- values ---------------------------------------------------------------------------------
@@ -348,6 +363,20 @@ class Aggregate:
     @property
     def nbytes(self) -> int:
         return sum(state.nbytes for state in self.chunks.values())
+
+    def is_at(self, number: int, step: int) -> bool:
+        """Whether a chunk holds all steps before this one, and nothing of it."""
+        state = self.chunks[number]
+        if self.mode.together:
+            return state.version == step
+        return all(t == existing(self.plan, step, s) for s, t in state.next_step.items())
+
+    def is_past(self, number: int, step: int) -> bool:
+        """Whether it holds something of this step, or of a later one."""
+        state = self.chunks[number]
+        if self.mode.together:
+            return state.version > step
+        return any(t > existing(self.plan, step, s) for s, t in state.next_step.items())
 
     def set_values(self, number: int, values: np.ndarray, version: int = 0) -> None:
         """Values of a chunk to begin with. If there are some already, these are the same."""

@@ -105,6 +105,7 @@ class World(Faults):
         self.older: list[Process] = []
         self.cut: dict[tuple[str, str], float] = {}
         self.disk_full_until = 0.0
+        self.slow_disks: dict[str, float] = {}
         self.torn, self.has_torn = 0, False
         self.counted: dict[int, list[int]] = {}  # mode backup: step -> slots that count
         self.result: tuple[str, int] | None = None
@@ -208,7 +209,8 @@ class World(Faults):
                 process.timers[name] = id(timer)
                 self.at(after, process, timer)
             case m.Store():
-                self.call(self.random.uniform(0.005, 0.05), self.store, process, effect)
+                after = self.random.uniform(0.005, 0.05) * self.slow_disks.get(process.name, 1.0)
+                self.call(after, self.store, process, effect)
             case m.Load():
                 self.at(0.01, process, self.load(effect))
             case m.Remove(names):
@@ -326,6 +328,7 @@ class World(Faults):
         entry = manifest["checkpoints"][-1]
         arrays = final_arrays(self.plan, [self.disk[name] for name in entry["files"]])
         run = json.loads(self.disk[entry["run"]])
+        self.check_files(manifest)
         right = oracle(self.toy)
         if entry["step"] != right.last and not self.is_cancelled:
             raise Failure(f"ended at step {entry['step']} instead of {right.last}")
@@ -340,6 +343,15 @@ class World(Faults):
             raise Failure("weights are not finite")
         elif self.toy.nan is None:
             self.check_counts(arrays)
+
+    def check_files(self, manifest: dict[str, Any]) -> None:
+        """What no checkpoint needs was deleted, but for what was on its way in each life."""
+        needed = {"manifest", "token"}
+        for entry in manifest["checkpoints"]:
+            needed |= {*entry["files"], entry["run"]}
+        left = sorted(set(self.disk) - needed)
+        if len(left) > len(self.lives) + 2 * sum(self.lives.values()):
+            raise Failure(f"files: {left}")
 
     def check_counts(self, arrays: dict[str, np.ndarray]) -> None:
         """Each slot was counted once: batch norm's count says how often."""

@@ -75,6 +75,7 @@ class Worker(Peer):
         reports: (step, slot) -> Report, of slots that are computed and not known to be done.
         pushes, pulls: server -> Window.
         want: the step whose weights are pulled, or None.
+        pulled: the version that was asked for.
         incoming: chunk -> values of them.
         step_done: step -> reports of all its slots.
         given: the first step whose reports the training thread has not seen.
@@ -107,6 +108,7 @@ class Worker(Peer):
         self.pulls: dict[str, Window] = {}
         self.set_servers()
         self.want: int | None = None
+        self.pulled = 0
         self.incoming: dict[int, np.ndarray] = {}
         self.step_done: dict[int, list] = {}
         self.given = 0
@@ -238,6 +240,8 @@ class Worker(Peer):
                 del self.reports[step, slot]
         if self.step is not None and self.given < wanted.oldest:
             self.rejoin()
+        if self.want is not None and self.version_of(self.want) > self.pulled:
+            self.pull(self.want)  # it has become the last step
         if wanted.chief != self.chief:
             self.chief = wanted.chief
             self.effects.append(Chief(self.chief))
@@ -288,7 +292,7 @@ class Worker(Peer):
                 self.send(COORDINATOR, self.reports[key])
 
     def take_weights(self, server: str, weights: Weights) -> None:
-        if self.want is None or weights.version < self.version_wanted():
+        if self.want is None or weights.version < self.version_of(self.want):
             return
         if self.mode.together and weights.version != self.want:
             return
@@ -297,10 +301,11 @@ class Worker(Peer):
         if self.pulls[server].answered(weights.chunk, self.now):
             self.incoming[weights.chunk] = weights.values
 
-    def version_wanted(self) -> int:
-        if self.want == self.wanted.until:
-            return self.want
-        return self.mode.weights_of(self.plan, self.job, self.want)
+    def version_of(self, step: int) -> int:
+        """That weights must have to begin a step with."""
+        if step == self.wanted.until:
+            return step
+        return self.mode.weights_of(self.plan, self.job, step)
 
     # --- from the training thread ---------------------------------------------------------------
 
@@ -370,9 +375,10 @@ class Worker(Peer):
         self.unanswered[key] = self.unanswered.get(key, 0) + 1
 
     def keep_state(self, state: RunState) -> None:
-        """Of the current step, and of the last one that others may still ask for."""
+        """Of the current step, the one to be saved, and the last that others may ask for."""
         last = max(filter(self.is_kept, self.states), default=None)
-        self.states = {s: self.states[s] for s in self.states if s == last}
+        kept = (last, self.wanted.save)
+        self.states = {s: self.states[s] for s in self.states if s in kept}
         self.states[state.step] = state
 
     def is_kept(self, step: int) -> bool:
@@ -439,7 +445,7 @@ class Worker(Peer):
     def share_states(self) -> None:
         """Give the coordinator the states that a checkpoint or somebody who joins needs."""
         for step, state in self.states.items():
-            is_last = step == self.wanted.until or is_saved(self.job, step)
+            is_last = step in (self.wanted.until, self.wanted.save)
             is_awaited = self.wanted.give_state and step == self.wanted.step
             if not state.blob:
                 if is_last or is_awaited or self.is_kept(step):
@@ -472,7 +478,7 @@ class Worker(Peer):
     def todo(self) -> list[tuple[int, int]]:
         """(step, slot) that are to be computed here, and can be."""
         todo = []
-        for first, slot in self.wanted.slots:
+        for first, slot in () if self.wanted.hold else self.wanted.slots:
             step = existing(self.plan, max(first, self.next_step.get(slot, 0)), slot)
             if step >= self.wanted.until or step > self.step:
                 continue
@@ -483,6 +489,7 @@ class Worker(Peer):
     def fetch(self) -> None:
         """Pull the next weights, when all of this step that is ours is at the servers."""
         is_busy = self.computing is not None or self.ended or self.unanswered or self.todo()
+        is_busy = is_busy or self.wanted.hold
         if self.want is None and not is_busy and self.step < self.plan.total_steps:
             follows = self.mode.together or self.wanted.slots or self.step in self.step_done
             if self.wanted.until > self.step and follows:
@@ -490,11 +497,11 @@ class Worker(Peer):
 
     def pull(self, step: int) -> None:
         """Ask for all weights of a step, the first layers first."""
-        self.want, self.incoming = step, {}
+        self.want, self.incoming, self.pulled = step, {}, self.version_of(step)
         for window in self.pulls.values():
             window.clear()
         for chunk, server in enumerate(self.owners()):
-            self.pulls[server].add(chunk, Pull(self.generation, self.version_wanted(), chunk))
+            self.pulls[server].add(chunk, Pull(self.generation, self.pulled, chunk))
 
     def advance(self) -> None:
         """The next step begins, when its weights are whole and what comes before it is done."""

@@ -252,7 +252,7 @@ class DoubleNorm(Coordinator):
 class TakesAnyWeights(Worker):
     """The next step begins with whatever there is, however old."""
 
-    def version_wanted(self):
+    def version_of(self, step):
         return 0
 
 
