@@ -33,8 +33,15 @@ from minidl_dist import messages as m
 from minidl_dist.batches import BatchesAhead
 from minidl_dist.checks import check_run, translate_callbacks
 from minidl_dist.reports import count_reports, report_of
-from minidl_dist.state import check_memory, from_bytes, options_of, to_bytes
-from minidl_dist.tensors import Averages, Chunks, make_plan
+from minidl_dist.state import (
+    check_memory,
+    from_bytes,
+    load_watchers,
+    options_of,
+    states_of_watchers,
+    to_bytes,
+)
+from minidl_dist.tensors import Averages, Chunks, Fixed, make_plan
 
 
 class Stopped(BaseException):
@@ -91,8 +98,10 @@ class Client(Slots):
         )
         self.chunks = Chunks(self.plan, tensors, self.give_chunk)
         self.averages = Averages(run.model, self.plan, tensors)
+        self.fixed = Fixed(self.plan, tensors)
         self.ahead = BatchesAhead(self.plan, run.loader)
-        if run.validation is not None or any(c.watches and c.order < 0 for c in run.callbacks):
+        watchers = [c for c in run.callbacks if c.watches and (c.order < 0 or c.state_dict())]
+        if run.validation is not None or watchers:
             run.callbacks.append(Exchange(self))
             run.callbacks.sort(key=lambda callback: callback.order)
         self.post(m.Begin(self.plan, self.chunks.initial(), to_bytes(run)))
@@ -105,6 +114,7 @@ class Client(Slots):
         self.post(m.Doing(""))
         self.say_that_it_goes_on()
         self.set_batch(run.step)
+        self.fixed.check()
         while run.batch < len(run.loader):
             self.tell_state()
             yield self.of_step()
@@ -138,6 +148,7 @@ class Client(Slots):
         run = self.run
         self.averages.end(self.chunks)
         missing = self.chunks.end()
+        self.fixed.check_slot()
         self.post(m.SlotDone(
             self.generation, *self.place, float(run.weight), options_of(run.optimizer), missing,
             self.clip, self.chunks.nan, report_of(run, values or {"loss": run.loss.item()}),
@@ -174,6 +185,7 @@ class Client(Slots):
             ArgumentError: a callback has stopped the run here, and not where the chief is.
         """
         self.post(m.Doing(""))
+        self.fixed.check()
         self.tell_state()
         if len(self.run.history) < self.run.epochs:
             self.stop_with_the_chief()
@@ -290,7 +302,9 @@ class Client(Slots):
 class Exchange(Callback):
     """The metrics of an epoch: the chief tells what it found, the others take it over.
 
-    It comes after what adds metrics (order < 0) and before what watches them.
+    It comes after what adds metrics (order < 0) and before what watches them. With the metrics goes
+    what watchers remember, as any worker may be chief next; of those that come later in an epoch it
+    is what they knew before it.
     """
 
     order = -0.5
@@ -306,10 +320,12 @@ class Exchange(Callback):
             while not (run.is_chief or getattr(answer, "key", "") == key):
                 answer = client.wait(m.Published, m.Chief)
             if not run.is_chief:
-                run.metrics |= answer.value
+                run.metrics |= answer.value["metrics"]
+                load_watchers(run, answer.value["watchers"])
                 return
             self.do_what_the_chief_did_not(run)
-        client.post(m.Publish(key, {k: v for k, v in run.metrics.items() if is_plain(v)}))
+        metrics = {name: value for name, value in run.metrics.items() if is_plain(value)}
+        client.post(m.Publish(key, {"metrics": metrics, "watchers": states_of_watchers(run)}))
 
     def do_what_the_chief_did_not(self, run: Run) -> None:
         """It was lost before it told what it found, and this worker is chief now."""

@@ -16,6 +16,7 @@ from minidl.training.resume import load_run_state, named_callbacks, run_state
 from minidl.training.run import Run
 from minidl_dist.wire import MAX_HEADER
 
+LARGEST_OF_WATCHER = 512 << 10  # bytes of JSON: the states of all go in one message
 LARGEST = MAX_HEADER - (64 << 10)  # bytes of a state: it is a field of one message
 
 
@@ -100,6 +101,26 @@ def from_bytes(run: Run, blob: bytes) -> set[str]:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError("dist", f"the state of the run cannot be used: {error!r}") from error
+
+
+def states_of_watchers(run: Run) -> dict[str, Any]:
+    """What callbacks remember that only show or save something, by name, if it is JSON."""
+    found = {}
+    for name, callback in named_callbacks(run.callbacks):
+        try:
+            text = json.dumps(callback.state_dict() if callback.watches else {})
+        except (TypeError, ValueError):
+            continue
+        if 2 < len(text) <= LARGEST_OF_WATCHER:
+            found[name] = json.loads(text)  # a copy, made of dicts and lists
+    return found
+
+
+def load_watchers(run: Run, states: dict[str, Any]) -> None:
+    """Let them remember what those of the chief do."""
+    for name, callback in named_callbacks(run.callbacks):
+        if callback.watches and name in states:
+            callback.load_state_dict(states[name])
 
 
 def options_of(optimizer: Any) -> list[dict[str, Any]]:

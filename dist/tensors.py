@@ -212,11 +212,53 @@ class Chunks:
             handle.remove()
 
 
+class Fixed:
+    """Tensors that the servers do not hold: nobody would hear of a change.
+
+    Args:
+        plan, tensors: from make_plan.
+    """
+
+    SMALL = 64 << 10  # bytes: at this size a look after each slot costs nothing
+
+    def __init__(self, plan: Plan, tensors: list[Tensor]):
+        pairs = zip(plan.tensors, tensors)
+        self.tensors = [(spec, tensor) for spec, tensor in pairs if spec.kind == FIXED]
+        self.is_first = True
+
+    def check_slot(self) -> None:
+        """After a slot: the small ones are what they were at the start; after the first one, all.
+
+        Raises:
+            ArgumentError: one has changed; it is named.
+        """
+        self.check(None if self.is_first else self.SMALL)
+        self.is_first = False
+
+    def check(self, most: int | None = None) -> None:
+        """Those of at most so many bytes, or all, are what they were at the start.
+
+        Raises:
+            ArgumentError: one has changed; it is named.
+        """
+        for spec, tensor in self.tensors:
+            if most is not None and tensor.data.nbytes > most:
+                continue
+            if checksum(tensor.data) != spec.crc:
+                raise ArgumentError(
+                    "dist", "what the optimizer does not change stays as it is: each worker would"
+                    " have another value, and no checkpoint has it",
+                    {"tensor": spec.name}, "running averages of batch norm are known; for others,"
+                    " train in one process",
+                )  # fmt: skip
+
+
 class Averages:
     """What a slot adds to the running averages of batch norm.
 
     A batch moves an average to r (1 - m) + m s. Begun at 0 it becomes m s, exactly what is added:
-    the servers do r <- r (1 - m) + d for each slot, in their order.
+    the servers do r <- r (1 - m) + d for each slot, in their order. While they are 0, nobody may
+    compute with them: a layer stays in training, or in evaluation, for the whole slot.
 
     Args:
         model: whose batch norms; each may be used once in a slot.
@@ -235,9 +277,12 @@ class Averages:
 
     def begin(self) -> None:
         """Before a slot: set to 0 what it will move. A frozen norm computes with its averages."""
-        self.moving = []
+        self.moving, self.hooks = [], []
         for name, module, numbers, counter in self.layers:
-            if module.training and module.learns():
+            moves = is_moving(module)
+            keep_mode = functools.partial(check_mode, name, moves)
+            self.hooks.append(module.register_forward_pre_hook(keep_mode))
+            if moves:
                 kept = [self.tensors[n].data.copy() for n in (*numbers, counter)]
                 self.moving.append((name, numbers, counter, kept))
                 for n in numbers:
@@ -249,6 +294,8 @@ class Averages:
         Raises:
             ArgumentError: a layer was used twice.
         """
+        for hook in self.hooks:
+            hook.remove()
         for name, numbers, counter, kept in self.moving:
             uses = int(self.tensors[counter].data) - int(kept[-1])
             if uses > 1:
@@ -262,3 +309,24 @@ class Averages:
                     chunks.put(n, self.tensors[n].data)
             for n, array in zip((*numbers, counter), kept):
                 self.tensors[n].data[...] = array
+
+
+def is_moving(module: BatchNorm) -> bool:
+    """Whether a use of it moves its averages; else it computes with them."""
+    return module.training and module.learns()
+
+
+def check_mode(name: str, moves: bool, module: BatchNorm, inputs: tuple) -> None:
+    """Before a batch norm is used in a slot that began with its averages moving, or not.
+
+    Raises:
+        ArgumentError: it is the other way round now.
+    """
+    if is_moving(module) != moves:
+        modes = {True: "training", False: "evaluation, or frozen"}
+        raise ArgumentError(
+            "dist", "a batch norm stays in training or in evaluation during a batch",
+            {"layer": f"{name} ({type(module).__name__})", "at its start": modes[moves],
+             "now": modes[not moves]},
+            "evaluate between steps: in on_step_end or on_epoch_end",
+        )  # fmt: skip

@@ -25,6 +25,7 @@ class Member:
         strikes: those of them that followed each other quickly.
         is_victim: it said that it ends because of another.
         is_chief: it is the worker that writes the results.
+        comes_again: it has done its work, and will be wanted once more when it has ended.
         last_lines: what it printed last.
     """
 
@@ -36,6 +37,7 @@ class Member:
     strikes: int = 0
     is_victim: bool = False
     is_chief: bool = False
+    comes_again: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
 
     @property

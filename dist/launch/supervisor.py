@@ -122,6 +122,9 @@ class Supervisor:
                 self.members[COORDINATOR].tell({"left": member.name, "how": how})
             if member.state == "left":
                 return
+            if code == 0 and member.comes_again and not self.ending:
+                member.comes_again, member.restarts = False, member.restarts + 1
+                continue
             is_error = code not in (0, STUCK, LATE) and not is_lost
             if is_error and not (self.interrupted and member.role == WORKER):
                 return self.fail(member, code, how)
@@ -193,7 +196,9 @@ class Supervisor:
     def serve_again(self) -> None:
         """The chief that died after the training wants the last weights once more."""
         for member in list(self.members.values()):
-            if member.role != WORKER and member.state == "done":
+            if member.role != WORKER and member.state != "done":
+                member.comes_again = True  # it is just ending
+            elif member.role != WORKER:
                 member.state, member.restarts = "waiting", member.restarts + 1
                 self.add(member.name, member.role)
 

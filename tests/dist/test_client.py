@@ -208,6 +208,56 @@ def test_a_checkpoint_without_the_optimizer_is_not_gone_on_with(tmp_path):
         train([callbacks.Checkpoint(tmp_path / "other")], resume=save.path)
 
 
+class Tells(callbacks.Callback):
+    """Remembers what it saw of each epoch, as samples and alarms do."""
+
+    watches, order = True, -10
+
+    def __init__(self):
+        self.told = []
+
+    def on_epoch_end(self, run):
+        self.told.append((run.epoch, minidl.zeros(1)) if self.order > 9 else run.epoch)
+
+    def state_dict(self):
+        return {"told": self.told}
+
+    def load_state_dict(self, state):
+        self.told = list(state["told"])
+
+
+@pytest.mark.parametrize("step", [7, 9])
+@pytest.mark.parametrize("validate", [True, False])
+def test_what_the_chief_has_told_is_not_lost_with_it(step, validate):
+    """Without a checkpoint, or a rollback that would bring it."""
+    tellers = {f"worker{n}": Tells() for n in range(3)}
+    faults = Once(
+        lambda name, event: name == "worker0" and isinstance(event, m.RunState)
+        and event.step == step, World.kill,
+    )  # fmt: skip
+    world = World(lambda name: train([tellers[name]], epochs=5, validate=validate), 1, 3,
+                  faults=faults, save_every=0)  # fmt: skip
+    results = {k: v for k, v in world.run().items() if k != "worker0"}
+    chief = next(name for name, found in results.items() if not isinstance(found, Stopped))
+    assert faults.done and chief != "worker0"
+    assert tellers[chief].told == [1, 2, 3, 4, 5]
+
+
+def test_a_watcher_whose_past_is_no_json_begins_anew():
+    def tells(name):
+        teller = tellers[name] = Tells()
+        teller.order = 10
+        return teller
+
+    tellers = {}
+    faults = Once(
+        lambda name, event: name == "worker0" and isinstance(event, m.RunState)
+        and event.step == 7, World.kill,
+    )  # fmt: skip
+    World(lambda name: train([tells(name)]), 1, 2, faults=faults, save_every=0).run()
+    assert [epoch for epoch, _ in tellers["worker1"].told] == [3]
+
+
 class Watch(callbacks.Callback):
     """Counts what it sees, and is seen to be called by one worker alone."""
 
@@ -313,6 +363,71 @@ class Twice(nn.Module):
         return self.last(self.norm(self.norm(x)).reshape(len(x), 12))
 
 
+class Counts(nn.Module):
+    """A buffer that each batch changes, and nobody adds up."""
+
+    def __init__(self, size=1):
+        super().__init__()
+        self.last = nn.Linear(12, 3)
+        self.register_buffer("seen", minidl.zeros(size))
+
+    def forward(self, x):
+        if self.training:
+            self.seen.data += 1
+        return self.last(x.reshape(len(x), 12))
+
+
+class Moves(callbacks.Callback):
+    """Changes a layer that the optimizer does not hold, at one moment."""
+
+    def __init__(self, moment):
+        setattr(self, moment, self.move)
+
+    def move(self, run):
+        run.model.add.data += 1
+
+
+class WithFixed(nn.Module):
+    """A parameter that nobody learns, too large to be looked at after each slot."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.add = nn.Linear(12, 3), nn.Parameter(minidl.zeros(100_000))
+
+    def forward(self, x):
+        return self.last(x.reshape(len(x), 12))
+
+
+def with_fixed(moment):
+    minidl.manual_seed(0)
+    model = WithFixed()
+    return minidl.fit(
+        model, DataLoader(Digits(8), 4), nn.CrossEntropyLoss(),
+        optim.SGD(model.last.parameters(), 0.1), 2, callbacks=[Moves(moment)],
+    )  # fmt: skip
+
+
+class Evaluates(callbacks.Callback):
+    """Looks at the model within a step, in evaluation mode or where it was not."""
+
+    def __init__(self, training):
+        self.training = training
+
+    def on_loss(self, run):
+        run.model.train(self.training)(run.inputs)
+        run.model.train(not self.training)
+
+
+def evaluated(training):
+    model = with_norm(nn.BatchNorm2d(2))
+    loader = DataLoader(Digits(8), 4)
+    optimizer = optim.SGD(model.parameters(), 0.1)
+    to_other = type("Switch", (callbacks.Callback,), {
+        "on_epoch_start": lambda self, run: run.model.train(not training)})()  # fmt: skip
+    return minidl.fit(model, loader, nn.CrossEntropyLoss(), optimizer, 1,
+                      callbacks=[to_other, Evaluates(training)])  # fmt: skip
+
+
 class Remembers(callbacks.Callback):
     def state_dict(self):
         return {"last": [minidl.zeros(5 << 18)]}
@@ -323,6 +438,16 @@ def large():
 
 
 REFUSED = {
+    "a buffer that changes": (lambda: simple(Counts()), ["seen"]),
+    "a large buffer that changes": (lambda: simple(Counts(100_000)), ["seen"]),
+    "a fixed parameter that changes": (lambda: with_fixed("on_step_start"), ["add"]),
+    "a fixed parameter that changes later": (lambda: with_fixed("on_epoch_end"), ["add"]),
+    "batch norm in evaluation in a slot": (
+        lambda: evaluated(False), ["1 (BatchNorm2d)", "evaluation"],
+    ),
+    "batch norm in training in a slot": (
+        lambda: evaluated(True), ["1 (BatchNorm2d)", "training"],
+    ),
     "best weights": (
         lambda: simple(large(), callbacks=[callbacks.EarlyStopping("loss", restore_best=True)]),
         ["EarlyStopping", "5,320,480"],

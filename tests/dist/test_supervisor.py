@@ -251,6 +251,17 @@ def test_those_that_serve_come_back_for_a_worker_that_died_after_the_training(tm
     assert found.failure is None
 
 
+def test_a_server_that_is_slow_to_end_comes_back_for_it_too(tmp_path):
+    found = run(
+        tmp_path,
+        "if life == 0: time.sleep(0.5); os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"while not os.path.exists('{tmp_path}/again'): time.sleep(0.01)\n",
+        coordinator="if life == 0: sys.exit(0)\nwait('stop')",
+        server=f"if life == 0: time.sleep(2); sys.exit(0)\nopen('{tmp_path}/again', 'w')\n",
+    )
+    assert restarts(found)["server0"] == 1 and found.failure is None
+
+
 def test_exit_codes_in_words():
     assert ended(2, lost=False) == "exit code 2"
     assert ended(255, lost=True) == "was lost: exit code 255 of what started it"
