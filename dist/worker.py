@@ -222,6 +222,9 @@ class Worker(Peer):
     def follow(self) -> None:
         """Become what the coordinator wants; go_on does the rest."""
         wanted, self.heard = self.wanted, self.now
+        if wanted.chief != self.chief:
+            self.chief = wanted.chief
+            self.effects.append(Chief(self.chief))
         if wanted.stop:
             self.effects.append(Finished(wanted.stop, wanted.code))
             self.leave(wanted.code, wanted.stop)
@@ -242,9 +245,6 @@ class Worker(Peer):
             self.rejoin()
         if self.want is not None and self.version_of(self.want) > self.pulled:
             self.pull(self.want)  # it has become the last step
-        if wanted.chief != self.chief:
-            self.chief = wanted.chief
-            self.effects.append(Chief(self.chief))
 
     def rejoin(self) -> None:
         """The others went on without this worker, too far to follow: begin where they are."""
