@@ -179,6 +179,8 @@ class Coordinator(Decisions):
             return
         member = self.members.find(sender)
         if member is not None:
+            if self.now - member.seen > self.job.dead / 2:
+                member.steady_since = self.now
             member.seen = self.now  # any traffic counts
         if isinstance(message, Hello | Beat) and message.token > self.manifest.token:
             self.effects.append(Exit(1, "another coordinator has taken over"))

@@ -49,7 +49,7 @@ class Decisions:
         self.steps: Steps | None = None
         self.stop: tuple[str, int] | None = None
         self.draining = ""  # why
-        self.deadline = self.opened = self.alone_since = 0.0
+        self.deadline = self.opened = self.alone_since = self.progressed = 0.0
         self.gone_at: dict[str, float] = {}  # server -> when it was lost
         self.effects: list = []
         self.now = 0.0
@@ -213,6 +213,7 @@ class Decisions:
         if self.stop is None:
             self.look_for_missing()
             self.look_at_saving()
+            self.look_for_progress()
             self.effects += self.checkpoints.complete_all(self.states, self.now)
             self.decide()
             if self.draining and self.now > self.deadline:
@@ -233,6 +234,17 @@ class Decisions:
             if self.was_finished:
                 self.end("finished", 0)
             self.end(f"no worker for {self.job.missing:g} s", 1)
+
+    def look_for_progress(self) -> None:
+        """A job in which all wait for each other ends with an error that says who for whom."""
+        limit = self.job.missing
+        if self.ended:  # a disk may take its time for the last checkpoint
+            limit = max(limit, self.job.limits.get("saving", limit))
+        self.progressed = max(self.progressed, self.members.progressed(self.now))
+        if self.now - self.progressed > limit:
+            slots = ", ".join(f"{slot} of {name}" for slot, name in self.members.owner.items())
+            facts = f"{self.members.waiting()}; slots: {slots}; checkpoint: {self.manifest.step}"
+            self.end(f"nothing has happened for {limit:g} s: {facts}", 1)
 
     def look_at_saving(self) -> None:
         """Give up the step to save if nobody has the run's state any more; say if it takes long."""

@@ -8,7 +8,7 @@ from typing import Any
 from minidl_dist import messages as m
 from minidl_dist.messages import COORDINATOR
 
-FAULTS_END = 8.0  # seconds of virtual time
+FAULTS_END = 8.0  # seconds of virtual time after the first
 CALM = {"drop": 0.0, "double": 0.0, "late": 0.0, "damage": 0.0}
 
 
@@ -31,6 +31,7 @@ class Faults:
     def draw_faults(self) -> None:
         """A subset of them (swarm testing, Groce et al. 2012): rare ones get their turn, too."""
         r = self.random
+        first = r.choice([0.3, 0.3, r.uniform(0.3, 20.0)])
         for name in self.chances:
             if r.random() < 0.5:
                 self.chances[name] = r.choice([0.02, 0.1])
@@ -42,8 +43,8 @@ class Faults:
             if r.random() < 0.3:
                 latest = r.choice([1.5, 3.0, FAULTS_END])
                 for _ in range(r.randint(1, 3)):
-                    self.call(r.uniform(0.3, latest), fault)
-        self.call(FAULTS_END, self.calm)
+                    self.call(first + r.uniform(0.0, latest), fault)
+        self.call(first + FAULTS_END, self.calm)
 
     def calm(self) -> None:
         self.chances = dict(CALM)

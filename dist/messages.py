@@ -157,6 +157,7 @@ class Beat:
     wants: str = ""  # a key it waits for to be published
     given: int = 0  # worker: the first step whose reports it does not have
     troubles: dict = field(default_factory=dict)  # messages lost, garbage, repeated: how many
+    waits_for: str = ""  # worker: a server that should have answered long ago
 
 
 @dataclass

@@ -94,7 +94,7 @@ class World(Faults):
         self.mode = parse(self.mode_text)
         self.job = Job(
             self.server_names, self.mode_text, save_every=r.choice([0, 1, 2, 3]), on_nan="skip",
-            beat=0.3, dead=2.0, missing=60.0,
+            beat=0.3, dead=2.0, missing=r.choice([15.0, 60.0]),
             limits={"compiling": 20.0, "computing": 5.0, "evaluating": 10.0},
         )  # fmt: skip
         self.heap: list = []
@@ -112,6 +112,7 @@ class World(Faults):
         self.notes: list[tuple[float, str, dict]] = []
         self.show = self.is_cancelled = False
         self.chances = dict(CALM)
+        self.pace = r.choice([1.0, 1.0, 1.0, 8.0])  # how much longer everything takes
         for name in (COORDINATOR, *self.server_names):
             self.boot(name)
         for i in range(r.randint(1, 4)):

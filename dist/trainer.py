@@ -104,7 +104,7 @@ class Trainer:
         is_over = self.run.get("stop", False)
         if self.waiting and self.at_step is not None and not self.hangs and not is_over:
             compute, self.waiting = self.waiting, None
-            self.later(self.random.uniform(0.01, 0.1), self.compute, compute)
+            self.later(self.random.uniform(0.01, 0.1) * self.world.pace, self.compute, compute)
 
     def compute(self, compute: m.Compute) -> None:
         where = compute.generation, compute.step, compute.slot

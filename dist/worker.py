@@ -119,11 +119,13 @@ class Worker(Peer):
         self.publishing: dict[str, Publish] = {}
         self.awaited = ""
         self.ended = self.seeds = False
+        self.answered_at: dict[str, float] = {}  # server -> when it owed no answer, or gave one
 
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
         match event:
             case Started() | Timer():
+                self.look_at_servers()
                 self.tick()
                 self.doubt_that_it_is_chief()
                 self.repeat()
@@ -171,6 +173,18 @@ class Worker(Peer):
 
     def wants(self) -> str:
         return self.awaited
+
+    def waits_for(self) -> str:
+        limit = self.now - self.job.dead / 2
+        return next((s for s, at in self.answered_at.items() if at < limit), "")
+
+    def look_at_servers(self) -> None:
+        """Which of them owes an answer: to a push, or to a pull of what must be there by now."""
+        must_be_there = self.want is not None and self.version_of(self.want) <= self.wanted.step
+        for server in self.pushes:
+            owes = len(self.pushes[server]) or (must_be_there and len(self.pulls[server]))
+            if not owes or server not in self.answered_at:
+                self.answered_at[server] = self.now
 
     def repeated(self) -> int:
         return sum(route.repeats for route in self.routes.values())
@@ -266,6 +280,7 @@ class Worker(Peer):
     # --- from servers ---------------------------------------------------------------------------
 
     def from_server(self, server: str, message: Any) -> None:
+        self.answered_at[server] = self.now
         if isinstance(message, Refused):
             self.end_with(message)
         elif message.generation != self.generation or server not in self.pushes:

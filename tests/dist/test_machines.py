@@ -477,7 +477,10 @@ def test_only_the_chief_of_this_generation_publishes():
         beat = m.Beat(name, 1, 1, g, 0, step, state, 0, c.plan.hash)
         c.handle(m.Received(name, beat), 0.2)
     assert c.members.chief == "worker0"
-    old, new = m.Publish(f"{g - 1} epoch 1", {"loss": 1.0}), m.Publish(f"{g} epoch 1", {"loss": 2.0})
+    old, new = (
+        m.Publish(f"{g - 1} epoch 1", {"loss": 1.0}),
+        m.Publish(f"{g} epoch 1", {"loss": 2.0}),
+    )
     other = m.Publish(f"{g} epoch 1", {"loss": 3.0})
     assert not c.handle(m.Received("worker0", old), 0.3)
     assert not c.handle(m.Received("worker1", other), 0.3)
@@ -485,6 +488,45 @@ def test_only_the_chief_of_this_generation_publishes():
     assert sent(c.handle(m.Received("worker0", new), 0.4), m.Published)
     (answer,) = sent(c.handle(m.Received("worker1", other), 0.5), m.Published)
     assert answer.value == {"loss": 2.0} and c.published == {new.key: new.value}
+
+
+def test_nobody_waits_for_a_coordinator_for_ever():
+    job, plan = Job(("server0",), missing=20.0), small_plan()
+    for machine in (Server("server0", 1), Worker("worker0", 1)):
+        welcome = m.Welcome(1, job.to_dict(), plan.to_dict())
+        machine.handle(m.Received("coordinator", welcome), 0.0)
+        ends = []
+        for tick in range(130):
+            now = tick / 4 + 100.0 * (tick > 40)  # stopped and continued meanwhile
+            ends += [(now, e) for e in machine.handle(m.Timer("tick"), now)
+                     if isinstance(e, m.Exit)]  # fmt: skip
+        assert 130.0 < ends[0][0] < 131.0 and "the coordinator for 20 s" in ends[0][1].reason
+
+
+def test_a_job_in_which_all_wait_says_who_for_whom():
+    c = coordinator(missing=20.0)
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    for tick in range(1, 100):
+        for name, state in (("server0", "serving"), ("worker0", "waiting")):
+            beat = m.Beat(name, 1, 1, c.generation, 0, 0, state, 0, c.plan.hash)
+            c.handle(m.Received(name, beat), tick / 4)
+        c.handle(m.Timer("tick"), tick / 4)
+    assert "nothing has happened for 20 s" in c.stop[0] and c.stop[1] == 1
+    assert "worker0: waiting, step 0" in c.stop[0] and "0 of worker0" in c.stop[0]
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_a_worker_that_does_not_reach_a_server_is_named_and_replaced(ways):
+    world = run_of(5)
+    world.boot("worker7")
+    name = next(name for name in world.nodes if name.startswith("worker"))
+    links = [(name, "server0"), ("server0", name)]
+    world.cut = dict.fromkeys(links[:ways], 8.0)
+    world.run()
+    why = next(facts["why"] for _, _, facts in world.notes if facts["what"] == "stuck")
+    assert why == f"{name} gets no answer from server0"
 
 
 def test_nan_stops_the_job_and_names_worker_and_tensor():
