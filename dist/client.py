@@ -154,8 +154,8 @@ class Client(Slots):
             self.clip, self.chunks.nan, report_of(run, values or {"loss": run.loss.item()}),
         ))  # fmt: skip
 
-    def give_chunk(self, number: int, values: Any) -> None:
-        self.post(m.SlotChunk(self.generation, *self.place, number, values))
+    def give_chunk(self, number: int, values: Any, missing: list[int]) -> None:
+        self.post(m.SlotChunk(self.generation, *self.place, number, values, missing))
 
     def take_step(self) -> None:
         """Load the weights of the next step, and count what all workers report of this one."""

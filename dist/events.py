@@ -33,7 +33,7 @@ The worker's machine and the training thread talk by events and effects, too (cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,7 @@ class SlotChunk:
     slot: int
     chunk: int
     values: np.ndarray
+    missing: list = field(default_factory=list)  # its tensors that have no gradient
 
 
 @dataclass

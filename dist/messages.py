@@ -312,6 +312,7 @@ class Push:
     slot: int
     chunk: int
     crc: int  # aggregate.checksum(values): identity of a contribution, and against flipped bits
+    missing: list  # numbers of the chunk's tensors that have no gradient
     values: np.ndarray
 
 

@@ -199,6 +199,11 @@ class Server(Peer):
             is_what = {"received": f"{values.dtype} {values.shape}"}
             self.send(sender, Refused(rule, is_what))
             return False
+        missing = getattr(message, "missing", [])
+        if not all(isinstance(n, int) and n in chunk.tensors for n in missing):
+            rule = "missing tensors of a chunk are some of its own"
+            self.send(sender, Refused(rule, {"chunk": chunk.number, "missing": str(missing)[:99]}))
+            return False
         if checksum(values) != message.crc:  # not acknowledged, so it will come again
             self.note("damaged on the way: ignored", sender=sender, chunk=chunk.number)
             return False

@@ -35,7 +35,7 @@ from minidl_dist.aggregate import Aggregate
 from minidl_dist.coordinator import FINISHED, Coordinator
 from minidl_dist.faults import CALM, Faults
 from minidl_dist.modes import parse
-from minidl_dist.plan import Job
+from minidl_dist.plan import SUM, Job
 from minidl_dist.server import Server
 from minidl_dist.toy import Toy, draw_toy, final_arrays, oracle, train
 from minidl_dist.trainer import Trainer
@@ -299,13 +299,18 @@ class World(Faults):
     # --- what must hold -------------------------------------------------------------------------
 
     def check_memory(self, machine: Any) -> None:
-        """Of a server, at most: two versions, a sum, and what all slots of a step have staged."""
+        """Of a server, at most: two versions, a sum, the optimizer's state, and what is staged of
+        slots whose turn is still to come; heads of the steps in progress."""
         if not isinstance(machine, Server) or machine.aggregate is None:
             return
         aggregate, S = machine.aggregate, self.plan.slots
         weights = sum(self.plan.chunks[n].nbytes for n in aggregate.mine)
         if aggregate.nbytes > (3 + S + 3) * weights or len(aggregate.heads) > 2 * S:
             raise Failure(f"memory: {aggregate.nbytes} bytes for {weights} of weights")
+        for state in aggregate.chunks.values():
+            if self.mode_text == "sync" and state.chunk.kind == SUM:
+                if len(state.staged) > len(self.plan.slots_of(state.version)) - state.turn:
+                    raise Failure("memory: slots are staged that were folded")
         if sum(len(p) for p in machine.parked.values()) > len(aggregate.mine) * len(self.lives):
             raise Failure("memory: more pulls are kept than there are workers")
 

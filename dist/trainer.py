@@ -110,7 +110,9 @@ class Trainer:
         where = compute.generation, compute.step, compute.slot
         chunks, done = self.toy.gradients(compute.step, compute.slot, self.tensors)
         for number in sorted(chunks, reverse=True):  # the last layers come first
-            self.say(self.random.uniform(0.0, 0.01), m.SlotChunk(*where, number, chunks[number]))
+            gone = sorted(self.toy.plan.chunks[number].tensors & set(done["missing"]))
+            chunk = m.SlotChunk(*where, number, chunks[number], gone)
+            self.say(self.random.uniform(0.0, 0.01), chunk)
         together = self.world.mode.together
         self.say(0.001, m.SlotDone(*where, **{**done, "clip": done["clip"] if together else None}))
 

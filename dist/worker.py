@@ -366,7 +366,7 @@ class Worker(Peer):
     def push(self, event: SlotChunk) -> None:
         crc = checksum(event.values)
         self.ask(self.owner(event.chunk), Push(
-            self.generation, event.step, event.slot, event.chunk, crc, event.values
+            self.generation, event.step, event.slot, event.chunk, crc, event.missing, event.values
         ))  # fmt: skip
 
     def slot_is_done(self, event: SlotDone) -> None:

@@ -38,7 +38,7 @@ def values(*numbers):
 
 
 def push(slot, numbers, step=0, chunk=1):
-    return m.Push(1, step, slot, chunk, checksum(values(*numbers)), values(*numbers))
+    return m.Push(1, step, slot, chunk, checksum(values(*numbers)), [], values(*numbers))
 
 
 def head(slot, step=0, weight=1.0, missing=(), clip=None, nan="", **options):
@@ -57,16 +57,41 @@ def aggregate(mode=None):
 
 def test_slots_are_folded_in_their_order_and_once():
     a = aggregate()
-    for message in (push(1, (4, 4)), push(1, (4, 4)), push(0, (2, 0)), push(0, (2, 0))):
+    for message in (push(1, (4, 4)), push(1, (4, 4))):
         a.take(message)
     a.take_head(head(1, missing=[0]))
     assert a.fold(1) == []  # slot 0 comes first
+    for message in (push(0, (2, 0)), push(0, (2, 0))):
+        a.take(message)
     a.take_head(head(0, missing=[0]))
     assert a.fold(1) == [(0, 0), (0, 1)] and a.fold(0) == [(0, 0), (0, 1)]
     assert a.weights(1, 1)[1].tolist() == [1 - 3, 1 - 2]
     assert a.weights(1, 0)[1].tolist() == [1, 1]  # still there
     assert a.take(push(0, (2, 0))) is False  # a late duplicate
     assert a.weights(1, 1)[1].tolist() == [-2, -1]
+
+
+def test_a_chunk_is_folded_when_it_is_its_turn_and_not_when_the_head_comes():
+    """Nothing waits for the end of a slot: a server holds two versions and a sum."""
+    a = aggregate()
+    state = a.chunks[1]
+    a.take(push(0, (2, 0)))
+    assert a.fold(1) == [(0, 0)] and not state.staged and state.sum.tolist() == [2, 0]
+    a.take(push(1, (4, 4)))
+    assert a.fold(1) == [(0, 1)] and not state.staged and state.version == 0
+    for slot in (0, 1):
+        a.take_head(head(slot, missing=[0]))
+    assert a.fold(1) == [] and state.version == 1 and state.values.tolist() == [1 - 3, 1 - 2]
+
+
+def test_what_is_missing_of_a_chunk_agrees_with_the_head():
+    a = aggregate()
+    a.take(push(0, (2, 0)))
+    a.take(push(1, (4, 4)))
+    for slot in (0, 1):
+        a.take_head(head(slot, missing=[0, 1] if slot else [0]))
+    with pytest.raises(Contradiction, match="not deterministic"):
+        a.fold(1)
 
 
 def test_the_same_slot_with_other_bits_is_an_error_that_names_the_tensor():

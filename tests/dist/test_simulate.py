@@ -108,6 +108,21 @@ class SharedSnapshot(Checked):
         return arrays, numbers
 
 
+class NeverFreesStaged(Checked):
+    """A contribution stays where it waited for its turn."""
+
+    def add(self, state, slot):
+        values = state.staged.get(slot)
+        super().add(state, slot)
+        if values is not None:
+            state.staged[slot] = values
+
+
+class NeverForgetsHeads(Checked):
+    def forget(self):
+        pass
+
+
 def with_aggregate(kind):
     return {"server": type("S", (Server,), {"aggregate_class": kind})}
 
@@ -282,6 +297,8 @@ BUGS = {
     "the chief changes": {"coordinator": LowestIsChief},
     "manifest before shards": {"coordinator": ManifestFirst},
     "norms are added twice": {"coordinator": DoubleNorm},
+    "staged is never freed": with_aggregate(NeverFreesStaged),
+    "heads are never forgotten": with_aggregate(NeverForgetsHeads),
 }
 
 
