@@ -3,9 +3,9 @@
 A contribution is (step, slot, chunk), whoever computed it and however often it arrives.
 `Aggregate.take` is where a duplicate is dropped. Where slots are summed (modes.py: together):
 
-    stage   a contribution waits until it is its slot's turn, and until the slot's Head is there
+    stage   a contribution waits until it is its slot's turn
     fold    sum = copy of the first slot's; then += the others, in the order of slots
-    mean    sum /= sum of the weights (not where a step is a single slot: S = 1)
+    mean    sum /= sum of the weights, once all Heads are there (not where S = 1)
     clip    by the norm of all gradients of all servers, from sums of squares of fixed blocks
     update  Optimizer.update on each piece: version t becomes t + 1; version t stays readable
 
@@ -30,10 +30,12 @@ import numpy as np
 from minidl import optim
 from minidl_dist.contradiction import (
     Contradiction,  # noqa: F401
+    NotFinite,  # noqa: F401
     check_agreement,
     check_head,
     check_shape,
     contradict,
+    not_finite,
 )
 from minidl_dist.messages import Head, Push, Shard
 from minidl_dist.modes import Mode
@@ -51,6 +53,7 @@ class ChunkState:
         crc, previous_crc: of these.
         state: of each piece, what Optimizer.update remembers.
         staged: slot -> values that wait for their turn.
+        missing: slot -> tensors of the chunk without a gradient; of what was taken for the step.
         crcs: slot -> crc of what was taken for its step. It makes a duplicate known.
         sum, has: of the slots folded so far; `has`: the pieces that any of them had.
         turn: index, in the step's slots, of the next one to fold.
@@ -69,6 +72,7 @@ class ChunkState:
     def begin(self) -> None:
         """Nothing of the step is there yet."""
         self.staged: dict[int, np.ndarray] = {}
+        self.missing: dict[int, frozenset[int]] = {}
         self.crcs: dict[int, int] = {}
         self.sum: np.ndarray | None = None
         self.has: set[int] = set()
@@ -131,6 +135,7 @@ class Aggregate:
             return False
         state.crcs[push.slot] = push.crc
         state.staged[push.slot] = push.values
+        state.missing[push.slot] = frozenset(push.missing)
         return True
 
     def take_head(self, head: Head) -> bool:
@@ -177,6 +182,9 @@ class Aggregate:
 
         Returns:
             (step, slot) of each contribution that was folded.
+
+        Raises:
+            NotFinite: the sum is not. Where gradients are clipped, their norm says so.
         """
         state = self.chunks[number]
         with np.errstate(over="ignore", invalid="ignore"):  # gradients that are not finite
@@ -188,20 +196,24 @@ class Aggregate:
         if slots is None or state.squares is not None:
             return []
         while state.turn < len(slots):
-            head = self.heads.get((step, slots[state.turn]))
-            if head is None or not self.is_there(state, head):
+            slot = slots[state.turn]
+            if not self.is_there(state, step, slot):
                 return folded
             if state.chunk.kind == SUM:  # averages are folded in update, when all is there
-                self.add(state, head)
-            folded.append((step, head.slot))
+                self.add(state, slot)
+            folded.append((step, slot))
             state.turn += 1
+        if any((step, slot) not in self.heads for slot in slots):
+            return folded
         heads = [self.heads[step, slot] for slot in slots]
+        self.check_missing(state, heads)
         skips = any(head.nan for head in heads)
         if state.chunk.kind == SUM and not skips:
             self.divide(state, sum(head.weight for head in heads))
             if heads[0].clip is not None:
                 state.squares = self.squares_of(state)
                 return folded
+            self.check_sum(state)
         self.update(state, heads, skips)
         return folded
 
@@ -209,12 +221,13 @@ class Aggregate:
         folded = []
         for slot, step in state.next_step.items():
             head = self.heads.get((step, slot))
-            if head is None or not self.is_there(state, head):
+            if head is None or not self.is_there(state, step, slot):
                 continue
+            self.check_missing(state, [head])
             if not head.nan:
                 values = state.values.copy()
                 if state.chunk.kind == SUM:
-                    self.add(state, head)
+                    self.add(state, slot)
                     self.divide(state, head.weight)
                     self.optimize(state, values, head)
                 else:
@@ -223,6 +236,7 @@ class Aggregate:
             state.sum, state.has = None, set()
             state.staged.pop(slot, None)
             state.crcs.pop(slot, None)
+            state.missing.pop(slot, None)
             state.next_step[slot] = existing(self.plan, step + 1, slot)
             folded.append((step, slot))
         state.version = min(state.next_step.values())
@@ -232,20 +246,34 @@ class Aggregate:
         """In the order in which they are folded; None: not known yet."""
         return self.counted.get(step) if self.mode.backup else list(self.plan.slots_of(step))
 
-    def is_there(self, state: ChunkState, head: Head) -> bool:
-        """Whether nothing of a slot is missing in a chunk, now that its head is there."""
-        nothing = state.chunk.kind == COUNT or state.chunk.tensors <= set(head.missing)
-        return nothing or head.slot in state.staged
+    def is_there(self, state: ChunkState, step: int, slot: int) -> bool:
+        """Whether all that a slot has for a chunk is there: perhaps nothing, as its head says."""
+        if slot in state.staged:
+            return True
+        head = self.heads.get((step, slot))
+        nothing = state.chunk.kind == COUNT or (head and state.chunk.tensors <= set(head.missing))
+        return head is not None and bool(nothing)
 
-    def add(self, state: ChunkState, head: Head) -> None:
+    def check_missing(self, state: ChunkState, heads: list[Head]) -> None:
+        """What was folded before the heads came is what they say.
+
+        Raises:
+            Contradiction
+        """
+        for head in heads:
+            missing = state.missing.get(head.slot)
+            if missing is not None and missing != state.chunk.tensors & set(head.missing):
+                contradict(head, "missing tensors")
+
+    def add(self, state: ChunkState, slot: int) -> None:
         """Add one slot's gradient to the sum; tensors that have none add nothing."""
-        values = state.staged.pop(head.slot, None)
+        values = state.staged.pop(slot, None)
         if values is None:
             return
         if state.sum is None:
             state.sum = np.empty(state.chunk.size, state.chunk.dtype)
         for index, piece in enumerate(state.chunk.pieces):
-            if piece.tensor in head.missing:
+            if piece.tensor in state.missing[slot]:
                 continue
             if index in state.has:
                 state.sum[piece.place] += values[piece.place]
@@ -258,6 +286,12 @@ class Aggregate:
         if self.plan.slots > 1:
             for index in state.has:
                 state.sum[state.chunk.pieces[index].place] /= weight
+
+    def check_sum(self, state: ChunkState) -> None:
+        for index in sorted(state.has if self.plan.slots > 1 else ()):
+            piece = state.chunk.pieces[index]
+            if not np.isfinite(state.sum[piece.place]).all():
+                not_finite(state.version, self.plan.tensors[piece.tensor].name)
 
     def add_increments(self, state: ChunkState, values: np.ndarray, head: Head) -> None:
         """What one slot found goes into running averages; counts rise by 1."""
@@ -322,15 +356,18 @@ class Aggregate:
     def clip(self, norm: float) -> list[int]:
         """The norm is there: clip and update all chunks that wait for it.
 
+        If it is not finite, the step changes nothing, here and on all servers.
+
         Returns:
             their numbers.
         """
         waiting = [n for n, state in self.chunks.items() if state.squares is not None]
         for state in map(self.chunks.__getitem__, waiting):
             heads = [self.heads[state.version, s] for s in self.slots_that_count(state.version)]
-            for index in state.has:
+            skips = not math.isfinite(norm)
+            for index in () if skips else state.has:
                 scale_down(state.sum[state.chunk.pieces[index].place], heads[0].clip, norm)
-            self.update(state, heads, skips=False)
+            self.update(state, heads, skips)
         return waiting
 
     # --- values ---------------------------------------------------------------------------------
@@ -348,6 +385,20 @@ class Aggregate:
     @property
     def nbytes(self) -> int:
         return sum(state.nbytes for state in self.chunks.values())
+
+    def is_at(self, number: int, step: int) -> bool:
+        """Whether a chunk holds all steps before this one, and nothing of it."""
+        state = self.chunks[number]
+        if self.mode.together:
+            return state.version == step
+        return all(t == existing(self.plan, step, s) for s, t in state.next_step.items())
+
+    def is_past(self, number: int, step: int) -> bool:
+        """Whether it holds something of this step, or of a later one."""
+        state = self.chunks[number]
+        if self.mode.together:
+            return state.version > step
+        return any(t > existing(self.plan, step, s) for s, t in state.next_step.items())
 
     def set_values(self, number: int, values: np.ndarray, version: int = 0) -> None:
         """Values of a chunk to begin with. If there are some already, these are the same."""
@@ -410,9 +461,11 @@ def checksum(values: np.ndarray) -> int:
     """A CRC-32 of an array's bytes by way of the sums of their rows and columns.
 
     The bytes are laid out as a matrix of 64-bit words, 1,024 to a row. Its column sums, its row
-    sums (both modulo 2^64) and what is left at the end go through CRC-32. Any change within one
-    word, and any change of up to three words, alters a row or column sum; others slip through by
-    the chance of 2^-32, as with CRC-32 of everything, which takes three times as long.
+    sums (both modulo 2^64) and what is left at the end go through CRC-32. Changes in up to three
+    words always alter a sum: at worst CRC-32 of the sums is the same by chance, of 2^-32. So do
+    all changes but those that cancel in every row and every column, such as +d -d above -d +d in
+    the corners of a rectangle: these are never seen. They do not come of flipped bits by accident;
+    against intent there are keys. CRC-32 of everything takes three times as long.
     """
     values = np.ascontiguousarray(values)
     if values.nbytes < ROW:

@@ -225,7 +225,7 @@ class Transfers:
             if what == PULL:
                 return [m.Send("server0", m.Pull(1, 0, chunk))]
             values = self.gradients[chunk]
-            return [m.Send("server0", m.Push(1, 0, 0, chunk, checksum(values), values))]
+            return [m.Send("server0", m.Push(1, 0, 0, chunk, checksum(values), [], values))]
         return [Done()] if not self.flying else []
 
     def ping(self) -> list:

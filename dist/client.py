@@ -77,7 +77,7 @@ class Client(Slots):
         self.at_start: int | None = None  # the step at whose start the run is
         self.run: Run | None = None
         self.finished: m.Finished | None = None
-        self.is_running = self.is_chief = False
+        self.is_running = self.is_chief = self.may_be_chief = False
 
     # --- what fit asks for ----------------------------------------------------------------------
 
@@ -154,8 +154,8 @@ class Client(Slots):
             self.clip, self.chunks.nan, report_of(run, values or {"loss": run.loss.item()}),
         ))  # fmt: skip
 
-    def give_chunk(self, number: int, values: Any) -> None:
-        self.post(m.SlotChunk(self.generation, *self.place, number, values))
+    def give_chunk(self, number: int, values: Any, missing: list[int]) -> None:
+        self.post(m.SlotChunk(self.generation, *self.place, number, values, missing))
 
     def take_step(self) -> None:
         """Load the weights of the next step, and count what all workers report of this one."""
@@ -253,8 +253,10 @@ class Client(Slots):
 
     def take(self, effect: Any) -> None:
         """To be called with each effect that is for the training thread, from any thread."""
-        if isinstance(effect, m.Chief) and not effect.chief and self.run is not None:
-            self.run.is_chief = False  # at once: what this thread would write is another's now
+        if isinstance(effect, m.Chief):
+            self.may_be_chief = effect.chief
+            if self.run is not None and not effect.chief:
+                self.run.is_chief = False  # at once: what this run would write is another's now
         self.inbox.put(effect)
 
     def wait(self, *kinds: type) -> Any:
@@ -289,6 +291,7 @@ class Client(Slots):
 
     def set_chief(self, is_chief: bool) -> None:
         """Become the worker that validates, prints and writes files, or no longer be it."""
+        is_chief = is_chief and self.may_be_chief  # by the newest word, which is still to come
         was, self.is_chief, run = self.is_chief, is_chief, self.run
         run.is_chief = is_chief
         if is_chief and not was and self.is_running:

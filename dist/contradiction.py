@@ -13,6 +13,18 @@ class Contradiction(ArgumentError):
     """Two messages about one slot differ: it was computed twice, with different results."""
 
 
+class NotFinite(ArgumentError):
+    """The mean of gradients that are finite is not."""
+
+
+def not_finite(step: int, tensor: str) -> None:
+    raise NotFinite(
+        "dist", "the sum of the slots' gradients is finite, as each of them is",
+        {"step": step, "tensor": tensor},
+        "clip gradients, or take a smaller learning rate",
+    )  # fmt: skip
+
+
 def contradict(message: Push | Head, what: str) -> None:
     raise Contradiction(
         "dist", "slot not deterministic: it was computed twice with different results",

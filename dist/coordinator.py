@@ -16,6 +16,7 @@ token in the next message, or when it writes, and ends.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from minidl.errors import MinidlError
@@ -57,7 +58,7 @@ from minidl_dist.messages import (
     Timer,
     Welcome,
 )
-from minidl_dist.modes import is_saved, parse
+from minidl_dist.modes import parse
 from minidl_dist.peer import TICK
 from minidl_dist.plan import Plan
 from minidl_dist.steps import Steps
@@ -178,6 +179,8 @@ class Coordinator(Decisions):
             return
         member = self.members.find(sender)
         if member is not None:
+            if self.now - member.seen > self.job.dead / 2:
+                member.steady_since = self.now
             member.seen = self.now  # any traffic counts
         if isinstance(message, Hello | Beat) and message.token > self.manifest.token:
             self.effects.append(Exit(1, "another coordinator has taken over"))
@@ -198,7 +201,9 @@ class Coordinator(Decisions):
                 self.publish(sender, message)
             case Query():
                 self.answer(sender, message)
-            case Report() | Saved() | Norms() | RunState():
+            case Saved():
+                self.saved(sender, message)
+            case Report() | Norms() | RunState():
                 if message.generation == self.generation and self.steps is not None:
                     self.of_generation(sender, message)
 
@@ -206,19 +211,16 @@ class Coordinator(Decisions):
         match message:
             case Report():
                 self.report(message)
-            case Saved():
-                if message.step > self.manifest.step:
-                    if not message.error:
-                        self.checkpoints.collection.add(message)
-                    self.keep(message.step, message.error)
             case Norms(step=step):
                 known = step in self.steps.totals
                 total = self.steps.norm(sender, message)
-                if total is not None:
+                if total is not None and not isfinite(total) and self.job.on_nan == "stop":
+                    self.end(f"the norm of the gradients of step {step} is {total}", 1)
+                elif total is not None:
                     for server in [sender] if known else sorted(self.steps.with_gradients):
                         self.send(server, Norm(self.generation, step, total))
             case RunState(step=step):
-                if step >= min(self.steps.step, self.until) or is_saved(self.job, step):
+                if step in (self.steps.step, self.until, self.checkpoints.asked):
                     self.states.setdefault(step, message.blob)
                     self.keep(step)
                     self.decide()
@@ -309,8 +311,10 @@ class Coordinator(Decisions):
         if beat.plan_hash != self.plan.hash:
             self.welcome(member.name, "server")
         elif member.is_in(self.generation, "failed"):
-            if self.base is not None and self.base is self.manifest.newest:
+            if self.base is self.manifest.newest:
                 self.fall_back(f"of {member.name}", "see its log")
+            else:
+                self.roll_back(f"{member.name} cannot read a checkpoint that is not the newest")
         elif member.is_in(self.generation, "serving", "leaving"):
             self.loaded.add(member.name)
             if beat.state == "leaving":
@@ -354,7 +358,18 @@ class Coordinator(Decisions):
             self.send(sender, Refused(rule, {"first difference": plan.difference(self.plan)}))
 
     def publish(self, sender: str, message: Publish) -> None:
-        """Kept for who asks; the last few are enough, since workers are a step apart at most."""
+        """Kept for who asks; the last few are enough, since workers are a step apart at most.
+
+        Only the chief of this generation is heard. Another that was chief is answered with what
+        the chief has found, once that is there.
+        """
+        known = self.published.get(message.key)
+        if known is not None:
+            self.send(sender, Published(message.key, known))
+            return
+        is_current = message.key.startswith(f"{self.generation} ")
+        if sender != self.members.chief or not is_current:
+            return
         self.published[message.key] = message.value
         while len(self.published) > 16:
             del self.published[next(iter(self.published))]
@@ -390,10 +405,27 @@ class Coordinator(Decisions):
                 return  # nobody was left, and all was rolled back
 
     def keep_states(self) -> None:
-        """Of the current step on, and of the last two steps that are to be saved."""
-        step = self.steps.step
-        saved = [s for s in self.states if s < step and is_saved(self.job, s)][-2:]
-        self.states = {s: blob for s, blob in self.states.items() if s >= step or s in saved}
+        """Of the current step on, and of the one that is to be saved."""
+        step, asked = self.steps.step, self.checkpoints.asked
+        self.states = {s: blob for s, blob in self.states.items() if s >= step or s == asked}
+
+    def saved(self, sender: str, saved: Saved) -> None:
+        """A shard is on a disk, or not. One that will be in no checkpoint is deleted."""
+        if saved.file != f"shard-{saved.generation}-{saved.step}-{sender}":
+            return
+        if saved.generation // GENERATIONS > self.manifest.token:  # of a newer coordinator
+            return
+        is_new = saved.generation == self.generation and saved.step > self.manifest.step
+        if not is_new or saved.step not in (self.checkpoints.asked, self.until):
+            if not saved.error:
+                self.effects += self.checkpoints.remove({saved.file})
+            return
+        if not saved.error:
+            self.checkpoints.collection.add(saved)
+        elif saved.step != self.until:
+            self.give_up(f"{sender}: {saved.error}")
+            return
+        self.keep(saved.step, saved.error)
 
     def keep(self, step: int, error: str = "") -> None:
         """A part of a checkpoint is there, or cannot be written.
@@ -410,7 +442,7 @@ class Coordinator(Decisions):
         if event.error and (event.tag == CLAIM or event.error == FENCED):
             self.effects.append(Exit(1, f"the manifest cannot be written: {event.error}"))
             return
-        before = self.manifest.step
+        before, is_older = self.manifest.step, self.checkpoints.is_older
         step, effects = self.checkpoints.stored(event, self.now)
         self.effects += effects
         if event.error:
@@ -422,8 +454,8 @@ class Coordinator(Decisions):
             self.end(FINISHED, 0)
         elif self.manifest.step > before:
             self.note("checkpoint", step=self.manifest.step)
-            if self.base is None and not self.ready:  # it was begun by an earlier generation
-                self.roll_back("there is a checkpoint after all")
+            if is_older:
+                self.roll_back("there is a newer checkpoint, begun before the rollback")
             self.decide()
             self.effects += self.checkpoints.complete_all(self.states, self.now)
 

@@ -19,7 +19,7 @@ from minidl_dist.steps import Steps
 
 DRAIN = 60.0  # seconds that the current step and the last checkpoint may take after StopAsked
 LINGER = 5.0  # seconds in which everybody is told that the job is over
-HOLD = 0  # Wanted.until while it is found out how far everybody is
+STATE_LATE = 5.0  # seconds to wait for the run's state of a step that is over
 
 
 class Decisions:
@@ -49,7 +49,7 @@ class Decisions:
         self.steps: Steps | None = None
         self.stop: tuple[str, int] | None = None
         self.draining = ""  # why
-        self.deadline = self.opened = self.alone_since = 0.0
+        self.deadline = self.opened = self.alone_since = self.progressed = 0.0
         self.gone_at: dict[str, float] = {}  # server -> when it was lost
         self.effects: list = []
         self.now = 0.0
@@ -62,10 +62,13 @@ class Decisions:
         # server -> incarnation that this generation counts on: from now on it may be given values
         self.lives = {n: m.hello.incarnation for n, m in self.members.servers.items()}
         self.states: dict[int, bytes] = {}
-        self.checkpoints.forget(self.generation, len(self.plan.chunks) if self.plan else 0)
+        chunks = len(self.plan.chunks) if self.plan else 0
+        self.effects += self.checkpoints.forget(self.generation, chunks)
+        self.late_since: float | None = None  # that the state of the step to save was missing
+        self.slow = -1  # the step to save that it was noted of that a disk is slow
         self.published: dict[str, dict] = {}
         self.seeder = self.giver = ""
-        self.hold: dict[str, int] = {}  # worker -> number of the Wanted that holds it
+        self.hold: dict[str, int | None] = {}  # worker -> number of the Wanted that holds it
         self.until = self.plan.total_steps if self.plan else -1
 
     @property
@@ -93,6 +96,7 @@ class Decisions:
                 self.ready = True
             if not self.choose_workers():
                 return  # rolled back, and decided there
+            self.checkpoints.ask(self.steps.step, self.job.save_every)
             self.find_the_end()
         slots = self.slots_of_each()
         for member in self.members.all():
@@ -148,12 +152,13 @@ class Decisions:
         wanted = Wanted(
             self.manifest.token, self.generation, self.number, -1, self.until, self.ready,
             self.plan.hash if self.plan else "", manifest=self.manifest.step,
+            save=self.checkpoints.asked,
         )  # fmt: skip
         if self.stop is not None:
             wanted.stop, wanted.code = self.stop
         if steps is None:
             return wanted
-        wanted.step = steps.step
+        wanted.step, wanted.hold = steps.step, bool(self.hold)
         if name in self.job.servers:
             wanted.load = base.step if base else -1
             wanted.files = base.files if base else {}
@@ -188,7 +193,7 @@ class Decisions:
         if self.is_news(member, wanted):
             self.number = wanted.number
             member.wanted = wanted
-            if self.hold.get(name) == -1:
+            if name in self.hold and self.hold[name] is None:
                 self.hold[name] = wanted.number
         self.send(name, wanted)
 
@@ -207,6 +212,8 @@ class Decisions:
             self.lose(name, why)
         if self.stop is None:
             self.look_for_missing()
+            self.look_at_saving()
+            self.look_for_progress()
             self.effects += self.checkpoints.complete_all(self.states, self.now)
             self.decide()
             if self.draining and self.now > self.deadline:
@@ -228,6 +235,39 @@ class Decisions:
                 self.end("finished", 0)
             self.end(f"no worker for {self.job.missing:g} s", 1)
 
+    def look_for_progress(self) -> None:
+        """A job in which all wait for each other ends with an error that says who for whom."""
+        limit = self.job.missing
+        if self.ended:  # a disk may take its time for the last checkpoint
+            limit = max(limit, self.job.limits.get("saving", limit))
+        self.progressed = max(self.progressed, self.members.progressed(self.now))
+        if self.now - self.progressed > limit:
+            slots = ", ".join(f"{slot} of {name}" for slot, name in self.members.owner.items())
+            facts = f"{self.members.waiting()}; slots: {slots}; checkpoint: {self.manifest.step}"
+            self.end(f"nothing has happened for {limit:g} s: {facts}", 1)
+
+    def look_at_saving(self) -> None:
+        """Give up the step to save if nobody has the run's state any more; say if it takes long."""
+        step = self.checkpoints.asked
+        if self.steps is None or not 0 <= step < self.steps.step or step == self.until:
+            return
+        if step in self.states:
+            self.late_since = None
+        elif self.late_since is None:
+            self.late_since = self.now
+        elif self.now - self.late_since > STATE_LATE:
+            self.give_up("the state of the run did not come")
+        if step + self.job.save_every <= self.steps.step and self.slow < step:
+            self.slow = step
+            self.note("checkpoints are left out: a disk is slow", alarm=True, step=step)
+
+    def give_up(self, why: str) -> None:
+        """The step to save cannot be had; the next one is asked for."""
+        self.note("a checkpoint is given up", step=self.checkpoints.asked, why=why)
+        self.effects += self.checkpoints.give_up()
+        self.late_since = None
+        self.decide()
+
     def lose(self, name: str, why: str) -> None:
         """A process is gone. A server's chunks may come back: if it only was silent."""
         role = self.members.of("server" if name in self.job.servers else "worker")
@@ -245,14 +285,15 @@ class Decisions:
             self.release()
         if self.steps.step < self.until or not (self.ended or self.draining):
             return
-        if self.manifest.step == self.until:
+        if self.manifest.step >= self.until:  # above: of an earlier generation, which went further
             self.finish()
 
     def release(self) -> None:
         """Everybody has stopped where it is: go on to where all meet."""
         workers = self.members.workers
         beats = {n: workers[n].beat for n in self.hold if n in workers and workers[n].beat}
-        if all(beats[n].number >= self.hold[n] for n in beats):
+        told = {n: self.hold[n] for n in beats}
+        if all(number is not None and beats[n].number >= number for n, number in told.items()):
             furthest = max((beat.step for beat in beats.values()), default=self.steps.step)
             self.until = min(max(furthest, self.steps.step) + 1, self.plan.total_steps)
             self.hold = {}
@@ -268,8 +309,7 @@ class Decisions:
         elif self.mode.together:
             self.until = min(self.until, self.steps.step + 1)
         else:  # workers are at different steps: hold them, to see where
-            self.until = HOLD
-            self.hold = dict.fromkeys(self.synced(), -1)
+            self.hold = dict.fromkeys(self.synced())
         self.decide()
 
     def finish(self) -> None:

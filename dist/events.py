@@ -33,7 +33,7 @@ The worker's machine and the training thread talk by events and effects, too (cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,13 @@ class Left:
 
 
 @dataclass
+class Reconnected:
+    """The connection to a peer broke and is there again; what was on its way may be lost."""
+
+    peer: str
+
+
+@dataclass
 class StopAsked:
     """SIGTERM, Ctrl-C or the cancel command."""
 
@@ -110,6 +117,7 @@ class SlotChunk:
     slot: int
     chunk: int
     values: np.ndarray
+    missing: list = field(default_factory=list)  # its tensors that have no gradient
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 from minidl_dist import messages as m
 from minidl_dist.messages import COORDINATOR
 
-FAULTS_END = 8.0  # seconds of virtual time
+FAULTS_END = 8.0  # seconds of virtual time after the first
 CALM = {"drop": 0.0, "double": 0.0, "late": 0.0, "damage": 0.0}
 
 
@@ -19,6 +19,7 @@ class Faults:
         chances: of each message to be lost, doubled, late, damaged.
         cut: (from, to) -> until when nothing gets through.
         disk_full_until: until when nothing can be written.
+            slow_disks: process -> how many times as long its disk takes.
         torn, has_torn: how many reads of files will fail; whether any did.
         older: coordinators that were replaced while they lived.
     """
@@ -30,24 +31,25 @@ class Faults:
     def draw_faults(self) -> None:
         """A subset of them (swarm testing, Groce et al. 2012): rare ones get their turn, too."""
         r = self.random
+        first = r.choice([0.3, 0.3, r.uniform(0.3, 20.0)])
         for name in self.chances:
             if r.random() < 0.5:
                 self.chances[name] = r.choice([0.02, 0.1])
         for fault in (
             self.kill_worker, self.kill_server, self.kill_coordinator, self.kill_all, self.pause,
             self.cut_link, self.join, self.leave, self.second_coordinator, self.fill_disk,
-            self.tear, self.hang,
+            self.tear, self.hang, self.slow_disk,
         ):  # fmt: skip
             if r.random() < 0.3:
                 latest = r.choice([1.5, 3.0, FAULTS_END])
                 for _ in range(r.randint(1, 3)):
-                    self.call(r.uniform(0.3, latest), fault)
-        self.call(FAULTS_END, self.calm)
+                    self.call(first + r.uniform(0.0, latest), fault)
+        self.call(first + FAULTS_END, self.calm)
 
     def calm(self) -> None:
         self.chances = dict(CALM)
         self.cut = {}
-        self.disk_full_until, self.torn = 0.0, 0
+        self.disk_full_until, self.torn, self.slow_disks = 0.0, 0, {}
         for process in [*self.nodes.values(), *self.older]:
             process.paused_until = 0.0
 
@@ -127,6 +129,10 @@ class Faults:
 
     def fill_disk(self) -> None:
         self.disk_full_until = self.now + self.random.uniform(0.5, 4.0)
+
+    def slow_disk(self) -> None:
+        """That of one process; a checkpoint takes longer there than the next one is away."""
+        self.slow_disks[self.random.choice([COORDINATOR, *self.server_names])] = 40.0
 
     def tear(self) -> None:
         """The next file of a checkpoint that is read has the wrong hash."""

@@ -169,8 +169,9 @@ class Link:
         changes: list[dict[str, Any]] = []
         for event in events_of(self.monitor):
             if event == Event.HANDSHAKE_SUCCEEDED:
+                what = "reconnected" if self.ever else "connected"
                 self.up, self.ever, self.tries = True, True, {}
-                changes.append({"what": "connected", "peer": self.name, "address": self.address})
+                changes.append({"what": what, "peer": self.name, "address": self.address})
             elif event == Event.DISCONNECTED and self.up:
                 self.up, self.down, self.said = False, time.monotonic(), False
                 changes.append({"what": "disconnected", "peer": self.name})
@@ -228,7 +229,11 @@ class Link:
 
 
 def new_socket(context: zmq.Context, kind: int, address: str) -> zmq.Socket:
-    """A socket with limits: nothing waits or grows for ever."""
+    """A socket with limits: nothing waits or grows for ever.
+
+    With one exception, for which libzmq has no limit: a message whose parts never end. It is kept
+    until its sender goes, and only a process with a key of this job can send one.
+    """
     socket = context.socket(kind)
     socket.linger = 0
     socket.maxmsgsize = max(wire.MAX_HEADER, wire.MAX_VALUES)
@@ -244,7 +249,11 @@ def new_socket(context: zmq.Context, kind: int, address: str) -> zmq.Socket:
 
 
 def may_change(address: str, has_keys: bool) -> bool:
-    """Whether bits may change on the way: with keys each message has a MAC, ipc is memory."""
+    """Whether bits may change on the way, so that the node compares values with their checksums.
+
+    With keys each message has a MAC. A bit that flips in this machine's own memory, which is all
+    that ipc goes through, need not be noticed: it could as well flip in the weights themselves.
+    """
     return address.startswith("tcp:") and not has_keys
 
 

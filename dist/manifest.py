@@ -97,36 +97,84 @@ class Collection:
         held = {chunk for facts in files.values() for chunk in facts["chunks"]}
         return files if held == self.chunks else None
 
-    def drop(self, step: int) -> list[str]:
+    def drop(self, step: int) -> set[str]:
         """Forget steps up to this one, which is complete or given up. Returns their files."""
-        names = []
+        names: set[str] = set()
         for old in [s for s in self.shards if s <= step]:
-            names += self.shards.pop(old)
+            names |= set(self.shards.pop(old))
         return names
 
 
 class Checkpoints:
     """The manifest, and how a checkpoint gets into it: shards, then the run's state, then that.
 
+    One step at a time is asked for. The next one is named when that is on the disk, or one of its
+    parts cannot be had: so all servers save the same steps, however slow the disk of one is. The
+    step at which everything ends is saved anyway.
+
     Attributes:
         manifest: as it is on the disk.
+        asked: the step that is to be saved; -1: none.
+        given_up: the last step that was asked for in vain; -1: none.
         collection: shards that are on a disk, of checkpoints that are not complete.
         writing: (step, shards) of the checkpoint that is being completed; one at a time.
-        next: the manifest that will be the disk's when that is done.
+        next: the manifest that will be the disk's when that is done; None before it is written.
     """
 
     def __init__(self) -> None:
-        self.manifest = self.next = Manifest()
+        self.manifest = Manifest()
+        self.next: Manifest | None = None
+        self.asked = self.given_up = -1
         self.collection = Collection(0)
         self.writing: tuple[int, dict[str, dict]] | None = None
-        self.generation = 0
+        self.generation, self.run = 0, ""
         self.retry_at = 0.0
         self.failing_since: float | None = None
 
-    def forget(self, generation: int, chunks: int) -> None:
-        """A generation begins: of an older one nothing is completed any more."""
+    def forget(self, generation: int, chunks: int) -> list:
+        """Effects: a generation begins. Of an older one nothing is completed any more.
+
+        But for a manifest that is on its way to the disk: that will be there.
+        """
+        gone = self.collection.drop(max(self.collection.shards, default=0))
+        if self.next is None:
+            self.writing = None
         self.generation = generation
+        self.asked = self.given_up = -1
         self.collection = Collection(chunks)
+        return self.remove(gone)
+
+    def ask(self, current: int, every: int) -> None:
+        """Name the next step to save, if there is nothing to wait for.
+
+        Args:
+            current: the step in progress. Some servers may have finished it.
+            every: Job.save_every.
+        """
+        if self.asked > self.manifest.step:
+            return
+        if self.manifest.step < 0 and self.given_up < 0:
+            self.asked = 0  # what everything begins with
+        elif every:
+            after = max(current, self.manifest.step, self.given_up)
+            self.asked = (after // every + 1) * every
+
+    def give_up(self) -> list:
+        """Effects: what is asked for cannot be had whole."""
+        step, self.asked = self.asked, -1
+        self.given_up = max(self.given_up, step)
+        return self.remove(set(self.collection.shards.pop(step, {})))
+
+    def remove(self, names: set[str]) -> list:
+        """Effects: delete those of these files that no manifest needs."""
+        for manifest in (self.manifest, self.next):
+            names = names - manifest.names() if manifest is not None else names
+        return [Remove(sorted(names))] if names else []
+
+    @property
+    def is_older(self) -> bool:
+        """Whether what is being written was begun by an earlier generation."""
+        return self.writing is not None and self.run != f"run-{self.generation}-{self.writing[0]}"
 
     def failing_for(self, now: float) -> float:
         """For how many seconds nothing could be written."""
@@ -142,7 +190,8 @@ class Checkpoints:
         if now < self.retry_at:
             return []
         self.writing = step, dict(shards)
-        return [Store(f"run-{self.generation}-{step}", states[step], "run")]
+        self.run = f"run-{self.generation}-{step}"
+        return [Store(self.run, states[step], "run")]
 
     def complete_all(self, states: dict[int, bytes], now: float) -> list:
         """Effects: the newest checkpoint first that waits for something."""
@@ -153,9 +202,11 @@ class Checkpoints:
 
     def stored(self, event: Stored, now: float) -> tuple[int | None, list]:
         """A file was written, or not: (step of its checkpoint, effects)."""
+        if event.tag == "run" and (self.writing is None or event.name != self.run):
+            return None, [] if event.error else self.remove({event.name})  # of an older generation
         step = self.writing[0] if self.writing else None
         if event.error:
-            self.manifest.finished, self.writing = False, None
+            self.manifest.finished, self.writing, self.next = False, None, None
             self.retry_at = now + PAUSE
             return step, []
         self.failing_since = None
@@ -165,9 +216,9 @@ class Checkpoints:
             self.next = replace(self.manifest, checkpoints=entries)
             return step, [Store("manifest", self.next.to_dict(), "manifest")]
         if event.tag == "manifest":
-            gone = self.manifest.names() | set(self.collection.drop(step))
-            self.manifest, self.writing = self.next, None
-            return step, [Remove(sorted(gone - self.manifest.names()))]
+            gone = self.manifest.names() | self.collection.drop(step)
+            self.manifest, self.next, self.writing = self.next, None, None
+            return step, self.remove(gone)
         return step, []
 
     def finish(self, now: float) -> list:

@@ -25,6 +25,8 @@ class Member:
         seen: when anything came from it.
         progressed: when its beat last showed another state, step or progress.
         wanted: what it was last sent.
+        waits_since: when its beat began to name the server that it waits for.
+        steady_since: when it was last heard of after a silence.
     """
 
     hello: Hello
@@ -32,6 +34,8 @@ class Member:
     progressed: float
     beat: Beat | None = None
     wanted: Wanted | None = None
+    waits_since: float = 0.0
+    steady_since: float = 0.0
 
     @property
     def name(self) -> str:
@@ -43,6 +47,8 @@ class Member:
             beat.generation, beat.step, beat.state, beat.progress,
         ):  # fmt: skip
             self.progressed = now
+        if old is None or old.waits_for != beat.waits_for:
+            self.waits_since = now
         self.beat, self.seen = beat, now
 
     def is_in(self, generation: int, *states: str) -> bool:
@@ -115,7 +121,28 @@ class Members:
             limit = self.job.limits.get(state)
             if limit is not None and now - member.progressed > limit:
                 found.append((name, f"{name} has been {state} for more than {limit:g} s"))
+            server = self.servers.get(member.beat.waits_for) if member.beat else None
+            if server is None or now - server.seen > self.job.dead / 2:
+                continue
+            if now - max(member.waits_since, server.steady_since) > self.job.dead:
+                where = f" at {server.hello.address}" if server.hello.address else ""
+                found.append((name, f"{name} gets no answer from {server.name}{where}"))
         return found
+
+    def progressed(self, now: float) -> float:
+        """When anybody last did something; now, if somebody is doing what may take its time."""
+        busy = {"starting", "loading", "leaving", *self.job.limits}
+        if any(m.beat is None or m.beat.state in busy for m in self.all()):
+            return now
+        return max((m.progressed for m in self.all()), default=now)
+
+    def waiting(self) -> str:
+        """What everybody does, and for whom."""
+        return "; ".join(
+            f"{m.name}: {m.beat.state}, step {m.beat.step}"
+            + (f", no answer from {m.beat.waits_for}" if m.beat.waits_for else "")
+            for m in self.all() if m.beat is not None
+        )  # fmt: skip
 
     # --- slots ----------------------------------------------------------------------------------
 

@@ -40,7 +40,8 @@ Who sends what, and when (w worker, s server, c coordinator, o operator):
                           step 0 (by the seeder), of the current (where Wanted.give_state); until
                           Wanted.states has that step
     c   -> w  RunState    the same, to a Beat in state "joining", once it is there for Wanted.step
-    s   -> c  Saved       a shard is on the disk (or why not); until Wanted.manifest is past it
+    s   -> c  Saved       a shard is on the disk (or why not); until Wanted.manifest is past it,
+                          and once more when another generation begins
     w   -> c  Publish     what the chief found (validation); until Published comes back
     c   -> w  Published   to the chief as an acknowledgement; to others whose Beat.wants is the key
     any -> c  Bye         I leave, on purpose
@@ -83,6 +84,7 @@ from minidl_dist.events import (  # noqa: F401
     Loaded,
     Note,
     Received,
+    Reconnected,
     Remove,
     Rewind,
     Send,
@@ -154,6 +156,8 @@ class Beat:
     plan_hash: str
     wants: str = ""  # a key it waits for to be published
     given: int = 0  # worker: the first step whose reports it does not have
+    troubles: dict = field(default_factory=dict)  # messages lost, garbage, repeated: how many
+    waits_for: str = ""  # worker: a server that should have answered long ago
 
 
 @dataclass
@@ -250,6 +254,8 @@ class Wanted:
     seeder: bool = False  # send your initial values to the servers
     give_state: bool = False  # send the run state of the current step: somebody joins
     states: list = field(default_factory=list)  # steps of the run states that I have
+    hold: bool = False  # begin nothing: it is found out how far everybody is
+    save: int = -1  # the step to be saved; the next one is named when that is done, or given up
     # for a server
     load: int = -1  # step of the checkpoint to load; -1: forget everything, Initials will come
     files: dict = field(default_factory=dict)  # of it: file -> {"sha256": str, "chunks": [int]}
@@ -306,6 +312,7 @@ class Push:
     slot: int
     chunk: int
     crc: int  # aggregate.checksum(values): identity of a contribution, and against flipped bits
+    missing: list  # numbers of the chunk's tensors that have no gradient
     values: np.ndarray
 
 

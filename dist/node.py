@@ -33,7 +33,9 @@ from minidl_dist.checkpoint import Disk, DiskThread
 from minidl_dist.gate import NOW, Gate
 from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
-from minidl_dist.wire import SAME_VERSION, WireError, encode
+from minidl_dist.queued import Queued, whole_numbers
+from minidl_dist.record import show_alarm
+from minidl_dist.wire import COPY_BELOW, SAME_VERSION, WireError, encode
 
 LOOK = 0.1  # seconds between looks at the monitors
 GRACE = 2.5  # seconds that a link may be refused before it is an error
@@ -107,6 +109,7 @@ class Node:
         self.listener: Listener | None = None
         self.gate = Gate(self.role, self.values_of)
         self.links: dict[str, Link] = {}
+        self.queued = Queued()
         self.peers: dict[str, bytes] = {}  # name -> routing id of its newest connection
         self.readers: dict[Any, Callable[[], None]] = {}  # socket or file descriptor -> reader
         self.polled: list[tuple[Any, int]] = []
@@ -379,16 +382,20 @@ class Node:
             WireError: nobody could receive it.
         """
         frames = encode(message, self.name)
+        *first, last = frames if identity is None else [identity, *frames]
+        is_large = len(last) >= COPY_BELOW
+        key = (identity or socket, type(message), *whole_numbers(message))
+        if is_large and self.queued.has(key):
+            self.counts["unsent: still in the queue"] += 1
+            return
         try:
-            if identity is not None:
-                socket.send(identity, MORE)
-            if len(frames) == 1:
-                socket.send(frames[0], NOW)
+            for frame in first:
+                socket.send(frame, MORE)
+            if is_large:
+                self.queued.add(key, socket.send(last, NOW, copy=False, track=True))
             else:
-                socket.send(frames[0], MORE)
-                socket.send(frames[1], NOW, copy=False)
-                self.counts["bytes out"] += frames[1].nbytes
-            self.counts["bytes out"] += len(frames[0])
+                socket.send(last, NOW)
+            self.counts["bytes out"] += sum(map(len, frames))
             self.sent[type(message)] += 1
         except zmq.Again:
             self.counts["unsent: queue full"] += 1
@@ -402,7 +409,9 @@ class Node:
         heapq.heappush(self.timers, (when, self.numbers, effect.name))
 
     def take_note(self, note: m.Note) -> None:
-        """Write a line of the log; a full disk does not end a node."""
+        """Write a line of the log, and show an alarm; a full disk does not end a node."""
+        if note.facts.get("alarm"):
+            show_alarm(note.facts)
         if self.log is None:
             return
         facts = {"time": round(time.time(), 3), "node": self.name, **note.facts}
@@ -427,6 +436,8 @@ class Node:
         for link in list(self.links.values()):
             for facts in link.look():
                 self.take_note(m.Note(facts))
+                if facts["what"] == "reconnected":
+                    self.give(m.Reconnected(link.name))
             problem = link.problem()
             if problem is not None:
                 if now - link.trouble > GRACE:
@@ -464,6 +475,14 @@ class Node:
             os.close(descriptor)
         if self.log is not None:
             self.log.close()
+
+    def troubles(self) -> dict[str, int]:
+        """How many messages were lost here, and how many that came were none: for status."""
+        found = Counter()
+        for what, count in self.counts.copy().items():
+            found["lost"] += count if what.startswith("unsent") else 0
+            found["garbage"] += count if what.startswith("dropped") else 0
+        return {what: count for what, count in found.items() if count}
 
     def summary(self) -> dict[str, Any]:
         """Counters, for status and log."""

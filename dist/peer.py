@@ -6,6 +6,7 @@ both come again and again, and each is the whole truth of its moment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from minidl_dist.messages import (
@@ -27,6 +28,7 @@ from minidl_dist.plan import Job, Plan
 TICK = 0.25  # seconds between looks at what is unanswered
 PATIENCE = 30.0  # seconds that a process which was asked to stop waits for the coordinator's word
 MAX_REASON = 4000  # characters: an error may hold anything, a message may not
+STOPPED = 5.0  # seconds between two ticks after which the process itself was stopped
 NOTHING = Wanted(token=0, generation=0, number=0, step=-1, until=-1, ready=False, plan_hash="")
 
 
@@ -62,8 +64,9 @@ class Peer:
         self.job: Job | None = None
         self.mode: Mode | None = None
         self.plan: Plan | None = None
+        self.troubles: Callable[[], dict[str, int]] = dict  # of the node, with messages
         self.stranger = True  # the coordinator does not know this incarnation yet
-        self.beat_at = 0.0
+        self.beat_at = self.heard_at = self.ticked_at = 0.0
         self.stop_at: float | None = None  # until when to wait for the coordinator's word
         self.effects: list = []
         self.now = 0.0
@@ -85,13 +88,25 @@ class Peer:
     def wants(self) -> str:
         return ""
 
+    def waits_for(self) -> str:
+        return ""
+
+    def repeated(self) -> int:
+        """How many requests were sent again."""
+        return 0
+
     # --- talking --------------------------------------------------------------------------------
 
     def send(self, to: str, message: Any) -> None:
         self.effects.append(Send(to, message))
 
     def tick(self) -> None:
-        """Say how we are, if it is time."""
+        """Say how we are, if it is time. End if nobody has answered for long."""
+        if self.now - self.ticked_at > STOPPED:  # it was this process that was silent
+            self.heard_at = self.now
+        self.ticked_at = self.now
+        if self.job is not None and self.now - self.heard_at > self.job.missing:
+            self.leave(1, f"nothing was heard of the coordinator for {self.job.missing:g} s")
         if self.now >= self.beat_at:
             self.say_how_it_is()
         if self.stop_at is not None and self.now >= self.stop_at:
@@ -111,8 +126,13 @@ class Peer:
         self.send(COORDINATOR, Beat(
             self.name, self.incarnation, self.wanted.token, self.generation, self.wanted.number,
             self.step_of_beat(), self.state(), self.progress(), plan_hash, self.wants(),
-            self.step_given(),
+            self.step_given(), self.all_troubles(), self.waits_for(),
         ))  # fmt: skip
+
+    def all_troubles(self) -> dict[str, int]:
+        """Counters of messages: only those that are not 0."""
+        repeated = self.repeated()
+        return {**self.troubles(), **({"repeated": repeated} if repeated else {})}
 
     def leave(self, code: int, reason: str) -> None:
         self.send(COORDINATOR, Bye(self.name, reason[-MAX_REASON:]))
@@ -128,7 +148,7 @@ class Peer:
 
     def take_wanted(self, wanted: Wanted) -> bool:
         """Whether this is the newest; it then replaces what was wanted before."""
-        old = self.wanted
+        old, self.heard_at = self.wanted, self.now
         if (wanted.generation, wanted.number) < (old.generation, old.number):
             return False
         if wanted.token < old.token:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 
 from minidl.errors import ArgumentError
 
+MOST = 1 << 37  # elements of all tensors together
 NORM_BLOCK = 65_536  # elements whose squares are added together for the norm of all gradients
 CHUNK_BYTES = 1 << 20
 
@@ -290,6 +292,11 @@ class Plan:
             raise ArgumentError(
                 "dist", "servers can take steps of these optimizers only",
                 {"optimizer": self.optimizer, "known": list(OPTIMIZERS)},
+            )  # fmt: skip
+        elements = sum(math.prod(spec.shape) for spec in self.tensors)
+        if not 0 <= elements <= MOST or any(n < 0 for spec in self.tensors for n in spec.shape):
+            raise ArgumentError(
+                "dist", f"a model has at most {MOST:,} elements", {"elements": elements}
             )  # fmt: skip
         names = [spec.name for spec in self.tensors]
         for name in names:

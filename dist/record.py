@@ -36,8 +36,6 @@ class Recorder:
         notes = [note for note in self.of_event(event) if is_noted(note)]
         effects = self.machine.handle(event, now)
         for effect in effects:
-            if isinstance(effect, m.Note) and effect.facts.get("alarm"):
-                show_alarm(effect.facts)
             notes += [note for note in self.of_effect(effect) if is_noted(note)]
         return effects + [m.Note(note) for note in notes]
 
@@ -76,6 +74,8 @@ def show_alarm(facts: dict[str, Any]) -> None:
     """Print what a user must know although the job goes on."""
     rest = {name: value for name, value in facts.items() if name not in ("what", "alarm")}
     more = ", ".join(f"{name} {value}" for name, value in rest.items())
+    if isinstance(facts["alarm"], str):
+        more = f"{facts['alarm']}" + (f" ({more})" if more else "")
     print(f"warning: {facts['what']}: {more}", file=sys.stderr, flush=True)
 
 

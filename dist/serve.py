@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from minidl.errors import MinidlError
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk
 from minidl_dist.coordinator import Coordinator
@@ -19,14 +20,31 @@ from minidl_dist.record import Recorder
 from minidl_dist.server import Server
 
 STATUS_EVERY = 0.5  # seconds
+CODE_REFUSED = 2
 
 
 def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:
-    """Run the coordinator or a server to its end.
+    """Run the coordinator or a server to its end, which is that of this process.
 
     Args:
         told: what to be.
         listen: begins to hand lines of the launcher to a function.
+    """
+    try:
+        code = serve_to_the_end(told, listen)
+    except MinidlError as error:  # the port is in use, a mode that is none, ...
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        code = CODE_REFUSED
+    sys.exit(code)
+
+
+def serve_to_the_end(
+    told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]], None]
+) -> int:
+    """The exit code of a coordinator or server.
+
+    Raises:
+        MinidlError: it cannot be what it is told to be.
     """
     launch, folder = Launch(**told.launch), Path(told.folder)
     bundle = Bundle.from_json(told.keys) if told.keys else None
@@ -41,6 +59,8 @@ def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]
         tap, told.name, bundle, Disk(folder / CHECKPOINTS),
         log=folder / EVENTS / f"{told.name}.jsonl",
     )  # fmt: skip
+    if told.role != m.COORDINATOR:
+        machine.troubles = node.troubles
     listen(lambda line: hear(node, line))
     node.catch_signals()
     machine.address = node.listen(told.listen)
@@ -54,7 +74,7 @@ def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]
         if tap.was_stopped:
             tell_launcher({"victim": True})
         print(f"error: {end.reason}", file=sys.stderr, flush=True)
-    sys.exit(end.code)
+    return end.code
 
 
 def hear(node: Node, line: dict[str, Any]) -> None:
@@ -90,5 +110,6 @@ def status_of(coordinator: Coordinator) -> dict[str, Any]:
         "step": coordinator.steps.step if coordinator.steps else -1,
         "total_steps": coordinator.plan.total_steps if coordinator.plan else -1,
         "checkpoint_step": coordinator.manifest.step,
+        "messages": {m.name: m.beat.troubles for m in coordinator.members.all() if m.beat},
         "doing": {m.name: m.beat.state for m in coordinator.members.all() if m.beat},
     }

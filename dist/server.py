@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.errors import ArgumentError
-from minidl_dist.aggregate import Aggregate, Contradiction, checksum
+from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite, checksum
 from minidl_dist.messages import (
     COORDINATOR,
     INITIAL,
@@ -43,7 +43,6 @@ from minidl_dist.messages import (
     Welcome,
 )
 from minidl_dist.messages import HEAD as HEAD_CHUNK
-from minidl_dist.modes import is_saved
 from minidl_dist.peer import Peer
 
 PAUSE = 2.0  # seconds until something is written again, after the disk was full
@@ -56,7 +55,7 @@ class Server(Peer):
         aggregate: the chunks; of this generation.
         parked: chunk -> worker -> version that it waits for.
         partial: what is collected of the checkpoint in progress: chunk -> its snapshot.
-        collecting: its step, or of the last one.
+        collecting: its step.
         writing: (generation, step) of the shard that is on its way to the disk; at most one.
         saved: step -> what the coordinator is told about it.
         norms: ours, until the norm of all is there.
@@ -130,6 +129,8 @@ class Server(Peer):
         else:
             try:
                 self.from_worker(sender, message)
+            except NotFinite as error:
+                self.send(COORDINATOR, Failed(error.rule, {"server": self.name, **error.received}))
             except Contradiction as error:
                 received = {"worker": sender, **error.received}
                 self.send(COORDINATOR, Failed(error.rule, received))
@@ -198,6 +199,11 @@ class Server(Peer):
             is_what = {"received": f"{values.dtype} {values.shape}"}
             self.send(sender, Refused(rule, is_what))
             return False
+        missing = getattr(message, "missing", [])
+        if not all(isinstance(n, int) and n in chunk.tensors for n in missing):
+            rule = "missing tensors of a chunk are some of its own"
+            self.send(sender, Refused(rule, {"chunk": chunk.number, "missing": str(missing)[:99]}))
+            return False
         if checksum(values) != message.crc:  # not acknowledged, so it will come again
             self.note("damaged on the way: ignored", sender=sender, chunk=chunk.number)
             return False
@@ -219,11 +225,14 @@ class Server(Peer):
         if wanted.generation > self.generation:
             self.start_generation()
         self.saved = {step: s for step, s in self.saved.items() if step > wanted.manifest}
+        self.collect(self.mine)
         self.save_last()
 
     def start_generation(self) -> None:
         """Forget everything, and load the checkpoint to go on from, if there is one."""
         wanted = self.wanted
+        for saved in self.saved.values():  # if nobody needs it, it is deleted
+            self.send(COORDINATOR, saved)
         self.reset()
         self.generation = wanted.generation
         self.aggregate = self.aggregate_class(self.plan, self.mode, self.mine)
@@ -259,11 +268,12 @@ class Server(Peer):
 
     def take_initial(self, sender: str, message: Initial) -> None:
         """A first value; when all are there, the job can begin, and is saved once."""
-        self.aggregate.set_values(message.chunk, message.values)
+        if self.phase == "empty":
+            self.aggregate.set_values(message.chunk, message.values)
         self.send(sender, Ack(self.generation, INITIAL, 0, message.chunk))
         if self.phase == "empty" and self.aggregate.is_whole:
             self.phase = "serving"
-            self.save_all(0)
+            self.collect(self.mine)
             self.say_how_it_is()
 
     # --- steps ----------------------------------------------------------------------------------
@@ -294,8 +304,8 @@ class Server(Peer):
 
     def have_changed(self, chunks: list[int]) -> None:
         """Chunks have a new version: who waits for it gets it, and it may have to be saved."""
+        self.collect(chunks)
         for chunk in chunks:
-            self.collect(chunk)
             for worker, version in list(self.parked.get(chunk, {}).items()):
                 self.pull(worker, Pull(self.generation, version, chunk))
         self.aggregate.forget()
@@ -303,9 +313,10 @@ class Server(Peer):
 
     def pull(self, sender: str, message: Pull) -> None:
         """Answer now, or when the version is there. At most one is kept for (worker, chunk)."""
-        chunk, parked = message.chunk, self.parked.setdefault(message.chunk, {})
+        chunk = message.chunk
         if chunk not in self.mine:
             return
+        parked = self.parked.setdefault(chunk, {})
         found = self.aggregate.weights(chunk, message.version)
         if found is not None:
             parked.pop(sender, None)
@@ -318,46 +329,57 @@ class Server(Peer):
 
     # --- checkpoints ----------------------------------------------------------------------------
 
-    def collect(self, chunk: int) -> None:
-        """A chunk that has just come to a version to be saved is copied; the last completes it."""
-        version = self.aggregate.chunks[chunk].version
-        if not is_saved(self.job, version):
+    def collect(self, chunks: list[int]) -> None:
+        """Copy those of these chunks that are at the step to be saved; the last completes it."""
+        step = self.wanted.save
+        is_over = step <= self.wanted.manifest or step in self.saved or self.is_writing(step)
+        if is_over or not self.is_in_step():
             return
-        if version > self.collecting:
-            self.collecting, self.partial = version, {}
-            if self.writing is not None:  # then this one is left out: memory is bounded
-                self.note("a checkpoint is left out: the disk is slow", alarm=True, step=version)
-                self.collecting = version + 1
-        if version == self.collecting and chunk not in self.partial:
-            self.partial[chunk] = self.aggregate.snapshot(chunk)
-            if len(self.partial) == len(self.mine):
-                self.store(version, self.partial)
-                self.partial, self.collecting = {}, version + 1
+        if step != self.collecting:
+            self.collecting, self.partial = step, {}
+        for chunk in chunks:
+            if chunk in self.partial:
+                continue
+            if self.aggregate.is_past(chunk, step):
+                self.partial = {}
+                error = "the step was over before it could be saved: the disk is slow"
+                self.tell_saved(Saved(self.generation, step, self.shard(step), "", [], error))
+                return
+            if self.writing is None and self.aggregate.is_at(chunk, step):
+                self.partial[chunk] = self.aggregate.snapshot(chunk)
+        if len(self.partial) == len(self.mine):
+            self.store(step, self.partial)
+            self.partial = {}
+
+    def is_in_step(self) -> bool:
+        """Whether chunks are served, and what is wanted is of their generation."""
+        return self.phase == "serving" and self.wanted.generation == self.generation
+
+    def is_writing(self, step: int) -> bool:
+        return self.writing == (self.generation, step)
+
+    def shard(self, step: int) -> str:
+        """Name of a file."""
+        return f"shard-{self.generation}-{step}-{self.name}"
 
     def save_last(self) -> None:
         """Save the version at which everything stands still, where the coordinator says so."""
         until = self.wanted.until
-        if self.phase != "serving" or until < 0 or until <= self.wanted.manifest:
+        if not self.is_in_step() or until < 0 or until <= self.wanted.manifest or self.writing:
             return
-        at = {state.version for state in self.aggregate.chunks.values()}
+        stands = all(self.aggregate.is_at(chunk, until) for chunk in self.mine)
         failed = until in self.saved and self.saved[until].error and self.now >= self.retry_at
-        if at == {until} and (failed or until not in self.saved) and not self.writing:
-            self.save_all(until)
-
-    def save_all(self, step: int) -> None:
-        self.store(step, {chunk: self.aggregate.snapshot(chunk) for chunk in self.mine})
+        if stands and (failed or until not in self.saved):
+            self.store(until, {chunk: self.aggregate.snapshot(chunk) for chunk in self.mine})
 
     def store(self, step: int, parts: dict[int, Any]) -> None:
         """Give a shard to the disk."""
-        if self.writing is not None:  # by an earlier generation
-            return
         self.writing = self.generation, step
         shard = Shard(step, {}, {})
         for arrays, numbers in parts.values():
             shard.arrays |= arrays
             shard.numbers |= numbers
-        name = f"shard-{self.generation}-{step}-{self.name}"
-        self.effects.append(Store(name, shard, self.writing))
+        self.effects.append(Store(self.shard(step), shard, self.writing))
 
     def stored(self, event: Stored) -> None:
         self.writing = None
@@ -365,9 +387,15 @@ class Server(Peer):
         if event.error:
             self.retry_at = self.now + PAUSE
             self.note("cannot save", alarm=True, file=event.name, error=event.error)
-        if generation == self.generation:
-            saved = Saved(generation, step, event.name, event.sha256, self.mine, event.error)
-            last = max(self.saved, default=-1)
-            self.saved = {s: self.saved[s] for s in self.saved if s == last} | {step: saved}
-            self.send(COORDINATOR, saved)
+        self.tell_saved(
+            Saved(generation, step, event.name, event.sha256, self.mine, event.error)
+        )  # fmt: skip
+        self.collect(self.mine)
         self.save_last()
+
+    def tell_saved(self, saved: Saved) -> None:
+        """Say so until it is known; of an older generation, once: its file will be deleted."""
+        if saved.generation == self.generation:
+            last = max(self.saved, default=-1)
+            self.saved = {s: self.saved[s] for s in self.saved if s == last} | {saved.step: saved}
+        self.send(COORDINATOR, saved)

@@ -35,7 +35,7 @@ from minidl_dist.aggregate import Aggregate
 from minidl_dist.coordinator import FINISHED, Coordinator
 from minidl_dist.faults import CALM, Faults
 from minidl_dist.modes import parse
-from minidl_dist.plan import Job
+from minidl_dist.plan import SUM, Job
 from minidl_dist.server import Server
 from minidl_dist.toy import Toy, draw_toy, final_arrays, oracle, train
 from minidl_dist.trainer import Trainer
@@ -94,7 +94,7 @@ class World(Faults):
         self.mode = parse(self.mode_text)
         self.job = Job(
             self.server_names, self.mode_text, save_every=r.choice([0, 1, 2, 3]), on_nan="skip",
-            beat=0.3, dead=2.0, missing=60.0,
+            beat=0.3, dead=2.0, missing=r.choice([15.0, 60.0]),
             limits={"compiling": 20.0, "computing": 5.0, "evaluating": 10.0},
         )  # fmt: skip
         self.heap: list = []
@@ -105,12 +105,14 @@ class World(Faults):
         self.older: list[Process] = []
         self.cut: dict[tuple[str, str], float] = {}
         self.disk_full_until = 0.0
+        self.slow_disks: dict[str, float] = {}
         self.torn, self.has_torn = 0, False
         self.counted: dict[int, list[int]] = {}  # mode backup: step -> slots that count
         self.result: tuple[str, int] | None = None
         self.notes: list[tuple[float, str, dict]] = []
         self.show = self.is_cancelled = False
         self.chances = dict(CALM)
+        self.pace = r.choice([1.0, 1.0, 1.0, 8.0])  # how much longer everything takes
         for name in (COORDINATOR, *self.server_names):
             self.boot(name)
         for i in range(r.randint(1, 4)):
@@ -208,7 +210,8 @@ class World(Faults):
                 process.timers[name] = id(timer)
                 self.at(after, process, timer)
             case m.Store():
-                self.call(self.random.uniform(0.005, 0.05), self.store, process, effect)
+                after = self.random.uniform(0.005, 0.05) * self.slow_disks.get(process.name, 1.0)
+                self.call(after, self.store, process, effect)
             case m.Load():
                 self.at(0.01, process, self.load(effect))
             case m.Remove(names):
@@ -296,13 +299,18 @@ class World(Faults):
     # --- what must hold -------------------------------------------------------------------------
 
     def check_memory(self, machine: Any) -> None:
-        """Of a server, at most: two versions, a sum, and what all slots of a step have staged."""
+        """Of a server, at most: two versions, a sum, the optimizer's state, and what is staged of
+        slots whose turn is still to come; heads of the steps in progress."""
         if not isinstance(machine, Server) or machine.aggregate is None:
             return
         aggregate, S = machine.aggregate, self.plan.slots
         weights = sum(self.plan.chunks[n].nbytes for n in aggregate.mine)
         if aggregate.nbytes > (3 + S + 3) * weights or len(aggregate.heads) > 2 * S:
             raise Failure(f"memory: {aggregate.nbytes} bytes for {weights} of weights")
+        for state in aggregate.chunks.values():
+            if self.mode_text == "sync" and state.chunk.kind == SUM:
+                if len(state.staged) > len(self.plan.slots_of(state.version)) - state.turn:
+                    raise Failure("memory: slots are staged that were folded")
         if sum(len(p) for p in machine.parked.values()) > len(aggregate.mine) * len(self.lives):
             raise Failure("memory: more pulls are kept than there are workers")
 
@@ -326,6 +334,7 @@ class World(Faults):
         entry = manifest["checkpoints"][-1]
         arrays = final_arrays(self.plan, [self.disk[name] for name in entry["files"]])
         run = json.loads(self.disk[entry["run"]])
+        self.check_files(manifest)
         right = oracle(self.toy)
         if entry["step"] != right.last and not self.is_cancelled:
             raise Failure(f"ended at step {entry['step']} instead of {right.last}")
@@ -340,6 +349,15 @@ class World(Faults):
             raise Failure("weights are not finite")
         elif self.toy.nan is None:
             self.check_counts(arrays)
+
+    def check_files(self, manifest: dict[str, Any]) -> None:
+        """What no checkpoint needs was deleted, but for what was on its way in each life."""
+        needed = {"manifest", "token"}
+        for entry in manifest["checkpoints"]:
+            needed |= {*entry["files"], entry["run"]}
+        left = sorted(set(self.disk) - needed)
+        if len(left) > len(self.lives) + 2 * sum(self.lives.values()):
+            raise Failure(f"files: {left}")
 
     def check_counts(self, arrays: dict[str, np.ndarray]) -> None:
         """Each slot was counted once: batch norm's count says how often."""

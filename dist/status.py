@@ -63,7 +63,9 @@ def as_text(found: dict[str, Any]) -> str:
             state = doing.get(member["name"], state)
         restarts = f", restarted {member['restarts']} times" if member["restarts"] else ""
         pid = f", process {member['pid']}" if member["pid"] else ""
-        lines.append(f"  {member['name']:<12} {state}{pid}{restarts}")
+        counts = found.get("messages", {}).get(member["name"], {})
+        messages = "".join(f", {count} messages {what}" for what, count in counts.items())
+        lines.append(f"  {member['name']:<12} {state}{pid}{restarts}{messages}")
     return "\n".join(lines)
 
 

@@ -116,10 +116,12 @@ class Chunks:
 
     Args:
         plan, tensors: from make_plan.
-        give: called with the number and the values of each chunk of a slot that is complete.
+        give: called with number, values, and missing tensors of each chunk of a slot.
     """
 
-    def __init__(self, plan: Plan, tensors: list[Tensor], give: Callable[[int, np.ndarray], None]):
+    def __init__(
+        self, plan: Plan, tensors: list[Tensor], give: Callable[[int, np.ndarray, list[int]], None]
+    ):
         self.plan, self.tensors, self.give = plan, tensors, give
         self.members = [chunk.tensors for chunk in plan.chunks]
         self.pieces_of: list[list[tuple[Chunk, Piece]]] = [[] for _ in tensors]
@@ -170,7 +172,7 @@ class Chunks:
         values = self.values.pop(chunk.number)
         if not self.nan and not math.isfinite(values.sum(dtype=np.float64)):
             self.nan = self.name_of_nan(chunk, values)
-        self.give(chunk.number, values)
+        self.give(chunk.number, values, sorted(self.members[chunk.number] - self.there))
 
     def name_of_nan(self, chunk: Chunk, values: np.ndarray) -> str:
         """The first tensor in a chunk whose gradient is not finite; "" if none is."""

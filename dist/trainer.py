@@ -65,6 +65,8 @@ class Trainer:
                     self.later(0.001, self.end_epoch)
                 else:
                     self.later(0.001, self.announce)
+            case m.GiveState():
+                self.later(self.random.uniform(0.0, 0.05), self.give_state, effect)
             case m.Compute():
                 self.waiting = effect
                 self.start_slot()
@@ -87,24 +89,30 @@ class Trainer:
     def announce(self) -> None:
         """A step begins, or the loop is over."""
         step = self.run["step"]
-        self.say(0.0, m.RunState(self.generation, step, json.dumps(self.run).encode()))
+        self.say(0.0, m.RunState(self.generation, step, b""))
         self.at_step = self.generation, step
         if self.run["stop"] or step == self.toy.plan.total_steps:
             self.say(0.0, m.Ended(self.generation, step))
         else:
             self.start_slot()
 
+    def give_state(self, asked: m.GiveState) -> None:
+        if self.at_step == (asked.generation, asked.step):
+            self.say(0.0, m.RunState(*self.at_step, json.dumps(self.run).encode()))
+
     def start_slot(self) -> None:
         is_over = self.run.get("stop", False)
         if self.waiting and self.at_step is not None and not self.hangs and not is_over:
             compute, self.waiting = self.waiting, None
-            self.later(self.random.uniform(0.01, 0.1), self.compute, compute)
+            self.later(self.random.uniform(0.01, 0.1) * self.world.pace, self.compute, compute)
 
     def compute(self, compute: m.Compute) -> None:
         where = compute.generation, compute.step, compute.slot
         chunks, done = self.toy.gradients(compute.step, compute.slot, self.tensors)
         for number in sorted(chunks, reverse=True):  # the last layers come first
-            self.say(self.random.uniform(0.0, 0.01), m.SlotChunk(*where, number, chunks[number]))
+            gone = sorted(self.toy.plan.chunks[number].tensors & set(done["missing"]))
+            chunk = m.SlotChunk(*where, number, chunks[number], gone)
+            self.say(self.random.uniform(0.0, 0.01), chunk)
         together = self.world.mode.together
         self.say(0.001, m.SlotDone(*where, **{**done, "clip": done["clip"] if together else None}))
 

@@ -1,61 +1,146 @@
 """Requests to one server: each repeated until it is answered, a bounded number at a time.
 
-ZeroMQ loses what is in flight when a connection breaks, without an error, so every request is
-repeated; the server knows a duplicate when it sees one. The bound keeps a server that is asked by
-many from having to hold everything that they would like to send at once.
+ZeroMQ loses what is in flight when a connection breaks, without an error. So requests are repeated
+at once when a connection is there again, and otherwise when the server has been silent for much
+longer than it takes to answer; it knows a duplicate when it sees one. How long that is, is
+measured: on a slow link a fixed time would send everything several times, and make it slower still.
+
+The bound keeps a server that is asked by many from having to hold everything that they would like
+to send at once.
+
+Source: Karn and Partridge, "Improving Round-Trip Time Estimates in Reliable Transport Protocols",
+SIGCOMM 1987: an answer to what was sent twice measures nothing, and waiting times double.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Any
 
 from minidl_dist.messages import WINDOW
 
-RETRY = 0.5  # seconds until a request is repeated; then twice as long, and so on
-LONGEST = 4.0
+FIRST = 1.0  # seconds of silence until requests are repeated, before anything was measured
+SHORTEST, SLOWEST = 0.5, 30.0  # afterwards
+LONGEST = 4.0  # to which the time between repeats of one request rises
+TRIPS = 4  # times the longest of the last round trips
+FADING = 0.9  # of the longest, with each that is shorter
+
+
+class Route:
+    """The way to a server and back, over all generations of a job.
+
+    Attributes:
+        longest: of the last round trips, in seconds; of requests that are answered at once.
+        patience: seconds of silence until something is repeated.
+        repeats: how many requests were sent again.
+
+    >>> route = Route()
+    >>> route.patience
+    1.0
+    >>> route.took(0.3); route.patience
+    1.2
+    """
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.patience = FIRST
+        self.repeats = 0
+
+    def took(self, seconds: float) -> None:
+        self.longest = max(seconds, FADING * self.longest)
+        self.patience = min(max(TRIPS * self.longest, SHORTEST), SLOWEST)
+
+    def was_silent(self) -> None:
+        """Something is sent again: until the next measurement, wait longer for all."""
+        self.patience = min(2 * self.patience, SLOWEST)
+
+
+@dataclass
+class Flight:
+    """A request that was sent, and not answered yet.
+
+    Attributes:
+        sent: when, the last time.
+        patience: how long to wait for an answer to it, or to any.
+        is_lost: the connection broke; it may be.
+        again: it was sent more than once.
+    """
+
+    message: Any
+    sent: float
+    patience: float
+    is_lost: bool = False
+    again: bool = False
 
 
 class Window:
     """Requests under a key each; at most WINDOW are in flight, the others wait in order.
 
+    Args:
+        route: to the server and back.
+        measures: whether these requests are answered at once, so that they tell how long it is.
+
     Attributes:
         waiting: key -> message, not sent yet.
-        flying: key -> [message, when it is sent again, how long to wait then].
+        flying: key -> Flight.
+        heard: when the last answer came.
 
     >>> window = Window()
-    >>> window.add("a", "request"); window.due(now=0.0), window.due(now=0.1), window.due(now=0.6)
+    >>> window.add("a", "request"); window.due(now=0.0), window.due(now=0.1), window.due(now=1.1)
     (['request'], [], ['request'])
-    >>> window.answered("a"), window.answered("a")
+    >>> window.answered("a", now=1.2), window.answered("a", now=1.3)
     (True, False)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, route: Route | None = None, measures: bool = True) -> None:
+        self.route, self.measures = route or Route(), measures
         self.waiting: dict[Hashable, Any] = {}
-        self.flying: dict[Hashable, list] = {}
+        self.flying: dict[Hashable, Flight] = {}
+        self.heard = 0.0
 
     def add(self, key: Hashable, message: Any) -> None:
         if key not in self.flying:
             self.waiting[key] = message
 
-    def answered(self, key: Hashable) -> bool:
+    def answered(self, key: Hashable, now: float) -> bool:
         """Whether an answer to this is the first: answers, too, can come twice."""
-        if self.flying.pop(key, None) is not None:
-            return True
-        return self.waiting.pop(key, None) is not None  # answered to an earlier life of the request
+        flight = self.flying.pop(key, None)
+        if flight is None:  # perhaps to an earlier life of the request
+            return self.waiting.pop(key, None) is not None
+        self.heard = now
+        if self.measures and not flight.again:
+            self.route.took(now - flight.sent)
+        return True
+
+    def reconnected(self) -> None:
+        """The connection broke, and is there again: what was in flight may be lost."""
+        for flight in self.flying.values():
+            flight.is_lost = True
+
+    def not_ready(self) -> None:
+        """The server says that it could not take something yet: it soon can."""
+        for flight in self.flying.values():
+            flight.patience = min(flight.patience, SHORTEST)
 
     def due(self, now: float) -> list[Any]:
         """What is to be sent now: again, or for the first time as far as there is room."""
         messages = []
+        was_silent = False
         for flight in self.flying.values():
-            if now >= flight[1]:
-                flight[2] = min(2 * flight[2], LONGEST)
-                flight[1] = now + flight[2]
-                messages.append(flight[0])
+            is_late = now >= max(flight.sent, self.heard) + flight.patience
+            if flight.is_lost or is_late:
+                was_silent |= is_late
+                flight.patience = max(flight.patience, min(2 * flight.patience, LONGEST))
+                flight.sent, flight.again, flight.is_lost = now, True, False
+                self.route.repeats += 1
+                messages.append(flight.message)
+        if was_silent and self.measures:
+            self.route.was_silent()
         while self.waiting and len(self.flying) < WINDOW:
             key = next(iter(self.waiting))
             message = self.waiting.pop(key)
-            self.flying[key] = [message, now + RETRY, RETRY]
+            self.flying[key] = Flight(message, now, self.route.patience)
             messages.append(message)
         return messages
 

@@ -55,6 +55,7 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
         to_client=client.take,
     )  # fmt: skip
     client.post = node.post
+    machine.machine.troubles = node.troubles
     node.connect(m.COORDINATOR, told.coordinator, bundle.pinned[m.COORDINATOR] if bundle else "")
 
     def hear(line: dict[str, Any]) -> None:

@@ -41,6 +41,7 @@ from minidl_dist.messages import (
     Pull,
     Push,
     Received,
+    Reconnected,
     Refused,
     Report,
     Rewind,
@@ -58,7 +59,7 @@ from minidl_dist.messages import (
 )
 from minidl_dist.modes import is_saved
 from minidl_dist.peer import Peer
-from minidl_dist.window import RETRY, Window
+from minidl_dist.window import SHORTEST, Route, Window
 
 LEASE = 0.8  # of Job.dead: for so long a chief is chief without a word of the coordinator
 
@@ -74,6 +75,7 @@ class Worker(Peer):
         reports: (step, slot) -> Report, of slots that are computed and not known to be done.
         pushes, pulls: server -> Window.
         want: the step whose weights are pulled, or None.
+        pulled: the version that was asked for.
         incoming: chunk -> values of them.
         step_done: step -> reports of all its slots.
         given: the first step whose reports the training thread has not seen.
@@ -90,6 +92,7 @@ class Worker(Peer):
         self.doing = ""
         self.compiled = self.chief = False
         self.places: list[str] = []  # the server of each chunk
+        self.routes: dict[str, Route] = {}  # to the servers
         self.count = 0  # of what the training thread did
         self.heard = 0.0  # when the coordinator said what is wanted
         self.reset()
@@ -101,10 +104,11 @@ class Worker(Peer):
         self.computing: tuple[int, int] | None = None
         self.unanswered: dict[tuple[int, int], int] = {}
         self.reports: dict[tuple[int, int], Report] = {}
-        servers = self.job.servers if self.job else ()
-        self.pushes = {server: Window() for server in servers}
-        self.pulls = {server: Window() for server in servers}
+        self.pushes: dict[str, Window] = {}
+        self.pulls: dict[str, Window] = {}
+        self.set_servers()
         self.want: int | None = None
+        self.pulled = 0
         self.incoming: dict[int, np.ndarray] = {}
         self.step_done: dict[int, list] = {}
         self.given = 0
@@ -115,11 +119,13 @@ class Worker(Peer):
         self.publishing: dict[str, Publish] = {}
         self.awaited = ""
         self.ended = self.seeds = False
+        self.answered_at: dict[str, float] = {}  # server -> when it owed no answer, or gave one
 
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
         match event:
             case Started() | Timer():
+                self.look_at_servers()
                 self.tick()
                 self.doubt_that_it_is_chief()
                 self.repeat()
@@ -128,6 +134,8 @@ class Worker(Peer):
                     self.from_coordinator(message)
                 else:
                     self.from_server(sender, message)
+            case Reconnected(peer):
+                self.reconnected(peer)
             case StopAsked():
                 self.asked_to_stop()
             case _:
@@ -165,6 +173,21 @@ class Worker(Peer):
 
     def wants(self) -> str:
         return self.awaited
+
+    def waits_for(self) -> str:
+        limit = self.now - self.job.dead / 2
+        return next((s for s, at in self.answered_at.items() if at < limit), "")
+
+    def look_at_servers(self) -> None:
+        """Which of them owes an answer: to a push, or to a pull of what must be there by now."""
+        must_be_there = self.want is not None and self.version_of(self.want) <= self.wanted.step
+        for server in self.pushes:
+            owes = len(self.pushes[server]) or (must_be_there and len(self.pulls[server]))
+            if not owes or server not in self.answered_at:
+                self.answered_at[server] = self.now
+
+    def repeated(self) -> int:
+        return sum(route.repeats for route in self.routes.values())
 
     def repeat(self) -> None:
         """Say again what may not have been heard. Requests to servers are in their Windows."""
@@ -205,13 +228,17 @@ class Worker(Peer):
             self.effects.append(Chief(False))
 
     def set_servers(self) -> None:
-        for server in self.job.servers:
-            self.pushes.setdefault(server, Window())
-            self.pulls.setdefault(server, Window())
+        for server in self.job.servers if self.job else ():
+            route = self.routes.setdefault(server, Route())
+            self.pushes.setdefault(server, Window(route))
+            self.pulls.setdefault(server, Window(route, measures=False))
 
     def follow(self) -> None:
         """Become what the coordinator wants; go_on does the rest."""
         wanted, self.heard = self.wanted, self.now
+        if wanted.chief != self.chief:
+            self.chief = wanted.chief
+            self.effects.append(Chief(self.chief))
         if wanted.stop:
             self.effects.append(Finished(wanted.stop, wanted.code))
             self.leave(wanted.code, wanted.stop)
@@ -230,9 +257,8 @@ class Worker(Peer):
                 del self.reports[step, slot]
         if self.step is not None and self.given < wanted.oldest:
             self.rejoin()
-        if wanted.chief != self.chief:
-            self.chief = wanted.chief
-            self.effects.append(Chief(self.chief))
+        if self.want is not None and self.version_of(self.want) > self.pulled:
+            self.pull(self.want)  # it has become the last step
 
     def rejoin(self) -> None:
         """The others went on without this worker, too far to follow: begin where they are."""
@@ -243,21 +269,33 @@ class Worker(Peer):
         self.refused(message)
         self.effects.insert(-1, Finished(self.effects[-1].reason, 2))  # before the Exit
 
+    def reconnected(self, peer: str) -> None:
+        """What was on its way when the connection broke is lost."""
+        if peer == COORDINATOR:
+            self.say_how_it_is()
+        for windows in (self.pushes, self.pulls):
+            if peer in windows:
+                windows[peer].reconnected()
+
     # --- from servers ---------------------------------------------------------------------------
 
     def from_server(self, server: str, message: Any) -> None:
+        self.answered_at[server] = self.now
         if isinstance(message, Refused):
             self.end_with(message)
         elif message.generation != self.generation or server not in self.pushes:
             if isinstance(message, Stale) and message.generation > self.generation:
                 self.beat_at = self.now  # ask soon what is wanted
+            elif isinstance(message, Stale) and server in self.pushes:
+                self.pushes[server].not_ready()
+                self.pulls[server].not_ready()
         elif isinstance(message, Ack):
             self.take_ack(server, message)
         elif isinstance(message, Weights):
             self.take_weights(server, message)
 
     def take_ack(self, server: str, ack: Ack) -> None:
-        if not self.pushes[server].answered((ack.step, ack.slot, ack.chunk)):
+        if not self.pushes[server].answered((ack.step, ack.slot, ack.chunk), self.now):
             return
         if ack.step == INITIAL:
             return
@@ -269,19 +307,20 @@ class Worker(Peer):
                 self.send(COORDINATOR, self.reports[key])
 
     def take_weights(self, server: str, weights: Weights) -> None:
-        if self.want is None or weights.version < self.version_wanted():
+        if self.want is None or weights.version < self.version_of(self.want):
             return
         if self.mode.together and weights.version != self.want:
             return
         if checksum(weights.values) != weights.crc:  # damaged on the way: it is asked for again
             return
-        if self.pulls[server].answered(weights.chunk):
+        if self.pulls[server].answered(weights.chunk, self.now):
             self.incoming[weights.chunk] = weights.values
 
-    def version_wanted(self) -> int:
-        if self.want == self.wanted.until:
-            return self.want
-        return self.mode.weights_of(self.plan, self.job, self.want)
+    def version_of(self, step: int) -> int:
+        """That weights must have to begin a step with."""
+        if step == self.wanted.until:
+            return step
+        return self.mode.weights_of(self.plan, self.job, step)
 
     # --- from the training thread ---------------------------------------------------------------
 
@@ -327,7 +366,7 @@ class Worker(Peer):
     def push(self, event: SlotChunk) -> None:
         crc = checksum(event.values)
         self.ask(self.owner(event.chunk), Push(
-            self.generation, event.step, event.slot, event.chunk, crc, event.values
+            self.generation, event.step, event.slot, event.chunk, crc, event.missing, event.values
         ))  # fmt: skip
 
     def slot_is_done(self, event: SlotDone) -> None:
@@ -351,9 +390,10 @@ class Worker(Peer):
         self.unanswered[key] = self.unanswered.get(key, 0) + 1
 
     def keep_state(self, state: RunState) -> None:
-        """Of the current step, and of the last one that others may still ask for."""
+        """Of the current step, the one to be saved, and the last that others may ask for."""
         last = max(filter(self.is_kept, self.states), default=None)
-        self.states = {s: self.states[s] for s in self.states if s == last}
+        kept = (last, self.wanted.save)
+        self.states = {s: self.states[s] for s in self.states if s in kept}
         self.states[state.step] = state
 
     def is_kept(self, step: int) -> bool:
@@ -420,7 +460,7 @@ class Worker(Peer):
     def share_states(self) -> None:
         """Give the coordinator the states that a checkpoint or somebody who joins needs."""
         for step, state in self.states.items():
-            is_last = step == self.wanted.until or is_saved(self.job, step)
+            is_last = step in (self.wanted.until, self.wanted.save)
             is_awaited = self.wanted.give_state and step == self.wanted.step
             if not state.blob:
                 if is_last or is_awaited or self.is_kept(step):
@@ -438,7 +478,7 @@ class Worker(Peer):
         if state.step in self.wanted.states or self.now < self.state_sent.get(state.step, 0.0):
             return
         self.state_sent = {s: t for s, t in self.state_sent.items() if s in self.states}
-        self.state_sent[state.step] = self.now + RETRY
+        self.state_sent[state.step] = self.now + SHORTEST
         self.send(COORDINATOR, state)
 
     def compute(self) -> None:
@@ -453,7 +493,7 @@ class Worker(Peer):
     def todo(self) -> list[tuple[int, int]]:
         """(step, slot) that are to be computed here, and can be."""
         todo = []
-        for first, slot in self.wanted.slots:
+        for first, slot in () if self.wanted.hold else self.wanted.slots:
             step = existing(self.plan, max(first, self.next_step.get(slot, 0)), slot)
             if step >= self.wanted.until or step > self.step:
                 continue
@@ -464,6 +504,7 @@ class Worker(Peer):
     def fetch(self) -> None:
         """Pull the next weights, when all of this step that is ours is at the servers."""
         is_busy = self.computing is not None or self.ended or self.unanswered or self.todo()
+        is_busy = is_busy or self.wanted.hold
         if self.want is None and not is_busy and self.step < self.plan.total_steps:
             follows = self.mode.together or self.wanted.slots or self.step in self.step_done
             if self.wanted.until > self.step and follows:
@@ -471,11 +512,11 @@ class Worker(Peer):
 
     def pull(self, step: int) -> None:
         """Ask for all weights of a step, the first layers first."""
-        self.want, self.incoming = step, {}
+        self.want, self.incoming, self.pulled = step, {}, self.version_of(step)
         for window in self.pulls.values():
             window.clear()
         for chunk, server in enumerate(self.owners()):
-            self.pulls[server].add(chunk, Pull(self.generation, self.version_wanted(), chunk))
+            self.pulls[server].add(chunk, Pull(self.generation, self.pulled, chunk))
 
     def advance(self) -> None:
         """The next step begins, when its weights are whole and what comes before it is done."""

@@ -81,7 +81,7 @@ def push(step: int = 0, slot: int = 0, chunk: int = 0, values: Any = None) -> m.
     if values is None:
         spec = PLAN.chunks[chunk]
         values = np.random.default_rng(step).random(spec.size).astype(spec.dtype)
-    return m.Push(1, step, slot, chunk, checksum(values), values)
+    return m.Push(1, step, slot, chunk, checksum(values), [], values)
 
 
 @contextlib.contextmanager

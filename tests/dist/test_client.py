@@ -305,6 +305,19 @@ def test_a_chief_that_is_replaced_writes_nothing_more():
     assert watches[1].seen == watches[0].seen[:-1]
 
 
+def test_a_chief_that_was_replaced_before_it_knew_does_not_begin():
+    watch = Watch()
+
+    def faults(world, name, event):
+        if isinstance(event, m.RunState) and event.step == 2:
+            for is_chief in (False, True, False):  # the training thread hears of it in the end
+                world.clients["worker0"].take(m.Chief(is_chief))
+
+    world = World(lambda name: train([watch], epochs=1, validate=False), 1, 1, faults=faults)
+    assert isinstance(world.run()["worker0"], Stopped)
+    assert watch.seen == ["start", 1, 2]
+
+
 def test_gradients_leave_while_backward_goes_on():
     """The last layer's chunks come first, before the slot is done."""
     order = []

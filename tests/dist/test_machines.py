@@ -7,7 +7,7 @@ import minidl
 from minidl.errors import ArgumentError
 from minidl.optim import clip
 from minidl_dist import messages as m
-from minidl_dist.aggregate import Aggregate, block_squares, checksum, scale_down
+from minidl_dist.aggregate import Aggregate, NotFinite, block_squares, checksum, scale_down
 from minidl_dist.contradiction import Contradiction
 from minidl_dist.coordinator import Coordinator
 from minidl_dist.modes import Mode, parse
@@ -15,7 +15,6 @@ from minidl_dist.plan import Job, Plan, TensorSpec
 from minidl_dist.server import Server
 from minidl_dist.simulate import World
 from minidl_dist.toy import toy
-from minidl_dist.window import LONGEST, RETRY, Window
 from minidl_dist.worker import Worker
 
 GROUP = {"lr": 1.0, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False,
@@ -39,7 +38,7 @@ def values(*numbers):
 
 
 def push(slot, numbers, step=0, chunk=1):
-    return m.Push(1, step, slot, chunk, checksum(values(*numbers)), values(*numbers))
+    return m.Push(1, step, slot, chunk, checksum(values(*numbers)), [], values(*numbers))
 
 
 def head(slot, step=0, weight=1.0, missing=(), clip=None, nan="", **options):
@@ -58,16 +57,41 @@ def aggregate(mode=None):
 
 def test_slots_are_folded_in_their_order_and_once():
     a = aggregate()
-    for message in (push(1, (4, 4)), push(1, (4, 4)), push(0, (2, 0)), push(0, (2, 0))):
+    for message in (push(1, (4, 4)), push(1, (4, 4))):
         a.take(message)
     a.take_head(head(1, missing=[0]))
     assert a.fold(1) == []  # slot 0 comes first
+    for message in (push(0, (2, 0)), push(0, (2, 0))):
+        a.take(message)
     a.take_head(head(0, missing=[0]))
     assert a.fold(1) == [(0, 0), (0, 1)] and a.fold(0) == [(0, 0), (0, 1)]
     assert a.weights(1, 1)[1].tolist() == [1 - 3, 1 - 2]
     assert a.weights(1, 0)[1].tolist() == [1, 1]  # still there
     assert a.take(push(0, (2, 0))) is False  # a late duplicate
     assert a.weights(1, 1)[1].tolist() == [-2, -1]
+
+
+def test_a_chunk_is_folded_when_it_is_its_turn_and_not_when_the_head_comes():
+    """Nothing waits for the end of a slot: a server holds two versions and a sum."""
+    a = aggregate()
+    state = a.chunks[1]
+    a.take(push(0, (2, 0)))
+    assert a.fold(1) == [(0, 0)] and not state.staged and state.sum.tolist() == [2, 0]
+    a.take(push(1, (4, 4)))
+    assert a.fold(1) == [(0, 1)] and not state.staged and state.version == 0
+    for slot in (0, 1):
+        a.take_head(head(slot, missing=[0]))
+    assert a.fold(1) == [] and state.version == 1 and state.values.tolist() == [1 - 3, 1 - 2]
+
+
+def test_what_is_missing_of_a_chunk_agrees_with_the_head():
+    a = aggregate()
+    a.take(push(0, (2, 0)))
+    a.take(push(1, (4, 4)))
+    for slot in (0, 1):
+        a.take_head(head(slot, missing=[0, 1] if slot else [0]))
+    with pytest.raises(Contradiction, match="not deterministic"):
+        a.fold(1)
 
 
 def test_the_same_slot_with_other_bits_is_an_error_that_names_the_tensor():
@@ -100,6 +124,24 @@ def test_a_gradient_that_is_not_finite_changes_nothing():
         a.take_head(head(slot, missing=[0], nan="b" if slot else ""))
     a.fold(1)
     assert a.chunks[1].version == 1 and a.weights(1, 1)[1].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_sum_that_overflows_is_noticed(clip):
+    """Each gradient is finite, their sum is not."""
+    a = aggregate()
+    for slot in (0, 1):
+        a.take(push(slot, (3e38, 1)))
+        a.take_head(head(slot, missing=[0], clip=clip))
+    if clip is None:
+        with pytest.raises(NotFinite) as caught:
+            a.fold(1)
+        assert caught.value.received == {"step": "0", "tensor": "'b'"}
+    else:
+        a.fold(0), a.fold(1)
+        assert not np.isfinite(a.squares()).all()
+        a.clip(np.inf)
+        assert a.chunks[1].version == 1 and a.weights(1, 1)[1].tolist() == [1, 1]
 
 
 def test_norms_are_those_of_one_process():
@@ -139,6 +181,9 @@ def test_plans_travel_and_their_difference_has_a_name():
     assert "epochs" in small_plan(epochs=1).difference(plan)
     with pytest.raises(ArgumentError, match="these optimizers"):
         Plan.from_dict({**plan.to_dict(), "optimizer": "LBFGS"})
+    huge = [{**plan.to_dict()["tensors"][0], "shape": [2**60]}]
+    with pytest.raises(ArgumentError, match="at most"):
+        Plan.from_dict({**plan.to_dict(), "tensors": huge})
     with pytest.raises(ArgumentError, match="no plan"):
         Plan.from_dict({"tensors": 3})
 
@@ -153,21 +198,6 @@ def test_modes():
     for wrong in ("ssp", "sync:1", "backup:2", "ssp:x", ""):
         with pytest.raises(ArgumentError):
             parse(wrong, 2)
-
-
-def test_a_window_is_bounded_and_repeats_ever_less_often():
-    window = Window()
-    for key in range(20):
-        window.add(key, key)
-    assert window.due(0.0) == list(range(m.WINDOW))
-    assert window.answered(3) and window.due(0.1) == [m.WINDOW]
-    times, now = [], 0.2
-    while len(times) < 6:
-        if 0 in window.due(now):
-            times.append(now)
-        now += 0.05
-    gaps = np.diff([0, *times])
-    assert gaps[0] == pytest.approx(RETRY, abs=0.06) and gaps[-1] == pytest.approx(LONGEST, abs=0.1)
 
 
 # --- processes ----------------------------------------------------------------------------------
@@ -334,6 +364,9 @@ def test_damaged_and_foreign_values_do_no_harm():
     first, second = answers(push(0, (5, 0)))
     assert isinstance(first, m.Failed) and first.received["worker"] == "worker0"
     assert isinstance(second, m.Refused) and "not deterministic" in second.rule
+    for chunk in range(1000):
+        assert isinstance(answers(m.Pull(1, 1, chunk)), list)
+    assert set(s.parked) <= {0, 1}
 
 
 def test_a_worker_whose_thread_raised_says_why():
@@ -349,6 +382,176 @@ def run_of(number, **job):
         if process.name == "coordinator":
             process.machine = Coordinator(world.job)
     return world
+
+
+def test_disks_of_different_speed_save_the_same_steps():
+    """One takes as long as several steps; all files that are in no checkpoint are deleted."""
+    number = next(n for n in range(300) if toy(n).plan.total_steps >= 9 and not toy(n).nan
+                  and len(toy(n).plan.chunks) > 1 and toy(n).last_epoch == 99)  # fmt: skip
+    world = World(1, "sync", faults=False, servers=2, toy=toy(number))
+    world.job = Job(**{**world.job.to_dict(), "servers": world.server_names, "save_every": 1})
+    world.nodes["coordinator"].machine = Coordinator(world.job)
+    world.slow_disks["server1"] = 20.0
+    steps, most = set(), 0
+    look = world.happens
+
+    def happens(process, what):
+        nonlocal most
+        look(process, what)
+        manifest = world.disk.get("manifest", {"checkpoints": []})
+        steps.update(entry["step"] for entry in manifest["checkpoints"])
+        most = max(most, len([name for name in world.disk if name.startswith("shard")]))
+
+    world.happens = happens
+    world.run()
+    between = steps - {0, world.plan.total_steps}
+    assert len(between) >= 2 and most <= 2 * (3 + 1) + 2, (steps, most)
+    left = [name for name in world.disk if name.startswith("shard")]
+    assert len(left) == 2 * len(world.disk["manifest"]["checkpoints"])
+
+
+def test_a_step_that_cannot_be_saved_is_given_up_and_its_files_are_deleted():
+    c = Coordinator(Job(("server0", "server1"), save_every=2))
+    c.is_open = True
+    for name in ("server0", "server1", "worker0"):
+        c.handle(hello(name), 0.0)
+    offer(c)
+    g = c.generation
+    assert c.wanted("server0", {}).save == 0
+    shard = m.Saved(g, 0, f"shard-{g}-0-server0", "sha", [0])
+    c.handle(m.Received("server0", shard), 0.1)
+    failed = m.Saved(g, 0, f"shard-{g}-0-server1", "", [], "no space left on device")
+    effects = c.handle(m.Received("server1", failed), 0.2)
+    assert m.Remove([shard.file]) in effects and c.wanted("server0", {}).save == 2
+    late = c.handle(m.Received("server0", shard), 0.3)
+    assert m.Remove([shard.file]) in late  # said again, or of an older generation
+    for generation, file in ((g, "manifest"), (g + m.GENERATIONS, "")):  # a newer coordinator's
+        foreign = m.Saved(generation, 0, file or f"shard-{generation}-0-server0", "sha", [0])
+        assert not c.handle(m.Received("server0", foreign), 0.3)
+
+
+def test_a_checkpoint_that_was_on_its_way_when_all_went_back_is_gone_on_from():
+    c = Coordinator(Job(("server0",), save_every=1))
+    c.is_open = True
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.0)
+    offer(c)
+    g = c.generation
+    c.handle(m.Received("worker0", m.RunState(g, 0, b"run")), 0.1)
+    c.handle(m.Received("server0", m.Saved(g, 0, f"shard-{g}-0-server0", "sha", [0, 1])), 0.1)
+    c.handle(m.Stored(f"run-{g}-0", "run"), 0.2)  # the manifest is on its way
+    assert c.handle(hello("server0", incarnation=2), 0.3) and c.base is None
+    c.handle(m.Stored("manifest", "manifest"), 0.4)
+    assert c.generation == g + 2 and c.base.step == 0
+    state = m.Beat("server0", 2, 0, c.generation, 0, -1, "failed", 0, c.plan.hash)
+    c.base = None  # as if that had been missed
+    c.handle(m.Received("server0", state), 0.5)
+    assert c.generation == g + 3 and c.base.step == 0
+
+
+def test_the_run_state_of_an_older_generation_is_not_waited_for():
+    c = Coordinator(Job(("server0",), save_every=1))
+    c.is_open = True
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.0)
+    offer(c)
+    g = c.generation
+    for step in range(100):  # only that of a step that somebody may need is kept
+        c.handle(m.Received("worker0", m.RunState(g, step, b"run")), 0.1)
+    assert set(c.states) == {0, c.plan.total_steps}
+    c.handle(m.Received("server0", m.Saved(g, 0, f"shard-{g}-0-server0", "sha", [0, 1])), 0.1)
+    assert c.checkpoints.writing
+    c.handle(hello("server0", incarnation=2), 0.2)
+    assert c.checkpoints.writing is None
+    assert m.Remove([f"run-{g}-0"]) in c.handle(m.Stored(f"run-{g}-0", "run"), 0.3)
+
+
+def test_a_job_that_is_stopped_waits_until_it_knows_how_far_everybody_is():
+    """Async: one is further than it is known to be, and what it did must not be done again."""
+    c = coordinator(mode="async", save_every=0)
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c, epochs=9, batches_per_epoch=20)
+    g = c.generation
+
+    def beat(name, number, step):
+        state = "serving" if name == "server0" else "computing"
+        message = m.Beat(name, 1, 1, g, number, step, state, 0, c.plan.hash)
+        return c.handle(m.Received(name, message), 0.2)
+
+    for name in ("server0", "worker0", "worker1"):
+        beat(name, 0, 0)
+    held = c.handle(m.StopAsked("cancelled"), 0.3)
+    assert c.stop is None and all(w.hold and w.until == 90 for w in sent(held, m.Wanted))
+    number = max(w.number for w in sent(held, m.Wanted))
+    beat("worker0", number, 1)
+    beat("worker1", number - 2, 1)  # it has not heard of it
+    assert c.hold and c.until == 90
+    beat("worker1", number, 4)
+    assert not c.hold and c.until == 5
+
+
+def test_only_the_chief_of_this_generation_publishes():
+    c = coordinator()
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    g = c.generation
+    for name, step in (("server0", 0), ("worker0", 0), ("worker1", 0)):
+        state = "serving" if name == "server0" else "computing"
+        beat = m.Beat(name, 1, 1, g, 0, step, state, 0, c.plan.hash)
+        c.handle(m.Received(name, beat), 0.2)
+    assert c.members.chief == "worker0"
+    old, new = (
+        m.Publish(f"{g - 1} epoch 1", {"loss": 1.0}),
+        m.Publish(f"{g} epoch 1", {"loss": 2.0}),
+    )
+    other = m.Publish(f"{g} epoch 1", {"loss": 3.0})
+    assert not c.handle(m.Received("worker0", old), 0.3)
+    assert not c.handle(m.Received("worker1", other), 0.3)
+    assert not c.published
+    assert sent(c.handle(m.Received("worker0", new), 0.4), m.Published)
+    (answer,) = sent(c.handle(m.Received("worker1", other), 0.5), m.Published)
+    assert answer.value == {"loss": 2.0} and c.published == {new.key: new.value}
+
+
+def test_nobody_waits_for_a_coordinator_for_ever():
+    job, plan = Job(("server0",), missing=20.0), small_plan()
+    for machine in (Server("server0", 1), Worker("worker0", 1)):
+        welcome = m.Welcome(1, job.to_dict(), plan.to_dict())
+        machine.handle(m.Received("coordinator", welcome), 0.0)
+        ends = []
+        for tick in range(130):
+            now = tick / 4 + 100.0 * (tick > 40)  # stopped and continued meanwhile
+            ends += [(now, e) for e in machine.handle(m.Timer("tick"), now)
+                     if isinstance(e, m.Exit)]  # fmt: skip
+        assert 130.0 < ends[0][0] < 131.0 and "the coordinator for 20 s" in ends[0][1].reason
+
+
+def test_a_job_in_which_all_wait_says_who_for_whom():
+    c = coordinator(missing=20.0)
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    for tick in range(1, 100):
+        for name, state in (("server0", "serving"), ("worker0", "waiting")):
+            beat = m.Beat(name, 1, 1, c.generation, 0, 0, state, 0, c.plan.hash)
+            c.handle(m.Received(name, beat), tick / 4)
+        c.handle(m.Timer("tick"), tick / 4)
+    assert "nothing has happened for 20 s" in c.stop[0] and c.stop[1] == 1
+    assert "worker0: waiting, step 0" in c.stop[0] and "0 of worker0" in c.stop[0]
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_a_worker_that_does_not_reach_a_server_is_named_and_replaced(ways):
+    world = run_of(5)
+    world.boot("worker7")
+    name = next(name for name in world.nodes if name.startswith("worker"))
+    links = [(name, "server0"), ("server0", name)]
+    world.cut = dict.fromkeys(links[:ways], 8.0)
+    world.run()
+    why = next(facts["why"] for _, _, facts in world.notes if facts["what"] == "stuck")
+    assert why == f"{name} gets no answer from server0"
 
 
 def test_nan_stops_the_job_and_names_worker_and_tensor():

@@ -14,14 +14,19 @@ import msgpack
 import pytest
 import zmq
 
+from minidl.errors import ArgumentError
 from minidl_dist import keys, links, wire
 from minidl_dist import messages as m
 from minidl_dist import node as nodes
 from minidl_dist.checkpoint import Disk
 from minidl_dist.keys import AllowList, Bundle, KeyPair
+from minidl_dist.launch.spec import Instructions, Launch
 from minidl_dist.links import LinkError, ipc_address
 from minidl_dist.node import Node
-from tests.dist.nodes import Acknowledger, Do, Recorder, push, running, wait_for
+from minidl_dist.serve import serve
+from minidl_dist.window import Route
+from minidl_dist.worker import Worker
+from tests.dist.nodes import PLAN, Acknowledger, Do, Recorder, push, running, wait_for
 
 TCP = "tcp://127.0.0.1:*"
 
@@ -159,6 +164,32 @@ def failure_of(node):
     node.run()
     assert node.ended.code == 1 and node.ended.reason == str(node.failure)
     return node.failure
+
+
+def test_of_one_answer_one_is_in_the_queue(address):
+    """A worker on a slow line asks again; what it asks for is on its way already."""
+    server = Node(Acknowledger(), "server0")
+    server.listen(address)
+    context = zmq.Context()
+    slow = context.socket(zmq.DEALER)
+    slow.rcvhwm = slow.rcvbuf = 1
+    slow.connect(address)
+    with running(server):
+        for version in range(20):  # more than what libzmq and the system take in
+            slow.send_multipart(frames_of(m.Pull(1, version, 0)))
+        wait_for(lambda: server.sent[m.Weights] == 20)
+        for _ in range(5):
+            slow.send_multipart(frames_of(m.Pull(1, 19, 0)))
+        wait_for(lambda: server.counts["unsent: still in the queue"] == 5)
+        versions = [wire.decode(*slow.recv_multipart(), by_plan)[1].version for _ in range(20)]
+        assert versions == list(range(20))
+        slow.send_multipart(frames_of(m.Pull(1, 19, 0)))  # it was lost? then once more
+        assert slow.poll(5000)
+    context.destroy(linger=0)
+
+
+def by_plan(message):
+    return PLAN.chunks[message.chunk].dtype, PLAN.chunks[message.chunk].size
 
 
 # --- what is no message -------------------------------------------------------------------------
@@ -460,6 +491,57 @@ def test_a_server_that_is_gone_is_said_once(tmp_path, monkeypatch):
     assert lines[2]["alarm"] == "server0 was not reached within 0.1 s: nobody listens there"
 
 
+def test_an_alarm_of_the_node_is_shown(tmp_path, capfd):
+    worker = Node(Recorder(), "worker0")
+    worker.follow({"server0": ["tcp://127.0.0.1:1", ""]})  # no key
+    assert "warning: no link: connect: tcp is used with keys only" in capfd.readouterr().err
+    worker.context.destroy(linger=0)
+
+
+def test_an_error_of_a_machine_ends_the_job_with_its_words(tmp_path):
+    """Such as more servers than chunks."""
+
+    def refuse(event):
+        raise ArgumentError("dist", "3 servers for 2 chunks", {"servers": 3})
+
+    coordinator, server = Node(Recorder(), "coordinator"), Node(Recorder(), "server0")
+    server.connect("coordinator", coordinator.listen(ipc_address(tmp_path / "s", "coordinator")))
+    server.machine.handle = lambda event, now: refuse(event)
+    with running(coordinator):
+        assert "3 servers for 2 chunks" in str(failure_of(server))
+        failed = wait_for(lambda: coordinator.machine.messages(m.Failed))[0]
+    assert failed.rule == "3 servers for 2 chunks" and failed.received["process"] == "server0"
+
+
+@pytest.mark.parametrize("what", ["port", "mode"])
+def test_a_server_process_that_cannot_be_ends_with_an_error(tmp_path, capsys, monkeypatch, what):
+    monkeypatch.setattr(Node, "catch_signals", lambda node: None)
+    launch = Launch(["x.py"], mode="quick" if what == "mode" else "sync").to_json()
+    address = f"ipc:///{'x' * 200}"
+    told = Instructions(
+        role="coordinator", name="coordinator", life=0, listen=address, coordinator=address,
+        launch=launch, folder=str(tmp_path), keys=None,
+    )  # fmt: skip
+    with pytest.raises(SystemExit) as end:
+        serve(told, lambda hear: None)
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and ("quick" if what == "mode" else "107 bytes") in said
+
+
+def test_troubles_with_messages_are_counted_for_the_status(server, stranger):
+    assert server.troubles() == {}
+    stranger.send(b"garbage")
+    wait_for(lambda: server.troubles() == {"garbage": 1})
+    server.post(Do(m.Send("worker9", m.Stale(1))))
+    wait_for(lambda: server.troubles() == {"garbage": 1, "lost": 1})
+    peer = Worker("worker0", 1)
+    peer.troubles = server.troubles
+    peer.routes = {"server0": Route()}
+    peer.routes["server0"].repeats = 3
+    assert peer.all_troubles() == {"garbage": 1, "lost": 1, "repeated": 3}
+
+
 def test_a_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = f"tcp://127.0.0.1:{other.getsockname()[1]}"
@@ -498,6 +580,23 @@ def test_a_server_that_restarts_at_its_address_is_found_again(address, worker):
         worker.links["server0"].socket.connect(address)
         acknowledged(worker, push(step=2))
     assert len(again.machine.messages(m.Push)) == 1
+
+
+def test_a_connection_that_broke_is_an_event(address, tmp_path, monkeypatch):
+    """What was on its way is lost then, and libzmq says nothing of it."""
+    monkeypatch.setattr(nodes, "LOOK", 0.02)
+    worker = Node(Recorder(), "worker0")
+    worker.connect("server0", address)
+    with running(worker):
+        for life in range(2):
+            server = Node(Acknowledger(), "server0")
+            server.listen(address)
+            with running(server):
+                acknowledged(worker, push(step=life))
+                wait_for(lambda: worker.links["server0"].up)
+            wait_for(lambda: not worker.links["server0"].up)
+    found = [event for event in worker.machine.events if isinstance(event, m.Reconnected)]
+    assert found == [m.Reconnected("server0")]
 
 
 def test_a_worker_follows_servers_that_moved(tmp_path):

@@ -108,6 +108,21 @@ class SharedSnapshot(Checked):
         return arrays, numbers
 
 
+class NeverFreesStaged(Checked):
+    """A contribution stays where it waited for its turn."""
+
+    def add(self, state, slot):
+        values = state.staged.get(slot)
+        super().add(state, slot)
+        if values is not None:
+            state.staged[slot] = values
+
+
+class NeverForgetsHeads(Checked):
+    def forget(self):
+        pass
+
+
 def with_aggregate(kind):
     return {"server": type("S", (Server,), {"aggregate_class": kind})}
 
@@ -142,7 +157,7 @@ class MixesVersions(Worker):
     """Whatever version comes is taken."""
 
     def take_weights(self, server, weights):
-        if self.want is not None and self.pulls[server].answered(weights.chunk):
+        if self.want is not None and self.pulls[server].answered(weights.chunk, self.now):
             self.incoming[weights.chunk] = weights.values
 
     def fetch(self):
@@ -167,21 +182,20 @@ class NeverAsksAgain(Window):
 
     def due(self, now):
         for flight in self.flying.values():
-            flight[1] = now + 1e9
+            flight.sent = now + 1e9
         return super().due(now)
 
 
 class AsksOnce(Worker):
+    """And it does not say whom it waits for, or it would be started again, which heals it."""
+
+    def waits_for(self):
+        return ""
+
     def set_servers(self):
-        for server in self.job.servers:
+        for server in self.job.servers if self.job else ():
             self.pushes.setdefault(server, NeverAsksAgain())
             self.pulls.setdefault(server, NeverAsksAgain())
-
-    def reset(self):
-        super().reset()
-        self.pushes, self.pulls = {}, {}
-        if self.job:
-            self.set_servers()
 
 
 class TellsChangesOnly(Coordinator):
@@ -258,7 +272,7 @@ class DoubleNorm(Coordinator):
 class TakesAnyWeights(Worker):
     """The next step begins with whatever there is, however old."""
 
-    def version_wanted(self):
+    def version_of(self, step):
         return 0
 
 
@@ -288,6 +302,8 @@ BUGS = {
     "the chief changes": {"coordinator": LowestIsChief},
     "manifest before shards": {"coordinator": ManifestFirst},
     "norms are added twice": {"coordinator": DoubleNorm},
+    "staged is never freed": with_aggregate(NeverFreesStaged),
+    "heads are never forgotten": with_aggregate(NeverForgetsHeads),
 }
 
 

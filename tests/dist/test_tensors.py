@@ -24,7 +24,7 @@ def cut(model, optimizer, **sizes):
     plan, tensors = make_plan(model, optimizer, 2, 4, 1)
     plan = dataclasses.replace(plan, **sizes)
     given = {}
-    chunks = Chunks(plan, tensors, lambda number, values: given.__setitem__(number, values))
+    chunks = Chunks(plan, tensors, lambda number, values, _: given.__setitem__(number, values))
     return plan, tensors, chunks, given
 
 

@@ -55,7 +55,7 @@ def test_every_kind_comes_back(kind):
 
 
 def test_a_small_header():
-    assert len(frames(m.Push(2**40, 10**6, 100, 10**4, 2**32 - 1, VALUES))[0]) < 64
+    assert len(frames(m.Push(2**40, 10**6, 100, 10**4, 2**32 - 1, [], VALUES))[0]) < 64
 
 
 def test_numpy_numbers_are_numbers():
@@ -172,7 +172,7 @@ def test_a_header_of_any_length():
 
 UNSENDABLE = {
     "too large a state": (m.RunState(1, 2, bytes(wire.MAX_HEADER)), "RunState .* too large"),
-    "too large values": (m.Push(1, 2, 3, 4, 5, np.zeros(2**20 + 1, np.float32)), "too large"),
+    "too large values": (m.Push(1, 2, 3, 4, 5, [], np.zeros(2**20 + 1, np.float32)), "too large"),
     "too long a text": (m.Bye("worker0", "x" * (wire.MAX_TEXT + 1)), "Bye cannot be sent"),
     "too many items": (m.Norms(1, 2, [0] * (wire.MAX_ITEMS + 1)), "Norms cannot be sent"),
     "a field of another type": (m.Pull(1, None, 3), "Pull has no such version"),

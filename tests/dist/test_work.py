@@ -65,3 +65,9 @@ def test_a_chief_that_hears_nothing_stops_being_chief():
     assert chief_after(m.Timer("tick"), 14.0) == [False]
     assert chief_after(m.Timer("tick"), 15.0) == []
     assert hear(wanted, 16.0) == [True]
+    chief_after(m.Timer("tick"), 27.0)
+    effects = worker.handle(
+        m.Received(m.COORDINATOR, replace(wanted, stop="finished")), 28.0
+    )  # fmt: skip
+    told = [e for e in effects if isinstance(e, m.Chief | m.Finished)]
+    assert told == [m.Chief(True), m.Finished("finished", 0)], "it has the results to write"
