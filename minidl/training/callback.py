@@ -34,7 +34,9 @@ class Callback:
     and Tensors), so that a checkpoint can hold it and a resumed run goes on as if never stopped.
 
     Where several processes train together, each calls its callbacks, as they may steer the run. One
-    that only shows or saves something has `watches = True`, and is called in one process alone.
+    that only shows or saves something has `watches = True`, and is called in one process alone. A
+    run that is stopped before its last epoch is stopped by all of them, or by the one where
+    run.is_chief.
 
     Attributes:
         order: callbacks are called by ascending order; within one order as they were given.

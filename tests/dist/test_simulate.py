@@ -195,6 +195,11 @@ class NeverAsksAgain(Window):
 
 
 class AsksOnce(Worker):
+    """And it does not say whom it waits for, or it would be started again, which heals it."""
+
+    def waits_for(self):
+        return ""
+
     def set_servers(self):
         for server in self.job.servers if self.job else ():
             self.pushes.setdefault(server, NeverAsksAgain())
