@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -51,6 +52,8 @@ def listen(stream: IO[bytes], heard: Callable[[dict[str, Any]], None], told: Ins
         for line in stream:
             heard(json.loads(line))
         remove_socket(told)
+        if os.getpgrp() == os.getpid():  # with all that this process started
+            os.killpg(0, signal.SIGKILL)
         os._exit(ORPHANED)
 
     threading.Thread(target=loop, name="launcher", daemon=True).start()

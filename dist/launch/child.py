@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from minidl_dist.launch.spec import STUCK
+
+POLL = 0.05  # seconds between two looks whether a process has ended
 
 
 @dataclass
@@ -50,11 +53,9 @@ class Member:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
 
     def send_signal(self, number: int) -> None:
+        """To the process and those that it started."""
         if self.is_running:
-            try:
-                self.process.send_signal(number)
-            except ProcessLookupError:
-                pass
+            signal_group(self.process.pid, number)
 
 
 @dataclass
@@ -68,9 +69,28 @@ class Failure:
     is_victim: bool
 
 
+def signal_group(leader: int, number: int) -> None:
+    """Send a signal to all processes of a group; to none if it is empty by now."""
+    try:
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+async def exit_of(process: asyncio.subprocess.Process) -> int:
+    """Wait for a process to end; its exit code, negative for a signal.
+
+    asyncio's own wait() also waits, in some versions of Python, until nobody holds the pipes to the
+    process any more. A program that it started may hold them for hours.
+    """
+    while process.returncode is None:
+        await asyncio.sleep(POLL)
+    return process.returncode
+
+
 async def exits(members: list[Member], seconds: float) -> bool:
     """Wait that long for all to end; whether they did."""
-    waits = [asyncio.create_task(m.process.wait()) for m in members if m.is_running]
+    waits = [asyncio.create_task(exit_of(m.process)) for m in members if m.is_running]
     if not waits:
         return True
     _, pending = await asyncio.wait(waits, timeout=seconds)

@@ -16,7 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from minidl_dist.launch.child import Failure, Member, ended, exits, write_line
+from minidl_dist.launch.child import (
+    Failure,
+    Member,
+    ended,
+    exit_of,
+    exits,
+    signal_group,
+    write_line,
+)
 from minidl_dist.launch.keyring import Keyring
 from minidl_dist.launch.spec import LATE, MARK, SCALE, SERVER, STUCK, WORKER, Instructions, Launch
 from minidl_dist.messages import COORDINATOR
@@ -24,6 +32,7 @@ from minidl_dist.messages import COORDINATOR
 BACKOFF = 0.25  # seconds before the first restart; twice as long before each further one
 STABLE = 600.0  # seconds of a life after which restarts are counted anew
 DRAIN = 75.0  # seconds for a last checkpoint, when the job is stopped; the coordinator takes 60
+LAST_LINES = 1.0  # seconds to read what a process printed before it ended
 GOODBYE = 5.0  # seconds to end, once there is nothing more to do, or after SIGTERM
 
 
@@ -158,11 +167,21 @@ class Supervisor:
         if self.ending and member.role == COORDINATOR:
             member.tell({"stop": self.why})
         with open(self.folder / "logs" / f"{member.name}.log", "a", encoding="utf-8") as log:
-            await asyncio.gather(
-                self.pass_on(member, process.stdout, log, 0),
-                self.pass_on(member, process.stderr, log, 1),
-            )
-        return await process.wait()
+            streams = process.stdout, process.stderr
+            readers = [
+                asyncio.create_task(self.pass_on(member, stream, log, number))
+                for number, stream in enumerate(streams)
+            ]
+            code = await exit_of(process)
+            signal_group(process.pid, signal.SIGKILL)  # what it started, and left behind
+            _, unread = await asyncio.wait(readers, timeout=LAST_LINES)
+            for reader in unread:
+                reader.cancel()
+            if unread:  # somebody who left the group holds a pipe, and asyncio keeps it open
+                process._transport.close()
+            for reader in set(readers) - unread:
+                reader.result()  # raises what the reader raised
+        return code
 
     async def instructions(self, member: Member) -> Instructions:
         """What a process is told. All but the coordinator are told where that listens."""

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +133,40 @@ def test_a_killed_process_starts_again_and_the_coordinator_hears_of_it_at_once(t
     assert restarts(found) == {"coordinator": 0, "server0": 0, "worker0": 1}
     assert "(killed by SIGKILL; starts again in 0.01 s: 1 of 2 restarts)" in found.err
     assert "coordinator | worker0" in found.out
+
+
+HOLDS_THE_PIPES = """
+import subprocess
+if life == 0:
+    child = subprocess.Popen(["sleep", "60"], start_new_session=%s)
+    print("child", child.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_is_noticed_though_its_child_holds_its_pipes(tmp_path):
+    started = time.monotonic()
+    found = run(tmp_path, HOLDS_THE_PIPES % False)
+    assert restarts(found)["worker0"] == 1 and found.failure is None
+    assert time.monotonic() - started < 30  # the child would live for 60
+    child = int(found.out.split("child ")[1].split()[0])
+    assert not is_alive(child) or is_zombie(child)
+
+
+def test_a_child_that_left_the_group_does_not_hold_up_the_job(tmp_path):
+    started = time.monotonic()
+    found = run(tmp_path, HOLDS_THE_PIPES % True)
+    assert restarts(found)["worker0"] == 1 and found.failure is None
+    assert time.monotonic() - started < 30
+    os.kill(int(found.out.split("child ")[1].split()[0]), signal.SIGKILL)
+
+
+def is_zombie(pid):
+    """Whether it has ended, and only its new parent has not looked yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def test_restarts_have_a_limit(tmp_path):
