@@ -316,6 +316,6 @@ def test_one_job_is_not_launched_twice(start):
     from minidl_dist import folder
 
     job = start(SLOW).wait_for_step(2)
-    with pytest.raises(CheckpointError, match="runs already"), folder.held(job.folder):
+    with pytest.raises(CheckpointError, match="already running"), folder.held(job.folder):
         pass
     assert job.finish() == expected()
