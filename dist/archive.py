@@ -1,8 +1,9 @@
 """A folder of code as a zip that travels: packed with care, and unpacked with suspicion.
 
-Packing leaves out what is no code of the job (.git, environments, caches, runs), follows no links,
-and refuses a folder that is too large, naming its largest part. Two packings of the same files have
-the same bytes, so that a store keeps one of them.
+Packing leaves out what is not code of the job (.git, environments, caches, runs) and files that
+usually hold secrets (.env, *.pem, id_rsa), follows no links, and refuses a folder that is too
+large, naming its largest part. Two packings of the same files have the same bytes, so that a store
+keeps one of them.
 
 Unpacking compares the SHA-256, which comes with a process's instructions and not from the store,
 and lets nothing out of its folder: no absolute path, no "..", no link, no file twice, no more bytes
@@ -34,6 +35,9 @@ BROKEN = (  # what zipfile raises for a damaged zip
 LEFT_OUT = (
     ".git", ".hg", ".svn", ".venv*", "venv", "__pycache__", "*.pyc", ".mypy_cache", ".ruff_cache",
     ".pytest_cache", ".ipynb_checkpoints", "*.egg-info", "node_modules", "runs",
+    # secrets
+    ".env", ".env.*", ".netrc", ".ssh", ".aws", "*.pem", "*.key", "id_rsa*", "id_dsa*", "id_ecdsa*",
+    "id_ed25519*",
 )  # fmt: skip
 
 

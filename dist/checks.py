@@ -58,10 +58,12 @@ def translate_callbacks(run: Run, mode: str) -> float | None:
         raise ArgumentError("dist", "gradients are clipped once", {"max_norm": clips})
     if clips and not parse(mode).together:
         raise ArgumentError(
-            "dist", "gradients are clipped in the modes sync and backup: in others there is no step"
-            " whose gradients are together before it is taken",
-            {"mode": mode, "callback": f"ClipGradients({clips[0]})"}, "leave it out, or --mode sync",
-        )  # fmt: skip
+            "dist",
+            "gradients are clipped in the modes sync and backup: in others there is no step whose "
+            "gradients are together before it is taken",
+            {"mode": mode, "callback": f"ClipGradients({clips[0]})"},
+            "leave it out, or --mode sync",
+        )
     run.callbacks = [c for c in run.callbacks if type(c) not in (ClipGradients, StopOnNaN)]
     for callback in run.callbacks:
         if type(callback).on_gradients is not Callback.on_gradients:

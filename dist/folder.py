@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from minidl.errors import ArgumentError, CheckpointError, nearest
 from minidl.io.atomic import reason, write_atomically
@@ -32,6 +32,7 @@ from minidl_dist.launch.spec import Launch
 JOB, STATUS, PID = "job.json", "status.json", "launcher.pid"
 RUN, CHECKPOINTS, EVENTS, LOGS = "run", "checkpoints", "events", "logs"
 TIMELINE = "timeline.html"
+PATIENCE = 1.0  # seconds for a lock that others hold for a moment
 
 
 def make_folder(output: str | None, name: str) -> Path:
@@ -113,20 +114,31 @@ def held(folder: Path) -> Iterator[None]:
     """Nobody else launches this job meanwhile. The lock goes with the process, however it ends.
 
     Raises:
-        CheckpointError: it runs already.
+        CheckpointError: it is running already.
     """
     with open(folder / PID, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not locked(file):
             raise CheckpointError(
-                "dist", "the job runs already", {"folder": str(folder)},
+                "dist", "the job is already running", {"folder": str(folder)},
                 f"minidl dist status {folder}",
             ) from None  # fmt: skip
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def locked(file: IO[str]) -> bool:
+    """Lock a file, with patience: launcher_of locks it for a moment each time it looks."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+        time.sleep(0.01)
 
 
 def launcher_of(folder: Path) -> int | None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import threading
 from typing import Any
 
-from minidl_dist.launch.spec import MARK, Instructions
+from minidl_dist.launch.spec import MARK, MORE, Instructions
+
+SPEAKING = threading.Lock()  # one thread tells the launcher something at a time
 
 told: Instructions | None = None  # set as a worker starts
 
@@ -29,5 +33,12 @@ def is_chief() -> bool:
 
 
 def tell_launcher(message: dict[str, Any]) -> None:
-    """A line for the launcher alone. One write, so that no other line gets into it."""
-    os.write(1, f"{MARK}{json.dumps(message)}\n".encode())
+    """Lines for the launcher alone, each written at once and so short that a pipe keeps it whole.
+
+    What another thread or a child prints meanwhile comes before or after such a line.
+    """
+    text, size = json.dumps(message), select.PIPE_BUF - len(MARK + MORE + "\n")
+    with SPEAKING:
+        while text:
+            part, text = text[:size], text[size:]
+            os.write(1, f"{MARK}{MORE if text else ''}{part}\n".encode())

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 from minidl_dist.launch.spec import WORKER, Instructions, read_instructions
@@ -51,7 +52,7 @@ def listen(stream: IO[bytes], heard: Callable[[dict[str, Any]], None], told: Ins
     def loop() -> None:
         for line in stream:
             heard(json.loads(line))
-        remove_socket(told)
+        remove_sockets(told)
         if os.getpgrp() == os.getpid():  # with all that this process started
             os.killpg(0, signal.SIGKILL)
         os._exit(ORPHANED)
@@ -59,15 +60,21 @@ def listen(stream: IO[bytes], heard: Callable[[dict[str, Any]], None], told: Ins
     threading.Thread(target=loop, name="launcher", daemon=True).start()
 
 
-def remove_socket(told: Instructions) -> None:
-    """What the launcher would have removed; the last one also removes their folder."""
-    if told.listen and told.listen.startswith("ipc://"):
-        path = told.listen.removeprefix("ipc://")
-        for remove, what in ((os.unlink, path), (os.rmdir, os.path.dirname(path))):
-            try:
-                remove(what)
-            except OSError:
-                pass
+def remove_sockets(told: Instructions) -> None:
+    """What the launcher would have removed: the folder of the sockets, those of killed processes
+    included. All that use it are orphans as well.
+    """
+    address = told.listen or told.coordinator
+    if not address.startswith("ipc://"):
+        return
+    folder = Path(address.removeprefix("ipc://")).parent
+    try:
+        for path in folder.iterdir():
+            if path.is_socket():
+                path.unlink(missing_ok=True)
+        folder.rmdir()
+    except OSError:  # another orphan was faster
+        pass
 
 
 if __name__ == "__main__":

@@ -32,6 +32,10 @@ from minidl_dist.record import Recorder
 from minidl_dist.worker import Worker
 
 LAST_WORDS = 5.0  # seconds for messages on their way, once the command has ended
+UNTRAINED = (
+    "the command has ended and did not train: workers share the steps of minidl.fit, of a training "
+    "command, or of a loop over ps.batches()"
+)
 STUCK = 10.0  # seconds in which the training must notice that its job has failed
 
 
@@ -67,6 +71,9 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     thread.start()
     slots.use(client)
     code = run_command(launch, told.name, folder)
+    if code == 0 and client.run is None and client.finished is None:
+        print(f"error: {UNTRAINED}", file=sys.stderr)
+        code = 2
     client.close()
     thread.join(LAST_WORDS)
     if machine.was_stopped and node.ended is not None and node.ended.code:

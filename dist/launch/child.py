@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from minidl_dist.launch.spec import STUCK
+from minidl_dist.launch.spec import MARK, MORE, STUCK
 
 POLL = 0.05  # seconds between two looks whether a process has ended
 
@@ -30,6 +30,7 @@ class Member:
         is_chief: it is the worker that writes the results.
         comes_again: it has done its work, and will be wanted once more when it has ended.
         last_lines: what it printed last.
+        unfinished: the beginning of a message to the launcher that comes in several lines.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Member:
     is_chief: bool = False
     comes_again: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
+    unfinished: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -51,6 +53,24 @@ class Member:
         """A line to its stdin; one that is gone hears nothing."""
         if self.is_running:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    def read(self, text: str) -> tuple[str, dict[str, Any] | None]:
+        """Of a line that it printed: what is for people, and a message to the launcher.
+
+        A program may print the mark of such messages itself, or begin a line that one comes into.
+        """
+        before, mark, after = text.rpartition(MARK)
+        if not mark:
+            return text, None
+        if after.startswith(MORE):
+            self.unfinished += after.removeprefix(MORE)
+            return before, {}
+        try:
+            message = json.loads(self.unfinished + after)
+        except ValueError:
+            message = None
+        self.unfinished = ""
+        return (before, message) if isinstance(message, dict) else (text, None)
 
     def send_signal(self, number: int) -> None:
         """To the process and those that it started."""

@@ -27,6 +27,7 @@ SERVER, WORKER = "server", "worker"  # roles; the coordinator's is its name
 ON_NAN = ("stop", "skip")
 STUCK, LATE = 3, 5  # exit codes: the coordinator gave it up; it came after the end
 MARK = "\x1e"  # begins a line of a process that is for the launcher, not for people
+MORE = "+"  # follows MARK where the message goes on in the next such line
 SCALE = "scale.json"  # in the folder of a job: how many workers it shall have from now on
 
 

@@ -26,7 +26,7 @@ from minidl_dist.launch.child import (
     write_line,
 )
 from minidl_dist.launch.keyring import Keyring
-from minidl_dist.launch.spec import LATE, MARK, SCALE, SERVER, STUCK, WORKER, Instructions, Launch
+from minidl_dist.launch.spec import LATE, SCALE, SERVER, STUCK, WORKER, Instructions, Launch
 from minidl_dist.messages import COORDINATOR
 
 BACKOFF = 0.25  # seconds before the first restart; twice as long before each further one
@@ -159,6 +159,7 @@ class Supervisor:
     async def live(self, member: Member) -> int:
         """One life of a process: its exit code, negative for a signal."""
         member.state, member.is_victim, member.is_chief = "starting", False, False
+        member.unfinished = ""
         process = await self.engine.start(member.name, member.role, self.launch.threads)
         member.process = process
         process.stdin.write((await self.instructions(member)).line())
@@ -233,9 +234,11 @@ class Supervisor:
                 lines, rest = [rest], b""
             for line in lines:
                 text = line.decode(errors="backslashreplace").rstrip("\r")
-                if text.startswith(MARK):
-                    self.heard(member, json.loads(text[len(MARK) :]))
-                    continue
+                text, message = member.read(text)
+                if message is not None:
+                    self.heard(member, message)
+                    if not text:
+                        continue
                 member.last_lines.append(text)
                 write_line(log, text)
                 if not self.is_said_by_all(member, text):

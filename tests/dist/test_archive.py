@@ -38,6 +38,15 @@ def test_what_is_packed(code):
     assert names == ["net/layers.py", "train.py"]
 
 
+def test_secrets_stay_here(code):
+    for name in (".env", ".env.local", "net/server.pem", "id_rsa", "id_ed25519.pub", ".aws/config"):
+        (code / name).parent.mkdir(exist_ok=True)
+        (code / name).write_text("secret")
+    (code / "id_map.py").write_text("# code")
+    names = zipfile.ZipFile(io.BytesIO(pack(code))).namelist()
+    assert names == ["id_map.py", "net/layers.py", "train.py"]
+
+
 def test_the_same_files_have_the_same_bytes(code):
     first = pack(code)
     (code / "train.py").touch()

@@ -1,8 +1,10 @@
 """`minidl dist`: what is answered before any process starts, and what stands in --help."""
 
+import fcntl
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 import typer
@@ -139,3 +141,12 @@ def test_one_launcher_at_a_time(tmp_path):
     with job_folder.held(tmp_path):
         assert job_folder.launcher_of(tmp_path) is not None
     assert job_folder.launcher_of(tmp_path) is None
+
+
+def test_a_look_at_the_status_does_not_keep_a_job_from_starting(tmp_path):
+    (tmp_path / job_folder.PID).touch()
+    with open(tmp_path / job_folder.PID) as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        with job_folder.held(tmp_path):
+            assert job_folder.launcher_of(tmp_path) is not None

@@ -284,8 +284,9 @@ def test_a_script_that_does_not_train(start, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import minidl_dist\nprint('I am', minidl_dist.worker_name())\n")
     job = start(command=[script])
-    job.finish()
+    job.finish(2)
     assert "worker0     | I am worker0" in job.output
+    assert "error: the command has ended and did not train" in job.output.split("error: worker")[-1]
 
 
 # --- what is seen from outside ------------------------------------------------------------------
@@ -316,6 +317,6 @@ def test_one_job_is_not_launched_twice(start):
     from minidl_dist import folder
 
     job = start(SLOW).wait_for_step(2)
-    with pytest.raises(CheckpointError, match="runs already"), folder.held(job.folder):
+    with pytest.raises(CheckpointError, match="already running"), folder.held(job.folder):
         pass
     assert job.finish() == expected()

@@ -1,9 +1,15 @@
 """A process of a job when its launcher is gone."""
 
+import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+
+from minidl_dist import here
+from minidl_dist.launch.child import Member
 
 PROGRAM = """
 import os, subprocess, sys, time
@@ -18,8 +24,12 @@ time.sleep(60)
 
 
 def test_an_orphan_ends_with_all_that_it_started(tmp_path):
+    sockets = tmp_path / "sockets"
+    sockets.mkdir()
+    with socket.socket(socket.AF_UNIX) as old:  # of a server that was killed before
+        old.bind(str(sockets / "server0-0"))
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "tcp://nowhere"],
+        [sys.executable, "-c", PROGRAM, f"ipc://{sockets}/coordinator"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     child = Path("/proc", process.stdout.readline().strip())
@@ -30,6 +40,7 @@ def test_an_orphan_ends_with_all_that_it_started(tmp_path):
     while is_alive(child) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not is_alive(child)
+    assert not sockets.exists()
 
 
 def is_alive(process):
@@ -37,3 +48,34 @@ def is_alive(process):
         return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+# --- a word to the launcher ---------------------------------------------------------------------
+
+
+def test_a_long_message_is_whole_among_the_lines_of_others(monkeypatch):
+    """A pipe keeps 4,096 bytes of one write together; more may be mixed with other lines."""
+    reading, writing = os.pipe()
+    write, written = os.write, []
+    monkeypatch.setattr(here.os, "write", lambda _, data: written.append(write(writing, data)))
+    message = {"doing": {f"worker{n}": "computing" for n in range(1000)}}
+    speaker = threading.Thread(target=here.tell_launcher, args=(message,))
+    speaker.start()
+    member, heard = Member("coordinator", "coordinator"), []
+    with os.fdopen(reading, encoding="utf-8") as lines:
+        while True:
+            text, found = member.read(lines.readline().rstrip("\n"))
+            assert text == "" and found is not None
+            heard.append(found)
+            if found:
+                break
+    speaker.join()
+    os.close(writing)
+    assert heard[-1] == message and len(heard) > 5 and max(written) <= 4096
+
+
+def test_lines_that_look_like_a_message():
+    member = Member("worker0", "worker")
+    for line in ("\x1eno JSON", "\x1e", "\x1e7", "a \x1e b"):
+        assert member.read(line) == (line, None)
+    assert member.read('50 % \x1e{"chief": true}') == ("50 % ", {"chief": True})

@@ -123,6 +123,11 @@ def test_long_and_unfinished_lines_are_whole(tmp_path):
     assert found.out == f"worker0     | {'x' * 200_000}\nworker0     | end\n"
 
 
+def test_a_line_that_looks_like_a_message_to_the_launcher_ends_no_job(tmp_path):
+    found = run(tmp_path, "print('\\x1e not for you')")
+    assert found.failure is None and "not for you" in found.out
+
+
 def test_a_killed_process_starts_again_and_the_coordinator_hears_of_it_at_once(tmp_path):
     found = run(
         tmp_path,
