@@ -45,7 +45,7 @@ from minidl_dist.worker import Worker
 
 COORDINATOR = m.COORDINATOR
 LIMIT = 400.0  # by then a job must have ended
-HEALED = 6.0  # seconds after the last fault; from then on everybody answers
+HEALED = 40.0  # seconds after the last fault; a request may wait 30 until it is repeated
 
 
 class Failure(Exception):
