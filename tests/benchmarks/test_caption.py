@@ -60,8 +60,8 @@ def test_the_section(monkeypatch):
     first, second = (
         [c for c in lines if len(c) == width] for width in sorted(widths, reverse=True)
     )
-    assert first[2][1:13] == ["the default", "0", "99.0", "99.5", "98.0", "50.0", "25.0", "1.0", "1.0",
-                              "1.50", "93.8", "75.0"]  # fmt: skip
+    assert first[2][1:13] == ["the default", "0", "99.0", "99.5", "98.0", "50.0", "25.0", "1.0",
+                              "1.0", "1.50", "93.8", "75.0"]  # fmt: skip
     assert first[4][1:3] == ["the default", "together"]
     assert second[2][3:7] == ["1.500", "0.500", "3.00", "0.000"]
     assert second[2][-3:-1] == ["10.0", "20.0"]
