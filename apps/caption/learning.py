@@ -14,6 +14,10 @@ learns nothing worth listening to. The layer is not part of the network that is 
 
     loss  =  caption loss  +  weight * sum over words of the binary cross-entropy
 
+Noise on the features (Bishop 1995, "Training with Noise is Equivalent to Tikhonov Regularization"):
+where the CNN is frozen and each picture is a single point, the LSTM learns the captions of a few
+hundred points by heart, and says anything between them. Normal noise makes a ball of each point.
+
 Scheduled sampling (Bengio et al. 2015; Vinyals et al., section 4.3.4): the LSTM learns to go on
 from true words, but later goes on from its own, and a wrong one leads to sentences that it never
 saw. So some input words are replaced by what it says itself at that place. The gradient does not
@@ -46,11 +50,12 @@ class Learner(Module):
     Args:
         net: CNN and LSTM.
         detects: whether it learns which words are in any caption of a picture, too.
+        noise: standard deviation of what is added to each feature in training.
     """
 
-    def __init__(self, net: ShowAndTell, detects: bool = False):
+    def __init__(self, net: ShowAndTell, detects: bool = False, noise: float = 0.0):
         super().__init__()
-        self.net = net
+        self.net, self.noise = net, noise
         self.detector = nn.Linear(net.decoder.features, net.decoder.words) if detects else None
 
     def forward(self, pictures: Tensor, words: Tensor, own: Tensor | None = None) -> Any:
@@ -62,6 +67,8 @@ class Learner(Module):
             own: bool (N, L), which of them are replaced by the network's own; None for none.
         """
         features = self.net.look(pictures)
+        if self.noise and self.training:
+            features = features + self.noise * minidl.randn(*features.shape, dtype=features.dtype)
         if own is not None:
             words = with_own_words(self.net.decoder, features.detach(), words, own)
         scores = self.net.decoder(features, words)

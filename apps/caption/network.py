@@ -7,6 +7,7 @@ efficientnet_lite0, googlenet, resnet18, vgg16, ...      what their last layer t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from minidl import nn
 from minidl.data import transforms
 from minidl.errors import CheckpointError
 from minidl.nn import Module
+from minidl.nn.functional import normalize
 from minidl.tensor import Tensor
 from models.picture_encoder import PictureEncoder
 from models.show_and_tell import Decoder, ShowAndTell
@@ -45,6 +47,9 @@ class PictureFeatures(Module):
     Attributes:
         out_features: F. Where the last layer gives maps, a feature is the mean of one.
         takes_features: whether it is given what its layers would make of pictures, by a file.
+        one_length: whether the features of each picture are brought to the same length, sqrt(F).
+            With weights of others that length says how well the picture fits into ImageNet, not
+            what is on it; the directions of two pictures that look alike are alike.
         norm: brings each feature to mean 0 and standard deviation 1, whatever the CNN: the LSTM,
             which is fed the picture only once, would lose small features beside the words.
     """
@@ -52,7 +57,7 @@ class PictureFeatures(Module):
     def __init__(self, layers: list[Module], size: int):
         super().__init__()
         self.layers = nn.Sequential(*layers)
-        self.takes_features = False
+        self.takes_features = self.one_length = False
         x = black_pictures((3, size, size))
         with nn.evaluating(self.layers), minidl.no_grad():
             y = self.layers(x)
@@ -62,7 +67,8 @@ class PictureFeatures(Module):
         self.norm = nn.BatchNorm1d(self.out_features, eps=EPS, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x if self.takes_features else self.layers(x))
+        y = self.norm(x if self.takes_features else self.layers(x))
+        return normalize(y) * math.sqrt(self.out_features) if self.one_length else y
 
     def standardize(self, batches: Iterable[np.ndarray]) -> None:
         """Take mean and deviation from these features, for a CNN that does not learn yet.
@@ -209,12 +215,13 @@ def make_network(cnn: PictureFeatures, settings: Any, words: int) -> ShowAndTell
 
     Args:
         cnn: of the run.
-        settings: embedding, hidden, dropout.
+        settings: embedding, hidden, dropout, is_frozen.
         words: of the vocabulary.
     """
     decoder = Decoder(
         cnn.out_features, words, settings.embedding, settings.hidden, settings.dropout
     )
+    cnn.one_length = settings.is_frozen
     return ShowAndTell(cnn, decoder)
 
 

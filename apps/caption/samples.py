@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+import minidl
 from apps.caption.captioner import Captioner, Decoding, captions_of_features
 from apps.caption.data import Part
 from apps.caption.metrics import CiderD, distinct_share
@@ -27,6 +28,8 @@ from apps.caption.score.attributes import judged
 from apps.shared.alarm import Trouble
 from minidl.callbacks import Callback
 from minidl.data.flowers import COMBINATIONS
+from minidl.nn import evaluating
+from minidl.tensor import Tensor
 
 MOST = 500  # pictures of which it speaks
 SHOWN = 8  # of them, whose sentences are kept
@@ -69,7 +72,9 @@ class Samples(Callback):
     def features(self) -> np.ndarray:
         """What the CNN makes of the pictures now."""
         if self.loader.features is not None:
-            return np.array(self.loader.features[self.chosen])
+            net = self.captioner.net
+            with evaluating(net), minidl.no_grad():
+                return net.look(Tensor(np.array(self.loader.features[self.chosen]))).numpy()
         return self.captioner.features(self.part.picture(i) for i in range(len(self.part)))
 
     def on_epoch_end(self, run) -> None:

@@ -57,11 +57,11 @@ class NetworkOptions:
         default=None, metavar="FILE|NAME", parse=parse.path_or_name,
     )  # fmt: skip
     embedding: int = option(
-        NETWORK, "Numbers of a word's vector. Default: 64, with a frozen CNN 256.", metavar="N",
+        NETWORK, "Numbers of a word's vector. Default: 64, with a frozen CNN 128.", metavar="N",
         check=at_least(1),
     )  # fmt: skip
     hidden: int = option(
-        NETWORK, "Units of the LSTM. Default: 128, with a frozen CNN 512.", metavar="N",
+        NETWORK, "Units of the LSTM. Default: 128, with a frozen CNN 256.", metavar="N",
         check=at_least(1),
     )  # fmt: skip
     dropout: float = option(
@@ -81,13 +81,18 @@ class LearningOptions:
     )  # fmt: skip
     cnn_lr_mult: float = option(
         LEARNING, "Learning rate of the CNN, where it learns, and of the layer that takes its "
-        "features, as a fraction of the LSTM's. Default: 0.25, for a CNN with weights 0.05.",
+        "features, as a fraction of the LSTM's. Default: 0.25, for a CNN with weights 0.1.",
         metavar="SHARE", check=above(0),
     )  # fmt: skip
     word_loss: float = option(
         LEARNING, "Weight of a second loss for a CNN that learns from the start: whether each word "
         "is in any caption of the picture. Default: 1; 0 for a CNN with weights.",
         metavar="WEIGHT", check=at_least(0),
+    )  # fmt: skip
+    feature_noise: float = option(
+        LEARNING, "Standard deviation of noise on the CNN's features in training, which themselves "
+        "have about 1. Default: 0, for a CNN with weights 0.5.", default=0.0,
+        metavar="DEVIATION", check=at_least(0),
     )  # fmt: skip
     scheduled_sampling: float = option(
         LEARNING, "Share of input words that are those the network itself would say (Bengio et "
@@ -104,16 +109,14 @@ class Settings(
     """Everything that decides what a training run does. A checkpoint stores it."""
 
     epochs: int = option(
-        STEPS, "Passes over the pictures. Default: 13; with a frozen CNN as many as make 1,250 "
+        STEPS, "Passes over the pictures. Default: 13; with a frozen CNN as many as make 2,000 "
         "steps, from 10 to 200.", check=at_least(1), resume=MORE,
     )  # fmt: skip
     batch_size: int = option(STEPS, "Pictures per batch. Default: 32.", check=at_least(1))
     optimizer: str = option(
         STEPS, f"{', '.join(OPTIMIZERS)}. Default: adam.", check=one_of(OPTIMIZERS)
     )
-    lr: float = option(
-        STEPS, "Learning rate. Default of adam: 0.004, with a frozen CNN 0.001.", check=above(0)
-    )
+    lr: float = option(STEPS, "Learning rate. Default of adam: 0.004.", check=above(0))
     warmup: float = option(
         STEPS, "Let the rate rise during the first epochs. Default: 0.1, with a frozen CNN 0.",
         metavar="EPOCHS", check=at_least(0),
@@ -129,7 +132,8 @@ class Settings(
     )  # fmt: skip
     keep: str = option(
         RUN, "Which epoch's network is tested, and speaks in later commands: best (highest CIDEr-D "
-        "of the validation pictures) or last. Default: last for drawn flowers, else best.",
+        "of the validation pictures) or last. Default: last for drawn flowers and with "
+        "a frozen CNN, else best.",
         check=one_of(("best", "last")),
     )  # fmt: skip
 

@@ -95,7 +95,7 @@ class Training:
         self.files = None if finished else self.feature_files()
         loader, watched, validation = self.loaders()
         detects = settings.word_loss > 0
-        learner = Learner(self.net, detects)
+        learner = Learner(self.net, detects, settings.feature_noise)
         factors = rate_factors(learner, settings)
         optimizer = make_optimizer(learner, group(settings, OptimizerOptions), factors)
         steps = -(-len(loader) // settings.slots_per_step)

@@ -10,6 +10,7 @@ from apps.caption.network import cnn_arguments, make_cnn, make_network
 from apps.caption.recipes import completed, from_command_line
 from apps.shared.options import OptionError
 from minidl.data import pad_sequences
+from models.show_and_tell import Decoder, ShowAndTell
 
 
 def test_a_narrow_lstm_hears_of_the_picture():
@@ -52,6 +53,38 @@ def test_a_feature_that_no_training_picture_has():
     assert np.abs(cnn(minidl.tensor(features)).numpy()[:, 3]).max() < 1
 
 
+def test_frozen_features_have_the_same_length():
+    """A picture twice as far from the mean is the same picture; other CNNs keep the lengths."""
+    x = np.random.default_rng(0).normal(0, 2, (9, 84)).astype(np.float32)
+    for weights, lengths in (("a file", np.full(9, 84**0.5)), (None, np.linalg.norm(x, axis=1))):
+        settings = from_command_line({"data": "tuxpaint", "cnn": "lenet", "weights": weights})
+        cnn = make_cnn("lenet", cnn_arguments("lenet", 32), 32)
+        net = make_network(cnn, settings, 9).eval()
+        cnn.takes_features = True
+        found = net.look(minidl.tensor(x)).numpy()
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), lengths, rtol=1e-5)
+        np.testing.assert_allclose(
+            found / x, np.broadcast_to((found / x)[:, :1], x.shape), rtol=1e-4
+        )
+
+
+def test_noise_is_on_features_that_learn_alone():
+    net = ShowAndTell(
+        make_cnn("small", {"width": 2, "out": 3, "size": 32}, 32), Decoder(3, 9, 4, 4)
+    )
+    net.cnn.eval().takes_features = True
+    features, words = minidl.zeros(50, 3), minidl.tensor(np.full((50, 1), 2))
+    seen = []
+    net.decoder.forward = lambda features, words: seen.append(features.numpy()) or features
+    learner = Learner(net, noise=0.5)
+    learner.training = True
+    learner(features, words)
+    learner.eval()
+    learner(features, words)
+    assert seen[0].std() == pytest.approx(0.5, abs=0.1) and seen[0].dtype == np.float32
+    assert not seen[1].any()
+
+
 def test_the_usual_cnn_is_the_same_typed():
     usual = from_command_line({"data": "tuxpaint"})
     assert usual.weights == "squeezenet"
@@ -81,7 +114,7 @@ def test_a_network_whose_output_is_no_layer_behind_the_others(monkeypatch):
 def test_fewer_pictures_have_more_epochs_with_a_frozen_cnn():
     settings = from_command_line({"data": "tuxpaint"})
     found = [completed(settings, 900, pictures).epochs for pictures in (10, 745, 3200, 100_000)]
-    assert found == [200, 54, 12, 10]
+    assert found == [200, 86, 20, 10]
     assert completed(settings, 19_999, 10).min_count == 1
     assert completed(settings, 20_000, 10).min_count == 4
     typed = from_command_line({"data": "tuxpaint", "epochs": 7, "min_count": 2})

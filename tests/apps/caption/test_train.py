@@ -122,9 +122,28 @@ def test_features_of_the_file_are_standardized(jsonl, tmp_path, lenet):
     assert result.exit_code == 0, result.output
     captioner = load_captioner(str(folder))
     train = open_part(captioner.settings, "train", library.data.transforms.Compose([]))
+    captioner.net.cnn.one_length = False  # as they are before
     features = captioner.features(train.picture(i) for i in range(len(train)))
     np.testing.assert_allclose(features.mean(0), 0, atol=1e-3)
     assert features.std(0).max() == pytest.approx(1, abs=1e-3)
+
+
+def test_sentences_while_it_learns_are_those_of_the_network_afterwards(jsonl, tmp_path, lenet):
+    """Features of the file go through the norm before the LSTM hears them."""
+    from apps.caption.captioner import Decoding, captions_of, load_captioner
+    from apps.caption.data import open_part
+
+    folder = tmp_path / "run"
+    few = ("--cnn", "lenet", "--weights", lenet, "--epochs", 8, "--val-share", 0)
+    result = minidl(*arguments(jsonl, folder, *few))
+    assert result.exit_code == 0, result.output
+    run = library.io.load_checkpoint(folder / "checkpoint.safetensors").run
+    told = run["callbacks"]["Samples"]["told"][-1]["said"]
+    captioner = load_captioner(str(folder))
+    train = open_part(captioner.settings, "train", library.data.transforms.Compose([]))
+    shown = np.linspace(0, len(train) - 1, len(told)).astype(int)
+    found = captions_of([captioner], [train.picture(i) for i in shown], Decoding(beam=1))
+    assert told == [" ".join(best.words) for best, *_ in found] and len(set(told)) > 1
 
 
 def test_features_that_find_no_room_are_standardized(jsonl, tmp_path, lenet, monkeypatch):
