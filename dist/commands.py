@@ -113,7 +113,12 @@ def run(
         bool, typer.Option("--strict", help="Refuse workers with other software or processors.")
     ] = False,
     restarts: Annotated[
-        int, typer.Option(metavar="N", help="How often a process that died starts again.")
+        int,
+        typer.Option(
+            metavar="N",
+            help="How often a process is started again if each of its lives was shorter than ten "
+            "minutes. A worker that dies more often is left out while others live.",
+        ),
     ] = 3,
     output: Annotated[
         str | None,

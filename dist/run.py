@@ -19,6 +19,7 @@ from minidl_dist.launch.local import Local, cores
 from minidl_dist.launch.spec import Launch
 from minidl_dist.launch.ssh import SSH, Ssh, parse_hosts
 from minidl_dist.launch.supervisor import Supervisor
+from minidl_dist.status import what_is_saved
 from minidl_dist.timeline import write_timeline
 
 INTERRUPTED = {"interrupted": 130, "terminated": 143, "hung up": 129}  # exit codes
@@ -85,7 +86,7 @@ def run_job(launch: Launch, folder: Path, is_new: bool = False) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         raise typer.Exit(supervisor.failure.code)
     if supervisor.interrupted:
-        note(f"{supervisor.interrupted}; {go_on}")
+        note(f"{supervisor.interrupted}; {what_is_saved(supervisor.status())}; {go_on}")
         raise typer.Exit(INTERRUPTED[supervisor.interrupted])
     if launch.store:
         url = object_store.join(launch.store, job_folder.RUN)

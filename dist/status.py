@@ -83,6 +83,16 @@ def sentence(found: dict[str, Any]) -> str:
     return f"{found.get('interrupted') or 'was killed'}{step}; minidl dist resume goes on with it"
 
 
+def what_is_saved(found: dict[str, Any]) -> str:
+    """Where a job that was stopped would go on: it may have had no time for a last checkpoint."""
+    saved = found.get("checkpoint_step", -1)
+    if saved < 0:
+        return "no checkpoint is saved"
+    lost = max(found.get("step", -1) - saved, 0)
+    steps = {0: "no step is", 1: "1 step after it is"}.get(lost, f"{lost} steps after it are")
+    return f"the checkpoint of step {saved} is saved, {steps} lost"
+
+
 def as_prometheus(found: dict[str, Any]) -> str:
     """Text in the format of Prometheus, for its textfile collector: no port is opened."""
     label = json.dumps(Path(found["job"]).name, ensure_ascii=False)
@@ -158,7 +168,11 @@ def cancel_job(job: str) -> None:
     os.kill(launcher(folder), signal.SIGTERM)
     while job_folder.launcher_of(folder) is not None:
         time.sleep(0.05)
-    print(f"ended after a last checkpoint; minidl dist resume {folder} goes on")
+    found = whole_status(folder, running=False)
+    if found.get("interrupted") and not found.get("failure"):
+        print(f"ended; {what_is_saved(found)}; minidl dist resume {folder} goes on")
+    else:  # it ended by itself meanwhile, or was killed
+        print(f"{folder}: {sentence(found)}")
 
 
 def scale_job(job: str, workers: int) -> None:

@@ -22,7 +22,7 @@ class Member:
     Attributes:
         name, role: as in its Instructions.
         state: "starting", "running", "waiting" (for its next start), "done", "failed", "left" (the
-            job was scaled down).
+            job was scaled down, or it died too often).
         process: of the present life.
         restarts: lives before this one.
         strikes: those of them that followed each other quickly.

@@ -47,7 +47,7 @@ class Launch:
         on_nan: what a gradient that is not finite does: "stop" ends the job with an error that
             names worker, step and tensor; "skip" leaves the step out.
         strict: refuse workers whose software or machine differs, instead of saying so.
-        restarts: how often one process may be started again.
+        restarts: how often one process may be started again, until a life of it was long.
         hosts: machines to start processes on, see launch/ssh.py; "" for this one alone.
         shell: what runs a command on one of them, "" for ssh.
         code: where the code of a submitted job is, {"url", "sha256"}; {} for a job folder here.

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from minidl_dist.decisions import DRAIN as LAST_STEP
+from minidl_dist.decisions import LINGER
 from minidl_dist.launch.child import (
     Failure,
     Member,
@@ -31,9 +33,9 @@ from minidl_dist.messages import COORDINATOR
 
 BACKOFF = 0.25  # seconds before the first restart; twice as long before each further one
 STABLE = 600.0  # seconds of a life after which restarts are counted anew
-DRAIN = 75.0  # seconds for a last checkpoint, when the job is stopped; the coordinator takes 60
 LAST_LINES = 1.0  # seconds to read what a process printed before it ended
 GOODBYE = 5.0  # seconds to end, once there is nothing more to do, or after SIGTERM
+DRAIN = LAST_STEP + LINGER + 2 * GOODBYE  # seconds for all of a stop; the coordinator ends before
 
 
 class Supervisor:
@@ -143,7 +145,11 @@ class Supervisor:
             if time.monotonic() - started > STABLE:
                 member.strikes = 0
             if member.strikes == self.launch.restarts:
-                return self.fail(member, 1, f"{how}, after {member.restarts} restarts")
+                number = member.restarts
+                how = f"{how}, after {number} restart{'' if number == 1 else 's'}"
+                if self.can_be_spared(member):
+                    return self.leave_out(member, how)
+                return self.fail(member, 1, how)
             member.state, wait = "waiting", BACKOFF * 2**member.strikes
             member.restarts, member.strikes = member.restarts + 1, member.strikes + 1
             of_all = f"{member.strikes} of {self.launch.restarts} restarts"
@@ -212,6 +218,18 @@ class Supervisor:
         if member.role != WORKER or self.members[COORDINATOR].state != "done":
             return True
         return not any(other.is_chief for other in self.members.values() if other is not member)
+
+    def can_be_spared(self, member: Member) -> bool:
+        """Whether other workers train on without it."""
+        if member.role != WORKER or self.ending or self.members[COORDINATOR].state == "done":
+            return False
+        others = [m for m in self.members.values() if m.role == WORKER and m is not member]
+        return any(other.state in ("starting", "running", "waiting") for other in others)
+
+    def leave_out(self, member: Member, how: str) -> None:
+        """A worker that dies again and again starts no more; the others compute its slots."""
+        member.state, member.is_chief = "left", False
+        self.show(member, f"({how}: left out, the other workers go on)", 1)
 
     def serve_again(self) -> None:
         """The chief that died after the training wants the last weights once more."""

@@ -11,6 +11,7 @@ such as worker1:on_loss:7, and happens in the first life of that worker alone.
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import os
 import signal
@@ -72,6 +73,23 @@ class Slow(Callback):
         time.sleep(self.seconds)
 
 
+class LeaveOut(Callback):
+    """A step that changes nothing: weights, averages and momentum are put back after it."""
+
+    def __init__(self, step):
+        self.step, self.before = step, None
+
+    def on_step_start(self, run):
+        if run.step == self.step and self.before is None:  # before its first slot
+            self.before = copy.deepcopy((run.model.state_dict(), run.optimizer.state_dict()))
+
+    def on_step_end(self, run):
+        if self.before is not None:
+            run.model.load_state_dict(self.before[0])
+            run.optimizer.load_state_dict(self.before[1])
+            self.before = None
+
+
 def kill(run):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -100,6 +118,7 @@ def main():
     parser.add_argument("--own-loop", action="store_true")
     parser.add_argument("--other-model", default="")
     parser.add_argument("--kill-chief-afterwards", action="store_true")
+    parser.add_argument("--leave-out", type=int, default=-1)
     for name in ACTS:
         parser.add_argument(f"--{name}", action="append", default=[])
     options = parser.parse_args()
@@ -115,6 +134,8 @@ def main():
     optimizer = minidl.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     schedule = minidl.optim.StepLR(optimizer, 2)
     callbacks = [minidl.callbacks.ClipGradients(1.0), minidl.callbacks.Schedule(schedule)]
+    if options.leave_out >= 0:
+        callbacks.append(LeaveOut(options.leave_out))
     if options.slow:
         callbacks.append(Slow(options.slow))
     for name, act in ACTS.items():

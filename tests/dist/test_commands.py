@@ -15,7 +15,7 @@ from minidl_dist.commands import app
 from minidl_dist.launch.spec import Launch, check_launch
 from minidl_dist.launch.ssh import Host, Ssh, parse_hosts
 from minidl_dist.run import completed, counted
-from minidl_dist.status import as_prometheus, as_text
+from minidl_dist.status import as_prometheus, as_text, show_logs, what_is_saved
 
 
 def minidl_dist(*arguments):
@@ -134,6 +134,34 @@ def test_status_of_a_job_that_was_killed_says_how_to_go_on():
     assert text.startswith("runs/a: was killed at step 7 of 9; minidl dist resume goes on")
     assert "restarted 2 times" in text
     assert 'minidl_dist_restarts{job="a",process="worker0"} 2' in as_prometheus(found)
+
+
+@pytest.mark.parametrize(
+    "facts, text",
+    [
+        ({}, "no checkpoint is saved"),
+        ({"step": 4, "checkpoint_step": -1}, "no checkpoint is saved"),
+        ({"step": 15, "checkpoint_step": 15}, "of step 15 is saved, no step is lost"),
+        ({"step": -1, "checkpoint_step": 15}, "of step 15 is saved, no step is lost"),
+        ({"step": 16, "checkpoint_step": 15}, "of step 15 is saved, 1 step after it is lost"),
+        ({"step": 19, "checkpoint_step": 15}, "of step 15 is saved, 4 steps after it are lost"),
+    ],
+)
+def test_what_a_job_that_was_stopped_says(facts, text):
+    assert what_is_saved(facts).endswith(text)
+
+
+def test_logs_of_one_process_and_of_all(tmp_path, capsys):
+    job_folder.write_job(tmp_path, Launch(["train", "lenet"]), "")
+    for name in ("worker10", "worker2", "launcher"):
+        (tmp_path / job_folder.LOGS).mkdir(exist_ok=True)
+        (tmp_path / job_folder.LOGS / f"{name}.log").write_text(f"I am {name}\n")
+    show_logs(str(tmp_path), "worker2", False)
+    assert capsys.readouterr().out == "I am worker2\n"
+    show_logs(str(tmp_path), None, False)
+    assert capsys.readouterr().out.splitlines() == [
+        "worker2     | I am worker2", "worker10    | I am worker10",
+    ]  # fmt: skip
 
 
 def test_one_launcher_at_a_time(tmp_path):

@@ -17,6 +17,8 @@ from minidl_dist.launch.child import ended
 from minidl_dist.launch.spec import WORKER, Launch
 from minidl_dist.launch.supervisor import Supervisor
 
+WAITS = module.DRAIN
+
 # Reads its instructions, runs the code of its role, and ends when stdin closes or "stop" comes.
 PROGRAM = """
 import json, os, signal, sys, threading, time
@@ -178,6 +180,30 @@ def test_restarts_have_a_limit(tmp_path):
     found = run(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
     assert found.failure.how == "killed by SIGKILL, after 2 restarts"
     assert restarts(found)["worker0"] == 2
+
+
+def test_a_worker_that_dies_too_often_is_left_out_while_others_live(tmp_path):
+    code = "if name == 'worker1': os.kill(os.getpid(), signal.SIGKILL)\n"
+    code += "while not os.path.exists(told['folder'] + '/left'): time.sleep(0.01)"
+
+    def meanwhile(found):
+        if "worker1" in found.members and found.members["worker1"].state == "left":
+            (tmp_path / "left").touch()
+
+    found = run(tmp_path, code, workers=2, restarts=1, meanwhile=meanwhile)
+    assert found.failure is None and found.status()["finished"]
+    assert "(killed by SIGKILL, after 1 restart: left out, the other workers go on)" in found.err
+
+
+def test_all_workers_that_die_too_often_end_the_job(tmp_path):
+    found = run(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)", workers=2, restarts=1)
+    assert found.failure.how == "killed by SIGKILL, after 1 restart"
+
+
+def test_a_stop_takes_no_longer_than_the_launcher_waits():
+    from minidl_dist import decisions
+
+    assert WAITS > decisions.DRAIN + decisions.LINGER
 
 
 def test_each_wait_is_twice_as_long(tmp_path):
