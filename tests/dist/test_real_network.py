@@ -34,7 +34,8 @@ class Trained:
     def __init__(self, name, training):
         self.machine = Worker(name, 1)
         world = SimpleNamespace(
-            toy=training, random=random.Random(name), now=0.0, mode=parse("sync"), at=self.at,
+            toy=training, random=random.Random(name), now=0.0, pace=1.0, at=self.at,
+            mode=parse("sync"),
             check_weights=lambda step, found: check_bits(
                 step, oracle(training).weights[step], found
             ),
