@@ -39,6 +39,7 @@ from minidl_dist.contradiction import (
 )
 from minidl_dist.messages import Head, Push, Shard
 from minidl_dist.modes import Mode
+from minidl_dist.norms import block_squares, scale_down
 from minidl_dist.plan import COUNT, SUM, Chunk, Plan
 
 ROW = 8192  # bytes, of a checksum's matrix
@@ -487,28 +488,3 @@ def updater(name: str) -> optim.Optimizer:
 def existing(plan: Plan, step: int, slot: int) -> int:
     """The first step from `step` on that has this slot: the last one of an epoch may not."""
     return step if slot in plan.slots_of(step) else step + 1
-
-
-def block_squares(g: np.ndarray, block: int) -> list[float]:
-    """The sum of squares of each `block` elements, in float64."""
-    with np.errstate(over="ignore"):
-        return [
-            float(np.square(g[start : start + block], dtype=np.float64).sum())
-            for start in range(0, g.size, block)
-        ]
-
-
-def norm_of_squares(squares: Iterable[float]) -> float:
-    """The norm; fsum is exact, so that their order and who made them do not matter."""
-    try:
-        return math.sqrt(math.fsum(squares))
-    except OverflowError:  # each was in range, their sum is not
-        return math.inf
-
-
-def scale_down(g: np.ndarray, max_norm: float, norm: float) -> None:
-    """Scale in place one of the arrays whose norm together is `norm`, where that is too large."""
-    factor = max_norm / (norm + 1e-6)
-    if not factor >= 1:
-        wide = np.promote_types(g.dtype, np.float32)
-        np.multiply(g, wide.type(factor), out=g, casting="same_kind")

@@ -44,7 +44,8 @@ class Faults:
                 latest = r.choice([1.5, 3.0, FAULTS_END])
                 for _ in range(r.randint(1, 3)):
                     self.call(first + r.uniform(0.0, latest), fault)
-        self.call(first + FAULTS_END, self.calm)
+        self.calm_at = first + FAULTS_END
+        self.call(self.calm_at, self.calm)
 
     def calm(self) -> None:
         self.chances = dict(CALM)

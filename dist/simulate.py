@@ -12,6 +12,8 @@ of real processes. After some seconds the faults stop, and then must hold:
     staleness   no slot is computed with weights older than its mode allows
     memory      what server and worker hold is bounded
     progress    the job ends
+    versions    a server gives the newest weights and those before
+    checkpoint  what the manifest names is whole; files that it does not need are deleted
 
     python -m minidl_dist.simulate 1000 [--mode ssp:2] [--first SEED] [--show]
 """
@@ -43,6 +45,7 @@ from minidl_dist.worker import Worker
 
 COORDINATOR = m.COORDINATOR
 LIMIT = 400.0  # by then a job must have ended
+HEALED = 40.0  # seconds after the last fault; a request may wait 30 until it is repeated
 
 
 class Failure(Exception):
@@ -106,6 +109,7 @@ class World(Faults):
         self.cut: dict[tuple[str, str], float] = {}
         self.disk_full_until = 0.0
         self.slow_disks: dict[str, float] = {}
+        self.calm_at = 0.0
         self.torn, self.has_torn = 0, False
         self.counted: dict[int, list[int]] = {}  # mode backup: step -> slots that count
         self.result: tuple[str, int] | None = None
@@ -219,6 +223,9 @@ class World(Faults):
                     self.disk.pop(name, None)
             case m.Note(facts):
                 self.notes.append((self.now, process.name, facts))
+                late = self.now > self.calm_at + HEALED or not self.calm_at
+                if late and "gets no answer" in facts.get("why", ""):
+                    raise Failure(f"no progress: {facts}")
                 if self.show:
                     print(f"{self.now:8.3f} {process.name:12}    {facts}")
             case m.Exit(code, reason):
@@ -239,6 +246,8 @@ class World(Faults):
             del self.nodes[process.name]
         if process.name == COORDINATOR and (reason == FINISHED or self.is_cancelled):
             self.result = reason, code
+        elif "nothing has happened" in reason:
+            raise Failure(f"no progress: {reason}")
         elif code == 2 or (process.name == COORDINATOR and code and "manifest" not in reason):
             raise Failure(f"{process.name} ended: {reason}")
         else:
@@ -332,6 +341,9 @@ class World(Faults):
     def check_result(self) -> None:
         manifest = self.disk["manifest"]
         entry = manifest["checkpoints"][-1]
+        held = [chunk for facts in entry["files"].values() for chunk in facts["chunks"]]
+        if sorted(held) != list(range(len(self.plan.chunks))):
+            raise Failure(f"checkpoint: it holds chunks {held}")
         arrays = final_arrays(self.plan, [self.disk[name] for name in entry["files"]])
         run = json.loads(self.disk[entry["run"]])
         self.check_files(manifest)
@@ -409,7 +421,19 @@ class Checked(Aggregate):
 
 
 class CheckedServer(Server):
+    """Answers each Pull for what it must have."""
+
     aggregate_class = Checked
+
+    def pull(self, sender: str, message: m.Pull) -> None:
+        before = len(self.effects)
+        super().pull(sender, message)
+        state = self.aggregate.chunks.get(message.chunk)
+        if state is None or not self.mode.together or len(self.effects) > before:
+            return
+        oldest = state.version - (state.previous is not None)
+        if oldest <= message.version <= state.version:
+            raise Failure(f"versions: {message} is not answered at version {state.version}")
 
 
 def damaged(message: Any) -> Any:

@@ -32,7 +32,6 @@ from minidl_dist.messages import (
     Doing,
     Ended,
     Finished,
-    GiveState,
     Head,
     Initial,
     Offer,
@@ -57,14 +56,13 @@ from minidl_dist.messages import (
     Weights,
     Welcome,
 )
-from minidl_dist.modes import is_saved
-from minidl_dist.peer import Peer
-from minidl_dist.window import SHORTEST, Route, Window
+from minidl_dist.run_states import RunStates
+from minidl_dist.window import Route, Window
 
 LEASE = 0.8  # of Job.dead: for so long a chief is chief without a word of the coordinator
 
 
-class Worker(Peer):
+class Worker(RunStates):
     """See the module.
 
     Attributes:
@@ -79,9 +77,7 @@ class Worker(Peer):
         incoming: chunk -> values of them.
         step_done: step -> reports of all its slots.
         given: the first step whose reports the training thread has not seen.
-        state_here: the run's state to join with.
-        states: step -> the run's state at its start, as the training thread told it; with an
-            empty blob where nobody needs it, or it was asked for and is not there yet.
+        state_here: the run's state to join with; others are in run_states.py.
     """
 
     role = "worker"
@@ -389,18 +385,6 @@ class Worker(Peer):
         self.pushes[server].add((*key, chunk), message)
         self.unanswered[key] = self.unanswered.get(key, 0) + 1
 
-    def keep_state(self, state: RunState) -> None:
-        """Of the current step, the one to be saved, and the last that others may ask for."""
-        last = max(filter(self.is_kept, self.states), default=None)
-        kept = (last, self.wanted.save)
-        self.states = {s: self.states[s] for s in self.states if s in kept}
-        self.states[state.step] = state
-
-    def is_kept(self, step: int) -> bool:
-        if self.mode.together:
-            return is_saved(self.job, step)
-        return self.mode.is_barrier(self.plan, self.job, step)
-
     # --- servers and chunks ---------------------------------------------------------------------
 
     def owners(self) -> list[str]:
@@ -456,30 +440,6 @@ class Worker(Peer):
             self.effects.append(Rewind(self.generation, target, self.incoming, blob))
             self.want, self.incoming, self.state_here = None, {}, None
             self.say_how_it_is()
-
-    def share_states(self) -> None:
-        """Give the coordinator the states that a checkpoint or somebody who joins needs."""
-        for step, state in self.states.items():
-            is_last = step in (self.wanted.until, self.wanted.save)
-            is_awaited = self.wanted.give_state and step == self.wanted.step
-            if not state.blob:
-                if is_last or is_awaited or self.is_kept(step):
-                    self.ask_for_state(step)
-            elif is_awaited or (is_last and step > self.wanted.manifest and self.chief):
-                self.share(state)
-
-    def ask_for_state(self, step: int) -> None:
-        """Every worker keeps those of steps to be saved: it may have to share them as chief."""
-        if step == self.step and step not in self.states_asked:
-            self.states_asked.add(step)
-            self.effects.append(GiveState(self.generation, step))
-
-    def share(self, state: RunState) -> None:
-        if state.step in self.wanted.states or self.now < self.state_sent.get(state.step, 0.0):
-            return
-        self.state_sent = {s: t for s, t in self.state_sent.items() if s in self.states}
-        self.state_sent[state.step] = self.now + SHORTEST
-        self.send(COORDINATOR, state)
 
     def compute(self) -> None:
         """Let the training thread compute the next slot of ours, if there is one."""

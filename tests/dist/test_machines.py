@@ -1,206 +1,23 @@
 """Single machines: what they refuse, notice and say. What they do together is in test_simulate."""
 
-import numpy as np
 import pytest
 
 import minidl
-from minidl.errors import ArgumentError
-from minidl.optim import clip
 from minidl_dist import messages as m
-from minidl_dist.aggregate import Aggregate, NotFinite, block_squares, checksum, scale_down
-from minidl_dist.contradiction import Contradiction
+from minidl_dist.aggregate import checksum
 from minidl_dist.coordinator import Coordinator
-from minidl_dist.modes import Mode, parse
-from minidl_dist.plan import Job, Plan, TensorSpec
+from minidl_dist.plan import Job
 from minidl_dist.server import Server
 from minidl_dist.simulate import World
 from minidl_dist.toy import toy
 from minidl_dist.worker import Worker
-
-GROUP = {"lr": 1.0, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False,
-         "lr_mult": 1.0}  # fmt: skip
+from tests.dist.small_plan import push, small_plan, values
 
 
 @pytest.fixture(autouse=True, scope="module")
 def plain_kernels():
     with minidl.use_cpu_kernels("reference"):
         yield
-
-
-def small_plan(**fields):
-    tensors = (TensorSpec("w", (4,), "float32"), TensorSpec("b", (2,), "float32"))
-    facts = {"slots": 2, "batches_per_epoch": 3, "epochs": 2, "chunk_bytes": 16, "norm_block": 4}
-    return Plan(tensors, "SGD", **{**facts, **fields})
-
-
-def values(*numbers):
-    return np.array(numbers, np.float32)
-
-
-def push(slot, numbers, step=0, chunk=1):
-    return m.Push(1, step, slot, chunk, checksum(values(*numbers)), [], values(*numbers))
-
-
-def head(slot, step=0, weight=1.0, missing=(), clip=None, nan="", **options):
-    return m.Head(1, step, slot, weight, [GROUP | options], list(missing), clip, nan)
-
-
-def aggregate(mode=None):
-    found = Aggregate(small_plan(), mode or Mode(), [0, 1])
-    found.set_values(0, values(0, 0, 0, 0))
-    found.set_values(1, values(1, 1))
-    return found
-
-
-# --- a server's chunks --------------------------------------------------------------------------
-
-
-def test_slots_are_folded_in_their_order_and_once():
-    a = aggregate()
-    for message in (push(1, (4, 4)), push(1, (4, 4))):
-        a.take(message)
-    a.take_head(head(1, missing=[0]))
-    assert a.fold(1) == []  # slot 0 comes first
-    for message in (push(0, (2, 0)), push(0, (2, 0))):
-        a.take(message)
-    a.take_head(head(0, missing=[0]))
-    assert a.fold(1) == [(0, 0), (0, 1)] and a.fold(0) == [(0, 0), (0, 1)]
-    assert a.weights(1, 1)[1].tolist() == [1 - 3, 1 - 2]
-    assert a.weights(1, 0)[1].tolist() == [1, 1]  # still there
-    assert a.take(push(0, (2, 0))) is False  # a late duplicate
-    assert a.weights(1, 1)[1].tolist() == [-2, -1]
-
-
-def test_a_chunk_is_folded_when_it_is_its_turn_and_not_when_the_head_comes():
-    """Nothing waits for the end of a slot: a server holds two versions and a sum."""
-    a = aggregate()
-    state = a.chunks[1]
-    a.take(push(0, (2, 0)))
-    assert a.fold(1) == [(0, 0)] and not state.staged and state.sum.tolist() == [2, 0]
-    a.take(push(1, (4, 4)))
-    assert a.fold(1) == [(0, 1)] and not state.staged and state.version == 0
-    for slot in (0, 1):
-        a.take_head(head(slot, missing=[0]))
-    assert a.fold(1) == [] and state.version == 1 and state.values.tolist() == [1 - 3, 1 - 2]
-
-
-def test_what_is_missing_of_a_chunk_agrees_with_the_head():
-    a = aggregate()
-    a.take(push(0, (2, 0)))
-    a.take(push(1, (4, 4)))
-    for slot in (0, 1):
-        a.take_head(head(slot, missing=[0, 1] if slot else [0]))
-    with pytest.raises(Contradiction, match="not deterministic"):
-        a.fold(1)
-
-
-def test_the_same_slot_with_other_bits_is_an_error_that_names_the_tensor():
-    a = aggregate()
-    a.take(push(0, (2, 0)))
-    with pytest.raises(Contradiction, match="not deterministic") as caught:
-        a.take(push(0, (2, 1)))
-    assert "b" in caught.value.received["differ"] and caught.value.received["slot"] == "0"
-
-
-def test_heads_have_to_agree():
-    a = aggregate()
-    a.take_head(head(0))
-    with pytest.raises(Contradiction, match="same options"):
-        a.take_head(head(1, lr=0.5))
-    with pytest.raises(Contradiction, match="weight > 0"):
-        a.take_head(head(1, weight=0.0))
-
-
-def test_modes_that_cannot_clip_say_so():
-    a = aggregate(parse("ssp:1"))
-    with pytest.raises(Contradiction, match="not clipped"):
-        a.take_head(head(0, clip=1.0))
-
-
-def test_a_gradient_that_is_not_finite_changes_nothing():
-    a = aggregate()
-    for slot in (0, 1):
-        a.take(push(slot, (np.nan, 1)))
-        a.take_head(head(slot, missing=[0], nan="b" if slot else ""))
-    a.fold(1)
-    assert a.chunks[1].version == 1 and a.weights(1, 1)[1].tolist() == [1, 1]
-
-
-@pytest.mark.parametrize("clip", [None, 1.0])
-def test_a_sum_that_overflows_is_noticed(clip):
-    """Each gradient is finite, their sum is not."""
-    a = aggregate()
-    for slot in (0, 1):
-        a.take(push(slot, (3e38, 1)))
-        a.take_head(head(slot, missing=[0], clip=clip))
-    if clip is None:
-        with pytest.raises(NotFinite) as caught:
-            a.fold(1)
-        assert caught.value.received == {"step": "0", "tensor": "'b'"}
-    else:
-        a.fold(0), a.fold(1)
-        assert not np.isfinite(a.squares()).all()
-        a.clip(np.inf)
-        assert a.chunks[1].version == 1 and a.weights(1, 1)[1].tolist() == [1, 1]
-
-
-def test_norms_are_those_of_one_process():
-    g = np.random.default_rng(0).standard_normal(70_000).astype(np.float32)
-    assert block_squares(g, 65_536) == clip.block_squares(g)
-    a, b = g.copy(), g.copy()
-    scale_down(a, 0.5, 264.0)
-    clip.scale_down(b, 0.5, 264.0)
-    assert a.tobytes() == b.tobytes() and abs(a).max() < abs(g).max()
-
-
-# --- plan, modes, window ------------------------------------------------------------------------
-
-
-def test_chunks_are_cut_at_blocks_and_placed_evenly():
-    plan = Plan(
-        (TensorSpec("a", (700_000,), "float32"), TensorSpec("m", (9,), "float32", "average"),
-         TensorSpec("b", (5,), "float32"), TensorSpec("n", (), "int64", "count"),
-         TensorSpec("f", (3,), "float32", "fixed", crc=1)),
-        "Adam", 1, 1, 1,
-    )  # fmt: skip
-    assert [c.kind for c in plan.chunks] == ["sum", "sum", "sum", "average", "count"]
-    assert all(p.start % 65_536 == 0 for c in plan.chunks for p in c.pieces)
-    assert sum(c.size for c in plan.chunks) == 700_000 + 9 + 5 + 1
-    assert all(c.nbytes <= 1 << 20 for c in plan.chunks)
-    assert sorted(set(plan.place(3))) == [0, 1, 2]
-    with pytest.raises(ArgumentError, match="at most 5 servers"):
-        plan.place(6)
-
-
-def test_plans_travel_and_their_difference_has_a_name():
-    plan = small_plan()
-    again = Plan.from_dict(plan.to_dict())
-    assert again == plan and again.hash == plan.hash and plan.difference(again) == ""
-    other = Plan((plan.tensors[0], TensorSpec("b", (3,), "float32")), "SGD", 2, 3, 2)
-    assert plan.difference(other) == "tensor b: shape is (2,) here, (3,) there"
-    assert "epochs" in small_plan(epochs=1).difference(plan)
-    with pytest.raises(ArgumentError, match="these optimizers"):
-        Plan.from_dict({**plan.to_dict(), "optimizer": "LBFGS"})
-    huge = [{**plan.to_dict()["tensors"][0], "shape": [2**60]}]
-    with pytest.raises(ArgumentError, match="at most"):
-        Plan.from_dict({**plan.to_dict(), "tensors": huge})
-    with pytest.raises(ArgumentError, match="no plan"):
-        Plan.from_dict({"tensors": 3})
-
-
-def test_modes():
-    plan, job = small_plan(epochs=9), Job(("s",), save_every=5)
-    assert parse("sync").weights_of(plan, job, 7) == 7
-    ssp = parse("ssp:1")
-    assert [ssp.weights_of(plan, job, t) for t in range(7)] == [0, 0, 2, 2, 4, 5, 6]
-    assert parse("async").weights_of(plan, job, 3) == 2  # an epoch has two steps
-    assert parse("backup:1", 2).counted(plan, 0) == 1
-    for wrong in ("ssp", "sync:1", "backup:2", "ssp:x", ""):
-        with pytest.raises(ArgumentError):
-            parse(wrong, 2)
-
-
-# --- processes ----------------------------------------------------------------------------------
 
 
 def sent(effects, kind):
@@ -549,6 +366,7 @@ def test_a_worker_that_does_not_reach_a_server_is_named_and_replaced(ways):
     name = next(name for name in world.nodes if name.startswith("worker"))
     links = [(name, "server0"), ("server0", name)]
     world.cut = dict.fromkeys(links[:ways], 8.0)
+    world.calm_at = 8.0
     world.run()
     why = next(facts["why"] for _, _, facts in world.notes if facts["what"] == "stuck")
     assert why == f"{name} gets no answer from server0"
