@@ -158,7 +158,7 @@ def run(
 
 @dist.command("resume")
 def resume(job: Job, debug: Debug = False) -> None:
-    """Go on with a job that was interrupted, or that failed, from its last checkpoint."""
+    """Resume a job that was interrupted or failed from its last checkpoint."""
     with answering_errors("resume", debug):
         from minidl_dist import folder as job_folder
         from minidl_dist.run import run_job

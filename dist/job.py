@@ -117,7 +117,7 @@ def write_template(folder: Path) -> None:
         folder.mkdir(parents=True)
     except FileExistsError:
         raise ArgumentError(
-            "dist", "there is something of this name already", {"folder": str(folder)},
+            "dist", "something of this name exists already", {"folder": str(folder)},
             "choose another name",
         ) from None  # fmt: skip
     (folder / FILE).write_text(TOML.format(name=folder.name))
@@ -128,7 +128,7 @@ def read_job_file(folder: Path) -> JobFile:
     """job.toml of a folder, checked.
 
     Raises:
-        DataError: it is missing, is no TOML, lacks a key or has one that means nothing.
+        DataError: it is missing, is not TOML, lacks a key or has one that means nothing.
     """
     path = folder / FILE
     try:
@@ -190,7 +190,7 @@ def check_functions(folder: Path, job: JobFile) -> None:
         try:
             tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
         except (SyntaxError, ValueError) as error:
-            raise DataError("dist", f"{path.name} is no Python: {error}", {key: words}) from None
+            raise DataError("dist", f"{path.name} is not Python: {error}", {key: words}) from None
         names = [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
         names += [a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom)
                   for a in n.names]  # fmt: skip

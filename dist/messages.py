@@ -134,7 +134,7 @@ STATES = (
 class Hello:
     role: str
     name: str  # "worker3"; its slots, chunks and log go by it
-    incarnation: int  # of this life of the process; higher in a later life (nanoseconds of a clock)
+    incarnation: int  # of this life of the process: 1 in its first since the launcher began
     token: int  # the highest seen; a coordinator with a lower one ends
     address: str  # where workers connect to it (server), else ""
     key: str  # its public CURVE key, "" on ipc

@@ -15,7 +15,7 @@ from minidl_dist.folder import CHECKPOINTS, EVENTS
 from minidl_dist.here import tell_launcher
 from minidl_dist.keys import Bundle
 from minidl_dist.launch.spec import Instructions, Launch, as_job
-from minidl_dist.node import Allowed, Node
+from minidl_dist.node import Allowed, Node, Revoked
 from minidl_dist.record import Recorder
 from minidl_dist.server import Server
 
@@ -85,6 +85,8 @@ def hear(node: Node, line: dict[str, Any]) -> None:
         node.post(m.StopAsked(line["stop"]))
     for name, key in line.get("allow", {}).items():
         node.post(Allowed(name, key))
+    if "revoke" in line:
+        node.post(Revoked(line["revoke"]))
 
 
 class Reporter(Recorder):

@@ -16,6 +16,9 @@ class Keyring:
     >>> bundle = keys.bundle("server0")
     >>> sorted(bundle["allowed"]), sorted(bundle["pinned"])
     (['worker0'], ['coordinator'])
+    >>> keys.remove("worker0")
+    >>> sorted(keys.bundle("server0")["allowed"])
+    []
     """
 
     def __init__(self, names: list[str]):
@@ -25,6 +28,10 @@ class Keyring:
         """A process that comes later: name -> public key, for those who listen."""
         self.pairs.setdefault(name, KeyPair.new())
         return {name: self.pairs[name].public}
+
+    def remove(self, name: str) -> None:
+        """A process that will not come back."""
+        self.pairs.pop(name, None)
 
     def bundle(self, name: str) -> dict[str, Any]:
         """What a process needs: its pair, the coordinator's key, and whom it lets in."""

@@ -7,6 +7,7 @@ also JSON:
     {"left": "worker1", "how": "killed by SIGKILL"}   to the coordinator
     {"stop": "interrupted"}                           to the coordinator
     {"allow": {"worker2": KEY}}                       to those who listen
+    {"revoke": "worker2"}                             to those who listen
     {"finished": true}                                to workers: the coordinator has gone
 
 A process ends when its stdin closes: so none outlives its launcher, even one that is killed.

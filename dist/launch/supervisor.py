@@ -105,7 +105,7 @@ class Supervisor:
         self.is_open.set()
 
     def add(self, name: str, role: str) -> None:
-        """One more process, or one that is there no more."""
+        """One more process, or a new life of one that has ended."""
         member = self.members.setdefault(name, Member(name, role))
         self.tasks[name] = asyncio.create_task(self.keep_guarded(member))
 
@@ -132,7 +132,7 @@ class Supervisor:
             if member.role != COORDINATOR:  # which need not wait for silence then
                 self.members[COORDINATOR].tell({"left": member.name, "how": how})
             if member.state == "left":
-                return
+                return self.shut_out(member.name)
             if code == 0 and member.comes_again and not self.ending:
                 member.comes_again, member.restarts = False, member.restarts + 1
                 continue
@@ -229,6 +229,7 @@ class Supervisor:
     def leave_out(self, member: Member, how: str) -> None:
         """A worker that dies again and again starts no more; the others compute its slots."""
         member.state, member.is_chief = "left", False
+        self.shut_out(member.name)
         self.show(member, f"({how}: left out, the other workers go on)", 1)
 
     def serve_again(self) -> None:
@@ -367,6 +368,13 @@ class Supervisor:
             key = self.keys.add(name)
             for member in self.members.values():
                 member.tell({"allow": key})
+
+    def shut_out(self, name: str) -> None:
+        """The key of a process that will not come back opens nothing any more."""
+        if self.keys is not None:
+            self.keys.remove(name)
+            for member in self.members.values():
+                member.tell({"revoke": name})
 
     def changed(self) -> None:
         for watcher in self.watchers:

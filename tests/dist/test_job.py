@@ -23,7 +23,7 @@ def test_the_template_is_a_job(job):
 
 
 def test_a_name_that_is_taken(job):
-    with pytest.raises(MinidlError, match="of this name already"):
+    with pytest.raises(MinidlError, match="of this name exists already"):
         write_template(job)
 
 
@@ -66,7 +66,7 @@ def test_a_folder_without_job_toml(tmp_path):
             "def build_modle",
             r"no function build_model\n(.*\n)*.*modle",
         ),
-        ("train.py", "def run_model(", "def run_model", "is no Python"),
+        ("train.py", "def run_model(", "def run_model", "is not Python"),
     ],
 )
 def test_functions_that_are_not_there(job, file, old, new, rule):

@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 
 from minidl_dist import here
+from minidl_dist import messages as m
 from minidl_dist.launch.child import Member
+from minidl_dist.node import Revoked
+from minidl_dist.serve import hear
 
 PROGRAM = """
 import os, subprocess, sys, time
@@ -79,3 +82,11 @@ def test_lines_that_look_like_a_message():
     for line in ("\x1eno JSON", "\x1e", "\x1e7", "a \x1e b"):
         assert member.read(line) == (line, None)
     assert member.read('50 % \x1e{"chief": true}') == ("50 % ", {"chief": True})
+
+
+def test_a_word_of_the_launcher_becomes_an_event():
+    node = type("Node", (), {"post": lambda self, event: events.append(event)})()
+    events = []
+    for line in ({"left": "worker1", "how": "killed"}, {"revoke": "worker1"}, {"stop": "why"}):
+        hear(node, line)
+    assert events == [m.Left("worker1", "killed"), Revoked("worker1"), m.StopAsked("why")]

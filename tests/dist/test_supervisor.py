@@ -14,7 +14,7 @@ import pytest
 
 from minidl_dist.launch import supervisor as module
 from minidl_dist.launch.child import ended
-from minidl_dist.launch.spec import WORKER, Launch
+from minidl_dist.launch.spec import MARK, WORKER, Launch
 from minidl_dist.launch.supervisor import Supervisor
 
 WAITS = module.DRAIN
@@ -43,10 +43,12 @@ SERVE = "wait('stop')\n"
 class Engine:
     """Starts PROGRAM with the code of a role; counts the starts."""
 
+    is_secure = False
+
     def __init__(self, folder, worker, coordinator=SERVE, server=SERVE):
         self.folder = folder
         self.code = {"worker": worker, "coordinator": coordinator, "server": server}
-        self.place_is_there = self.is_secure = False
+        self.place_is_there = False
 
     @contextmanager
     def place(self):
@@ -115,7 +117,7 @@ def test_what_all_workers_say_before_they_train_is_shown_once(tmp_path):
     found = run(tmp_path, "print('ready'); time.sleep(1); print('ready')", workers=2)
     assert found.out.count("ready") == 2  # twice by the first
     (tmp_path / "other").mkdir()
-    step = f"print({module.MARK!r} + json.dumps({{'step': 0}}), flush=True); wait('stop')"
+    step = f"print({MARK!r} + json.dumps({{'step': 0}}), flush=True); wait('stop')"
     found = run(tmp_path / "other", "time.sleep(1); print('ready')", workers=2, coordinator=step)
     assert found.out.count("ready") == 2
 
@@ -195,6 +197,20 @@ def test_a_worker_that_dies_too_often_is_left_out_while_others_live(tmp_path):
     assert "(killed by SIGKILL, after 1 restart: left out, the other workers go on)" in found.err
 
 
+def test_the_key_of_a_worker_that_is_left_out_is_revoked(tmp_path, monkeypatch):
+    code = "if name == 'worker1': os.kill(os.getpid(), signal.SIGKILL)\n"
+    code += "while not os.path.exists(told['folder'] + '/revoked'): time.sleep(0.01)"
+    listening = f"print({MARK!r} + json.dumps({{'listening': 'tcp://x'}}), flush=True)\n"
+    revoked = "assert wait('revoke') == 'worker1'\n"
+    monkeypatch.setattr(Engine, "is_secure", True)
+    found = run(
+        tmp_path, code, workers=2, restarts=0, coordinator=listening + revoked + SERVE,
+        server=f"{revoked}open(told['folder'] + '/revoked', 'w')\n{SERVE}",
+    )  # fmt: skip
+    assert found.failure is None
+    assert set(found.keys.bundle("server0")["allowed"]) == {"worker0"}
+
+
 def test_all_workers_that_die_too_often_end_the_job(tmp_path):
     found = run(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)", workers=2, restarts=1)
     assert found.failure.how == "killed by SIGKILL, after 1 restart"
@@ -225,7 +241,7 @@ def test_the_first_failure_counts_and_not_its_consequences(tmp_path):
         tmp_path,
         "if name == 'worker1': time.sleep(0.3); print('the cause'); sys.exit(4)\n"
         "time.sleep(0.1)\n"
-        f"print({module.MARK!r} + json.dumps({{'victim': True}}))\n"
+        f"print({MARK!r} + json.dumps({{'victim': True}}))\n"
         "print('a consequence'); sys.exit(1)\n",
         workers=3,
     )
@@ -246,7 +262,7 @@ def test_a_worker_that_does_not_end_is_killed_with_the_job(tmp_path):
 
 
 def test_what_the_coordinator_says_is_in_the_status(tmp_path):
-    line = f"print({module.MARK!r} + json.dumps({{'step': 7}})); wait('stop')"
+    line = f"print({MARK!r} + json.dumps({{'step': 7}})); wait('stop')"
     found = run(tmp_path, "time.sleep(0.3)", coordinator=line)
     assert found.out == ""
     assert found.status()["step"] == 7 and found.status()["finished"]
