@@ -54,8 +54,8 @@ def test_what_failed_once_does_not_again(seed, mode):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sync", None])
-def test_they_do_in_fifty_thousand_schedules_each(mode):
-    assert first_failure(range(20_000, 70_000), mode) is None
+def test_they_do_in_fifteen_hundred_schedules_each(mode):
+    assert first_failure(range(20_000, 21_500), mode) is None
 
 
 def test_what_happens_follows_from_the_seed():
