@@ -1,6 +1,20 @@
 """minidl_dist: training with several processes, on one machine or several, that loses nothing.
 
-The folder is called dist; it is installed, and imported, as minidl_dist.
+The folder is called dist; it is installed, and imported, as minidl_dist. Where to find what:
+
+    vocabulary and rules       messages events plan modes
+        gradients to weights   aggregate (drops duplicates) contradiction norms
+    pure machines              server
+                               worker run_states window
+                               coordinator decisions members steps manifest
+                               peer (what server and worker share)
+        tried out              simulate faults trainer toy
+    bytes, keys, disks         wire keys gate links queued checkpoint store archive
+    sockets and a clock        node
+    training in a worker       client script batches tensors reports state checks fingerprint
+    processes                  member work serve here record
+        that start others      launch/{spec,child,supervisor,local,ssh,keyring}
+    commands                   commands run submit status job folder timeline bench
 """
 
 from minidl_dist.here import is_chief, life, worker_name
