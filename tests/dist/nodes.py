@@ -107,3 +107,17 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.002)
     return found
+
+
+def acknowledged(worker, message):
+    """Whether the server acknowledges a push; it must."""
+    worker.post(Do(m.Send("server0", message)))
+    expected = m.Ack(1, message.step, message.slot, message.chunk)
+    return wait_for(lambda: expected in worker.machine.messages(m.Ack))
+
+
+def failure_of(node):
+    """The error of a node that cannot go on."""
+    node.run()
+    assert node.ended.code == 1 and node.ended.reason == str(node.failure)
+    return node.failure
