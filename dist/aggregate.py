@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from minidl import optim
+from minidl.optim.clip import block_squares, scale_down
 from minidl_dist.contradiction import (
     Contradiction,  # noqa: F401
     NotFinite,  # noqa: F401
@@ -39,7 +40,6 @@ from minidl_dist.contradiction import (
 )
 from minidl_dist.messages import Head, Push, Shard
 from minidl_dist.modes import Mode
-from minidl_dist.norms import block_squares, scale_down
 from minidl_dist.plan import COUNT, SUM, Chunk, Plan
 
 ROW = 8192  # bytes, of a checksum's matrix

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError
+from minidl.optim.clip import NORM_BLOCK
 
 MOST = 1 << 37  # elements of all tensors together
-NORM_BLOCK = 65_536  # elements whose squares are added together for the norm of all gradients
 CHUNK_BYTES = 1 << 20
 
 SUM, AVERAGE, COUNT, FIXED = "sum", "average", "count", "fixed"

@@ -1,7 +1,7 @@
 """Says what is on pictures, with a trained network or several.
 
-A network comes from a run folder (of the epoch that the run kept), or from a file of the weights
-alone (captioner.safetensors).
+A network comes from a run folder (of the epoch that the run kept), from a file of the weights alone
+(captioner.safetensors), or, by its name, from the package.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def captions_of_features(
     captioners: Sequence[Captioner], features: Sequence[np.ndarray], decoding: Decoding,
     random: np.random.Generator | None = None,
 ) -> list[list[Caption]]:  # fmt: skip
-    """As `say`, of features (N, F) by each of the networks. `random` is for what is drawn."""
+    """As captions_of, of features (N, F) by each of the networks. `random` is for what is drawn."""
     decoders = [one.net.decoder for one in captioners]
     first = captioners[0]
     longest = decoding.max_words or first.max_words

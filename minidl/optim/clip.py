@@ -138,13 +138,13 @@ def total_norm(gradients: list, norm_type: float) -> float:
     return largest * sum((n / largest) ** norm_type for n in norms) ** (1 / norm_type)
 
 
-def block_squares(g: Any) -> list[float]:
-    """The sum of squares of each NORM_BLOCK elements of an array, in logical order, in float64."""
+def block_squares(g: Any, block: int = NORM_BLOCK) -> list[float]:
+    """The sum of squares of each `block` elements of an array, in logical order, in float64."""
     flat = g.reshape(-1)
     with np.errstate(over="ignore"):
         return [
-            float(np.square(flat[start : start + NORM_BLOCK], dtype=np.float64).sum())
-            for start in range(0, flat.size, NORM_BLOCK)
+            float(np.square(flat[start : start + block], dtype=np.float64).sum())
+            for start in range(0, flat.size, block)
         ]
 
 

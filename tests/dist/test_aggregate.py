@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl.optim import clip
 from minidl_dist.aggregate import Aggregate, NotFinite
 from minidl_dist.contradiction import Contradiction
 from minidl_dist.modes import Mode, parse
-from minidl_dist.norms import block_squares, scale_down
 from tests.dist.small_plan import head, push, small_plan, values
 
 
@@ -112,12 +110,3 @@ def test_a_sum_that_overflows_is_noticed(clip):
         assert not np.isfinite(a.squares()).all()
         a.clip(np.inf)
         assert a.chunks[1].version == 1 and a.weights(1, 1)[1].tolist() == [1, 1]
-
-
-def test_norms_are_those_of_one_process():
-    g = np.random.default_rng(0).standard_normal(70_000).astype(np.float32)
-    assert block_squares(g, 65_536) == clip.block_squares(g)
-    a, b = g.copy(), g.copy()
-    scale_down(a, 0.5, 264.0)
-    clip.scale_down(b, 0.5, 264.0)
-    assert a.tobytes() == b.tobytes() and abs(a).max() < abs(g).max()

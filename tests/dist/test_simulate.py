@@ -52,16 +52,20 @@ def test_what_failed_once_does_not_again(seed, mode):
     assert first_failure([seed], mode) is None
 
 
-JOINER = pytest.mark.xfail(
-    reason="seed 20425, ssp:3: a worker that joins is given no state of the run; after job.missing"
-    " the job ends with an error that says who waits"
-)
+KNOWN = {20_425: "ssp:3: a worker that joins is given no state of the run; the job ends and says so"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["sync", pytest.param(None, marks=JOINER)])
+@pytest.mark.parametrize("mode", ["sync", None])
 def test_they_do_in_fifteen_hundred_schedules_each(mode):
-    assert first_failure(range(20_000, 21_500), mode) is None
+    seeds = [seed for seed in range(20_000, 21_500) if mode or seed not in KNOWN]
+    assert first_failure(seeds, mode) is None
+
+
+@pytest.mark.xfail(strict=True, reason="a known fault, see KNOWN and README's limits")
+@pytest.mark.parametrize("seed", KNOWN)
+def test_known_faults(seed):
+    assert first_failure([seed], None) is None
 
 
 def test_what_happens_follows_from_the_seed():
