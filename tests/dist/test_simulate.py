@@ -52,7 +52,9 @@ def test_what_failed_once_does_not_again(seed, mode):
     assert first_failure([seed], mode) is None
 
 
-KNOWN = {20_425: "ssp:3: a worker that joins is given no state of the run; the job ends and says so"}
+KNOWN = {
+    20_425: "ssp:3: a worker that joins is given no state of the run; the job ends and says so"
+}
 
 
 @pytest.mark.slow
