@@ -186,3 +186,14 @@ def test_a_gradient_that_is_not_finite_stops_the_job_and_is_named():
     result = World(bad, 1, 1).run()["worker0"]
     assert isinstance(result, Stopped) and result.code != 0
     assert "1.weight" in result.reason or "1.bias" in result.reason
+
+
+def test_models_that_differ_are_told_apart():
+    def other(name):
+        minidl.manual_seed(0)
+        hidden = 5 if name == "worker1" else 4
+        return simple(nn.Sequential(nn.Flatten(), nn.Linear(12, hidden), nn.Linear(hidden, 3)))
+
+    results = World(other, 1, 2).run()
+    (stopped,) = [r for r in results.values() if isinstance(r, Stopped) and r.code]
+    assert "worker1" in stopped.reason and "tensor 1.weight: shape" in stopped.reason
