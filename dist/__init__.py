@@ -9,12 +9,13 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
                                coordinator decisions members steps manifest
                                peer (what server and worker share)
         tried out              simulate faults trainer toy
-    bytes, keys, disks         wire keys gate links queued checkpoint store archive
+    bytes, keys, disks         wire keys gate intake links queued
+                               checkpoint store archive references
     sockets and a clock        node
     training in a worker       client script batches tensors reports state checks fingerprint
     processes                  member work serve here record
         that start others      launch/{spec,child,supervisor,local,ssh,keyring}
-    commands                   commands run submit status job folder timeline bench
+    commands                   commands run submit status job folder timeline results bench
 """
 
 from minidl_dist.here import is_chief, life, worker_name

@@ -30,6 +30,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -38,10 +39,23 @@ import numpy as np
 
 from minidl.errors import CheckpointError
 from minidl.io.atomic import reason, sync_folder
-from minidl_dist.messages import CLAIM, FENCED, Load, Loaded, Note, Remove, Shard, Store, Stored
+from minidl_dist.manifest import unneeded
+from minidl_dist.messages import (
+    CLAIM,
+    FENCED,
+    Load,
+    Loaded,
+    Note,
+    Remove,
+    Shard,
+    Store,
+    Stored,
+    Sweep,
+)
 
 NAME = re.compile(r"(manifest|(shard|run)-[\w.-]{1,100})\Z", re.ASCII)
 MANIFEST = re.compile(r"manifest-(\d{1,12})\.json(\.old)?\Z")
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp\Z")
 OF_STEP = re.compile(r"(shard|run)-\d+-(\d+)[-.]")  # as server.py and manifest.py name them
 SUFFIX = {"shard": ".safetensors", "run": ".bin"}
 DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "int64": "I64"}
@@ -54,7 +68,7 @@ class Fenced(CheckpointError):
 
 
 class Disk:
-    """The folder of a job's checkpoints, as the effects Store, Load and Remove use it.
+    """The folder of a job's checkpoints, as the effects Store, Load, Remove and Sweep use it.
 
     Args:
         folder: made if it is not there.
@@ -151,6 +165,17 @@ class Disk:
             for left in self.folder.glob(f"{path.name}.*.tmp"):
                 left.unlink(missing_ok=True)
 
+    def sweep(self, order: Sweep) -> None:
+        """Delete shards that no checkpoint needs; see Sweep."""
+        files = os.listdir(self.folder) if self.folder.is_dir() else []
+        whole = {file.removesuffix(SUFFIX["shard"]) for file in files}
+        for name in unneeded(whole, order):
+            self.path(name).unlink(missing_ok=True)
+        for file in filter(TEMPORARY.search, files):
+            name = TEMPORARY.sub("", file).removesuffix(SUFFIX["shard"])
+            if unneeded([name], replace(order, keep=[])):
+                (self.folder / file).unlink(missing_ok=True)
+
     # --- reading --------------------------------------------------------------------------------
 
     def load(self, name: str, digest: str = "") -> Any:
@@ -243,7 +268,7 @@ class Disk:
 
 
 class DiskThread:
-    """Does what Store, Load and Remove say, one after the other, while the node goes on.
+    """Does what Store, Load, Remove and Sweep say, one after the other, while the node goes on.
 
     Args:
         disk: None answers each with an error.
@@ -255,7 +280,7 @@ class DiskThread:
         self, disk: Disk | None, post: Callable[[Any], None], note: Callable[[Note], None]
     ):
         self.disk, self.post, self.note = disk, post, note
-        self.jobs: SimpleQueue[Store | Load | Remove | None] = SimpleQueue()
+        self.jobs: SimpleQueue[Store | Load | Remove | Sweep | None] = SimpleQueue()
         self.thread = threading.Thread(target=self.serve, name="disk", daemon=True)
 
     def start(self) -> None:
@@ -276,17 +301,19 @@ class DiskThread:
             while self.disk is not None and self.disk.skipped:
                 self.note(Note({"what": "skipped", "alarm": self.disk.skipped.pop(0)}))
 
-    def do(self, job: Store | Load | Remove) -> None:
+    def do(self, job: Store | Load | Remove | Sweep) -> None:
         if self.disk is None:
             raise CheckpointError("checkpoint", "this process has no disk")
         if isinstance(job, Store):
             self.post(Stored(job.name, job.tag, self.disk.store(job.name, job.value)))
         elif isinstance(job, Load):
             self.post(Loaded(job.name, self.disk.load(job.name, job.sha256), job.tag))
+        elif isinstance(job, Sweep):
+            self.disk.sweep(job)
         else:
             self.disk.remove(job.names)
 
-    def answer(self, job: Store | Load | Remove, error: Exception) -> None:
+    def answer(self, job: Store | Load | Remove | Sweep, error: Exception) -> None:
         """Say what went wrong; whoever asked decides what that means."""
         text = FENCED if isinstance(error, Fenced) else str(error) or repr(error)
         if isinstance(job, Store):
@@ -294,7 +321,7 @@ class DiskThread:
         elif isinstance(job, Load):
             self.post(Loaded(job.name, None, job.tag, error=text))
         else:
-            self.note(Note({"what": "not removed", "names": job.names, "why": text}))
+            self.note(Note({"what": "not removed", "why": text}))
 
 
 # --- the files ----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ way. When the chief is lost, another one becomes chief, perhaps while it waits f
 from __future__ import annotations
 
 import queue
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from minidl.training.slots import Batch, Rewound, Slots
 from minidl_dist import messages as m
 from minidl_dist.batches import BatchesAhead
 from minidl_dist.checks import check_run, translate_callbacks
+from minidl_dist.fingerprint import fingerprint
 from minidl_dist.reports import count_reports, report_of
 from minidl_dist.state import (
     check_memory,
@@ -42,6 +44,9 @@ from minidl_dist.state import (
     to_bytes,
 )
 from minidl_dist.tensors import Averages, Chunks, Fixed, make_plan
+
+
+PROGRESS = 1.0  # seconds between two words of a validation that it goes on
 
 
 class Stopped(BaseException):
@@ -104,7 +109,7 @@ class Client(Slots):
         if run.validation is not None or watchers:
             run.callbacks.append(Exchange(self))
             run.callbacks.sort(key=lambda callback: callback.order)
-        self.post(m.Begin(self.plan, self.chunks.initial(), to_bytes(run)))
+        self.post(m.Begin(self.plan, self.chunks.initial(), to_bytes(run), fingerprint()))
         self.go_back(self.wait(m.Rewind))
         self.is_running = True
 
@@ -313,7 +318,14 @@ class Exchange(Callback):
     order = -0.5
 
     def __init__(self, client: Client):
-        self.client = client
+        self.client, self.said_at = client, 0.0
+
+    def on_validation_step_end(self, run: Run) -> None:
+        """A long validation is no worker that is stuck: say now and then that it goes on."""
+        now = time.monotonic()
+        if now > self.said_at + PROGRESS:
+            self.said_at = now
+            self.client.post(m.Doing("evaluating"))
 
     def on_epoch_end(self, run: Run) -> None:
         client, key = self.client, f"epoch {run.epoch}"

@@ -25,6 +25,10 @@ app.add_typer(dist)
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="Folder of a job, or its name in runs/.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Computing = typer.Option(
+    metavar="SECONDS", help="A worker that needs longer for a slot is stuck, and starts again."
+)
+Evaluating = typer.Option(metavar="SECONDS", help="The same for a batch of validation.")
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 
 
@@ -109,6 +113,8 @@ def run(
     shell: Annotated[
         str, typer.Option(help="Instead of ssh: runs a command on a machine, as SHELL A COMMAND.")
     ] = "",
+    computing_limit: Annotated[float, Computing] = 300.0,
+    evaluating_limit: Annotated[float, Evaluating] = 3600.0,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse workers with other software or processors.")
     ] = False,
@@ -145,7 +151,8 @@ def run(
         launch = Launch(
             command=command, servers=servers, workers=workers, mode=mode, slots=slots or 0,
             threads=threads or 0, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
-            restarts=restarts, hosts=hosts, shell=shell,
+            restarts=restarts, hosts=hosts, shell=shell, computing_limit=computing_limit,
+            evaluating_limit=evaluating_limit,
         )  # fmt: skip
         check_launch(launch)
         if launch.hosts:
@@ -157,7 +164,14 @@ def run(
 
 
 @dist.command("resume")
-def resume(job: Job, debug: Debug = False) -> None:
+def resume(
+    job: Job,
+    servers: Annotated[
+        int | None,
+        typer.Option(help="Another number than before; their disk is one that all share."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
     """Resume a job that was interrupted or failed from its last checkpoint."""
     with answering_errors("resume", debug):
         from minidl_dist import folder as job_folder
@@ -166,7 +180,10 @@ def resume(job: Job, debug: Debug = False) -> None:
         folder = job_folder.find_job(job).resolve()
         content = job_folder.read_job(folder)
         os.chdir(content["started_in"])  # relative paths in its command are from there
-        run_job(content["launch"], folder)
+        launch = content["launch"]
+        if servers is not None:
+            launch = job_folder.with_servers(folder, content, servers)
+        run_job(launch, folder)
 
 
 # --- job folders --------------------------------------------------------------------------------
@@ -220,6 +237,8 @@ def submit(
     workers: Annotated[int | None, typer.Option(help="Instead of job.toml's.")] = None,
     mode: Annotated[str | None, typer.Option(help="Instead of job.toml's.")] = None,
     slots: Annotated[int | None, typer.Option(metavar="S", help="Instead of job.toml's.")] = None,
+    computing_limit: Annotated[float | None, Computing] = None,
+    evaluating_limit: Annotated[float | None, Evaluating] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", help="Folder of the job; by default a new one in runs/."),
@@ -232,7 +251,7 @@ def submit(
 
         place = submit_job(
             folder, engine, store, output, typed(), servers=servers, workers=workers, mode=mode,
-            slots=slots,
+            slots=slots, computing_limit=computing_limit, evaluating_limit=evaluating_limit,
         )  # fmt: skip
         print(f"{place} runs")
         print(f"minidl dist status {place}; also logs, cancel, resume, scale")

@@ -243,9 +243,11 @@ class Coordinator(Decisions):
         if old is not None and old.hello.incarnation < hello.incarnation:
             self.lose(hello.name, "it was started again")
             old = None
+        is_other = old is None or old.hello.fingerprint != hello.fingerprint
+        if is_other and not self.may_differ(hello):
+            members.pop(hello.name, None)
+            return
         if old is None:
-            if not self.may_differ(hello):
-                return
             members[hello.name] = Member(hello, self.now, self.now)
             self.note("joined", name=hello.name)
         else:
@@ -260,13 +262,17 @@ class Coordinator(Decisions):
         self.tell(hello.name)
 
     def may_differ(self, hello: Hello) -> bool:
-        """Whether a worker on another kind of machine may take part. That it is one, is said."""
-        first = next(iter(self.members.workers.values()), None)
-        if hello.role != "worker" or first is None:
+        """Whether a worker on another kind of machine may take part. That it is one, is said.
+
+        What it is, is known when its training begins: a script may choose its kernels before.
+        """
+        others = [m for m in self.members.workers.values() if m.name != hello.name]
+        first = next((m for m in others if m.hello.fingerprint), None)
+        if not hello.fingerprint or first is None:
             return True
         differ = differences(hello, first.hello)
         if differ and self.job.strict:
-            rule = f"--strict: this machine is not as that of {first.name}"
+            rule = f"--strict: this machine differs from that of {first.name}"
             self.send(hello.name, Refused(rule, differ))
             return False
         if differ:
@@ -435,7 +441,12 @@ class Coordinator(Decisions):
         self.effects += self.checkpoints.complete(step, self.states, self.now)
         if error and step == self.until and (self.ended or self.draining):
             if self.checkpoints.failing_for(self.now) > DRAIN:
-                self.end(f"the last checkpoint could not be saved: {error}", 1)
+                why = f"the last checkpoint could not be saved: {error}"
+                if self.draining:
+                    self.end(why, 1)
+                else:  # the training is over, and its results may go elsewhere
+                    self.note(why, alarm=True, step=step)
+                    self.end(FINISHED, 0)
 
     def stored(self, event: Stored) -> None:
         """A file of ours is on the disk, or not."""

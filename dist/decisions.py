@@ -2,7 +2,7 @@
 
 Everything follows from what is known at the moment, in `decide`, and is sent where it differs from
 what was sent before: who computes which slot, who is chief, who sends first values or the state of
-the run, how far to go, and whether the job is over. That it is called once too often does no harm.
+the run, how far to go, and whether the job is over. Calling it again is harmless.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from minidl_dist.manifest import Checkpoint, Checkpoints, Manifest
+from minidl_dist.manifest import Checkpoint, Checkpoints, Manifest, owner_of
 from minidl_dist.members import Member, Members
 from minidl_dist.messages import Exit, Note, Send, Wanted
 from minidl_dist.modes import parse
@@ -162,6 +162,7 @@ class Decisions:
         if name in self.job.servers:
             wanted.load = base.step if base else -1
             wanted.files = base.files if base else {}
+            self.set_shards(name, wanted)
             return wanted
         wanted.slots = slots.get(name, [])
         wanted.servers = {n: [m.hello.address, m.hello.key] for n, m in members.servers.items()}
@@ -174,6 +175,12 @@ class Decisions:
         if goes_on and members.is_leaving(name) and name not in members.owner.values():
             wanted.stop, wanted.code = "asked to stop", 0
         return wanted
+
+    def set_shards(self, name: str, wanted: Wanted) -> None:
+        """A server deletes its other files itself: its disk need not be the coordinator's."""
+        others = {*self.job.servers} - {name}
+        shards = self.checkpoints.shards()
+        wanted.shards = sorted(shard for shard in shards if owner_of(shard) not in others)
 
     def is_news(self, member: Member, wanted: Wanted) -> bool:
         """Whether it is not what the member was last sent; its number is that, or the next."""

@@ -108,6 +108,7 @@ class Begin:
     plan: Any  # Plan
     initial: dict  # chunk -> values; needed until there is a checkpoint
     blob: bytes  # state of the run at step 0
+    fingerprint: dict = field(default_factory=dict)  # of this process, as training begins
 
 
 @dataclass
@@ -204,6 +205,17 @@ class Remove:
     """Delete files that no checkpoint needs any more; not answered."""
 
     names: list
+
+
+@dataclass
+class Sweep:
+    """Delete the shards on this disk that no checkpoint needs: all but `keep`, up to a generation,
+    and what killed lives left half written. Those of servers named in `others` stay. Not answered.
+    """
+
+    keep: list
+    others: list
+    generation: int
 
 
 @dataclass

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def fingerprint() -> dict[str, str]:
-    """Name -> text, of this process.
+    """Name -> text, of this process as it is now: kernels can be chosen by a program.
 
     Two workers with the same entries compute the same bits. Where they differ, so may the last
     bits of what they compute; `minidl dist run --strict` refuses that.
@@ -18,6 +18,8 @@ def fingerprint() -> dict[str, str]:
 
     import minidl
     from minidl import kernels
+    from minidl.kernels import settings
+    from minidl.kernels.cpu.vector.instructions import WIDTH
 
     blas = [info for info in threadpool_info() if info["user_api"] == "blas"]
     return {
@@ -29,6 +31,8 @@ def fingerprint() -> dict[str, str]:
         "blas": ", ".join(f"{info['internal_api']} {info.get('architecture')}" for info in blas),
         "threads": str(numba.config.NUMBA_NUM_THREADS),
         "kernels": kernels.cpu_kernels(),
+        "vectors": f"{WIDTH} numbers",
+        "exact_conv": str(settings.exact_conv),
     }
 
 

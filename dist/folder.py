@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -93,6 +94,27 @@ def read_job(folder: Path) -> dict[str, Any]:
             "dist", "the folder holds no job that can be read", {"folder": str(folder)},
             f"{JOB}: {error}",
         ) from None  # fmt: skip
+
+
+def with_servers(folder: Path, content: dict[str, Any], servers: int) -> Launch:
+    """What job.json asks for, with another number of servers from now on.
+
+    Raises:
+        ArgumentError: the model of its checkpoint cannot be spread over so many.
+        CheckpointError: the job is running, or its manifest cannot be read.
+    """
+    from minidl_dist.checkpoint import Disk
+    from minidl_dist.launch.spec import check_launch
+    from minidl_dist.plan import Plan
+
+    launch = replace(content["launch"], servers=servers)
+    check_launch(launch)
+    manifest = Disk(folder / CHECKPOINTS).load_manifest() or {}
+    if manifest.get("plan"):
+        Plan.from_dict(manifest["plan"]).place(servers)
+    with held(folder):
+        write_job(folder, launch, content["typed"])
+    return launch
 
 
 def find_job(word: str) -> Path:
@@ -177,17 +199,33 @@ class StatusWriter:
     def write_now(self) -> None:
         """Without fsync: status.json is for looking on, nothing depends on it."""
         self.is_due = False
-        temporary = self.path.with_suffix(".tmp")
+        temporary, status = self.path.with_suffix(".tmp"), self.status()
         try:
-            temporary.write_text(to_json(self.status(), indent=1))
+            temporary.write_text(to_json(status, indent=1))
             os.replace(temporary, self.path)
-        except OSError:
-            pass  # a full disk does not end the training
+        except OSError:  # a full disk does not end the training
+            try:
+                temporary.unlink(missing_ok=True)
+                overwrite(self.path, to_json(status).encode())
+            except OSError:
+                pass
+
+
+def overwrite(path: Path, data: bytes) -> None:
+    """Write into the blocks that a file has, if they are enough: a full disk has no others."""
+    with open(path, "r+b") as file:
+        found = os.fstat(file.fileno())
+        if len(data) <= found.st_blocks * 512:
+            file.write(data.ljust(found.st_size))
 
 
 def read_status(folder: Path) -> dict[str, Any]:
     """What status.json says; {} before it is there."""
-    try:
-        return json.loads((folder / STATUS).read_text())
-    except (OSError, ValueError):
-        return {}
+    for _ in range(5):
+        try:
+            return json.loads((folder / STATUS).read_text())
+        except OSError:
+            return {}
+        except ValueError:  # it is just being written, on a full disk
+            time.sleep(0.01)
+    return {}

@@ -12,6 +12,7 @@ from typing import Any
 
 import zmq
 
+from minidl_dist.intake import Intake
 from minidl_dist.keys import MAY_SEND, AllowList, KeyProblem, role_of
 from minidl_dist.wire import WireError, decode
 
@@ -28,7 +29,10 @@ class Gate:
 
     Attributes:
         bytes_in: of all frames.
+        intake: of the node's TCP listener, if it has one.
     """
+
+    intake: Intake | None = None
 
     def __init__(self, role: str, values_of: Callable[[Any], tuple[str, int] | None]):
         self.role, self.values_of = role, values_of
@@ -59,6 +63,8 @@ class Gate:
         header = socket.recv(NOW, copy=False)
         values = rest(socket) if header.more else None
         self.bytes_in += len(header)
+        if self.intake is not None:
+            self.intake.heard.add(header.get(zmq.SRCFD))
         if values is not None:
             if values is TOO_MANY:
                 raise WireError("frames", "a message has at most two frames")

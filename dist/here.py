@@ -12,7 +12,7 @@ from minidl_dist.launch.spec import MARK, MORE, Instructions
 
 SPEAKING = threading.Lock()  # one thread tells the launcher something at a time
 
-told: Instructions | None = None  # set as a worker starts
+told: Instructions | None = None  # set as a process of a job starts
 
 
 def worker_name() -> str:

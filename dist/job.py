@@ -37,7 +37,7 @@ name = "{name}"
 entry = "train:build_model"   # module:function that returns (model, optimizer)
 run = "train:run_model"       # module:function that trains
 
-# data = "file:///path"       # a URL or path, handed to run_model as job.data
+# data = "file:///path"       # a URL or path; job.data is where run_model finds it
 # store = "file:///path"      # where code travels and results go; s3://bucket/folder works, too
 
 servers = 1                   # processes that hold the weights
@@ -48,6 +48,8 @@ seed = 0
 # threads = 1                 # of each worker; by default cores / workers
 # checkpoint_every = 100      # steps
 # on_nan = "stop"             # or "skip"
+# computing_limit = 300       # seconds for a batch, after which its worker counts as stuck
+# evaluating_limit = 3600     # seconds for a batch of validation
 
 [settings]                    # yours: job.settings in train.py
 epochs = 5
@@ -104,6 +106,8 @@ class JobFile:
     threads: int | None = None
     checkpoint_every: int = 100
     on_nan: str = "stop"
+    computing_limit: int = 300
+    evaluating_limit: int = 3600
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -164,7 +168,9 @@ def launch_of(folder: Path, job: JobFile, **changed: Any) -> Launch:
         **{
             "servers": job.servers, "workers": job.workers, "mode": job.mode,
             "slots": job.slots or 0, "threads": job.threads or 0, "on_nan": job.on_nan,
-            "checkpoint_every": job.checkpoint_every, "store": job.store or "", **given,
+            "checkpoint_every": job.checkpoint_every, "store": job.store or "",
+            "computing_limit": job.computing_limit, "evaluating_limit": job.evaluating_limit,
+            **given,
         },
     )  # fmt: skip
 
@@ -207,7 +213,8 @@ class Running:
     """What run_model is told.
 
     Attributes:
-        data: the URL or path in job.toml, or None.
+        data: where the data are that job.toml names: a path, or a URL where they are too large to
+            fetch; None where it names none.
         output: a folder; what the chief writes there is kept, and uploaded to the store.
         seed, settings: of job.toml.
         slots: parts of each batch.

@@ -229,11 +229,8 @@ class Link:
 
 
 def new_socket(context: zmq.Context, kind: int, address: str) -> zmq.Socket:
-    """A socket with limits: nothing waits or grows for ever.
-
-    With one exception, for which libzmq has no limit: a message whose parts never end. It is kept
-    until its sender goes, and only a process with a key of this job can send one.
-    """
+    """A socket with limits: nothing waits or grows for ever. (For messages whose parts never end
+    libzmq has none: see intake.py.)"""
     socket = context.socket(kind)
     socket.linger = 0
     socket.maxmsgsize = max(wire.MAX_HEADER, wire.MAX_VALUES)

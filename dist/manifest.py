@@ -9,12 +9,15 @@ Another number of servers may go on from it: each takes from the shards the chun
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from minidl_dist.messages import Remove, Saved, Store, Stored
+from minidl_dist.messages import Remove, Saved, Store, Stored, Sweep
 
 KEPT = 3
+SHARD = re.compile(r"shard-(\d+)-\d+-(server\d+)\Z")  # (generation, who wrote it)
 PAUSE = 2.0  # seconds until something is written again, after the disk was full
 
 
@@ -74,6 +77,23 @@ class Manifest:
     def names(self) -> set[str]:
         """All files that are needed."""
         return set().union(*(checkpoint.names() for checkpoint in self.checkpoints))
+
+
+def owner_of(shard: str) -> str:
+    """The server that wrote a shard: "server1" of "shard-1000003-20-server1"."""
+    return shard.rpartition("-")[2]
+
+
+def unneeded(names: Iterable[str], order: Sweep) -> list[str]:
+    """Of the names of files, the shards that are to be deleted."""
+    found = []
+    for name in names:
+        match = SHARD.match(name)
+        if match is None or match[2] in order.others or int(match[1]) > order.generation:
+            continue
+        if name not in order.keep:
+            found.append(name)
+    return found
 
 
 class Collection:
@@ -170,6 +190,11 @@ class Checkpoints:
         for manifest in (self.manifest, self.next):
             names = names - manifest.names() if manifest is not None else names
         return [Remove(sorted(names))] if names else []
+
+    def shards(self) -> set[str]:
+        """Those that are named by the manifest on the disk, or by the one on its way there."""
+        names = self.manifest.names() | (self.next.names() if self.next is not None else set())
+        return {name for name in names if name.startswith("shard")}
 
     @property
     def is_older(self) -> bool:

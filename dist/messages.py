@@ -96,10 +96,11 @@ from minidl_dist.events import (  # noqa: F401
     StopAsked,
     Store,
     Stored,
+    Sweep,
     Timer,
 )
 
-VERSION = 1  # of this protocol
+VERSION = 2  # of this protocol
 GENERATIONS = 1_000_000
 WINDOW = 8
 HEAD = -1  # the chunk of an Ack of a Head
@@ -139,7 +140,7 @@ class Hello:
     address: str  # where workers connect to it (server), else ""
     key: str  # its public CURVE key, "" on ipc
     version: int
-    fingerprint: dict  # minidl, numpy, blas, threads, ...: name -> text
+    fingerprint: dict  # minidl, numpy, blas, threads, ...: name -> text; {} before training begins
     plan_hash: str  # "" as long as it knows none
 
 
@@ -259,6 +260,7 @@ class Wanted:
     # for a server
     load: int = -1  # step of the checkpoint to load; -1: forget everything, Initials will come
     files: dict = field(default_factory=dict)  # of it: file -> {"sha256": str, "chunks": [int]}
+    shards: list = field(default_factory=list)  # needed: its own, and those of servers that left
 
 
 @dataclass

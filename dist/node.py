@@ -2,7 +2,7 @@
 
     sockets -> Received        Send  -> sockets
     timers  -> Timer           SetTimer, Note, Exit
-    disk    -> Loaded, Stored  Load, Store, Remove -> a thread of its own, as fsync takes long
+    disk    -> Loaded, Stored  Load, Store, Remove, Sweep -> a thread, as fsync takes long
     other threads, signals -> post(event)             everything else -> `to_client`
 
 Sockets and the clock are here and in links.py, nowhere else; the loop is `turn`. Machines stay
@@ -31,10 +31,11 @@ from minidl.errors import MinidlError
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk, DiskThread
 from minidl_dist.gate import NOW, Gate
+from minidl_dist.intake import Intake
 from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
 from minidl_dist.queued import Queued, whole_numbers
-from minidl_dist.record import show_alarm
+from minidl_dist.record import Lines, show_alarm
 from minidl_dist.wire import COPY_BELOW, SAME_VERSION, WireError, encode
 
 LOOK = 0.1  # seconds between looks at the monitors
@@ -119,7 +120,7 @@ class Node:
         self.sent: Counter[type] = Counter()
         self.received: Counter[type] = Counter()
         self.counts: Counter[str] = Counter()
-        self.log = open(log, "a", buffering=1) if log is not None else None  # noqa: SIM115
+        self.log = Lines(log) if log is not None else None
         self.ended: m.Exit | None = None
         self.failure: MinidlError | None = None
         self.inbox: deque[Any] = deque()
@@ -132,7 +133,7 @@ class Node:
         self.carry = {
             m.Send: self.send, m.SetTimer: self.set_timer, m.Note: self.take_note,
             m.Exit: self.end, m.Store: self.disk.jobs.put, m.Load: self.disk.jobs.put,
-            m.Remove: self.disk.jobs.put,
+            m.Remove: self.disk.jobs.put, m.Sweep: self.disk.jobs.put,
         }  # fmt: skip
 
     # --- before it runs -------------------------------------------------------------------------
@@ -154,6 +155,8 @@ class Node:
         if self.handler is not None:
             self.watch(self.handler.socket, self.handler.answer)
         listener = self.listener
+        if listener.address.startswith("tcp:"):
+            self.gate.intake = Intake(int(listener.address.rpartition(":")[2]))
         self.watch(listener.socket, lambda: self.read_listener(listener))
         return listener.address
 
@@ -415,9 +418,7 @@ class Node:
         if self.log is None:
             return
         facts = {"time": round(time.time(), 3), "node": self.name, **note.facts}
-        try:
-            self.log.write(json.dumps(facts, default=str) + "\n")
-        except (OSError, ValueError):
+        if not self.log.write(json.dumps(facts, default=str)):
             self.counts["notes lost"] += 1
 
     def end(self, effect: m.Exit) -> None:
@@ -450,6 +451,11 @@ class Node:
             if not link.up and not link.said and now - link.down > SILENCE:
                 link.said = True
                 facts = {"what": "no connection", "alarm": link.silence(SILENCE).rule}
+                self.take_note(m.Note(facts))
+        if self.gate.intake is not None:
+            for peer in self.gate.intake.look(now):
+                self.counts["dropped: endless"] += 1
+                facts = {"what": "closed", "peer": peer, "alarm": "it sends a message without end"}
                 self.take_note(m.Note(facts))
         if self.listener is not None:
             for what in self.listener.look():

@@ -30,6 +30,7 @@ SUM, AVERAGE, COUNT, FIXED = "sum", "average", "count", "fixed"
 KINDS = (SUM, AVERAGE, COUNT, FIXED)
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
 DTYPES = ("float16", "float32", "float64", "int64")
+LIMITS = {"compiling": 900.0, "computing": 300.0, "evaluating": 3600.0, "saving": 600.0}  # seconds
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,7 @@ class Job:
     beat: float = 1.0
     dead: float = 10.0
     missing: float = 120.0
-    limits: dict[str, float] = field(
-        default_factory=lambda: {
-            "compiling": 900.0,
-            "computing": 300.0,
-            "evaluating": 3600.0,
-            "saving": 600.0,
-        }
-    )
+    limits: dict[str, float] = field(default_factory=LIMITS.copy)
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "servers": list(self.servers)}

@@ -7,12 +7,60 @@ adds as many as the one before, so that the files stay small.
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import deque
+from pathlib import Path
 from typing import Any
 
+from minidl_dist import here
 from minidl_dist import messages as m
 
 ALL_OF_THE_FIRST = 256  # steps
+OF_LAST = 400  # gradients whose staleness the status shows
+LONGEST = 400  # characters of an alarm in the status
+
+
+class Lines:
+    """A file to which lines are appended. What a full disk does not take is lost, and counted.
+
+    Args:
+        path: its folder is made where it can be.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path, self.lost = Path(path), 0
+        self.descriptor: int | None = None
+        self.is_torn = False  # the last line is there in part
+        self.opened()
+
+    def opened(self) -> int | None:
+        """The file, if it can be opened: its disk may be full, or read-only for a while."""
+        if self.descriptor is None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            except OSError:
+                pass
+        return self.descriptor
+
+    def write(self, line: str) -> bool:
+        """Append a line; whether it is there."""
+        data = b"\n" * self.is_torn + line.encode(errors="backslashreplace") + b"\n"
+        try:
+            file = self.opened()
+            written = os.write(file, data) if file is not None else 0
+        except OSError:
+            written = 0
+        if written:
+            self.is_torn = written < len(data)
+        self.lost += written < len(data)
+        return written == len(data)
+
+    def close(self) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
 
 
 class Recorder:
@@ -28,16 +76,25 @@ class Recorder:
     def __init__(self, machine: Any):
         self.machine, self.was_stopped = machine, False
         self.done = -1, -1
+        self.heads: set[tuple[int, int, int]] = set()  # (generation, step, slot) of the last steps
+        self.folded = 0  # gradients that came, each once
+        self.pulled: dict[str, int] = {}  # worker -> `folded` when it was last given weights
+        self.stale: deque[int] = deque(maxlen=OF_LAST)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.machine, name)
 
     def handle(self, event: Any, now: float) -> list:
-        notes = [note for note in self.of_event(event) if is_noted(note)]
+        notes = self.notes_of_event(event)
         effects = self.machine.handle(event, now)
-        for effect in effects:
-            notes += [note for note in self.of_effect(effect) if is_noted(note)]
-        return effects + [m.Note(note) for note in notes]
+        return effects + notes + self.notes_of_effects(effects)
+
+    def notes_of_event(self, event: Any) -> list[m.Note]:
+        return [m.Note(note) for note in self.of_event(event) if is_noted(note)]
+
+    def notes_of_effects(self, effects: list) -> list[m.Note]:
+        notes = (note for effect in effects for note in self.of_effect(effect))
+        return [m.Note(note) for note in notes if is_noted(note)]
 
     def of_event(self, event: Any) -> list[dict[str, Any]]:
         match event:
@@ -45,8 +102,9 @@ class Recorder:
                 return [{"what": "computed", "step": event.step, "slot": event.slot}]
             case m.Doing():
                 return [{"what": "doing", "state": event.state}]
-            case m.Received(sender, m.Head() as head):
-                return [{"what": "slot in", "step": head.step, "slot": head.slot, "of": sender}]
+            case m.Received(sender, m.Head() as head) if self.is_new(head):
+                facts = {"step": head.step, "slot": head.slot, "of": sender}
+                return [{"what": "slot in", **facts, "stale": self.staleness(sender)}]
             case m.Received(m.COORDINATOR, m.Wanted(stop=stop)) if stop:
                 self.was_stopped = True
             case m.Stored(name) if not event.error:
@@ -62,6 +120,8 @@ class Recorder:
             case m.Rewind():
                 facts = {"step": effect.step, "generation": effect.generation}
                 return [{"what": "rewind", **facts}]
+            case m.Send(worker, m.Weights()):
+                self.pulled[worker] = self.folded
             case m.Send(_, m.Report() as report):
                 return [{"what": "pushed", "step": report.step, "slot": report.slot}]
             case m.Send(_, m.StepDone() as done) if (done.generation, done.step) > self.done:
@@ -70,13 +130,40 @@ class Recorder:
         return []
 
 
+    # --- staleness ------------------------------------------------------------------------------
+
+    def is_new(self, head: m.Head) -> bool:
+        """Whether a gradient comes for the first time, to a server that can use it."""
+        key = head.generation, head.step, head.slot
+        if key in self.heads or head.generation != self.machine.generation:
+            return False
+        if len(self.heads) > OF_LAST:
+            recent = head.generation, head.step - OF_LAST // 4
+            self.heads = {known for known in self.heads if known[:2] >= recent}
+        self.heads.add(key)
+        return True
+
+    def staleness(self, worker: str) -> int:
+        """How many gradients came since a worker was given the weights for the one that comes now.
+        Where those of a step are applied together, none: all are of the weights they change."""
+        stale = 0
+        if not self.machine.mode.together:
+            stale = self.folded - self.pulled.get(worker, self.folded)
+        self.folded += 1
+        self.stale.append(stale)
+        return stale
+
+
 def show_alarm(facts: dict[str, Any]) -> None:
-    """Print what a user must know although the job goes on."""
+    """Print what a user must know although the job goes on; status shows it, too."""
     rest = {name: value for name, value in facts.items() if name not in ("what", "alarm")}
     more = ", ".join(f"{name} {value}" for name, value in rest.items())
     if isinstance(facts["alarm"], str):
         more = f"{facts['alarm']}" + (f" ({more})" if more else "")
-    print(f"warning: {facts['what']}: {more}", file=sys.stderr, flush=True)
+    text = f"{facts['what']}: {more}"
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+    if here.told is not None:
+        here.tell_launcher({"alarm": text[:LONGEST]})
 
 
 def is_noted(note: dict[str, Any]) -> bool:

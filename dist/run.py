@@ -9,16 +9,18 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from minidl_dist import folder as job_folder
-from minidl_dist import store as object_store
+from minidl_dist.commands import answering_errors
 from minidl_dist.launch.child import Failure
 from minidl_dist.launch.local import Local, cores
 from minidl_dist.launch.spec import Launch
 from minidl_dist.launch.ssh import SSH, Ssh, parse_hosts
 from minidl_dist.launch.supervisor import Supervisor
+from minidl_dist.results import upload
 from minidl_dist.status import what_is_saved
 from minidl_dist.timeline import write_timeline
 
@@ -78,6 +80,9 @@ def run_job(launch: Launch, folder: Path, is_new: bool = False) -> None:
         finally:
             status.write_now()
             write_timeline(folder)
+        if launch.store:
+            supervisor.facts["uploaded"] = upload(launch.store, folder)
+            status.write_now()
     go_on = f"go on with: minidl dist resume {folder}"
     if supervisor.failure is not None:
         is_mistake = supervisor.failure.code == 2 and not supervisor.has_trained
@@ -89,9 +94,7 @@ def run_job(launch: Launch, folder: Path, is_new: bool = False) -> None:
         note(f"{supervisor.interrupted}; {what_is_saved(supervisor.status())}; {go_on}")
         raise typer.Exit(INTERRUPTED[supervisor.interrupted])
     if launch.store:
-        url = object_store.join(launch.store, job_folder.RUN)
-        names = object_store.put_folder(url, folder / job_folder.RUN)
-        note(f"{counted(len(names), 'file')} uploaded to {url}")
+        say_upload(supervisor.facts["uploaded"], folder)
     note(f"done in {time.monotonic() - started:.0f} s; {folder}/{job_folder.TIMELINE} shows it")
 
 
@@ -100,6 +103,19 @@ def engine_of(launch: Launch) -> Local | Ssh:
     if not launch.hosts:
         return Local()
     return Ssh(parse_hosts(launch.hosts), tuple(shlex.split(launch.shell)) or SSH)
+
+
+def say_upload(found: dict[str, Any], folder: Path) -> None:
+    """Where the results are now.
+
+    Raises:
+        typer.Exit: they are not where they should be.
+    """
+    if "error" in found:
+        note(f"error: the results are in {folder}, and could not be uploaded: {found['error']}")
+        note(f"  hint: minidl dist resume {folder} trains no further, and uploads them")
+        raise typer.Exit(2)
+    note(f"{counted(found['files'], 'file')} uploaded to {found['url']}")
 
 
 def say_failure(failure: Failure, folder: Path | None) -> None:
@@ -123,6 +139,7 @@ def note(text: str) -> None:
 if __name__ == "__main__":  # what `minidl dist submit` starts in the background
     place = Path(sys.argv[1])
     try:
-        run_job(job_folder.read_job(place)["launch"], place)
+        with answering_errors("submit", False):
+            run_job(job_folder.read_job(place)["launch"], place)
     except typer.Exit as end:
         sys.exit(end.exit_code)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from minidl.errors import MinidlError
+from minidl_dist import here
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk
 from minidl_dist.coordinator import Coordinator
@@ -20,6 +22,9 @@ from minidl_dist.record import Recorder
 from minidl_dist.server import Server
 
 STATUS_EVERY = 0.5  # seconds
+ALIVE = 5.0  # seconds until the same is said again, so that a status is never old
+WINDOW = 20.0  # seconds over which examples per second are counted
+MEAN, MOST = "staleness", "most stale"  # names of counters in a server's Beat
 CODE_REFUSED = 2
 
 
@@ -46,6 +51,7 @@ def serve_to_the_end(
     Raises:
         MinidlError: it cannot be what it is told to be.
     """
+    here.told = told
     launch, folder = Launch(**told.launch), Path(told.folder)
     bundle = Bundle.from_json(told.keys) if told.keys else None
     if told.role == m.COORDINATOR:
@@ -53,14 +59,13 @@ def serve_to_the_end(
     else:
         key = bundle.pair.public if bundle else ""
         machine = Server(told.name, told.life + 1, key=key)
-    (folder / EVENTS).mkdir(parents=True, exist_ok=True)  # on another machine it may be new
     tap = Reporter(machine) if told.role == m.COORDINATOR else Recorder(machine)
     node = Node(
         tap, told.name, bundle, Disk(folder / CHECKPOINTS),
         log=folder / EVENTS / f"{told.name}.jsonl",
     )  # fmt: skip
     if told.role != m.COORDINATOR:
-        machine.troubles = node.troubles
+        machine.troubles = lambda: node.troubles() | staleness_of(tap)
     listen(lambda line: hear(node, line))
     node.catch_signals()
     machine.address = node.listen(told.listen)
@@ -89,17 +94,50 @@ def hear(node: Node, line: dict[str, Any]) -> None:
         node.post(Revoked(line["revoke"]))
 
 
+def staleness_of(tap: Recorder) -> dict[str, float]:
+    """Of the last gradients: mean and maximum, for a Beat; {} where all are 0."""
+    if not any(tap.stale):
+        return {}
+    return {MEAN: round(sum(tap.stale) / len(tap.stale), 2), MOST: max(tap.stale)}
+
+
 class Reporter(Recorder):
     """Tells the launcher how far the job is, for status.json."""
 
     last: dict[str, Any] = {}
     told_at = -STATUS_EVERY
 
+    def __init__(self, machine: Any):
+        super().__init__(machine)
+        self.examples: deque[tuple[float, int]] = deque()  # of the last steps: when done, how many
+
+    def count(self, effects: list, before: tuple[int, int], now: float) -> None:
+        """Note the examples of each step that is done, after the one that was done before."""
+        for effect in effects:
+            if isinstance(effect, m.Send) and isinstance(effect.message, m.StepDone):
+                done = effect.message
+                if (done.generation, done.step) > before:
+                    before = done.generation, done.step
+                    number = sum(int(r["values"].get("count", 0)) for r in done.reports)
+                    self.examples.append((now, number))
+        while self.examples and self.examples[0][0] < now - WINDOW:
+            self.examples.popleft()
+
+    def per_second(self, now: float) -> float:
+        """Examples in the last seconds, but for those of the first step, which began earlier."""
+        if len(self.examples) < 2:
+            return 0.0
+        seconds = now - self.examples[0][0]
+        rate = sum(number for _, number in list(self.examples)[1:]) / max(seconds, 1e-9)
+        return float(f"{rate:.3g}")
+
     def handle(self, event: Any, now: float) -> list:
+        before = self.done
         effects = super().handle(event, now)
+        self.count(effects, before, now)
         if now - self.told_at >= STATUS_EVERY or any(isinstance(e, m.Exit) for e in effects):
-            facts = status_of(self.machine)
-            if facts != self.last:
+            facts = {**status_of(self.machine), "examples_per_second": self.per_second(now)}
+            if facts != self.last or now - self.told_at >= ALIVE:
                 tell_launcher(facts)
                 self.last, self.told_at = facts, now
         return effects
@@ -107,11 +145,17 @@ class Reporter(Recorder):
 
 def status_of(coordinator: Coordinator) -> dict[str, Any]:
     """What status.json says of the training."""
+    members = [member for member in coordinator.members.all() if member.beat is not None]
+    troubles = {member.name: dict(member.beat.troubles) for member in members}
+    means = [counts.pop(MEAN) for counts in troubles.values() if MEAN in counts]
+    most = [counts.pop(MOST) for counts in troubles.values() if MOST in counts]
     return {
         "generation": coordinator.generation,
         "step": coordinator.steps.step if coordinator.steps else -1,
         "total_steps": coordinator.plan.total_steps if coordinator.plan else -1,
         "checkpoint_step": coordinator.manifest.step,
-        "messages": {m.name: m.beat.troubles for m in coordinator.members.all() if m.beat},
-        "doing": {m.name: m.beat.state for m in coordinator.members.all() if m.beat},
+        "messages": troubles,
+        "staleness": {"mean": max(means, default=0), "most": max(most, default=0)},
+        "doing": {member.name: member.beat.state for member in members},
+        "steps": {member.name: member.beat.step for member in members},
     }

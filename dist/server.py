@@ -13,6 +13,7 @@ from typing import Any
 
 from minidl.errors import ArgumentError
 from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite, checksum
+from minidl_dist.manifest import owner_of
 from minidl_dist.messages import (
     COORDINATOR,
     INITIAL,
@@ -37,6 +38,7 @@ from minidl_dist.messages import (
     StopAsked,
     Store,
     Stored,
+    Sweep,
     Timer,
     Wanted,
     Weights,
@@ -45,6 +47,7 @@ from minidl_dist.messages import (
 from minidl_dist.messages import HEAD as HEAD_CHUNK
 from minidl_dist.peer import Peer
 
+ABSENT = "the file is not there"
 PAUSE = 2.0  # seconds until something is written again, after the disk was full
 
 
@@ -59,6 +62,8 @@ class Server(Peer):
         writing: (generation, step) of the shard that is on its way to the disk; at most one.
         saved: step -> what the coordinator is told about it.
         norms: ours, until the norm of all is there.
+        found: file -> why it could not be loaded, or "".
+        swept: the effect that last deleted what is not needed.
     """
 
     role = "server"
@@ -72,6 +77,7 @@ class Server(Peer):
         self.writing: tuple[int, int] | None = None
         self.folds = 0
         self.retry_at = 0.0
+        self.swept: Sweep | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -82,6 +88,7 @@ class Server(Peer):
         self.saved: dict[int, Saved] = {}
         self.norms: Norms | None = None
         self.loading: set[str] = set()
+        self.found: dict[str, str] = {}
 
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
@@ -227,6 +234,7 @@ class Server(Peer):
         self.saved = {step: s for step, s in self.saved.items() if step > wanted.manifest}
         self.collect(self.mine)
         self.save_last()
+        self.sweep()
 
     def start_generation(self) -> None:
         """Forget everything, and load the checkpoint to go on from, if there is one."""
@@ -250,21 +258,36 @@ class Server(Peer):
         """A shard was read. Another number of servers may have written it: take what is ours."""
         if event.tag != self.generation or event.name not in self.loading:
             return
-        error = event.error or ("" if event.value is not None else "the file is not there")
+        error = event.error or ("" if event.value is not None else ABSENT)
         if not error:
             try:
                 self.aggregate.restore(event.value)
             except (ArgumentError, LookupError, ValueError) as problem:
                 error = str(problem)
+        self.found[event.name] = error
         if error:
-            self.phase = "failed"
             self.note("cannot load a checkpoint", alarm=True, file=event.name, error=error)
-            self.say_how_it_is()
-            return
         self.loading.discard(event.name)
-        if not self.loading and self.phase == "loading":
-            self.phase = "serving" if self.aggregate.is_whole else "failed"
+        if not self.loading:
+            self.look_for_other_disks()
+            whole = self.aggregate.is_whole and not any(self.found.values())
+            self.phase = "serving" if whole else "failed"
             self.say_how_it_is()
+
+    def look_for_other_disks(self) -> None:
+        """Shards of other servers, which had another number, may be on the disks of these alone."""
+        others = sorted(file for file in self.found if owner_of(file) != self.name)
+        if not others or any(self.found[file] != ABSENT for file in others):
+            return
+        rule = "a checkpoint of another number of servers is on disks that are not shared"
+        self.send(COORDINATOR, Failed(rule, {
+            "server": self.name,
+            "its disk lacks": ", ".join(others),
+            "servers then": len({owner_of(file) for file in self.wanted.files}),
+            "servers now": len(self.job.servers),
+            "hint": "minidl dist resume JOB --servers with that number, on the same hosts; or copy "
+            "the files in its folder checkpoints to this machine",
+        }))  # fmt: skip
 
     def take_initial(self, sender: str, message: Initial) -> None:
         """A first value; when all are there, the job can begin, and is saved once."""
@@ -371,6 +394,17 @@ class Server(Peer):
         failed = until in self.saved and self.saved[until].error and self.now >= self.retry_at
         if stands and (failed or until not in self.saved):
             self.store(until, {chunk: self.aggregate.snapshot(chunk) for chunk in self.mine})
+
+    def sweep(self) -> None:
+        """Delete files that are no longer needed; on this disk nobody else would."""
+        keep = {*self.wanted.shards, *(s.file for s in self.saved.values() if not s.error)}
+        if self.writing is not None:
+            keep.add("shard-{}-{}-".format(*self.writing) + self.name)
+        others = [name for name in self.job.servers if name != self.name]
+        sweep = Sweep(sorted(keep), others, self.generation)
+        if sweep != self.swept:
+            self.swept = sweep
+            self.effects.append(sweep)
 
     def store(self, step: int, parts: dict[int, Any]) -> None:
         """Give a shard to the disk."""

@@ -36,6 +36,7 @@ from minidl_dist import messages as m
 from minidl_dist.aggregate import Aggregate
 from minidl_dist.coordinator import FINISHED, Coordinator
 from minidl_dist.faults import CALM, Faults
+from minidl_dist.manifest import unneeded
 from minidl_dist.modes import parse
 from minidl_dist.plan import SUM, Job
 from minidl_dist.server import Server
@@ -221,6 +222,9 @@ class World(Faults):
             case m.Remove(names):
                 for name in names:
                     self.disk.pop(name, None)
+            case m.Sweep():
+                for name in unneeded(self.disk, effect):
+                    del self.disk[name]
             case m.Note(facts):
                 self.notes.append((self.now, process.name, facts))
                 late = self.now > self.calm_at + HEALED or not self.calm_at

@@ -16,6 +16,7 @@ from minidl.io.atomic import write_atomically
 from minidl_dist import folder as job_folder
 from minidl_dist.launch.spec import SCALE, WORKER
 
+LATE = 15.0  # seconds after which a status is old: of a job that is well it is written more often
 PAUSE = 0.5  # seconds between two looks with --follow
 
 
@@ -55,17 +56,23 @@ def whole_status(folder: Path, running: bool) -> dict[str, Any]:
 
 def as_text(found: dict[str, Any]) -> str:
     """For people."""
-    lines = [f"{found['job']}: {sentence(found)}"]
+    lines = [f"{found['job']}: {sentence(found)}", *(f"  {line}" for line in details(found))]
     doing = found.get("doing", {})
     for member in found.get("members", []):
         state = member["state"]
+        name = member["name"]
         if found["running"] and state == "running":
-            state = doing.get(member["name"], state)
+            state = doing.get(name, state)
+            if found.get("steps", {}).get(name, -1) >= 0:
+                state += f", step {found['steps'][name]}"
         restarts = f", restarted {member['restarts']} times" if member["restarts"] else ""
         pid = f", process {member['pid']}" if member["pid"] else ""
-        counts = found.get("messages", {}).get(member["name"], {})
+        counts = found.get("messages", {}).get(name, {})
         messages = "".join(f", {count} messages {what}" for what, count in counts.items())
-        lines.append(f"  {member['name']:<12} {state}{pid}{restarts}{messages}")
+        lines.append(f"  {name:<12} {state}{pid}{restarts}{messages}")
+        for alarm in member.get("alarms", []):
+            when = time.strftime("%H:%M:%S", time.localtime(alarm["time"]))
+            lines.append(f"  {'':<12} warning at {when}: {alarm['text']}")
     return "\n".join(lines)
 
 
@@ -83,6 +90,29 @@ def sentence(found: dict[str, Any]) -> str:
     return f"{found.get('interrupted') or 'was killed'}{step}; minidl dist resume goes on with it"
 
 
+def details(found: dict[str, Any]) -> list[str]:
+    """How fast it is, how stale its gradients are, how much is saved, where its results are."""
+    lines, stale = [], found.get("staleness", {})
+    parts = []
+    if found["running"] and found.get("examples_per_second"):
+        parts.append(f"{found['examples_per_second']:,.10g} examples/s")
+    if stale.get("most"):
+        parts.append(f"gradients {stale['mean']:g} others late, at most {stale['most']}")
+    if found.get("checkpoint_step", -1) >= 0:
+        parts.append(f"last checkpoint of step {found['checkpoint_step']}")
+    if parts:
+        lines.append(", ".join(parts))
+    late = time.time() - found.get("time", time.time())
+    if found["running"] and late > LATE:
+        lines.append(f"as of {late:.0f} s ago: nothing was written to its folder since")
+    uploaded = found.get("uploaded", {})
+    if "error" in uploaded:
+        lines.append(f"not uploaded to {uploaded['url']}: {uploaded['error'].splitlines()[0]}")
+    elif uploaded:
+        lines.append(f"{uploaded['files']} files uploaded to {uploaded['url']}")
+    return lines
+
+
 def what_is_saved(found: dict[str, Any]) -> str:
     """Where a job that was stopped would go on: it may have had no time for a last checkpoint."""
     saved = found.get("checkpoint_step", -1)
@@ -97,14 +127,22 @@ def as_prometheus(found: dict[str, Any]) -> str:
     """Text in the format of Prometheus, for its textfile collector: no port is opened."""
     label = json.dumps(Path(found["job"]).name, ensure_ascii=False)
     lines = []
-    for name in ("step", "total_steps", "generation", "checkpoint_step"):
+    for name in ("step", "total_steps", "generation", "checkpoint_step", "examples_per_second"):
         if isinstance(found.get(name), int | float):
             lines.append(f"minidl_dist_{name}{{job={label}}} {found[name]}")
+    for name, value in found.get("staleness", {}).items():
+        lines.append(f"minidl_dist_staleness_{name}{{job={label}}} {value}")
     lines.append(f"minidl_dist_running{{job={label}}} {int(found['running'])}")
     for member in found.get("members", []):
         who = f'job={label},process="{member["name"]}"'
         lines.append(f"minidl_dist_up{{{who}}} {int(member['state'] == 'running')}")
         lines.append(f"minidl_dist_restarts{{{who}}} {member['restarts']}")
+        lines.append(f"minidl_dist_alarms{{{who}}} {len(member.get('alarms', []))}")
+        if member["name"] in found.get("steps", {}):
+            step = found["steps"][member["name"]]
+            lines.append(f"minidl_dist_process_step{{{who}}} {step}")
+        for what, count in found.get("messages", {}).get(member["name"], {}).items():
+            lines.append(f"minidl_dist_messages_{what}{{{who}}} {count}")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from minidl_dist import store as object_store
 from minidl_dist.archive import pack, sha256
 from minidl_dist.job import check_functions, launch_of, read_job_file
 from minidl_dist.launch.spec import Launch, check_launch
+from minidl_dist.references import refer
 from minidl_dist.run import completed, note, run_job
 
 ENGINES = ("local",)
@@ -28,6 +29,7 @@ def test_job(job: str, output: str | None, typed: str) -> None:
     check_functions(folder, described)
     size = len(pack(folder))
     launch = completed(launch_of(folder, described, servers=1, workers=2, store=""))
+    launch = with_data(launch, described.data)
     place = job_folder.make_folder(output, f"test-{launch.name}")
     launch = with_code(launch, folder, object_store.as_url(str(place)))
     job_folder.write_job(place, launch, typed)
@@ -58,11 +60,14 @@ def submit_job(
     if launch.store:
         launch = replace(launch, store=object_store.as_url(launch.store))
         object_store.check_writable(launch.store)
+    launch = with_data(launch, described.data)
     place = job_folder.make_folder(output, described.name)
     if launch.store:
         launch = replace(launch, store=object_store.join(launch.store, place.name))
     launch = with_code(launch, folder, launch.store or object_store.as_url(str(place)))
     job_folder.write_job(place, launch, typed)
+    if launch.store:
+        object_store.put_file(object_store.join(launch.store, job_folder.JOB), place / job_folder.JOB)
     start_in_background(place)
     return place
 
@@ -73,6 +78,11 @@ def with_code(launch: Launch, folder: Path, url: str) -> Launch:
     place = object_store.join(url, f"code-{sha256(data)[:16]}.zip")
     object_store.put_bytes(place, data)
     return replace(launch, code={"url": place, "sha256": sha256(data)})
+
+
+def with_data(launch: Launch, data: str | None) -> Launch:
+    """The launch with what identifies its data, as they are now."""
+    return replace(launch, data=refer(data)) if data is not None else launch
 
 
 def start_in_background(folder: Path) -> None:

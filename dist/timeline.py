@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from minidl.errors import CheckpointError
 from minidl.io.atomic import write_atomically
 from minidl_dist.folder import EVENTS, TIMELINE
 from minidl_dist.status import in_order
 
 WIDTH, LABEL, LANE, GAP = 1120, 92, 22, 8  # of a chart: all, names of lanes, a lane, between two
 MOST = 6_000  # bars of a chart
+STALE = 120  # height of the chart of staleness
 DETAIL = 6  # steps in the chart of some steps
 KINDS = {"compute": "computes a slot", "push": "pushes its gradients", "wait": "waits for weights"}
 
@@ -62,6 +65,7 @@ class Story:
         lanes: of the processes that have any.
         turns: (time, who, words) of what happened once: lost processes, rollbacks, the end.
         steps: step -> when it was done.
+        stale: (time, staleness, words) of each gradient, as the first server got them.
         seconds: from the first event to the last.
     """
 
@@ -69,13 +73,18 @@ class Story:
     turns: list[tuple[float, str, str]]
     steps: dict[int, float]
     seconds: float
+    stale: list[tuple[float, int, str]] = field(default_factory=list)
 
 
 def write_timeline(folder: Path) -> None:
-    """Write timeline.html into the folder of a job; without events there is none."""
+    """Write timeline.html into the folder of a job; without events there is none. A job whose disk
+    is full has succeeded nevertheless."""
     events = read_events(folder / EVENTS)
-    if events:
-        write_atomically(folder / TIMELINE, render(folder.name, tell(events)).encode(), "dist")
+    try:
+        if events:
+            write_atomically(folder / TIMELINE, render(folder.name, tell(events)).encode(), "dist")
+    except CheckpointError as error:
+        print(f"warning: there is no {TIMELINE}: {error.rule}", file=sys.stderr)
 
 
 def read_events(place: Path) -> list[dict[str, Any]]:
@@ -99,7 +108,8 @@ def tell(events: list[dict[str, Any]]) -> Story:
     start = events[0]["time"]
     lanes: dict[str, Lane] = {}
     open_bars: dict[tuple, float] = {}
-    turns, steps = [], {}
+    turns, steps, stale = [], {}, []
+    first = min((e["node"] for e in events if e.get("what") == "slot in"), key=in_order, default="")
     for event in events:
         now, name, what = event["time"] - start, event["node"], event.get("what")
         lane = lanes.setdefault(name, Lane(name))
@@ -114,7 +124,10 @@ def tell(events: list[dict[str, Any]]) -> Story:
         elif what == "advance":
             close(lane, open_bars, "wait", now, step - 1, None)
         elif what == "slot in":
-            lane.dots.append((now, f"step {step}, slot {slot} from {event.get('of')}"))
+            words = f"step {step}, slot {slot} from {event.get('of')}"
+            lane.dots.append((now, words))
+            if name == first and isinstance(event.get("stale"), int):
+                stale.append((now, event["stale"], words))
         elif what == "step done":
             steps.setdefault(step, now)
             lane.dots.append((now, f"step {step} is done"))
@@ -124,7 +137,7 @@ def tell(events: list[dict[str, Any]]) -> Story:
                 open_bars.clear()
     used = [lane for lane in lanes.values() if lane.bars or lane.dots]
     seconds = events[-1]["time"] - start
-    return Story(sorted(used, key=lambda lane: in_order(lane.name)), turns, steps, seconds)
+    return Story(sorted(used, key=lambda lane: in_order(lane.name)), turns, steps, seconds, stale)
 
 
 def close(
@@ -176,8 +189,9 @@ def render(name: str, story: Story) -> str:
             begin, end = some_steps(story.steps)
             charts.append((f"{DETAIL} steps in the middle", chart(story, begin, end)))
     return engine.get_template("timeline.html.j2").render(
-        name=name, figures=figures(story), charts=charts, kinds=KINDS, turns=story.turns
-    )
+        name=name, figures=figures(story), charts=charts, kinds=KINDS, turns=story.turns,
+        stale=stale_chart(story),
+    )  # fmt: skip
 
 
 def first_bar(story: Story) -> float:
@@ -209,6 +223,10 @@ def figures(story: Story) -> list[tuple[str, str, str]]:
     if total:
         note = f"pushing {spent['push'] / total:.0%}, waiting {spent['wait'] / total:.0%}"
         found.append(("Workers compute", f"{spent['compute'] / total:.0%}", note))
+    if story.stale:
+        values = [value for _, value, _ in story.stale]
+        note = "others were applied in between" if any(values) else "none was late"
+        found.append(("Staleness", f"{statistics.mean(values):.2g}, at most {max(values)}", note))
     lost = sum("is lost" in words for _, _, words in story.turns)
     found.append(("Processes lost", str(lost), "and replaced" if lost else "all went well"))
     return found
@@ -241,6 +259,31 @@ def chart(story: Story, begin: float, end: float) -> dict[str, Any]:
         "turns": [(x(when), words) for when, _, words in story.turns if begin < when < end],
         "width": WIDTH, "label": LABEL, "lane": LANE,
     }  # fmt: skip
+
+
+def stale_chart(story: Story) -> dict[str, Any] | None:
+    """A dot for each gradient: when it came, and how many others were applied since its weights
+    were read. None where no gradient is late."""
+    most = max((value for _, value, _ in story.stale), default=0)
+    if not most:
+        return None
+    begin, end = first_bar(story), story.seconds
+    scale = (WIDTH - LABEL - 8) / max(end - begin, 1e-9)
+    lines = sorted({0, most // 2, most})
+    return {
+        "dots": [
+            (round(LABEL + (max(when, begin) - begin) * scale, 2), level(value, most), value, words)
+            for when, value, words in thin(story.stale, MOST)
+        ],
+        "lines": [(level(value, most), value) for value in lines],
+        "ticks": [(LABEL + (when - begin) * scale, words) for when, words in ticks(begin, end)],
+        "width": WIDTH, "label": LABEL, "height": STALE + 12,
+    }  # fmt: skip
+
+
+def level(value: int, most: int) -> float:
+    """Height of a value in the chart of staleness."""
+    return round(6 + STALE * (1 - value / most), 2)
 
 
 def thin(things: list, most: int) -> list:

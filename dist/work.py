@@ -21,8 +21,8 @@ from minidl.errors import MinidlError
 from minidl.training import slots
 from minidl_dist import here
 from minidl_dist import messages as m
+from minidl_dist import references
 from minidl_dist.client import Client, Stopped
-from minidl_dist.fingerprint import fingerprint
 from minidl_dist.folder import EVENTS, RUN
 from minidl_dist.here import tell_launcher
 from minidl_dist.keys import Bundle
@@ -50,10 +50,9 @@ def work(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]]
     launch, folder = Launch(**told.launch), Path(told.folder)
     bundle = Bundle.from_json(told.keys) if told.keys else None
     key = bundle.pair.public if bundle else ""
-    machine = Announcer(Worker(told.name, told.life + 1, key=key, fingerprint=fingerprint()))
+    machine = Announcer(Worker(told.name, told.life + 1, key=key))
     client = Client(told.name, launch.slots, launch.mode)
     client.leaves = not (launch.is_script or launch.is_job)  # what comes after fit is theirs
-    (folder / EVENTS).mkdir(parents=True, exist_ok=True)  # on another machine it may be new
     node = Node(
         machine, told.name, bundle, log=folder / EVENTS / f"{told.name}.jsonl",
         to_client=client.take,
@@ -149,9 +148,10 @@ def run_job_folder(launch: Launch, name: str, folder: Path) -> None:
     if launch.code:
         code = fetch_code(launch.code, folder / "code")
     job = read_job_file(code)
+    data = references.fetch(launch.data, folder / "data") if launch.data else job.data
     output = folder / RUN
     output.mkdir(exist_ok=True)
-    run_in_worker(code, Running(job.data, output, job.seed, job.settings, launch.slots, name))
+    run_in_worker(code, Running(data, output, job.seed, job.settings, launch.slots, name))
 
 
 def with_output(command: list[str], folder: Path) -> list[str]:

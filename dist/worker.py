@@ -325,6 +325,7 @@ class Worker(RunStates):
         match event:
             case Begin():
                 self.begun, self.plan = event, event.plan
+                self.fingerprint, self.stranger = event.fingerprint, True  # say Hello once more
                 self.say_how_it_is()
             case SlotChunk() if self.is_mine(event):
                 self.push(event)

@@ -30,6 +30,7 @@ class Member:
         is_chief: it is the worker that writes the results.
         comes_again: it has done its work, and will be wanted once more when it has ended.
         last_lines: what it printed last.
+        alarms: the last ones, {"time", "text"}: what it warns of although the job goes on.
         unfinished: the beginning of a message to the launcher that comes in several lines.
     """
 
@@ -43,6 +44,7 @@ class Member:
     is_chief: bool = False
     comes_again: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
+    alarms: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=3))
     unfinished: str = ""
 
     @property

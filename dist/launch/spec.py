@@ -22,7 +22,7 @@ from typing import Any
 
 from minidl.errors import ArgumentError
 from minidl_dist.modes import parse
-from minidl_dist.plan import Job
+from minidl_dist.plan import LIMITS, Job
 
 SERVER, WORKER = "server", "worker"  # roles; the coordinator's is its name
 ON_NAN = ("stop", "skip")
@@ -52,7 +52,10 @@ class Launch:
         hosts: machines to start processes on, see launch/ssh.py; "" for this one alone.
         shell: what runs a command on one of them, "" for ssh.
         code: where the code of a submitted job is, {"url", "sha256"}; {} for a job folder here.
+        data: what the data of a submitted job are, see references.py; {} where it names none.
         store: URL below which results are uploaded; "" for none.
+        computing_limit, evaluating_limit: seconds without progress in a slot or in validation,
+            after which a worker counts as stuck and is started again.
     """
 
     command: list[str]
@@ -68,7 +71,10 @@ class Launch:
     hosts: str = ""
     shell: str = ""
     code: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
     store: str = ""
+    computing_limit: float = LIMITS["computing"]
+    evaluating_limit: float = LIMITS["evaluating"]
 
     @property
     def name(self) -> str:
@@ -108,7 +114,7 @@ def check_launch(launch: Launch) -> None:
         raise ArgumentError("dist run", "there is no such script", {"script": launch.command[0]})
     for name, least in (
         ("servers", 1), ("workers", 1), ("slots", 0), ("threads", 0), ("checkpoint_every", 1),
-        ("restarts", 0),
+        ("restarts", 0), ("computing_limit", 1), ("evaluating_limit", 1),
     ):  # fmt: skip
         value = getattr(launch, name)
         if value < least:
@@ -127,7 +133,10 @@ def as_job(launch: Launch) -> Job:
         save_every=launch.checkpoint_every,
         on_nan=launch.on_nan,
         strict=launch.strict,
-    )
+        limits=LIMITS | {
+            "computing": launch.computing_limit, "evaluating": launch.evaluating_limit,
+        },
+    )  # fmt: skip
 
 
 @dataclass

@@ -13,6 +13,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,6 +31,7 @@ from minidl_dist.launch.child import (
 from minidl_dist.launch.keyring import Keyring
 from minidl_dist.launch.spec import LATE, SCALE, SERVER, STUCK, WORKER, Instructions, Launch
 from minidl_dist.messages import COORDINATOR
+from minidl_dist.record import Lines
 
 BACKOFF = 0.25  # seconds before the first restart; twice as long before each further one
 STABLE = 600.0  # seconds of a life after which restarts are counted anew
@@ -173,7 +175,7 @@ class Supervisor:
         self.changed()
         if self.ending and member.role == COORDINATOR:
             member.tell({"stop": self.why})
-        with open(self.folder / "logs" / f"{member.name}.log", "a", encoding="utf-8") as log:
+        with closing(Lines(self.folder / "logs" / f"{member.name}.log")) as log:
             streams = process.stdout, process.stderr
             readers = [
                 asyncio.create_task(self.pass_on(member, stream, log, number))
@@ -243,7 +245,7 @@ class Supervisor:
 
     # --- what processes say ---------------------------------------------------------------------
 
-    async def pass_on(self, member: Member, stream: Any, log: TextIO, number: int) -> None:
+    async def pass_on(self, member: Member, stream: Any, log: Lines, number: int) -> None:
         """Print what a process prints, each line with its name."""
         rest = b""
         while True:
@@ -259,7 +261,7 @@ class Supervisor:
                     if not text:
                         continue
                 member.last_lines.append(text)
-                write_line(log, text)
+                log.write(text)
                 if not self.is_said_by_all(member, text):
                     self.show(member, text, number)
             if not data:
@@ -283,6 +285,8 @@ class Supervisor:
         """What a process tells the launcher alone."""
         member.is_victim |= message.get("victim", False)
         member.is_chief = message.get("chief", member.is_chief)
+        if "alarm" in message:
+            member.alarms.append({"time": time.time(), "text": message.pop("alarm")})
         if member.role == COORDINATOR:
             if "listening" in message:
                 self.opened(message.pop("listening"))
@@ -392,7 +396,7 @@ class Supervisor:
             "members": [
                 {
                     "name": m.name, "role": m.role, "state": m.state, "restarts": m.restarts,
-                    "pid": m.process.pid if m.is_running else None,
+                    "pid": m.process.pid if m.is_running else None, "alarms": list(m.alarms),
                 }
                 for m in self.members.values()
             ],

@@ -16,6 +16,7 @@ from minidl.training import slots
 from minidl_dist import messages as m
 from minidl_dist.client import Client
 from minidl_dist.coordinator import Coordinator
+from minidl_dist.manifest import unneeded
 from minidl_dist.plan import Job
 from minidl_dist.server import Server
 from minidl_dist.worker import Worker
@@ -180,6 +181,9 @@ class World:
             case m.Remove(names):
                 for file in names:
                     self.disk.pop(file, None)
+            case m.Sweep():
+                for file in unneeded(self.disk, effect):
+                    del self.disk[file]
             case m.Note(facts):
                 self.notes.append(facts)
             case m.Exit():

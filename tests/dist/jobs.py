@@ -50,9 +50,10 @@ class Job:
             env=os.environ | {"TMPDIR": str(self.sockets)}, start_new_session=True,
         )  # fmt: skip
 
-    def resume(self):
+    def resume(self, **options):
         """Go on with the job, as its user would."""
-        self.start(["resume", self.folder])
+        flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        self.start(["resume", self.folder, *flags])
         return self
 
     # --- looking on -----------------------------------------------------------------------------

@@ -326,3 +326,24 @@ def test_one_job_is_not_launched_twice(start):
     with pytest.raises(CheckpointError, match="already running"), folder.held(job.folder):
         pass
     assert job.finish() == expected()
+
+
+# --- another number of servers ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before, after", [(1, 3), (3, 1), (2, 3)])
+def test_resumed_with_another_number_of_servers(start, before, after):
+    """On one disk: each server takes from the shards the chunks that are its own now."""
+    job = start(SLOW, servers=before).wait_for_step(14).interrupt()
+    assert job.finish(130) is None
+    step = job.status()["checkpoint_step"]
+    assert job.resume(servers=after).finish() == expected()
+    assert len([m for m in job.status()["members"] if m["role"] == "server"]) == after
+    begun = [event["step"] for event in job.events("worker0") if event["what"] == "rewind"]
+    assert begun[-1] == step >= 14
+    assert owners(job) == {f"server{number}" for number in range(after)}
+
+
+def owners(job):
+    """The servers that wrote the shards in a job's folder."""
+    return {path.stem.rpartition("-")[2] for path in (job.folder / "checkpoints").glob("shard-*")}

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from minidl_dist import keys
+from minidl_dist import intake, keys
 from minidl_dist import messages as m
 from minidl_dist import node as nodes
 from minidl_dist.keys import AllowList, Bundle, KeyPair
@@ -167,3 +167,63 @@ def test_raw_strangers_do_not_grow_the_server(secure):
     with running(worker):
         acknowledged(worker, push())
     wait_for(lambda: any(name.startswith("stranger") for name in secure.server.counts))
+
+
+# --- messages that do not end -------------------------------------------------------------------
+
+GREETING = bytes.fromhex("ff00000000000000017f" "0300") + b"NULL".ljust(20, b"\0") + bytes(32)
+READY = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER".replace(b"\x19", b"\x1c")
+
+
+def endless(address, megabytes):
+    """Speak ZMTP 3 (rfc.zeromq.org/spec/23), and send part after part, never the last.
+
+    Without keys: what comes after the handshake is the same with them. Returns how many parts went.
+    """
+    host, port = address.removeprefix("tcp://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as raw:
+        raw.sendall(GREETING + READY)
+        part = b"\x03" + (1 << 20).to_bytes(8, "big") + bytes(1 << 20)
+        for sent in range(megabytes):
+            try:
+                raw.sendall(part)
+            except OSError:
+                return sent
+    return megabytes
+
+
+def test_a_message_without_end_is_not_kept(monkeypatch):
+    """Its connection is closed at the limit; more than that in messages comes through."""
+    monkeypatch.setattr(intake, "MOST", 8 << 20)
+    server = Node(Acknowledger(), "server0", insecure=True)
+    worker = Node(Recorder(), "worker0", insecure=True)
+    address = server.listen(TCP)
+    worker.connect("server0", address)
+    with running(server, worker):
+        acknowledged(worker, push())
+        before = resident()
+        assert endless(address, megabytes=600) < 600
+        wait_for(lambda: server.counts["dropped: endless"] == 1)
+        for step in range(1, 120):  # 19 MB, as messages
+            acknowledged(worker, push(step))
+        assert server.counts["dropped: endless"] == 1
+        assert resident() - before < 300 << 20
+    assert server.gate.bytes_in > 2 * intake.MOST
+
+
+def resident():
+    """Bytes of memory that this process uses."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_the_kernel_counts_what_a_connection_brings():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        inside, _ = server.accept()
+        client.sendall(bytes(1000))
+        wait_for(lambda: intake.bytes_received(inside) >= 1000)
+        found = intake.Intake(server.getsockname()[1])
+        assert inside.fileno() in [number for number, copy in found.connections() if not copy.close()]
+        client.close()
+        inside.close()
