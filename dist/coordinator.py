@@ -290,6 +290,8 @@ class Coordinator(Decisions):
                 member.wanted = None
             return
         before = member.beat
+        if before is not None and beat.count < before.count:
+            return  # it was late, and says how things were
         member.take(beat, self.now)
         is_server = member.hello.role == "server"
         if is_server:

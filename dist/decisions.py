@@ -123,8 +123,13 @@ class Decisions:
             self.drain("all workers were asked to stop")
         if not members.owner and self.ready:  # a step begins: whoever is there takes part
             members.deal(list(steps.next_step), staying or candidates)
-        else:
-            members.hand_over(steps.open_slots(), [n for n in staying if n in synced] or staying)
+        elif steps.is_barrier():
+            following = [n for n in staying if n in synced]
+            members.hand_over(steps.open_slots(), following or staying, members.workers)
+        else:  # nobody can join now, so who does not follow the steps cannot compute either
+            members.hand_over(
+                steps.open_slots(), [n for n in synced if n in staying] or synced, synced
+            )
         members.choose_chief(synced, joining, steps.step in self.states)
         self.choose_giver(synced, joining)
         return True

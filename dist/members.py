@@ -10,6 +10,7 @@ joins while the chief validates must not become it, since nobody would publish w
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from minidl_dist.messages import Beat, Hello, Wanted
@@ -151,10 +152,10 @@ class Members:
         n = len(candidates)
         self.owner = {s: candidates[i % n] for i, s in enumerate(slots)} if n else {}
 
-    def hand_over(self, slots: list[int], candidates: list[str]) -> None:
-        """Slots of workers that are gone go to who has least; all others stay where they are."""
+    def hand_over(self, slots: list[int], candidates: list[str], holders: Collection[str]) -> None:
+        """Slots of workers that cannot hold them go to who has least; all others stay."""
         for slot in slots:
-            if self.owner.get(slot) in self.workers or not candidates:
+            if self.owner.get(slot) in holders or not candidates:
                 continue
             held = list(self.owner.values())
             self.owner[slot] = min(candidates, key=lambda name: (held.count(name), natural(name)))

@@ -99,7 +99,7 @@ from minidl_dist.events import (  # noqa: F401
     Timer,
 )
 
-VERSION = 1  # of this protocol
+VERSION = 2  # of this protocol
 GENERATIONS = 1_000_000
 WINDOW = 8
 HEAD = -1  # the chunk of an Ack of a Head
@@ -158,6 +158,7 @@ class Beat:
     given: int = 0  # worker: the first step whose reports it does not have
     troubles: dict = field(default_factory=dict)  # messages lost, garbage, repeated: how many
     waits_for: str = ""  # worker: a server that should have answered long ago
+    count: int = 0  # of this life's beats: one that comes after a newer one is out of date
 
 
 @dataclass

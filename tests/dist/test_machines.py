@@ -308,6 +308,41 @@ def test_a_job_that_is_stopped_waits_until_it_knows_how_far_everybody_is():
     assert not c.hold and c.until == 5
 
 
+def beat_of(c, name, step, state, count=0, given=0):
+    """A Beat of a process that follows the newest generation."""
+    plan = c.plan.hash
+    beat = m.Beat(name, 1, 1, c.generation, 0, step, state, 0, plan, given=given, count=count)
+    return c.handle(m.Received(name, beat), 0.2)
+
+
+def test_a_beat_that_comes_late_does_not_replace_a_newer_one():
+    c = coordinator()
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    beat_of(c, "server0", 0, "serving")
+    beat_of(c, "worker0", 1, "computing", count=7)
+    beat_of(c, "worker0", -1, "joining", count=6)
+    assert c.synced() == ["worker0"]
+
+
+def test_a_slot_is_computed_by_who_follows_the_steps_where_nobody_can_join():
+    """ssp: whoever joins gets weights and state at a barrier only, so until then it holds none."""
+    c = coordinator(mode="ssp:3", save_every=0)
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c, batches_per_epoch=8)
+    beat_of(c, "worker1", -1, "joining")
+    beat_of(c, "worker0", 0, "computing")
+    beat_of(c, "server0", 0, "serving")
+    assert c.members.owner == {0: "worker0", 1: "worker1"} and c.steps.is_barrier()
+    for slot in (0, 1):  # worker1 was in step 0 before it had to begin anew
+        report = m.Report(c.generation, 0, slot, f"worker{slot}", 1.0, {})
+        c.handle(m.Received(f"worker{slot}", report), 0.3)
+    assert c.steps.step == 1 and not c.steps.is_barrier()
+    assert c.members.owner == {0: "worker0", 1: "worker0"}
+
+
 def test_only_the_chief_of_this_generation_publishes():
     c = coordinator()
     for name in ("server0", "worker0", "worker1"):

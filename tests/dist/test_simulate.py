@@ -44,7 +44,7 @@ def test_so_do_other_modes(mode):
 
 
 # (seed, mode) of schedules that failed once.
-ONCE_FAILED = [(29, "sync"), (30, "sync"), (556, None)]
+ONCE_FAILED = [(29, "sync"), (30, "sync"), (556, None), (20_425, None)]
 
 
 @pytest.mark.parametrize(("seed", "mode"), ONCE_FAILED)
@@ -52,22 +52,10 @@ def test_what_failed_once_does_not_again(seed, mode):
     assert first_failure([seed], mode) is None
 
 
-KNOWN = {
-    20_425: "ssp:3: a worker that joins is given no state of the run; the job ends and says so"
-}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sync", None])
 def test_they_do_in_fifteen_hundred_schedules_each(mode):
-    seeds = [seed for seed in range(20_000, 21_500) if mode or seed not in KNOWN]
-    assert first_failure(seeds, mode) is None
-
-
-@pytest.mark.xfail(strict=True, reason="a known fault, see KNOWN and README's limits")
-@pytest.mark.parametrize("seed", KNOWN)
-def test_known_faults(seed):
-    assert first_failure([seed], None) is None
+    assert first_failure(range(20_000, 21_500), mode) is None
 
 
 def test_what_happens_follows_from_the_seed():
