@@ -121,7 +121,9 @@ class Decisions:
         staying = [n for n in candidates if not members.is_leaving(n)]
         if not staying and candidates:
             self.drain("all workers were asked to stop")
-        if not members.owner and self.ready:  # a step begins: whoever is there takes part
+        if not self.ready:
+            pass  # until then more workers may come
+        elif not members.owner:  # a step begins: whoever is there takes part
             members.deal(list(steps.next_step), staying or candidates)
         elif steps.is_barrier():
             following = [n for n in staying if n in synced]
