@@ -9,7 +9,7 @@ Another number of servers may go on from it: each takes from the shards the chun
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from minidl_dist.messages import Remove, Saved, Store, Stored
@@ -54,7 +54,8 @@ class Manifest:
     finished: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        return {"format": 1, **asdict(self)}
+        checkpoints = [dict(vars(checkpoint)) for checkpoint in self.checkpoints]
+        return {"format": 1, **vars(self), "checkpoints": checkpoints}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any] | None, token: int) -> Manifest:

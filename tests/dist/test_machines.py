@@ -126,7 +126,7 @@ def test_nobody_speaks_in_the_name_of_another():
     for name in ("server0", "worker0", "worker1"):
         c.handle(hello(name), 0.1)
     offer(c)
-    before = c.wanted("worker0", {})
+    before = c.wanted("worker0")
     for wrong in (
         m.Hello("server", "server0", 99, 0, "tcp://evil:1", "K" * 40, m.VERSION, {}, ""),
         m.Hello("server", "worker0", 1, 0, "tcp://evil:1", "K" * 40, m.VERSION, {}, ""),
@@ -137,7 +137,7 @@ def test_nobody_speaks_in_the_name_of_another():
     ):
         effects = c.handle(m.Received("worker0", wrong), 0.2)
         assert not sent(effects, object)
-    assert c.wanted("worker0", {}) == before and c.disowned == 6
+    assert c.wanted("worker0") == before and c.disowned == 6
     assert "worker1" in c.members.workers and not c.steps.reports
 
 
@@ -234,12 +234,12 @@ def test_a_step_that_cannot_be_saved_is_given_up_and_its_files_are_deleted():
         c.handle(hello(name), 0.0)
     offer(c)
     g = c.generation
-    assert c.wanted("server0", {}).save == 0
+    assert c.wanted("server0").save == 0
     shard = m.Saved(g, 0, f"shard-{g}-0-server0", "sha", [0])
     c.handle(m.Received("server0", shard), 0.1)
     failed = m.Saved(g, 0, f"shard-{g}-0-server1", "", [], "no space left on device")
     effects = c.handle(m.Received("server1", failed), 0.2)
-    assert m.Remove([shard.file]) in effects and c.wanted("server0", {}).save == 2
+    assert m.Remove([shard.file]) in effects and c.wanted("server0").save == 2
     late = c.handle(m.Received("server0", shard), 0.3)
     assert m.Remove([shard.file]) in late  # said again, or of an older generation
     for generation, file in ((g, "manifest"), (g + m.GENERATIONS, "")):  # a newer coordinator's
