@@ -425,13 +425,15 @@ class Coordinator(Decisions):
         if saved.generation // GENERATIONS > self.manifest.token:  # of a newer coordinator
             return
         is_new = saved.generation == self.generation and saved.step > self.manifest.step
-        if not is_new or saved.step not in (self.checkpoints.asked, self.until):
+        asked, given_up = self.checkpoints.asked, self.checkpoints.given_up
+        may_be_last = is_new and saved.step == given_up >= self.steps.step
+        if not may_be_last and (not is_new or saved.step not in (asked, self.until)):
             if not saved.error:
                 self.effects += self.checkpoints.remove({saved.file})
             return
         if not saved.error:
             self.checkpoints.collection.add(saved)
-        elif saved.step != self.until:
+        elif saved.step == asked != self.until:
             self.give_up(f"{sender}: {saved.error}")
             return
         self.keep(saved.step, saved.error)

@@ -101,6 +101,7 @@ class Decisions:
             if not self.choose_workers():
                 return  # rolled back, and decided there
             self.checkpoints.ask(self.steps.step, self.job.save_every)
+            self.effects += self.checkpoints.tidy(self.steps.step)
             self.find_the_end()
         for name in self.concerned():
             self.tell(name, if_news=True)
@@ -290,7 +291,7 @@ class Decisions:
     def give_up(self, why: str) -> None:
         """The step to save cannot be had; the next one is asked for."""
         self.note("a checkpoint is given up", step=self.checkpoints.asked, why=why)
-        self.effects += self.checkpoints.give_up()
+        self.checkpoints.give_up()
         self.late_since = None
         self.decide()
 
