@@ -8,7 +8,7 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
                                worker run_states window
                                coordinator decisions members steps manifest
                                peer (what server and worker share)
-        tried out              simulate faults trainer toy
+        tried out              simulate schedules faults trainer toy checked
     bytes, keys, disks         wire keys gate intake links queued
                                checkpoint store archive references
     sockets and a clock        node

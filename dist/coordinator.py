@@ -64,7 +64,7 @@ from minidl_dist.plan import Plan
 from minidl_dist.steps import Steps
 
 FINISHED = "finished"
-
+DECISIVE = ("joining", "leaving", "done", "serving", "failed")  # states of which all depends
 
 # Which role says what; anybody says the rest.
 SAID_BY: dict[type, str] = {
@@ -76,9 +76,10 @@ SAID_BY: dict[type, str] = {
 def is_its_own(sender: str, message: Any) -> bool:
     """Whether a message is in its sender's name, and of a kind that its role says."""
     role = sender.rstrip("0123456789")
-    names = {getattr(message, "name", sender), getattr(message, "worker", sender)}
-    roles = {getattr(message, "role", role), SAID_BY.get(type(message), role)}
-    return names == {sender} and roles == {role}
+    return (
+        getattr(message, "name", sender) == getattr(message, "worker", sender) == sender
+        and getattr(message, "role", role) == SAID_BY.get(type(message), role) == role
+    )
 
 
 class Coordinator(Decisions):
@@ -93,6 +94,9 @@ class Coordinator(Decisions):
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
         match event:
+            case Received(sender, message):
+                if self.is_open:
+                    self.receive(sender, message)
             case Started():
                 self.opened = self.alone_since = now
                 self.effects += [Load("manifest", "start"), SetTimer(TICK, "tick")]
@@ -104,8 +108,6 @@ class Coordinator(Decisions):
                 self.effects.append(SetTimer(TICK, "tick"))
                 if self.is_open:
                     self.look_around()
-            case Received(sender, message) if self.is_open:
-                self.receive(sender, message)
             case Left(peer, how):
                 self.lose(peer, how)
             case StopAsked(reason):
@@ -186,10 +188,10 @@ class Coordinator(Decisions):
             self.effects.append(Exit(1, "another coordinator has taken over"))
             return
         match message:
-            case Hello():
-                self.hello(message)
             case Beat():
                 self.beat(message)
+            case Hello():
+                self.hello(message)
             case Offer():
                 self.offer(sender, message)
             case Bye():
@@ -228,7 +230,6 @@ class Coordinator(Decisions):
 
     def hello(self, hello: Hello) -> None:
         """A process says who it is: take it in, or say why not."""
-        members = self.members.of(hello.role)
         if hello.version != VERSION:
             rule = "all processes of a job have the same version of minidl's protocol"
             self.send(hello.name, Refused(rule, {"yours": hello.version, "the job's": VERSION}))
@@ -237,7 +238,7 @@ class Coordinator(Decisions):
             rule = f"the servers of this job are {', '.join(self.job.servers)}"
             self.send(hello.name, Refused(rule, {"yours": hello.name}))
             return
-        old = members.get(hello.name)
+        old = self.members.of(hello.role).get(hello.name)
         if old is not None and old.hello.incarnation > hello.incarnation:
             return  # said in an earlier life
         if old is not None and old.hello.incarnation < hello.incarnation:
@@ -248,7 +249,7 @@ class Coordinator(Decisions):
             members.pop(hello.name, None)
             return
         if old is None:
-            members[hello.name] = Member(hello, self.now, self.now)
+            self.members.add(Member(hello, self.now, self.now))
             self.note("joined", name=hello.name)
         else:
             old.hello = hello
@@ -262,12 +263,9 @@ class Coordinator(Decisions):
         self.tell(hello.name)
 
     def may_differ(self, hello: Hello) -> bool:
-        """Whether a worker on another kind of machine may take part. That it is one, is said.
-
-        What it is, is known when its training begins: a script may choose its kernels before.
-        """
-        others = [m for m in self.members.workers.values() if m.name != hello.name]
-        first = next((m for m in others if m.hello.fingerprint), None)
+        """Whether a worker on another kind of machine may take part. That it is one, is said. What
+        it is, is known when its training begins: a script may choose its kernels before."""
+        first = self.members.first_known(hello.name)
         if not hello.fingerprint or first is None:
             return True
         differ = differences(hello, first.hello)
@@ -288,7 +286,7 @@ class Coordinator(Decisions):
         member = self.members.find(beat.name)
         banned = self.members.banned.get(beat.name)
         if member is None or member.hello.incarnation != beat.incarnation:
-            message = replace(self.wanted(beat.name, {}), hello=True, number=self.number)
+            message = replace(self.wanted(beat.name), hello=True, number=self.number)
             if banned is not None and banned[0] == beat.incarnation:
                 message = replace(message, stop=banned[1], code=3)
             self.send(beat.name, message)
@@ -296,17 +294,25 @@ class Coordinator(Decisions):
                 member.wanted = None
             return
         before = member.beat
+        if before is not None and beat.count < before.count:
+            return  # it was late, and says how things were
+        stood = self.standing(member)
         member.take(beat, self.now)
-        is_server = member.hello.role == "server"
-        if is_server:
+        if member.hello.role == "server":
             self.server_beat(member)
         elif beat.generation == self.generation and self.steps is not None:
             self.worker_beat(member)
-        if before is None or (before.generation, before.step, before.state, before.number) != (
-            beat.generation, beat.step, beat.state, beat.number,
-        ):  # fmt: skip
+        if self.hold or self.standing(member) != stood:
             self.decide()
         self.tell(beat.name)
+
+    def standing(self, member: Member) -> tuple:
+        """What decisions depend on, of all that a Beat says."""
+        beat, oldest = member.beat, self.steps.oldest if self.steps else 0
+        if beat is None or beat.generation != self.generation:
+            return (beat is None,)
+        state = beat.state if beat.state in DECISIVE else ""
+        return state, self.ended, member.is_synced(self.generation, oldest)
 
     def server_beat(self, member: Member) -> None:
         beat = member.beat
@@ -339,8 +345,8 @@ class Coordinator(Decisions):
             self.send(beat.name, RunState(self.generation, steps.step, self.states[steps.step]))
         elif beat.state == "done" and beat.step == steps.step:
             self.ended, self.until = True, min(self.until, beat.step)
-        for step in sorted(steps.done):
-            if beat.step >= 0 and beat.given <= step < beat.given + 8:
+        for step in range(beat.given, min(beat.given + 8, steps.step) if beat.step >= 0 else 0):
+            if step in steps.done:
                 self.send(beat.name, StepDone(self.generation, step, steps.done[step]))
 
     def offer(self, sender: str, offer: Offer) -> None:
@@ -422,13 +428,15 @@ class Coordinator(Decisions):
         if saved.generation // GENERATIONS > self.manifest.token:  # of a newer coordinator
             return
         is_new = saved.generation == self.generation and saved.step > self.manifest.step
-        if not is_new or saved.step not in (self.checkpoints.asked, self.until):
+        asked, given_up = self.checkpoints.asked, self.checkpoints.given_up
+        may_be_last = is_new and saved.step == given_up >= self.steps.step
+        if not may_be_last and (not is_new or saved.step not in (asked, self.until)):
             if not saved.error:
                 self.effects += self.checkpoints.remove({saved.file})
             return
         if not saved.error:
             self.checkpoints.collection.add(saved)
-        elif saved.step != self.until:
+        elif saved.step == asked != self.until:
             self.give_up(f"{sender}: {saved.error}")
             return
         self.keep(saved.step, saved.error)
@@ -442,11 +450,9 @@ class Coordinator(Decisions):
         if error and step == self.until and (self.ended or self.draining):
             if self.checkpoints.failing_for(self.now) > DRAIN:
                 why = f"the last checkpoint could not be saved: {error}"
-                if self.draining:
-                    self.end(why, 1)
-                else:  # the training is over, and its results may go elsewhere
-                    self.note(why, alarm=True, step=step)
-                    self.end(FINISHED, 0)
+                self.note(why, alarm=True, step=step)
+                # Where the training is over, its results may go elsewhere.
+                self.end(*((why, 1) if self.draining else (FINISHED, 0)))
 
     def stored(self, event: Stored) -> None:
         """A file of ours is on the disk, or not."""

@@ -159,6 +159,7 @@ class Beat:
     given: int = 0  # worker: the first step whose reports it does not have
     troubles: dict = field(default_factory=dict)  # messages lost, garbage, repeated: how many
     waits_for: str = ""  # worker: a server that should have answered long ago
+    count: int = 0  # of this life's beats: one that comes after a newer one is out of date
 
 
 @dataclass

@@ -66,6 +66,7 @@ class Peer:
         self.plan: Plan | None = None
         self.troubles: Callable[[], dict[str, int]] = dict  # of the node, with messages
         self.stranger = True  # the coordinator does not know this incarnation yet
+        self.beats = 0
         self.beat_at = self.heard_at = self.ticked_at = 0.0
         self.stop_at: float | None = None  # until when to wait for the coordinator's word
         self.effects: list = []
@@ -123,10 +124,11 @@ class Peer:
                 VERSION, self.fingerprint, plan_hash,
             ))  # fmt: skip
             return
+        self.beats += 1
         self.send(COORDINATOR, Beat(
             self.name, self.incarnation, self.wanted.token, self.generation, self.wanted.number,
             self.step_of_beat(), self.state(), self.progress(), plan_hash, self.wants(),
-            self.step_given(), self.all_troubles(), self.waits_for(),
+            self.step_given(), self.all_troubles(), self.waits_for(), self.beats,
         ))  # fmt: skip
 
     def all_troubles(self) -> dict[str, int]:

@@ -85,6 +85,7 @@ class Window:
         waiting: key -> message, not sent yet.
         flying: key -> Flight.
         heard: when the last answer came.
+        next_look: no request is late before.
 
     >>> window = Window()
     >>> window.add("a", "request"); window.due(now=0.0), window.due(now=0.1), window.due(now=1.1)
@@ -97,7 +98,7 @@ class Window:
         self.route, self.measures = route or Route(), measures
         self.waiting: dict[Hashable, Any] = {}
         self.flying: dict[Hashable, Flight] = {}
-        self.heard = 0.0
+        self.heard = self.next_look = 0.0
 
     def add(self, key: Hashable, message: Any) -> None:
         if key not in self.flying:
@@ -117,14 +118,27 @@ class Window:
         """The connection broke, and is there again: what was in flight may be lost."""
         for flight in self.flying.values():
             flight.is_lost = True
+        self.next_look = 0.0
 
     def not_ready(self) -> None:
         """The server says that it could not take something yet: it soon can."""
         for flight in self.flying.values():
             flight.patience = min(flight.patience, SHORTEST)
+        self.next_look = 0.0
 
     def due(self, now: float) -> list[Any]:
         """What is to be sent now: again, or for the first time as far as there is room."""
+        messages = self.again(now) if self.flying and now >= self.next_look else []
+        while self.waiting and len(self.flying) < WINDOW:
+            key = next(iter(self.waiting))
+            message = self.waiting.pop(key)
+            self.flying[key] = Flight(message, now, self.route.patience)
+            self.next_look = min(self.next_look, now + self.route.patience)
+            messages.append(message)
+        return messages
+
+    def again(self, now: float) -> list[Any]:
+        """What is lost or late, and when to look again."""
         messages = []
         was_silent = False
         for flight in self.flying.values():
@@ -137,11 +151,8 @@ class Window:
                 messages.append(flight.message)
         if was_silent and self.measures:
             self.route.was_silent()
-        while self.waiting and len(self.flying) < WINDOW:
-            key = next(iter(self.waiting))
-            message = self.waiting.pop(key)
-            self.flying[key] = Flight(message, now, self.route.patience)
-            messages.append(message)
+        flights = self.flying.values()
+        self.next_look = min(max(f.sent, self.heard) + f.patience for f in flights)
         return messages
 
     def clear(self) -> None:

@@ -4,9 +4,10 @@ import pytest
 
 import minidl
 from minidl_dist import messages as m
+from minidl_dist.checked import Checked, CheckedServer, Failure
 from minidl_dist.coordinator import Coordinator
 from minidl_dist.manifest import Collection
-from minidl_dist.simulate import Checked, CheckedServer, Failure, World
+from minidl_dist.simulate import World
 from minidl_dist.steps import Steps
 from minidl_dist.toy import toy
 from minidl_dist.window import Window
@@ -24,7 +25,7 @@ def first_failure(seeds, mode="sync", **classes):
     """(seed, what does not hold) of the first seed that fails, or None."""
     for seed in seeds:
         try:
-            World(seed, mode, {"server": CheckedServer, **classes}).run()
+            World(seed, mode, classes).run()
         except Exception as failure:
             return seed, failure
     return None
@@ -44,7 +45,7 @@ def test_so_do_other_modes(mode):
 
 
 # (seed, mode) of schedules that failed once.
-ONCE_FAILED = [(29, "sync"), (30, "sync"), (556, None)]
+ONCE_FAILED = [(29, "sync"), (30, "sync"), (556, None), (20_425, None)]
 
 
 @pytest.mark.parametrize(("seed", "mode"), ONCE_FAILED)
@@ -52,26 +53,14 @@ def test_what_failed_once_does_not_again(seed, mode):
     assert first_failure([seed], mode) is None
 
 
-KNOWN = {
-    20_425: "ssp:3: a worker that joins is given no state of the run; the job ends and says so"
-}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sync", None])
 def test_they_do_in_fifteen_hundred_schedules_each(mode):
-    seeds = [seed for seed in range(20_000, 21_500) if mode or seed not in KNOWN]
-    assert first_failure(seeds, mode) is None
-
-
-@pytest.mark.xfail(strict=True, reason="a known fault, see KNOWN and README's limits")
-@pytest.mark.parametrize("seed", KNOWN)
-def test_known_faults(seed):
-    assert first_failure([seed], None) is None
+    assert first_failure(range(20_000, 21_500), mode) is None
 
 
 def test_what_happens_follows_from_the_seed():
-    worlds = [World(7, None, {"server": CheckedServer}).run() for _ in range(2)]
+    worlds = [World(7, None).run() for _ in range(2)]
     assert worlds[0].events == worlds[1].events and worlds[0].now == worlds[1].now
 
 
@@ -221,10 +210,8 @@ class AsksOnce(Worker):
 class TellsChangesOnly(Coordinator):
     """What is wanted is sent when it changes, not in every answer: a lost message is for ever."""
 
-    def tell(self, name):
-        member = self.members.find(name)
-        if member is not None and self.is_news(member, self.wanted(name, self.slots_of_each())):
-            super().tell(name)
+    def tell(self, name, if_news=False):
+        super().tell(name, if_news=True)
 
 
 class TrustsServers(Coordinator):
