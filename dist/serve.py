@@ -137,6 +137,10 @@ class Reporter(Recorder):
         self.count(effects, before, now)
         if now - self.told_at >= STATUS_EVERY or any(isinstance(e, m.Exit) for e in effects):
             facts = {**status_of(self.machine), "examples_per_second": self.per_second(now)}
+            for name in ("messages", "steps"):  # of those that have left, too
+                facts[name] = self.last.get(name, {}) | facts[name]
+            if not self.machine.members.servers:
+                facts["staleness"] = self.last.get("staleness", {})
             if facts != self.last or now - self.told_at >= ALIVE:
                 tell_launcher(facts)
                 self.last, self.told_at = facts, now

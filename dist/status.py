@@ -65,7 +65,8 @@ def as_text(found: dict[str, Any]) -> str:
             state = doing.get(name, state)
             if found.get("steps", {}).get(name, -1) >= 0:
                 state += f", step {found['steps'][name]}"
-        restarts = f", restarted {member['restarts']} times" if member["restarts"] else ""
+        times = {0: "", 1: ", restarted once"}
+        restarts = times.get(member["restarts"], f", restarted {member['restarts']} times")
         pid = f", process {member['pid']}" if member["pid"] else ""
         counts = found.get("messages", {}).get(name, {})
         messages = "".join(f", {count} messages {what}" for what, count in counts.items())

@@ -225,8 +225,8 @@ def figures(story: Story) -> list[tuple[str, str, str]]:
         found.append(("Workers compute", f"{spent['compute'] / total:.0%}", note))
     if story.stale:
         values = [value for _, value, _ in story.stale]
-        note = "others were applied in between" if any(values) else "none was late"
-        found.append(("Staleness", f"{statistics.mean(values):.2g}, at most {max(values)}", note))
+        note = f"others in between, at most {max(values)}" if any(values) else "none was late"
+        found.append(("Staleness", f"{statistics.mean(values):.2g}", note))
     lost = sum("is lost" in words for _, _, words in story.turns)
     found.append(("Processes lost", str(lost), "and replaced" if lost else "all went well"))
     return found

@@ -273,3 +273,43 @@ def test_fenced_is_a_word_of_its_own(disk):
 def test_without_a_disk_every_answer_is_an_error():
     answers, _ = run_jobs(None, m.Load("manifest", 1))
     assert "no disk" in answers[0].error
+
+
+# --- what is no longer needed -------------------------------------------------------------------
+
+OLD, NEW = "shard-1000001-2-server0", "shard-1000002-4-server0"
+
+
+def sweep(disk, *keep, others=("server1",), generation=1_000_002):
+    disk.sweep(m.Sweep(list(keep), list(others), generation))
+    return sorted(path.name.partition(".")[0] for path in disk.folder.iterdir())
+
+
+def test_a_server_deletes_its_shards_but_for_those_that_are_needed(disk):
+    others = ["shard-1000001-2-server1", "run-1000001-2"]
+    for name in (OLD, NEW, *others):
+        disk.store(name, shard() if name.startswith("shard") else b"x")
+    disk.store("manifest", manifest(1))
+    stay = sorted([*others, "manifest-1"])
+    assert sweep(disk, OLD, NEW) == sorted([OLD, NEW, *stay])
+    assert sweep(disk, NEW) == sorted([NEW, *stay])
+    assert sweep(disk) == stay
+
+
+def test_shards_of_a_server_that_is_no_more_are_deleted_too(disk):
+    for server in ("server1", "server7"):
+        disk.store(f"shard-1000001-2-{server}", shard())
+    assert sweep(disk) == ["shard-1000001-2-server1"]
+
+
+def test_what_a_later_life_has_written_stays(disk):
+    disk.store(NEW, shard())
+    assert sweep(disk, generation=1_000_001) == [NEW]
+
+
+def test_what_a_killed_life_left_half_written_is_deleted(disk):
+    disk.store(NEW, shard())
+    for name in (NEW, OLD, "shard-1000001-2-server1", "shard-1000003-9-server0"):
+        (disk.folder / f"{name}.safetensors.0123abcd.tmp").write_bytes(b"x")
+    assert sweep(disk, NEW) == ["shard-1000001-2-server1", NEW, "shard-1000003-9-server0"]
+    assert sum(path.suffix == ".tmp" for path in disk.folder.iterdir()) == 2

@@ -1,19 +1,23 @@
 """`minidl dist`: what is answered before any process starts, and what stands in --help."""
 
+import errno
 import fcntl
 import json
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from minidl_dist import folder as job_folder
+from minidl_dist.checkpoint import Disk
 from minidl_dist.commands import app
 from minidl_dist.launch.spec import Launch, check_launch
 from minidl_dist.launch.ssh import Host, Ssh, parse_hosts
+from minidl_dist.plan import Plan, TensorSpec
 from minidl_dist.run import completed, counted
 from minidl_dist.status import as_prometheus, as_text, show_logs, what_is_saved
 
@@ -31,6 +35,10 @@ def minidl_dist(*arguments):
         (["run", "none.py"], "there is no such script"),
         (["run", "--workers", "0", "--", "train", "lenet"], "--workers must be at least 1"),
         (["run", "--on-nan", "ignore", "--", "train", "lenet"], "--on-nan is stop or skip"),
+        (
+            ["run", "--computing-limit", "0", "--", "train", "lenet"],
+            "--computing-limit must be at least 1",
+        ),
         (["run", "--mode", "sinc", "--", "train", "lenet"], "mode is sync"),
         (["run", "--mode", "backup:2", "--", "train", "lenet"], "1 <= K < S"),
         (["run", "--hosts", ",", "--", "train", "lenet"], "at least one machine"),
@@ -134,6 +142,97 @@ def test_status_of_a_job_that_was_killed_says_how_to_go_on():
     assert text.startswith("runs/a: was killed at step 7 of 9; minidl dist resume goes on")
     assert "restarted 2 times" in text
     assert 'minidl_dist_restarts{job="a",process="worker0"} 2' in as_prometheus(found)
+
+
+def running(**facts):
+    members = [
+        {"name": "server0", "state": "running", "restarts": 0, "pid": 7, "alarms": [
+            {"time": 1e9, "text": "cannot save: the disk is full"}]},
+        {"name": "worker0", "state": "running", "restarts": 1, "pid": 8, "alarms": []},
+    ]  # fmt: skip
+    return {
+        "job": "runs/a", "running": True, "step": 7, "total_steps": 9, "members": members,
+        "doing": {"worker0": "computing"}, "steps": {"worker0": 8, "server0": 7},
+        "messages": {"worker0": {"lost": 2, "repeated": 3}}, "checkpoint_step": 5,
+        "examples_per_second": 1234.0, "staleness": {"mean": 1.5, "most": 4}, **facts,
+    }  # fmt: skip
+
+
+def test_status_of_a_job_that_runs():
+    lines = as_text(running()).splitlines()
+    assert lines[0] == "runs/a: runs at step 7 of 9"
+    assert lines[1].split(", ") == [
+        "  1,234 examples/s", "gradients 1.5 others late", "at most 4",
+        "last checkpoint of step 5",
+    ]  # fmt: skip
+    assert lines[2].split() == ["server0", "running,", "step", "7,", "process", "7"]
+    assert "warning at" in lines[3] and lines[3].endswith("cannot save: the disk is full")
+    assert lines[4].split(", ")[1:] == [
+        "step 8", "process 8", "restarted once", "2 messages lost", "3 messages repeated",
+    ]  # fmt: skip
+
+
+def test_status_for_prometheus():
+    found = set(as_prometheus(running()).splitlines())
+    assert {
+        'minidl_dist_examples_per_second{job="a"} 1234.0',
+        'minidl_dist_staleness_mean{job="a"} 1.5',
+        'minidl_dist_staleness_most{job="a"} 4',
+        'minidl_dist_process_step{job="a",process="worker0"} 8',
+        'minidl_dist_messages_lost{job="a",process="worker0"} 2',
+        'minidl_dist_messages_repeated{job="a",process="worker0"} 3',
+        'minidl_dist_alarms{job="a",process="server0"} 1',
+    } <= found
+
+
+def test_an_old_status_says_so():
+    assert "as of" not in as_text(running(time=time.time()))
+    assert "as of 60 s ago: nothing was written" in as_text(running(time=time.time() - 60))
+
+
+@pytest.mark.parametrize(
+    "found, line",
+    [
+        ({"url": "s3://a/b", "files": 3}, "3 files uploaded to s3://a/b"),
+        ({"url": "s3://a/b", "error": "no\n more"}, "not uploaded to s3://a/b: no"),
+    ],
+)
+def test_where_the_results_are(found, line):
+    assert f"  {line}" in as_text(running(uploaded=found)).splitlines()
+
+
+def test_a_status_on_a_full_disk_is_written_into_its_old_blocks(tmp_path, monkeypatch):
+    facts = {"step": 1, "members": ["x" * 40] * 30}
+    writer = job_folder.StatusWriter(tmp_path, lambda: facts)
+    writer.write_now()
+    monkeypatch.setattr(job_folder.Path, "write_text", full)
+    facts["step"] = 2
+    writer.write_now()
+    assert job_folder.read_status(tmp_path) == facts
+    facts["members"] *= 99  # more than there are blocks: what is there stays whole
+    writer.write_now()
+    assert job_folder.read_status(tmp_path)["step"] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+def full(*arguments, **options):
+    raise OSError(errno.ENOSPC, "no space left on device")
+
+
+# --- resume -------------------------------------------------------------------------------------
+
+
+def test_resume_with_more_servers_than_the_model_has_chunks(tmp_path):
+    folder = tmp_path / "job"
+    job_folder.write_job(job_folder.make_folder(str(folder), "x"), Launch(["train", "lenet"]), "")
+    plan = Plan((TensorSpec("w", (10,), "float32"),), "SGD", 1, 1, 1)
+    content = {"token": 1, "plan": plan.to_dict(), "checkpoints": []}
+    Disk(folder / job_folder.CHECKPOINTS).store("manifest", content)
+    code, output = minidl_dist("resume", folder, "--servers", "2")
+    assert code == 2 and "at least one chunk" in output and "use at most 1 servers" in output
+    code, output = minidl_dist("resume", folder, "--servers", "0")
+    assert code == 2 and "--servers must be at least 1" in output
+    assert job_folder.read_job(folder)["launch"].servers == 1
 
 
 @pytest.mark.parametrize(

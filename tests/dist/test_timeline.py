@@ -1,12 +1,15 @@
 """The timeline of a job: from events to bars, and what the page may hold."""
 
+import errno
 import json
+import os
 import random
 
 import pytest
 
 from minidl_dist import messages as m
-from minidl_dist.record import Recorder, is_noted
+from minidl_dist.modes import parse
+from minidl_dist.record import Lines, Recorder, is_noted
 from minidl_dist.timeline import Story, read_events, render, some_steps, tell, ticks, write_timeline
 
 
@@ -116,6 +119,99 @@ def test_the_tap_changes_nothing():
     assert effects[:2] == [m.Compute(1, 5, 0), m.Exit(0, "")]
     assert [note.facts["what"] for note in effects[2:]] == ["computed", "compute"]
     assert recorder.plan == "the plan"
+
+
+# --- staleness ----------------------------------------------------------------------------------
+
+
+class Serving:
+    """A server that gives its weights to whoever sends a Pull."""
+
+    generation = 1
+
+    def __init__(self, mode):
+        self.mode = parse(mode)
+
+    def handle(self, event, now):
+        if isinstance(event.message, m.Pull):
+            return [m.Send(event.sender, m.Weights(1, 0, 0, 0, None))]
+        return []
+
+
+def stale_of(mode, *happens):
+    """The staleness of each gradient: "+0" is worker0's, "0" gives it weights."""
+    tap, found, steps = Recorder(Serving(mode)), [], {}
+    for word in happens:
+        worker = f"worker{word[-1]}"
+        if word.startswith("+"):
+            step = steps[worker] = steps.get(worker, -1) + ("again" not in word)
+            message = m.Head(1, step, int(word[-1]), 1.0, [], [])
+        else:
+            message = m.Pull(1, 0, 0)
+        for effect in tap.handle(m.Received(worker, message), 0.0):
+            if isinstance(effect, m.Note):
+                found.append(effect.facts["stale"])
+    return found
+
+
+def test_staleness_counts_the_gradients_of_others_in_between():
+    story = ["0", "1", "+0", "+1", "1", "+1", "+0", "0", "+0"]
+    assert stale_of("async", *story) == [0, 1, 0, 3, 0]
+    assert stale_of("sync", *story) == [0, 0, 0, 0, 0]
+
+
+def test_a_gradient_that_comes_twice_is_one():
+    assert stale_of("async", "0", "1", "+0", "+again0", "+1") == [0, 1]
+
+
+def test_the_page_shows_each_late_gradient():
+    events = made_up(5)
+    for number, event in enumerate(e for e in events if e["what"] == "slot in"):
+        event["stale"] = number % 4
+    page = render("job", tell(events))
+    assert "Staleness of each gradient" in page and page.count('class="late"') == 10
+    assert "step 1, slot 1 from worker1: 3 others in between" in page
+    for event in events:
+        event.pop("stale", None)
+    assert "Staleness of each gradient" not in render("job", tell(events))
+
+
+# --- a full disk --------------------------------------------------------------------------------
+
+
+def test_lines_that_a_full_disk_does_not_take(tmp_path, monkeypatch):
+    lines, write = Lines(tmp_path / "new" / "log"), os.write
+    assert lines.write("one")
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:3]))
+    assert not lines.write("two and more")
+    monkeypatch.setattr(os, "write", full)
+    assert not lines.write("three") and lines.lost == 2
+    monkeypatch.setattr(os, "write", write)
+    assert lines.write("four \ud800")
+    lines.close()
+    assert (tmp_path / "new" / "log").read_text() == "one\ntwo\nfour \\ud800\n"
+
+
+def full(*arguments):
+    raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def test_a_log_that_cannot_be_opened_yet(tmp_path):
+    (tmp_path / "log").mkdir()
+    lines = Lines(tmp_path / "log")
+    assert not lines.write("lost")
+    (tmp_path / "log").rmdir()
+    assert lines.write("kept")
+    lines.close()
+    assert (tmp_path / "log").read_text() == "kept\n"
+
+
+def test_a_timeline_that_cannot_be_written_is_no_error(tmp_path, capsys):
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "all.jsonl").write_text(json.dumps(made_up(1)[0]))
+    (tmp_path / "timeline.html").mkdir()
+    write_timeline(tmp_path)
+    assert "there is no timeline.html" in capsys.readouterr().err
 
 
 def test_notes_of_a_long_run_are_few():
