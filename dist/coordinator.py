@@ -128,7 +128,7 @@ class Coordinator(Decisions):
                 manifest = Manifest.from_dict(event.value, self.token)
                 # Whoever comes again, to write results, gets the last weights.
                 self.was_finished, manifest.finished = manifest.finished, False
-                self.checkpoints.manifest = manifest
+                self.checkpoints.manifest, self.checkpoints.named = manifest, manifest.names()
                 self.begin()
             case ("state", self.generation):
                 if event.value is None:
@@ -246,7 +246,7 @@ class Coordinator(Decisions):
             old = None
         is_other = old is None or old.hello.fingerprint != hello.fingerprint
         if is_other and not self.may_differ(hello):
-            members.pop(hello.name, None)
+            self.lose(hello.name, "it was refused")
             return
         if old is None:
             self.members.add(Member(hello, self.now, self.now))

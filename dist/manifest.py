@@ -139,11 +139,13 @@ class Checkpoints:
         given_up: the last step that was asked for in vain; -1: none.
         collection: shards that are on a disk, of checkpoints that are not complete.
         writing: (step, shards) of the checkpoint that is being completed; one at a time.
+        named: the files that are named on the disk; of the manifest those that can be used.
         next: the manifest that will be the disk's when that is done; None before it is written.
     """
 
     def __init__(self) -> None:
         self.manifest = Manifest()
+        self.named: set[str] = set()
         self.next: Manifest | None = None
         self.asked = self.given_up = -1
         self.collection = Collection(0)
@@ -204,8 +206,13 @@ class Checkpoints:
         return [Remove(sorted(names))] if names else []
 
     def shards(self) -> set[str]:
-        """Those that are named by the manifest on the disk, or by the one on its way there."""
-        names = self.manifest.names() | (self.next.names() if self.next is not None else set())
+        """Those that are named by the manifest on the disk, or by the one on its way there.
+
+        Of the one on the disk all count, those of a checkpoint that could not be read as well: the
+        next coordinator may begin with it.
+        """
+        names = self.manifest.names() | self.named
+        names |= self.next.names() if self.next is not None else set()
         return {name for name in names if name.startswith("shard")}
 
     @property
@@ -253,8 +260,9 @@ class Checkpoints:
             self.next = replace(self.manifest, checkpoints=entries)
             return step, [Store("manifest", self.next.to_dict(), "manifest")]
         if event.tag == "manifest":
-            gone = self.manifest.names() | self.collection.drop(step)
+            gone = self.manifest.names() | self.named | self.collection.drop(step)
             self.manifest, self.next, self.writing = self.next, None, None
+            self.named = self.manifest.names()
             return step, self.remove(gone)
         return step, []
 

@@ -277,7 +277,8 @@ class Server(Peer):
     def look_for_other_disks(self) -> None:
         """Shards of other servers, which had another number, may be on the disks of these alone."""
         others = sorted(file for file in self.found if owner_of(file) != self.name)
-        if not others or any(self.found[file] != ABSENT for file in others):
+        own = [error for file, error in self.found.items() if owner_of(file) == self.name]
+        if any(own) or not others or any(self.found[file] != ABSENT for file in others):
             return
         rule = "a checkpoint of another number of servers is on disks that are not shared"
         self.send(COORDINATOR, Failed(rule, {
