@@ -55,7 +55,7 @@ class ChunkState:
         state: of each piece, what Optimizer.update remembers.
         staged: slot -> values that wait for their turn.
         missing: slot -> tensors of the chunk without a gradient; of what was taken for the step.
-        crcs: slot -> crc of what was taken for its step. It makes a duplicate known.
+        crcs: slot -> crc of what was taken for its step. It identifies duplicates.
         sum, has: of the slots folded so far; `has`: the pieces that any of them had.
         turn: index, in the step's slots, of the next one to fold.
         squares: of the complete mean, where the update waits for the norm; else None.

@@ -44,7 +44,7 @@ class Decisions:
         self.members = Members(job)
         self.plan: Plan | None = None
         self.was_finished = False  # by an earlier life
-        self.is_open = False  # nobody is answered before the fencing token is on the disk
+        self.is_open = False  # it answers no one until the fencing token is on the disk
         self.token = self.generation = self.number = self.count = 0
         self.base: Checkpoint | None = None
         self.steps: Steps | None = None

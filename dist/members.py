@@ -113,7 +113,7 @@ class Members:
         self.workers = {name: self.workers[name] for name in sorted(self.workers, key=natural)}
 
     def first_known(self, but: str) -> Member | None:
-        """A worker of which it is known what its results depend on, but for one of that name."""
+        """Another worker than this one that has said what its results depend on."""
         others = (m for m in self.workers.values() if m.name != but)
         return next((m for m in others if m.hello.fingerprint), None)
 

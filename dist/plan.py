@@ -271,7 +271,7 @@ class Plan:
         """The Plan that to_dict made, perhaps in another process.
 
         Raises:
-            ArgumentError: it is none.
+            ArgumentError: it is not one.
         """
         try:
             tensors = tuple(
@@ -283,7 +283,7 @@ class Plan:
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             if isinstance(error, ArgumentError):
                 raise
-            raise ArgumentError("dist", f"this is no plan: {error!r}") from error
+            raise ArgumentError("dist", f"not a plan: {error!r}") from error
         return plan
 
     def check(self) -> None:

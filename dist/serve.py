@@ -37,7 +37,7 @@ def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]
     """
     try:
         code = serve_to_the_end(told, listen)
-    except MinidlError as error:  # the port is in use, a mode that is none, ...
+    except MinidlError as error:  # the port is in use, the mode unknown, ...
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = CODE_REFUSED
     sys.exit(code)

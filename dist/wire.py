@@ -162,7 +162,7 @@ def unpack(header: bytes) -> list:
         raise WireError("header", f"a header has 8 to {MAX_HEADER:,} bytes", {"bytes": len(header)})
     text = memoryview(header)[:-4]
     if zlib.crc32(text) != int.from_bytes(header[-4:], "little"):
-        raise WireError("checksum", "the header was changed on its way, or is none")
+        raise WireError("checksum", "the header was damaged on its way, or is not one")
     try:
         content = msgpack.unpackb(
             text, strict_map_key=False, max_str_len=MAX_TEXT, max_bin_len=MAX_HEADER,

@@ -4,8 +4,10 @@ import pytest
 
 import minidl
 from minidl import callbacks, nn, optim
+from minidl_dist import client as client_module
 from minidl_dist import messages as m
 from minidl_dist.client import Stopped
+from minidl_dist.fingerprint import fingerprint
 from tests.dist.in_one_process import World
 from tests.dist.trainings import (
     EPOCHS,
@@ -331,3 +333,32 @@ def test_there_is_no_norm_to_clip_where_slots_are_steps(mode):
     for error in results.values():
         assert isinstance(error, minidl.errors.ArgumentError), repr(error)
         assert "ClipGradients" in str(error) and mode in str(error)
+
+
+def test_a_long_validation_says_that_it_goes_on(monkeypatch):
+    """Or its worker would count as stuck: the coordinator looks whether anything happens."""
+    monkeypatch.setattr(client_module, "PROGRESS", 0.0)
+    said = []
+
+    def look(world, name, event):
+        if event == m.Doing("evaluating"):
+            said.append(name)
+
+    World(lambda name: train(), 1, 2, faults=look).run()
+    assert len(said) >= EPOCHS * (1 + 3) and len(set(said)) == 1  # batches of the chief
+
+
+def test_what_a_worker_is_is_looked_at_when_training_begins():
+    found = []
+
+    def look(world, name, event):
+        if isinstance(event, m.Begin):
+            found.append(event.fingerprint)
+
+    with minidl.use_exact_conv(True):
+        World(lambda name: train(epochs=1, validate=False), 1, 1, faults=look).run()
+    (facts,) = found
+    assert facts["exact_conv"] == "True" and facts["vectors"].endswith(" numbers")
+    assert fingerprint()["exact_conv"] == "False"
+    with minidl.use_cpu_kernels("reference"):
+        assert fingerprint()["kernels"] == "reference"
