@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from minidl.errors import ArgumentError
-from minidl_dist import links, wire
+from minidl_dist import here, links, wire
 from minidl_dist import messages as m
 from minidl_dist import node as nodes
 from minidl_dist.checkpoint import Disk
@@ -364,6 +364,7 @@ def test_an_error_of_a_machine_ends_the_job_with_its_words(tmp_path):
 
 @pytest.mark.parametrize("what", ["port", "mode"])
 def test_a_server_process_that_cannot_be_ends_with_an_error(tmp_path, capsys, monkeypatch, what):
+    monkeypatch.setattr(here, "told", None)  # which is set for the rest of a process
     monkeypatch.setattr(Node, "catch_signals", lambda node: None)
     launch = Launch(["x.py"], mode="quick" if what == "mode" else "sync").to_json()
     address = f"ipc:///{'x' * 200}"
