@@ -46,6 +46,7 @@ mode = "sync"
 seed = 0
 # slots = 2                   # parts of each batch; by default one for each worker
 # threads = 1                 # of each worker; by default cores / workers
+# sbatch = "--time=2:00:00"   # for submit --engine slurm: further options of sbatch
 # checkpoint_every = 100      # steps
 # on_nan = "stop"             # or "skip"
 
@@ -104,6 +105,7 @@ class JobFile:
     threads: int | None = None
     checkpoint_every: int = 100
     on_nan: str = "stop"
+    sbatch: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -164,7 +166,8 @@ def launch_of(folder: Path, job: JobFile, **changed: Any) -> Launch:
         **{
             "servers": job.servers, "workers": job.workers, "mode": job.mode,
             "slots": job.slots or 0, "threads": job.threads or 0, "on_nan": job.on_nan,
-            "checkpoint_every": job.checkpoint_every, "store": job.store or "", **given,
+            "checkpoint_every": job.checkpoint_every, "store": job.store or "",
+            "sbatch": (job.sbatch or "") if changed.get("engine") == "slurm" else "", **given,
         },
     )  # fmt: skip
 

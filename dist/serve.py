@@ -21,6 +21,7 @@ from minidl_dist.server import Server
 
 STATUS_EVERY = 0.5  # seconds
 CODE_REFUSED = 2
+MOST_WORKERS = 10_000  # that an operator may ask for
 
 
 def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:
@@ -96,6 +97,8 @@ class Reporter(Recorder):
     told_at = -STATUS_EVERY
 
     def handle(self, event: Any, now: float) -> list:
+        if isinstance(event, m.Received) and isinstance(event.message, m.Query):
+            pass_to_launcher(event.message.what)
         effects = super().handle(event, now)
         if now - self.told_at >= STATUS_EVERY or any(isinstance(e, m.Exit) for e in effects):
             facts = status_of(self.machine)
@@ -103,6 +106,15 @@ class Reporter(Recorder):
                 tell_launcher(facts)
                 self.last, self.told_at = facts, now
         return effects
+
+
+def pass_to_launcher(what: str) -> None:
+    """What an operator wants that is not the coordinator's to do."""
+    word, _, number = what.partition(" ")
+    if what == "stop":
+        tell_launcher({"cancel": True})
+    elif word == "scale" and number.isdigit() and 1 <= int(number[:6]) <= MOST_WORKERS:
+        tell_launcher({"scale": int(number)})
 
 
 def status_of(coordinator: Coordinator) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import os
 import signal
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any
 
 from minidl_dist.launch.spec import MARK, MORE, STUCK
 
@@ -31,6 +31,7 @@ class Member:
         comes_again: it has done its work, and will be wanted once more when it has ended.
         last_lines: what it printed last.
         unfinished: the beginning of a message to the launcher that comes in several lines.
+        has_begun: it has its instructions, which are the first line that it is told.
     """
 
     name: str
@@ -44,14 +45,17 @@ class Member:
     comes_again: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
     unfinished: str = ""
+    has_begun: bool = False
 
     @property
     def is_running(self) -> bool:
         return self.process is not None and self.process.returncode is None
 
     def tell(self, message: dict[str, Any]) -> None:
-        """A line to its stdin; one that is gone hears nothing."""
-        if self.is_running:
+        """A line to its stdin. One that is gone hears nothing; one that has no instructions yet
+        will find it in them.
+        """
+        if self.is_running and self.has_begun:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
 
     def read(self, text: str) -> tuple[str, dict[str, Any] | None]:
@@ -76,6 +80,11 @@ class Member:
         """To the process and those that it started."""
         if self.is_running:
             signal_group(self.process.pid, number)
+
+    def begin(self, instructions: bytes) -> None:
+        """The first line."""
+        self.process.stdin.write(instructions)
+        self.has_begun = True
 
 
 @dataclass
@@ -117,14 +126,6 @@ async def exits(members: list[Member], seconds: float) -> bool:
     for wait in pending:
         wait.cancel()
     return not pending
-
-
-def write_line(stream: TextIO, text: str) -> None:
-    """Print a line. A full disk, a closed terminal or pipe end no training."""
-    try:
-        print(text, file=stream, flush=True)
-    except (OSError, ValueError):
-        pass
 
 
 def ended(code: int, lost: bool) -> str:
