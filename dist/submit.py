@@ -16,7 +16,7 @@ from minidl_dist.archive import pack, sha256
 from minidl_dist.job import check_functions, launch_of, read_job_file
 from minidl_dist.launch import sbatch
 from minidl_dist.launch.engines import check_engine, engine_of
-from minidl_dist.launch.ray import connect
+from minidl_dist.launch.ray import check_cluster
 from minidl_dist.launch.reach import check_hosts
 from minidl_dist.launch.spec import Launch, check_launch
 from minidl_dist.run import completed, note, run_job
@@ -63,7 +63,7 @@ def submit_job(job: str, store: str | None, output: str | None, typed: str, **ch
     check_launch(launch)
     check_engine(launch)
     if launch.engine == "ray":
-        connect().shutdown()
+        check_cluster()
     launch = completed(launch)
     if store is not None:
         launch = replace(launch, store=store)

@@ -3,7 +3,7 @@
     minidl dist submit JOB --engine ray
         python -m minidl_dist.run FOLDER                 on this machine, a node of the cluster
             python -m minidl_dist.member                 coordinator, on this machine, too
-            python -m minidl_dist.launch.ray CORES       a relay for each server and worker
+            python -m minidl_dist.launch.ray NAME CORES  a relay for each server and worker
                 actor on a node that has the cores: python -m minidl_dist.member
 
 A relay is to the launcher what ssh is: it carries stdin, by which a process gets its instructions
@@ -77,21 +77,28 @@ class Ray:
         return code < 0 or code == LOST
 
 
-def connect() -> Any:
-    """The module ray, connected to the cluster of which this machine is a node.
+def check_cluster() -> None:
+    """Find the cluster of which this machine is a node, in a process of its own: what cannot reach
+    Ray's head may be ended by Ray itself.
 
     Raises:
         ArgumentError: there is none.
     """
+    command = [sys.executable, "-m", "minidl_dist.launch.ray"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        raise ArgumentError(
+            "dist", "this machine is no node of a Ray cluster", {"Ray": said[-1] if said else ""},
+            "ray start --head makes one of this machine; RAY_ADDRESS names another than the newest",
+        )  # fmt: skip
+
+
+def connect() -> Any:
+    """The module ray, connected to the cluster."""
     import ray
 
-    try:
-        ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
-    except ConnectionError as error:
-        raise ArgumentError(
-            "dist", f"this machine is no node of a Ray cluster: {str(error).splitlines()[0]}", {},
-            "ray start --head makes one of this machine; RAY_ADDRESS names another than the newest",
-        ) from None  # fmt: skip
+    ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
     return ray
 
 
@@ -127,9 +134,8 @@ class Starter:
             import ray
 
             told = json.loads(data)
-            told["listen"] = told["listen"] and told["listen"].replace(
-                NODE, ray.util.get_node_ip_address()
-            )
+            here = ray.util.get_node_ip_address()
+            told["listen"] = told["listen"] and told["listen"].replace(NODE, here)
             data = json.dumps(told).encode() + b"\n"
         try:
             self.process.stdin.write(data)
@@ -187,4 +193,9 @@ def pass_on(ray: Any, actor: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(relay(sys.argv[1], int(sys.argv[2])))
+    if len(sys.argv) == 1:
+        connect()
+    else:
+        end = relay(sys.argv[1], int(sys.argv[2]))
+        sys.stderr.flush()
+        os._exit(end)  # a thread waits for lines that will not come
