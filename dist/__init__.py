@@ -14,8 +14,10 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
     sockets and a clock        node
     training in a worker       client script batches tensors reports state checks fingerprint
     processes                  member work serve here record
-        that start others      launch/{spec,child,supervisor,local,ssh,keyring}
-    commands                   commands run submit status job folder timeline results bench
+        that start others      launch/{spec,child,output,supervisor,keyring}
+        engines                launch/{engines,local,ssh,reach,slurm,sbatch,ray}
+    commands                   commands run submit status remote job folder
+                               timeline results bench
 """
 
 from minidl_dist.here import is_chief, life, worker_name

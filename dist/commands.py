@@ -29,6 +29,22 @@ Computing = typer.Option(
     metavar="SECONDS", help="A worker that needs longer for a slot is stuck, and starts again."
 )
 Evaluating = typer.Option(metavar="SECONDS", help="The same for a batch of validation.")
+Address = Annotated[
+    str,
+    typer.Option(
+        metavar="IF|ADDRESS",
+        help="Where coordinator and servers listen, by TCP and with keys: an interface such as "
+        "eth0, or an address of one machine; with :PORT for the coordinator.",
+    ),
+]
+Operator = Annotated[
+    str,
+    typer.Option(metavar="KEY", help="Who may look, cancel and scale from elsewhere, see keygen."),
+]
+Keys = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="For a JOB tcp://ADDRESS:PORT/KEY: what keygen wrote."),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 
 
@@ -115,6 +131,8 @@ def run(
     ] = "",
     computing_limit: Annotated[float, Computing] = 300.0,
     evaluating_limit: Annotated[float, Evaluating] = 3600.0,
+    address: Address = "",
+    operator: Operator = "",
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse workers with other software or processors.")
     ] = False,
@@ -144,19 +162,19 @@ def run(
     """
     with answering_errors("run", debug):
         from minidl_dist import folder as job_folder
+        from minidl_dist.launch.engines import check_engine
         from minidl_dist.launch.spec import Launch, check_launch
-        from minidl_dist.launch.ssh import parse_hosts
         from minidl_dist.run import completed, run_job
 
         launch = Launch(
             command=command, servers=servers, workers=workers, mode=mode, slots=slots or 0,
             threads=threads or 0, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
-            restarts=restarts, hosts=hosts, shell=shell, computing_limit=computing_limit,
+            restarts=restarts, hosts=hosts, shell=shell, engine="ssh" if hosts else "local",
+            address=address, operator=operator_key(operator), computing_limit=computing_limit,
             evaluating_limit=evaluating_limit,
         )  # fmt: skip
         check_launch(launch)
-        if launch.hosts:
-            parse_hosts(launch.hosts)
+        check_engine(launch)
         launch = completed(launch)
         folder = job_folder.make_folder(output, launch.name)
         job_folder.write_job(folder, launch, typed())
@@ -176,6 +194,7 @@ def resume(
     with answering_errors("resume", debug):
         from minidl_dist import folder as job_folder
         from minidl_dist.run import run_job
+        from minidl_dist.submit import begin
 
         folder = job_folder.find_job(job).resolve()
         content = job_folder.read_job(folder)
@@ -183,6 +202,8 @@ def resume(
         launch = content["launch"]
         if servers is not None:
             launch = job_folder.with_servers(folder, content, servers)
+        if launch.engine == "slurm":
+            return begin(folder, launch)
         run_job(launch, folder)
 
 
@@ -211,6 +232,11 @@ Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="A job folder, see
 @dist.command("test")
 def test(
     folder: Folder,
+    hosts: Annotated[
+        str,
+        typer.Option(metavar="A,B", help="Machines that must reach each other as well, see run."),
+    ] = "",
+    shell: Annotated[str, typer.Option(help="Instead of ssh, see run.")] = "",
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Folder for what it writes.")
     ] = None,
@@ -220,13 +246,26 @@ def test(
     with answering_errors("test", debug):
         from minidl_dist.submit import test_job
 
-        test_job(folder, output, typed())
+        test_job(folder, output, typed(), hosts, shell)
 
 
 @dist.command("submit")
 def submit(
     folder: Folder,
-    engine: Annotated[str, typer.Option(help="What starts the processes: local.")] = "local",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="What starts the processes: local; ssh, on --hosts; slurm, by sbatch and srun; "
+            "ray, on the cluster of which this machine is a node."
+        ),
+    ] = "local",
+    hosts: Annotated[str, typer.Option(metavar="A,B", help="For ssh, see run.")] = "",
+    sbatch: Annotated[
+        str | None,
+        typer.Option(metavar="OPTIONS", help="For slurm, in one word: '--time=2:00:00 --nodes=2'."),
+    ] = None,
+    address: Address = "",
+    operator: Operator = "",
     store: Annotated[
         str | None,
         typer.Option(
@@ -250,11 +289,20 @@ def submit(
         from minidl_dist.submit import submit_job
 
         place = submit_job(
-            folder, engine, store, output, typed(), servers=servers, workers=workers, mode=mode,
-            slots=slots, computing_limit=computing_limit, evaluating_limit=evaluating_limit,
+            folder, store, output, typed(), servers=servers, workers=workers, mode=mode,
+            slots=slots, engine=engine, hosts=hosts, address=address, sbatch=sbatch,
+            computing_limit=computing_limit, evaluating_limit=evaluating_limit,
+            operator=operator_key(operator),
         )  # fmt: skip
-        print(f"{place} runs")
+        print(f"{place} {'waits for machines' if engine == 'slurm' else 'runs'}")
         print(f"minidl dist status {place}; also logs, cancel, resume, scale")
+
+
+def operator_key(text: str) -> str:
+    """The key of --operator, as keygen prints it."""
+    from minidl_dist.keys import from_hex
+
+    return from_hex("dist", text) if text else ""
 
 
 def typed() -> str:
@@ -273,13 +321,15 @@ def status(
     prometheus: Annotated[
         bool, typer.Option("--prometheus", help="As text for a Prometheus textfile collector.")
     ] = False,
+    keys: Keys = None,
     debug: Debug = False,
 ) -> None:
     """Show the processes of a job, and how far it is."""
     with answering_errors("status", debug):
         from minidl_dist.status import show_status
 
-        show_status(job, "json" if as_json else "prometheus" if prometheus else "text", follow)
+        form = "json" if as_json else "prometheus" if prometheus else "text"
+        show_status(job, form, follow, keys)
 
 
 @dist.command("logs")
@@ -299,25 +349,47 @@ def logs(
 
 
 @dist.command("cancel")
-def cancel(job: Job, debug: Debug = False) -> None:
+def cancel(job: Job, keys: Keys = None, debug: Debug = False) -> None:
     """End a job after a last checkpoint; `minidl dist resume` goes on with it."""
     with answering_errors("cancel", debug):
         from minidl_dist.status import cancel_job
 
-        cancel_job(job)
+        cancel_job(job, keys)
 
 
 @dist.command("scale")
 def scale(
     job: Job,
     workers: Annotated[int, typer.Option(help="How many there shall be.")],
+    keys: Keys = None,
     debug: Debug = False,
 ) -> None:
     """Change the number of workers of a job that runs. Its slots, and so the result, stay."""
     with answering_errors("scale", debug):
         from minidl_dist.status import scale_job
 
-        scale_job(job, workers)
+        scale_job(job, workers, keys)
+
+
+@dist.command("keygen")
+def keygen(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="New file for the keys.")],
+    debug: Debug = False,
+) -> None:
+    """Make a pair of keys, with which a job is asked from another machine.
+
+    \b
+    minidl dist keygen me.key                              prints the public key
+    minidl dist submit JOB --address eth0 --operator KEY   there
+    minidl dist status tcp://ADDRESS:PORT/KEY --keys me.key
+
+    The file is yours alone (mode 0600). The status of the job, where it was
+    started, shows the address; cancel and scale know it, too.
+    """
+    with answering_errors("keygen", debug):
+        from minidl_dist import remote
+
+        print(remote.keygen(file))
 
 
 # --- measuring ----------------------------------------------------------------------------------

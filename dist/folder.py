@@ -7,7 +7,8 @@ checkpoints/     shards of the servers, and the manifests that make them whole
 events/NAME.jsonl   what each process did when; timeline.html is drawn from them
 logs/NAME.log    what each process printed
 timeline.html    who pushed and pulled what when, to look at
-launcher.pid     locked while the job runs
+launcher.pid     locked while the job runs; process and machine of the launcher
+slurm.sh, slurm.json   of a job in the hands of Slurm, see launch/sbatch.py
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import asyncio
 import fcntl
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -145,7 +147,7 @@ def held(folder: Path) -> Iterator[None]:
                 f"minidl dist status {folder}",
             ) from None  # fmt: skip
         file.truncate(0)
-        file.write(str(os.getpid()))
+        file.write(f"{os.getpid()} {socket.gethostname()}")
         file.flush()
         yield
 
@@ -164,14 +166,21 @@ def locked(file: IO[str]) -> bool:
 
 
 def launcher_of(folder: Path) -> int | None:
-    """The process id of the launcher; None if the job does not run."""
+    """The process id of the launcher, on its machine; None if the job does not run."""
+    found = read_launcher(folder)
+    return found[0] if found else None
+
+
+def read_launcher(folder: Path) -> tuple[int, str] | None:
+    """Process id and machine of the launcher; None if the job does not run."""
     try:
         with open(folder / PID) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return None
             except OSError:
-                return int(file.read())
+                pid, _, machine = file.read().partition(" ")
+                return int(pid), machine
     except (OSError, ValueError):
         return None
 

@@ -46,6 +46,7 @@ mode = "sync"
 seed = 0
 # slots = 2                   # parts of each batch; by default one for each worker
 # threads = 1                 # of each worker; by default cores / workers
+# sbatch = "--time=2:00:00"   # for submit --engine slurm: further options of sbatch
 # checkpoint_every = 100      # steps
 # on_nan = "stop"             # or "skip"
 # computing_limit = 300       # seconds for a batch, after which its worker counts as stuck
@@ -108,6 +109,7 @@ class JobFile:
     on_nan: str = "stop"
     computing_limit: int = 300
     evaluating_limit: int = 3600
+    sbatch: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -170,7 +172,7 @@ def launch_of(folder: Path, job: JobFile, **changed: Any) -> Launch:
             "slots": job.slots or 0, "threads": job.threads or 0, "on_nan": job.on_nan,
             "checkpoint_every": job.checkpoint_every, "store": job.store or "",
             "computing_limit": job.computing_limit, "evaluating_limit": job.evaluating_limit,
-            **given,
+            "sbatch": (job.sbatch or "") if changed.get("engine") == "slurm" else "", **given,
         },
     )  # fmt: skip
 

@@ -72,6 +72,29 @@ class KeyPair:
         return KeyPair(public.decode(), secret.decode())
 
 
+def to_hex(key: str) -> str:
+    """A public key in 64 digits, which no shell or address misunderstands, as Z85 would be.
+
+    >>> from minidl_dist.keys import KeyPair, from_hex, to_hex
+    >>> key = KeyPair.new().public
+    >>> len(to_hex(key)), from_hex("example", to_hex(key)) == key
+    (64, True)
+    """
+    return z85.decode(key.encode()).hex()
+
+
+def from_hex(op: str, text: str) -> str:
+    """The key that to_hex wrote.
+
+    Raises:
+        KeyProblem: it is none.
+    """
+    try:
+        return check_key(op, z85.encode(bytes.fromhex(text)).decode())
+    except ValueError:
+        raise KeyProblem(op, "a public key has 64 hexadecimal digits", {"key": text}) from None
+
+
 def role_of(name: str) -> str:
     """ "worker" of "worker3".
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import socket as socket_module
 import stat
 import time
 from pathlib import Path
@@ -96,8 +97,7 @@ class Listener:
             self.close()
             raise LinkError(
                 "listen", f"cannot listen: {error.strerror}", {"address": address},
-                "another process uses this port; tcp://HOST:* takes a free one"
-                if error.errno == errno.EADDRINUSE else "",
+                why_not(error.errno),
             ) from None  # fmt: skip
         except BaseException:
             self.close()
@@ -226,6 +226,16 @@ class Link:
 
     def close(self, linger: int = 0) -> None:
         close(self.socket, self.monitor, linger)
+
+
+def why_not(number: int | None) -> str:
+    """A hint to an error of bind."""
+    if number == errno.EADDRINUSE:
+        return "another process uses this port; tcp://HOST:* takes a free one"
+    if number in (errno.ENODEV, errno.EADDRNOTAVAIL):
+        names = ", ".join(name for _, name in socket_module.if_nameindex())
+        return f"an address of this machine, or one of its interfaces: {names}"
+    return ""
 
 
 def new_socket(context: zmq.Context, kind: int, address: str) -> zmq.Socket:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import shutil
 import sys
 import time
@@ -16,30 +15,28 @@ import typer
 from minidl_dist import folder as job_folder
 from minidl_dist.commands import answering_errors
 from minidl_dist.launch.child import Failure
-from minidl_dist.launch.local import Local, cores
+from minidl_dist.launch.engines import engine_of
+from minidl_dist.launch.local import cores
 from minidl_dist.launch.spec import Launch
-from minidl_dist.launch.ssh import SSH, Ssh, parse_hosts
 from minidl_dist.launch.supervisor import Supervisor
 from minidl_dist.results import upload
 from minidl_dist.status import what_is_saved
 from minidl_dist.timeline import write_timeline
 
-INTERRUPTED = {"interrupted": 130, "terminated": 143, "hung up": 129}  # exit codes
+INTERRUPTED = {"interrupted": 130, "terminated": 143, "cancelled": 143, "hung up": 129}  # codes
 
 
 def completed(launch: Launch) -> Launch:
     """With the numbers that the user left open.
 
     A slot for each worker; and the cores divided among the workers of a machine, so that no two
-    compete for one. Other machines are taken to be like this one.
+    compete for one. Other machines are taken to be like this one; those of a cluster, of which
+    nothing is known yet, give each worker a core.
     """
     machines = launch.hosts.count(",") + 1
     workers = -(-launch.workers // machines)
-    return replace(
-        launch,
-        slots=launch.slots or launch.workers,
-        threads=launch.threads or max(1, cores() // workers),
-    )
+    threads = 1 if launch.engine in ("slurm", "ray") else max(1, cores() // workers)
+    return replace(launch, slots=launch.slots or launch.workers, threads=launch.threads or threads)
 
 
 def say_beginning(launch: Launch, folder: Path) -> None:
@@ -51,7 +48,7 @@ def say_beginning(launch: Launch, folder: Path) -> None:
     ]
     note(f"{folder}: {', '.join(parts)}")
     wanted = launch.workers * launch.threads
-    if wanted > cores() and not launch.hosts:
+    if wanted > cores() and launch.engine == "local":
         note(
             f"{counted(wanted, 'thread')} for {counted(cores(), 'core')}: workers wait for each "
             "other; the results are the same"
@@ -96,13 +93,6 @@ def run_job(launch: Launch, folder: Path, is_new: bool = False) -> None:
     if launch.store:
         say_upload(supervisor.facts["uploaded"], folder)
     note(f"done in {time.monotonic() - started:.0f} s; {folder}/{job_folder.TIMELINE} shows it")
-
-
-def engine_of(launch: Launch) -> Local | Ssh:
-    """What starts the processes."""
-    if not launch.hosts:
-        return Local()
-    return Ssh(parse_hosts(launch.hosts), tuple(shlex.split(launch.shell)) or SSH)
 
 
 def say_upload(found: dict[str, Any], folder: Path) -> None:

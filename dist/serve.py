@@ -26,6 +26,7 @@ ALIVE = 5.0  # seconds until the same is said again, so that a status is never o
 WINDOW = 20.0  # seconds over which examples per second are counted
 MEAN, MOST = "staleness", "most stale"  # names of counters in a server's Beat
 CODE_REFUSED = 2
+MOST_WORKERS = 10_000  # that an operator may ask for
 
 
 def serve(told: Instructions, listen: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:
@@ -133,6 +134,8 @@ class Reporter(Recorder):
 
     def handle(self, event: Any, now: float) -> list:
         before = self.done
+        if isinstance(event, m.Received) and isinstance(event.message, m.Query):
+            pass_to_launcher(event.message.what)
         effects = super().handle(event, now)
         self.count(effects, before, now)
         if now - self.told_at >= STATUS_EVERY or any(isinstance(e, m.Exit) for e in effects):
@@ -145,6 +148,15 @@ class Reporter(Recorder):
                 tell_launcher(facts)
                 self.last, self.told_at = facts, now
         return effects
+
+
+def pass_to_launcher(what: str) -> None:
+    """What an operator wants that is not the coordinator's to do."""
+    word, _, number = what.partition(" ")
+    if what == "stop":
+        tell_launcher({"cancel": True})
+    elif word == "scale" and number.isdigit() and 1 <= int(number[:6]) <= MOST_WORKERS:
+        tell_launcher({"scale": int(number)})
 
 
 def status_of(coordinator: Coordinator) -> dict[str, Any]:

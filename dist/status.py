@@ -1,4 +1,8 @@
-"""What the commands status, logs, cancel and scale do. They reach a job through its folder."""
+"""What the commands status, logs, cancel and scale do.
+
+They reach a job through its folder: by signals to its launcher, which Slurm passes on to where that
+is (launch/sbatch.py). From another machine they ask its coordinator (remote.py).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -14,38 +19,54 @@ from typing import Any
 from minidl.errors import ArgumentError, nearest
 from minidl.io.atomic import write_atomically
 from minidl_dist import folder as job_folder
+from minidl_dist import remote
+from minidl_dist.launch import sbatch
 from minidl_dist.launch.spec import SCALE, WORKER
 
 LATE = 15.0  # seconds after which a status is old: of a job that is well it is written more often
 PAUSE = 0.5  # seconds between two looks with --follow
+SLURM_PAUSE = 5.0  # the same where each look is a question to Slurm
+RUNNING = "RUNNING"
 
 
-def show_status(job: str, form: str, follow: bool) -> None:
+def show_status(job: str, form: str, follow: bool, keys: str | None = None) -> None:
     """Print the status of a job.
 
     Args:
         job: as typed.
         form: "text", "json" or "prometheus".
         follow: whether to go on until the job has ended.
+        keys: file of an operator's keys, for a job on another machine.
     """
-    folder = job_folder.find_job(job)
+    folder = None if remote.is_door(job) else job_folder.find_job(job)
     shown = ""
     while True:
-        running = job_folder.launcher_of(folder) is not None
-        found = whole_status(folder, running)
+        if folder is None:
+            found = remote.status(job, keys)
+        else:
+            found = whole_status(folder, state_of(folder))
+        running = found["running"]
         text = {"text": as_text, "json": json.dumps, "prometheus": as_prometheus}[form](found)
         if text != shown:
             print(text, flush=True)
             shown = text
         if not (follow and running):
             return
-        time.sleep(PAUSE)
+        time.sleep(pause(folder))
 
 
-def whole_status(folder: Path, running: bool) -> dict[str, Any]:
-    """status.json, with what its writer can no longer say: that it does not run."""
+def whole_status(folder: Path, state: str) -> dict[str, Any]:
+    """status.json, with what its writer can no longer say: that it does not run.
+
+    Args:
+        folder: of the job.
+        state: as state_of says.
+    """
+    running = state != ""
     found = job_folder.read_status(folder)
     found["job"], found["running"] = str(folder), running
+    if state not in ("", RUNNING):
+        found["queue"] = f"in Slurm's hands: {state}"
     if not running:
         for member in found.get("members", []):
             if member["state"] not in ("done", "failed"):
@@ -74,6 +95,8 @@ def as_text(found: dict[str, Any]) -> str:
         for alarm in member.get("alarms", []):
             when = time.strftime("%H:%M:%S", time.localtime(alarm["time"]))
             lines.append(f"  {'':<12} warning at {when}: {alarm['text']}")
+    if found["running"] and found.get("door"):
+        lines.append(f"  from elsewhere: minidl dist status {found['door']} --keys FILE")
     return "\n".join(lines)
 
 
@@ -84,6 +107,8 @@ def sentence(found: dict[str, Any]) -> str:
     if found.get("failure"):
         failure = found["failure"]
         return f"failed{step}: {failure['name']}: {failure['how']}"
+    if found.get("queue"):
+        return found["queue"]
     if found["running"]:
         return f"runs{step}"
     if found.get("finished"):
@@ -159,7 +184,7 @@ def show_logs(job: str, name: str | None, follow: bool) -> None:
         raise ArgumentError("dist", "no process of that name", {"name": name}, nearest(name, names))
     read: dict[str, int] = {}
     while True:
-        running = job_folder.launcher_of(folder) is not None
+        running = state_of(folder) != ""
         for one in [name] if name else processes(place):
             with open(place / f"{one}.log", encoding="utf-8", errors="replace") as file:
                 file.seek(read.get(one, 0))
@@ -169,7 +194,7 @@ def show_logs(job: str, name: str | None, follow: bool) -> None:
         sys.stdout.flush()
         if not (follow and running):
             return
-        time.sleep(PAUSE)
+        time.sleep(pause(folder))
 
 
 def processes(place: Path) -> list[str]:
@@ -187,41 +212,71 @@ def in_order(name: str) -> tuple[str, int]:
 # --- changing a job -----------------------------------------------------------------------------
 
 
-def launcher(folder: Path) -> int:
-    """The process id of the launcher.
+def state_of(folder: Path) -> str:
+    """ "RUNNING", or where in Slurm's hands a job is; "" where it does not run."""
+    number = sbatch.job_of(folder)
+    if number is not None:
+        return sbatch.state_of(number)
+    return RUNNING if job_folder.launcher_of(folder) is not None else ""
+
+
+def pause(folder: Path | None) -> float:
+    """Seconds until the next look at a job."""
+    return SLURM_PAUSE if folder and sbatch.job_of(folder) else PAUSE
+
+
+def tell_launcher(folder: Path, name: str) -> None:
+    """Send the launcher of a job a signal, by its name without SIG.
 
     Raises:
-        ArgumentError: the job does not run.
+        ArgumentError: the job does not run, or its launcher is on another machine.
     """
-    found = job_folder.launcher_of(folder)
-    if found is None:
+    if not state_of(folder):
         raise ArgumentError(
             "dist", "the job does not run", {"job": str(folder)}, f"minidl dist resume {folder}"
         )
-    return found
+    if number := sbatch.job_of(folder):
+        return sbatch.send(number, name)
+    pid, machine = job_folder.read_launcher(folder) or (0, "")
+    if machine not in ("", socket.gethostname()):
+        raise ArgumentError(
+            "dist", "the launcher of the job is on another machine", {"machine": machine},
+            "give the command there",
+        )  # fmt: skip
+    if pid:
+        os.kill(pid, signal.Signals[f"SIG{name}"])
 
 
-def cancel_job(job: str) -> None:
+def cancel_job(job: str, keys: str | None = None) -> None:
     """SIGTERM to the launcher, which ends everything in order; then wait for it."""
+    if remote.is_door(job):
+        remote.ask(job, keys, "stop")
+        return print("it ends after a last checkpoint")
     folder = job_folder.find_job(job)
-    os.kill(launcher(folder), signal.SIGTERM)
-    while job_folder.launcher_of(folder) is not None:
-        time.sleep(0.05)
-    found = whole_status(folder, running=False)
+    number = sbatch.job_of(folder)
+    if number and state_of(folder).startswith("PENDING"):
+        sbatch.cancel(number)
+        return print(f"out of Slurm's queue; minidl dist resume {folder} hands it in again")
+    tell_launcher(folder, "TERM")
+    while state_of(folder):
+        time.sleep(0.05 if number is None else PAUSE)
+    found = whole_status(folder, "")
     if found.get("interrupted") and not found.get("failure"):
         print(f"ended; {what_is_saved(found)}; minidl dist resume {folder} goes on")
     else:  # it ended by itself meanwhile, or was killed
         print(f"{folder}: {sentence(found)}")
 
 
-def scale_job(job: str, workers: int) -> None:
+def scale_job(job: str, workers: int, keys: str | None = None) -> None:
     """Leave the wanted number in the folder, and tell the launcher to look."""
     if workers < 1:
         raise ArgumentError("dist", "a job needs a worker", {"--workers": workers})
+    if remote.is_door(job):
+        remote.ask(job, keys, f"scale {workers}")
+        return print(f"{workers} workers")
     folder = job_folder.find_job(job)
-    pid = launcher(folder)
     write_atomically(folder / SCALE, json.dumps({WORKER: workers}).encode(), "dist")
-    os.kill(pid, signal.SIGUSR1)
+    tell_launcher(folder, "USR1")
     slots = job_folder.read_job(folder)["launch"].slots
     print(f"{workers} workers")
     if workers > slots:

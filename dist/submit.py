@@ -9,25 +9,40 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from minidl.errors import ArgumentError, MinidlError, nearest
+from minidl.errors import MinidlError
 from minidl_dist import folder as job_folder
 from minidl_dist import store as object_store
 from minidl_dist.archive import pack, sha256
 from minidl_dist.job import check_functions, launch_of, read_job_file
+from minidl_dist.launch import sbatch
+from minidl_dist.launch.engines import check_engine, engine_of
+from minidl_dist.launch.ray import check_cluster
+from minidl_dist.launch.reach import check_hosts
 from minidl_dist.launch.spec import Launch, check_launch
 from minidl_dist.references import refer
 from minidl_dist.run import completed, note, run_job
 
-ENGINES = ("local",)
 STARTS_WITHIN = 15.0  # seconds
+LOG = "launcher.log"
 
 
-def test_job(job: str, output: str | None, typed: str) -> None:
-    """Run a job folder here, with one server and two workers, as submit would: from its archive."""
+def test_job(job: str, output: str | None, typed: str, hosts: str = "", shell: str = "") -> None:
+    """Run a job folder here, with one server and two workers, as submit would: from its archive.
+
+    Args:
+        job: its folder.
+        output: for what it writes; None for a new one.
+        typed: the command line.
+        hosts, shell: machines that must reach each other, see launch/reach.py.
+    """
     folder = Path(job)
     described = read_job_file(folder)
     check_functions(folder, described)
     size = len(pack(folder))
+    if hosts:
+        engine = engine_of(Launch(["test"], engine="ssh", hosts=hosts, shell=shell))
+        check_hosts(engine)
+        note(f"{hosts}: each reaches the others, and has minidl")
     launch = completed(launch_of(folder, described, servers=1, workers=2, store=""))
     launch = with_data(launch, described.data)
     place = job_folder.make_folder(output, f"test-{launch.name}")
@@ -37,23 +52,20 @@ def test_job(job: str, output: str | None, typed: str) -> None:
     note(f"{folder} runs; its code is {size:,} bytes. Start it: minidl dist submit {folder}")
 
 
-def submit_job(
-    job: str, engine: str, store: str | None, output: str | None, typed: str, **changed: Any
-) -> Path:
+def submit_job(job: str, store: str | None, output: str | None, typed: str, **changed: Any) -> Path:
     """Pack a job's code, upload it, and start the job in the background.
 
     Returns:
         The folder of the job.
     """
-    if engine not in ENGINES:
-        raise ArgumentError(
-            "dist submit", "there is no such engine", {"--engine": engine}, nearest(engine, ENGINES)
-        )
     folder = Path(job)
     described = read_job_file(folder)
     check_functions(folder, described)
     launch = launch_of(folder, described, **changed)
     check_launch(launch)
+    check_engine(launch)
+    if launch.engine == "ray":
+        check_cluster()
     launch = completed(launch)
     if store is not None:
         launch = replace(launch, store=store)
@@ -68,8 +80,21 @@ def submit_job(
     job_folder.write_job(place, launch, typed)
     if launch.store:
         object_store.put_file(object_store.join(launch.store, job_folder.JOB), place / job_folder.JOB)
-    start_in_background(place)
+    begin(place, launch)
     return place
+
+
+def begin(folder: Path, launch: Launch) -> None:
+    """Start the launcher of a job: here in the background, or on a machine that Slurm chooses."""
+    if launch.engine != "slurm":
+        return start_in_background(folder)
+    if (number := sbatch.job_of(folder)) and (state := sbatch.state_of(number)):
+        raise MinidlError(
+            "dist", "the job is in Slurm's hands already", {"job": number, "state": state},
+            f"minidl dist status {folder}",
+        )  # fmt: skip
+    number = sbatch.submit(folder, launch, folder / job_folder.LOGS / LOG)
+    print(f"job {number} of Slurm")
 
 
 def with_code(launch: Launch, folder: Path, url: str) -> Launch:
@@ -91,7 +116,7 @@ def start_in_background(folder: Path) -> None:
     Raises:
         MinidlError: it ended at once, with what it said.
     """
-    log = folder / job_folder.LOGS / "launcher.log"
+    log = folder / job_folder.LOGS / LOG
     with open(log, "ab") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "minidl_dist.run", str(folder)],

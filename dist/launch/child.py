@@ -8,7 +8,7 @@ import os
 import signal
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any
 
 from minidl_dist.launch.spec import MARK, MORE, STUCK
 
@@ -32,6 +32,7 @@ class Member:
         last_lines: what it printed last.
         alarms: the last ones, {"time", "text"}: what it warns of although the job goes on.
         unfinished: the beginning of a message to the launcher that comes in several lines.
+        has_begun: it has its instructions, which are the first line that it is told.
     """
 
     name: str
@@ -46,14 +47,17 @@ class Member:
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
     alarms: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=3))
     unfinished: str = ""
+    has_begun: bool = False
 
     @property
     def is_running(self) -> bool:
         return self.process is not None and self.process.returncode is None
 
     def tell(self, message: dict[str, Any]) -> None:
-        """A line to its stdin; one that is gone hears nothing."""
-        if self.is_running:
+        """A line to its stdin. One that is gone hears nothing; one that has no instructions yet
+        will find it in them.
+        """
+        if self.is_running and self.has_begun:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
 
     def read(self, text: str) -> tuple[str, dict[str, Any] | None]:
@@ -78,6 +82,11 @@ class Member:
         """To the process and those that it started."""
         if self.is_running:
             signal_group(self.process.pid, number)
+
+    def begin(self, instructions: bytes) -> None:
+        """The first line."""
+        self.process.stdin.write(instructions)
+        self.has_begun = True
 
 
 @dataclass
@@ -119,14 +128,6 @@ async def exits(members: list[Member], seconds: float) -> bool:
     for wait in pending:
         wait.cancel()
     return not pending
-
-
-def write_line(stream: TextIO, text: str) -> None:
-    """Print a line. A full disk, a closed terminal or pipe end no training."""
-    try:
-        print(text, file=stream, flush=True)
-    except (OSError, ValueError):
-        pass
 
 
 def ended(code: int, lost: bool) -> str:

@@ -1,4 +1,4 @@
-"""The keys of a job: a pair for each process, made here and handed over by stdin."""
+"""The keys of a job: a pair for each life of each process, made here and handed over by stdin."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from minidl_dist.keys import AllowList, Bundle, KeyPair
 from minidl_dist.launch.spec import SERVER, WORKER
 from minidl_dist.messages import COORDINATOR
 
+OPERATOR = "operator"
+
 
 class Keyring:
-    """Makes a pair for each name when it is first asked for; all lives of a process have the same.
+    """The pairs of those that live, or are about to.
+
+    The coordinator keeps its pair for all its lives: the others know it by its key. Any other
+    process gets a new one each time, and what its last life knew opens nothing any more.
+
+    Args:
+        names: those that begin.
+        operator: public key of who may look and cancel from elsewhere; "" for nobody.
 
     >>> keys = Keyring(["coordinator", "server0", "worker0"])
     >>> bundle = keys.bundle("server0")
@@ -21,25 +30,34 @@ class Keyring:
     []
     """
 
-    def __init__(self, names: list[str]):
+    def __init__(self, names: list[str], operator: str = ""):
+        self.operator = operator
         self.pairs = {name: KeyPair.new() for name in names}
 
-    def add(self, name: str) -> dict[str, str]:
-        """A process that comes later: name -> public key, for those who listen."""
-        self.pairs.setdefault(name, KeyPair.new())
+    def renew(self, name: str) -> dict[str, str]:
+        """Another life begins: name -> its public key, for those who listen."""
+        self.pairs[name] = KeyPair.new()
         return {name: self.pairs[name].public}
 
     def remove(self, name: str) -> None:
-        """A process that will not come back."""
+        """A life is over."""
         self.pairs.pop(name, None)
+
+    @staticmethod
+    def lets_in(name: str, other: str) -> bool:
+        """Whether a process listens to another."""
+        roles = {COORDINATOR: (SERVER, WORKER)}.get(name, (WORKER,))
+        return not name.startswith(WORKER) and other.startswith(roles)
 
     def bundle(self, name: str) -> dict[str, Any]:
         """What a process needs: its pair, the coordinator's key, and whom it lets in."""
-        roles = {COORDINATOR: (SERVER, WORKER)}.get(name, (WORKER,))
         allowed = AllowList()
-        if not name.startswith(WORKER):
-            for other, pair in self.pairs.items():
-                if other.startswith(roles):
-                    allowed.allow(other, pair.public)
-        pinned = {} if name == COORDINATOR else {COORDINATOR: self.pairs[COORDINATOR].public}
+        for other, pair in self.pairs.items():
+            if self.lets_in(name, other):
+                allowed.allow(other, pair.public)
+        pinned = {COORDINATOR: self.pairs[COORDINATOR].public}
+        if name == COORDINATOR:
+            pinned = {}
+            if self.operator:
+                allowed.allow(OPERATOR, self.operator)
         return Bundle(name, self.pairs[name], pinned, allowed).to_json()

@@ -3,7 +3,7 @@
 An engine is a few things; launch/supervisor.py does the rest with any of them:
 
     place      a context manager: a folder for sockets, gone afterwards
-    address    where a process listens; a port * is chosen by it
+    address    where a process listens; a port * is chosen by it, an interface found by it
     start      a process, as asyncio's subprocess, with pipes
     was_lost   whether an exit code says that the process did not end by itself
     is_secure  whether its sockets need keys
@@ -22,16 +22,24 @@ from pathlib import Path
 
 from minidl.errors import ArgumentError
 from minidl_dist.launch.spec import WORKER
+from minidl_dist.messages import COORDINATOR
 
 LONGEST_PATH = 107  # bytes of a Unix socket's path, by the operating system
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Local:
-    """Processes on this machine, with sockets in a folder that only this user may enter."""
+    """Processes on this machine, with sockets in a folder that only this user may enter.
+
+    Args:
+        listen: instead of that folder, an interface or address of this machine, see tcp_address;
+            then with keys.
+    """
 
     folder: Path
-    is_secure = False
+
+    def __init__(self, listen: str = ""):
+        self.listen, self.is_secure = listen, bool(listen)
 
     @contextmanager
     def place(self) -> Iterator[Path]:
@@ -55,7 +63,9 @@ class Local:
 
     def address(self, name: str, incarnation: int) -> str:
         """Where a process listens. The coordinator's address is the same in all its lives."""
-        suffix = "" if name == "coordinator" else f"-{incarnation}"
+        if self.listen:
+            return tcp_address(self.listen, name)
+        suffix = "" if name == COORDINATOR else f"-{incarnation}"
         return f"ipc://{self.folder}/{name}{suffix}"
 
     async def start(self, name: str, role: str, threads: int) -> asyncio.subprocess.Process:
@@ -76,6 +86,29 @@ class Local:
     def was_lost(self, code: int) -> bool:
         """Whether a process did not end by itself, but by a signal."""
         return code < 0
+
+
+def tcp_address(place: str, name: str) -> str:
+    """Where a process listens: "eth0", "10.0.0.1", "10.0.0.1:5555" or "[fe80::1]:5555".
+
+    A port is the coordinator's, which the others must find; theirs are any that are free. ZeroMQ
+    looks up interfaces where it listens, so each machine takes its own address.
+
+    >>> tcp_address("eth0", "server0"), tcp_address("eth0:5555", "coordinator")
+    ('tcp://eth0:*', 'tcp://eth0:5555')
+
+    Raises:
+        ArgumentError: nobody can connect to such an address.
+    """
+    host, colon, port = place.rpartition(":")
+    if not (colon and port.isdigit() and (":" not in host or host.endswith("]"))):
+        host, port = (f"[{place}]" if ":" in place and place[:1] != "[" else place), "*"
+    if host in ("", "*", "0.0.0.0", "[::]") or "/" in host or " " in host:
+        raise ArgumentError(
+            "dist", "an interface or address is one that others can connect to",
+            {"--address": place}, "for example eth0, 10.0.0.1, or with a port 10.0.0.1:5555",
+        )  # fmt: skip
+    return f"tcp://{host}:{port if name == COORDINATOR else '*'}"
 
 
 def environment(role: str, threads: int) -> dict[str, str]:

@@ -6,8 +6,8 @@ also JSON:
 
     {"left": "worker1", "how": "killed by SIGKILL"}   to the coordinator
     {"stop": "interrupted"}                           to the coordinator
-    {"allow": {"worker2": KEY}}                       to those who listen
-    {"revoke": "worker2"}                             to those who listen
+    {"allow": {"worker2": KEY}}                       to those who listen, before it starts
+    {"revoke": "worker2"}                             to those who listen, when a life is over
     {"finished": true}                                to workers: the coordinator has gone
 
 A process ends when its stdin closes: so none outlives its launcher, even one that is killed.
@@ -49,7 +49,12 @@ class Launch:
             names worker, step and tensor; "skip" leaves the step out.
         strict: refuse workers whose software or machine differs, instead of saying so.
         restarts: how often one process may be started again, until a life of it was long.
-        hosts: machines to start processes on, see launch/ssh.py; "" for this one alone.
+        engine: what starts the processes, see launch/engines.py.
+        hosts: machines to start processes on, see launch/ssh.py.
+        address: interface or address on which coordinator and servers listen, and perhaps the
+            coordinator's port, see launch/local.py; "" for what the engine finds.
+        operator: public key of who may look and cancel from elsewhere, see remote.py.
+        sbatch: further options of sbatch, see launch/slurm.py.
         shell: what runs a command on one of them, "" for ssh.
         code: where the code of a submitted job is, {"url", "sha256"}; {} for a job folder here.
         data: what the data of a submitted job are, see references.py; {} where it names none.
@@ -68,7 +73,11 @@ class Launch:
     on_nan: str = "stop"
     strict: bool = False
     restarts: int = 3
+    engine: str = "local"
     hosts: str = ""
+    address: str = ""
+    operator: str = ""
+    sbatch: str = ""
     shell: str = ""
     code: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)

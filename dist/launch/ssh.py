@@ -16,12 +16,11 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from minidl.errors import ArgumentError
-from minidl_dist.launch.local import environment
+from minidl_dist.launch.local import environment, tcp_address
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
 LOST = 255  # ssh's own exit code: no connection, or a signal on the other side
@@ -64,36 +63,44 @@ class Ssh:
     Args:
         hosts: the machines; the first also has the coordinator.
         shell: what is put before a host's name and a command.
+        listen: interface on which processes listen, instead of their host's address.
         python: the interpreter there.
     """
 
     is_secure = True
+    place = nullcontext  # no folder is needed
 
     def __init__(
-        self, hosts: list[Host], shell: tuple[str, ...] = SSH, python: str = sys.executable
+        self,
+        hosts: list[Host],
+        shell: tuple[str, ...] = SSH,
+        listen: str = "",
+        python: str = sys.executable,
     ):
-        self.hosts, self.shell, self.python = hosts, shell, python
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        with nullcontext():
-            yield
+        self.hosts, self.shell, self.listen, self.python = hosts, shell, listen, python
 
     def host_of(self, name: str) -> Host:
         number = int("".join(filter(str.isdigit, name)) or 0)
         return self.hosts[number % len(self.hosts)]
 
     def address(self, name: str, life: int) -> str:
-        return f"tcp://{self.host_of(name).address}:*"
+        return tcp_address(self.listen or self.host_of(name).address, name)
 
     async def start(self, name: str, role: str, threads: int) -> asyncio.subprocess.Process:
-        settings = [f"{key}={value}" for key, value in environment(role, threads).items()]
-        command = ["exec", "env", *settings, self.python, "-m", "minidl_dist.member"]
+        settings = environment(role, threads)
+        return await self.run_there(self.host_of(name), "minidl_dist.member", settings)
+
+    async def run_there(
+        self, host: Host, module: str, settings: dict[str, str]
+    ) -> asyncio.subprocess.Process:
+        """A module of Python on a machine, with pipes."""
+        words = [f"{key}={value}" for key, value in settings.items()]
+        command = ["exec", "env", *words, self.python, "-m", module]
         there = f"cd {shlex.quote(os.getcwd())} && {shlex.join(command)}"
         is_ssh = os.path.basename(self.shell[0]) == "ssh"  # which gives the line to a shell itself
         line = [there] if is_ssh else ["sh", "-c", there]
         return await asyncio.create_subprocess_exec(
-            *self.shell, self.host_of(name).name, *line,
+            *self.shell, host.name, *line,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from minidl_dist.decisions import DRAIN as LAST_STEP
 from minidl_dist.decisions import LINGER
+from minidl_dist.keys import to_hex
 from minidl_dist.launch.child import (
     Failure,
     Member,
@@ -26,9 +27,9 @@ from minidl_dist.launch.child import (
     exit_of,
     exits,
     signal_group,
-    write_line,
 )
 from minidl_dist.launch.keyring import Keyring
+from minidl_dist.launch.output import Output
 from minidl_dist.launch.spec import LATE, SCALE, SERVER, STUCK, WORKER, Instructions, Launch
 from minidl_dist.messages import COORDINATOR
 from minidl_dist.record import Lines
@@ -58,7 +59,8 @@ class Supervisor:
     """
 
     def __init__(self, launch: Launch, folder: Path, engine: Any, output: tuple[TextIO, TextIO]):
-        self.launch, self.folder, self.engine, self.output = launch, folder, engine, output
+        self.launch, self.folder, self.engine = launch, folder, engine
+        self.output = Output(output)
         self.members: dict[str, Member] = {}
         self.tasks: dict[str, asyncio.Task] = {}
         self.failures: list[Failure] = []
@@ -71,8 +73,6 @@ class Supervisor:
         self.ending, self.why = False, ""
         self.hurry = False  # the end must not wait
         self.over = asyncio.Event()
-        self.width = len(COORDINATOR)
-        self.first_said: dict[str, str] = {}  # line -> worker
 
     @property
     def failure(self) -> Failure | None:
@@ -91,7 +91,7 @@ class Supervisor:
         roles |= {f"worker{number}": WORKER for number in range(self.launch.workers)}
         with self.engine.place():
             if self.engine.is_secure:
-                self.keys = Keyring(list(roles))
+                self.keys = Keyring(list(roles), self.launch.operator)
             else:
                 self.opened(self.engine.address(COORDINATOR, 0))
             try:
@@ -133,8 +133,10 @@ class Supervisor:
             how = "done" if code == 0 else ended(code, is_lost)
             if member.role != COORDINATOR:  # which need not wait for silence then
                 self.members[COORDINATOR].tell({"left": member.name, "how": how})
+            if code or member.state == "left":
+                self.shut_out(member.name)
             if member.state == "left":
-                return self.shut_out(member.name)
+                return
             if code == 0 and member.comes_again and not self.ending:
                 member.comes_again, member.restarts = False, member.restarts + 1
                 continue
@@ -155,7 +157,7 @@ class Supervisor:
             member.state, wait = "waiting", BACKOFF * 2**member.strikes
             member.restarts, member.strikes = member.restarts + 1, member.strikes + 1
             of_all = f"{member.strikes} of {self.launch.restarts} restarts"
-            self.show(member, f"({how}; starts again in {wait:g} s: {of_all})", 1)
+            self.output.show(member, f"({how}; starts again in {wait:g} s: {of_all})", 1)
             self.changed()
             await asyncio.sleep(wait)
             if not self.is_needed(member):
@@ -168,9 +170,11 @@ class Supervisor:
         """One life of a process: its exit code, negative for a signal."""
         member.state, member.is_victim, member.is_chief = "starting", False, False
         member.unfinished = ""
+        self.let_in(member)
+        member.has_begun = False
         process = await self.engine.start(member.name, member.role, self.launch.threads)
         member.process = process
-        process.stdin.write((await self.instructions(member)).line())
+        member.begin((await self.instructions(member)).line())
         member.state = "running"
         self.changed()
         if self.ending and member.role == COORDINATOR:
@@ -178,7 +182,7 @@ class Supervisor:
         with closing(Lines(self.folder / "logs" / f"{member.name}.log")) as log:
             streams = process.stdout, process.stderr
             readers = [
-                asyncio.create_task(self.pass_on(member, stream, log, number))
+                asyncio.create_task(self.output.pass_on(member, stream, log, number, self.heard))
                 for number, stream in enumerate(streams)
             ]
             code = await exit_of(process)
@@ -231,8 +235,7 @@ class Supervisor:
     def leave_out(self, member: Member, how: str) -> None:
         """A worker that dies again and again starts no more; the others compute its slots."""
         member.state, member.is_chief = "left", False
-        self.shut_out(member.name)
-        self.show(member, f"({how}: left out, the other workers go on)", 1)
+        self.output.show(member, f"({how}: left out, the other workers go on)", 1)
 
     def serve_again(self) -> None:
         """The chief that died after the training wants the last weights once more."""
@@ -245,42 +248,6 @@ class Supervisor:
 
     # --- what processes say ---------------------------------------------------------------------
 
-    async def pass_on(self, member: Member, stream: Any, log: Lines, number: int) -> None:
-        """Print what a process prints, each line with its name."""
-        rest = b""
-        while True:
-            data = await stream.read(1 << 16)
-            *lines, rest = (rest + data).split(b"\n")
-            if not data and rest:
-                lines, rest = [rest], b""
-            for line in lines:
-                text = line.decode(errors="backslashreplace").rstrip("\r")
-                text, message = member.read(text)
-                if message is not None:
-                    self.heard(member, message)
-                    if not text:
-                        continue
-                member.last_lines.append(text)
-                log.write(text)
-                if not self.is_said_by_all(member, text):
-                    self.show(member, text, number)
-            if not data:
-                return
-
-    def is_said_by_all(self, member: Member, text: str) -> bool:
-        """Whether another worker said so before, as all do before they train: once is enough."""
-        if self.has_trained or member.role != WORKER:
-            return False
-        return self.first_said.setdefault(text, member.name) != member.name
-
-    @property
-    def has_trained(self) -> bool:
-        """Whether a first step was begun."""
-        return self.facts.get("step", -1) >= 0
-
-    def show(self, member: Member, text: str, number: int) -> None:
-        write_line(self.output[number], f"{member.name:<{self.width}} | {text}")
-
     def heard(self, member: Member, message: dict[str, Any]) -> None:
         """What a process tells the launcher alone."""
         member.is_victim |= message.get("victim", False)
@@ -290,8 +257,18 @@ class Supervisor:
         if member.role == COORDINATOR:
             if "listening" in message:
                 self.opened(message.pop("listening"))
+            if message.pop("cancel", False) and not self.ending:
+                self.interrupt("cancelled")
+            if "scale" in message:
+                self.scale_to(message.pop("scale"))
             self.facts |= message
+            self.output.is_said_once = not self.has_trained
         self.changed()
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether a first step was begun."""
+        return self.facts.get("step", -1) >= 0
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -308,7 +285,7 @@ class Supervisor:
             self.hurry = True
             return self.over.set()
         self.interrupted = reason
-        write_line(self.output[1], f"{reason}: a last checkpoint, then the end; again: at once")
+        self.output.note(f"{reason}: a last checkpoint, then the end; again: at once")
         self.stop(reason, DRAIN)
 
     def stop(self, reason: str, seconds: float) -> None:
@@ -352,9 +329,11 @@ class Supervisor:
     def scale(self) -> None:
         """`minidl dist scale`: as many workers as the file in the folder says."""
         try:
-            wanted = int(json.loads((self.folder / SCALE).read_text())[WORKER])
+            self.scale_to(int(json.loads((self.folder / SCALE).read_text())[WORKER]))
         except (OSError, ValueError, KeyError, TypeError):
             return
+
+    def scale_to(self, wanted: int) -> None:
         here = [m for m in self.members.values() if m.role == WORKER and m.state != "left"]
         for member in here[max(wanted, 1) :]:
             member.state = "left"
@@ -363,22 +342,31 @@ class Supervisor:
         for _ in range(wanted - len(here)):
             while f"worker{number}" in self.members:
                 number += 1
-            self.let_in(f"worker{number}")
             self.add(f"worker{number}", WORKER)
 
-    def let_in(self, name: str) -> None:
-        """Tell those who listen of the key of a process that comes later."""
-        if self.keys is not None:
-            key = self.keys.add(name)
-            for member in self.members.values():
-                member.tell({"allow": key})
+    def let_in(self, member: Member) -> None:
+        """A new key for a further life, or one that nobody knows yet: tell those who listen."""
+        if self.keys is None or member.role == COORDINATOR:
+            return
+        if member.name not in self.keys.pairs or member.has_begun:
+            key = self.keys.renew(member.name)
+            for other in self.members.values():
+                if self.keys.lets_in(other.name, member.name):
+                    other.tell({"allow": key})
 
     def shut_out(self, name: str) -> None:
-        """The key of a process that will not come back opens nothing any more."""
-        if self.keys is not None:
+        """The key of a life that is over opens nothing any more."""
+        if self.keys is not None and name in self.keys.pairs:
             self.keys.remove(name)
             for member in self.members.values():
                 member.tell({"revoke": name})
+
+    @property
+    def door(self) -> str:
+        """Where an operator reaches the job from elsewhere, with the key to expect there."""
+        if self.keys is None or not self.launch.operator or not self.coordinator:
+            return ""
+        return f"{self.coordinator}/{to_hex(self.keys.pairs[COORDINATOR].public)}"
 
     def changed(self) -> None:
         for watcher in self.watchers:
@@ -390,6 +378,7 @@ class Supervisor:
         return {
             **self.facts,
             "time": time.time(),
+            "door": self.door,
             "finished": self.over.is_set() and not failure and not self.interrupted,
             "interrupted": self.interrupted,
             "failure": {"name": failure.name, "how": failure.how} if failure else None,

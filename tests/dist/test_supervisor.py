@@ -76,10 +76,12 @@ def hurry(monkeypatch):
     monkeypatch.setattr(module, "DRAIN", 2.0)
 
 
-def run(tmp_path, worker, workers=1, restarts=2, meanwhile=None, **code):
+def run(tmp_path, worker, workers=1, restarts=2, meanwhile=None, servers=1, **code):
     """The Supervisor after its job, with what it printed in .out and .err."""
     (tmp_path / "logs").mkdir()
-    launch = Launch(["x"], workers=workers, restarts=restarts, slots=workers, threads=1)
+    launch = Launch(
+        ["x"], servers=servers, workers=workers, restarts=restarts, slots=workers, threads=1
+    )
     out, err = io.StringIO(), io.StringIO()
     found = Supervisor(launch, tmp_path, Engine(tmp_path, worker, **code), (out, err))
     if meanwhile:
@@ -208,7 +210,38 @@ def test_the_key_of_a_worker_that_is_left_out_is_revoked(tmp_path, monkeypatch):
         server=f"{revoked}open(told['folder'] + '/revoked', 'w')\n{SERVE}",
     )  # fmt: skip
     assert found.failure is None
-    assert set(found.keys.bundle("server0")["allowed"]) == {"worker0"}
+    assert set(found.keys.bundle("coordinator")["allowed"]) == {"worker0"}
+
+
+def test_each_life_has_a_key_of_its_own(tmp_path, monkeypatch):
+    """The key of the life that is over is revoked, and those who listen hear of the next one."""
+    code = "print('key', told['keys']['public'])\n"
+    code += "if life == 0: os.kill(os.getpid(), signal.SIGKILL)\nwait('nothing', 1)"
+    listening = f"print({MARK!r} + json.dumps({{'listening': 'tcp://x'}}), flush=True)\n"
+    hearing = "print('revoked', wait('revoke')); print('allowed', wait('allow')['worker0'])\n"
+    monkeypatch.setattr(Engine, "is_secure", True)
+    found = run(
+        tmp_path, code, coordinator=listening + hearing + SERVE, server=hearing + SERVE,
+    )  # fmt: skip
+    first, second = [line.split()[-1] for line in found.out.splitlines() if "| key" in line]
+    assert first != second
+    for name in ("coordinator", "server0"):
+        assert f"{name:<11} | revoked worker0\n" in found.out
+        assert f"{name:<11} | allowed {second}\n" in found.out
+
+
+def test_a_key_is_told_to_those_alone_whom_it_opens(tmp_path, monkeypatch):
+    """A server that comes back is let in by the coordinator, and by no other server."""
+    listening = f"print({MARK!r} + json.dumps({{'listening': 'tcp://x'}}), flush=True)\n"
+    server = "if name == 'server0' and life == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+    server += "time.sleep(0.7); print('heard', [line for line in heard if 'allow' in line])\n"
+    monkeypatch.setattr(Engine, "is_secure", True)
+    found = run(
+        tmp_path, "time.sleep(1)", servers=2,
+        coordinator=listening + "print('allowed', *wait('allow'))\n" + SERVE, server=server + SERVE,
+    )  # fmt: skip
+    assert "coordinator | allowed server0\n" in found.out
+    assert "server1     | heard []\n" in found.out
 
 
 def test_all_workers_that_die_too_often_end_the_job(tmp_path):
