@@ -91,11 +91,11 @@ def check_server(server: Server) -> None:
 
 
 def check_worker(worker: Worker) -> None:
-    """At most the requests of two slots."""
-    messages = len(worker.plan.chunks) + len(worker.job.servers)
+    """At most the requests of two slots, and the first values."""
+    chunks, servers = len(worker.plan.chunks), len(worker.job.servers)
     held = sum(map(len, worker.pushes.values()))
-    if held > 2 * messages or len(worker.unanswered) > 2:
-        raise Failure(f"memory: {held} requests for {messages} of a slot")
+    if held > 2 * (chunks + servers) + chunks or len(worker.unanswered) > 2:
+        raise Failure(f"memory: {held} requests for {chunks} chunks")
 
 
 def damaged(message: Any) -> Any:

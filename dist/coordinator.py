@@ -90,6 +90,7 @@ class Coordinator(Decisions):
     """
 
     disowned = 0
+    read_plan = staticmethod(Plan.from_dict)
 
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
@@ -140,7 +141,7 @@ class Coordinator(Decisions):
     def begin(self) -> None:
         """The token is on the disk, no older coordinator can write: this is the coordinator now."""
         if self.manifest.plan:
-            self.plan = Plan.from_dict(self.manifest.plan)
+            self.plan = self.read_plan(self.manifest.plan)
         self.is_open, self.opened = True, self.now
         self.roll_back("a coordinator begins")
 
@@ -349,7 +350,7 @@ class Coordinator(Decisions):
     def offer(self, sender: str, offer: Offer) -> None:
         """A worker's plan: the first is the job's, all others are compared with it."""
         try:
-            plan = Plan.from_dict(offer.plan)
+            plan = self.read_plan(offer.plan)
             plan.place(len(self.job.servers))
             parse(self.job.mode, plan.slots)
         except MinidlError as error:

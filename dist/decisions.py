@@ -150,9 +150,11 @@ class Decisions:
             pass  # until then more workers may come
         elif not members.owner:  # a step begins: whoever is there takes part
             members.deal(list(steps.next_step), staying or candidates)
-        elif steps.is_barrier():
+        elif steps.is_barrier():  # who is leaving does not join any more
             following = [n for n in staying if n in synced]
-            members.hand_over(steps.open_slots(), following or staying, members.workers)
+            leaving = [n for n in members.leaving() if n not in synced]
+            holders = [n for n in members.workers if n not in leaving]
+            members.hand_over(steps.open_slots(), following or staying, holders)
         else:  # nobody can join now, so who does not follow the steps cannot compute either
             members.hand_over(
                 steps.open_slots(), [n for n in synced if n in staying] or synced, synced

@@ -14,7 +14,7 @@ from minidl_dist.checked import damaged
 from minidl_dist.messages import COORDINATOR
 from minidl_dist.plan import Job, Plan
 
-FAULTS_END = 8.0  # seconds of virtual time after the first
+FAULTS_END = 6.0  # seconds of virtual time after the first
 CALM = {"drop": 0.0, "double": 0.0, "late": 0.0, "damage": 0.0}
 HEADER = 100  # bytes of a message besides its values
 BEARABLE = 3.0  # how many times as long a worker may take for ever

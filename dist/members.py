@@ -179,15 +179,13 @@ class Members:
     def hand_over(self, slots: list[int], candidates: list[str], holders: Collection[str]) -> None:
         """Slots of workers that cannot hold them go to who has least; all others stay."""
         orphans = [slot for slot in slots if self.owner.get(slot) not in holders]
-        if not orphans or not candidates:
+        if not orphans:
             return
-        owner = dict(self.owner)
+        owner = {slot: name for slot, name in self.owner.items() if slot not in orphans}
         held = Counter(owner.values())
-        for slot in orphans:
-            name = min(candidates, key=lambda name: (held[name], natural(name)))
-            held[name] += 1
-            held[owner.get(slot, "")] -= 1
-            owner[slot] = name
+        for slot in orphans if candidates else ():
+            owner[slot] = min(candidates, key=lambda name: (held[name], natural(name)))
+            held[owner[slot]] += 1
         self.owner = owner
 
     @property

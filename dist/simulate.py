@@ -36,12 +36,13 @@ from minidl_dist.checked import CHECKED, Failure, check_bits, check_manifest
 from minidl_dist.coordinator import FINISHED, Coordinator
 from minidl_dist.faults import Faults
 from minidl_dist.modes import parse
-from minidl_dist.plan import Job
+from minidl_dist.plan import Job, Plan
 from minidl_dist.toy import Toy, draw_toy, final_arrays, oracle, train
 from minidl_dist.trainer import Trainer
 
 COORDINATOR = m.COORDINATOR
 LIMIT = 400.0  # by then a job must have ended
+PLANS: dict[int, tuple[dict, Plan]] = {}  # id of a dictionary -> itself, and what it says
 HEALED = 40.0  # seconds after the last fault; a request may wait 30 until it is repeated
 
 
@@ -89,8 +90,8 @@ class World(Faults):
         self.mode = parse(self.mode_text)
         self.job = Job(
             self.server_names, self.mode_text, save_every=r.choice([0, 1, 2, 3]), on_nan="skip",
-            beat=0.3, dead=2.0, missing=r.choice([15.0, 60.0]),
-            limits={"compiling": 20.0, "computing": 5.0, "evaluating": 10.0},
+            beat=0.7, dead=2.0, missing=r.choice([15.0, 60.0]),
+            limits={"compiling": 6.0, "computing": 3.0, "evaluating": 4.0},
         )  # fmt: skip
         self.heap: list = []
         self.count, self.now, self.events = 0, 0.0, 0
@@ -129,6 +130,7 @@ class World(Faults):
             machine = self.classes[role](self.job)
         else:
             machine = self.classes[role](name, life)
+        machine.read_plan = read_plan
         if role == "worker":
             trainer = Trainer(self)
         process = self.nodes[name] = Process(name, life, machine, trainer)
@@ -365,6 +367,16 @@ class World(Faults):
                     f"{name}: {machine.generation} {machine.state()} step {machine.step_of_beat()}"
                 )
         return "\n  ".join(parts)
+
+
+def read_plan(values: dict[str, Any]) -> Plan:
+    """As Plan.from_dict, but of the same dictionary once: all processes of a world share it."""
+    known = PLANS.get(id(values))
+    if known is None or known[0] is not values:
+        if len(PLANS) > 1000:
+            PLANS.clear()
+        known = PLANS[id(values)] = values, Plan.from_dict(values)
+    return known[1]
 
 
 def brief(event: Any) -> str:

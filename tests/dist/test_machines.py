@@ -453,3 +453,22 @@ def test_a_thread_that_hangs_is_noticed_and_replaced():
     world.call(0.6, world.hang)
     world.run()
     assert any(facts["what"] == "stuck" for _, _, facts in world.notes)
+
+
+def test_a_worker_that_leaves_is_not_waited_for_when_all_begin_anew():
+    """It will not join the new generation: its slots go to others, and it can end at once."""
+    c = coordinator()
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    for name in ("worker0", "worker1"):
+        beat_of(c, name, 0, "computing")
+    beat_of(c, "server0", 0, "serving")
+    assert c.members.owner == {0: "worker0", 1: "worker1"}
+    c.handle(hello("server0", incarnation=2), 0.3)
+    beat_of(c, "worker0", -1, "leaving")
+    beat_of(c, "worker1", -1, "joining")
+    beat = m.Beat("server0", 2, 1, c.generation, 0, 0, "serving", 0, c.plan.hash)
+    c.handle(m.Received("server0", beat), 0.4)
+    assert c.members.owner == {0: "worker1", 1: "worker1"}
+    assert c.wanted("worker0").stop == "asked to stop" and not c.wanted("worker1").stop
