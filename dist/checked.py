@@ -85,8 +85,9 @@ def check_server(server: Server) -> None:
         waiting = len(plan.slots_of(state.version)) - state.turn
         if state.chunk.kind == SUM and len(state.staged) > waiting:
             raise Failure("memory: slots are staged that were folded")
-    for chunk, pulls in server.parked.items():
-        if pulls and min(pulls.values()) <= aggregate.chunks[chunk].version:
+    for number, state in aggregate.chunks.items() if server.phase == "serving" else ():
+        pulls = server.parked.get(number)
+        if pulls and min(pulls.values()) <= state.version:
             raise Failure("memory: pulls are kept that could be answered")
 
 

@@ -64,6 +64,7 @@ from minidl_dist.plan import Plan
 from minidl_dist.steps import Steps
 
 FINISHED = "finished"
+GREETINGS = (Hello, Beat)
 DECISIVE = ("joining", "leaving", "done", "serving", "failed")  # states of which all depends
 
 # Which role says what; anybody says the rest.
@@ -185,7 +186,7 @@ class Coordinator(Decisions):
             if self.now - member.seen > self.job.dead / 2:
                 member.steady_since = self.now
             member.seen = self.now  # any traffic counts
-        if isinstance(message, Hello | Beat) and message.token > self.manifest.token:
+        if isinstance(message, GREETINGS) and message.token > self.manifest.token:
             self.effects.append(Exit(1, "another coordinator has taken over"))
             return
         match message:
@@ -284,6 +285,8 @@ class Coordinator(Decisions):
         member = self.members.find(beat.name)
         banned = self.members.banned.get(beat.name)
         if member is None or member.hello.incarnation != beat.incarnation:
+            if beat.name in self.job.servers:  # it hears of the generation, so it takes values
+                self.lives.setdefault(beat.name, beat.incarnation)
             message = replace(self.wanted(beat.name), hello=True, number=self.number)
             if banned is not None and banned[0] == beat.incarnation:
                 message = replace(message, stop=banned[1], code=3)

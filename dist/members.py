@@ -19,6 +19,7 @@ from minidl_dist.messages import Beat, Hello, Wanted
 from minidl_dist.plan import Job
 
 LEAVING = "leaving"
+UNBOUNDED = ("starting", "loading", LEAVING)  # states that may take their time
 
 
 @dataclass
@@ -156,8 +157,11 @@ class Members:
 
     def progressed(self, now: float) -> float:
         """When anybody last did something; now, if somebody is doing what may take its time."""
-        busy = {"starting", "loading", "leaving", *self.job.limits}
-        if any(m.beat is None or m.beat.state in busy for m in self.all()):
+        limits = self.job.limits
+        if any(
+            m.beat is None or m.beat.state in UNBOUNDED or m.beat.state in limits
+            for m in self.all()
+        ):
             return now
         return max((m.progressed for m in self.all()), default=now)
 
@@ -181,7 +185,7 @@ class Members:
         orphans = [slot for slot in slots if self.owner.get(slot) not in holders]
         if not orphans:
             return
-        owner = {slot: name for slot, name in self.owner.items() if slot not in orphans}
+        owner = {slot: name for slot, name in self.owner.items() if name in holders}
         held = Counter(owner.values())
         for slot in orphans if candidates else ():
             owner[slot] = min(candidates, key=lambda name: (held[name], natural(name)))

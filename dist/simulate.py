@@ -107,6 +107,7 @@ class World(Faults):
         self.notes: list[tuple[float, str, dict]] = []
         self.show = self.is_cancelled = False
         self.pace = r.choice([1.0, 1.0, 1.0, 8.0])  # how much longer everything takes
+        self.tick = r.choice([1.0, 3.0, 3.0])  # how much later timers ring, on a busy machine
         for name in (COORDINATOR, *self.server_names):
             self.boot(name)
         for i in range(r.randint(1, 4)):
@@ -195,21 +196,23 @@ class World(Faults):
                 self.send(process, effect.to, effect.message)
             else:
                 self.carry_out(process, effect)
+        if self.traps and process.trainer is not None:
+            self.spring(kind, process.name)
 
     def carry_out(self, process: Process, effect: Any) -> None:
         match effect:
             case m.SetTimer(after, name):
                 timer = process.timers[name] = m.Timer(name)
-                self.at(after, process, timer)
+                self.at(after * self.tick, process, timer)
             case m.Store():
-                if self.traps:
-                    self.spring(m.Store, process, effect)
+                if self.traps and process not in self.older:
+                    self.spring(m.Store, process.name, effect)
                 after = self.random.uniform(0.005, 0.05) * self.slow_disks.get(process.name, 1.0)
                 self.call(after, self.store, process, effect)
             case m.Load():
                 self.at(0.01, process, self.load(effect))
                 if self.traps:
-                    self.spring(m.Load, process)
+                    self.spring(m.Load, process.name)
             case m.Remove(names):
                 for name in names:
                     self.disk.pop(name, None)
@@ -264,7 +267,7 @@ class World(Faults):
         if process is not None and process.alive:
             self.happens(process, m.Received(sender, message))
             if self.traps:
-                self.spring(type(message), process)
+                self.spring(type(message), self.random.choice([to, sender]))
 
     def store(self, process: Process, effect: m.Store) -> None:
         """Whole or not at all; not of a process that was killed before."""
