@@ -85,17 +85,18 @@ def check_server(server: Server) -> None:
         waiting = len(plan.slots_of(state.version)) - state.turn
         if state.chunk.kind == SUM and len(state.staged) > waiting:
             raise Failure("memory: slots are staged that were folded")
-    for chunk, pulls in server.parked.items():
-        if pulls and min(pulls.values()) <= aggregate.chunks[chunk].version:
+    for number, state in aggregate.chunks.items() if server.phase == "serving" else ():
+        pulls = server.parked.get(number)
+        if pulls and min(pulls.values()) <= state.version:
             raise Failure("memory: pulls are kept that could be answered")
 
 
 def check_worker(worker: Worker) -> None:
-    """At most the requests of two slots."""
-    messages = len(worker.plan.chunks) + len(worker.job.servers)
+    """At most the requests of two slots, and the first values."""
+    chunks, servers = len(worker.plan.chunks), len(worker.job.servers)
     held = sum(map(len, worker.pushes.values()))
-    if held > 2 * messages or len(worker.unanswered) > 2:
-        raise Failure(f"memory: {held} requests for {messages} of a slot")
+    if held > 2 * (chunks + servers) + chunks or len(worker.unanswered) > 2:
+        raise Failure(f"memory: {held} requests for {chunks} chunks")
 
 
 def damaged(message: Any) -> Any:

@@ -45,7 +45,6 @@ from minidl_dist.state import (
 )
 from minidl_dist.tensors import Averages, Chunks, Fixed, make_plan
 
-
 PROGRESS = 1.0  # seconds between two words of a validation that it goes on
 
 

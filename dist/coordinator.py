@@ -64,6 +64,7 @@ from minidl_dist.plan import Plan
 from minidl_dist.steps import Steps
 
 FINISHED = "finished"
+GREETINGS = (Hello, Beat)
 DECISIVE = ("joining", "leaving", "done", "serving", "failed")  # states of which all depends
 
 # Which role says what; anybody says the rest.
@@ -90,6 +91,7 @@ class Coordinator(Decisions):
     """
 
     disowned = 0
+    read_plan = staticmethod(Plan.from_dict)
 
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
@@ -140,7 +142,7 @@ class Coordinator(Decisions):
     def begin(self) -> None:
         """The token is on the disk, no older coordinator can write: this is the coordinator now."""
         if self.manifest.plan:
-            self.plan = Plan.from_dict(self.manifest.plan)
+            self.plan = self.read_plan(self.manifest.plan)
         self.is_open, self.opened = True, self.now
         self.roll_back("a coordinator begins")
 
@@ -184,7 +186,7 @@ class Coordinator(Decisions):
             if self.now - member.seen > self.job.dead / 2:
                 member.steady_since = self.now
             member.seen = self.now  # any traffic counts
-        if isinstance(message, Hello | Beat) and message.token > self.manifest.token:
+        if isinstance(message, GREETINGS) and message.token > self.manifest.token:
             self.effects.append(Exit(1, "another coordinator has taken over"))
             return
         match message:
@@ -286,6 +288,8 @@ class Coordinator(Decisions):
         member = self.members.find(beat.name)
         banned = self.members.banned.get(beat.name)
         if member is None or member.hello.incarnation != beat.incarnation:
+            if beat.name in self.job.servers:  # it hears of the generation, so it takes values
+                self.lives.setdefault(beat.name, beat.incarnation)
             message = replace(self.wanted(beat.name), hello=True, number=self.number)
             if banned is not None and banned[0] == beat.incarnation:
                 message = replace(message, stop=banned[1], code=3)
@@ -352,7 +356,7 @@ class Coordinator(Decisions):
     def offer(self, sender: str, offer: Offer) -> None:
         """A worker's plan: the first is the job's, all others are compared with it."""
         try:
-            plan = Plan.from_dict(offer.plan)
+            plan = self.read_plan(offer.plan)
             plan.place(len(self.job.servers))
             parse(self.job.mode, plan.slots)
         except MinidlError as error:

@@ -142,24 +142,31 @@ class Decisions:
         if self.was_synced and not synced and not has_state:
             self.roll_back("no worker is left that knows the state of the run")
             return False
-        candidates = [*synced, *(n for n in joining if n not in synced)]
-        staying = [n for n in candidates if not members.is_leaving(n)]
+        candidates, leaving = [*synced, *joining], members.leaving()
+        staying = [n for n in candidates if n not in leaving] if leaving else candidates
         if not staying and candidates:
             self.drain("all workers were asked to stop")
         if not self.ready:
             pass  # until then more workers may come
         elif not members.owner:  # a step begins: whoever is there takes part
             members.deal(list(steps.next_step), staying or candidates)
-        elif steps.is_barrier():
-            following = [n for n in staying if n in synced]
-            members.hand_over(steps.open_slots(), following or staying, members.workers)
-        else:  # nobody can join now, so who does not follow the steps cannot compute either
-            members.hand_over(
-                steps.open_slots(), [n for n in synced if n in staying] or synced, synced
-            )
+        else:
+            self.hand_over(synced, staying, leaving)
         members.choose_chief(synced, joining, steps.step in self.states)
         self.choose_giver(synced, joining)
         return True
+
+    def hand_over(self, synced: list[str], staying: list[str], leaving: dict[str, None]) -> None:
+        """Slots of workers that cannot compute them go to others.
+
+        Who does not follow the steps can join at a barrier only, and not while it is leaving.
+        """
+        holders = set(synced)
+        able = [name for name in staying if name in holders]
+        if self.steps.is_barrier():
+            able = able or staying
+            holders |= self.members.workers.keys() - leaving.keys()
+        self.members.hand_over(self.steps.open_slots(), able or synced, holders)
 
     def synced(self) -> list[str]:
         return self.members.synced(self.generation, self.steps.oldest)

@@ -14,14 +14,14 @@ from minidl_dist.checked import damaged
 from minidl_dist.messages import COORDINATOR
 from minidl_dist.plan import Job, Plan
 
-FAULTS_END = 8.0  # seconds of virtual time after the first
+FAULTS_END = 6.0  # seconds of virtual time after the first
 CALM = {"drop": 0.0, "double": 0.0, "late": 0.0, "damage": 0.0}
 HEADER = 100  # bytes of a message besides its values
 BEARABLE = 3.0  # how many times as long a worker may take for ever
 LONGEST_QUEUE = 4.0  # seconds; what would wait longer for a slow line is lost
 TRAPS = (
     m.Initial, m.Push, m.Head, m.Norms, m.Counted, m.Saved, m.RunState, m.StepDone, m.Publish,
-    m.Report, m.Ack, m.Ack, m.Weights, m.Store, m.Store, m.Load,
+    m.Report, m.Ack, m.Ack, m.Weights, m.SlotChunk, m.SlotDone, m.Store, m.Store, m.Load,
 )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ class Faults:
             self.straggle, self.set_trap, self.set_trap, self.resize,
         ):  # fmt: skip
             if r.random() < 0.25:
-                latest = r.choice([1.5, 3.0, FAULTS_END])
+                latest = r.choice([0.7, 1.5, 3.0, FAULTS_END])
                 for _ in range(r.randint(1, 3)):
                     self.call(first + r.uniform(0.0, latest), fault)
         self.calm_at = first + FAULTS_END
@@ -199,17 +199,16 @@ class Faults:
         if self.now < self.calm_at:
             self.traps[self.random.choice(TRAPS)] = self.random.choice([1, 2, 3, 5, 8, 13])
 
-    def spring(self, kind: type, process: Any, effect: Any = None) -> None:
-        """Whether this is what somebody is killed by. A file may just have been written."""
+    def spring(self, kind: type, name: str, effect: Any = None) -> None:
+        """Count a trap down, and kill the process if it is the one. Perhaps a file was written."""
         if kind not in self.traps:
             return
         self.traps[kind] -= 1
         if not self.traps[kind]:
             del self.traps[kind]
-            if kind is m.Store and self.random.random() < 0.5:
-                self.store(process, effect)
-            if self.nodes.get(process.name) is process:
-                self.kill(process.name)
+            if effect is not None and self.random.random() < 0.5 and name in self.nodes:
+                self.store(self.nodes[name], effect)
+            self.kill(name)
 
     def resize(self) -> None:
         """Everything is gone, and the job is resumed with another number of servers."""

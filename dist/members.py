@@ -19,6 +19,7 @@ from minidl_dist.messages import Beat, Hello, Wanted
 from minidl_dist.plan import Job
 
 LEAVING = "leaving"
+UNBOUNDED = ("starting", "loading", LEAVING)  # states that may take their time
 
 
 @dataclass
@@ -161,8 +162,11 @@ class Members:
 
     def progressed(self, now: float) -> float:
         """When anybody last did something; now, if somebody is doing what may take its time."""
-        busy = {"starting", "loading", "leaving", *self.job.limits}
-        if any(m.beat is None or m.beat.state in busy for m in self.all()):
+        limits = self.job.limits
+        if any(
+            m.beat is None or m.beat.state in UNBOUNDED or m.beat.state in limits
+            for m in self.all()
+        ):
             return now
         return max((m.progressed for m in self.all()), default=now)
 
@@ -184,15 +188,13 @@ class Members:
     def hand_over(self, slots: list[int], candidates: list[str], holders: Collection[str]) -> None:
         """Slots of workers that cannot hold them go to who has least; all others stay."""
         orphans = [slot for slot in slots if self.owner.get(slot) not in holders]
-        if not orphans or not candidates:
+        if not orphans:
             return
-        owner = dict(self.owner)
+        owner = {slot: name for slot, name in self.owner.items() if name in holders}
         held = Counter(owner.values())
-        for slot in orphans:
-            name = min(candidates, key=lambda name: (held[name], natural(name)))
-            held[name] += 1
-            held[owner.get(slot, "")] -= 1
-            owner[slot] = name
+        for slot in orphans if candidates else ():
+            owner[slot] = min(candidates, key=lambda name: (held[name], natural(name)))
+            held[owner[slot]] += 1
         self.owner = owner
 
     @property

@@ -129,7 +129,6 @@ class Recorder:
                 return [{"what": "step done", "step": done.step}]
         return []
 
-
     # --- staleness ------------------------------------------------------------------------------
 
     def is_new(self, head: m.Head) -> bool:

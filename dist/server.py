@@ -48,6 +48,7 @@ from minidl_dist.messages import HEAD as HEAD_CHUNK
 from minidl_dist.peer import Peer
 
 ABSENT = "the file is not there"
+WITH_VALUES = (Push, Initial)
 PAUSE = 2.0  # seconds until something is written again, after the disk was full
 
 
@@ -171,7 +172,7 @@ class Server(Peer):
         self.mine = [chunk for chunk, place in enumerate(places) if place == number]
 
     def from_worker(self, sender: str, message: Any) -> None:
-        if isinstance(message, Push | Initial) and not self.is_sound(sender, message):
+        if isinstance(message, WITH_VALUES) and not self.is_sound(sender, message):
             return
         match message:
             case Pull():
@@ -297,7 +298,7 @@ class Server(Peer):
         self.send(sender, Ack(self.generation, INITIAL, 0, message.chunk))
         if self.phase == "empty" and self.aggregate.is_whole:
             self.phase = "serving"
-            self.collect(self.mine)
+            self.have_changed(self.mine)
             self.say_how_it_is()
 
     # --- steps ----------------------------------------------------------------------------------
@@ -324,7 +325,8 @@ class Server(Peer):
             self.have_changed(self.aggregate.clip(message.total))
 
     def take_counted(self, message: Counted) -> None:
-        if self.aggregate.is_whole and message.step >= self.aggregate.step:
+        is_known = self.aggregate.counted.get(message.step) == message.slots
+        if self.aggregate.is_whole and message.step >= self.aggregate.step and not is_known:
             self.aggregate.counted[message.step] = message.slots
             self.fold(self.mine)
 

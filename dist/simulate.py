@@ -37,12 +37,13 @@ from minidl_dist.coordinator import FINISHED, Coordinator
 from minidl_dist.faults import Faults
 from minidl_dist.manifest import unneeded
 from minidl_dist.modes import parse
-from minidl_dist.plan import Job
+from minidl_dist.plan import Job, Plan
 from minidl_dist.toy import Toy, draw_toy, final_arrays, oracle, train
 from minidl_dist.trainer import Trainer
 
 COORDINATOR = m.COORDINATOR
 LIMIT = 400.0  # by then a job must have ended
+PLANS: dict[int, tuple[dict, Plan]] = {}  # id of a dictionary -> itself, and what it says
 HEALED = 40.0  # seconds after the last fault; a request may wait 30 until it is repeated
 
 
@@ -90,8 +91,8 @@ class World(Faults):
         self.mode = parse(self.mode_text)
         self.job = Job(
             self.server_names, self.mode_text, save_every=r.choice([0, 1, 2, 3]), on_nan="skip",
-            beat=0.3, dead=2.0, missing=r.choice([15.0, 60.0]),
-            limits={"compiling": 20.0, "computing": 5.0, "evaluating": 10.0},
+            beat=0.7, dead=2.0, missing=r.choice([15.0, 60.0]),
+            limits={"compiling": 6.0, "computing": 3.0, "evaluating": 4.0},
         )  # fmt: skip
         self.heap: list = []
         self.count, self.now, self.events = 0, 0.0, 0
@@ -107,6 +108,7 @@ class World(Faults):
         self.notes: list[tuple[float, str, dict]] = []
         self.show = self.is_cancelled = False
         self.pace = r.choice([1.0, 1.0, 1.0, 8.0])  # how much longer everything takes
+        self.tick = r.choice([1.0, 3.0, 3.0])  # how much later timers ring, on a busy machine
         for name in (COORDINATOR, *self.server_names):
             self.boot(name)
         for i in range(r.randint(1, 4)):
@@ -130,6 +132,7 @@ class World(Faults):
             machine = self.classes[role](self.job)
         else:
             machine = self.classes[role](name, life)
+        machine.read_plan = read_plan
         if role == "worker":
             trainer = Trainer(self)
         process = self.nodes[name] = Process(name, life, machine, trainer)
@@ -194,21 +197,23 @@ class World(Faults):
                 self.send(process, effect.to, effect.message)
             else:
                 self.carry_out(process, effect)
+        if self.traps and process.trainer is not None:
+            self.spring(kind, process.name)
 
     def carry_out(self, process: Process, effect: Any) -> None:
         match effect:
             case m.SetTimer(after, name):
                 timer = process.timers[name] = m.Timer(name)
-                self.at(after, process, timer)
+                self.at(after * self.tick, process, timer)
             case m.Store():
-                if self.traps:
-                    self.spring(m.Store, process, effect)
+                if self.traps and process not in self.older:
+                    self.spring(m.Store, process.name, effect)
                 after = self.random.uniform(0.005, 0.05) * self.slow_disks.get(process.name, 1.0)
                 self.call(after, self.store, process, effect)
             case m.Load():
                 self.at(0.01, process, self.load(effect))
                 if self.traps:
-                    self.spring(m.Load, process)
+                    self.spring(m.Load, process.name)
             case m.Remove(names):
                 for name in names:
                     self.disk.pop(name, None)
@@ -266,7 +271,7 @@ class World(Faults):
         if process is not None and process.alive:
             self.happens(process, m.Received(sender, message))
             if self.traps:
-                self.spring(type(message), process)
+                self.spring(type(message), self.random.choice([to, sender]))
 
     def store(self, process: Process, effect: m.Store) -> None:
         """Whole or not at all; not of a process that was killed before."""
@@ -369,6 +374,16 @@ class World(Faults):
                     f"{name}: {machine.generation} {machine.state()} step {machine.step_of_beat()}"
                 )
         return "\n  ".join(parts)
+
+
+def read_plan(values: dict[str, Any]) -> Plan:
+    """As Plan.from_dict, but of the same dictionary once: all processes of a world share it."""
+    known = PLANS.get(id(values))
+    if known is None or known[0] is not values:
+        if len(PLANS) > 1000:
+            PLANS.clear()
+        known = PLANS[id(values)] = values, Plan.from_dict(values)
+    return known[1]
 
 
 def brief(event: Any) -> str:

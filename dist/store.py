@@ -35,7 +35,7 @@ PASSING = {
 }  # fmt: skip
 PASSING_NUMBERS = (errno.EBUSY, errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ENETUNREACH)
 NO_KEY = {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError"}
-KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the command runs, or run aws configure"
+KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run aws configure"
 
 
 class StoreError(DataError):

@@ -79,7 +79,8 @@ def submit_job(job: str, store: str | None, output: str | None, typed: str, **ch
     launch = with_code(launch, folder, launch.store or object_store.as_url(str(place)))
     job_folder.write_job(place, launch, typed)
     if launch.store:
-        object_store.put_file(object_store.join(launch.store, job_folder.JOB), place / job_folder.JOB)
+        url = object_store.join(launch.store, job_folder.JOB)
+        object_store.put_file(url, place / job_folder.JOB)
     begin(place, launch)
     return place
 

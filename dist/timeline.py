@@ -88,7 +88,7 @@ def write_timeline(folder: Path) -> None:
 
 
 def read_events(place: Path) -> list[dict[str, Any]]:
-    """All events in the order of time. A line that a killed process left half written is skipped."""
+    """All events in the order of time. Half a line of a killed process is skipped."""
     found = []
     for path in sorted(place.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -2,7 +2,8 @@
 
 ZeroMQ loses what is in flight when a connection breaks, without an error. So requests are repeated
 at once when a connection is there again, and otherwise when the server has been silent for much
-longer than it takes to answer; it knows a duplicate when it sees one. How long that is, is
+longer than it takes to answer (and ever less often, until it is heard again); it knows a duplicate
+when it sees one. How long that is, is
 measured: on a slow link a fixed time would send everything several times, and make it slower still.
 
 The bound keeps a server that is asked by many from having to hold everything that they would like
@@ -32,7 +33,8 @@ class Route:
 
     Attributes:
         longest: of the last round trips, in seconds; of requests that are answered at once.
-        patience: seconds of silence until something is repeated.
+        usual: seconds in which something is heard, as measured.
+        patience: seconds of silence until something is repeated; longer after a silence.
         repeats: how many requests were sent again.
 
     >>> route = Route()
@@ -44,12 +46,12 @@ class Route:
 
     def __init__(self) -> None:
         self.longest = 0.0
-        self.patience = FIRST
+        self.patience = self.usual = FIRST
         self.repeats = 0
 
     def took(self, seconds: float) -> None:
         self.longest = max(seconds, FADING * self.longest)
-        self.patience = min(max(TRIPS * self.longest, SHORTEST), SLOWEST)
+        self.patience = self.usual = min(max(TRIPS * self.longest, SHORTEST), SLOWEST)
 
     def was_silent(self) -> None:
         """Something is sent again: until the next measurement, wait longer for all."""
@@ -112,6 +114,7 @@ class Window:
         self.heard = now
         if self.measures and not flight.again:
             self.route.took(now - flight.sent)
+        self.next_look = min(self.next_look, now + self.route.usual)
         return True
 
     def reconnected(self) -> None:
@@ -142,7 +145,7 @@ class Window:
         messages = []
         was_silent = False
         for flight in self.flying.values():
-            is_late = now >= max(flight.sent, self.heard) + flight.patience
+            is_late = now >= self.late_at(flight)
             if flight.is_lost or is_late:
                 was_silent |= is_late
                 flight.patience = max(flight.patience, min(2 * flight.patience, LONGEST))
@@ -151,9 +154,14 @@ class Window:
                 messages.append(flight.message)
         if was_silent and self.measures:
             self.route.was_silent()
-        flights = self.flying.values()
-        self.next_look = min(max(f.sent, self.heard) + f.patience for f in flights)
+        self.next_look = min(map(self.late_at, self.flying.values()))
         return messages
+
+    def late_at(self, flight: Flight) -> float:
+        """When to ask again: soon after the last answer to another request, if there was one."""
+        if self.heard > flight.sent:
+            return self.heard + min(flight.patience, self.route.usual)
+        return flight.sent + flight.patience
 
     def clear(self) -> None:
         self.waiting, self.flying = {}, {}

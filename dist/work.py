@@ -19,9 +19,8 @@ from typing import Any
 
 from minidl.errors import MinidlError
 from minidl.training import slots
-from minidl_dist import here
+from minidl_dist import here, references
 from minidl_dist import messages as m
-from minidl_dist import references
 from minidl_dist.client import Client, Stopped
 from minidl_dist.folder import EVENTS, RUN
 from minidl_dist.here import tell_launcher

@@ -11,6 +11,7 @@ from minidl_dist.server import Server
 from minidl_dist.simulate import World
 from minidl_dist.toy import toy
 from minidl_dist.worker import Worker
+from tests.dist.said import beat_of, coordinator, hello, offer, sent
 from tests.dist.small_plan import push, small_plan, values
 
 
@@ -18,30 +19,6 @@ from tests.dist.small_plan import push, small_plan, values
 def plain_kernels():
     with minidl.use_cpu_kernels("reference"):
         yield
-
-
-def sent(effects, kind):
-    return [e.message for e in effects if isinstance(e, m.Send) and isinstance(e.message, kind)]
-
-
-def coordinator(servers=("server0",), **job):
-    c = Coordinator(Job(servers, **job))
-    c.handle(m.Started(), 0.0)
-    c.handle(m.Loaded("manifest", None, "start"), 0.0)
-    c.handle(m.Stored("manifest", m.CLAIM), 0.0)
-    c.handle(m.Loaded("manifest", {"token": 1}, "office"), 0.0)
-    return c
-
-
-def hello(name="worker0", incarnation=1, version=m.VERSION, fingerprint=None, token=0):
-    role = name.rstrip("0123456789")
-    facts = fingerprint or {"numpy": "2.1"}
-    return m.Received(name, m.Hello(role, name, incarnation, token, "", "", version, facts, ""))
-
-
-def offer(c, name="worker0", **fields):
-    plan = small_plan(**fields)
-    return c.handle(m.Received(name, m.Offer(plan.to_dict())), 0.1)
 
 
 def test_another_version_is_refused():
@@ -152,6 +129,18 @@ def test_a_server_that_is_lost_while_it_is_given_first_values_takes_all_back():
     c.handle(hello("server0", incarnation=2), 0.3)
     assert c.generation == generation + 1
     c.handle(hello("server0", incarnation=2), 0.4)
+    assert c.generation == generation + 1
+
+
+def test_so_does_one_that_was_never_known_but_heard_of_the_generation():
+    """It was there before this coordinator, and its Hello was lost, but a Beat was answered."""
+    c = coordinator()
+    c.handle(hello("worker0"), 0.1)
+    offer(c)
+    generation = c.generation
+    (answer,) = sent(beat_of(c, "server0", -1, "empty"), m.Wanted)
+    assert answer.hello and answer.generation == generation
+    c.handle(hello("server0", incarnation=2), 0.3)
     assert c.generation == generation + 1
 
 
@@ -340,41 +329,6 @@ def test_a_job_that_is_stopped_waits_until_it_knows_how_far_everybody_is():
     assert c.hold and c.until == 90
     beat("worker1", number, 4)
     assert not c.hold and c.until == 5
-
-
-def beat_of(c, name, step, state, count=0, given=0):
-    """A Beat of a process that follows the newest generation."""
-    plan = c.plan.hash
-    beat = m.Beat(name, 1, 1, c.generation, 0, step, state, 0, plan, given=given, count=count)
-    return c.handle(m.Received(name, beat), 0.2)
-
-
-def test_a_beat_that_comes_late_does_not_replace_a_newer_one():
-    c = coordinator()
-    for name in ("server0", "worker0"):
-        c.handle(hello(name), 0.1)
-    offer(c)
-    beat_of(c, "server0", 0, "serving")
-    beat_of(c, "worker0", 1, "computing", count=7)
-    beat_of(c, "worker0", -1, "joining", count=6)
-    assert c.synced() == ["worker0"]
-
-
-def test_a_slot_is_computed_by_who_follows_the_steps_where_nobody_can_join():
-    """ssp: whoever joins gets weights and state at a barrier only, so until then it holds none."""
-    c = coordinator(mode="ssp:3", save_every=0)
-    for name in ("server0", "worker0", "worker1"):
-        c.handle(hello(name), 0.1)
-    offer(c, batches_per_epoch=8)
-    beat_of(c, "worker1", -1, "joining")
-    beat_of(c, "worker0", 0, "computing")
-    beat_of(c, "server0", 0, "serving")
-    assert c.members.owner == {0: "worker0", 1: "worker1"} and c.steps.is_barrier()
-    for slot in (0, 1):  # worker1 was in step 0 before it had to begin anew
-        report = m.Report(c.generation, 0, slot, f"worker{slot}", 1.0, {})
-        c.handle(m.Received(f"worker{slot}", report), 0.3)
-    assert c.steps.step == 1 and not c.steps.is_barrier()
-    assert c.members.owner == {0: "worker0", 1: "worker0"}
 
 
 def test_only_the_chief_of_this_generation_publishes():

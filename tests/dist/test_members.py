@@ -1,0 +1,92 @@
+"""Who computes which slot; and that this takes no longer for many workers than for few."""
+
+import sys
+
+from minidl_dist import messages as m
+from tests.dist.said import beat_of, coordinator, hello, offer, sent
+
+
+def test_a_beat_that_comes_late_does_not_replace_a_newer_one():
+    c = coordinator()
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    beat_of(c, "server0", 0, "serving")
+    beat_of(c, "worker0", 1, "computing", count=7)
+    beat_of(c, "worker0", -1, "joining", count=6)
+    assert c.synced() == ["worker0"]
+
+
+def test_a_slot_is_computed_by_who_follows_the_steps_where_nobody_can_join():
+    """ssp: whoever joins gets weights and state at a barrier only, so until then it holds none."""
+    c = coordinator(mode="ssp:3", save_every=0)
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c, batches_per_epoch=8)
+    beat_of(c, "worker1", -1, "joining")
+    beat_of(c, "worker0", 0, "computing")
+    beat_of(c, "server0", 0, "serving")
+    assert c.members.owner == {0: "worker0", 1: "worker1"} and c.steps.is_barrier()
+    for slot in (0, 1):  # worker1 was in step 0 before it had to begin anew
+        report = m.Report(c.generation, 0, slot, f"worker{slot}", 1.0, {})
+        c.handle(m.Received(f"worker{slot}", report), 0.3)
+    assert c.steps.step == 1 and not c.steps.is_barrier()
+    assert c.members.owner == {0: "worker0", 1: "worker0"}
+
+
+def test_a_worker_that_leaves_is_not_waited_for_when_all_begin_anew():
+    """It will not join the new generation: its slots go to others, and it can end at once."""
+    c = coordinator()
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    for name in ("worker0", "worker1"):
+        beat_of(c, name, 0, "computing")
+    beat_of(c, "server0", 0, "serving")
+    assert c.members.owner == {0: "worker0", 1: "worker1"}
+    c.handle(hello("server0", incarnation=2), 0.3)
+    beat_of(c, "worker0", -1, "leaving")
+    beat_of(c, "worker1", -1, "joining")
+    beat = m.Beat("server0", 2, 1, c.generation, 0, 0, "serving", 0, c.plan.hash)
+    c.handle(m.Received("server0", beat), 0.4)
+    assert c.members.owner == {0: "worker1", 1: "worker1"}
+    assert c.wanted("worker0").stop == "asked to stop" and not c.wanted("worker1").stop
+
+
+def calls(function, *arguments, **options):
+    """How many Python functions are called."""
+    count = 0
+
+    def look(frame, event, argument):
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(look)
+    try:
+        function(*arguments, **options)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_beat_and_a_report_cost_as_much_with_hundreds_of_workers_as_with_ten():
+    costs = []
+    for n in (10, 300):
+        c = coordinator(save_every=0)
+        for i in range(n):
+            c.handle(hello(f"worker{i}"), 0.1)
+        c.handle(hello("server0"), 0.1)
+        offer(c, slots=n, batches_per_epoch=3 * n)
+        for i in range(n):
+            beat_of(c, f"worker{i}", 0, "computing")
+        beat_of(c, "server0", 0, "serving")
+        assert len(c.members.held) == n
+        report = m.Received("worker3", m.Report(c.generation, 0, 3, "worker3", 1.0, {}))
+        costs.append((
+            calls(beat_of, c, "worker3", 0, "waiting", count=1, progress=1),
+            calls(c.handle, report, 0.3),
+            calls(beat_of, c, "worker3", 0, "waiting", count=2, progress=2),
+        ))  # fmt: skip
+        told = sent(beat_of(c, "worker3", 0, "waiting", count=3), m.Wanted)
+        assert [wanted.slots for wanted in told] == [[]]
+    assert costs[0] == costs[1]
