@@ -145,6 +145,7 @@ def test_status_of_a_job_that_was_killed_says_how_to_go_on():
         ({"step": -1, "checkpoint_step": 15}, "of step 15 is saved, no step is lost"),
         ({"step": 16, "checkpoint_step": 15}, "of step 15 is saved, 1 step after it is lost"),
         ({"step": 19, "checkpoint_step": 15}, "of step 15 is saved, 4 steps after it are lost"),
+        ({"step": 0, "reached": 8, "checkpoint_step": 0}, "is saved, 8 steps after it are lost"),
     ],
 )
 def test_what_a_job_that_was_stopped_says(facts, text):
