@@ -207,7 +207,8 @@ class Node:
             self.post(m.StopAsked(signal.Signals(number).name))
 
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, ask)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # see launch/slurm.py
+                signal.signal(number, ask)
 
     # --- the loop -------------------------------------------------------------------------------
 

@@ -144,7 +144,7 @@ def what_is_saved(found: dict[str, Any]) -> str:
     saved = found.get("checkpoint_step", -1)
     if saved < 0:
         return "no checkpoint is saved"
-    lost = max(found.get("step", -1) - saved, 0)
+    lost = max(found.get("step", -1) - saved, found.get("reached", -1) - saved, 0)
     steps = {0: "no step is", 1: "1 step after it is"}.get(lost, f"{lost} steps after it are")
     return f"the checkpoint of step {saved} is saved, {steps} lost"
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import signal
 import socket
 import sys
 import threading
 from typing import Any
 
 from minidl.errors import MinidlError
+from minidl_dist.launch.child import exit_of, signal_group
 from minidl_dist.launch.ssh import Ssh
 
 STARTS_WITHIN = 30.0  # seconds for ssh, and for Python there
 ANSWERS_WITHIN = 3.0  # seconds for a knock
+GOODBYE = 5.0  # seconds to end
 MODULE = "minidl_dist.launch.reach"
 
 
@@ -31,8 +34,9 @@ def check_hosts(engine: Ssh) -> None:
     """
     problems = asyncio.run(problems_between(engine))
     if problems:
+        lines = "".join(f"\n  {pair}: {cause}" for pair, cause in problems.items())
         raise MinidlError(
-            "dist test", "not every machine reaches every other one", problems,
+            "dist test", f"not every machine reaches every other one{lines}", {},
             "--hosts NAME=ADDRESS says at which address the others reach a machine; a firewall "
             "between them must let all ports through",
         )  # fmt: skip
@@ -59,10 +63,12 @@ async def problems_between(engine: Ssh) -> dict[str, str]:
         }
     finally:
         for process in processes:
-            if process.returncode is None:
-                process.stdin.close()
+            process.stdin.close()
+        ends = (asyncio.wait_for(exit_of(process), GOODBYE) for process in processes)
+        await asyncio.gather(*ends, return_exceptions=True)
         for process in processes:
-            await process.wait()
+            signal_group(process.pid, signal.SIGKILL)
+            await exit_of(process)
 
 
 async def ask(process: asyncio.subprocess.Process, question: dict[str, Any]) -> dict[str, Any]:
@@ -72,8 +78,7 @@ async def ask(process: asyncio.subprocess.Process, question: dict[str, Any]) -> 
         await process.stdin.drain()
         return await asyncio.wait_for(answer_of(process), STARTS_WITHIN)
     except (asyncio.TimeoutError, ConnectionError):
-        if process.returncode is None:
-            process.kill()
+        signal_group(process.pid, signal.SIGKILL)
     said = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
     return {"error": said[-1] if said else f"no answer within {STARTS_WITHIN:g} s"}
 

@@ -11,6 +11,10 @@ The folder of the job, its code and minidl are in the same places on all machine
 a cluster shares its disks. A worker is a task in Slurm's eyes and gets its cores; servers take
 little, and share those of the workers.
 
+`scancel` sends SIGTERM to all processes at once, and SIGKILL half a minute later. All but launcher
+and coordinator are deaf to the first, so that the job can save a checkpoint meanwhile. A SIGTERM to
+srun ends them nevertheless.
+
 launch/sbatch.py is what others do with such a job, outside of its allocation.
 """
 
@@ -31,6 +35,7 @@ from minidl_dist.launch.spec import WORKER
 from minidl_dist.launch.ssh import LOST, Host
 from minidl_dist.messages import COORDINATOR
 
+DEAF = ("sh", "-c", 'trap "" TERM; exec "$@"', "sh")  # to SIGTERM
 SIGNALLED = 128  # srun's exit code when a signal ended the process: this, and its number
 
 
@@ -81,7 +86,7 @@ class Slurm:
         return await asyncio.create_subprocess_exec(
             "srun", "--overlap", "--nodes=1", "--ntasks=1", f"--cpus-per-task={cores}",
             f"--nodelist={self.host_of(name).name}", f"--job-name={name}", "--mpi=none", "--quiet",
-            sys.executable, "-m", "minidl_dist.member",
+            *DEAF, sys.executable, "-m", "minidl_dist.member",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

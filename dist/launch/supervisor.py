@@ -70,6 +70,7 @@ class Supervisor:
         self.is_open = asyncio.Event()  # whether that is known
         self.keys: Keyring | None = None
         self.watchers: list[Callable[[], None]] = []
+        self.reached = -1  # the highest step; a rollback goes below it
         self.ending, self.why = False, ""
         self.hurry = False  # the end must not wait
         self.over = asyncio.Event()
@@ -262,6 +263,7 @@ class Supervisor:
             if "scale" in message:
                 self.scale_to(message.pop("scale"))
             self.facts |= message
+            self.reached = max(self.reached, self.facts.get("step", -1))
             self.output.is_said_once = not self.has_trained
         self.changed()
 
@@ -377,6 +379,7 @@ class Supervisor:
         failure = self.failure
         return {
             **self.facts,
+            "reached": self.reached,
             "time": time.time(),
             "door": self.door,
             "finished": self.over.is_set() and not failure and not self.interrupted,

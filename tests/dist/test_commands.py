@@ -244,6 +244,7 @@ def test_resume_with_more_servers_than_the_model_has_chunks(tmp_path):
         ({"step": -1, "checkpoint_step": 15}, "of step 15 is saved, no step is lost"),
         ({"step": 16, "checkpoint_step": 15}, "of step 15 is saved, 1 step after it is lost"),
         ({"step": 19, "checkpoint_step": 15}, "of step 15 is saved, 4 steps after it are lost"),
+        ({"step": 0, "reached": 8, "checkpoint_step": 0}, "is saved, 8 steps after it are lost"),
     ],
 )
 def test_what_a_job_that_was_stopped_says(facts, text):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from minidl_dist.launch import sbatch
 from tests.dist.job_folder import WATCHDOG, JobFolder
 
 os.environ["PATH"] += ":/usr/sbin"
@@ -41,7 +42,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
-KillWait=5
+KillWait=30
 NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
 NodeName=node2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE
@@ -184,6 +185,12 @@ def test_a_lost_worker_and_the_commands_on_a_job_that_runs(job, cluster):
     assert "launcher" not in job.minidl("logs", job.output)
     assert "the checkpoint of step" in job.minidl("cancel", job.output)
     assert cluster.ask("squeue", "-h") == ""
+    before = job.status()["checkpoint_step"]
+    job.minidl("resume", job.output)
+    until(job, lambda: job.status().get("step", -1) >= before + 2)
+    cluster.ask("scancel", sbatch.job_of(job.output))  # it does not end servers before the rest
+    until(job, lambda: not cluster.ask("squeue", "-h"))
+    assert job.status()["checkpoint_step"] > before
     job.wait.unlink()
     job.minidl("resume", job.output)
     until(job, lambda: is_over(job))
