@@ -158,7 +158,7 @@ checkpoint_every = 10
 [settings]
 seconds = {seconds}
 """
-TRAIN = '''
+TRAIN = """
 import time
 from pathlib import Path
 import numpy as np
@@ -188,7 +188,7 @@ def run_model(model, optimizer, job):
     minidl.fit(model, loader, nn.CrossEntropyLoss(), optimizer, 3, accumulate=job.slots)
     if job.is_chief:
         minidl.io.save_checkpoint(job.output / "model.safetensors", model)
-'''
+"""
 
 
 @pytest.fixture

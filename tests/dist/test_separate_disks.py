@@ -177,7 +177,8 @@ def test_what_a_worker_is_counts_when_its_training_begins():
     exact = {"exact_conv": "True"}
     assert not sent(c.handle(hello("worker0", fingerprint=exact), 0.2), m.Refused)
     assert not sent(c.handle(hello("worker0", fingerprint=exact), 0.2), m.Refused)
-    (refused,) = sent(c.handle(hello("worker1", fingerprint={"exact_conv": "False"}), 0.3), m.Refused)
+    other = hello("worker1", fingerprint={"exact_conv": "False"})
+    (refused,) = sent(c.handle(other, 0.3), m.Refused)
     assert refused.received == {"exact_conv": "False; worker0: True"}
     assert "worker1" not in c.members.workers
     offer(c)
