@@ -59,6 +59,7 @@ class Intake:
                 self.since[key] = last
                 if received - last > MOST:
                     closed.append(peer)
+                    self.since[key] = received  # once, even if libzmq needs a moment to see it
                     connection.shutdown(socket.SHUT_RDWR)
         return closed
 

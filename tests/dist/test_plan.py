@@ -36,7 +36,7 @@ def test_plans_travel_and_their_difference_has_a_name():
     huge = [{**plan.to_dict()["tensors"][0], "shape": [2**60]}]
     with pytest.raises(ArgumentError, match="at most"):
         Plan.from_dict({**plan.to_dict(), "tensors": huge})
-    with pytest.raises(ArgumentError, match="no plan"):
+    with pytest.raises(ArgumentError, match="not a plan"):
         Plan.from_dict({"tensors": 3})
 
 
