@@ -259,7 +259,9 @@ class World(Faults):
             self.counted[message.step] = message.slots
         delay = 0.001 + 0.009 * self.random.random()
         if not self.is_rough:
-            self.call(delay, self.arrive, process.name, to, message)
+            arrival = self.arrive, (process.name, to, message)
+            self.count += 1
+            heapq.heappush(self.heap, (self.now + delay, self.count, None, arrival))
             return
         for late, copy in self.harmed(process.name, to, message):
             self.call(delay + late, self.arrive, process.name, to, copy)

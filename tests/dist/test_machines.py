@@ -407,3 +407,41 @@ def test_a_thread_that_hangs_is_noticed_and_replaced():
     world.call(0.6, world.hang)
     world.run()
     assert any(facts["what"] == "stuck" for _, _, facts in world.notes)
+
+
+def slow_lines(world):
+    """4 kB a second for each process; a message is 100 bytes and its values."""
+    world.is_rough, world.rates = True, dict.fromkeys(world.nodes, 4000.0)
+
+
+def slow_disks(world):
+    world.slow_disks = dict.fromkeys(("coordinator", "server0"), 40.0)
+
+
+def full_disks(world):
+    world.full_disks = dict.fromkeys(("coordinator", "server0"), 10.0)
+
+
+def straggler(world):
+    name = next(name for name in world.nodes if name.startswith("worker"))
+    world.nodes[name].trainer.pace = 20.0
+
+
+@pytest.mark.parametrize("slow", [slow_lines, slow_disks, full_disks, straggler])
+def test_nobody_is_believed_dead_who_is_only_slow(slow):
+    world = run_of(7)
+    world.boot("worker8")
+    slow(world)
+    world.run()
+    assert world.result == ("finished", 0)
+    over = next(i for i, note in enumerate(world.notes) if note[2]["what"] == "over")
+    assert [note for note in world.notes[:over] if note[2]["what"] in ("lost", "stuck")] == []
+
+
+def test_all_are_killed_and_another_number_of_servers_goes_on():
+    """At the start, while first values are sent, and in the middle of a step."""
+    for at in (0.55, 1.5, 2.0):
+        world = run_of(7)
+        world.call(at, world.resize)
+        world.run()
+        assert world.lives["coordinator"] == 2 and world.result == ("finished", 0)
