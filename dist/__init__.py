@@ -8,8 +8,8 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
                                worker run_states window
                                coordinator decisions members steps manifest
                                peer (what server and worker share)
-        tried out              simulate faults trainer toy
-        how fast they would be forecast scenario rehearse hardware costs calibrate
+        tried out              simulate schedules faults trainer toy checked
+        how fast it would be   forecast scenario rehearse hardware costs calibrate
     bytes, keys, disks         wire keys gate links queued checkpoint store archive
     sockets and a clock        node
     training in a worker       client script batches tensors reports state checks fingerprint

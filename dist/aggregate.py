@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -188,14 +188,22 @@ class Aggregate:
             NotFinite: the sum is not. Where gradients are clipped, their norm says so.
         """
         state = self.chunks[number]
+        if self.mode.together and not self.has_turn(state):
+            return []
         with np.errstate(over="ignore", invalid="ignore"):  # gradients that are not finite
             return self.fold_together(state) if self.mode.together else self.fold_each(state)
+
+    def has_turn(self, state: ChunkState) -> bool:
+        """Whether there is what a chunk waits for: the next slot, or the last heads."""
+        slots = self.slots_that_count(state.version)
+        if slots is None or state.squares is not None:
+            return False
+        turn = state.turn
+        return turn == len(slots) or self.is_there(state, state.version, slots[turn])
 
     def fold_together(self, state: ChunkState) -> list[tuple[int, int]]:
         step, folded = state.version, []
         slots = self.slots_that_count(step)
-        if slots is None or state.squares is not None:
-            return []
         while state.turn < len(slots):
             slot = slots[state.turn]
             if not self.is_there(state, step, slot):
@@ -243,17 +251,18 @@ class Aggregate:
         state.version = min(state.next_step.values())
         return folded
 
-    def slots_that_count(self, step: int) -> list[int] | None:
+    def slots_that_count(self, step: int) -> Sequence[int] | None:
         """In the order in which they are folded; None: not known yet."""
-        return self.counted.get(step) if self.mode.backup else list(self.plan.slots_of(step))
+        return self.counted.get(step) if self.mode.backup else self.plan.slots_of(step)
 
     def is_there(self, state: ChunkState, step: int, slot: int) -> bool:
         """Whether all that a slot has for a chunk is there: perhaps nothing, as its head says."""
         if slot in state.staged:
             return True
         head = self.heads.get((step, slot))
-        nothing = state.chunk.kind == COUNT or (head and state.chunk.tensors <= set(head.missing))
-        return head is not None and bool(nothing)
+        if head is None:
+            return False
+        return state.chunk.kind == COUNT or state.chunk.tensors <= set(head.missing)
 
     def check_missing(self, state: ChunkState, heads: list[Head]) -> None:
         """What was folded before the heads came is what they say.

@@ -64,7 +64,7 @@ from minidl_dist.plan import Plan
 from minidl_dist.steps import Steps
 
 FINISHED = "finished"
-
+DECISIVE = ("joining", "leaving", "done", "serving", "failed")  # states of which all depends
 
 # Which role says what; anybody says the rest.
 SAID_BY: dict[type, str] = {
@@ -76,9 +76,10 @@ SAID_BY: dict[type, str] = {
 def is_its_own(sender: str, message: Any) -> bool:
     """Whether a message is in its sender's name, and of a kind that its role says."""
     role = sender.rstrip("0123456789")
-    names = {getattr(message, "name", sender), getattr(message, "worker", sender)}
-    roles = {getattr(message, "role", role), SAID_BY.get(type(message), role)}
-    return names == {sender} and roles == {role}
+    return (
+        getattr(message, "name", sender) == getattr(message, "worker", sender) == sender
+        and getattr(message, "role", role) == SAID_BY.get(type(message), role) == role
+    )
 
 
 class Coordinator(Decisions):
@@ -89,10 +90,14 @@ class Coordinator(Decisions):
     """
 
     disowned = 0
+    read_plan = staticmethod(Plan.from_dict)
 
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
         match event:
+            case Received(sender, message):
+                if self.is_open:
+                    self.receive(sender, message)
             case Started():
                 self.opened = self.alone_since = now
                 self.effects += [Load("manifest", "start"), SetTimer(TICK, "tick")]
@@ -104,8 +109,6 @@ class Coordinator(Decisions):
                 self.effects.append(SetTimer(TICK, "tick"))
                 if self.is_open:
                     self.look_around()
-            case Received(sender, message) if self.is_open:
-                self.receive(sender, message)
             case Left(peer, how):
                 self.lose(peer, how)
             case StopAsked(reason):
@@ -138,7 +141,7 @@ class Coordinator(Decisions):
     def begin(self) -> None:
         """The token is on the disk, no older coordinator can write: this is the coordinator now."""
         if self.manifest.plan:
-            self.plan = Plan.from_dict(self.manifest.plan)
+            self.plan = self.read_plan(self.manifest.plan)
         self.is_open, self.opened = True, self.now
         self.roll_back("a coordinator begins")
 
@@ -186,10 +189,10 @@ class Coordinator(Decisions):
             self.effects.append(Exit(1, "another coordinator has taken over"))
             return
         match message:
-            case Hello():
-                self.hello(message)
             case Beat():
                 self.beat(message)
+            case Hello():
+                self.hello(message)
             case Offer():
                 self.offer(sender, message)
             case Bye():
@@ -228,7 +231,6 @@ class Coordinator(Decisions):
 
     def hello(self, hello: Hello) -> None:
         """A process says who it is: take it in, or say why not."""
-        members = self.members.of(hello.role)
         if hello.version != VERSION:
             rule = "all processes of a job have the same version of minidl's protocol"
             self.send(hello.name, Refused(rule, {"yours": hello.version, "the job's": VERSION}))
@@ -237,7 +239,7 @@ class Coordinator(Decisions):
             rule = f"the servers of this job are {', '.join(self.job.servers)}"
             self.send(hello.name, Refused(rule, {"yours": hello.name}))
             return
-        old = members.get(hello.name)
+        old = self.members.of(hello.role).get(hello.name)
         if old is not None and old.hello.incarnation > hello.incarnation:
             return  # said in an earlier life
         if old is not None and old.hello.incarnation < hello.incarnation:
@@ -246,7 +248,7 @@ class Coordinator(Decisions):
         if old is None:
             if not self.may_differ(hello):
                 return
-            members[hello.name] = Member(hello, self.now, self.now)
+            self.members.add(Member(hello, self.now, self.now))
             self.note("joined", name=hello.name)
         else:
             old.hello = hello
@@ -282,7 +284,7 @@ class Coordinator(Decisions):
         member = self.members.find(beat.name)
         banned = self.members.banned.get(beat.name)
         if member is None or member.hello.incarnation != beat.incarnation:
-            message = replace(self.wanted(beat.name, {}), hello=True, number=self.number)
+            message = replace(self.wanted(beat.name), hello=True, number=self.number)
             if banned is not None and banned[0] == beat.incarnation:
                 message = replace(message, stop=banned[1], code=3)
             self.send(beat.name, message)
@@ -292,17 +294,23 @@ class Coordinator(Decisions):
         before = member.beat
         if before is not None and beat.count < before.count:
             return  # it was late, and says how things were
+        stood = self.standing(member)
         member.take(beat, self.now)
-        is_server = member.hello.role == "server"
-        if is_server:
+        if member.hello.role == "server":
             self.server_beat(member)
         elif beat.generation == self.generation and self.steps is not None:
             self.worker_beat(member)
-        if before is None or (before.generation, before.step, before.state, before.number) != (
-            beat.generation, beat.step, beat.state, beat.number,
-        ):  # fmt: skip
+        if self.hold or self.standing(member) != stood:
             self.decide()
         self.tell(beat.name)
+
+    def standing(self, member: Member) -> tuple:
+        """What decisions depend on, of all that a Beat says."""
+        beat, oldest = member.beat, self.steps.oldest if self.steps else 0
+        if beat is None or beat.generation != self.generation:
+            return (beat is None,)
+        state = beat.state if beat.state in DECISIVE else ""
+        return state, self.ended, member.is_synced(self.generation, oldest)
 
     def server_beat(self, member: Member) -> None:
         beat = member.beat
@@ -335,14 +343,14 @@ class Coordinator(Decisions):
             self.send(beat.name, RunState(self.generation, steps.step, self.states[steps.step]))
         elif beat.state == "done" and beat.step == steps.step:
             self.ended, self.until = True, min(self.until, beat.step)
-        for step in sorted(steps.done):
-            if beat.step >= 0 and beat.given <= step < beat.given + 8:
+        for step in range(beat.given, min(beat.given + 8, steps.step) if beat.step >= 0 else 0):
+            if step in steps.done:
                 self.send(beat.name, StepDone(self.generation, step, steps.done[step]))
 
     def offer(self, sender: str, offer: Offer) -> None:
         """A worker's plan: the first is the job's, all others are compared with it."""
         try:
-            plan = Plan.from_dict(offer.plan)
+            plan = self.read_plan(offer.plan)
             plan.place(len(self.job.servers))
             parse(self.job.mode, plan.slots)
         except MinidlError as error:
@@ -418,13 +426,15 @@ class Coordinator(Decisions):
         if saved.generation // GENERATIONS > self.manifest.token:  # of a newer coordinator
             return
         is_new = saved.generation == self.generation and saved.step > self.manifest.step
-        if not is_new or saved.step not in (self.checkpoints.asked, self.until):
+        asked, given_up = self.checkpoints.asked, self.checkpoints.given_up
+        may_be_last = is_new and saved.step == given_up >= self.steps.step
+        if not may_be_last and (not is_new or saved.step not in (asked, self.until)):
             if not saved.error:
                 self.effects += self.checkpoints.remove({saved.file})
             return
         if not saved.error:
             self.checkpoints.collection.add(saved)
-        elif saved.step != self.until:
+        elif saved.step == asked != self.until:
             self.give_up(f"{sender}: {saved.error}")
             return
         self.keep(saved.step, saved.error)

@@ -2,11 +2,12 @@
 
 Everything follows from what is known at the moment, in `decide`, and is sent where it differs from
 what was sent before: who computes which slot, who is chief, who sends first values or the state of
-the run, how far to go, and whether the job is over. That it is called once too often does no harm.
+the run, how far to go, and whether the job is over. Calling it again is harmless.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -51,6 +52,9 @@ class Decisions:
         self.draining = ""  # why
         self.deadline = self.opened = self.alone_since = self.progressed = 0.0
         self.gone_at: dict[str, float] = {}  # server -> when it was lost
+        self.addresses: dict[str, list[str]] = {}  # server -> where it is, and its key
+        self.common: tuple = ()  # what was wanted of everybody
+        self.roles: tuple = ("", "", "", [])  # chief, seeder, giver, and the states they know of
         self.effects: list = []
         self.now = 0.0
         self.reset()
@@ -97,11 +101,32 @@ class Decisions:
             if not self.choose_workers():
                 return  # rolled back, and decided there
             self.checkpoints.ask(self.steps.step, self.job.save_every)
+            self.effects += self.checkpoints.tidy(self.steps.step)
             self.find_the_end()
-        slots = self.slots_of_each()
-        for member in self.members.all():
-            if self.is_news(member, self.wanted(member.name, slots)):
-                self.tell(member.name)
+        for name in self.concerned():
+            self.tell(name, if_news=True)
+
+    def concerned(self) -> Iterable[str]:
+        """Of whom something else may be wanted than before: all, or those whose role changed.
+
+        There may be a thousand workers, so nothing is done for each of them but when it must be.
+        """
+        members = self.members
+        addresses = {n: [m.hello.address, m.hello.key] for n, m in members.servers.items()}
+        if addresses != self.addresses:
+            self.addresses = addresses
+        common = (
+            self.generation, self.until, self.ready, self.stop, self.plan,
+            self.steps and (self.steps.step, self.steps.oldest), bool(self.hold), self.base,
+            self.manifest.step, self.checkpoints.asked, self.addresses,
+        )  # fmt: skip
+        roles = members.chief, self.seeder, self.giver, sorted(self.states)
+        concerned, before = members.changed | members.leaving(), self.roles
+        if roles != before:
+            concerned |= dict.fromkeys([*before[:3], *roles[:3]])
+        is_news, self.common = common != self.common, common
+        self.roles, members.changed = roles, {}
+        return [m.name for m in members.all()] if is_news else concerned
 
     def choose_workers(self) -> bool:
         """Seeder, chief, and the owner of each slot. False: there was a rollback instead."""
@@ -125,9 +150,11 @@ class Decisions:
             pass  # until then more workers may come
         elif not members.owner:  # a step begins: whoever is there takes part
             members.deal(list(steps.next_step), staying or candidates)
-        elif steps.is_barrier():
+        elif steps.is_barrier():  # who is leaving does not join any more
             following = [n for n in staying if n in synced]
-            members.hand_over(steps.open_slots(), following or staying, members.workers)
+            leaving = [n for n in members.leaving() if n not in synced]
+            holders = [n for n in members.workers if n not in leaving]
+            members.hand_over(steps.open_slots(), following or staying, holders)
         else:  # nobody can join now, so who does not follow the steps cannot compute either
             members.hand_over(
                 steps.open_slots(), [n for n in synced if n in staying] or synced, synced
@@ -145,16 +172,8 @@ class Decisions:
         if joining and self.steps.step not in self.states:
             self.giver = chief if chief in synced else next(iter(synced), "")
 
-    def slots_of_each(self) -> dict[str, list]:
-        """Worker -> [step, slot] of each slot that it is to compute."""
-        slots: dict[str, list] = {}
-        for slot in self.steps.open_slots() if self.steps else ():
-            owner = self.members.owner.get(slot, "")
-            slots.setdefault(owner, []).append([self.steps.next_step[slot], slot])
-        return slots
-
-    def wanted(self, name: str, slots: dict[str, list]) -> Wanted:
-        """What is wanted of a process, with the slots of each worker."""
+    def wanted(self, name: str) -> Wanted:
+        """What is wanted of a process."""
         steps, members, base = self.steps, self.members, self.base
         wanted = Wanted(
             self.manifest.token, self.generation, self.number, -1, self.until, self.ready,
@@ -170,15 +189,16 @@ class Decisions:
             wanted.load = base.step if base else -1
             wanted.files = base.files if base else {}
             return wanted
-        wanted.slots = slots.get(name, [])
-        wanted.servers = {n: [m.hello.address, m.hello.key] for n, m in members.servers.items()}
+        held = members.held.get(name)
+        wanted.slots = steps.of(held) if held else []
+        wanted.servers = self.addresses
         wanted.chief, wanted.seeder = name == members.chief, name == self.seeder
         wanted.oldest = steps.oldest
         wanted.give_state = name == self.giver
         if wanted.chief or wanted.seeder or wanted.give_state:
             wanted.states = sorted(self.states)
         goes_on = self.stop is None and not self.draining
-        if goes_on and members.is_leaving(name) and name not in members.owner.values():
+        if goes_on and not held and members.is_leaving(name):
             wanted.stop, wanted.code = "asked to stop", 0
         return wanted
 
@@ -191,17 +211,19 @@ class Decisions:
         wanted.number = self.number + 1
         return True
 
-    def tell(self, name: str) -> None:
+    def tell(self, name: str, if_news: bool = False) -> None:
         """Send a process what is wanted of it."""
         member = self.members.find(name)
         if member is None:
             return
-        wanted = self.wanted(name, self.slots_of_each())
+        wanted = self.wanted(name)
         if self.is_news(member, wanted):
             self.number = wanted.number
             member.wanted = wanted
             if name in self.hold and self.hold[name] is None:
                 self.hold[name] = wanted.number
+        elif if_news:
+            return
         self.send(name, wanted)
 
     # --- who is lost ------------------------------------------------------------------------------
@@ -215,7 +237,7 @@ class Decisions:
             self.note("stuck", alarm=True, name=name, why=why)
             self.number += 1
             over = {"stop": why, "code": 3, "number": self.number}
-            self.send(name, replace(self.wanted(name, {}), **over))
+            self.send(name, replace(self.wanted(name), **over))
             self.lose(name, why)
         if self.stop is None:
             self.look_for_missing()
@@ -271,7 +293,7 @@ class Decisions:
     def give_up(self, why: str) -> None:
         """The step to save cannot be had; the next one is asked for."""
         self.note("a checkpoint is given up", step=self.checkpoints.asked, why=why)
-        self.effects += self.checkpoints.give_up()
+        self.checkpoints.give_up()
         self.late_since = None
         self.decide()
 

@@ -24,6 +24,7 @@ START: Path = (0.0,) * len(PARTS)
 NUMBER = {part: number for number, part in enumerate(PARTS)}
 STRAGGLERS, CORES = NUMBER["stragglers"], NUMBER["cores"]
 NETWORK, TIMERS = NUMBER["network"], NUMBER["timers"]
+THREADS = 3  # of a process, at most
 
 
 def plus(path: Path, part: int, seconds: float) -> Path:
@@ -112,14 +113,14 @@ class Thread:
 
     Args:
         clock: of the world.
-        cores: of its host.
+        cores: of its host; None where there are enough of them for all threads.
         part: of PARTS, what its time counts as.
 
     Attributes:
         busy: seconds of a core that it was given to do.
     """
 
-    def __init__(self, clock: Clock, cores: Cores, part: str):
+    def __init__(self, clock: Clock, cores: Cores | None, part: str):
         self.clock, self.cores, self.part = clock, cores, NUMBER[part]
         self.jobs: deque = deque()
         self.runs = False
@@ -153,7 +154,11 @@ class Thread:
         if self.runs:
             job = self.jobs.popleft()
             self.busy += job[0] + job[1]
-            self.cores.start(job[0] + job[1], partial(self.done, self.clock.now, job))
+            if self.cores is None:
+                clock = self.clock
+                clock.at(clock.now + job[0] + job[1], self.done, clock.now, job)
+            else:
+                self.cores.start(job[0] + job[1], partial(self.done, self.clock.now, job))
 
     def done(self, began: float, job: tuple) -> None:
         seconds, extra, part, path, asked, then = job
@@ -161,7 +166,8 @@ class Thread:
         path = plus(path, part, began - asked + seconds)
         if extra:
             path = plus(path, STRAGGLERS, extra)
-        path = plus(path, CORES, now - began - seconds - extra)
+        if self.cores is not None:
+            path = plus(path, CORES, now - began - seconds - extra)
         for more, after in reversed(then(path) or ()):
             self.jobs.appendleft((more, 0.0, part, path, now, after))
         self.next()
@@ -193,9 +199,9 @@ class Host:
     Args:
         clock: of the world.
         cores: how many.
-        rate: bytes a second of each link; 0: all processes are on this host.
+        rate: bytes a second of each link; 0: all processes are on this host, else one is.
     """
 
     def __init__(self, clock: Clock, cores: int, rate: float):
-        self.cores = Cores(clock, cores)
+        self.cores = None if rate and cores >= THREADS else Cores(clock, cores)
         self.out, self.into = (Link(rate), Link(rate)) if rate else (None, None)

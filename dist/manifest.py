@@ -9,7 +9,7 @@ Another number of servers may go on from it: each takes from the shards the chun
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from minidl_dist.messages import Remove, Saved, Store, Stored
@@ -54,7 +54,8 @@ class Manifest:
     finished: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        return {"format": 1, **asdict(self)}
+        checkpoints = [dict(vars(checkpoint)) for checkpoint in self.checkpoints]
+        return {"format": 1, **vars(self), "checkpoints": checkpoints}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any] | None, token: int) -> Manifest:
@@ -159,11 +160,22 @@ class Checkpoints:
             after = max(current, self.manifest.step, self.given_up)
             self.asked = (after // every + 1) * every
 
-    def give_up(self) -> list:
-        """Effects: what is asked for cannot be had whole."""
-        step, self.asked = self.asked, -1
-        self.given_up = max(self.given_up, step)
-        return self.remove(set(self.collection.shards.pop(step, {})))
+    def give_up(self) -> None:
+        """What is asked for cannot be had whole.
+
+        Shards of it stay as long as the training may turn out to end with just this step: a server
+        that has written one does not write it again.
+        """
+        self.given_up, self.asked = max(self.given_up, self.asked), -1
+
+    def tidy(self, current: int) -> list:
+        """Effects: delete the shards of steps that were given up, and are over."""
+        over = [s for s in self.collection.shards if s < current and s <= self.given_up]
+        names: set[str] = set()
+        for step in over:
+            if self.writing is None or self.writing[0] != step:
+                names |= set(self.collection.shards.pop(step))
+        return self.remove(names)
 
     def remove(self, names: set[str]) -> list:
         """Effects: delete those of these files that no manifest needs."""

@@ -10,11 +10,15 @@ joins while the chief validates must not become it, since nobody would publish w
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from minidl_dist.messages import Beat, Hello, Wanted
 from minidl_dist.plan import Job
+
+LEAVING = "leaving"
 
 
 @dataclass
@@ -52,6 +56,16 @@ class Member:
             self.waits_since = now
         self.beat, self.seen = beat, now
 
+    def is_synced(self, generation: int, oldest: int) -> bool:
+        """Whether it has weights and state of this generation, and can follow the steps."""
+        beat = self.beat
+        return (
+            beat is not None
+            and beat.generation == generation
+            and beat.step >= 0
+            and beat.given >= oldest
+        )
+
     def is_in(self, generation: int, *states: str) -> bool:
         """Whether it is of this generation, and in one of these states."""
         return (
@@ -68,7 +82,8 @@ class Members:
     Attributes:
         workers, servers: name -> Member.
         banned: name -> the incarnation that was given up, because it was stuck, and why.
-        owner: slot -> worker that computes it.
+        held: worker -> the slots that it owns.
+        changed: workers whose slots others were given, or who were given some; a set in order.
         chief: name of it, or "".
     """
 
@@ -76,7 +91,9 @@ class Members:
     workers: dict[str, Member] = field(default_factory=dict)
     servers: dict[str, Member] = field(default_factory=dict)
     banned: dict[str, tuple[int, str]] = field(default_factory=dict)
-    owner: dict[int, str] = field(default_factory=dict)
+    owner_of_slots: dict[int, str] = field(default_factory=dict)
+    held: dict[str, list[int]] = field(default_factory=dict)
+    changed: dict[str | None, None] = field(default_factory=dict)
     chief: str = ""
 
     def all(self) -> list[Member]:
@@ -88,25 +105,32 @@ class Members:
     def find(self, name: str) -> Member | None:
         return self.workers.get(name) or self.servers.get(name)
 
+    def add(self, member: Member) -> None:
+        if member.hello.role == "server":
+            self.servers[member.name] = member
+            return
+        self.workers[member.name] = member
+        self.workers = {name: self.workers[name] for name in sorted(self.workers, key=natural)}
+
     # --- who can do what ------------------------------------------------------------------------
 
     def synced(self, generation: int, oldest: int) -> list[str]:
-        """Workers with weights and state of this generation, that can follow the steps."""
-        return in_order(
-            name for name, member in self.workers.items()
-            if member.beat is not None
-            and member.beat.generation == generation
-            and member.beat.step >= 0
-            and member.beat.given >= oldest
-        )  # fmt: skip
+        """Workers that follow the steps, in order of their names."""
+        return [name for name, m in self.workers.items() if m.is_synced(generation, oldest)]
 
     def joining(self, generation: int) -> list[str]:
-        return in_order(n for n, m in self.workers.items() if m.is_in(generation, "joining"))
+        return [name for name, m in self.workers.items() if m.is_in(generation, "joining")]
 
     def is_leaving(self, name: str) -> bool:
         """Whether a worker was asked to stop."""
         member = self.workers.get(name)
-        return member is not None and member.beat is not None and member.beat.state == "leaving"
+        return member is not None and member.beat is not None and member.beat.state == LEAVING
+
+    def leaving(self) -> dict[str, None]:
+        """All that were."""
+        return {
+            name: None for name, m in self.workers.items() if m.beat and m.beat.state == LEAVING
+        }
 
     # --- who has failed -------------------------------------------------------------------------
 
@@ -154,11 +178,29 @@ class Members:
 
     def hand_over(self, slots: list[int], candidates: list[str], holders: Collection[str]) -> None:
         """Slots of workers that cannot hold them go to who has least; all others stay."""
-        for slot in slots:
-            if self.owner.get(slot) in holders or not candidates:
-                continue
-            held = list(self.owner.values())
-            self.owner[slot] = min(candidates, key=lambda name: (held.count(name), natural(name)))
+        orphans = [slot for slot in slots if self.owner.get(slot) not in holders]
+        if not orphans:
+            return
+        owner = {slot: name for slot, name in self.owner.items() if slot not in orphans}
+        held = Counter(owner.values())
+        for slot in orphans if candidates else ():
+            owner[slot] = min(candidates, key=lambda name: (held[name], natural(name)))
+            held[owner[slot]] += 1
+        self.owner = owner
+
+    @property
+    def owner(self) -> dict[int, str]:
+        """Slot -> the worker that computes it. Replaced as a whole, never changed."""
+        return self.owner_of_slots
+
+    @owner.setter
+    def owner(self, new: dict[int, str]) -> None:
+        old = self.owner_of_slots
+        concerned = [(old.get(slot), new.get(slot)) for slot in {**old, **new}]
+        self.changed |= {name: None for pair in concerned if pair[0] != pair[1] for name in pair}
+        self.owner_of_slots, self.held = new, {}
+        for slot, name in new.items():
+            self.held.setdefault(name, []).append(slot)
 
     def choose_chief(self, synced: list[str], joining: list[str], has_state: bool) -> None:
         """The same as before, if it is there, or will be: that takes a state to join with."""
@@ -168,13 +210,10 @@ class Members:
             self.chief = next(iter([*synced, *joining]), nobody)
 
 
+@lru_cache(10_000)
 def natural(name: str) -> tuple:
     """worker9 comes before worker10."""
     return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
-
-
-def in_order(names) -> list[str]:
-    return sorted(names, key=natural)
 
 
 def differences(hello: Hello, first: Hello) -> dict[str, str]:

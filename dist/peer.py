@@ -48,6 +48,7 @@ class Peer:
     """
 
     role = ""
+    read_plan = staticmethod(Plan.from_dict)
 
     def __init__(
         self,
@@ -167,7 +168,7 @@ class Peer:
         before = self.job, self.plan
         self.job = Job.from_dict(welcome.job)
         if welcome.plan:
-            plan = Plan.from_dict(welcome.plan)
+            plan = self.read_plan(welcome.plan)
             if self.plan is None or self.plan.hash != plan.hash:
                 self.plan = plan
         self.mode = parse(self.job.mode)

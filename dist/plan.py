@@ -55,9 +55,9 @@ class TensorSpec:
     momentum: float = 0.0
     crc: int = 0
 
-    @property
+    @cached_property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class Chunk:
     dtype: str
     pieces: tuple[Piece, ...]
 
-    @property
+    @cached_property
     def size(self) -> int:
         return sum(piece.size for piece in self.pieces)
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         return self.size * np.dtype(self.dtype).itemsize
 
-    @property
+    @cached_property
     def tensors(self) -> frozenset[int]:
         return frozenset(piece.tensor for piece in self.pieces)
 
@@ -135,6 +135,11 @@ class Job:
     )
 
     def to_dict(self) -> dict[str, Any]:
+        """As JSON and msgpack types; not to be changed."""
+        return self.as_dict
+
+    @cached_property
+    def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "servers": list(self.servers)}
 
     @classmethod
@@ -174,18 +179,26 @@ class Plan:
 
     # --- steps and slots ------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         return -(-self.batches_per_epoch // self.slots)
 
-    @property
+    @cached_property
     def total_steps(self) -> int:
         return self.epochs * self.steps_per_epoch
 
     def slots_of(self, step: int) -> range:
         """The slots of a step: all but in the last step of an epoch are S."""
-        first = step % self.steps_per_epoch * self.slots
-        return range(min(self.slots, self.batches_per_epoch - first))
+        is_last = (step + 1) % self.steps_per_epoch == 0
+        return self.slots_of_last if is_last else self.slots_of_others
+
+    @cached_property
+    def slots_of_others(self) -> range:
+        return range(self.slots)
+
+    @cached_property
+    def slots_of_last(self) -> range:
+        return range(self.batches_per_epoch - (self.steps_per_epoch - 1) * self.slots)
 
     def batch_of(self, step: int, slot: int) -> tuple[int, int]:
         """(epoch, number of the batch in it), both from 0, of a slot."""
@@ -251,9 +264,10 @@ class Plan:
     @cached_property
     def as_dict(self) -> dict[str, Any]:
         """As JSON and msgpack types; not to be changed."""
-        values = asdict(self)
-        values["tensors"] = [{**t, "shape": list(t["shape"])} for t in values["tensors"]]
-        return values
+        values = {part.name: getattr(self, part.name) for part in fields(Plan)}
+        parts = [part.name for part in fields(TensorSpec)]
+        specs = [{part: getattr(spec, part) for part in parts} for spec in self.tensors]
+        return {**values, "tensors": [{**spec, "shape": list(spec["shape"])} for spec in specs]}
 
     def to_dict(self) -> dict[str, Any]:
         return self.as_dict

@@ -123,6 +123,7 @@ class Rehearsal:
         self.factor = straggling(scenario.straggler, scenario.seed)
         self.way = "curve" if scenario.network else "ipc"
         self.groups = ADAM if scenario.optimizer == "Adam" else SGD
+        self.joined = scenario.joined
         self.chunk_bytes = scenario.size / scenario.chunks
         self.pace = max(1.0, scenario.slow_step)  # of heartbeats: there is no need to see them all
         self.handling = {
@@ -254,20 +255,20 @@ class Rehearsal:
     def count_of(self, event: Any) -> float:
         """How many events of the job this one stands for."""
         what = event.message if isinstance(event, m.Received) else event
-        return self.scenario.joined if isinstance(what, MANY | m.SlotChunk) else 1.0
+        return self.joined if isinstance(what, MANY | m.SlotChunk) else 1.0
 
     def nbytes_of(self, message: Any) -> float:
         """On the wire."""
         if isinstance(message, LARGE):
-            return self.chunk_bytes + HEADER * self.scenario.joined
+            return self.chunk_bytes + HEADER * self.joined
         if isinstance(message, m.StepDone):
             return HEADER + REPORT_BYTES * len(message.reports)
-        return HEADER * (self.scenario.joined if isinstance(message, MANY) else 1.0)
+        return HEADER * (self.joined if isinstance(message, MANY) else 1.0)
 
     def seconds_of(self, message: Any, byte: float) -> float:
         """That a node needs to send or receive a message, with the costs of a byte of values."""
         costs = self.costs
-        seconds = costs.message * (self.scenario.joined if isinstance(message, MANY) else 1.0)
+        seconds = costs.message * (self.joined if isinstance(message, MANY) else 1.0)
         if isinstance(message, LARGE):
             seconds += byte * self.chunk_bytes
         elif isinstance(message, m.StepDone):
@@ -277,7 +278,7 @@ class Rehearsal:
         return seconds
 
     def io_seconds(self, message: Any) -> float:
-        count = self.scenario.joined if isinstance(message, MANY) else 1.0
+        count = self.joined if isinstance(message, MANY) else 1.0
         way, costs = self.way, self.costs
         return costs.io_message[way] * count + costs.io_byte[way] * self.nbytes_of(message)
 

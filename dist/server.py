@@ -86,11 +86,11 @@ class Server(Peer):
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
         match event:
+            case Received(sender, message):
+                self.receive(sender, message)
             case Started() | Timer():
                 self.tick()
                 self.repeat()
-            case Received(sender, message):
-                self.receive(sender, message)
             case Loaded():
                 self.loaded(event)
             case Stored():
@@ -283,14 +283,16 @@ class Server(Peer):
         changed = []
         for chunk in chunks:
             before = self.aggregate.chunks[chunk].version
-            self.folds += len(self.aggregate.fold(chunk))
-            if self.aggregate.chunks[chunk].version > before or not self.mode.together:
+            folded = len(self.aggregate.fold(chunk))
+            self.folds += folded
+            if self.aggregate.chunks[chunk].version > before or (folded and not self.mode.together):
                 changed.append(chunk)
         squares = self.aggregate.squares()
         if squares is not None and self.norms is None:
             self.norms = Norms(self.generation, self.aggregate.step, squares)
             self.send(COORDINATOR, self.norms)
-        self.have_changed(changed)
+        if changed:
+            self.have_changed(changed)
 
     def take_norm(self, message: Norm) -> None:
         if self.norms is not None and self.norms.step == message.step:

@@ -2,9 +2,11 @@
 
 As FoundationDB and TigerBeetle are tested: everything that happens follows from one seed. A seed
 draws a job (tensors, slots, optimizer, mode, processes) and a subset of faults: messages that are
-lost, doubled, late, damaged; links that are cut, one way or both; processes that pause, are killed
-and started again, join and leave; disks that are full, files that are torn. The machines are those
-of real processes. After some seconds the faults stop, and then must hold:
+lost, doubled, late, damaged; links that are cut, one way or both, or slow; processes that pause,
+are slow, are killed (at any moment, or by a trap in the middle of something) and started again,
+join and leave; all of them gone, and resumed with another number of servers; disks that are full
+or slow, files that are torn. The machines are those of real processes. After some seconds the
+faults stop, and then must hold:
 
     bits        final weights, and the run's sums and history, are those of the oracle: one process,
                 one optimizer, slots in order (sync; backup, with the slots that counted)
@@ -15,7 +17,7 @@ of real processes. After some seconds the faults stop, and then must hold:
     versions    a server gives the newest weights and those before
     checkpoint  what the manifest names is whole; files that it does not need are deleted
 
-    python -m minidl_dist.simulate 1000 [--mode ssp:2] [--first SEED] [--show]
+    python -m minidl_dist.simulate 1000 --mode any
 """
 
 from __future__ import annotations
@@ -24,32 +26,24 @@ import heapq
 import json
 import random
 import sys
-import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-import minidl
 from minidl_dist import messages as m
-from minidl_dist.aggregate import Aggregate
+from minidl_dist.checked import CHECKED, Failure, check_bits, check_manifest
 from minidl_dist.coordinator import FINISHED, Coordinator
-from minidl_dist.faults import CALM, Faults
+from minidl_dist.faults import Faults
 from minidl_dist.modes import parse
-from minidl_dist.plan import SUM, Job
-from minidl_dist.server import Server
+from minidl_dist.plan import Job, Plan
 from minidl_dist.toy import Toy, draw_toy, final_arrays, oracle, train
 from minidl_dist.trainer import Trainer
-from minidl_dist.worker import Worker
 
 COORDINATOR = m.COORDINATOR
 LIMIT = 400.0  # by then a job must have ended
+PLANS: dict[int, tuple[dict, Plan]] = {}  # id of a dictionary -> itself, and what it says
 HEALED = 40.0  # seconds after the last fault; a request may wait 30 until it is repeated
-
-
-class Failure(Exception):
-    """Something that must hold does not."""
 
 
 class Process:
@@ -59,7 +53,7 @@ class Process:
         self.name, self.life, self.machine, self.trainer = name, life, machine, trainer
         self.alive = True
         self.paused_until = 0.0
-        self.timers: dict[str, int] = {}  # name -> which of them counts
+        self.timers: dict[str, m.Timer] = {}  # name -> the one that counts
         self.last_event = 0.0  # of the training thread: its events keep their order
 
 
@@ -87,8 +81,7 @@ class World(Faults):
         r = self.random = random.Random(seed)
         self.toy = toy or draw_toy(r)
         self.plan = self.toy.plan
-        self.classes = {"server": Server, "worker": Worker, "coordinator": Coordinator}
-        self.classes |= classes or {}
+        self.classes = {"coordinator": Coordinator, **CHECKED, **(classes or {})}
         count = servers or r.randint(1, min(3, len(self.plan.chunks)))
         self.server_names = tuple(f"server{i}" for i in range(count))
         self.mode_text = mode or self.draw_mode()
@@ -97,8 +90,8 @@ class World(Faults):
         self.mode = parse(self.mode_text)
         self.job = Job(
             self.server_names, self.mode_text, save_every=r.choice([0, 1, 2, 3]), on_nan="skip",
-            beat=0.3, dead=2.0, missing=r.choice([15.0, 60.0]),
-            limits={"compiling": 20.0, "computing": 5.0, "evaluating": 10.0},
+            beat=0.7, dead=2.0, missing=r.choice([15.0, 60.0]),
+            limits={"compiling": 6.0, "computing": 3.0, "evaluating": 4.0},
         )  # fmt: skip
         self.heap: list = []
         self.count, self.now, self.events = 0, 0.0, 0
@@ -106,16 +99,13 @@ class World(Faults):
         self.lives: dict[str, int] = {}
         self.nodes: dict[str, Process] = {}
         self.older: list[Process] = []
-        self.cut: dict[tuple[str, str], float] = {}
-        self.disk_full_until = 0.0
-        self.slow_disks: dict[str, float] = {}
         self.calm_at = 0.0
-        self.torn, self.has_torn = 0, False
+        self.has_torn = False
+        self.be_calm()
         self.counted: dict[int, list[int]] = {}  # mode backup: step -> slots that count
         self.result: tuple[str, int] | None = None
         self.notes: list[tuple[float, str, dict]] = []
         self.show = self.is_cancelled = False
-        self.chances = dict(CALM)
         self.pace = r.choice([1.0, 1.0, 1.0, 8.0])  # how much longer everything takes
         for name in (COORDINATOR, *self.server_names):
             self.boot(name)
@@ -140,6 +130,7 @@ class World(Faults):
             machine = self.classes[role](self.job)
         else:
             machine = self.classes[role](name, life)
+        machine.read_plan = read_plan
         if role == "worker":
             trainer = Trainer(self)
         process = self.nodes[name] = Process(name, life, machine, trainer)
@@ -188,36 +179,37 @@ class World(Faults):
         if process.paused_until > self.now:
             self.at(process.paused_until - self.now, process, what)
             return
-        if isinstance(what, tuple):  # of the training thread
+        kind = type(what)
+        if kind is tuple:  # of the training thread
             function, task, *arguments = what
             if task == process.trainer.task:
                 function(*arguments)
             return
-        if isinstance(what, m.Timer) and process.timers.get(what.name) != id(what):
+        if kind is m.Timer and process.timers.get(what.name) is not what:
             return
         self.events += 1
         if self.show:
             print(f"{self.now:8.3f} {process.name:12} <- {brief(what)}")
         for effect in process.machine.handle(what, self.now):
-            self.carry_out(process, effect)
-        if isinstance(what, m.Received) and isinstance(what.message, m.Push | m.Head):
-            self.check_memory(process.machine)
+            if type(effect) is m.Send:
+                self.send(process, effect.to, effect.message)
+            else:
+                self.carry_out(process, effect)
 
     def carry_out(self, process: Process, effect: Any) -> None:
         match effect:
-            case m.Send(to, message):
-                if isinstance(message, m.Counted) and process not in self.older:
-                    self.counted[message.step] = message.slots
-                self.send(process, to, message)
             case m.SetTimer(after, name):
-                timer = m.Timer(name)
-                process.timers[name] = id(timer)
+                timer = process.timers[name] = m.Timer(name)
                 self.at(after, process, timer)
             case m.Store():
+                if self.traps:
+                    self.spring(m.Store, process, effect)
                 after = self.random.uniform(0.005, 0.05) * self.slow_disks.get(process.name, 1.0)
                 self.call(after, self.store, process, effect)
             case m.Load():
                 self.at(0.01, process, self.load(effect))
+                if self.traps:
+                    self.spring(m.Load, process)
             case m.Remove(names):
                 for name in names:
                     self.disk.pop(name, None)
@@ -256,33 +248,30 @@ class World(Faults):
     # --- network and disk -----------------------------------------------------------------------
 
     def send(self, process: Process, to: str, message: Any) -> None:
-        r, chances = self.random, self.chances
-        link = process.name, to
-        copies = 2 if chances["double"] and r.random() < chances["double"] else 1
-        for _ in range(copies):
-            if chances["drop"] and r.random() < chances["drop"]:
-                continue
-            if self.cut and self.cut.get(link, 0.0) > self.now:
-                continue
-            delay = r.uniform(0.001, 0.01)
-            if chances["late"] and r.random() < chances["late"]:
-                delay += r.expovariate(1.0)
-            if chances["damage"] and r.random() < chances["damage"]:
-                message = damaged(message)
+        if type(message) is m.Counted and process not in self.older:
+            self.counted[message.step] = message.slots
+        delay = 0.001 + 0.009 * self.random.random()
+        if not self.is_rough:
             self.call(delay, self.arrive, process.name, to, message)
+            return
+        for late, copy in self.harmed(process.name, to, message):
+            self.call(delay + late, self.arrive, process.name, to, copy)
 
     def arrive(self, sender: str, to: str, message: Any) -> None:
         process = self.nodes.get(to)
-        if to == COORDINATOR and self.older and self.random.random() < 0.3:
+        if self.older and to == COORDINATOR and self.random.random() < 0.3:
             process = self.older[0]
         if process is not None and process.alive:
             self.happens(process, m.Received(sender, message))
+            if self.traps:
+                self.spring(type(message), process)
 
     def store(self, process: Process, effect: m.Store) -> None:
         """Whole or not at all; not of a process that was killed before."""
         if not process.alive:
             return
-        error = "no space left on device" if self.disk_full_until > self.now else ""
+        is_full = self.full_disks.get(process.name, 0.0) > self.now
+        error = "no space left on device" if is_full else ""
         value = effect.value
         if effect.name == "manifest" and not error:
             token, is_claim = value["token"], m.CLAIM in value
@@ -292,6 +281,7 @@ class World(Faults):
                 self.disk["token"] = token
                 if not is_claim:
                     self.disk["manifest"] = json.loads(json.dumps(value))
+                    check_manifest(self.plan, self.disk)
         elif not error:
             self.disk[effect.name] = value
         self.give(process, m.Stored(effect.name, effect.tag, "sha", error))
@@ -306,22 +296,6 @@ class World(Faults):
         return m.Loaded(effect.name, value, effect.tag)
 
     # --- what must hold -------------------------------------------------------------------------
-
-    def check_memory(self, machine: Any) -> None:
-        """Of a server, at most: two versions, a sum, the optimizer's state, and what is staged of
-        slots whose turn is still to come; heads of the steps in progress."""
-        if not isinstance(machine, Server) or machine.aggregate is None:
-            return
-        aggregate, S = machine.aggregate, self.plan.slots
-        weights = sum(self.plan.chunks[n].nbytes for n in aggregate.mine)
-        if aggregate.nbytes > (3 + S + 3) * weights or len(aggregate.heads) > 2 * S:
-            raise Failure(f"memory: {aggregate.nbytes} bytes for {weights} of weights")
-        for state in aggregate.chunks.values():
-            if self.mode_text == "sync" and state.chunk.kind == SUM:
-                if len(state.staged) > len(self.plan.slots_of(state.version)) - state.turn:
-                    raise Failure("memory: slots are staged that were folded")
-        if sum(len(p) for p in machine.parked.values()) > len(aggregate.mine) * len(self.lives):
-            raise Failure("memory: more pulls are kept than there are workers")
 
     def check_staleness(self, compute: m.Compute) -> None:
         needed = self.mode.weights_of(self.plan, self.job, compute.step)
@@ -341,9 +315,6 @@ class World(Faults):
     def check_result(self) -> None:
         manifest = self.disk["manifest"]
         entry = manifest["checkpoints"][-1]
-        held = [chunk for facts in entry["files"].values() for chunk in facts["chunks"]]
-        if sorted(held) != list(range(len(self.plan.chunks))):
-            raise Failure(f"checkpoint: it holds chunks {held}")
         arrays = final_arrays(self.plan, [self.disk[name] for name in entry["files"]])
         run = json.loads(self.disk[entry["run"]])
         self.check_files(manifest)
@@ -398,52 +369,14 @@ class World(Faults):
         return "\n  ".join(parts)
 
 
-def check_bits(step: int, right: dict[str, np.ndarray], tensors: dict[str, np.ndarray]) -> None:
-    for name, array in right.items():
-        if array.tobytes() != tensors[name].tobytes():
-            raise Failure(f"bits: {name} differs at step {step}")
-
-
-class Checked(Aggregate):
-    """Notes what is folded, and that nothing is twice."""
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.folded: set[tuple[int, int, int]] = set()
-
-    def fold(self, number: int) -> list[tuple[int, int]]:
-        folded = super().fold(number)
-        for step, slot in folded:
-            if (step, slot, number) in self.folded:
-                raise Failure(f"folds: step {step}, slot {slot}, chunk {number} twice")
-            self.folded.add((step, slot, number))
-        return folded
-
-
-class CheckedServer(Server):
-    """Answers each Pull for what it must have."""
-
-    aggregate_class = Checked
-
-    def pull(self, sender: str, message: m.Pull) -> None:
-        before = len(self.effects)
-        super().pull(sender, message)
-        state = self.aggregate.chunks.get(message.chunk)
-        if state is None or not self.mode.together or len(self.effects) > before:
-            return
-        oldest = state.version - (state.previous is not None)
-        if oldest <= message.version <= state.version:
-            raise Failure(f"versions: {message} is not answered at version {state.version}")
-
-
-def damaged(message: Any) -> Any:
-    """The message with a flipped bit in its values. (A damaged header, the Node drops.)"""
-    values = getattr(message, "values", None)
-    if not isinstance(values, np.ndarray) or not values.size:
-        return message
-    flipped = values.copy()
-    flipped.view(np.uint8)[0] ^= 0x10
-    return type(message)(**{**vars(message), "values": flipped})
+def read_plan(values: dict[str, Any]) -> Plan:
+    """As Plan.from_dict, but of the same dictionary once: all processes of a world share it."""
+    known = PLANS.get(id(values))
+    if known is None or known[0] is not values:
+        if len(PLANS) > 1000:
+            PLANS.clear()
+        known = PLANS[id(values)] = values, Plan.from_dict(values)
+    return known[1]
 
 
 def brief(event: Any) -> str:
@@ -452,31 +385,7 @@ def brief(event: Any) -> str:
     return m.name_of(event)
 
 
-def main(arguments: list[str]) -> int:
-    """Many schedules; prints what failed, with the seed that shows it again."""
-    count = int(arguments[0])
-    mode = arguments[arguments.index("--mode") + 1] if "--mode" in arguments else "sync"
-    first = int(arguments[arguments.index("--first") + 1]) if "--first" in arguments else 0
-    started, events, bad = time.process_time(), 0, []
-    for seed in range(first, first + count):
-        world = World(seed, None if mode == "any" else mode, {"server": CheckedServer})
-        world.show = "--show" in arguments
-        try:
-            world.run()
-        except Exception as failure:
-            bad.append(seed)
-            print(f"seed {seed}: {failure!r}" if world.show else f"seed {seed}: {failure}")
-            if not isinstance(failure, Failure):
-                traceback.print_exc(limit=-3)
-        events += world.events
-    spent = time.process_time() - started
-    print(
-        f"{count} schedules, {events:,} events, {spent:.1f} s of CPU, "
-        f"{events / spent:,.0f} events/s; {len(bad)} failed: {bad[:20]}"
-    )
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    minidl.use_cpu_kernels("reference")
+    from minidl_dist.schedules import main
+
     sys.exit(main(sys.argv[1:]))

@@ -55,6 +55,11 @@ class Steps:
             return list(self.next_step)
         return [s for s in self.plan.slots_of(self.step) if self.next_step[s] == self.step]
 
+    def of(self, slots: list[int]) -> list[list[int]]:
+        """[step, slot] of those of these slots that have to be computed now."""
+        now = [(self.next_step[slot], slot) for slot in slots]
+        return [[t, s] for t, s in now if not self.mode.together or t == self.step]
+
     def take(self, report: Report) -> bool:
         """Whether a report is the first of its slot, of a step that is not done."""
         step, slot = report.step, report.slot

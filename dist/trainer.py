@@ -25,6 +25,9 @@ class Trainer:
         task: rises with a Rewind; what was scheduled before is dropped.
         run: what a checkpoint holds of the run: step, sums of the epoch, history, stop.
         at_step: generation and step that were announced by RunState; nothing is computed before.
+        busy: a slot is being computed; whatever is asked meanwhile waits, as in a queue.
+        asked: for the state of the run.
+        pace: how many times as long it takes as others.
     """
 
     def __init__(self, world: World):
@@ -37,6 +40,8 @@ class Trainer:
         self.waiting: m.Compute | None = None
         self.chief = self.hangs = False
         self.validating = ""
+        self.busy, self.pace = False, 1.0
+        self.asked: list[m.GiveState] = []
 
     def say(self, after: float, event: Any) -> None:
         """An event for our machine; they keep their order, as in a queue."""
@@ -52,6 +57,7 @@ class Trainer:
             case m.Rewind():
                 self.task += 1
                 self.waiting, self.validating = None, ""
+                self.busy, self.asked = False, []
                 self.load(effect)
                 self.run = json.loads(effect.blob)
                 self.later(0.01, self.announce)
@@ -66,7 +72,8 @@ class Trainer:
                 else:
                     self.later(0.001, self.announce)
             case m.GiveState():
-                self.later(self.random.uniform(0.0, 0.05), self.give_state, effect)
+                self.asked.append(effect)
+                self.give_states()
             case m.Compute():
                 self.waiting = effect
                 self.start_slot()
@@ -96,17 +103,22 @@ class Trainer:
         else:
             self.start_slot()
 
-    def give_state(self, asked: m.GiveState) -> None:
-        if self.at_step == (asked.generation, asked.step):
-            self.say(0.0, m.RunState(*self.at_step, json.dumps(self.run).encode()))
+    def give_states(self) -> None:
+        while self.asked and not self.busy:
+            asked = self.asked.pop(0)
+            if self.at_step == (asked.generation, asked.step):
+                state = m.RunState(*self.at_step, json.dumps(self.run).encode())
+                self.say(self.random.uniform(0.0, 0.05), state)
 
     def start_slot(self) -> None:
         is_over = self.run.get("stop", False)
         if self.waiting and self.at_step is not None and not self.hangs and not is_over:
-            compute, self.waiting = self.waiting, None
-            self.later(self.random.uniform(0.01, 0.1) * self.world.pace, self.compute, compute)
+            compute, self.waiting, self.busy = self.waiting, None, True
+            after = self.random.uniform(0.01, 0.1) * self.world.pace * self.pace
+            self.later(after, self.compute, compute)
 
     def compute(self, compute: m.Compute) -> None:
+        self.busy = False
         where = compute.generation, compute.step, compute.slot
         chunks, done = self.toy.gradients(compute.step, compute.slot, self.tensors)
         for number in sorted(chunks, reverse=True):  # the last layers come first
@@ -115,6 +127,7 @@ class Trainer:
             self.say(self.random.uniform(0.0, 0.01), chunk)
         together = self.world.mode.together
         self.say(0.001, m.SlotDone(*where, **{**done, "clip": done["clip"] if together else None}))
+        self.give_states()
 
     def end_epoch(self) -> None:
         self.validating = f"validation {self.run['step']}"

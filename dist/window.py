@@ -2,7 +2,8 @@
 
 ZeroMQ loses what is in flight when a connection breaks, without an error. So requests are repeated
 at once when a connection is there again, and otherwise when the server has been silent for much
-longer than it takes to answer; it knows a duplicate when it sees one. How long that is, is
+longer than it takes to answer (and ever less often, until it is heard again); it knows a duplicate
+when it sees one. How long that is, is
 measured: on a slow link a fixed time would send everything several times, and make it slower still.
 
 The bound keeps a server that is asked by many from having to hold everything that they would like
@@ -32,7 +33,8 @@ class Route:
 
     Attributes:
         longest: of the last round trips, in seconds; of requests that are answered at once.
-        patience: seconds of silence until something is repeated.
+        usual: seconds in which something is heard, as measured.
+        patience: seconds of silence until something is repeated; longer after a silence.
         repeats: how many requests were sent again.
 
     >>> route = Route()
@@ -44,12 +46,12 @@ class Route:
 
     def __init__(self) -> None:
         self.longest = 0.0
-        self.patience = FIRST
+        self.patience = self.usual = FIRST
         self.repeats = 0
 
     def took(self, seconds: float) -> None:
         self.longest = max(seconds, FADING * self.longest)
-        self.patience = min(max(TRIPS * self.longest, SHORTEST), SLOWEST)
+        self.patience = self.usual = min(max(TRIPS * self.longest, SHORTEST), SLOWEST)
 
     def was_silent(self) -> None:
         """Something is sent again: until the next measurement, wait longer for all."""
@@ -85,6 +87,7 @@ class Window:
         waiting: key -> message, not sent yet.
         flying: key -> Flight.
         heard: when the last answer came.
+        next_look: no request is late before.
 
     >>> window = Window()
     >>> window.add("a", "request"); window.due(now=0.0), window.due(now=0.1), window.due(now=1.1)
@@ -97,7 +100,7 @@ class Window:
         self.route, self.measures = route or Route(), measures
         self.waiting: dict[Hashable, Any] = {}
         self.flying: dict[Hashable, Flight] = {}
-        self.heard = 0.0
+        self.heard = self.next_look = 0.0
 
     def add(self, key: Hashable, message: Any) -> None:
         if key not in self.flying:
@@ -111,24 +114,38 @@ class Window:
         self.heard = now
         if self.measures and not flight.again:
             self.route.took(now - flight.sent)
+        self.next_look = min(self.next_look, now + self.route.usual)
         return True
 
     def reconnected(self) -> None:
         """The connection broke, and is there again: what was in flight may be lost."""
         for flight in self.flying.values():
             flight.is_lost = True
+        self.next_look = 0.0
 
     def not_ready(self) -> None:
         """The server says that it could not take something yet: it soon can."""
         for flight in self.flying.values():
             flight.patience = min(flight.patience, SHORTEST)
+        self.next_look = 0.0
 
     def due(self, now: float) -> list[Any]:
         """What is to be sent now: again, or for the first time as far as there is room."""
+        messages = self.again(now) if self.flying and now >= self.next_look else []
+        while self.waiting and len(self.flying) < WINDOW:
+            key = next(iter(self.waiting))
+            message = self.waiting.pop(key)
+            self.flying[key] = Flight(message, now, self.route.patience)
+            self.next_look = min(self.next_look, now + self.route.patience)
+            messages.append(message)
+        return messages
+
+    def again(self, now: float) -> list[Any]:
+        """What is lost or late, and when to look again."""
         messages = []
         was_silent = False
         for flight in self.flying.values():
-            is_late = now >= max(flight.sent, self.heard) + flight.patience
+            is_late = now >= self.late_at(flight)
             if flight.is_lost or is_late:
                 was_silent |= is_late
                 flight.patience = max(flight.patience, min(2 * flight.patience, LONGEST))
@@ -137,12 +154,14 @@ class Window:
                 messages.append(flight.message)
         if was_silent and self.measures:
             self.route.was_silent()
-        while self.waiting and len(self.flying) < WINDOW:
-            key = next(iter(self.waiting))
-            message = self.waiting.pop(key)
-            self.flying[key] = Flight(message, now, self.route.patience)
-            messages.append(message)
+        self.next_look = min(map(self.late_at, self.flying.values()))
         return messages
+
+    def late_at(self, flight: Flight) -> float:
+        """When to ask again: soon after the last answer to another request, if there was one."""
+        if self.heard > flight.sent:
+            return self.heard + min(flight.patience, self.route.usual)
+        return flight.sent + flight.patience
 
     def clear(self) -> None:
         self.waiting, self.flying = {}, {}

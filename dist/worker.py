@@ -120,16 +120,16 @@ class Worker(RunStates):
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
         match event:
-            case Started() | Timer():
-                self.look_at_servers()
-                self.tick()
-                self.doubt_that_it_is_chief()
-                self.repeat()
             case Received(sender, message):
                 if sender == COORDINATOR:
                     self.from_coordinator(message)
                 else:
                     self.from_server(sender, message)
+            case Started() | Timer():
+                self.look_at_servers()
+                self.tick()
+                self.doubt_that_it_is_chief()
+                self.repeat()
             case Reconnected(peer):
                 self.reconnected(peer)
             case StopAsked():
@@ -415,8 +415,9 @@ class Worker(RunStates):
             self.advance()
         for windows in (self.pushes, self.pulls):
             for server, window in windows.items():
-                for message in window.due(self.now):
-                    self.send(server, message)
+                if window.flying or window.waiting:
+                    for message in window.due(self.now):
+                        self.send(server, message)
 
     def seed(self) -> None:
         """Give the servers the first values of the model, and the coordinator the first state."""
@@ -463,9 +464,9 @@ class Worker(RunStates):
 
     def fetch(self) -> None:
         """Pull the next weights, when all of this step that is ours is at the servers."""
-        is_busy = self.computing is not None or self.ended or self.unanswered or self.todo()
-        is_busy = is_busy or self.wanted.hold
-        if self.want is None and not is_busy and self.step < self.plan.total_steps:
+        if self.want is not None or self.computing is not None or self.ended or self.unanswered:
+            return
+        if not self.wanted.hold and self.step < self.plan.total_steps and not self.todo():
             follows = self.mode.together or self.wanted.slots or self.step in self.step_done
             if self.wanted.until > self.step and follows:
                 self.pull(self.step + 1)

@@ -24,8 +24,8 @@ def sent(effects, kind):
     return [e.message for e in effects if isinstance(e, m.Send) and isinstance(e.message, kind)]
 
 
-def coordinator(**job):
-    c = Coordinator(Job(("server0",), **job))
+def coordinator(servers=("server0",), **job):
+    c = Coordinator(Job(servers, **job))
     c.handle(m.Started(), 0.0)
     c.handle(m.Loaded("manifest", None, "start"), 0.0)
     c.handle(m.Stored("manifest", m.CLAIM), 0.0)
@@ -126,7 +126,7 @@ def test_nobody_speaks_in_the_name_of_another():
     for name in ("server0", "worker0", "worker1"):
         c.handle(hello(name), 0.1)
     offer(c)
-    before = c.wanted("worker0", {})
+    before = c.wanted("worker0")
     for wrong in (
         m.Hello("server", "server0", 99, 0, "tcp://evil:1", "K" * 40, m.VERSION, {}, ""),
         m.Hello("server", "worker0", 1, 0, "tcp://evil:1", "K" * 40, m.VERSION, {}, ""),
@@ -137,7 +137,7 @@ def test_nobody_speaks_in_the_name_of_another():
     ):
         effects = c.handle(m.Received("worker0", wrong), 0.2)
         assert not sent(effects, object)
-    assert c.wanted("worker0", {}) == before and c.disowned == 6
+    assert c.wanted("worker0") == before and c.disowned == 6
     assert "worker1" in c.members.workers and not c.steps.reports
 
 
@@ -227,24 +227,58 @@ def test_disks_of_different_speed_save_the_same_steps():
     assert len(left) == 2 * len(world.disk["manifest"]["checkpoints"])
 
 
-def test_a_step_that_cannot_be_saved_is_given_up_and_its_files_are_deleted():
-    c = Coordinator(Job(("server0", "server1"), save_every=2))
-    c.is_open = True
+def two_servers(**job):
+    c = coordinator(("server0", "server1"), **job)
     for name in ("server0", "server1", "worker0"):
         c.handle(hello(name), 0.0)
     offer(c)
+    return c
+
+
+def saved(c, server, error=""):
+    file = f"shard-{c.generation}-0-{server}"
+    chunks = [] if error else [int(server[-1])]
+    return m.Received(server, m.Saved(c.generation, 0, file, "sha", chunks, error))
+
+
+FULL = "no space left on device"
+
+
+def test_a_step_that_cannot_be_saved_is_given_up_and_its_files_are_deleted_once_it_is_over():
+    c = two_servers(save_every=2)
+    assert c.wanted("server0").save == 0
+    shard = saved(c, "server0")
+    c.handle(shard, 0.1)
+    removed = m.Remove([shard.message.file])
+    effects = c.handle(saved(c, "server1", FULL), 0.2)
+    assert c.wanted("server0").save == 2
+    assert removed not in effects + c.handle(shard, 0.2)  # the training may end here
+    reports = [m.Report(c.generation, 0, slot, "worker0", 1.0, {}) for slot in (0, 1)]
+    effects = [c.handle(m.Received("worker0", report), 0.3) for report in reports]
+    assert removed in effects[1] and removed not in effects[0]
+    assert removed in c.handle(shard, 0.3)  # said again, or of an older generation
     g = c.generation
-    assert c.wanted("server0", {}).save == 0
-    shard = m.Saved(g, 0, f"shard-{g}-0-server0", "sha", [0])
-    c.handle(m.Received("server0", shard), 0.1)
-    failed = m.Saved(g, 0, f"shard-{g}-0-server1", "", [], "no space left on device")
-    effects = c.handle(m.Received("server1", failed), 0.2)
-    assert m.Remove([shard.file]) in effects and c.wanted("server0", {}).save == 2
-    late = c.handle(m.Received("server0", shard), 0.3)
-    assert m.Remove([shard.file]) in late  # said again, or of an older generation
     for generation, file in ((g, "manifest"), (g + m.GENERATIONS, "")):  # a newer coordinator's
         foreign = m.Saved(generation, 0, file or f"shard-{generation}-0-server0", "sha", [0])
         assert not c.handle(m.Received("server0", foreign), 0.3)
+
+
+def test_a_step_that_was_given_up_can_still_be_the_last():
+    """One server has written its shard and will not write it again; the other's disk was full."""
+    c = two_servers(save_every=2)
+    effects = c.handle(m.Received("worker0", m.RunState(c.generation, 0, b"run")), 0.1)
+    effects += c.handle(saved(c, "server0"), 0.1)
+    effects += c.handle(saved(c, "server1", FULL), 0.2)
+    for server in ("server0", "server1"):
+        beat_of(c, server, 0, "serving")
+    effects += beat_of(c, "worker0", 0, "done")
+    assert c.until == 0
+    effects += c.handle(saved(c, "server0"), 0.3)
+    effects += c.handle(saved(c, "server1"), 0.4)
+    assert not any(isinstance(effect, m.Remove) for effect in effects)
+    (run,) = [effect for effect in effects if isinstance(effect, m.Store)]
+    (manifest,) = c.handle(m.Stored(run.name, "run"), 0.5)
+    assert len(manifest.value["checkpoints"][-1]["files"]) == 2
 
 
 def test_a_checkpoint_that_was_on_its_way_when_all_went_back_is_gone_on_from():
@@ -400,7 +434,7 @@ def test_a_worker_that_does_not_reach_a_server_is_named_and_replaced(ways):
     world.boot("worker7")
     name = next(name for name in world.nodes if name.startswith("worker"))
     links = [(name, "server0"), ("server0", name)]
-    world.cut = dict.fromkeys(links[:ways], 8.0)
+    world.is_rough, world.cut = True, dict.fromkeys(links[:ways], 8.0)
     world.calm_at = 8.0
     world.run()
     why = next(facts["why"] for _, _, facts in world.notes if facts["what"] == "stuck")
@@ -419,3 +453,22 @@ def test_a_thread_that_hangs_is_noticed_and_replaced():
     world.call(0.6, world.hang)
     world.run()
     assert any(facts["what"] == "stuck" for _, _, facts in world.notes)
+
+
+def test_a_worker_that_leaves_is_not_waited_for_when_all_begin_anew():
+    """It will not join the new generation: its slots go to others, and it can end at once."""
+    c = coordinator()
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    for name in ("worker0", "worker1"):
+        beat_of(c, name, 0, "computing")
+    beat_of(c, "server0", 0, "serving")
+    assert c.members.owner == {0: "worker0", 1: "worker1"}
+    c.handle(hello("server0", incarnation=2), 0.3)
+    beat_of(c, "worker0", -1, "leaving")
+    beat_of(c, "worker1", -1, "joining")
+    beat = m.Beat("server0", 2, 1, c.generation, 0, 0, "serving", 0, c.plan.hash)
+    c.handle(m.Received("server0", beat), 0.4)
+    assert c.members.owner == {0: "worker1", 1: "worker1"}
+    assert c.wanted("worker0").stop == "asked to stop" and not c.wanted("worker1").stop

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from minidl_dist import messages as m
+from minidl_dist.checked import check_bits
 from minidl_dist.checkpoint import Disk
 from minidl_dist.coordinator import Coordinator
 from minidl_dist.keys import AllowList, Bundle, KeyPair
@@ -18,7 +19,6 @@ from minidl_dist.modes import parse
 from minidl_dist.node import Node
 from minidl_dist.plan import Job
 from minidl_dist.server import Server
-from minidl_dist.simulate import check_bits
 from minidl_dist.toy import final_arrays, oracle, toy
 from minidl_dist.trainer import Trainer
 from minidl_dist.worker import Worker

@@ -29,7 +29,17 @@ def test_a_window_is_bounded_and_repeats_ever_less_often():
             times.append(now)
         now += 0.05
     gaps = np.diff([0.1, *times])
-    assert gaps[0] == pytest.approx(FIRST, abs=0.06) and gaps[-1] == pytest.approx(LONGEST, abs=0.1)
+    assert gaps[0] == pytest.approx(SHORTEST, abs=0.06)  # as measured by the answer to 3
+    assert gaps[-1] == pytest.approx(LONGEST, abs=0.1)
+
+
+def test_whoever_is_heard_again_is_asked_again_soon():
+    """Not after as long as one waits in a silence: an answer shows that the way is free again."""
+    window = full(3)
+    silence = [t / 4 for t in range(29) if window.due(t / 4)]
+    assert silence == [0.0, 1.0, 3.0, 7.0]
+    window.answered(2, 7.1)
+    assert window.due(7.9) == [] and window.due(7.1 + FIRST) == [0, 1]
 
 
 def test_how_long_to_wait_is_measured():
