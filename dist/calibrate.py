@@ -41,7 +41,7 @@ from minidl_dist.tensors import Chunks, make_plan
 from minidl_dist.wire import decode, encode
 
 BYTES = 4 * CHUNK
-FEW, MANY = 4, 32  # workers of two rehearsals
+FEW, MANY = 16, 96  # workers of two rehearsals
 ITEMS = 200  # of a long message
 
 
@@ -228,13 +228,17 @@ def serve() -> None:
     node.run()
 
 
-def of_an_item(build: Callable[[int], Any], repeats: int) -> float:
-    """Seconds that one more item in a message costs who sends or receives it: the mean of both."""
-    long, short = (
-        seconds_of(lambda message=build(n): decode(*encode(message, "coordinator")), repeats)
-        for n in (ITEMS, 0)
-    )
-    return max(long - short, 0.0) / ITEMS / 2
+def of_an_item(build: Callable[[int], Any], repeats: int) -> list[float]:
+    """Seconds that one more item in a message costs who sends it, and who receives it."""
+    found = []
+    for n in (ITEMS, 0):
+        message = build(n)
+        frames = encode(message, "coordinator")
+        found.append((
+            seconds_of(lambda: encode(message, "coordinator"), repeats),  # noqa: B023
+            seconds_of(lambda: decode(*frames), repeats),  # noqa: B023
+        ))  # fmt: skip
+    return [max(long - short, 0.0) / ITEMS for long, short in zip(*found)]
 
 
 def reports(n: int) -> m.StepDone:
@@ -256,7 +260,7 @@ def handling() -> dict[str, list[float]]:
     nothing = {role: [0.0, 0.0] for role in ROLES}
     free = dict.fromkeys(WAYS, 0.0)
     costs = Costs(
-        "", 0.0, 0.0, 0.0, free, free, 0.0, 0.0, nothing, 0.0, 0.0, {"SGD": 0.0, "Adam": 0.0},
+        "", 0.0, 0.0, 0.0, free, free, [0.0, 0.0], [0.0, 0.0], nothing, 0.0, 0.0, {"SGD": 0.0, "Adam": 0.0},
         0.0, 0.0,
     )  # fmt: skip
     found: dict[int, dict[str, float]] = {}
@@ -264,7 +268,7 @@ def handling() -> dict[str, list[float]]:
         world = Rehearsal(Scenario(workers, straggler="lognormal:0.1"), costs)
         world.run_until(WARM_UP * workers)
         world.stopwatch = {}
-        world.run_until((WARM_UP + 2 * MANY // workers) * workers)
+        world.run_until((WARM_UP + 3 * MANY // workers) * workers)
         found[workers] = {role: spent / n for role, (n, spent) in world.stopwatch.items()}
     lines = {}
     for role in ROLES:
@@ -329,7 +333,8 @@ def report(costs: Costs) -> str:
              1e6 * costs.io_byte[way])  # fmt: skip
     for role, (fixed, each) in costs.handle.items():
         line(f"an event in a {role}; and for each worker", fixed, each)
-    line("a report of a slot; a server's address", costs.report, costs.entry)
+    line("a report of a slot, sent; received", *costs.report)
+    line("a server's address, sent; received", *costs.entry)
     for what, byte in (("checksum", costs.checksum), ("fold", costs.fold),
                        *((f"update, {name}", one) for name, one in costs.update.items()),
                        ("giving gradients", costs.give), ("loading weights", costs.load)):  # fmt: skip

@@ -29,7 +29,7 @@ class Costs:
         send_byte, receive_byte: of values, in addition.
         io_message, io_byte: way -> the same of ZeroMQ's thread, for either direction. That of
             "curve" encrypts.
-        report: to send or to receive one report of a StepDone.
+        report: to send one report of a StepDone, the first time, and to receive it.
         entry: the same of one server in a Wanted.
         handle: role -> [to handle an event, in addition for each worker of the job].
         checksum: of a byte.
@@ -44,8 +44,8 @@ class Costs:
     receive_byte: float
     io_message: dict[str, float]
     io_byte: dict[str, float]
-    report: float
-    entry: float
+    report: list[float]
+    entry: list[float]
     handle: dict[str, list[float]]
     checksum: float
     fold: float

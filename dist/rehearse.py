@@ -93,6 +93,7 @@ class Process:
         self.number = int(name.removeprefix(role) or 0)
         self.timers: dict[str, int] = {}
         self.path, self.handled = START, 0.0  # of the last event that was no timer
+        self.packed: Any = None  # the last message without values
         self.queued: set[tuple] = set()  # large messages that the network has not taken yet
 
     def threads(self) -> dict[str, Thread]:
@@ -125,7 +126,9 @@ class Rehearsal:
         self.groups = ADAM if scenario.optimizer == "Adam" else SGD
         self.joined = scenario.joined
         self.chunk_bytes = scenario.size / scenario.chunks
-        self.pace = max(1.0, scenario.slow_step)  # of heartbeats: there is no need to see them all
+        carried = scenario.workers * scenario.size / scenario.servers
+        slow = scenario.compute + 2 * costs.io_byte[self.way] * carried
+        self.pace = max(1.0, slow)  # of heartbeats: there is no need to see them all
         self.handling = {
             role: fixed + each * scenario.workers for role, (fixed, each) in costs.handle.items()
         }
@@ -199,7 +202,7 @@ class Rehearsal:
         jobs = [(self.price(seconds), partial(self.carry_out, process, local))]
         for effect in effects:
             if isinstance(effect, m.Send):
-                seconds = self.seconds_of(effect.message, self.costs.send_byte)
+                seconds = self.seconds_of(effect.message, process)
                 jobs.append((self.price(seconds), partial(self.send, process, effect)))
         return jobs
 
@@ -265,16 +268,20 @@ class Rehearsal:
             return HEADER + REPORT_BYTES * len(message.reports)
         return HEADER * (self.joined if isinstance(message, MANY) else 1.0)
 
-    def seconds_of(self, message: Any, byte: float) -> float:
-        """That a node needs to send or receive a message, with the costs of a byte of values."""
-        costs = self.costs
+    def seconds_of(self, message: Any, sender: Process | None = None) -> float:
+        """That a node needs to send a message, or to receive it where there is no sender."""
+        costs, is_sent = self.costs, sender is not None
         seconds = costs.message * (self.joined if isinstance(message, MANY) else 1.0)
         if isinstance(message, LARGE):
-            seconds += byte * self.chunk_bytes
-        elif isinstance(message, m.StepDone):
-            seconds += costs.report * len(message.reports)
+            return seconds + (costs.send_byte if is_sent else costs.receive_byte) * self.chunk_bytes
+        if is_sent and message is sender.packed:  # as node.py has it
+            return seconds
+        if is_sent:
+            sender.packed = message
+        if isinstance(message, m.StepDone):
+            seconds += costs.report[not is_sent] * len(message.reports)
         elif isinstance(message, m.Wanted):
-            seconds += costs.entry * len(message.servers)
+            seconds += costs.entry[not is_sent] * len(message.servers)
         return seconds
 
     def io_seconds(self, message: Any) -> float:
@@ -322,7 +329,7 @@ class Rehearsal:
         """All of it is there: ZeroMQ's thread takes it, then the node's."""
         sender.queued.discard(key)
         event = m.Received(sender.name, message)
-        seconds = self.seconds_of(message, self.costs.receive_byte)
+        seconds = self.seconds_of(message)
         if isinstance(message, LARGE):
             seconds += self.costs.checksum * self.chunk_bytes
 

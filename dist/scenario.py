@@ -98,12 +98,6 @@ class Scenario:
         """Chunks of the job for each of the forecast."""
         return self.real_chunks / self.chunks
 
-    @property
-    def slow_step(self) -> float:
-        """A guess at the seconds of a step, from below."""
-        carried = self.workers * self.size / self.servers
-        return self.compute + (carried / self.network if self.network else 0.0)
-
     def plan(self) -> Plan:
         """With one number for each chunk: what it stands for is `size` / `chunks` bytes."""
         one = TensorSpec("", (1,), "float32", SUM)

@@ -19,7 +19,7 @@ def test_the_other_process_is_measured():
 
 def test_work_is_measured():
     numbers = [*c.aggregation("SGD", SGD, 2), *c.training(2)]
-    numbers += [c.of_an_item(c.reports, 2), c.of_an_item(c.entries, 2)]
+    numbers += c.of_an_item(c.reports, 2) + c.of_an_item(c.entries, 2)
     assert all(0 <= seconds < 1 for seconds in numbers)
     assert c.seconds_of(lambda: sum(range(10_000)), 2) > 0
 
