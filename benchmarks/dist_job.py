@@ -55,7 +55,18 @@ class Stopwatch(Callback):
 
     def report(self) -> dict[str, float]:
         steps = [b - a for a, b in zip(self.ends[WARM_UP:], self.ends[WARM_UP + 1 :])]
-        return {"median": statistics.median(steps), "mean": statistics.fmean(steps)}
+        quarters = statistics.quantiles(steps)
+        return {
+            "median": statistics.median(steps), "mean": statistics.fmean(steps),
+            "spread": (quarters[2] - quarters[0]) / 1.349,  # of a normal distribution: deviation
+        }  # fmt: skip
+
+
+class WithoutUpdate(minidl.optim.SGD):
+    """What a worker does of a step: servers update the weights."""
+
+    def step(self) -> None:
+        pass
 
 
 def build(name: str) -> nn.Module:
@@ -72,6 +83,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128, help="examples of a step")
     parser.add_argument("--slots", type=int, default=1, help="batches that make a step")
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--without-update", action="store_true", help="keep the first weights")
     options = parser.parse_args()
 
     minidl.manual_seed(0)
@@ -80,9 +92,10 @@ def main() -> None:
         Noise(options.model, options.batch * options.steps), options.batch // options.slots
     )
     watch = Stopwatch()
+    optimizer = WithoutUpdate if options.without_update else minidl.optim.SGD
     minidl.fit(
         model, loader, nn.CrossEntropyLoss(),
-        minidl.optim.SGD(model.parameters(), lr=0.01, momentum=0.9), epochs=1, callbacks=[watch],
+        optimizer(model.parameters(), lr=0.01, momentum=0.9), epochs=1, callbacks=[watch],
         accumulate=options.slots, metrics={},
     )  # fmt: skip
     name = minidl_dist.worker_name() or "alone"

@@ -9,6 +9,7 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
                                coordinator decisions members steps manifest
                                peer (what server and worker share)
         tried out              simulate schedules faults trainer toy checked
+        how fast it would be   forecast scenario rehearse hardware costs calibrate
     bytes, keys, disks         wire keys gate intake links queued
                                checkpoint store archive references
     sockets and a clock        node

@@ -111,6 +111,7 @@ class Node:
         self.gate = Gate(self.role, self.values_of)
         self.links: dict[str, Link] = {}
         self.queued = Queued()
+        self.packed: tuple[Any, list] = (None, [])  # the last message without values; its frames
         self.peers: dict[str, bytes] = {}  # name -> routing id of its newest connection
         self.readers: dict[Any, Callable[[], None]] = {}  # socket or file descriptor -> reader
         self.polled: list[tuple[Any, int]] = []
@@ -385,7 +386,7 @@ class Node:
         Raises:
             WireError: nobody could receive it.
         """
-        frames = encode(message, self.name)
+        frames = self.frames_of(message)
         *first, last = frames if identity is None else [identity, *frames]
         is_large = len(last) >= COPY_BELOW
         key = (identity or socket, type(message), *whole_numbers(message))
@@ -405,6 +406,19 @@ class Node:
             self.counts["unsent: queue full"] += 1
         except zmq.ZMQError as error:
             self.counts[f"unsent: {error.strerror}"] += 1
+
+    def frames_of(self, message: Any) -> list:
+        """What goes to many, such as a StepDone with a report of each worker, is packed once.
+
+        Raises:
+            WireError: nobody could receive it.
+        """
+        if message is self.packed[0]:
+            return self.packed[1]
+        frames = encode(message, self.name)
+        if len(frames) == 1:
+            self.packed = message, frames
+        return frames
 
     def set_timer(self, effect: m.SetTimer) -> None:
         self.numbers += 1

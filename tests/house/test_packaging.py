@@ -19,7 +19,7 @@ else:
 ROOT = Path(__file__).parents[2]
 INSTALLED = ["minidl", "models", "apps", "dist"]
 NAMED = {"dist": "minidl_dist"}  # folder -> package, where the names differ
-SUFFIXES = (".py", ".j2", ".txt", ".safetensors")
+SUFFIXES = (".py", ".j2", ".json", ".txt", ".safetensors")
 
 
 def installed_files():
