@@ -45,7 +45,7 @@ workers = 2                   # processes that compute gradients
 mode = "sync"
 seed = 0
 # slots = 2                   # parts of each batch; by default one for each worker
-# threads = 1                 # of each worker; by default cores / workers
+# threads = 1                 # of each worker; by default cores / workers, in a cluster 1
 # sbatch = "--time=2:00:00"   # for submit --engine slurm: further options of sbatch
 # checkpoint_every = 100      # steps
 # on_nan = "stop"             # or "skip"

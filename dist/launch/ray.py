@@ -180,22 +180,23 @@ def relay(name: str, cores: int) -> int:
                 data = data[os.write(number, data) :]
         code = ray.get(actor.wait.remote())
     except ray.exceptions.RayActorError as error:
-        print(f"{name}: its node was lost: {str(error).splitlines()[0]}", file=sys.stderr)
+        said = str(error).splitlines()[0]
+        print(f"{name}: its node was lost: {said}", file=sys.stderr, flush=True)
         return LOST
     return code if code >= 0 else LOST
 
 
 def pass_on(ray: Any, actor: Any) -> None:
     """Lines of the launcher; when there is none any more, it is gone, and the actor goes too."""
-    for number, line in enumerate(sys.stdin.buffer):
-        ray.get(actor.write.remote(line, number == 0))  # one after the other
+    try:
+        for number, line in enumerate(sys.stdin.buffer):
+            ray.get(actor.write.remote(line, number == 0))  # one after the other
+    except ray.exceptions.RayError:
+        return  # relay() says why
     os._exit(LOST)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        connect()
-    else:
-        end = relay(sys.argv[1], int(sys.argv[2]))
-        sys.stderr.flush()
-        os._exit(end)  # a thread waits for lines that will not come
+    if not sys.argv[1:]:
+        sys.exit(connect() is None)
+    os._exit(relay(sys.argv[1], int(sys.argv[2])))  # a thread waits for lines that will not come

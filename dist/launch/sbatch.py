@@ -48,7 +48,8 @@ def submit(folder: Path, launch: Launch, log: Path) -> str:
     script = folder / "slurm.sh"
     script.write_text(
         SCRIPT.format(
-            name=folder.name, workers=launch.workers, threads=launch.threads, warning=WARNING,
+            name=shlex.quote(folder.resolve().name), workers=launch.workers,
+            threads=launch.threads, warning=WARNING,
             log=shlex.quote(str(log.resolve()).replace("%", "%%")),
             python=shlex.quote(sys.executable), folder=shlex.quote(str(folder.resolve())),
         )

@@ -1,5 +1,6 @@
 """A job on a Ray cluster of one node, started here."""
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -14,8 +15,12 @@ import pytest
 
 from tests.dist.job_folder import WATCHDOG, JobFolder
 
-pytest.importorskip("ray", reason="needs Ray: pip install 'minidl[ray]'")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'minidl[ray]'"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
