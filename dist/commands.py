@@ -25,6 +25,9 @@ app.add_typer(dist)
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="Folder of a job, or its name in runs/.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Compress = Annotated[
+    str | None, typer.Option(metavar="HOW", help="Instead of job.toml's; see run.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 
 
@@ -98,6 +101,14 @@ def run(
     on_nan: Annotated[
         str, typer.Option(help="A gradient that is not finite: stop, or skip the step.")
     ] = "stop",
+    compress: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="Of gradients, for a slow network: none, bf16 (half of the bytes), 1bit (one "
+            "thirtieth), topk:SHARE (topk:0.01: one 67th).",
+        ),
+    ] = "none",
     hosts: Annotated[
         str,
         typer.Option(
@@ -145,7 +156,7 @@ def run(
         launch = Launch(
             command=command, servers=servers, workers=workers, mode=mode, slots=slots or 0,
             threads=threads or 0, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
-            restarts=restarts, hosts=hosts, shell=shell,
+            restarts=restarts, hosts=hosts, shell=shell, compress=compress,
         )  # fmt: skip
         check_launch(launch)
         if launch.hosts:
@@ -197,13 +208,14 @@ def test(
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Folder for what it writes.")
     ] = None,
+    compress: Compress = None,
     debug: Debug = False,
 ) -> None:
     """Run a job folder here, with one server and two workers, as a cluster would."""
     with answering_errors("test", debug):
         from minidl_dist.submit import test_job
 
-        test_job(folder, output, typed())
+        test_job(folder, output, typed(), compress)
 
 
 @dist.command("submit")
@@ -220,6 +232,7 @@ def submit(
     workers: Annotated[int | None, typer.Option(help="Instead of job.toml's.")] = None,
     mode: Annotated[str | None, typer.Option(help="Instead of job.toml's.")] = None,
     slots: Annotated[int | None, typer.Option(metavar="S", help="Instead of job.toml's.")] = None,
+    compress: Compress = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", help="Folder of the job; by default a new one in runs/."),
@@ -232,7 +245,7 @@ def submit(
 
         place = submit_job(
             folder, engine, store, output, typed(), servers=servers, workers=workers, mode=mode,
-            slots=slots,
+            slots=slots, compress=compress,
         )  # fmt: skip
         print(f"{place} runs")
         print(f"minidl dist status {place}; also logs, cancel, resume, scale")

@@ -48,6 +48,7 @@ seed = 0
 # threads = 1                 # of each worker; by default cores / workers
 # checkpoint_every = 100      # steps
 # on_nan = "stop"             # or "skip"
+# compress = "none"           # or "bf16", "1bit", "topk:0.01": for a slow network
 
 [settings]                    # yours: job.settings in train.py
 epochs = 5
@@ -104,6 +105,7 @@ class JobFile:
     threads: int | None = None
     checkpoint_every: int = 100
     on_nan: str = "stop"
+    compress: str = "none"
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -164,7 +166,8 @@ def launch_of(folder: Path, job: JobFile, **changed: Any) -> Launch:
         **{
             "servers": job.servers, "workers": job.workers, "mode": job.mode,
             "slots": job.slots or 0, "threads": job.threads or 0, "on_nan": job.on_nan,
-            "checkpoint_every": job.checkpoint_every, "store": job.store or "", **given,
+            "checkpoint_every": job.checkpoint_every, "store": job.store or "",
+            "compress": job.compress, **given,
         },
     )  # fmt: skip
 

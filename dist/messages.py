@@ -99,7 +99,7 @@ from minidl_dist.events import (  # noqa: F401
     Timer,
 )
 
-VERSION = 1  # of this protocol
+VERSION = 2  # of this protocol
 GENERATIONS = 1_000_000
 WINDOW = 8
 HEAD = -1  # the chunk of an Ack of a Head
@@ -313,7 +313,7 @@ class Push:
     chunk: int
     crc: int  # aggregate.checksum(values): identity of a contribution, and against flipped bits
     missing: list  # numbers of the chunk's tensors that have no gradient
-    values: np.ndarray
+    values: np.ndarray  # compressed, where compress.Codec.form says so
 
 
 @dataclass

@@ -21,13 +21,15 @@ ENGINES = ("local",)
 STARTS_WITHIN = 15.0  # seconds
 
 
-def test_job(job: str, output: str | None, typed: str) -> None:
+def test_job(job: str, output: str | None, typed: str, compress: str | None = None) -> None:
     """Run a job folder here, with one server and two workers, as submit would: from its archive."""
     folder = Path(job)
     described = read_job_file(folder)
     check_functions(folder, described)
     size = len(pack(folder))
-    launch = completed(launch_of(folder, described, servers=1, workers=2, store=""))
+    launch = launch_of(folder, described, servers=1, workers=2, store="", compress=compress)
+    check_launch(launch)
+    launch = completed(launch)
     place = job_folder.make_folder(output, f"test-{launch.name}")
     launch = with_code(launch, folder, object_store.as_url(str(place)))
     job_folder.write_job(place, launch, typed)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl.errors import ArgumentError
+from minidl_dist import compress
 from minidl_dist.modes import parse
 from minidl_dist.plan import Job
 
@@ -47,6 +48,8 @@ class Launch:
         checkpoint_every: steps between two checkpoints.
         on_nan: what a gradient that is not finite does: "stop" ends the job with an error that
             names worker, step and tensor; "skip" leaves the step out.
+        compress: how gradients are packed on their way to the servers: none, bf16, 1bit or
+            topk:SHARE, see compress.py.
         strict: refuse workers whose software or machine differs, instead of saying so.
         restarts: how often one process may be started again, until a life of it was long.
         hosts: machines to start processes on, see launch/ssh.py; "" for this one alone.
@@ -69,6 +72,7 @@ class Launch:
     shell: str = ""
     code: dict[str, str] = field(default_factory=dict)
     store: str = ""
+    compress: str = "none"
 
     @property
     def name(self) -> str:
@@ -115,6 +119,7 @@ def check_launch(launch: Launch) -> None:
             flag = f"--{name.replace('_', '-')}"
             raise ArgumentError("dist run", f"{flag} must be at least {least}", {flag: value})
     parse(launch.mode, launch.slots or launch.workers)
+    compress.parse(launch.compress)
     if launch.on_nan not in ON_NAN:
         raise ArgumentError("dist run", "--on-nan is stop or skip", {"--on-nan": launch.on_nan})
 
@@ -127,6 +132,7 @@ def as_job(launch: Launch) -> Job:
         save_every=launch.checkpoint_every,
         on_nan=launch.on_nan,
         strict=launch.strict,
+        compress=launch.compress,
     )
 
 
