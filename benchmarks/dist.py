@@ -11,6 +11,7 @@ own figures; medians are of rounds. The machine should be doing nothing else.
                not talk (each with half of the examples), by one process
     recovery   from kill -9 of a worker or a server to the next step that is done
     gloo       torch.distributed's all_reduce of as many bytes, where PyTorch is installed
+    compress, convergence   see dist_compress.py
 
 --write puts the tables into RESULTS.md.
 """
@@ -28,9 +29,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.dist_compress import compress, convergence
 from benchmarks.results import provenance, table, write_section
 from minidl_dist.bench import bench, parse_size
 
@@ -54,6 +56,7 @@ class Job:
         folder: of the job; made.
         workers, arguments: how many, and dist_job.py's arguments.
         watch: called again and again, with the job, until it ends.
+        options: more of `minidl dist run`.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Job:
         arguments: list[str],
         watch: Callable[[Job], None] | None = None,
         checkpoint_every: int = 1000,
+        options: Sequence[str] = (),
     ):
         self.folder = folder
         script = Path(__file__).with_name("dist_job.py")
@@ -70,7 +74,7 @@ class Job:
             [
                 *MINIDL, "dist", "run", "--workers", str(workers), "--threads", "1",
                 "--slots", str(workers), "--checkpoint-every", str(checkpoint_every),
-                "-o", str(folder), str(script), "--slots", str(workers), *arguments,
+                *options, "-o", str(folder), str(script), "--slots", str(workers), *arguments,
             ],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
@@ -330,7 +334,8 @@ def median_ratio(above: list[float], below: list[float]) -> float:
 SECTIONS = {
     "wire": ("Messages", wire), "memory": ("Memory of a server", memory),
     "training": ("Training", training), "recovery": ("Recovery", recovery),
-    "gloo": ("Beside gloo", gloo),
+    "gloo": ("Beside gloo", gloo), "compress": ("Compression of gradients", compress),
+    "convergence": ("What modes learn", convergence),
 }  # fmt: skip
 
 
@@ -339,6 +344,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=60, help="of a training")
     parser.add_argument("--size", default="250MB", help="to push and pull")
+    parser.add_argument("--examples", type=int, default=60_000, help="of convergence")
+    parser.add_argument("--data-dir", default="mnist", help="folder that holds MNIST")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     options = parser.parse_args()

@@ -106,7 +106,7 @@ def run(
         typer.Option(
             metavar="HOW",
             help="Of gradients, for a slow network: none, bf16 (half of the bytes), 1bit (one "
-            "thirtieth), topk:SHARE (topk:0.01: one 67th).",
+            "25th), topk:SHARE (topk:0.01: one 67th).",
         ),
     ] = "none",
     hosts: Annotated[
