@@ -32,13 +32,19 @@ fault changes no bit, by three rules that follow from the plan, the step and the
     rollback    when a worker is lost between them, all go back to the last checkpoint, as after the
                 loss of a server. So nobody ever computes a slot whose residual somebody else has
 
-That is for modes sync and backup:K. In ssp and async, which do not repeat bits anyway, there is no
-rollback: a residual is lost with its worker, and comes late where a slot moves away and back.
-A step that is skipped for a gradient that is not finite takes with it what its slots sent; such a
-chunk is sent as zeros, and its residual stays. A tensor that has no gradient in a slot keeps its
-residual; if that is the slot which is sent whole, the residual is dropped.
-Where a job ends before its last step and is resumed (Ctrl-C), the residuals of that step are lost:
-it is as good as without the interruption, but not the same bits.
+So in mode sync the bits are those of any other job with as many slots, the same compression and the
+same steps from checkpoint to checkpoint. A worker holds one more set of gradients for each of its
+slots. In detail:
+
+    backup:K    the same rules; which slots count is as little foreseen as without compression
+    ssp, async  no rollback, as they do not repeat bits anyway: a residual is lost with its worker,
+                and comes late where a slot moves away and back
+    Ctrl-C      a job that ended before its last step and is resumed has lost the residuals of that
+                step: it is as good as without the interruption, but has other bits
+    NaN         the check of gradients comes first. A chunk that is not finite is sent as zeros, and
+                its residual stays; a step that is skipped takes with it what its slots have sent
+    no gradient a tensor without one in a slot keeps its residual; where the slot is sent whole, the
+                residual is dropped
 
 What arrives is believed as little as a message: its size follows from the plan, the compression,
 the step and the slot (`form`), and `unpack` refuses by name what cannot have been packed.

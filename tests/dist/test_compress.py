@@ -7,9 +7,13 @@ import pytest
 
 from minidl.errors import ArgumentError
 from minidl_dist import compress
+from minidl_dist import messages as m
+from minidl_dist.aggregate import checksum
 from minidl_dist.compress import Codec, is_clear, parse
 from minidl_dist.messages import SlotChunk
+from minidl_dist.node import Node
 from minidl_dist.plan import AVERAGE, Job, Plan, TensorSpec
+from minidl_dist.server import Server
 
 STATEFUL = ["1bit", "topk:0.01", "topk:0.3"]
 ALL = ["bf16", *STATEFUL]
@@ -322,3 +326,71 @@ def test_a_block_is_never_written_beyond(share):
         except ArgumentError:
             pass
         assert not room[:100].any() and not room[100 + size :].any()
+
+
+# --- a server -----------------------------------------------------------------------------------
+
+
+def serving(text):
+    """A server that has all first values."""
+    server = Server("server0", 1)
+    job = Job(("server0",), compress=text, save_every=0)
+    server.handle(m.Received("coordinator", m.Welcome(1, job.to_dict(), PLAN.to_dict())), 0.0)
+    wanted = m.Wanted(1, 1, 1, 0, PLAN.total_steps, False, PLAN.hash)
+    server.handle(m.Received("coordinator", wanted), 0.0)
+    for chunk in PLAN.chunks:
+        first = np.zeros(chunk.size, chunk.dtype)
+        message = m.Initial(1, chunk.number, checksum(first), first)
+        server.handle(m.Received("worker0", message), 0.0)
+    assert server.phase == "serving"
+    for state in server.aggregate.chunks.values():
+        state.version = 10  # past the warm-up
+        state.next_step = dict.fromkeys(state.next_step, 10)
+    return server
+
+
+def answers(server, values, step=10):
+    push = m.Push(1, step, 0, CHUNK.number, checksum(values), [], values)
+    effects = server.handle(m.Received("worker0", push), 1.0)
+    return [effect.message for effect in effects if isinstance(effect, m.Send)]
+
+
+@pytest.mark.parametrize("text", ALL)
+def test_a_server_adds_up_what_was_packed(text):
+    server, of, g = serving(text), codec(text), gradient(1)
+    packed = of.pack(event(g))
+    for _ in range(2):  # the second is a duplicate
+        assert answers(server, packed) == [m.Ack(1, 10, 0, CHUNK.number)]
+    state = server.aggregate.chunks[CHUNK.number]
+    assert state.sum.tobytes() == of.unpack(CHUNK.number, packed).tobytes()
+    assert state.crcs == {0: checksum(packed)}
+    other = of.pack(event(gradient(2)))
+    failed, refused = answers(server, other)
+    assert isinstance(failed, m.Failed) and "not deterministic" in refused.rule
+
+
+@pytest.mark.parametrize("text", ["1bit", "topk:0.01"])
+def test_a_server_refuses_by_name_what_was_never_packed(text):
+    server = serving(text)
+    packed = np.full_like(codec(text).pack(event(gradient(1))), 255)
+    (refused,) = answers(server, packed)
+    assert isinstance(refused, m.Refused) and "a compressed gradient" in refused.rule
+    assert refused.received == {"chunk": CHUNK.number, "tensor": "'weight'"}
+    for wrong in (packed[:-1].copy(), gradient(1)):
+        (refused,) = answers(server, wrong)
+        assert isinstance(refused, m.Refused) and f"{packed.size} elements" in refused.rule
+    state = server.aggregate.chunks[CHUNK.number]
+    assert state.sum is None and not state.staged and not state.crcs
+
+
+def test_a_node_takes_the_form_of_values_from_plan_and_step():
+    server = serving("1bit")
+    node = Node.__new__(Node)
+    node.machine = server
+    size = codec("1bit").form(10, 0, CHUNK.number)[1]
+    for step, form in ((3, ("float32", CHUNK.size)), (10, ("uint8", size))):
+        push = m.Push(1, step, 0, CHUNK.number, 0, [], None)
+        assert node.values_of(push) == form
+    assert node.values_of(m.Push(1, 10, 0, 99, 0, [], None)) is None
+    weights = m.Weights(1, 10, CHUNK.number, 0, None)
+    assert node.values_of(weights) == ("float32", CHUNK.size)
