@@ -29,7 +29,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.dist_compress import compress, convergence
@@ -56,7 +56,6 @@ class Job:
         folder: of the job; made.
         workers, arguments: how many, and dist_job.py's arguments.
         watch: called again and again, with the job, until it ends.
-        options: more of `minidl dist run`.
     """
 
     def __init__(
@@ -66,7 +65,6 @@ class Job:
         arguments: list[str],
         watch: Callable[[Job], None] | None = None,
         checkpoint_every: int = 1000,
-        options: Sequence[str] = (),
     ):
         self.folder = folder
         script = Path(__file__).with_name("dist_job.py")
@@ -74,7 +72,7 @@ class Job:
             [
                 *MINIDL, "dist", "run", "--workers", str(workers), "--threads", "1",
                 "--slots", str(workers), "--checkpoint-every", str(checkpoint_every),
-                *options, "-o", str(folder), str(script), "--slots", str(workers), *arguments,
+                "-o", str(folder), str(script), "--slots", str(workers), *arguments,
             ],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip

@@ -39,24 +39,26 @@ SEEDS = (0, 1, 2)
 
 
 def compress(options: argparse.Namespace) -> str:
-    from benchmarks.dist import Job, median_ratio
-
     places = ["here"] if os.geteuid() else [SLOW, "here"]
     seconds: dict[tuple[str, str, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, slow_link(SLOW in places) as hosts:
         for number in range(options.rounds):
             for place, model, scheme in itertools.product(places, BATCHES, SCHEMES):
-                arguments = ["--model", model, "--batch", str(BATCHES[model]), "--steps", "24"]
-                more = ["--compress", scheme]
+                flags = ["--workers", "2", "--slots", "2", "--checkpoint-every", "1000"]
                 if place == SLOW:
-                    more += ["--hosts", hosts, "--shell", "ip netns exec"]
+                    flags += ["--hosts", hosts, "--shell", "ip netns exec"]
+                arguments = ["--model", model, "--batch", str(BATCHES[model]), "--slots", "2"]
                 name = f"{number}-{place}-{model}-{scheme}".replace(":", "-")
-                job = Job(Path(folder) / name, 2, arguments, options=more)
-                found = statistics.fmean(s["median"] for s in job.steps())
-                seconds.setdefault((place, model, scheme), []).append(found)
+                output = run_job(
+                    Path(folder) / name, [*flags, "--compress", scheme],
+                    "dist_job.py", [*arguments, "--steps", "24"],
+                )  # fmt: skip
+                found = [float(one) for one in re.findall(r'"median": ([^,}]+)', output)]
+                seconds.setdefault((place, model, scheme), []).append(statistics.fmean(found))
     rows = []
     for (place, model, scheme), found in seconds.items():
-        ratio = median_ratio(seconds[place, model, "none"], found)
+        pairs = zip(seconds[place, model, "none"], found)
+        ratio = statistics.median(plain / one for plain, one in pairs)
         rows.append([
             "100 Mbit/s" if place == SLOW else "one machine", MODELS[model], scheme,
             f"{bytes_of_slot(model, scheme):,}", f"{1000 * statistics.median(found):.0f}",
@@ -145,19 +147,26 @@ def convergence(options: argparse.Namespace) -> str:
 
 
 def accuracy(folder: Path, mode: str, scheme: str, seed: int, options: argparse.Namespace) -> float:
-    from benchmarks.dist import MINIDL
+    output = run_job(
+        folder, ["--workers", "4", "--slots", "4", "--mode", mode, "--compress", scheme],
+        "dist_mnist.py",
+        ["--data", options.data_dir, "--examples", str(options.examples), "--seed", str(seed)],
+    )  # fmt: skip
+    found = re.findall(r"accuracy (\S+)", output)[-1]
+    print(f"{mode}, {scheme}, seed {seed}: {found}", file=sys.stderr, flush=True)
+    return float(found)
 
-    script = Path(__file__).with_name("dist_mnist.py")
+
+def run_job(folder: Path, flags: list[str], script: str, arguments: list[str]) -> str:
+    """What `minidl dist run` of a script beside this file prints, with workers of one thread."""
     done = subprocess.run(
         [
-            *MINIDL, "dist", "run", "--workers", "4", "--threads", "1", "--slots", "4",
-            "--mode", mode, "--compress", scheme, "-o", str(folder), str(script),
-            "--data", options.data_dir, "--examples", str(options.examples), "--seed", str(seed),
+            sys.executable, "-c", "from apps.cli import main; main()", "dist", "run",
+            "--threads", "1", *flags, "-o", str(folder), str(Path(__file__).with_name(script)),
+            *arguments,
         ],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    found = re.findall(r"accuracy (\S+)", done.stdout)
-    if done.returncode or not found:
+    if done.returncode:
         raise SystemExit(done.stdout)
-    print(f"{mode}, {scheme}, seed {seed}: {found[-1]}", file=sys.stderr, flush=True)
-    return float(found[-1])
+    return done.stdout

@@ -358,8 +358,12 @@ def from_bits(packed: np.ndarray, size: int, tensor: str) -> np.ndarray:
     means = packed[: 8 * rows].copy().view(np.float32).reshape(rows, 2)
     if not np.isfinite(means).all():
         refuse("its means are finite", tensor)
-    is_up = np.unpackbits(packed[8 * rows :]).view(bool).reshape(rows, BLOCK)
-    return np.where(is_up, means[:, 1:], means[:, :1]).reshape(-1)[:size]
+    words = means.view(np.uint32)
+    lower, differ = words[:, :1], words[:, :1] ^ words[:, 1:]
+    found = np.unpackbits(packed[8 * rows :]).reshape(rows, BLOCK).astype(np.uint32)
+    found *= differ  # np.where of the two means, in a fourth of the time
+    found ^= lower
+    return found.view(np.float32).reshape(-1)[:size]
 
 
 # --- top k --------------------------------------------------------------------------------------
