@@ -11,6 +11,7 @@ own figures; medians are of rounds. The machine should be doing nothing else.
                not talk (each with half of the examples), by one process
     recovery   from kill -9 of a worker or a server to the next step that is done
     gloo       torch.distributed's all_reduce of as many bytes, where PyTorch is installed
+    compress, convergence   see dist_compress.py
 
 --write puts the tables into RESULTS.md.
 """
@@ -31,6 +32,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.dist_compress import compress, convergence
 from benchmarks.results import provenance, table, write_section
 from minidl_dist.bench import bench, parse_size
 
@@ -330,7 +332,8 @@ def median_ratio(above: list[float], below: list[float]) -> float:
 SECTIONS = {
     "wire": ("Messages", wire), "memory": ("Memory of a server", memory),
     "training": ("Training", training), "recovery": ("Recovery", recovery),
-    "gloo": ("Beside gloo", gloo),
+    "gloo": ("Beside gloo", gloo), "compress": ("Compression of gradients", compress),
+    "convergence": ("What modes learn", convergence),
 }  # fmt: skip
 
 
@@ -339,6 +342,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=60, help="of a training")
     parser.add_argument("--size", default="250MB", help="to push and pull")
+    parser.add_argument("--examples", type=int, default=60_000, help="of convergence")
+    parser.add_argument("--data-dir", default="mnist", help="folder that holds MNIST")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     options = parser.parse_args()

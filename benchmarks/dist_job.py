@@ -3,8 +3,9 @@
     python -m benchmarks.dist_job --model resnet20 --batch 128 --slots 2 --steps 40
 
 resnet20 is the network of He et al. 2015, section 4.2, on pictures of 32 x 32; wide is one layer
-with 67 MB of weights and next to nothing to compute. Pictures are noise. At its end it prints how
-long its steps took, the first ones (in which kernels are compiled) left out.
+with 67 MB of weights and next to nothing to compute, linear is one with 4.2 MB. Pictures are noise.
+At its end it prints how long its steps took, the first ones (in which kernels are compiled) left
+out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from minidl.data import DataLoader, Dataset
 from minidl.training.callback import Callback
 
 WARM_UP = 8  # steps
-MODELS = {"resnet20": (3, 32), "wide": (1, 64)}  # channels and height of the pictures
+# Channels and height of the pictures.
+MODELS = {"resnet20": (3, 32), "wide": (1, 64), "linear": (1, 32)}
 
 
 class Noise(Dataset):
@@ -74,7 +76,8 @@ def build(name: str) -> nn.Module:
         from models import resnet20_cifar
 
         return resnet20_cifar()
-    return nn.Sequential(nn.Flatten(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 10))
+    width = MODELS[name][1] ** 2
+    return nn.Sequential(nn.Flatten(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10))
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from minidl.errors import ArgumentError
 from minidl.tensor import Tensor
 from minidl_dist import messages as m
 from minidl_dist.aggregate import Aggregate, checksum
-from minidl_dist.bench import CHUNK, SMALL, plan_of
+from minidl_dist.bench import CHUNK, plan_of
 from minidl_dist.costs import ROLES, WAYS, Costs
 from minidl_dist.keys import AllowList, Bundle, KeyPair
 from minidl_dist.links import ipc_address

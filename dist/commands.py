@@ -45,6 +45,9 @@ Keys = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="For a JOB tcp://ADDRESS:PORT/KEY: what keygen wrote."),
 ]
+Compress = Annotated[
+    str | None, typer.Option(metavar="HOW", help="Instead of job.toml's; see run.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 
 
@@ -118,6 +121,14 @@ def run(
     on_nan: Annotated[
         str, typer.Option(help="A gradient that is not finite: stop, or skip the step.")
     ] = "stop",
+    compress: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="Of gradients, for a slow network: none, bf16 (half of the bytes), 1bit (one "
+            "25th), topk:SHARE (topk:0.01: one 67th).",
+        ),
+    ] = "none",
     hosts: Annotated[
         str,
         typer.Option(
@@ -171,7 +182,7 @@ def run(
             threads=threads or 0, checkpoint_every=checkpoint_every, on_nan=on_nan, strict=strict,
             restarts=restarts, hosts=hosts, shell=shell, engine="ssh" if hosts else "local",
             address=address, operator=operator_key(operator), computing_limit=computing_limit,
-            evaluating_limit=evaluating_limit,
+            evaluating_limit=evaluating_limit, compress=compress,
         )  # fmt: skip
         check_launch(launch)
         check_engine(launch)
@@ -240,13 +251,14 @@ def test(
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Folder for what it writes.")
     ] = None,
+    compress: Compress = None,
     debug: Debug = False,
 ) -> None:
     """Run a job folder here, with one server and two workers, as a cluster would."""
     with answering_errors("test", debug):
         from minidl_dist.submit import test_job
 
-        test_job(folder, output, typed(), hosts, shell)
+        test_job(folder, output, typed(), hosts, shell, compress)
 
 
 @dist.command("submit")
@@ -278,6 +290,7 @@ def submit(
     slots: Annotated[int | None, typer.Option(metavar="S", help="Instead of job.toml's.")] = None,
     computing_limit: Annotated[float | None, Computing] = None,
     evaluating_limit: Annotated[float | None, Evaluating] = None,
+    compress: Compress = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", help="Folder of the job; by default a new one in runs/."),
@@ -292,7 +305,7 @@ def submit(
             folder, store, output, typed(), servers=servers, workers=workers, mode=mode,
             slots=slots, engine=engine, hosts=hosts, address=address, sbatch=sbatch,
             computing_limit=computing_limit, evaluating_limit=evaluating_limit,
-            operator=operator_key(operator),
+            operator=operator_key(operator), compress=compress,
         )  # fmt: skip
         print(f"{place} {'waits for machines' if engine == 'slurm' else 'runs'}")
         print(f"minidl dist status {place}; also logs, cancel, resume, scale")

@@ -20,6 +20,7 @@ from math import isfinite
 from typing import Any
 
 from minidl.errors import MinidlError
+from minidl_dist.compress import is_clear
 from minidl_dist.decisions import DRAIN, Decisions
 from minidl_dist.manifest import Manifest
 from minidl_dist.members import Member, differences
@@ -159,6 +160,8 @@ class Coordinator(Decisions):
         self.note("generation", number=self.generation, step=step, why=why)
         if self.plan is not None:
             self.steps = Steps(self.plan, self.job, self.mode, step)
+        if self.scheme.remembers:  # of slots that this step has not, the worker may be gone
+            self.members.owner = {}
         if self.base is not None:
             tag = "state", self.generation
             self.effects.append(Load(self.base.run, tag, self.base.run_sha256))
@@ -406,7 +409,7 @@ class Coordinator(Decisions):
             return
         steps = self.steps
         while (step := steps.finish()) is not None:
-            if steps.is_barrier():
+            if steps.is_barrier() and is_clear(self.scheme, self.job, steps.step):
                 self.members.owner = {}  # dealt anew
             self.keep_states()
             if self.mode.backup:

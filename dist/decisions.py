@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from minidl_dist import compress
+from minidl_dist.compress import is_clear
 from minidl_dist.manifest import Checkpoint, Checkpoints, Manifest, owner_of
 from minidl_dist.members import Member, Members
 from minidl_dist.messages import Exit, Note, Send, Wanted
@@ -40,6 +42,7 @@ class Decisions:
 
     def __init__(self, job: Job):
         self.job, self.mode = job, parse(job.mode)
+        self.scheme = compress.parse(job.compress)
         self.checkpoints = Checkpoints()
         self.members = Members(job)
         self.plan: Plan | None = None
@@ -142,6 +145,10 @@ class Decisions:
         if self.was_synced and not synced and not has_state:
             self.roll_back("no worker is left that knows the state of the run")
             return False
+        slot = self.slot_without_residual()
+        if slot is not None:
+            self.roll_back(f"what compression left over of slot {slot} was lost with its worker")
+            return False
         candidates, leaving = [*synced, *joining], members.leaving()
         staying = [n for n in candidates if n not in leaving] if leaving else candidates
         if not staying and candidates:
@@ -167,6 +174,14 @@ class Decisions:
             able = able or staying
             holders |= self.members.workers.keys() - leaving.keys()
         self.members.hand_over(self.steps.open_slots(), able or synced, holders)
+
+    def slot_without_residual(self) -> int | None:
+        """One whose worker is gone in a step that begins with residuals, see compress.py."""
+        if not self.mode.together or is_clear(self.scheme, self.job, self.steps.step):
+            return None
+        owner, workers = self.members.owner, self.members.workers
+        slots = (slot for slot in self.steps.open_slots() if slot in owner)
+        return next((slot for slot in slots if owner[slot] not in workers), None)
 
     def synced(self) -> list[str]:
         return self.members.synced(self.generation, self.steps.oldest)
@@ -316,6 +331,9 @@ class Decisions:
             self.gone_at[name] = self.now
             self.note("lost", name=name, why=why)
             self.loaded.discard(name)
+            if self.scheme.remembers:  # if the worker comes again, it has no residuals
+                owner = self.members.owner
+                self.members.owner = {s: "" if n == name else n for s, n in owner.items()}
             self.decide()
 
     # --- the end ----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 
 from minidl_dist.costs import Costs
 from minidl_dist.hardware import PARTS
-from minidl_dist.rehearse import Process, Rehearsal
+from minidl_dist.rehearse import Rehearsal
 from minidl_dist.scenario import WARM_UP, Scenario
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)

@@ -51,6 +51,7 @@ seed = 0
 # on_nan = "stop"             # or "skip"
 # computing_limit = 300       # seconds for a batch, after which its worker counts as stuck
 # evaluating_limit = 3600     # seconds for a batch of validation
+# compress = "none"           # or "bf16", "1bit", "topk:0.01": for a slow network
 
 [settings]                    # yours: job.settings in train.py
 epochs = 5
@@ -110,6 +111,7 @@ class JobFile:
     computing_limit: int = 300
     evaluating_limit: int = 3600
     sbatch: str | None = None
+    compress: str = "none"
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -172,7 +174,8 @@ def launch_of(folder: Path, job: JobFile, **changed: Any) -> Launch:
             "slots": job.slots or 0, "threads": job.threads or 0, "on_nan": job.on_nan,
             "checkpoint_every": job.checkpoint_every, "store": job.store or "",
             "computing_limit": job.computing_limit, "evaluating_limit": job.evaluating_limit,
-            "sbatch": (job.sbatch or "") if changed.get("engine") == "slurm" else "", **given,
+            "sbatch": (job.sbatch or "") if changed.get("engine") == "slurm" else "",
+            "compress": job.compress, **given,
         },
     )  # fmt: skip
 

@@ -316,7 +316,7 @@ class Push:
     chunk: int
     crc: int  # aggregate.checksum(values): identity of a contribution, and against flipped bits
     missing: list  # numbers of the chunk's tensors that have no gradient
-    values: np.ndarray
+    values: np.ndarray  # compressed, where compress.Codec.form says so
 
 
 @dataclass

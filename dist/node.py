@@ -76,7 +76,7 @@ class Node:
     """Runs a machine on this process's sockets, clock and disk.
 
     Args:
-        machine: has handle(event, now) -> effects, and `plan` once it knows it.
+        machine: has handle(event, now) -> effects, and `plan` and `codec` once it knows it.
         name: of the process: coordinator, server0, worker3, operator.
         bundle: its keys; None on ipc.
         disk: where Store and Load go; None for machines without.
@@ -335,9 +335,11 @@ class Node:
 
     def values_of(self, message: Any) -> tuple[str, int] | None:
         """dtype and size of the values of a message, by the plan."""
-        plan = getattr(self.machine, "plan", None)
+        plan, codec = (getattr(self.machine, name, None) for name in ("plan", "codec"))
         if plan is None or not 0 <= message.chunk < len(plan.chunks):
             return None
+        if codec is not None:  # gradients may be compressed
+            return codec.form_of(message)
         chunk = plan.chunks[message.chunk]
         return chunk.dtype, chunk.size
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from minidl_dist.compress import Codec
 from minidl_dist.messages import (
     COORDINATOR,
     VERSION,
@@ -45,6 +46,7 @@ class Peer:
         wanted: the newest Wanted.
         generation: that this process is in.
         job, mode, plan: None until they are known.
+        codec: of the two, which packs gradients.
     """
 
     role = ""
@@ -65,6 +67,7 @@ class Peer:
         self.job: Job | None = None
         self.mode: Mode | None = None
         self.plan: Plan | None = None
+        self.codec: Codec | None = None
         self.troubles: Callable[[], dict[str, int]] = dict  # of the node, with messages
         self.stranger = True  # the coordinator does not know this incarnation yet
         self.beats = 0
@@ -172,7 +175,14 @@ class Peer:
             if self.plan is None or self.plan.hash != plan.hash:
                 self.plan = plan
         self.mode = parse(self.job.mode)
-        return (self.job, self.plan) != before
+        if (self.job, self.plan) == before:
+            return False
+        self.find_codec()
+        return True
+
+    def find_codec(self) -> None:
+        if self.job is not None and self.plan is not None:
+            self.codec = Codec(self.plan, self.job)
 
     def refused(self, message: Refused) -> None:
         received = "".join(f"\n  {name}  {value}" for name, value in message.received.items())

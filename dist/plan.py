@@ -114,6 +114,7 @@ class Job:
         strict: refuse workers whose fingerprint differs, instead of saying so.
         beat: seconds between heartbeats.
         dead: seconds of silence after which a worker's slots go to others.
+        compress: how gradients are packed on their way to the servers, see compress.py.
         missing: seconds without a server, or without any worker, after which the job fails.
         limits: state of a worker -> seconds it may spend in it without progress; see STATES.
     """
@@ -123,6 +124,7 @@ class Job:
     save_every: int = 100
     on_nan: str = "stop"
     strict: bool = False
+    compress: str = "none"
     beat: float = 1.0
     dead: float = 10.0
     missing: float = 120.0

@@ -31,7 +31,7 @@ from minidl_dist.costs import Costs
 from minidl_dist.hardware import NUMBER, START, TIMERS, Clock, Host, Path, Thread, plus
 from minidl_dist.plan import Job
 from minidl_dist.queued import whole_numbers
-from minidl_dist.scenario import FORWARD, WARM_UP, Scenario, straggling
+from minidl_dist.scenario import FORWARD, Scenario, straggling
 from minidl_dist.server import Server
 from minidl_dist.window import Route
 from minidl_dist.worker import Worker
@@ -161,7 +161,7 @@ class Rehearsal:
         process = self.processes[name] = Process(name, role, machine, host, self.clock)
         self.give(process, m.Started(), START)
         if role == "worker":
-            begin = m.Begin(self.plan, {n: ONE for n in range(len(self.plan.chunks))}, b"{}")
+            begin = m.Begin(self.plan, dict.fromkeys(range(len(self.plan.chunks)), ONE), b"{}")
             self.give(process, begin, START)
 
     def run_until(self, slots: float) -> None:

@@ -46,6 +46,8 @@ def say_beginning(launch: Launch, folder: Path) -> None:
         counted(launch.slots, "slot"),
         launch.mode,
     ]
+    if launch.compress != "none":
+        parts.append(f"gradients compressed: {launch.compress}")
     note(f"{folder}: {', '.join(parts)}")
     wanted = launch.workers * launch.threads
     if wanted > cores() and launch.engine == "local":

@@ -9,11 +9,12 @@ How contributions become weights is in aggregate.py; here is when. A pure machin
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from minidl.errors import ArgumentError
 from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite, checksum
-from minidl_dist.manifest import owner_of
+from minidl_dist.compress import PACKED
 from minidl_dist.messages import (
     COORDINATOR,
     INITIAL,
@@ -182,15 +183,26 @@ class Server(Peer):
             case Push() | Head() if not self.aggregate.may_come(message.step, message.slot):
                 self.note("a step that cannot be: ignored", sender=sender, step=message.step)
             case Push():
-                is_new = self.aggregate.take(message)
-                self.acknowledge(sender, message, message.chunk)
-                if is_new:
-                    self.fold([message.chunk])
+                self.take_push(sender, message)
             case Head():
                 is_new = self.aggregate.take_head(message)
                 self.acknowledge(sender, message, HEAD_CHUNK)
                 if is_new:
                     self.fold(self.mine)
+
+    def take_push(self, sender: str, message: Push) -> None:
+        """Take a slot's gradient in a chunk, unpacked; its crc stays that of what was sent."""
+        if message.values.dtype == PACKED:
+            try:
+                values = self.codec.unpack(message.chunk, message.values)
+            except ArgumentError as error:
+                self.send(sender, Refused(error.rule, {"chunk": message.chunk, **error.received}))
+                return
+            message = replace(message, values=values)
+        is_new = self.aggregate.take(message)
+        self.acknowledge(sender, message, message.chunk)
+        if is_new:
+            self.fold([message.chunk])
 
     def acknowledge(self, sender: str, message: Push | Head, chunk: int) -> None:
         self.send(sender, Ack(message.generation, message.step, message.slot, chunk))
@@ -202,8 +214,9 @@ class Server(Peer):
             self.send(sender, Refused(rule, {"chunk": message.chunk, "server": self.name}))
             return False
         chunk, values = self.plan.chunks[message.chunk], message.values
-        if values.shape != (chunk.size,) or values.dtype != chunk.dtype:
-            rule = f"chunk {chunk.number} has {chunk.size} elements of {chunk.dtype}"
+        dtype, size = self.codec.form_of(message)
+        if values.shape != (size,) or values.dtype != dtype:
+            rule = f"chunk {chunk.number} has {size} elements of {dtype}"
             is_what = {"received": f"{values.dtype} {values.shape}"}
             self.send(sender, Refused(rule, is_what))
             return False

@@ -26,7 +26,14 @@ STARTS_WITHIN = 15.0  # seconds
 LOG = "launcher.log"
 
 
-def test_job(job: str, output: str | None, typed: str, hosts: str = "", shell: str = "") -> None:
+def test_job(
+    job: str,
+    output: str | None,
+    typed: str,
+    hosts: str = "",
+    shell: str = "",
+    compress: str | None = None,
+) -> None:
     """Run a job folder here, with one server and two workers, as submit would: from its archive.
 
     Args:
@@ -34,6 +41,7 @@ def test_job(job: str, output: str | None, typed: str, hosts: str = "", shell: s
         output: for what it writes; None for a new one.
         typed: the command line.
         hosts, shell: machines that must reach each other, see launch/reach.py.
+        compress: instead of job.toml's, see compress.py.
     """
     folder = Path(job)
     described = read_job_file(folder)
@@ -43,8 +51,9 @@ def test_job(job: str, output: str | None, typed: str, hosts: str = "", shell: s
         engine = engine_of(Launch(["test"], engine="ssh", hosts=hosts, shell=shell))
         check_hosts(engine)
         note(f"{hosts}: each reaches the others, and has minidl")
-    launch = completed(launch_of(folder, described, servers=1, workers=2, store=""))
-    launch = with_data(launch, described.data)
+    launch = launch_of(folder, described, servers=1, workers=2, store="", compress=compress)
+    check_launch(launch)
+    launch = with_data(completed(launch), described.data)
     place = job_folder.make_folder(output, f"test-{launch.name}")
     launch = with_code(launch, folder, object_store.as_url(str(place)))
     job_folder.write_job(place, launch, typed)

@@ -19,9 +19,11 @@ import numpy as np
 from minidl import optim
 from minidl.nn import Parameter
 from minidl.tensor import Tensor
-from minidl_dist.messages import Begin, Shard
-from minidl_dist.plan import AVERAGE, COUNT, SUM, Plan, TensorSpec
+from minidl_dist.compress import NONE, PACKED, Codec
+from minidl_dist.messages import Begin, Shard, SlotChunk
+from minidl_dist.plan import AVERAGE, COUNT, SUM, Job, Plan, TensorSpec
 
+PLAIN = Job(())  # gradients are not compressed
 SHAPES = [((3,), 0), ((5, 2), 0), ((2,), 1), ((4, 3), 0), ((1,), 1), ((6,), 0)]
 
 
@@ -204,20 +206,22 @@ class Oracle:
     last: int
 
 
-def oracle(toy: Toy) -> Oracle:
-    if "oracle" not in toy.cache:
-        toy.cache["oracle"] = train(toy)
-    return toy.cache["oracle"]
+def oracle(toy: Toy, job: Job = PLAIN) -> Oracle:
+    key = job.compress, job.save_every
+    if key not in toy.cache:
+        toy.cache[key] = train(toy, job)
+    return toy.cache[key]
 
 
-def train(toy: Toy, counted: dict[int, list[int]] | None = None) -> Oracle:
+def train(toy: Toy, job: Job, counted: dict[int, list[int]] | None = None) -> Oracle:
     """The training in one process, slots in order, with whole tensors.
 
     Args:
         toy: the training.
+        job: how gradients are compressed.
         counted: step -> slots that count; None: all.
     """
-    plan = toy.plan
+    plan, codec = toy.plan, Codec(toy.plan, job)
     values = {name: array.copy() for name, array in toy.start.items()}
     parameters = {s.name: Parameter(values[s.name]) for s in plan.tensors if s.kind == SUM}
     groups = [
@@ -238,7 +242,7 @@ def train(toy: Toy, counted: dict[int, list[int]] | None = None) -> Oracle:
         if run["stop"] or step == plan.total_steps:
             break
         slots = list(plan.slots_of(step)) if counted is None else counted[step]
-        found = {slot: toy.slot(step, slot, values) for slot in slots}
+        found = {slot: arrived(toy, codec, step, slot, values) for slot in slots}
         for slot in slots:
             weight = toy.weight(step, slot)
             run["sum"] += toy.loss(step, slot, values) * weight
@@ -259,6 +263,24 @@ def train(toy: Toy, counted: dict[int, list[int]] | None = None) -> Oracle:
                         values[spec.name] = values[spec.name] * np.float32(1 - spec.momentum)
                         values[spec.name] += found[slot][spec.name]
     return Oracle(weights, runs, len(runs) - 1)
+
+
+def arrived(
+    toy: Toy, codec: Codec, step: int, slot: int, values: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What a slot finds, as it is after its way to the servers."""
+    found = toy.slot(step, slot, values)
+    if codec.scheme.name == NONE:
+        return found
+    sent, done = toy.gradients(step, slot, values)
+    chunks = {c.number: np.zeros(c.size, c.dtype) for c in toy.plan.chunks}
+    for number, array in sent.items():
+        gone = sorted(toy.plan.chunks[number].tensors & set(done["missing"]))
+        packed = codec.pack(SlotChunk(1, step, slot, number, array, gone))
+        is_packed = packed.dtype == PACKED
+        chunks[number] = codec.unpack(number, packed) if is_packed else packed
+    tensors = tensors_of(toy.plan, chunks)
+    return {name: tensors[name] for name in found}
 
 
 def set_gradients(

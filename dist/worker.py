@@ -325,6 +325,7 @@ class Worker(RunStates):
             case Begin():
                 self.begun, self.plan, self.fingerprint = event, event.plan, event.fingerprint
                 self.stranger = True  # say Hello once more
+                self.find_codec()
                 self.say_how_it_is()
             case SlotChunk() if self.is_mine(event):
                 self.push(event)
@@ -360,10 +361,9 @@ class Worker(RunStates):
         return event.generation == self.generation and (event.step, event.slot) == self.computing
 
     def push(self, event: SlotChunk) -> None:
-        crc = checksum(event.values)
-        self.ask(self.owner(event.chunk), Push(
-            self.generation, event.step, event.slot, event.chunk, crc, event.missing, event.values
-        ))  # fmt: skip
+        values, where = self.codec.pack(event), (event.step, event.slot, event.chunk)
+        push = Push(self.generation, *where, checksum(values), event.missing, values)
+        self.ask(self.owner(event.chunk), push)
 
     def slot_is_done(self, event: SlotDone) -> None:
         step, slot = event.step, event.slot

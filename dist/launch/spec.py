@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl.errors import ArgumentError
+from minidl_dist import compress
 from minidl_dist.modes import parse
 from minidl_dist.plan import LIMITS, Job
 
@@ -47,6 +48,8 @@ class Launch:
         checkpoint_every: steps between two checkpoints.
         on_nan: what a gradient that is not finite does: "stop" ends the job with an error that
             names worker, step and tensor; "skip" leaves the step out.
+        compress: how gradients are packed on their way to the servers: none, bf16, 1bit or
+            topk:SHARE, see compress.py.
         strict: refuse workers whose software or machine differs, instead of saying so.
         restarts: how often one process may be started again, until a life of it was long.
         engine: what starts the processes, see launch/engines.py.
@@ -84,6 +87,7 @@ class Launch:
     store: str = ""
     computing_limit: float = LIMITS["computing"]
     evaluating_limit: float = LIMITS["evaluating"]
+    compress: str = "none"
 
     @property
     def name(self) -> str:
@@ -130,6 +134,7 @@ def check_launch(launch: Launch) -> None:
             flag = f"--{name.replace('_', '-')}"
             raise ArgumentError("dist run", f"{flag} must be at least {least}", {flag: value})
     parse(launch.mode, launch.slots or launch.workers)
+    compress.parse(launch.compress)
     if launch.on_nan not in ON_NAN:
         raise ArgumentError("dist run", "--on-nan is stop or skip", {"--on-nan": launch.on_nan})
 
@@ -145,6 +150,7 @@ def as_job(launch: Launch) -> Job:
         limits=LIMITS | {
             "computing": launch.computing_limit, "evaluating": launch.evaluating_limit,
         },
+        compress=launch.compress,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ import minidl
 import minidl_dist
 from minidl import nn
 from minidl.data import DataLoader
+from minidl.training import slots
 from minidl.training.callback import Callback
 
 EXAMPLES, BATCH = 136, 8  # 17 batches: with two slots, the last step of an epoch has one
@@ -121,10 +122,15 @@ def main():
     parser.add_argument("--other-model", default="")
     parser.add_argument("--kill-chief-afterwards", action="store_true")
     parser.add_argument("--leave-out", type=int, default=-1)
+    parser.add_argument("--packed", default="", help="one process: as with --compress")
     for name in ACTS:
         parser.add_argument(f"--{name}", action="append", default=[])
     options = parser.parse_args()
 
+    if options.packed:
+        from packed import Packed
+
+        slots.use(Packed(options.packed, every=10))
     if minidl_dist.worker_name():
         wait_for_others(options.together)
     minidl.manual_seed(3)

@@ -60,7 +60,9 @@ def test_a_step_takes_as_long_as_the_slowest_worker():
     slow = {"workers": 4, "straggler": "slow:0.5:2", "seed": 1, "network": 0.0, "cores": 8}
     assert steps(FREE, **slow).speedup == pytest.approx(4 / 2)
     fast = sum(1 / factor(0, slot, slot) for slot in range(4))
-    assert steps(FREE, mode="async", **{**slow, "steps": 40}).speedup == pytest.approx(fast, rel=0.05)
+    assert steps(FREE, mode="async", **{**slow, "steps": 40}).speedup == pytest.approx(
+        fast, rel=0.05
+    )
 
 
 # --- in every case ------------------------------------------------------------------------------
@@ -194,7 +196,9 @@ def test_networks_and_workers_as_typed():
 
 
 def run(*arguments: str):
-    return CliRunner().invoke(app, ["dist", "forecast", "--workers", "1,2", "--steps", "6", *arguments])
+    return CliRunner().invoke(
+        app, ["dist", "forecast", "--workers", "1,2", "--steps", "6", *arguments]
+    )
 
 
 def test_the_command():
