@@ -100,7 +100,7 @@ from minidl_dist.events import (  # noqa: F401
     Timer,
 )
 
-VERSION = 2  # of this protocol
+VERSION = 1  # of this protocol
 GENERATIONS = 1_000_000
 WINDOW = 8
 HEAD = -1  # the chunk of an Ack of a Head

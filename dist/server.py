@@ -15,6 +15,7 @@ from typing import Any
 from minidl.errors import ArgumentError
 from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite, checksum
 from minidl_dist.compress import PACKED
+from minidl_dist.manifest import owner_of
 from minidl_dist.messages import (
     COORDINATOR,
     INITIAL,
