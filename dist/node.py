@@ -111,7 +111,7 @@ class Node:
         self.gate = Gate(self.role, self.values_of)
         self.links: dict[str, Link] = {}
         self.queued = Queued()
-        self.packed: tuple[Any, list] = (None, [])  # the last message without values; its frames
+        self.packed: tuple[Any, list] = (None, [])  # an event's last message without values; its frames
         self.peers: dict[str, bytes] = {}  # name -> routing id of its newest connection
         self.readers: dict[Any, Callable[[], None]] = {}  # socket or file descriptor -> reader
         self.polled: list[tuple[Any, int]] = []
@@ -262,6 +262,7 @@ class Node:
 
     def give(self, event: Any) -> None:
         """Hand an event to the machine and do what it says."""
+        self.packed = None, []  # a machine may change a message that an earlier event sent
         for effect in self.machine.handle(event, self.clock()):
             carry = self.carry.get(type(effect))
             if carry is not None:
