@@ -41,15 +41,19 @@ class Conv2d(Function):
         return kernels.pick("conv2d", x).forward(x, w, b, *self.geometry)
 
     def backward(self, gy):
-        kernel = kernels.pick("conv2d", gy)
-        gx = gw = gb = None
+        gb = None
+        if len(self.needs_grad) > 2 and self.needs_grad[2]:
+            gb = kernels.pick("conv2d", gy).backward_bias(gy)
+        return *self.backward_product(gy), gb
+
+    def backward_product(self, gy):
+        """gx and gw."""
+        kernel, gx, gw = kernels.pick("conv2d", gy), None, None
         if self.needs_grad[0]:
             gx = kernel.backward_input(gy, self.w, self.x_shape, *self.geometry)
         if self.needs_grad[1]:
             gw = kernel.backward_weight(gy, self.x, self.w_shape, *self.geometry)
-        if len(self.needs_grad) > 2 and self.needs_grad[2]:
-            gb = kernel.backward_bias(gy)
-        return gx, gw, gb
+        return gx, gw
 
     @property
     def receptive_field(self):

@@ -67,7 +67,7 @@ def problem(seed, N, C, K, H, W, padding, R=3, groups=1):
 
 
 def all_of(x, w, b, gy, padding, groups=1, memory=lambda array: array):
-    """y and the gradients of x and w; y and the gradient of x with a ReLU behind."""
+    """y, gx and gw; y with a ReLU and with a leaky one behind it, and gx with a ReLU."""
     geometry = (1, 1), padding, (1, 1), groups
     mask = memory(outputs_of_relu(gy))
     return (
@@ -75,6 +75,7 @@ def all_of(x, w, b, gy, padding, groups=1, memory=lambda array: array):
         winograd.backward_input(gy, w, x.shape, *geometry),
         winograd.backward_weight(gy, x, w.shape, *geometry),
         winograd.forward(x, w, b, *geometry, least=0.0),
+        winograd.forward(x, w, b, *geometry, slope=0.2),
         winograd.backward_input(gy, w, x.shape, *geometry, mask=mask),
     )
 
@@ -92,7 +93,8 @@ def assert_right(x, w, b, gy, padding, groups=1):
         reference.forward(*exact[:3], *rest),
         reference.backward_input(exact[3], exact[1], x.shape, *rest),
         reference.backward_weight(exact[3], exact[0], w.shape, *rest),
-        reference.forward(*exact[:3], *rest, relu=True),
+        reference.forward(*exact[:3], *rest, slope=0.0),
+        reference.forward(*exact[:3], *rest, slope=0.2),
         reference.backward_input(exact[3], exact[1], x.shape, *rest, mask=outputs_of_relu(gy)),
     )
     for actual, right in zip(all_of(x, w, b, gy, padding, groups), expected):
