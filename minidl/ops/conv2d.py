@@ -41,19 +41,15 @@ class Conv2d(Function):
         return kernels.pick("conv2d", x).forward(x, w, b, *self.geometry)
 
     def backward(self, gy):
-        gb = None
-        if len(self.needs_grad) > 2 and self.needs_grad[2]:
-            gb = kernels.pick("conv2d", gy).backward_bias(gy)
-        return *self.backward_product(gy), gb
-
-    def backward_product(self, gy):
-        """gx and gw."""
-        kernel, gx, gw = kernels.pick("conv2d", gy), None, None
+        kernel = kernels.pick("conv2d", gy)
+        gx = gw = gb = None
         if self.needs_grad[0]:
             gx = kernel.backward_input(gy, self.w, self.x_shape, *self.geometry)
         if self.needs_grad[1]:
             gw = kernel.backward_weight(gy, self.x, self.w_shape, *self.geometry)
-        return gx, gw
+        if len(self.needs_grad) > 2 and self.needs_grad[2]:
+            gb = kernel.backward_bias(gy)
+        return gx, gw, gb
 
     @property
     def receptive_field(self):

@@ -44,9 +44,11 @@ class Conv2dReLU(Conv2d):
             return gx, None, None
         has_bias = len(self.needs_grad) > 2 and self.needs_grad[2]
         gz, gb = kernel.backward_activation(gy, self.y, slope, has_bias)
-        gx, gw = self.backward_product(gz)
-        if add_to is not None:
-            gx += add_to
+        gx = gw = None
+        if self.needs_grad[0]:
+            gx = kernel.backward_input(gz, self.w, self.x_shape, *self.geometry, add_to=add_to)
+        if self.needs_grad[1]:
+            gw = kernel.backward_weight(gz, self.x, self.w_shape, *self.geometry)
         return gx, gw, gb
 
 

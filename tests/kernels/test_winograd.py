@@ -164,8 +164,8 @@ def test_each_division_gives_the_same_bits(monkeypatch):
             for (module, name), value in settings_.items():
                 patch.setattr(module, name, value)
             results.append(all_of(*arrays, (1, 1)))
-    for *others, backward_weight, rectified, masked in results[1:]:
-        for actual, before in zip((*others, rectified, masked), (*results[0][:2], *results[0][3:])):
+    for y, gx, backward_weight, *others in results[1:]:
+        for actual, before in zip((y, gx, *others), (*results[0][:2], *results[0][3:])):
             np.testing.assert_array_equal(actual, before)
         # Parts of the tiles have sums of their own, which are added up in another order.
         np.testing.assert_allclose(backward_weight, results[0][2], rtol=0, atol=1e-3)

@@ -43,8 +43,10 @@ def forward(x, w, b, stride, padding, dilation, groups, slope=1.0):
     y = y.reshape(N, OH, OW, K).transpose(0, 3, 1, 2)
     if b is not None:
         y += b.reshape(1, K, 1, 1)
-    if slope == 1:
-        return y
+    return y if slope == 1 else activated(y, slope)
+
+
+def activated(y, slope):
     return leaky.forward(y, slope) if slope else rectifier.forward(y)
 
 
