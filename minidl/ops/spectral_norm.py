@@ -166,6 +166,10 @@ def check_weight(op: str, weight: Tensor, dim: int) -> int:
     """It can be a matrix; dim counted from the front."""
     check_tensor(op, weight=weight)
     check_floating(op, weight=weight)
+    return check_matrix(op, weight, dim)
+
+
+def check_matrix(op: str, weight: Tensor, dim: int) -> int:
     if weight.ndim < 2:
         raise ShapeError(op, "weight has at least two dimensions", {"weight": weight})
     if weight.data.size == 0:
@@ -175,9 +179,8 @@ def check_weight(op: str, weight: Tensor, dim: int) -> int:
 
 def check_arguments(op: str, weight: Tensor, u: Tensor, v: Tensor, dim: int) -> int:
     """Shapes and dtypes fit each other; dim counted from the front."""
-    dim = check_weight(op, weight, dim)
-    check_tensor(op, u=u, v=v)
     check_floating(op, weight=weight, u=u, v=v)
+    dim = check_matrix(op, weight, dim)
     h = weight.shape[dim]
     for name, vector, size in (("u", u, h), ("v", v, weight.data.size // h)):
         if vector.shape != (size,):
