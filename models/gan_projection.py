@@ -77,7 +77,7 @@ class Generator(nn.Module):
         condition = noise if self.text is None else minidl.cat([noise, self.text(text)], 1)
         x = self.start(condition).reshape(len(noise), -1, START, START)
         for norm, up in zip(self.norms, self.ups):
-            x = up(norm(x, condition).relu())
+            x = up(norm(x, condition, relu=True))
         return x.tanh()
 
 
@@ -100,9 +100,10 @@ class ConditionalBatchNorm2d(nn.Module):
         init.normal_(self.affine.weight, 0.0, DEVIATION)
         init.zeros_(self.affine.bias)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, relu: bool = False) -> Tensor:
+        """relu: a ReLU follows, in the same pass over memory."""
         scale, shift = self.affine(condition).chunk(2, 1)
-        return self.norm(x, 1 + scale, shift)
+        return self.norm(x, 1 + scale, shift, relu=relu)
 
 
 class Discriminator(nn.Module):
@@ -148,9 +149,8 @@ class Discriminator(nn.Module):
         check_pictures("Discriminator", pictures, self.in_channels, self.size, self.size)
         x = pictures
         for conv in self.convs:
-            x = nn.functional.leaky_relu(conv(x), SLOPE)
-        spread = x.std(0, unbiased=False).mean().broadcast_to((len(x), 1, START, START))
-        x = minidl.cat([x, spread], 1).flatten(1)
+            x = conv(x, negative_slope=SLOPE)
+        x = nn.functional.minibatch_std(x).flatten(1)
         return nn.functional.leaky_relu(self.features(x), SLOPE)
 
     def judge(self, seen: Tensor, text: Tensor | None = None) -> Tensor:

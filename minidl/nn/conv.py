@@ -9,6 +9,7 @@ from minidl.nn import init
 from minidl.nn.checks import check_flags, new_weight
 from minidl.nn.module import Module, Parameter
 from minidl.ops.conv2d import Padding, conv2d
+from minidl.ops.conv2d_relu import conv2d_relu
 from minidl.ops.conv_transpose2d import conv_transpose2d
 from minidl.shapes import is_int, pair
 from minidl.tensor import Tensor
@@ -60,10 +61,18 @@ class Conv2d(Module):
         """Draw weight and bias afresh."""
         reset_convolution(self.weight, self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return conv2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+    def forward(self, x: Tensor, negative_slope: float | None = None) -> Tensor:
+        """Convolve x.
+
+        Args:
+            x: (N, C, H, W).
+            negative_slope: of a leaky ReLU behind the convolution, 0 for a plain one, which then
+                takes no pass over memory of its own (functional.conv2d_relu); None for none.
+        """
+        geometry = self.stride, self.padding, self.dilation, self.groups
+        if negative_slope is not None:
+            return conv2d_relu(x, self.weight, self.bias, *geometry, negative_slope=negative_slope)
+        return conv2d(x, self.weight, self.bias, *geometry)
 
     def extra_repr(self) -> str:
         return describe_convolution(self)

@@ -20,6 +20,7 @@ from minidl.ops.linear import linear
 from minidl.ops.lrn import local_response_norm
 from minidl.ops.match_patches import match_patches
 from minidl.ops.max_pool2d import max_pool2d
+from minidl.ops.minibatch_std import minibatch_std
 from minidl.ops.mse_loss import mse_loss
 from minidl.ops.multi_margin_loss import multi_margin_loss
 from minidl.ops.nll_loss import nll_loss
@@ -40,6 +41,7 @@ __all__ = [
     "conv2d", "conv2d_relu", "conv_transpose2d", "cosine_similarity", "cross_entropy", "dropout",
     "dropout2d", "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss",
     "leaky_relu", "linear", "local_response_norm", "log_softmax", "match_patches", "max_pool2d",
-    "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad", "pairwise_distance", "relu",
-    "relu6", "sigmoid", "softmax", "softplus", "spectral_norm", "tanh", "unfold",
+    "minibatch_std", "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad",
+    "pairwise_distance", "relu", "relu6", "sigmoid", "softmax", "softplus", "spectral_norm", "tanh",
+    "unfold",
 ]  # fmt: skip

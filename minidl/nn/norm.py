@@ -101,7 +101,11 @@ class BatchNorm(Normalization):
     """The forward of BatchNorm1d and BatchNorm2d."""
 
     def forward(
-        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+        self,
+        x: Tensor,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        relu: bool = False,
     ) -> Tensor:
         """Normalize x.
 
@@ -109,6 +113,7 @@ class BatchNorm(Normalization):
             x: (N, C, ...).
             weight, bias: (N, C), one for each picture, where the layer has affine=False:
                 conditional batch norm.
+            relu: a ReLU follows, in the same pass over memory.
 
         Raises:
             ShapeError: they do not fit x, or only one of them is (N, C).
@@ -128,6 +133,7 @@ class BatchNorm(Normalization):
         y = batch_norm(
             x, self.running_mean, self.running_var, weight, bias,
             training=learns or not self.track_running_stats, momentum=momentum, eps=self.eps,
+            relu=relu,
         )  # fmt: skip
         if updates:
             self.num_batches_tracked.data += 1

@@ -78,9 +78,10 @@ class SpectralNorm(Module):
         return sigma
 
     def forward(self, weight: Tensor) -> Tensor:
-        check_arguments("spectral_norm", weight, self._u, self._v, self.dim)
+        u, v = self._u, self._v
+        check_arguments("spectral_norm", weight, u, v, self.dim)
         sigma = self.improve(weight, self.n_power_iterations) if self.training else None
-        return Divided(self._u.data, self._v.data, self.dim, sigma).apply(weight)
+        return Divided(u.data, v.data, self.dim, sigma).apply(weight)
 
     def extra_repr(self) -> str:
         return f"n_power_iterations={self.n_power_iterations}, dim={self.dim}"

@@ -21,6 +21,8 @@ w and b of each picture may be its own, functions of something that the picture 
     gb_n = sum gy        gw_n = sum gy xhat          over the values of the channel in picture n
     gx   = (w_n gy - sum_n w_n gb_n / M - xhat sum_n w_n gw_n / M) / sqrt(var + eps)
 
+A ReLU behind the norm may be applied where y is written, and reads no memory of its own then.
+
 Statistics are float64 whatever the dtype of x: they are few, and a channel whose mean is large
 against its spread keeps its digits.
 """
@@ -45,9 +47,9 @@ from minidl.tensor import Tensor
 class BatchNorm(Function):
     """With per_image each picture is a batch of its own: see instance_norm.py."""
 
-    def __init__(self, running, training, momentum, eps, per_image=False):
+    def __init__(self, running, training, momentum, eps, per_image=False, relu=False):
         self.running, self.training, self.momentum = running, training, momentum
-        self.eps, self.per_image = eps, per_image
+        self.eps, self.per_image, self.relu = eps, per_image, relu
 
     def forward(self, x, w, b):
         kernel = kernels.pick("batch_norm", x)
@@ -62,14 +64,17 @@ class BatchNorm(Function):
         self.of_pictures = w.ndim == 2
         if self.of_pictures:
             mean, inv_std = (xp.repeat(statistic, len(x), 0) for statistic in (mean, inv_std))
-        y = kernel.normalize(x, mean, inv_std, w, b)
+        y = kernel.normalize(x, mean, inv_std, w, b, self.relu)
         if any(self.needs_grad):
             self.mean, self.inv_std, self.w = mean, inv_std, w
             self.x = x if self.training or self.needs_grad[1] else None
+            self.y = y if self.relu else None
         return y
 
     def backward(self, gy):
         kernel = kernels.pick("batch_norm", gy)
+        if self.relu:
+            gy = kernels.pick("relu", gy).backward(gy, self.y)
         gx = gw = gb = sum_gy = sum_gy_xhat = None
         if self.x is not None:
             sum_gy, sum_gy_xhat = kernel.gradient_sums(gy, self.x, self.mean, self.inv_std)
@@ -110,6 +115,7 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    relu: bool = False,
 ) -> Tensor:
     """Shift and scale each channel to mean 0 and variance 1, then by a learned weight and bias.
 
@@ -126,6 +132,7 @@ def batch_norm(
         training: normalize with the mean and variance of this batch.
         momentum: weight of this batch in the running averages, from 0 to 1.
         eps: added to the variance, >= 0.
+        relu: a ReLU follows, in the same pass over memory.
 
     Returns:
         The shape of input.
@@ -133,7 +140,7 @@ def batch_norm(
     Raises:
         ShapeError: a vector is not (C,), or training on a single value per channel.
         ArgumentError: evaluation without running statistics, momentum or eps out of range, or
-            training is not a bool.
+            training or relu is not a bool.
         DtypeError: not floating point, or of different dtypes.
 
     >>> x = minidl.tensor([[1.0], [3.0]])
@@ -144,6 +151,7 @@ def batch_norm(
     check_arguments("batch_norm", input, running_mean, running_var, weight, bias, eps, own=True)
     check_momentum("batch_norm", momentum)
     check_flag("batch_norm", "training", training)
+    check_flag("batch_norm", "relu", relu)
     if training and math.prod(input.data.shape[2:]) * input.data.shape[0] < 2:
         raise ShapeError(
             "batch_norm",
@@ -157,7 +165,8 @@ def batch_norm(
         )
     running = check_running("batch_norm", running_mean, running_var, required=not training)
     weight, bias = fill_affine(input, weight, bias)
-    return BatchNorm(running, training, float(momentum), float(eps)).apply(input, weight, bias)
+    function = BatchNorm(running, training, float(momentum), float(eps), relu=relu)
+    return function.apply(input, weight, bias)
 
 
 def over_pictures(sums: Any) -> Any:

@@ -28,11 +28,11 @@ class Cat(Function):
         self.axis = axis
 
     def forward(self, *xs):
-        self.ends = np.cumsum([x.shape[self.axis] for x in xs])
+        self.sizes = [x.shape[self.axis] for x in xs]
         return array_module(xs[0]).concatenate(xs, axis=self.axis)
 
     def backward(self, gy):
-        return tuple(array_module(gy).split(gy, self.ends[:-1], axis=self.axis))
+        return pieces(gy, self.sizes, self.axis)
 
     @property
     def receptive_field(self):
@@ -58,22 +58,28 @@ class Split(Function):
 
     def forward(self, x):
         self.x_shape = x.shape
-        ends = np.cumsum(self.sizes)
-        return tuple(array_module(x).split(x, ends[:-1], axis=self.axis))
+        return pieces(x, self.sizes, self.axis)
 
     def backward(self, *gys):
         xp, dtype = common(gys)
         gx = zeros(xp, self.x_shape, dtype)
-        start = 0
-        for gy, size in zip(gys, self.sizes):
+        for gy, piece in zip(gys, pieces(gx, self.sizes, self.axis)):
             if gy is not None:  # None: nothing used that part
-                gx[(slice(None),) * self.axis + (slice(start, start + size),)] = gy
-            start += size
+                piece[...] = gy
         return gx
 
     @property
     def receptive_field(self):
         return along(self.axis)
+
+
+def pieces(x, sizes, axis):
+    """Views of so many places each along an axis, one behind the other."""
+    before, start, found = (slice(None),) * axis, 0, []
+    for size in sizes:
+        found.append(x[(*before, slice(start, start + size))])
+        start += size
+    return tuple(found)
 
 
 class Unbind(Function):

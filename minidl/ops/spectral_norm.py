@@ -14,7 +14,10 @@ W learns:
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from minidl import kernels
 from minidl.checks import check_floating, check_tensor
@@ -35,19 +38,19 @@ class SpectralNorm(Function):
         self.u, self.v, self.dim, self.sigma = u.copy(), v.copy(), dim, sigma  # a layer's move on
 
     def forward(self, w):
-        self.axes = axes_in_memory(w, self.dim)
-        self.v = reordered(self.v, w.shape, self.axes)
+        self.layout = layout_of(w.shape, w.strides, self.dim)
+        self.v = reordered(self.v, self.layout)
         if self.sigma is None:
             product = kernels.pick("matmul", w).product
-            self.sigma = self.u @ product(as_matrix(w, self.axes), self.v)
+            self.sigma = self.u @ product(as_matrix(w, self.layout), self.v)
         y = w / self.sigma
         self.y = y if self.needs_grad[0] else None
         return y
 
     def backward(self, gy):
-        matrices = (as_matrix(array, self.axes) for array in (gy, self.y))
+        matrices = as_matrix(gy, self.layout), as_matrix(self.y, self.layout)
         gw = kernels.pick("spectral_norm", gy).backward(*matrices, self.u, self.v, self.sigma)
-        return as_weight(gw, gy.shape, self.axes)
+        return as_weight(gw, self.layout)
 
 
 def spectral_norm(weight: Tensor, u: Tensor, v: Tensor, dim: int = 0) -> Tensor:
@@ -87,50 +90,86 @@ def iterate(weight: Any, u: Any, v: Any, dim: int, steps: int, eps: float) -> tu
         (u, v, sigma). As v is W^T u / |W^T u|, sigma = u^T W v is |W^T u|, which was known before;
         None where a vector is shorter than eps.
     """
-    axes = axes_in_memory(weight, dim)
+    layout = layout_of(weight.shape, weight.strides, dim)
     u, v, length = kernels.pick("spectral_norm", weight).iterate(
-        as_matrix(weight, axes), u, reordered(v, weight.shape, axes), steps,
-        least_divisor(eps, weight.dtype),
-    )  # fmt: skip
-    return u, in_order(v, weight.shape, axes), length if length > eps else None
+        as_matrix(weight, layout), u, reordered(v, layout), steps, least_divisor(eps, weight.dtype)
+    )
+    return u, in_order(v, layout), length if length > eps else None
 
 
 # A matrix may have its columns in any order if v has it, too. In that of the memory, nothing of the
 # weight of a convolution has to be moved.
 
 
-def axes_in_memory(weight: Any, dim: int) -> tuple[int, ...]:
-    """dim, then the other axes, those with the largest steps through memory first."""
-    others = [axis for axis in range(weight.ndim) if axis != dim]
-    return (dim, *sorted(others, key=lambda axis: -weight.strides[axis]))
+class Layout(NamedTuple):
+    """How a weight is seen as a matrix, and back.
+
+    Args:
+        axes: of the weight: the outputs', then those of the columns, the largest steps first.
+        shape: the weight's, in that order.
+        back: the axes that bring the matrix, in that shape, back into the weight's order.
+        others: the shape of v in the weight's order.
+        places: the axes that bring it into that of the columns; None where it is in it.
+        places_back: the way back.
+    """
+
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    back: tuple[int, ...]
+    others: tuple[int, ...]
+    places: tuple[int, ...] | None
+    places_back: tuple[int, ...]
 
 
-def as_matrix(weight: Any, axes: tuple[int, ...]) -> Any:
-    return weight.transpose(axes).reshape(weight.shape[axes[0]], -1)
+@lru_cache(maxsize=256)
+def layout_of(shape: tuple[int, ...], strides: tuple[int, ...], dim: int) -> Layout:
+    """Kept for each weight: a layer asks at every call."""
+    others = [axis for axis in range(len(shape)) if axis != dim]
+    columns = sorted(others, key=lambda axis: -strides[axis])
+    axes = (dim, *columns)
+    places = tuple(others.index(axis) for axis in columns)
+    return Layout(
+        axes, tuple(shape[axis] for axis in axes), inverse(axes),
+        tuple(shape[axis] for axis in others), None if columns == others else places,
+        inverse(places),
+    )  # fmt: skip
 
 
-def as_weight(matrix: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(place) for place in np.argsort(axes))
+
+
+def as_matrix(weight: Any, layout: Layout) -> Any:
+    return weight.transpose(layout.axes).reshape(layout.shape[0], -1)
+
+
+def as_weight(matrix: Any, layout: Layout) -> Any:
     """What as_matrix made a matrix of."""
-    back = sorted(range(len(axes)), key=lambda place: axes[place])
-    return matrix.reshape([shape[axis] for axis in axes]).transpose(back)
+    return matrix.reshape(layout.shape).transpose(layout.back)
 
 
-def reordered(v: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+def reordered(v: Any, layout: Layout) -> Any:
     """v for the columns of as_matrix."""
-    others = sorted(axes[1:])
-    places = [others.index(axis) for axis in axes[1:]]
-    return v.reshape([shape[axis] for axis in others]).transpose(places).reshape(-1)
+    if layout.places is None:
+        return v
+    return v.reshape(layout.others).transpose(layout.places).reshape(-1)
 
 
-def in_order(v: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+def in_order(v: Any, layout: Layout) -> Any:
     """The way back from `reordered`."""
-    return as_weight(v, shape, axes[1:]).reshape(-1)
+    if layout.places is None:
+        return v
+    return v.reshape(layout.shape[1:]).transpose(layout.places_back).reshape(-1)
 
 
 def check_weight(op: str, weight: Tensor, dim: int) -> int:
     """It can be a matrix; dim counted from the front."""
     check_tensor(op, weight=weight)
     check_floating(op, weight=weight)
+    return check_matrix(op, weight, dim)
+
+
+def check_matrix(op: str, weight: Tensor, dim: int) -> int:
     if weight.ndim < 2:
         raise ShapeError(op, "weight has at least two dimensions", {"weight": weight})
     if weight.data.size == 0:
@@ -140,9 +179,8 @@ def check_weight(op: str, weight: Tensor, dim: int) -> int:
 
 def check_arguments(op: str, weight: Tensor, u: Tensor, v: Tensor, dim: int) -> int:
     """Shapes and dtypes fit each other; dim counted from the front."""
-    dim = check_weight(op, weight, dim)
-    check_tensor(op, u=u, v=v)
     check_floating(op, weight=weight, u=u, v=v)
+    dim = check_matrix(op, weight, dim)
     h = weight.shape[dim]
     for name, vector, size in (("u", u, h), ("v", v, weight.data.size // h)):
         if vector.shape != (size,):

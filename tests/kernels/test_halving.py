@@ -36,7 +36,7 @@ def problem(seed, N, C, K, H, W, padding):
 
 
 def all_of(x, w, b, gy, padding, memory=lambda array: array):
-    """y and the gradients of x and w; y and the gradient of x with a ReLU behind."""
+    """y, gx and gw; y with a ReLU and with a leaky one behind it, and gx with a ReLU."""
     geometry = STRIDE, padding, *REST
     mask = memory(outputs_of_relu(gy))
     return (
@@ -44,6 +44,7 @@ def all_of(x, w, b, gy, padding, memory=lambda array: array):
         halving.backward_input(gy, w, x.shape, *geometry),
         halving.backward_weight(gy, x, w.shape, *geometry),
         halving.forward(x, w, b, *geometry, least=0.0),
+        halving.forward(x, w, b, *geometry, slope=0.2),
         halving.backward_input(gy, w, x.shape, *geometry, mask=mask),
     )
 
@@ -56,7 +57,8 @@ def assert_right(x, w, b, gy, padding):
         reference.forward(x64, w64, b64, *geometry),
         reference.backward_input(gy64, w64, x.shape, *geometry),
         reference.backward_weight(gy64, x64, w.shape, *geometry),
-        reference.forward(x64, w64, b64, *geometry, relu=True),
+        reference.forward(x64, w64, b64, *geometry, slope=0.0),
+        reference.forward(x64, w64, b64, *geometry, slope=0.2),
         reference.backward_input(gy64, w64, x.shape, *geometry, mask=outputs_of_relu(gy)),
     )
     for actual, right in zip(all_of(x, w, b, gy, padding), expected):

@@ -30,8 +30,15 @@ from tests.kernels import (
 from tests.op_cases import CASES
 from tests.ops.test_ops import assert_close, make_inputs, run
 
-FILES = ["avg_pool2d", "conv2d", "interpolate", "match_patches", "max_pool2d", "unfold"]
-OPS = [*FILES, "adaptive_avg_pool2d", "conv_transpose2d"]  # which use kernels of these
+FILES = [
+    "avg_pool2d", "conv2d", "interpolate", "match_patches", "max_pool2d", "minibatch_std", "unfold",
+]  # fmt: skip
+OPS = [
+    *FILES,
+    "adaptive_avg_pool2d",
+    "conv2d_relu",
+    "conv_transpose2d",
+]  # which use kernels of these
 WINDOW_CASES = [case for case in CASES if case.op in OPS]
 RECTIFIERS = ["relu", "relu6", "leaky_relu"]
 OTHERS = ["batch_norm", "dropout", "embedding", "instance_norm", "lrn", *RECTIFIERS]

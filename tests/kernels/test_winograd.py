@@ -67,7 +67,7 @@ def problem(seed, N, C, K, H, W, padding, R=3, groups=1):
 
 
 def all_of(x, w, b, gy, padding, groups=1, memory=lambda array: array):
-    """y and the gradients of x and w; y and the gradient of x with a ReLU behind."""
+    """y, gx and gw; y with a ReLU and with a leaky one behind it, and gx with a ReLU."""
     geometry = (1, 1), padding, (1, 1), groups
     mask = memory(outputs_of_relu(gy))
     return (
@@ -75,6 +75,7 @@ def all_of(x, w, b, gy, padding, groups=1, memory=lambda array: array):
         winograd.backward_input(gy, w, x.shape, *geometry),
         winograd.backward_weight(gy, x, w.shape, *geometry),
         winograd.forward(x, w, b, *geometry, least=0.0),
+        winograd.forward(x, w, b, *geometry, slope=0.2),
         winograd.backward_input(gy, w, x.shape, *geometry, mask=mask),
     )
 
@@ -92,7 +93,8 @@ def assert_right(x, w, b, gy, padding, groups=1):
         reference.forward(*exact[:3], *rest),
         reference.backward_input(exact[3], exact[1], x.shape, *rest),
         reference.backward_weight(exact[3], exact[0], w.shape, *rest),
-        reference.forward(*exact[:3], *rest, relu=True),
+        reference.forward(*exact[:3], *rest, slope=0.0),
+        reference.forward(*exact[:3], *rest, slope=0.2),
         reference.backward_input(exact[3], exact[1], x.shape, *rest, mask=outputs_of_relu(gy)),
     )
     for actual, right in zip(all_of(x, w, b, gy, padding, groups), expected):
@@ -162,8 +164,8 @@ def test_each_division_gives_the_same_bits(monkeypatch):
             for (module, name), value in settings_.items():
                 patch.setattr(module, name, value)
             results.append(all_of(*arrays, (1, 1)))
-    for *others, backward_weight, rectified, masked in results[1:]:
-        for actual, before in zip((*others, rectified, masked), (*results[0][:2], *results[0][3:])):
+    for y, gx, backward_weight, *others in results[1:]:
+        for actual, before in zip((y, gx, *others), (*results[0][:2], *results[0][3:])):
             np.testing.assert_array_equal(actual, before)
         # Parts of the tiles have sums of their own, which are added up in another order.
         np.testing.assert_allclose(backward_weight, results[0][2], rtol=0, atol=1e-3)

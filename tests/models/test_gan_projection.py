@@ -65,6 +65,7 @@ def test_gradient_of_the_conditional_norm():
     x, condition = (minidl.randn(*s, dtype="float64", requires_grad=True)
                     for s in ((2, 3, 2, 3), (2, 4)))  # fmt: skip
     assert gradcheck(lambda x, c: norm(x, c), [x, condition])
+    assert gradcheck(lambda x, c: norm(x, c, relu=True), [x, condition])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ from tests.op_cases.case import BadCase, Case, normal
 from tests.oracles import onnx
 
 
-def case(name, shape, training=True, affine="wb", eps=0.1, mean=0.0, momentum=0.3):
+def case(
+    name, shape, training=True, affine="wb", eps=0.1, mean=0.0, momentum=0.3, relu=False,
+):  # fmt: skip
     """eps = 0.1: with the usual 1e-5 a wrong place for it would hide in the rounding."""
     C = shape[1]
     running = [normal(C, seed=3), 0.5 + normal(C, seed=4) ** 2]
@@ -22,13 +24,14 @@ def case(name, shape, training=True, affine="wb", eps=0.1, mean=0.0, momentum=0.
         def make(array):
             return Tensor(array.astype(x.dtype))
 
-        return batch_norm(*arguments(make, x, vectors))
+        return batch_norm(*arguments(make, x, vectors), relu=relu)
 
     def call_torch(torch, x, *vectors):
         def make(array):
             return torch.from_numpy(array.copy()).to(x.dtype)
 
-        return torch.nn.functional.batch_norm(*arguments(make, x, vectors))
+        y = torch.nn.functional.batch_norm(*arguments(make, x, vectors))
+        return y.relu() if relu else y
 
     def oracle(*arrays):
         constants = [array.astype("float32") for array in running]
@@ -38,7 +41,7 @@ def case(name, shape, training=True, affine="wb", eps=0.1, mean=0.0, momentum=0.
     return Case(
         "batch_norm", name, call, [mean + normal(*shape), *(vectors[key] for key in affine)],
         # ONNX Runtime normalizes with given statistics only.
-        oracle=oracle if affine == "wb" and not training else None,
+        oracle=oracle if affine == "wb" and not training and not relu else None,
         torch=call_torch,
     )  # fmt: skip
 
@@ -52,6 +55,8 @@ CASES = [
     case("training-bias-only", (2, 2, 1, 2), affine="b"),
     case("training-one-picture", (1, 3, 2, 2)),
     case("training-many-rows", (3, 2, 5, 7)),
+    case("training-relu", (3, 4, 2, 3), relu=True),
+    case("evaluation-relu", (3, 4, 2, 3), training=False, relu=True),
     case("evaluation", (2, 4, 3, 2), training=False),
     case("evaluation-2d", (3, 5), training=False),
     case("evaluation-3d", (2, 3, 4), training=False),

@@ -21,7 +21,8 @@ group is computed for itself.
 
 A ReLU behind the convolution is applied where the outputs are written, and its gradient where gy is
 read: on its own, each would read and write a whole array once more. The ways in ONE_PASS do that;
-after the others, the ReLU follows on its own.
+after the others, the ReLU follows on its own. The same goes for a leaky ReLU and those in SLOPED;
+its gradient is computed by the loop that sums up that of the bias.
 
 Shapes as in the reference kernel.
 """
@@ -33,6 +34,7 @@ import math
 import numpy as np
 from numba import njit
 
+from minidl.kernels.cpu import leaky_relu as leaky
 from minidl.kernels.cpu import relu as rectifier
 from minidl.kernels.cpu.convolution import (
     batch_last,
@@ -46,10 +48,12 @@ from minidl.kernels.cpu.convolution import (
     winograd,
 )
 from minidl.kernels.cpu.matmul import add_to_rows
-from minidl.kernels.layout import CHANNELS_LAST
+from minidl.kernels.layout import CHANNELS_LAST, channels_first
+from minidl.kernels.memory import aligned
 from minidl.kernels.sums import total
 
 ONE_PASS = winograd, halving, direct, few_channels, im2col
+SLOPED = winograd, halving, direct
 NARROW_GROUPS = 16, 4  # so many groups at most, and output channels in each, are computed as one
 
 
@@ -72,16 +76,20 @@ def choose(result, array, x_shape, w_shape, *geometry):
     return im2col
 
 
-def forward(x, w, b, stride, padding, dilation, groups, relu=False):
+def forward(x, w, b, stride, padding, dilation, groups, slope=1.0):
+    """y, of which what is below 0 is multiplied by the slope: 0 makes a ReLU, 1 nothing."""
     if are_narrow(w.shape, groups) and is_finite(x):
         w, groups = with_zeros(w, groups), 1
     geometry = stride, padding, dilation, groups
     algorithm = choose("y", x, x.shape, w.shape, *geometry)
-    if not relu:
-        return algorithm.forward(x, w, b, *geometry)
-    if algorithm in ONE_PASS:  # but for few_channels, which computes gradients alone
+    if slope == 0 and algorithm in ONE_PASS:  # but for few_channels, which computes gradients alone
         return algorithm.forward(x, w, b, *geometry, least=0.0)
-    return rectifier.forward(algorithm.forward(x, w, b, *geometry))
+    if slope != 1 and algorithm in SLOPED:
+        return algorithm.forward(x, w, b, *geometry, slope=slope)
+    y = algorithm.forward(x, w, b, *geometry)
+    if slope == 1:
+        return y
+    return leaky.forward(y, slope) if slope else rectifier.forward(y)
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None, add_to=None):
@@ -126,6 +134,19 @@ def backward_bias(gy):
     return sums.reshape(-1, gy.shape[1]).sum(axis=0).astype(gy.dtype)
 
 
+def backward_activation(gy, y, slope, has_bias):
+    """Through the activation: the gradient before it, and that of the bias, if there is one."""
+    rows, y_rows = rows_of(gy), rows_of(y)
+    if slope == 0 or not has_bias or rows is None or y_rows is None:
+        gy = leaky.backward(gy, y, slope) if slope else rectifier.backward(gy, y)
+        return gy, backward_bias(gy) if has_bias else None
+    N, C, H, W = y.shape
+    before, sums = aligned(rows.shape, gy.dtype), np.zeros(W * C, np.float64)
+    scale_and_add_up(rows, y_rows, gy.dtype.type(slope), before, sums)
+    gb = sums.reshape(W, C).sum(axis=0).astype(gy.dtype)
+    return channels_first(before.reshape(N, H, W, C)), gb
+
+
 def rows_of(y):
     """The rows of all pictures, (N H, W C), which are long also where a pixel has few channels;
     None where the memory is not channels-last or there is nothing in it."""
@@ -140,6 +161,19 @@ def add_up(rows, sums):
     for row in range(len(rows)):
         for i in range(len(sums)):
             sums[i] += rows[row, i]
+
+
+@njit(nogil=True, cache=True)
+def scale_and_add_up(gy, y, slope, before, sums):
+    """before = gy where y > 0, else slope gy; sums += each of its rows, in float64, while it is in
+    the nearest cache. (In one loop, the compiler finds no vector instructions.)"""
+    zero = y.dtype.type(0)
+    for row in range(len(gy)):
+        source, outputs, target = gy[row], y[row], before[row]
+        for i in range(len(sums)):
+            target[i] = source[i] if outputs[i] > zero else slope * source[i]
+        for i in range(len(sums)):
+            sums[i] += target[i]
 
 
 def are_narrow(w_shape, groups):

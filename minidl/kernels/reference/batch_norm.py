@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl.kernels.reference import relu as rectifier
+
 
 def statistics(x, per_image):
     """mean and variance (divided by the number of values), in two passes.
@@ -25,11 +27,12 @@ def statistics(x, per_image):
     return mean.reshape(-1, x.shape[1]), variance.reshape(-1, x.shape[1])
 
 
-def normalize(x, mean, inv_std, w, b):
-    """y."""
+def normalize(x, mean, inv_std, w, b, relu=False):
+    """y, or with relu its positive part."""
     xhat = (x - spread(mean, x)) * spread(inv_std, x)
     w, b = np.broadcast_to(w, mean.shape), np.broadcast_to(b, mean.shape)
-    return (spread(w, x) * xhat + spread(b, x)).astype(x.dtype)
+    y = (spread(w, x) * xhat + spread(b, x)).astype(x.dtype)
+    return rectifier.forward(y) if relu else y
 
 
 def gradient_sums(gy, x, mean, inv_std):

@@ -23,12 +23,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from minidl.kernels.reference import leaky_relu as leaky
 from minidl.kernels.reference import relu as rectifier
 from minidl.kernels.sums import LONG, total
 
 
-def forward(x, w, b, stride, padding, dilation, groups, relu=False):
-    """y, or with relu its positive part."""
+def forward(x, w, b, stride, padding, dilation, groups, slope=1.0):
+    """y, of which what is below 0 is multiplied by the slope: 0 makes a ReLU, 1 nothing."""
     seen = windows(pad(x, padding), w.shape[2:], stride, dilation)
     (N, C, OH, OW, R, S), K = seen.shape, len(w)
     if groups == C > 1:
@@ -42,7 +43,11 @@ def forward(x, w, b, stride, padding, dilation, groups, relu=False):
     y = y.reshape(N, OH, OW, K).transpose(0, 3, 1, 2)
     if b is not None:
         y += b.reshape(1, K, 1, 1)
-    return rectifier.forward(y) if relu else y
+    return y if slope == 1 else activated(y, slope)
+
+
+def activated(y, slope):
+    return leaky.forward(y, slope) if slope else rectifier.forward(y)
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None, add_to=None):
@@ -99,6 +104,12 @@ def add_bias(y, b):
 
 def backward_bias(gy):
     return total(gy, (0, 2, 3))
+
+
+def backward_activation(gy, y, slope, has_bias):
+    """Through the activation: the gradient before it, and that of the bias, if there is one."""
+    gy = leaky.backward(gy, y, slope) if slope else rectifier.backward(gy, y)
+    return gy, backward_bias(gy) if has_bias else None
 
 
 def pad(x, padding):

@@ -28,7 +28,8 @@ def conv(g: Writer, f: Any, x: str, w: str, b: str = "") -> str:
 
 
 def conv_relu(g: Writer, f: Any, x: str, w: str, b: str = "") -> str:
-    return g.add("Relu", conv(g, f, x, w, b))
+    y = conv(g, f, x, w, b)
+    return g.add("LeakyRelu", y, alpha=f.negative_slope) if f.negative_slope else g.add("Relu", y)
 
 
 def conv_transpose(g: Writer, f: Any, x: str, w: str, b: str = "") -> str:

@@ -15,6 +15,8 @@ from minidl.ops.spectral_norm import SpectralNorm
 
 def batch_norm(g: Writer, f: Any, x: str, w: str, b: str) -> str:
     """With running averages; with the statistics of each picture, instance normalization."""
+    if f.relu:
+        return g.add("Relu", batch_norm(g, changed(f, relu=False), x, w, b))
     if f.of_pictures:
         return own_affine(g, f, x, w, b)
     if not f.training:
@@ -35,13 +37,18 @@ def batch_norm(g: Writer, f: Any, x: str, w: str, b: str) -> str:
 def own_affine(g: Writer, f: Any, x: str, w: str, b: str) -> str:
     """Where each picture has a weight and bias of its own, they come behind a plain norm."""
     C, dtype = f.inputs[0].shape[1], f.inputs[0].dtype
-    plain = copy.copy(f)
-    plain.of_pictures = False
     ones, zeros = (g.constant(np.full(C, value, dtype)) for value in (1, 0))
-    y = batch_norm(g, plain, x, ones, zeros)
+    y = batch_norm(g, changed(f, of_pictures=False), x, ones, zeros)
     of_each = g.ints(0, 0, *[1] * (f.inputs[0].ndim - 2))  # 0: as it is
     w, b = (g.add("Reshape", v, of_each) for v in (w, b))
     return g.add("Add", g.add("Mul", y, w), b)
+
+
+def changed(f: Any, **attributes: Any) -> Any:
+    """A copy of a Function with other attributes."""
+    f = copy.copy(f)
+    vars(f).update(attributes)
+    return f
 
 
 def lrn(g: Writer, f: Any, x: str) -> str:
@@ -64,7 +71,7 @@ def lrn(g: Writer, f: Any, x: str) -> str:
 
 def spectral_norm(g: Writer, f: Any, w: str) -> str:
     """w / (u^T W v), with u and v as they were estimated last."""
-    rows = g.add("Transpose", w, perm=[int(axis) for axis in f.axes])
+    rows = g.add("Transpose", w, perm=list(f.layout.axes))
     rows = g.add("Reshape", rows, g.ints(len(f.u), -1))
     sigma = g.add("MatMul", g.constant(f.u), g.add("MatMul", rows, g.constant(f.v)))
     return g.add("Div", w, sigma)

@@ -10,6 +10,7 @@ import numpy as np
 
 from minidl.io.onnx.writer import Writer
 from minidl.ops.cosine_similarity import CosineSimilarity
+from minidl.ops.minibatch_std import MinibatchStd
 from minidl.ops.norm import Norm
 from minidl.ops.normalize import Normalize
 from minidl.ops.pairwise_distance import PairwiseDistance
@@ -51,6 +52,15 @@ def std(g: Writer, f: Any, x: str) -> str:
     return g.add("Sqrt", var(g, f, x))
 
 
+def minibatch_std(g: Writer, f: Any, x: str) -> str:
+    """For as many pictures as the Function was given."""
+    N, _, H, W = f.inputs[0].shape
+    centered = g.add("Sub", x, g.reduce("ReduceMean", x, [0]))
+    deviation = g.add("Sqrt", g.reduce("ReduceMean", g.add("Mul", centered, centered), [0]))
+    spread = g.reduce("ReduceMean", deviation, range(4))
+    return g.add("Concat", x, g.add("Expand", spread, g.ints(N, 1, H, W)), axis=1)
+
+
 def p_norm(g: Writer, f: Any, x: str, p: float, axes: Any, keepdim: bool) -> str:
     """(sum |x|^p)^(1/p)."""
     if p in (1, 2):
@@ -88,7 +98,8 @@ def pairwise_distance(g: Writer, f: Any, a: str, b: str) -> str:
 
 EXPORTERS = {
     CosineSimilarity: cosine_similarity, CumSum: cumsum, Extreme: extreme,
-    LogSumExp: reduction("ReduceLogSumExp"), Mean: reduction("ReduceMean"), Norm: norm,
+    LogSumExp: reduction("ReduceLogSumExp"), Mean: reduction("ReduceMean"),
+    MinibatchStd: minibatch_std, Norm: norm,
     Normalize: normalize, PairwiseDistance: pairwise_distance, Prod: reduction("ReduceProd"),
     Select: select, Std: std, Sum: reduction("ReduceSum"), Var: var,
 }  # fmt: skip

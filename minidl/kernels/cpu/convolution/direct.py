@@ -64,7 +64,7 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     )
 
 
-def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
+def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf, slope=1.0):
     x = channels_last(x)
     (N, H, W, C), (K, _, R, S) = x.shape, w.shape
     OH = (H + padding[0] + padding[-2] - R) // stride[0] + 1
@@ -82,7 +82,7 @@ def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
         convolve_bands(
             BLOCKS, bands, x.reshape(N, H, W * C), np.ascontiguousarray(weights).reshape(-1), bias,
             (R, S * C, stride[0], stride[1] * C, padding[0], padding[1] * C, width),
-            work, size, products, np.float32(least), y.reshape(N, OH, OW * K),
+            work, size, products, np.float32(least), np.float32(slope), y.reshape(N, OH, OW * K),
         )  # fmt: skip
     return channels_first(y)
 
@@ -129,20 +129,22 @@ def band_size(bands, stride, R, width):
 
 
 @njit(parallel=True, cache=True)
-def convolve_bands(blocks, bands, x, weights, bias, window, work, size, products, least, y):
+def convolve_bands(blocks, bands, x, weights, bias, window, work, size, products, least, slope, y):
     check_blocks(blocks, BLOCKS)
     for task in prange(len(x) * (len(bands) - 1)):
         mine = get_thread_id() * (size + products)
         n, number = task // (len(bands) - 1), task % (len(bands) - 1)
         convolve_band(
             bands[number], bands[number + 1], x[n], weights, bias, window,
-            work[mine : mine + size], work[mine + size : mine + size + products], least, y[n],
+            work[mine : mine + size], work[mine + size : mine + size + products],
+            least, slope, y[n],
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def convolve_band(first, end, x, weights, bias, window, band, products, least, y):
-    """Rows first to end of the outputs of one picture; `least` where they are less."""
+def convolve_band(first, end, x, weights, bias, window, band, products, least, slope, y):
+    """Rows first to end of the outputs of one picture: `slope` times those below 0, then no less
+    than `least`."""
     R, L, sh, step, _, _, width = window
     fill_band(first, end, x, window, band)
     pixels = y.shape[1] // len(bias)
@@ -155,6 +157,7 @@ def convolve_band(first, end, x, weights, bias, window, band, products, least, y
             for pixel in range(pixels):
                 for k in range(PANEL):
                     output = products[pixel * PANEL + k] + bias[p * PANEL + k]
+                    output = slope * output if output <= 0 else output
                     y[oh, pixel * len(bias) + p * PANEL + k] = least if output <= least else output
 
 

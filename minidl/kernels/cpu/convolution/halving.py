@@ -21,16 +21,21 @@ and so is the error, up to 2e-5 of the largest output.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from minidl.kernels import settings
-from minidl.kernels.cpu.convolution.winograd.convolve import convolve_views, taps_of
+from minidl.kernels.cpu.convolution.winograd.convolve import Taps, convolve_views, taps_of
 from minidl.kernels.cpu.convolution.winograd.tiles import count_tiles, entries_of, tile_of
 from minidl.kernels.cpu.convolution.winograd.views import (
     COLUMNS,
+    KEPT,
     LEFT,
     ROWS,
     TOP,
+    all_pixels,
+    every_second,
     phases_of,
     view_of,
 )
@@ -61,37 +66,47 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     return products * 3 <= N * OH * OW * R * R * 2 and C * K <= MOST_WEIGHTS * tiles
 
 
-def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
+def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf, slope=1.0):
     x, K = channels_last(x), len(w)
     y = aligned((len(x), *output_size(x.shape[1:3], padding), K), x.dtype)
     # As if all phases were one picture with 4 C channels.
-    kernels = phase_kernels(w).transpose(2, 3, 0, 1, 4, 5).reshape(1, 2, 2, -1, K)
-    convolve_views(x, phases_of(x, padding)[None], kernels, y, view_of(y), b=b, least=least)
+    views, taps = phases_of(x, padding)[None], phase_taps(w, summed_up=True)
+    convolve_views(x, views, taps, y, view_of(y), b=b, least=least, slope=slope)
     return channels_first(y)
 
 
 def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None):
     N, C, H, W = x_shape
     gx, gy = aligned((N, H, W, C), gy.dtype), channels_last(gy)
-    phases = phases_of(gx, padding)
-    # gX_i[m] reads gy[m - 1] and gy[m]: the first one so many before the first of gy.
-    around = np.repeat(view_of(gy)[None], len(phases), 0)
-    around[:, 0, [TOP, LEFT]] = 1 - phases[:, [TOP, LEFT]]
-    kernels = phase_kernels(w).reshape(len(phases), 2, 2, C, -1)
-    inside = (phases[:, ROWS] > 0) & (phases[:, COLUMNS] > 0)
+    phases, around, inside = views_of_gradient(gx.shape[1:], gy.shape[1:], padding)
+    taps = phase_taps(w, summed_up=False)
     if not inside.all():  # a picture of one row has no second one
-        phases, around, kernels = phases[inside], around[inside], kernels[inside]
+        taps = taps._replace(starts=taps.starts[inside])
     mask = None if mask is None else channels_last(mask)
-    convolve_views(gy, around, kernels, gx, phases, is_turned=True, mask=mask)
+    convolve_views(gy, around, taps, gx, phases, is_turned=True, mask=mask)
     return channels_first(gx)
+
+
+@lru_cache(maxsize=KEPT)
+def views_of_gradient(gx_shape, gy_shape, padding):
+    """The phases of gx that have pixels, what of gy each of them reads, and which phases those are
+    of all four."""
+    phases = every_second(*gx_shape, padding)
+    inside = (phases[:, ROWS] > 0) & (phases[:, COLUMNS] > 0)
+    phases = phases[inside]
+    # gX_i[m] reads gy[m - 1] and gy[m]: the first one so many before the first of gy.
+    around = np.repeat(all_pixels(*gy_shape, 0, (0, 0))[None], len(phases), 0)
+    around[:, 0, [TOP, LEFT]] = 1 - phases[:, [TOP, LEFT]]
+    return phases, around, inside
 
 
 def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     K, C = w_shape[:2]
     x, gy = channels_last(x), channels_last(gy)
-    gw = np.zeros((2, 2, 4 * C, K), np.float32)
-    add_gradients(x, phases_of(x, padding), gy, view_of(gy)[0], gw, K, 0)
-    gw = gw.reshape(2, 2, 2, 2, C, K).transpose(0, 2, 1, 3, 4, 5).reshape(R, R, C, K)
+    gw = np.empty((R, R, C, K), np.float32)
+    starts, row, column = places_of_phases(C, K)
+    views = phases_of(x, padding), gy, view_of(gy)[0]
+    add_gradients(x, *views, gw, starts[0], row, column, (2, 4 * C, K))
     return gw.transpose(3, 2, 0, 1)
 
 
@@ -100,8 +115,19 @@ def output_size(x_size, padding):
     return [(x_size[i] + padding[i] + padding[i - 2] - R) // 2 + 1 for i in (0, 1)]
 
 
-def phase_kernels(w):
-    """The 2x2 kernel of each phase (i, j) of weights (K, C, 4, 4): (2, 2, 2, 2, C, K)."""
+def phase_taps(w, summed_up):
+    """The 2x2 kernels of the phases in weights (K, C, 4, 4): of one part, whose views are the
+    phases and are summed up, or of four parts."""
     K, C, _, _ = w.shape
-    taps = taps_of(w).reshape(2, 2, 2, 2, C, K)  # a and i of a row, then of a column
-    return taps.transpose(1, 3, 0, 2, 4, 5)
+    starts, row, column = places_of_phases(C, K)
+    if summed_up:
+        return Taps(taps_of(w).reshape(-1), starts, row, column, 2, 4 * C, K)
+    return Taps(taps_of(w).reshape(-1), starts.T, row, column, 2, C, K)
+
+
+@lru_cache(maxsize=KEPT)
+def places_of_phases(C, K):
+    """Where the kernel of each phase (i, j) begins in weights that lie (4, 4, C, K), as (1, 4), and
+    how far it is from tap 2 a + i to the next, down and across."""
+    starts = [[(i * R + j) * C * K for i in (0, 1) for j in (0, 1)]]
+    return np.array(starts), 2 * R * C * K, 2 * C * K

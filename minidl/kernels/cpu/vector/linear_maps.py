@@ -16,6 +16,7 @@ from minidl.kernels.cpu.vector.instructions import (
     INDEX,
     VECTOR,
     WIDTH,
+    ZEROS,
     data_pointer,
     load,
     part,
@@ -97,28 +98,32 @@ def masked_transform_of(line: Callable, size: int) -> Any:
 
 
 def bounded_transform_of(line: Callable, size: int) -> Any:
-    """transform_of with results of at least `least`; NaN stays NaN.
+    """transform_of with an activation of the results: `slope` times those below 0 (1 for none), and
+    of these at least `least` (0 for a ReLU, else minus infinity). NaN stays NaN.
 
     Returns:
-        transform(source, start, row, column, least, target, start, row, column)
+        transform(source, start, row, column, least, slope, target, start, row, column)
     """
 
-    def in_python(source, s, s_row, s_column, least, target, t, t_row, t_column):
+    def in_python(source, s, s_row, s_column, least, slope, target, t, t_row, t_column):
+        def bound(x):
+            return np.maximum(np.where(x <= 0, slope * x, x), least)
+
         columns = columns_of(source, s, s_row, s_column, size)
-        rows = ([np.maximum(x, least) for x in row] for row in rows_of(line, columns))
+        rows = ([bound(x) for x in row] for row in rows_of(line, columns))
         write_rows(rows, target, t, t_row, t_column)
 
     @intrinsic
-    def transform(_, source, s, s_row, s_column, least, target, t, t_row, t_column):
-        signature = types.void(source, *[INDEX] * 3, least, target, *[INDEX] * 3)
+    def transform(_, source, s, s_row, s_column, least, slope, target, t, t_row, t_column):
+        signature = types.void(source, *[INDEX] * 3, least, slope, target, *[INDEX] * 3)
 
         def build(context, builder, signature, values):
-            source, s, s_row, s_column, least, target, t, t_row, t_column = values
+            source, s, s_row, s_column, least, slope, target, t, t_row, t_column = values
             source = data_pointer(context, builder, signature.args[0], source)
-            target = data_pointer(context, builder, signature.args[5], target)
-            least = Lanes(builder, splat(builder, least))
+            target = data_pointer(context, builder, signature.args[6], target)
+            least, slope = (Lanes(builder, splat(builder, number)) for number in (least, slope))
             columns = load_columns(builder, source, s, s_row, s_column, size)
-            rows = ([x.at_least(least) for x in row] for row in rows_of(line, columns))
+            rows = ([x.bounded(least, slope) for x in row] for row in rows_of(line, columns))
             store_rows(builder, rows, target, t, t_row, t_column)
             return context.get_dummy_value()
 
@@ -176,10 +181,13 @@ class Lanes:
     def where(self, mask: Lanes) -> Lanes:
         return Lanes(self.builder, where(self.builder, mask.value, self.value))
 
-    def at_least(self, least: Lanes) -> Lanes:
-        """The larger of the two; NaN where this is NaN."""
-        small = self.builder.fcmp_ordered("<=", self.value, least.value)
-        return Lanes(self.builder, self.builder.select(small, least.value, self.value))
+    def bounded(self, least: Lanes, slope: Lanes) -> Lanes:
+        """slope times this where that is less than 0, and no less than `least`; NaN stays NaN."""
+        below = self.builder.fcmp_ordered("<=", self.value, ZEROS)
+        scaled = self.builder.fmul(slope.value, self.value)
+        value = self.builder.select(below, scaled, self.value)
+        small = self.builder.fcmp_ordered("<=", value, least.value)
+        return Lanes(self.builder, self.builder.select(small, least.value, value))
 
     def __rmul__(self, factor: float) -> Lanes:
         constant = ir.Constant(VECTOR, [ir.Constant(FLOAT, float(factor))] * WIDTH)

@@ -24,6 +24,7 @@ use_exact_conv(True) chooses the plain sum.
 halving.py brings 4x4 windows with stride 2 here, as 2x2 kernels. For these a tile of 4 x 4 outputs
 reads 5 x 5 inputs, and what these files say of 36 entries holds for 25.
 
+    plan.py              what is divided how
     convolve.py          pictures and gradients of pictures
     weight_gradient.py   gradients of weights
     views.py             where the pixels of a picture lie
@@ -36,7 +37,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl.kernels import settings
-from minidl.kernels.cpu.convolution.winograd.convolve import convolve_views, taps_of
+from minidl.kernels.cpu.convolution.winograd.convolve import all_taps, convolve_views
 from minidl.kernels.cpu.convolution.winograd.tiles import count_tiles, entries_of, tile_of
 from minidl.kernels.cpu.convolution.winograd.views import view_of
 from minidl.kernels.cpu.convolution.winograd.weight_gradient import add_gradients
@@ -62,7 +63,7 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
     return tiles * entries_of(R) * 3 <= N * OH * OW * R * S * 2 and tiles * 2**12 >= C * K // groups
 
 
-def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
+def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf, slope=1.0):
     x = channels_last(x)
     (N, H, W, _), (K, C, R, S) = x.shape, w.shape
     OH, OW = H + padding[0] + padding[-2] - R + 1, W + padding[1] + padding[-1] - S + 1
@@ -71,7 +72,7 @@ def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf):
         part = group(K, g, groups)
         views, y_views = view_of(x, g * C, padding[:2])[None], view_of(y, part.start)
         bias = None if b is None else b[part]
-        convolve_views(x, views, taps_of(w[part])[None], y, y_views, b=bias, least=least)
+        convolve_views(x, views, all_taps(w[part]), y, y_views, b=bias, least=least, slope=slope)
     return channels_first(y)
 
 
@@ -84,7 +85,7 @@ def backward_input(gy, w, x_shape, stride, padding, dilation, groups, mask=None)
     for g in range(groups):
         part = group(K, g, groups)
         views, gx_views = view_of(gy, part.start, padding)[None], view_of(gx, g * C)
-        convolve_views(gy, views, taps_of(w[part])[None], gx, gx_views, is_turned=True, mask=mask)
+        convolve_views(gy, views, all_taps(w[part]), gx, gx_views, is_turned=True, mask=mask)
     return channels_first(gx)
 
 
@@ -95,7 +96,8 @@ def backward_weight(gy, x, w_shape, stride, padding, dilation, groups):
     for g in range(groups):
         first = group(K, g, groups).start
         views, gy_view = view_of(x, g * C, padding[:2]), view_of(gy, first)[0]
-        add_gradients(x, views, gy, gy_view, gw, K // groups, first)
+        starts = np.array([first])
+        add_gradients(x, views, gy, gy_view, gw, starts, C * K * S, C * K, (R, C, K // groups))
     return gw.transpose(3, 2, 0, 1)
 
 

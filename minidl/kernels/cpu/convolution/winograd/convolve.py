@@ -18,30 +18,28 @@ that is done in registers, square by square, on the way to U.
 
 x and y are flat here, and views say where their pixels lie (views.py): groups, whose channels are a
 part of each pixel, come one after the other; the views of one picture are summed up together; and
-several parts of y, each with views and weights of its own, are computed side by side.
+several parts of y, each with views and weights of its own, are computed side by side. Weights are
+read where they lie as well, in the order (tap, C, K).
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
+from minidl.kernels.cpu.convolution.winograd.plan import blocks_of, counts_of, panels_of
 from minidl.kernels.cpu.convolution.winograd.tiles import (
-    bounds_of,
     check_room,
-    count_tiles,
     entries_of,
     panels,
     reads_of,
     spread,
-    tile_of,
     transform_pictures,
     transform_weight,
     write_outputs,
 )
-from minidl.kernels.cpu.convolution.winograd.views import COLUMNS, ROWS
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import LARGE, PANEL, block_rows, multiply_panel
 from minidl.kernels.cpu.vector.moves import transpose_block
@@ -58,66 +56,83 @@ PANEL_BYTES = 2**23  # of V at most, where threads take panels: each of them rea
 PICTURE_PARTS = 8  # into which the tiles are divided while they are transformed
 
 
+class Taps(NamedTuple):
+    """Weights in memory.
+
+    Args:
+        w: flat.
+        starts: (parts, views of one part), where the first tap of a view's channels begins.
+        row, column: numbers from one tap to the next, down and across; in a tap lie (C, K).
+        R, C, K: taps in each direction, channels of all views of a part, and outputs.
+    """
+
+    w: np.ndarray
+    starts: np.ndarray
+    row: int
+    column: int
+    R: int
+    C: int
+    K: int
+
+
 def taps_of(w):
     """Weights (K, C, R, S) as (R, S, C, K) in memory, where they usually lie so."""
     return np.ascontiguousarray(w.transpose(2, 3, 1, 0))
 
 
-def convolve_views(x, views, w, y, y_views, *, b=None, least=-np.inf, mask=None, is_turned=False):
+def all_taps(w):
+    """Weights (K, C, R, S) of a part with one view."""
+    K, C, R, S = w.shape
+    return Taps(taps_of(w).reshape(-1), np.zeros((1, 1), np.int64), S * C * K, C * K, R, C, K)
+
+
+def convolve_views(
+    x, views, taps, y, y_views, *, b=None, least=-np.inf, slope=1.0, mask=None, is_turned=False
+):
     """Some views of y, each a part with its own views of x and weights.
 
     Args:
         x, y: channels last.
         views: (parts, views of one part, 8), views.py. Each has its share of the channels of w.
-        w: (parts, R, S, C, K) in memory.
+        taps: weights of all parts.
         y_views: (parts, 8).
         b: (K,) or None.
         least: what y is at least.
+        slope: of y where it is below 0, before that.
         mask: as x, which counts only where this is not 0; None if all of it does.
         is_turned: the kernels are turned by half a turn, and their input and output channels
-            exchanged: the weights are (parts, R, S, K, C).
+            exchanged: what taps calls C and K are those of y and x.
     """
-    parts, R, _, C, K = w.shape
+    w, starts, row, column, R, C, K = taps
     if is_turned:
         C, K = K, C
-    counts = np.array([
-        count_tiles(len(y), view[ROWS], view[COLUMNS], tile_of(R)) for view in y_views
-    ])  # fmt: skip
+    counts = counts_of(len(y), R, y_views.tobytes())
     bias = np.empty(0, np.float32) if b is None else np.ascontiguousarray(b)
     source = x.reshape(-1), mask is not None, (x if mask is None else mask).reshape(-1), views
-    target = b is not None, bias, np.float32(least), y.reshape(-1), y_views
-    weights = w.reshape(parts, -1), is_turned
-    most = int(counts.max())
+    target = b is not None, bias, np.float32(least), np.float32(slope), y.reshape(-1), y_views
+    weights = w, starts, row, column, is_turned
+    most = max(counts)
     if most < K and 4 * entries_of(R) * most * C <= PANEL_BYTES:
         convolve_by_panels(counts, R, C, K, source, weights, target)
     else:
         convolve_by_tiles(counts, R, C, K, source, weights, target)
 
 
-# A source is (x, is_masked, mask, views), as transform_pictures takes them; a target is
-# (has_bias, bias, least, y, y_view). A parallel loop takes no tuple in a tuple: taken apart before
-# it, they are put together in it, with the views of a part.
+# A source is (x, is_masked, mask, views), as transform_pictures takes them; a target is (has_bias,
+# bias, least, slope, y, y_view); weights are (w, starts, row, column, is_turned). A parallel loop
+# takes no tuple in a tuple: taken apart before it, they are put together in it, with those of a
+# part.
 
 
 def convolve_by_tiles(counts, R, C, K, source, weights, target):
     threads = get_num_threads()
-    share = max(FEWEST_TILES, -(-int(counts.sum()) // threads))
-    at_once = min(tiles_at_once(R, C, K), share)
-    blocks = [
-        (part, first, end)
-        for part, n_tiles in enumerate(counts)
-        for first, end in pairwise(bounds_of(n_tiles, at_once))
-    ]
-    rows = max(map(block_rows, {end - first for _, first, end in blocks}), default=0)
-    V_size, M_size = (entries_of(R) * spread(rows * n) for n in (C, panels(K) * PANEL))
-    U_size = len(counts) * panels(K) * entries_of(R) * spread(C * PANEL)
-    with scratch(U_size, threads * V_size, threads * M_size) as (U, V, M):
-        transform_weights(
-            WIDTH * bounds_of(C // WIDTH, max(1, 2**14 // K // WIDTH)), R, C, K, *weights, U
-        )
+    share = max(FEWEST_TILES, -(-sum(counts) // threads))
+    plan = blocks_of(counts, R, C, K, min(tiles_at_once(R, C, K), share))
+    with scratch(plan.U_size, threads * plan.V_size, threads * plan.M_size) as (U, V, M):
+        transform_weights(plan.channels, R, C, K, *weights, U)
         convolve_blocks(
-            np.array(blocks).reshape(-1, 3), R, C, K, source, U, V, V_size, M, M_size, target
-        )
+            plan.blocks, R, C, K, source, U, V, plan.V_size, M, plan.M_size, target
+        )  # fmt: skip
 
 
 def tiles_at_once(R, C, K):
@@ -128,50 +143,57 @@ def tiles_at_once(R, C, K):
 
 
 @njit(parallel=True, cache=True)
-def transform_weights(bounds, R, C, K, w, is_turned, U):
-    """U = G g G^T of the weights (R, S, C, K) of all parts, panel behind panel."""
+def transform_weights(bounds, R, C, K, w, starts, row, column, is_turned, U):
+    """U = G g G^T of the weights of all parts, panel behind panel."""
     entry, blocks = spread(C * PANEL), len(bounds) - 1
     size = entries_of(R) * entry
-    for task in prange(len(w) * blocks):
+    for task in prange(len(starts) * blocks):
         part, first, end = task // blocks, bounds[task % blocks], bounds[task % blocks + 1]
         for p in range(panels(K)):
             start = (part * panels(K) + p) * size
             U_panel = U[start : start + size]
             check_room(len(U_panel), R, entry)
             transform_panel(
-                p, first, end, R, C, K, w[part], is_turned, U_panel[first * PANEL :], entry
-            )
+                p, first, end, R, C, K, (w, starts[part], row, column, is_turned),
+                U_panel[first * PANEL :], entry,
+            )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def transform_panel(p, first, end, R, C, K, w, is_turned, U, entry):
+def transform_panel(p, first, end, R, C, K, weights, U, entry):
     """Of some channels and the output channels of one panel; U begins with the first."""
+    w, starts, row, column, is_turned = weights
+    of_view = C // len(starts)
     square = np.empty(R * R * WIDTH * WIDTH if is_turned else 0, np.float32)
     for k in range(p * PANEL, min(K, (p + 1) * PANEL), WIDTH):
         for c in range(first, end):
             target = (c - first) * PANEL + k % PANEL
+            start, c_in_view = starts[c // of_view], c % of_view
             if not is_turned:
-                transform_weight(R, w, c * K + k, C * K, U, target, entry)
+                transform_weight(R, w, start + c_in_view * K + k, row, column, U, target, entry)
                 continue
             i = (c - first) % WIDTH
             if i == 0:
-                turn_square(R, C, K, w, c, k, square)
-            transform_weight(R, square, i * WIDTH, WIDTH * WIDTH, U, target, entry)
+                turn_square(R, w, start + k * of_view + c_in_view, row, column, of_view, square)
+            transform_weight(
+                R, square, i * WIDTH, R * WIDTH * WIDTH, WIDTH * WIDTH, U, target, entry
+            )
 
 
 @njit(nogil=True, cache=True)
-def turn_square(R, C, K, w, c, k, square):
-    """WIDTH channels and WIDTH output channels of weights (R, S, K, C), turned, as (R, S, C, K)."""
-    for tap in range(R * R):
-        source = ((R * R - 1 - tap) * K + k) * C + c
-        transpose_block(w, source, C, square, tap * WIDTH * WIDTH, WIDTH)
+def turn_square(R, w, start, row, column, C, square):
+    """WIDTH channels and WIDTH output channels of weights (K, C) in a tap, turned, as (C, K)."""
+    for i in range(R):
+        for j in range(R):
+            source = start + (R - 1 - i) * row + (R - 1 - j) * column
+            transpose_block(w, source, C, square, (i * R + j) * WIDTH * WIDTH, WIDTH)
 
 
 @njit(parallel=True, cache=True)
 def convolve_blocks(blocks, R, C, K, source, U, V, V_size, M, M_size, target):
     """Block by block of tiles, each thread with a part of V and M for itself."""
     x, is_masked, mask, views = source
-    has_bias, bias, least, y, y_views = target
+    has_bias, bias, least, slope, y, y_views = target
     U_size = panels(K) * entries_of(R) * spread(C * PANEL)
     for block in prange(len(blocks)):
         mine, part = get_thread_id(), blocks[block, 0]
@@ -179,13 +201,13 @@ def convolve_blocks(blocks, R, C, K, source, U, V, V_size, M, M_size, target):
             blocks[block, 1], blocks[block, 2], R, C, K, (x, is_masked, mask, views[part]),
             U[part * U_size : (part + 1) * U_size],
             V[mine * V_size : (mine + 1) * V_size], M[mine * M_size : (mine + 1) * M_size],
-            (has_bias, bias, least, y, y_views[part]),
+            (has_bias, bias, least, slope, y, y_views[part]),
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
 def convolve_block(first, end, R, C, K, source, U, V, M, target):
-    has_bias, bias, least, y, y_view = target
+    has_bias, bias, least, slope, y, y_view = target
     rows, row, entries = block_rows(end - first), panels(K) * PANEL, entries_of(R)
     V_entry, M_entry, U_entry = spread(rows * C), spread(rows * row), spread(C * PANEL)
     check_room(len(V), R, V_entry)
@@ -197,7 +219,7 @@ def convolve_block(first, end, R, C, K, source, U, V, M, target):
                 e, R, rows, C, V, C, V_entry, U[p * entries * U_entry :], U_entry, has_bias,
                 bias[p * PANEL :], M[p * PANEL :], row, M_entry, False,
             )  # fmt: skip
-    write_outputs(first, end, R, K, M, row, M_entry, least, y, y_view)
+    write_outputs(first, end, R, K, M, row, M_entry, least, slope, y, y_view)
 
 
 @njit(nogil=True, cache=True)
@@ -220,26 +242,24 @@ def multiply_entry(
 
 
 def convolve_by_panels(counts, R, C, K, source, weights, target):
-    parts, most, threads, step = len(counts), int(counts.max()), get_num_threads(), min(C, CHANNELS)
-    at_once = 2 if parts * panels(K) >= 4 * threads and most <= PAIR_TILES else 1
-    V_entry = spread(block_rows(most) * step)
-    V_size = parts * -(-C // step) * entries_of(R) * V_entry
-    U_size = at_once * entries_of(R) * spread(step * PANEL)
-    M_size = entries_of(R) * spread(block_rows(most) * at_once * PANEL)
-    with scratch(V_size, threads * U_size, threads * M_size) as (V, U, M):
+    parts, threads, step = len(counts), get_num_threads(), min(C, CHANNELS)
+    at_once = 2 if parts * panels(K) >= 4 * threads and max(counts) <= PAIR_TILES else 1
+    plan = panels_of(counts, R, C, step, at_once)
+    with scratch(parts * plan.V_size, threads * plan.U_size, threads * plan.M_size) as (V, U, M):
         convolve_panels(
-            counts, R, C, K, step, at_once, source, *weights, V, V_entry, U, U_size, M, M_size,
-            target,
+            plan.counts, R, C, K, step, at_once, source, *weights, V, plan.V_entry,
+            U, plan.U_size, M, plan.M_size, target,
         )  # fmt: skip
 
 
 @njit(parallel=True, cache=True)
 def convolve_panels(
-    counts, R, C, K, step, at_once, source, w, is_turned, V, V_entry, U, U_size, M, M_size, target
-):
+    counts, R, C, K, step, at_once, source, w, starts, row, column, is_turned, V, V_entry,
+    U, U_size, M, M_size, target,
+):  # fmt: skip
     """First all of V, then a few panels at once, each thread with a part of U and M for itself."""
     x, is_masked, mask, views = source
-    has_bias, bias, least, y, y_views = target
+    has_bias, bias, least, slope, y, y_views = target
     block = entries_of(R) * V_entry  # of V: `step` channels of a part
     V_size = (C + step - 1) // step * block
     check_room(len(V), R, len(counts) * V_size // entries_of(R))
@@ -259,18 +279,17 @@ def convolve_panels(
         k = p * PANEL
         convolve_some_panels(
             p, min(panels(K), p + at_once), counts[part], R, C, K, step,
-            V[part * V_size : (part + 1) * V_size], V_entry, w[part], is_turned,
+            V[part * V_size : (part + 1) * V_size], V_entry,
+            (w, starts[part], row, column, is_turned),
             U[mine * U_size : (mine + 1) * U_size], M[mine * M_size : (mine + 1) * M_size],
-            (has_bias, bias[k:], least, y[k:], y_views[part]),
+            (has_bias, bias[k:], least, slope, y[k:], y_views[part]),
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def convolve_some_panels(
-    first, end, n_tiles, R, C, K, step, V, V_entry, w, is_turned, U, M, target
-):
+def convolve_some_panels(first, end, n_tiles, R, C, K, step, V, V_entry, weights, U, M, target):
     """The outputs of some panels, from `step` channels at a time; bias and y begin with them."""
-    has_bias, bias, least, y, y_view = target
+    has_bias, bias, least, slope, y, y_view = target
     rows, M_row, entries = block_rows(n_tiles), (end - first) * PANEL, entries_of(R)
     M_entry, U_entry = spread(rows * M_row), spread(step * PANEL)
     check_room(len(M), R, M_entry)
@@ -279,7 +298,7 @@ def convolve_some_panels(
         channels, V_here = min(step, C - c), V[c // step * entries * V_entry :]
         for p in range(end - first):
             U_panel = U[p * entries * U_entry :]
-            transform_panel(first + p, c, c + channels, R, C, K, w, is_turned, U_panel, U_entry)
+            transform_panel(first + p, c, c + channels, R, C, K, weights, U_panel, U_entry)
         for e in range(entries):
             for p in range(end - first):
                 multiply_entry(
@@ -287,4 +306,4 @@ def convolve_some_panels(
                     U_entry, has_bias, bias[p * PANEL :], M[p * PANEL :], M_row, M_entry, c > 0,
                 )  # fmt: skip
     columns = min(M_row, K - first * PANEL)
-    write_outputs(0, n_tiles, R, columns, M, M_row, M_entry, least, y, y_view)
+    write_outputs(0, n_tiles, R, columns, M, M_row, M_entry, least, slope, y, y_view)

@@ -195,9 +195,9 @@ def copy_tile(x, is_masked, mask, view, n, h, v, c, size, tile):
 
 
 @njit(nogil=True, cache=True)
-def write_outputs(first, end, R, K, M, M_row, M_entry, least, y, view):
-    """y = A^T m A, or `least` where that is less, for some tiles; of a tile that sticks out, the
-    part inside."""
+def write_outputs(first, end, R, K, M, M_row, M_entry, least, slope, y, view):
+    """y = A^T m A for some tiles: `slope` times what is below 0, then no less than `least`. Of a
+    tile that sticks out, the part inside."""
     tile, OH, OW = tile_of(R), view[ROWS], view[COLUMNS]
     row, step = view[NEXT_ROW], view[NEXT_PIXEL]
     whole = np.empty(tile * tile * WIDTH, np.float32)
@@ -208,9 +208,9 @@ def write_outputs(first, end, R, K, M, M_row, M_entry, least, y, view):
             target = pixel_at(view, n, oh, ow) + k
             prefetch_square(y, view, n, oh + tile, ow, k, tile)
             if oh + tile <= OH and ow + tile <= OW:
-                outputs_of_tile(R, M, source, M_entry, least, y, target, row, step)
+                outputs_of_tile(R, M, source, M_entry, least, slope, y, target, row, step)
             else:
-                outputs_of_tile(R, M, source, M_entry, least, whole, 0, tile * WIDTH, WIDTH)
+                outputs_of_tile(R, M, source, M_entry, least, slope, whole, 0, tile * WIDTH, WIDTH)
                 for i in range(min(tile, OH - oh)):
                     for j in range(min(tile, OW - ow)):
                         here = target + i * row + j * step
@@ -218,23 +218,23 @@ def write_outputs(first, end, R, K, M, M_row, M_entry, least, y, view):
 
 
 @njit(nogil=True, cache=True)
-def outputs_of_tile(R, M, source, M_entry, least, y, target, row, column):
+def outputs_of_tile(R, M, source, M_entry, least, slope, y, target, row, column):
     down = reads_of(R) * M_entry
     if R == 2:
-        transform_outputs_of_two(M, source, down, M_entry, least, y, target, row, column)
+        transform_outputs_of_two(M, source, down, M_entry, least, slope, y, target, row, column)
     elif R == 3:
-        transform_outputs_4(M, source, down, M_entry, least, y, target, row, column)
+        transform_outputs_4(M, source, down, M_entry, least, slope, y, target, row, column)
     else:
-        transform_outputs_2(M, source, down, M_entry, least, y, target, row, column)
+        transform_outputs_2(M, source, down, M_entry, least, slope, y, target, row, column)
 
 
 @njit(nogil=True, cache=True)
-def transform_weight(R, w, source, step, U, target, U_entry):
-    """U = G g G^T of a vector of kernels; `step` numbers of w from one tap to the next."""
-    row, down = R * step, reads_of(R) * U_entry
+def transform_weight(R, w, source, row, column, U, target, U_entry):
+    """U = G g G^T of a vector of kernels, whose taps lie so many numbers apart."""
+    down = reads_of(R) * U_entry
     if R == 2:
-        transform_kernel_2(w, source, row, step, U, target, down, U_entry)
+        transform_kernel_2(w, source, row, column, U, target, down, U_entry)
     elif R == 3:
-        transform_kernel_3(w, source, row, step, U, target, down, U_entry)
+        transform_kernel_3(w, source, row, column, U, target, down, U_entry)
     else:
-        transform_kernel_5(w, source, row, step, U, target, down, U_entry)
+        transform_kernel_5(w, source, row, column, U, target, down, U_entry)

@@ -3,7 +3,8 @@
 Pictures lie channels last, in a flat array. A view says where the channels in question
 begin in the first pixel, and how to get from there to the others:
 
-    START, ROWS, COLUMNS                 the first pixel, and how many rows and columns there are
+    KEPT = 256  # of each kind: those of a layer are the same in every step
+START, ROWS, COLUMNS                 the first pixel, and how many rows and columns there are
     NEXT_PICTURE, NEXT_ROW, NEXT_PIXEL   the distance from one to the next, in numbers
     TOP, LEFT                            how many pixels before the first one windows begin
 
@@ -13,15 +14,22 @@ reads one view or several, whose channels it takes for those of one picture.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numba import njit
 
+KEPT = 256  # of each kind: those of a layer are the same in every step
 START, ROWS, COLUMNS, NEXT_PICTURE, NEXT_ROW, NEXT_PIXEL, TOP, LEFT = range(8)
 
 
 def view_of(x, channel=0, padding=(0, 0)):
     """All pixels of (N, H, W, C), from a channel on: a row of views."""
-    _, H, W, C = x.shape
+    return all_pixels(*x.shape[1:], channel, padding)
+
+
+@lru_cache(maxsize=KEPT)
+def all_pixels(H, W, C, channel, padding):
     return np.array([[channel, H, W, H * W * C, W * C, C, *padding]])
 
 
@@ -31,7 +39,11 @@ def phases_of(x, padding):
     Phase (i, j) has the rows 2 m + i - p and the columns 2 l + j - p of the picture, for all m and
     l that are inside.
     """
-    _, H, W, C = x.shape
+    return every_second(*x.shape[1:], padding)
+
+
+@lru_cache(maxsize=KEPT)
+def every_second(H, W, C, padding):
     down = [first_inside(i, padding[0], H) for i in range(2)]
     right = [first_inside(j, padding[1], W) for j in range(2)]
     return np.array([

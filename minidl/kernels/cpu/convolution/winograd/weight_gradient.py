@@ -63,40 +63,45 @@ SHARED_BLOCK_BYTES = 2**24  # of V and D of such a block
 TRANSFORM_PARTS = 8  # of tiles that all threads transform
 
 
-def add_gradients(x, views, gy, gy_view, gw, K, first):
-    """K output channels of gw, from the `first` on, of whose inputs each view has its part."""
-    R, _, C, K_all = gw.shape
+def add_gradients(x, views, gy, gy_view, gw, starts, row, column, sizes):
+    """The gradient of weights that lie like convolve.Taps: flat, each view's channels with a start.
+
+    Args:
+        gw: its last axis is that of the output channels, all groups' of them.
+        sizes: R taps, C channels of all views, and K output channels.
+    """
+    R, C, K = sizes
     n_tiles = count_tiles(len(gy), gy_view[ROWS], gy_view[COLUMNS], tile_of(R))
     size = entries_of(R) * spread(block_rows(C) * panels(K) * PANEL)  # of a sum
-    flat_gw = gw.reshape(-1)[first:]
+    target = gw.reshape(-1), starts, row, column, gw.shape[-1]
     geometry = R, C, K, x.reshape(-1), views, gy.reshape(-1), gy_view
     if size <= SUMS_SIZE and (n_tiles >= SUMS * LEAST_TILES or panels(K) == 1):
-        by_parts(n_tiles, size, geometry, flat_gw, K_all)
+        by_parts(n_tiles, size, geometry, target)
     elif 4 * entries_of(R) * n_tiles * C <= PANEL_BYTES:
-        by_panels(n_tiles, geometry, flat_gw, K_all)
+        by_panels(n_tiles, geometry, target)
     else:
-        by_entries(n_tiles, size, geometry, flat_gw, K_all)
+        by_entries(n_tiles, size, geometry, target)
 
 
-def by_parts(n_tiles, size, geometry, gw, gw_step):
+def by_parts(n_tiles, size, geometry, target):
     R, C, K, *_ = geometry
     bounds = bounds_of(n_tiles, max(1, -(-n_tiles // SUMS)))
     V_size, D_size = gradient_sizes(PART_BLOCK, R, C, K)
     with scratch(SUMS * size, SUMS * V_size, SUMS * D_size) as (sums, V, D):
         sums = sums[: (len(bounds) - 1) * size].reshape(-1, size)
         sum_parts(bounds, *geometry, V, V_size, D, D_size, sums)
-        kernel_gradients(*geometry[:3], sums.sum(axis=0), gw, gw_step)
+        kernel_gradients(*geometry[:3], sums.sum(axis=0), target)
 
 
-def by_panels(n_tiles, geometry, gw, gw_step):
+def by_panels(n_tiles, geometry, target):
     R, C, *_ = geometry
     V_size, D_size = gradient_sizes(n_tiles, R, C, PANEL)
     size, threads = entries_of(R) * spread(block_rows(C) * PANEL), get_num_threads()
     with scratch(V_size, threads * D_size, threads * size) as (V, D, sums):
-        gradient_panels(n_tiles, *geometry, V, D, D_size, sums, size, gw, gw_step)
+        gradient_panels(n_tiles, *geometry, V, D, D_size, sums, size, target)
 
 
-def by_entries(n_tiles, size, geometry, gw, gw_step):
+def by_entries(n_tiles, size, geometry, target):
     R, C, K, *_ = geometry
     at_once = max(SMALLEST_BLOCK, SHARED_BLOCK_BYTES // (4 * entries_of(R) * (C + K)))
     bounds = bounds_of(n_tiles, at_once)
@@ -111,7 +116,7 @@ def by_entries(n_tiles, size, geometry, gw, gw_step):
         if len(total):
             move_entries(entries_of(R), sums, total)
             sums[:size] = total
-        kernel_gradients(*geometry[:3], sums, gw, gw_step)
+        kernel_gradients(*geometry[:3], sums, target)
 
 
 @njit(parallel=True, cache=True)
@@ -217,7 +222,7 @@ def gradients_of_tile(R, gy, source, row, column, D, target, D_entry):
 
 
 @njit(parallel=True, cache=True)
-def gradient_panels(n_tiles, R, C, K, x, views, gy, gy_view, V, D, D_size, sums, size, gw, gw_step):
+def gradient_panels(n_tiles, R, C, K, x, views, gy, gy_view, V, D, D_size, sums, size, target):
     """First all of V, then panel by panel, each thread with a part of D and sums for itself."""
     for part in prange(TRANSFORM_PARTS):
         first, end = n_tiles * part // TRANSFORM_PARTS, n_tiles * (part + 1) // TRANSFORM_PARTS
@@ -227,20 +232,20 @@ def gradient_panels(n_tiles, R, C, K, x, views, gy, gy_view, V, D, D_size, sums,
         gradient_panel(
             n_tiles, R, C, min(PANEL, K - p * PANEL), gy[p * PANEL :], gy_view, V,
             D[mine * D_size : (mine + 1) * D_size], sums[mine * size : (mine + 1) * size],
-            gw[p * PANEL :], gw_step,
+            p * PANEL, target,
         )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
-def gradient_panel(n_tiles, R, C, columns, gy, gy_view, V, D, sums, gw, gw_step):
-    """gg of a panel's columns; gy and gw begin with it."""
+def gradient_panel(n_tiles, R, C, columns, gy, gy_view, V, D, sums, first, target):
+    """gg of a panel's columns; gy begins with them, and they with the `first` output channel."""
     transform_gradients(0, n_tiles, 0, n_tiles, R, columns, gy, gy_view, D)
     if n_tiles == 0:
         sums[:] = 0
     add_entries(0, entries_of(R), R, n_tiles, V, D, sums, C, columns, 0)
     for c in range(C):
         for k in range(0, columns, WIDTH):
-            kernel_gradient(c, k, R, C, columns, sums, gw, gw_step)
+            kernel_gradient(c, k, R, C, columns, sums, first, target)
 
 
 @njit(nogil=True, cache=True)
@@ -261,22 +266,24 @@ def add_entries(first, end, R, rows, V, D, sums, C, K, add):
 
 
 @njit(parallel=True, cache=True)
-def kernel_gradients(R, C, K, sums, gw, step):
-    """gg = G^T sums G; `step` numbers of gw from one channel to the next."""
+def kernel_gradients(R, C, K, sums, target):
+    """gg = G^T sums G. A target is (gw, starts, row, column, step), `step` numbers from one channel
+    to the next."""
     for c in prange(C):
         for k in range(0, K, WIDTH):
-            kernel_gradient(c, k, R, C, K, sums, gw, step)
+            kernel_gradient(c, k, R, C, K, sums, 0, target)
 
 
 @njit(nogil=True, cache=True)
-def kernel_gradient(c, k, R, C, K, sums, gw, step):
-    """Of one channel and WIDTH outputs."""
-    row = panels(K) * PANEL
-    entry, source = spread(block_rows(C) * row), c * row + k
-    below, target, down, right = reads_of(R) * entry, c * step + k, R * C * step, C * step
+def kernel_gradient(c, k, R, C, K, sums, first, target):
+    """Of one channel and WIDTH outputs, k of those from the `first` on."""
+    gw, starts, down, right, step = target
+    sums_row, of_view = panels(K) * PANEL, C // len(starts)
+    entry, source = spread(block_rows(C) * sums_row), c * sums_row + k
+    below, at = reads_of(R) * entry, starts[c // of_view] + c % of_view * step + first + k
     if R == 2:
-        transform_kernel_gradients_2(sums, source, below, entry, gw, target, down, right)
+        transform_kernel_gradients_2(sums, source, below, entry, gw, at, down, right)
     elif R == 3:
-        transform_kernel_gradients_3(sums, source, below, entry, gw, target, down, right)
+        transform_kernel_gradients_3(sums, source, below, entry, gw, at, down, right)
     else:
-        transform_kernel_gradients_5(sums, source, below, entry, gw, target, down, right)
+        transform_kernel_gradients_5(sums, source, below, entry, gw, at, down, right)
