@@ -150,7 +150,8 @@ def accuracy(folder: Path, mode: str, scheme: str, seed: int, options: argparse.
     output = run_job(
         folder, ["--workers", "4", "--slots", "4", "--mode", mode, "--compress", scheme],
         "dist_mnist.py",
-        ["--data", options.data_dir, "--examples", str(options.examples), "--seed", str(seed)],
+        ["--data", options.data_dir, "--examples", str(options.examples), "--seed", str(seed),
+         "--workers", "4"],
     )  # fmt: skip
     found = re.findall(r"accuracy (\S+)", output)[-1]
     print(f"{mode}, {scheme}, seed {seed}: {found}", file=sys.stderr, flush=True)
