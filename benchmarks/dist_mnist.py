@@ -2,8 +2,8 @@
 
     minidl dist run --workers 4 --slots 4 --mode async benchmarks/dist_mnist.py --workers 4
 
-Workers begin together: in ssp and async, one that was late would wait for the next barrier, and the
-others compute all. It prints the accuracy on the test set.
+Workers begin together: in ssp and async, one that was late would wait for the next checkpoint, and
+the others compute all. It prints the accuracy on the test set.
 """
 
 from __future__ import annotations
