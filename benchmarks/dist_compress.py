@@ -142,8 +142,8 @@ def convergence(options: argparse.Namespace) -> str:
         f"LeNet-5 after {options.examples:,} pictures of MNIST, by four workers (SGD, learning rate"
         " 0.01, momentum 0.9). sync: steps of four slots of 32; backup:1 leaves out the slowest of"
         " the four; in ssp and async each slot is a step of its own, with the same learning rate."
-        f" There a checkpoint is made every {WITHIN} steps, not every 100: until the first, one worker"
-        " may compute alone."
+        f" There a checkpoint is made every {WITHIN} steps, not every 100: until the first, one"
+        " worker may compute alone."
         " Accuracy on the test set; seeds draw weights and order.\n\n"
         + table(["mode", "mean", "standard deviation", "each seed"], rows)
     )
