@@ -33,6 +33,7 @@ WAYS = {
     "backup:1": ("backup:1", "none"), "sync, 1bit": ("sync", "1bit"),
 }  # fmt: skip
 SEEDS = (0, 1, 2)
+WITHIN = 25  # steps, all workers of ssp and async take part
 
 
 # --- what compression saves ---------------------------------------------------------------------
@@ -141,6 +142,8 @@ def convergence(options: argparse.Namespace) -> str:
         f"LeNet-5 after {options.examples:,} pictures of MNIST, by four workers (SGD, learning rate"
         " 0.01, momentum 0.9). sync: steps of four slots of 32; backup:1 leaves out the slowest of"
         " the four; in ssp and async each slot is a step of its own, with the same learning rate."
+        f" There a checkpoint is made every {WITHIN} steps, not every 100: until the first, one"
+        " worker may compute alone."
         " Accuracy on the test set; seeds draw weights and order.\n\n"
         + table(["mode", "mean", "standard deviation", "each seed"], rows)
     )
@@ -148,9 +151,12 @@ def convergence(options: argparse.Namespace) -> str:
 
 def accuracy(folder: Path, mode: str, scheme: str, seed: int, options: argparse.Namespace) -> float:
     output = run_job(
-        folder, ["--workers", "4", "--slots", "4", "--mode", mode, "--compress", scheme],
+        folder,
+        ["--workers", "4", "--slots", "4", "--mode", mode, "--compress", scheme,
+         "--checkpoint-every", str(WITHIN if mode in ("ssp:3", "async") else 100)],
         "dist_mnist.py",
-        ["--data", options.data_dir, "--examples", str(options.examples), "--seed", str(seed)],
+        ["--data", options.data_dir, "--examples", str(options.examples), "--seed", str(seed),
+         "--workers", "4"],
     )  # fmt: skip
     found = re.findall(r"accuracy (\S+)", output)[-1]
     print(f"{mode}, {scheme}, seed {seed}: {found}", file=sys.stderr, flush=True)

@@ -361,7 +361,7 @@ def from_bits(packed: np.ndarray, size: int, tensor: str) -> np.ndarray:
     words = means.view(np.uint32)
     lower, differ = words[:, :1], words[:, :1] ^ words[:, 1:]
     found = np.unpackbits(packed[8 * rows :]).reshape(rows, BLOCK).astype(np.uint32)
-    found *= differ  # np.where of the two means, in a fourth of the time
+    found *= differ  # as np.where with the two means, but quicker
     found ^= lower
     return found.view(np.float32).reshape(-1)[:size]
 
