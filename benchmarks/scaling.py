@@ -122,7 +122,7 @@ def draw_lines(ends: tuple[int, int], lines: Sequence[Line]) -> list[str]:
             f'<line class="grid" x1="{LINES[0]}" x2="{LINES[1]}" y1="{y(tick):.1f}"'
             f' y2="{y(tick):.1f}"/>'
         )
-        drawn.append(text(LINES[0] - 6, y(tick) + 4, f"{tick:,.3g}", "tick", "end"))
+        drawn.append(text(LINES[0] - 6, y(tick) + 4, f"{tick:,.6g}", "tick", "end"))
     drawn.append(f'<path class="ideal" d="M{"L".join(f"{x(n):.1f} {y(n):.1f}" for n in ends)}"/>')
     names = [(y(ends[1]), "ideal", "#777777")]
     for line, colour in zip(lines, COLOURS):
