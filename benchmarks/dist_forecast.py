@@ -1,6 +1,6 @@
 """How fast jobs with up to 1,000 workers would be, and how far such a forecast is off.
 
-    python -m benchmarks.dist_forecast [--write] [--steps 40] [--most 1000] [--only real curves]
+    python -m benchmarks.dist_forecast [--write] [--only real curves] [--steps 40] [--most 1000]
 
 First the costs of this machine are measured (minidl dist calibrate).
 
@@ -10,7 +10,7 @@ First the costs of this machine are measured (minidl dist calibrate).
     curves  speed-up over the number of workers on a network of 10 Gbit, for each mode, and with
             more servers; and what a step waits for
 
-The machine should be doing nothing else. --write puts tables and pictures into RESULTS.md.
+The machine should be doing nothing else; each part takes about five minutes. --write puts tables and pictures into RESULTS.md.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from minidl_dist.scenario import Scenario
 
 BATCH = 120  # examples of a step: one to four workers have equal parts of it
 FEW = (1, 2, 3, 4)
-MANY = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
-FEWER = MANY[:-2]  # with large models, which take longer
+MANY = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1000)
+FEWER = MANY[:-1]  # of a large model, which takes longer
 SIZES = {"resnet20": 1_078_888, "wide": 67_289_128}
 REAL = (("resnet20", "sync"), ("resnet20", "async"), ("wide", "sync"))
 STRAGGLERS = "lognormal:0.1,rare:0.01:5"
 MODES = ("sync", "backup:2", "ssp:3", "async")
 SERVERS = (1, 4, 16)
 MIDDLE = {"size": 100_000_000, "compute": 1.0}  # about ResNet-50 with 32 pictures on a GPU's host
-LOOKED_AT = 1000  # slots, in at least ...
-STEPS = 10  # ... so many steps
+LOOKED_AT = 600  # slots, in at least ...
+STEPS = 8  # ... so many steps
 PICTURES = RESULTS.parent / "curves"
 
 
