@@ -1,6 +1,6 @@
 """How fast jobs with up to 1,000 workers would be, and how far such a forecast is off.
 
-    python -m benchmarks.dist_forecast [--write] [--steps 40] [--most 1000] [--only real curves]
+    python -m benchmarks.dist_forecast [--write] [--only real curves] [--steps 40] [--most 1000]
 
 First the costs of this machine are measured (minidl dist calibrate).
 
@@ -10,7 +10,7 @@ First the costs of this machine are measured (minidl dist calibrate).
     curves  speed-up over the number of workers on a network of 10 Gbit, for each mode, and with
             more servers; and what a step waits for
 
-The machine should be doing nothing else. --write puts tables and pictures into RESULTS.md.
+The machine should be doing nothing else; each part takes about five minutes. --write puts tables and pictures into RESULTS.md.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ from minidl_dist.scenario import Scenario
 
 BATCH = 120  # examples of a step: one to four workers have equal parts of it
 FEW = (1, 2, 3, 4)
-MANY = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+MANY = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1000)
+FEWER = MANY[:-1]  # of a large model, which takes longer
 SIZES = {"resnet20": 1_078_888, "wide": 67_289_128}
 REAL = (("resnet20", "sync"), ("resnet20", "async"), ("wide", "sync"))
 STRAGGLERS = "lognormal:0.1,rare:0.01:5"
 MODES = ("sync", "backup:2", "ssp:3", "async")
 SERVERS = (1, 4, 16)
 MIDDLE = {"size": 100_000_000, "compute": 1.0}  # about ResNet-50 with 32 pictures on a GPU's host
-FAR = 256  # workers: from here on fewer steps are looked at
+LOOKED_AT = 600  # slots, in at least ...
+STEPS = 8  # ... so many steps
 PICTURES = RESULTS.parent / "curves"
 
 
@@ -129,7 +131,7 @@ def curve(scenario: Scenario, workers: Sequence[int], costs: Costs) -> list[Fore
     """Forecasts for numbers of workers that can have such a job."""
     found = []
     for n in workers:
-        steps = 0 if n < FAR else 4
+        steps = max(STEPS, -(-LOOKED_AT // n))
         found.append(forecast(replace(scenario, workers=n, steps=steps), costs))
         one = found[-1]
         print(scenario.mode, scenario.servers, n, figure(one.speedup), one.limit, flush=True)
@@ -144,7 +146,8 @@ def curves(options: argparse.Namespace, costs: Costs) -> str:
         able = [n for n in workers if n > 2 or not mode.startswith("backup")]
         modes[mode] = curve(replace(small, mode=mode), able, costs)
     middle = Scenario(1, straggler=STRAGGLERS, **MIDDLE)
-    servers = {n: curve(replace(middle, servers=n), workers, costs) for n in SERVERS}
+    fewer = [n for n in workers if n in FEWER]
+    servers = {n: curve(replace(middle, servers=n), fewer, costs) for n in SERVERS}
     if options.write:
         draw("dist-modes", "Speed-up: ResNet-20, one server", "A step in sync mode waits for",
              modes, "sync")  # fmt: skip
@@ -155,7 +158,7 @@ def curves(options: argparse.Namespace, costs: Costs) -> str:
         "Every process on a machine of its own with four cores and a network card of 10 Gbit,"
         " 0.1 ms there and back, encrypted. Of the slots, the logarithms deviate by 0.1, and one in"
         " a hundred takes five times as long. Speed-up: how many workers that need not talk would"
-        f" compute as many slots. From {FAR} workers on, four steps are looked at.\n\n"
+        f" compute as many slots. {LOOKED_AT:,} slots are looked at, in at least {STEPS} steps.\n\n"
         f"ResNet-20, {small.size / 1e6:.2f} MB of weights, {small.compute:g} s a slot, one server:"
         "\n\n![Speed-up of ResNet-20 by mode](curves/dist-modes.svg)\n\n"
         + modes_table(modes)

@@ -15,20 +15,22 @@ from markupsafe import escape
 
 from benchmarks.curves import COLOURS
 
-WIDTH, HEIGHT = 800, 330
+WIDTH, HEIGHT = 820, 330
 TOP, BOTTOM = 56, 292  # of both plots
-LINES, AREAS = (48, 392), (470, 690)  # left and right edge of a plot
+LINES, AREAS = (44, 384), (514, 730)  # left and right edge of a plot
 ROW = 15  # least distance of two names
-# Parts of a step's time: what is useful is dark, what is waited for has a colour of its own.
+# Parts of a step's time: what is useful is dark, what is waited for is light; the colours of lines
+# mean something else.
 PART_COLOURS = {
-    "compute": "#4c5c6b", "stragglers": "#e69f00", "cores": "#b0b0b0", "worker": "#56b4e9",
-    "network": "#009e73", "server": "#d55e00", "coordinator": "#cc79a7", "timers": "#dddddd",
+    "compute": "#4c5c6b", "stragglers": "#f2c14e", "cores": "#bcbcbc", "worker": "#9fc5e8",
+    "network": "#8fcfb0", "server": "#e8976b", "coordinator": "#d9a5c7", "timers": "#e6e6e6",
 }  # fmt: skip
 STYLE = """\
 svg { font-family: sans-serif; font-size: 12px; }
 .background { fill: #ffffff; }
 .title { font-size: 13px; fill: #222222; font-weight: bold; }
 .tick { fill: #666666; }
+.part { fill: #333333; }
 .grid { stroke: #e4e4e4; stroke-width: 1; }
 .ideal { stroke: #999999; stroke-width: 1.2; stroke-dasharray: 4 3; fill: none; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
@@ -120,24 +122,23 @@ def draw_lines(ends: tuple[int, int], lines: Sequence[Line]) -> list[str]:
             f'<line class="grid" x1="{LINES[0]}" x2="{LINES[1]}" y1="{y(tick):.1f}"'
             f' y2="{y(tick):.1f}"/>'
         )
-        drawn.append(text(LINES[0] - 6, y(tick) + 4, f"{tick:,.3g}", "tick", "end"))
+        drawn.append(text(LINES[0] - 6, y(tick) + 4, f"{tick:,.6g}", "tick", "end"))
     drawn.append(f'<path class="ideal" d="M{"L".join(f"{x(n):.1f} {y(n):.1f}" for n in ends)}"/>')
     names = [(y(ends[1]), "ideal", "#777777")]
     for line, colour in zip(lines, COLOURS):
         points = "L".join(f"{x(n):.1f} {y(v):.1f}" for n, v in line.points)
         drawn.append(f'<path class="line" stroke="{colour}" d="M{points}"/>')
         names.append((y(line.points[-1][1]), line.name, colour))
-    return drawn + beside(LINES[1], names)
+    for place, name, colour in beside(names):
+        drawn.append(text(LINES[1] + 6, place + 4, name, "name", fill=colour))
+    return drawn
 
 
-def beside(edge: int, names: list[tuple[float, str, str]]) -> list[str]:
-    """Names (place, text, colour) at the right edge of a plot."""
+def beside(names: list[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
+    """Names (place, text, colour) as they stand at the right edge of a plot."""
     names = sorted(names)
     places = spread([place for place, _, _ in names])
-    return [
-        text(edge + 6, place + 4, name, "name", fill=colour)
-        for place, (_, name, colour) in zip(places, names)
-    ]
+    return [(place, name, colour) for place, (_, name, colour) in zip(places, names)]
 
 
 def spread(places: Sequence[float]) -> list[float]:
@@ -184,4 +185,9 @@ def draw_areas(ends: tuple[int, int], parts: Sequence[tuple[int, dict[str, float
         floor = ceiling
     for share in (0.0, 0.5, 1.0):
         drawn.append(text(AREAS[0] - 6, y(share) + 4, f"{share:.0%}", "tick", "end"))
-    return drawn + beside(AREAS[1], names)
+    for place, name, colour in beside(names):
+        drawn.append(
+            f'<rect fill="{colour}" x="{AREAS[1] + 6}" y="{place - 5:.1f}" width="9" height="9"/>'
+        )
+        drawn.append(text(AREAS[1] + 20, place + 4, name, "part"))
+    return drawn

@@ -111,7 +111,7 @@ class Node:
         self.gate = Gate(self.role, self.values_of)
         self.links: dict[str, Link] = {}
         self.queued = Queued()
-        self.packed: tuple[Any, list] = (None, [])  # an event's last message without values; its frames
+        self.packed: tuple[Any, list] = (None, [])  # the last StepDone, and its frames
         self.peers: dict[str, bytes] = {}  # name -> routing id of its newest connection
         self.readers: dict[Any, Callable[[], None]] = {}  # socket or file descriptor -> reader
         self.polled: list[tuple[Any, int]] = []
@@ -411,7 +411,7 @@ class Node:
             self.counts[f"unsent: {error.strerror}"] += 1
 
     def frames_of(self, message: Any) -> list:
-        """What goes to many, such as a StepDone with a report of each worker, is packed once.
+        """A StepDone goes to all workers, with a report of each of them: it is packed once.
 
         Raises:
             WireError: nobody could receive it.
@@ -419,7 +419,7 @@ class Node:
         if message is self.packed[0]:
             return self.packed[1]
         frames = encode(message, self.name)
-        if len(frames) == 1:
+        if type(message) is m.StepDone:
             self.packed = message, frames
         return frames
 

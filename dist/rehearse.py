@@ -93,7 +93,7 @@ class Process:
         self.number = int(name.removeprefix(role) or 0)
         self.timers: dict[str, int] = {}
         self.path, self.handled = START, 0.0  # of the last event that was no timer
-        self.packed: Any = None  # the last message without values
+        self.packed: Any = None  # the last StepDone that it sent
         self.queued: set[tuple] = set()  # large messages that the network has not taken yet
 
     def threads(self) -> dict[str, Thread]:
@@ -274,12 +274,11 @@ class Rehearsal:
         seconds = costs.message * (self.joined if isinstance(message, MANY) else 1.0)
         if isinstance(message, LARGE):
             return seconds + (costs.send_byte if is_sent else costs.receive_byte) * self.chunk_bytes
-        if is_sent and message is sender.packed:  # as node.py has it
-            return seconds
-        if is_sent:
-            sender.packed = message
         if isinstance(message, m.StepDone):
-            seconds += costs.report[not is_sent] * len(message.reports)
+            if sender is None or message is not sender.packed:  # as node.py has it
+                seconds += costs.report[not is_sent] * len(message.reports)
+            if sender is not None:
+                sender.packed = message
         elif isinstance(message, m.Wanted):
             seconds += costs.entry[not is_sent] * len(message.servers)
         return seconds

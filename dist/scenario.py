@@ -19,7 +19,7 @@ SLOTS = 300  # that are forecast at least, so that slow ones are among them ...
 STEPS = 6  # ... in at least so many steps
 WARM_UP = 2  # steps before
 MOST = 4000  # workers
-CHUNKS = 60_000  # at most so many are pushed; where there would be more, they are joined
+CHUNKS = 20_000  # at most so many are pushed; where there would be more, they are joined
 
 
 @dataclass(frozen=True)
