@@ -12,8 +12,8 @@ from typing import Any
 
 import typer
 
+from minidl.errors import MinidlError
 from minidl_dist import folder as job_folder
-from minidl_dist.commands import answering_errors
 from minidl_dist.launch.child import Failure
 from minidl_dist.launch.engines import engine_of
 from minidl_dist.launch.local import cores
@@ -131,7 +131,9 @@ def note(text: str) -> None:
 if __name__ == "__main__":  # what `minidl dist submit` starts in the background
     place = Path(sys.argv[1])
     try:
-        with answering_errors("submit", False):
-            run_job(job_folder.read_job(place)["launch"], place)
+        run_job(job_folder.read_job(place)["launch"], place)
     except typer.Exit as end:
         sys.exit(end.exit_code)
+    except MinidlError as error:
+        note(f"error: {error}")
+        sys.exit(2)
