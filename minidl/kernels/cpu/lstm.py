@@ -21,6 +21,7 @@ import math
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
+from minidl.kernels import unchanging
 from minidl.kernels.cpu.matmul import product
 from minidl.kernels.cpu.threads.workers import threads_for
 from minidl.kernels.cpu.vector.matrix_product import (
@@ -29,6 +30,13 @@ from minidl.kernels.cpu.vector.matrix_product import (
     block_rows,
     check_blocks,
     multiply_in_parts,
+)
+from minidl.kernels.cpu.vector.panels import (
+    make_panels,
+    multiply_rows,
+    rows_of_blocks,
+    size_of_rows,
+    write_rows,
 )
 from minidl.kernels.memory import scratch
 
@@ -74,6 +82,69 @@ def forward(z, h0, c0, w_hh, valid):
     return h, c, gates
 
 
+def step(x, h, c, w_ih, w_hh, b):
+    """One step, of which nothing is kept: in a search, where weights are promised to stay as they
+    are (kernels/unchanging.py), panels are made once, and a thread takes a strip of cells through
+    both products and the pass."""
+    if has_room_for_panels(h) and x.shape[1] > 0:
+        of_input = unchanging.prepared(w_ih, make_panels)
+        of_state = unchanging.prepared(w_hh, make_panels)
+        if of_input is not None and of_state is not None:
+            return step_with_panels(x, h, c, of_input, of_state, b)
+    z = product(x, w_ih.T)
+    z += b
+    h, c, _ = forward(z[None], h, c, w_hh, np.ones((1, len(x)), bool))
+    return h[1], c[1]
+
+
+def step_with_panels(x, h, c, of_input, of_state, b):
+    N, H = h.shape
+    h_next, c_next = np.empty_like(h, order="C"), np.empty_like(h, order="C")
+    size = rows_of_blocks(N) * 4 * PANEL
+    with (
+        scratch(size_of_rows(x), size_of_rows(h), get_num_threads() * size) as (a, own, work),
+        threads_for(of_input.size + of_state.size),
+    ):
+        write_rows(x, a)
+        write_rows(h, own)
+        step_strips(
+            BLOCKS, a, own, of_input, of_state, np.ascontiguousarray(b), np.ascontiguousarray(h),
+            np.ascontiguousarray(c), work, size, h_next, c_next,
+        )  # fmt: skip
+    return h_next, c_next
+
+
+@njit(parallel=True, cache=True)
+def step_strips(blocks, a, own, of_input, of_state, b, h, c, work, size, h_next, c_next):
+    check_blocks(blocks, BLOCKS)
+    for number in prange(h.shape[1] // PANEL):
+        mine = get_thread_id() * size
+        step_strip(
+            number, a, own, of_input, of_state, b, h, c, work[mine : mine + size], h_next, c_next
+        )
+
+
+@njit(nogil=True, cache=True)
+def step_strip(number, a, own, of_input, of_state, b, h, c, work, h_next, c_next):
+    """One step of a panel of cells. In `work` the gates of a sequence lie side by side."""
+    N, H = h.shape
+    first, end, row = number * PANEL, (number + 1) * PANEL, 4 * PANEL
+    for gate in range(4):
+        panel = gate * H // PANEL + number
+        x_panel, h_panel = of_input[panel].ravel(), of_state[panel].ravel()
+        multiply_rows(N, of_input.shape[1], a, x_panel, work, gate * PANEL, row, 0)
+        multiply_rows(N, H, own, h_panel, work, gate * PANEL, row, 1)
+    for n in range(N):
+        gates = work[n * row : (n + 1) * row]
+        for gate in range(4):
+            for j in range(PANEL):
+                gates[gate * PANEL + j] += b[gate * H + first + j]
+        cells_forward(
+            0, PANEL, True, gates, h[n, first:end], c[n, first:end], h_next[n, first:end],
+            c_next[n, first:end],
+        )  # fmt: skip
+
+
 def backward(gy, gh, gc, c, gates, w_hh, valid):
     gz = np.empty_like(gates)
     gy, gh, gc = np.ascontiguousarray(gy), gh.copy(), gc.copy()
@@ -97,6 +168,10 @@ def backward(gy, gh, gc, c, gates, w_hh, valid):
 
 def has_panels(x, H):
     return x.dtype == np.float32 and H % PANEL == 0 and x.size > 0 and len(x) >= FEW_STEPS
+
+
+def has_room_for_panels(h):
+    return h.dtype == np.float32 and h.shape[1] % PANEL == 0 and h.size > 0
 
 
 def strip_of(H):
