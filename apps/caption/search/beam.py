@@ -101,9 +101,10 @@ def search(
             chosen, log_probs = ensemble.likeliest(words, numbers, min(width, len(vocabulary)))
         else:  # all captions end
             chosen, log_probs = ensemble.step(words).only(ENDS)
-        ends = xp.where(chosen == ENDS, log_probs, IMPOSSIBLE).max(axis=1)
-        complete = complete.and_others(ended(partial, ends, length**alpha)).best(n_best)
-        log_probs[chosen == ENDS] = IMPOSSIBLE
+        if (are_ends := chosen == ENDS).any():
+            ends = xp.where(are_ends, log_probs, IMPOSSIBLE).max(axis=1)
+            complete = complete.and_others(ended(partial, ends, length**alpha)).best(n_best)
+            log_probs[are_ends] = IMPOSSIBLE
         partial, rows = continued(partial, chosen, log_probs, width)
         goes_on = complete.scores[:, -1] < partial.scores[:, 0] / (max_words + 1) ** alpha
         if not goes_on.all():

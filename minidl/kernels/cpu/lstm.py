@@ -8,8 +8,7 @@ panels do not fit (H is no multiple of one, float64), the product is the BLAS's,
 one thread. The two round differently.
 
 What costs time in the pass is tanh, five for each cell. The C library computes them one by one;
-written as a quotient of two polynomials, a loop of plain sums and products, the compiler computes 8
-or 16 with one instruction.
+written as a quotient of two polynomials, 8 or 16 take one instruction (vector/gates.py).
 
 Functions and shapes as in the reference kernel, which is written closer to the formulas.
 """
@@ -24,14 +23,15 @@ from numba import get_num_threads, get_thread_id, njit, prange
 from minidl.kernels import unchanging
 from minidl.kernels.cpu.matmul import product
 from minidl.kernels.cpu.threads.workers import threads_for
+from minidl.kernels.cpu.vector.gates import LIMIT, P, Q, step_cells
+from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import (
     BLOCKS,
     PANEL,
-    block_rows,
     check_blocks,
-    multiply_in_parts,
 )
 from minidl.kernels.cpu.vector.panels import (
+    GAP,
     make_panels,
     multiply_rows,
     rows_of_blocks,
@@ -40,21 +40,9 @@ from minidl.kernels.cpu.vector.panels import (
 )
 from minidl.kernels.memory import scratch
 
-# tanh(x) = x P(x^2) / Q(x^2) for |x| < 7.9, and beyond that 1, from which it differs by less than
-# 3e-7: a gate that is shut lets nothing through. The coefficients are those of the Eigen library
-# (MathFunctionsImpl.h), over Q0, so that x P does not underflow. Off by 4e-7 at most.
-LIMIT = np.float32(7.90531110763549805)
-Q0 = 4.89352518554385e-03
-P0, P1, P2, P3, P4, P5, P6 = (np.float32(p / Q0) for p in (
-    4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08,
-    -8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16,
-))  # fmt: skip
-Q1, Q2, Q3 = (np.float32(q / Q0) for q in (
-    2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06,
-))  # fmt: skip
-ONE = np.float32(1)
-
 FEW_STEPS = 8  # fewer are not worth the panels
+P0, P1, P2, P3, P4, P5, P6 = P
+ONE, Q1, Q2, Q3 = Q
 STRIP = 4 * PANEL  # cells that a thread takes at a time, or a panel where there are too few
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 
@@ -66,13 +54,15 @@ def forward(z, h0, c0, w_hh, valid):
     h[0], c[0] = h0, c0
     z, valid = np.ascontiguousarray(z), np.ascontiguousarray(valid)
     if has_panels(z, H):
-        strip, rows = strip_of(H), block_rows(N)
+        strip, rows = strip_of(H), rows_of_blocks(N)
         with (
-            scratch(4 * H * H, rows * H, get_num_threads() * rows * 4 * strip) as (panels, a, work),
+            scratch(4 * H * H, size_of_rows(h0), get_num_threads() * rows * 4 * strip) as (
+                panels, a, work,
+            ),
             threads_for(N * 4 * H * H // WORK_PER_NUMBER),
-        ):
+        ):  # fmt: skip
             to_panels(w_hh.T, panels)
-            a[N * H : rows * H] = 0  # rows that are computed with the others, and not used
+            write_rows(h0, a)
             forward_strips(BLOCKS, strip, z, valid, panels, a, work, gates, h, c)
         return h, c, gates
     for t in range(T):
@@ -128,20 +118,16 @@ def step_strips(blocks, a, own, of_input, of_state, b, h, c, work, size, h_next,
 def step_strip(number, a, own, of_input, of_state, b, h, c, work, h_next, c_next):
     """One step of a panel of cells. In `work` the gates of a sequence lie side by side."""
     N, H = h.shape
-    first, end, row = number * PANEL, (number + 1) * PANEL, 4 * PANEL
+    first, row = number * PANEL, 4 * PANEL
     for gate in range(4):
         panel = gate * H // PANEL + number
         x_panel, h_panel = of_input[panel].ravel(), of_state[panel].ravel()
         multiply_rows(N, of_input.shape[1], a, x_panel, work, gate * PANEL, row, 0)
         multiply_rows(N, H, own, h_panel, work, gate * PANEL, row, 1)
     for n in range(N):
-        gates = work[n * row : (n + 1) * row]
-        for gate in range(4):
-            for j in range(PANEL):
-                gates[gate * PANEL + j] += b[gate * H + first + j]
-        cells_forward(
-            0, PANEL, True, gates, h[n, first:end], c[n, first:end], h_next[n, first:end],
-            c_next[n, first:end],
+        step_cells(
+            PANEL // WIDTH, work, n * row, PANEL, b, first, H, work, n * row, PANEL, c[n], first,
+            c_next[n], first, h_next[n], first,
         )  # fmt: skip
 
 
@@ -151,13 +137,15 @@ def backward(gy, gh, gc, c, gates, w_hh, valid):
     valid = np.ascontiguousarray(valid)
     T, N, H = gy.shape
     if has_panels(gy, H):
-        strip, rows = strip_of(H), block_rows(N)
+        strip, rows = strip_of(H), rows_of_blocks(N)
         with (
-            scratch(4 * H * H, rows * 4 * H, get_num_threads() * rows * strip) as (panels, a, work),
+            scratch(4 * H * H, size_of_rows(gates[0]), get_num_threads() * rows * strip) as (
+                panels, a, work,
+            ),
             threads_for(N * 4 * H * H // WORK_PER_NUMBER),
-        ):
+        ):  # fmt: skip
             to_panels(w_hh, panels)
-            a[N * 4 * H : rows * 4 * H] = 0
+            write_rows(gates[0], a)  # and what fills up the rows; gz takes their place
             backward_strips(BLOCKS, strip, gy, valid, panels, a, work, gates, c, gh, gc, gz)
         return gz, gh, gc
     for t in reversed(range(T)):
@@ -189,9 +177,9 @@ def to_panels(b, panels):
 def forward_strips(blocks, strip, z, valid, panels, a, work, gates, h, c):
     check_blocks(blocks, BLOCKS)
     T, N, H = len(z), h.shape[1], h.shape[2]
-    size = block_rows(N) * 4 * strip  # of a thread's part of work
+    size = rows_of_blocks(N) * 4 * strip  # of a thread's part of work
     for t in range(T):
-        copy(h[t], a)
+        copy_rows(h[t], a)
         for number in prange(H // strip):
             mine = get_thread_id() * size
             forward_strip(
@@ -201,9 +189,11 @@ def forward_strips(blocks, strip, z, valid, panels, a, work, gates, h, c):
 
 
 @njit(nogil=True, cache=True)
-def copy(matrix, to):
-    """Into a flat array. (Written out in a parallel function, it would be a loop of threads.)"""
-    to[: matrix.size] = matrix.reshape(matrix.size)
+def copy_rows(matrix, to):
+    """As write_rows. (Written out in a parallel function, it would be a loop of threads.)"""
+    rows, K = matrix.shape
+    for i in range(rows):
+        to[i * (K + GAP) : i * (K + GAP) + K] = matrix[i]
 
 
 @njit(nogil=True, cache=True)
@@ -214,24 +204,26 @@ def forward_strip(first, strip, z, valid, panels, a, work, gates, h, c, h_next, 
         for j in range(0, strip, PANEL):
             column = gate * H + first + j
             panel = panels[column * H : (column + PANEL) * H]
-            multiply_in_parts(N, H, a, panel, work, gate * strip + j, 4 * strip)
+            multiply_rows(N, H, a, panel, work, gate * strip + j, 4 * strip, 0)
+    end = first + strip
     for n in range(N):
-        for gate in range(4):
-            for j in range(strip):
-                column = gate * H + first + j
-                gates[n, column] = work[(n * 4 + gate) * strip + j] + z[n, column]
-        end = first + strip
-        cells_forward(first, end, valid[n], gates[n], h[n], c[n], h_next[n], c_next[n])
+        step_cells(
+            strip // WIDTH, work, n * 4 * strip, strip, z[n], first, H, gates[n], first, H, c[n],
+            first, c_next[n], first, h_next[n], first,
+        )  # fmt: skip
+        if not valid[n]:
+            h_next[n, first:end] = h[n, first:end]
+            c_next[n, first:end] = c[n, first:end]
 
 
 @njit(parallel=True, cache=True)
 def backward_strips(blocks, strip, gy, valid, panels, a, work, gates, c, gh, gc, gz):
     check_blocks(blocks, BLOCKS)
     T, N, H = gy.shape
-    size = block_rows(N) * strip
+    size = rows_of_blocks(N) * strip
     for t in range(T, -1, -1):
         if t < T:
-            copy(gz[t], a)
+            copy_rows(gz[t], a)
         for number in prange(H // strip):
             mine, first = get_thread_id() * size, number * strip
             if t < T:
@@ -248,9 +240,8 @@ def add_strip(first, strip, valid, panels, a, work, gh):
     """gh of the cells from `first` on, from gz of a step (in a) that the sequences belong to."""
     N, H = gh.shape
     for j in range(first, first + strip, PANEL):
-        multiply_in_parts(
-            N, 4 * H, a, panels[j * 4 * H : (j + PANEL) * 4 * H], work, j - first, strip
-        )
+        panel = panels[j * 4 * H : (j + PANEL) * 4 * H]
+        multiply_rows(N, 4 * H, a, panel, work, j - first, strip, 0)
     for n in range(N):
         if valid[n]:
             for j in range(strip):
@@ -262,35 +253,32 @@ def step_forward(valid, gates, h, c, h_next, c_next):
     """One step of all cells."""
     N, H = h.shape
     for n in range(N):
-        cells_forward(0, H, valid[n], gates[n], h[n], c[n], h_next[n], c_next[n])
+        cells_forward(valid[n], gates[n], h[n], c[n], h_next[n], c_next[n])
 
 
 @njit(nogil=True, cache=True)
-def cells_forward(first, end, valid, gates, h, c, h_next, c_next):
-    """Of one sequence the cells from first to end: from z in `gates` to the gates and the next.
+def cells_forward(valid, gates, h, c, h_next, c_next):
+    """The cells of one sequence: from z in `gates` to the gates and the next.
 
     A sequence that the step does not belong to keeps the state and cell that it had.
     """
     H, half = len(h), h.dtype.type(0.5)
-    i, f = gates[first:end], gates[H + first : H + end]
-    g, o = gates[2 * H + first : 2 * H + end], gates[3 * H + first : 3 * H + end]
+    i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
     for gate in (i, f, o):  # sigmoid(x) = tanh(x / 2) / 2 + 1 / 2
         scale(gate, half, half - half)
         tanh(gate)
         scale(gate, half, half)
     tanh(g)
     if valid:
-        state, cell = h_next[first:end], c_next[first:end]
-        before = c[first:end]
-        for j in range(end - first):
-            cell[j] = f[j] * before[j] + i[j] * g[j]
-            state[j] = cell[j]
-        tanh(state)
-        for j in range(end - first):
-            state[j] *= o[j]
+        for j in range(H):
+            c_next[j] = f[j] * c[j] + i[j] * g[j]
+            h_next[j] = c_next[j]
+        tanh(h_next)
+        for j in range(H):
+            h_next[j] *= o[j]
     else:
-        h_next[first:end] = h[first:end]
-        c_next[first:end] = c[first:end]
+        h_next[:] = h
+        c_next[:] = c
 
 
 @njit(nogil=True, cache=True)

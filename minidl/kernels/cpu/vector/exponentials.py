@@ -4,8 +4,8 @@
 
 e^r is a polynomial, and 2^n is made by writing n where a float32 keeps its exponent. Off by 2e-7 of
 the result at most. Coefficients and the two parts of ln 2 are those of expf in Cephes (Moshier
-1992). Arguments are at most 0, as a softmax subtracts the largest first; below LEAST the result
-is 0, and of NaN it is NaN.
+1992). Arguments are at most MOST (a softmax subtracts the largest first); below LEAST the result is
+0, and of NaN it is NaN.
 
 Like all intrinsics (instructions.py), each is written in Python and as the code that emits
 instructions, and **nothing checks that it stays inside**.
@@ -34,7 +34,7 @@ from minidl.kernels.cpu.vector.instructions import (
     store,
 )
 
-LEAST = -87.0
+LEAST, MOST = -87.0, 80.0
 LOG2_E, LN2_HIGH, LN2_LOW = 1.44269504088896341, 0.693359375, -2.12194440e-4
 POLYNOMIAL = (
     1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
@@ -45,6 +45,7 @@ ROUNDING = 1.5 * 2**23
 EXPONENT, ONE = 23, 0x3F800000  # where a float32 keeps it, and the bits of 1.0
 INTEGERS = ir.VectorType(ir.IntType(32), WIDTH)
 LOWEST = -float("inf")
+AT_ONCE = 2  # vectors of scores, those of a panel (matrix_product.py)
 
 
 def constant(number):
@@ -53,7 +54,7 @@ def constant(number):
 
 
 def exponential(builder, x):
-    """e^x of a vector whose numbers are at most 0."""
+    """e^x of a vector whose numbers are at most MOST."""
 
     def sum_of(a, b, c):  # a b + c, rounded once
         return builder.fadd(builder.fmul(a, b, flags=FUSE), c, flags=FUSE)
@@ -129,33 +130,59 @@ def compiled_largest(_, x, start, vectors):
     return signature, build
 
 
-# --- bias, and the largest sum ------------------------------------------------------------------
+# --- a bias, and a look for large sums --------------------------------------------------------
 
 
-def add_and_find_largest_in_python(x, start, bias, b, vectors):
-    numbers = part(x, start, vectors * WIDTH)
-    numbers += part(bias, b, vectors * WIDTH)
-    return largest_in_python(x, start, vectors)
+def add_scores_in_python(x, start, bias, b, sums, s, shift, limit):
+    scores = part(x, start, AT_ONCE * WIDTH)
+    scores += part(bias, b, AT_ONCE * WIDTH)
+    terms = exponential_in_python(np.where(scores - shift > MOST, MOST, scores - shift))
+    for row in terms.reshape(AT_ONCE, WIDTH):
+        part(sums, s)[:] += row
+    return sum(1 << j for j, is_large in enumerate(scores > limit) if is_large)
 
 
 @intrinsic
-def compiled_add_and_find_largest(_, x, start, bias, b, vectors):
-    signature = types.float32(x, INDEX, bias, INDEX, INDEX)
+def compiled_add_scores(_, x, start, bias, b, sums, s, shift, limit):
+    signature = types.int64(
+        x, INDEX, bias, INDEX, sums, INDEX, types.float32, types.float32
+    )  # fmt: skip
 
     def build(context, builder, signature, values):
-        x = data_pointer(context, builder, signature.args[0], values[0])
-        bias = data_pointer(context, builder, signature.args[2], values[2])
-        top = cgutils.alloca_once_value(builder, constant(LOWEST))
-        with cgutils.for_range(builder, values[4]) as loop:
-            at = builder.mul(loop.index, loop.index.type(WIDTH))
-            pointer = place(builder, x, builder.add(values[1], at))
-            addend = load(builder, place(builder, bias, builder.add(values[3], at)))
-            number = builder.fadd(load(builder, pointer), addend)
-            store(builder, number, pointer)
-            builder.store(larger(builder, number, builder.load(top)), top)
-        return over_lanes(builder, builder.load(top), larger)
+        x, bias, sums = (
+            data_pointer(context, builder, signature.args[i], values[i]) for i in (0, 2, 4)
+        )
+        shift, limit, i64 = splat(builder, values[6]), splat(builder, values[7]), ir.IntType(64)
+        to = place(builder, sums, values[5])
+        total, mask = load(builder, to), i64(0)
+        for i in range(AT_ONCE):
+            pointer = place(builder, x, values[1], (i, values[1].type(WIDTH)))
+            addend = load(builder, place(builder, bias, values[3], (i, values[3].type(WIDTH))))
+            score = builder.fadd(load(builder, pointer), addend)
+            store(builder, score, pointer)
+            lanes = builder.bitcast(builder.fcmp_ordered(">", score, limit), ir.IntType(WIDTH))
+            lanes = builder.shl(builder.zext(lanes, i64), i64(i * WIDTH))
+            mask = builder.or_(mask, lanes)
+            exponent = builder.fsub(score, shift)
+            large = builder.fcmp_ordered(">", exponent, constant(MOST))
+            exponent = builder.select(large, constant(MOST), exponent)
+            total = builder.fadd(total, exponential(builder, exponent))
+        store(builder, total, to)
+        return mask
 
     return signature, build
+
+
+def first_bit_in_python(mask):
+    return (mask & -mask).bit_length() - 1
+
+
+@intrinsic
+def compiled_first_bit(_, mask):
+    def build(context, builder, signature, values):
+        return builder.cttz(values[0], ir.IntType(1)(1))
+
+    return types.int64(types.int64), build
 
 
 # --- exponentials -------------------------------------------------------------------------------
@@ -210,8 +237,11 @@ def compiled_write_exponentials(_, x, start, y, to, vectors, top, factor):
 
 # (x, start, vectors): the largest of vectors * WIDTH numbers of x, or -inf; NaN is not looked for
 largest = python_or(compiled_largest, largest_in_python)
-# (x, start, bias, start, vectors): the same after x += bias
-add_and_find_largest = python_or(compiled_add_and_find_largest, add_and_find_largest_in_python)
+# (x, start, bias, start, sums, start, shift, limit): AT_ONCE vectors of x += bias, and a vector of
+# sums += e^(x - shift), of e^MOST where that is more. Returns a bit for each x above the limit
+add_scores = python_or(compiled_add_scores, add_scores_in_python)
+# (mask): the number of the last bit that is set, counted from the last; of a mask that is not 0
+first_bit = python_or(compiled_first_bit, first_bit_in_python)
 # (x, start, vectors, top): the sum of e^(x - top)
 sum_exponentials = python_or(compiled_sum_exponentials, sum_exponentials_in_python)
 # (x, start, y, start, vectors, top, factor): y = factor e^(x - top)
