@@ -40,7 +40,8 @@ __all__ = [
     "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits", "cdist",
     "conv2d", "conv2d_relu", "conv_transpose2d", "cosine_similarity", "cross_entropy", "dropout",
     "dropout2d", "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss",
-    "leaky_relu", "likeliest", "linear", "local_response_norm", "log_softmax", "match_patches", "max_pool2d",
-    "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad", "pairwise_distance", "relu",
-    "relu6", "sigmoid", "softmax", "softplus", "spectral_norm", "tanh", "unfold",
+    "leaky_relu", "likeliest", "linear", "local_response_norm", "log_softmax", "match_patches",
+    "max_pool2d", "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad",
+    "pairwise_distance", "relu", "relu6", "sigmoid", "softmax", "softplus", "spectral_norm", "tanh",
+    "unfold",
 ]  # fmt: skip

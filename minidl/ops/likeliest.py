@@ -10,8 +10,6 @@ three of them are wanted. There is no gradient: the result is a choice.
 
 from __future__ import annotations
 
-from typing import Any
-
 from minidl import kernels
 from minidl.checks import check_ndim, check_tensor
 from minidl.device import array_module
@@ -23,7 +21,7 @@ from minidl.tensor import Tensor
 
 def likeliest(
     input: Tensor, weight: Tensor, bias: Tensor, k: int, banned: Tensor | None = None
-) -> tuple[Any, Any]:
+) -> tuple[Tensor, Tensor]:
     """The k likeliest classes of each row, and the logarithms of their probabilities.
 
     log p(v) = score[v] - log sum_u e^(score[u]),  score[v] = b[v] + sum_i x[i] w[v, i]
@@ -40,7 +38,7 @@ def likeliest(
 
     Returns:
         The classes, int64 (R, k), the likeliest first and of equal ones the first, and log p,
-        float64 (R, k), both as arrays. Where fewer than k are left, log p is -inf.
+        float64 (R, k). Where fewer than k are left, log p is -inf.
 
     Raises:
         ArgumentError: k is out of range.
@@ -49,8 +47,8 @@ def likeliest(
 
     >>> x, w = minidl.tensor([[2.0]]), minidl.tensor([[0.0], [1.0], [-1.0]])
     >>> classes, log_p = minidl.nn.functional.likeliest(x, w, minidl.zeros(3), 2)
-    >>> classes.tolist(), log_p.round(4).tolist()
-    ([[1, 0]], [[-0.1429, -2.1429]])
+    >>> classes, log_p
+    (tensor([[1, 0]]), tensor([[-0.1429, -2.1429]], dtype=float64))
     """
     op = "likeliest"
     check_arguments(input, weight, bias)
@@ -68,6 +66,7 @@ def likeliest(
             raise ShapeError(op, "banned is (R, n)", {"input": input, "banned": banned})
         if numbers.size and int(numbers.max()) >= V:
             raise ArgumentError(op, f"banned classes are below {V}", {"banned": banned})
-    return kernels.pick("likeliest", input.data).likeliest(
+    classes, log_probs, _ = kernels.pick("likeliest", input.data).likeliest(
         input.data, weight.data, bias.data, int(k), numbers
-    )[:2]
+    )
+    return Tensor(classes), Tensor(log_probs)

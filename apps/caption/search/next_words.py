@@ -123,7 +123,8 @@ class Ensemble:
         y, self.states[0] = decoder.advance(Tensor(words), self.states[0])
         never = xp.broadcast_to(xp.asarray(NEVER_SAID), (len(words), len(NEVER_SAID)))
         banned = Tensor(xp.concatenate([never, repeated(said)[:, None]], axis=1))
-        return likeliest(y, decoder.out.weight, decoder.out.bias, k, banned)
+        chosen, log_probs = likeliest(y, decoder.out.weight, decoder.out.bias, k, banned)
+        return chosen.data, log_probs.data
 
     def go_on_with(self, rows: Any) -> None:
         """Keep the states of these rows alone, in this order; some may be there several times."""

@@ -49,7 +49,7 @@ def likeliest(x, w, b, k, banned):
         return reference.likeliest(x, w, b, k, banned)
     if (panels := unchanging.prepared(w, make_panels)) is None:
         panels = make_panels(np.ascontiguousarray(w))
-    (R, K), n_panels = x.shape, len(panels)
+    R, n_panels = len(x), len(panels)
     step = -(-n_panels // PARTS)
     parts = -(-n_panels // step)
     bias = np.full(n_panels * PANEL, -np.inf, np.float32)  # the words that fill the last panel
