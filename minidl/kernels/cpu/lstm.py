@@ -23,7 +23,7 @@ from numba import get_num_threads, get_thread_id, njit, prange
 from minidl.kernels import unchanging
 from minidl.kernels.cpu.matmul import product
 from minidl.kernels.cpu.threads.workers import threads_for
-from minidl.kernels.cpu.vector.gates import LIMIT, P, Q, step_cells
+from minidl.kernels.cpu.vector.gates import LIMIT, P, Q, step_back, step_cells
 from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import (
     BLOCKS,
@@ -32,6 +32,7 @@ from minidl.kernels.cpu.vector.matrix_product import (
 )
 from minidl.kernels.cpu.vector.panels import (
     GAP,
+    fill_panels,
     make_panels,
     multiply_rows,
     rows_of_blocks,
@@ -61,7 +62,8 @@ def forward(z, h0, c0, w_hh, valid):
             ),
             threads_for(N * 4 * H * H // WORK_PER_NUMBER),
         ):  # fmt: skip
-            to_panels(w_hh.T, panels)
+            by_panel = panels[: w_hh.size].reshape(-1, H, PANEL)
+            fill_panels(slice(0, len(by_panel)), np.ascontiguousarray(w_hh), by_panel)
             write_rows(h0, a)
             forward_strips(BLOCKS, strip, z, valid, panels, a, work, gates, h, c)
         return h, c, gates
@@ -149,7 +151,7 @@ def backward(gy, gh, gc, c, gates, w_hh, valid):
             backward_strips(BLOCKS, strip, gy, valid, panels, a, work, gates, c, gh, gc, gz)
         return gz, gh, gc
     for t in reversed(range(T)):
-        step_backward(0, H, gy[t], valid[t], gates[t], c[t], c[t + 1], gh, gc, gz[t])
+        step_backward(gy[t], valid[t], gates[t], c[t], c[t + 1], gh, gc, gz[t])
         np.copyto(gh, product(gz[t], w_hh), where=valid[t][:, None])
     return gz, gh, gc
 
@@ -229,10 +231,26 @@ def backward_strips(blocks, strip, gy, valid, panels, a, work, gates, c, gh, gc,
             if t < T:
                 add_strip(first, strip, valid[t], panels, a, work[mine : mine + size], gh)
             if t > 0:
-                step_backward(
-                    first, first + strip, gy[t - 1], valid[t - 1], gates[t - 1], c[t - 1], c[t],
-                    gh, gc, gz[t - 1],
+                strip_backward(
+                    first, strip, gy[t - 1], valid[t - 1], gates[t - 1], c[t - 1], c[t], gh, gc,
+                    gz[t - 1],
                 )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def strip_backward(first, strip, gy, valid, gates, c, c_next, gh, gc, gz):
+    """step_backward of the cells from `first` on, in vectors."""
+    N, H = c.shape
+    for n in range(N):
+        if valid[n]:
+            step_back(
+                strip // WIDTH, gates[n], first, H, c[n], first, c_next[n], first, gy[n], first,
+                gh[n], gc[n], first, gz[n], first, H,
+            )  # fmt: skip
+        else:
+            for gate in range(4):
+                for j in range(gate * H + first, gate * H + first + strip):
+                    gz[n, j] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -282,30 +300,26 @@ def cells_forward(valid, gates, h, c, h_next, c_next):
 
 
 @njit(nogil=True, cache=True)
-def step_backward(first, end, gy, valid, gates, c, c_next, gh, gc, gz):
-    """gz of one step for the cells from first to end, and gc brought to the step before."""
+def step_backward(gy, valid, gates, c, c_next, gh, gc, gz):
+    """gz of one step, and gc brought to the step before."""
     N, H = c.shape
     one = c.dtype.type(1)
-    tanh_c = np.empty(end - first, c.dtype)
+    tanh_c = np.empty(H, c.dtype)
     for n in range(N):
-        i, f = gates[n, first:end], gates[n, H + first : H + end]
-        g, o = gates[n, 2 * H + first : 2 * H + end], gates[n, 3 * H + first : 3 * H + end]
-        gzi, gzf = gz[n, first:end], gz[n, H + first : H + end]
-        gzg, gzo = gz[n, 2 * H + first : 2 * H + end], gz[n, 3 * H + first : 3 * H + end]
         if not valid[n]:
-            gzi[:], gzf[:], gzg[:], gzo[:] = 0, 0, 0, 0
+            gz[n] = 0
             continue
-        before, gh_n, gc_n, gy_n = c[n, first:end], gh[n, first:end], gc[n, first:end], gy[n]
-        tanh_c[:] = c_next[n, first:end]
+        i, f, g, o = gates[n, :H], gates[n, H : 2 * H], gates[n, 2 * H : 3 * H], gates[n, 3 * H :]
+        tanh_c[:] = c_next[n]
         tanh(tanh_c)
-        for j in range(end - first):
-            gh_here = gh_n[j] + gy_n[first + j]
-            gc_here = gc_n[j] + gh_here * o[j] * (one - tanh_c[j] * tanh_c[j])
-            gzi[j] = gc_here * g[j] * i[j] * (one - i[j])
-            gzf[j] = gc_here * before[j] * f[j] * (one - f[j])
-            gzg[j] = gc_here * i[j] * (one - g[j] * g[j])
-            gzo[j] = gh_here * tanh_c[j] * o[j] * (one - o[j])
-            gc_n[j] = gc_here * f[j]
+        for j in range(H):
+            gh_here = gh[n, j] + gy[n, j]
+            gc_here = gc[n, j] + gh_here * o[j] * (one - tanh_c[j] * tanh_c[j])
+            gz[n, j] = gc_here * g[j] * i[j] * (one - i[j])
+            gz[n, H + j] = gc_here * c[n, j] * f[j] * (one - f[j])
+            gz[n, 2 * H + j] = gc_here * i[j] * (one - g[j] * g[j])
+            gz[n, 3 * H + j] = gh_here * tanh_c[j] * o[j] * (one - o[j])
+            gc[n, j] = gc_here * f[j]
 
 
 @njit(nogil=True, cache=True)

@@ -2,6 +2,8 @@
 
     i, f, o = sigmoid(..), g = tanh(..)        c' = f c + i g        h' = o tanh(c')
 
+and back, from the gradients gh and gc of h' and c' (minidl/ops/lstm.py).
+
     tanh(x) = x P(x^2) / Q(x^2) for |x| < LIMIT, and beyond that 1, from which it differs by less
     than 3e-7: a gate that is shut lets nothing through.
     sigmoid(x) = tanh(x / 2) / 2 + 1 / 2
@@ -9,7 +11,7 @@
 The coefficients are those of the Eigen library (MathFunctionsImpl.h), over Q0, so that x P does not
 underflow. Off by 4e-7 at most.
 
-Like all intrinsics (instructions.py), it is written in Python and as the code that emits
+Like all intrinsics (instructions.py), each is written in Python and as the code that emits
 instructions, and **nothing checks that it stays inside**.
 """
 
@@ -139,3 +141,73 @@ def compiled_step_cells(
 # vectors * WIDTH cells from sums + z, with `gate` elements from one gate to the next; the gates
 # are written, too
 step_cells = python_or(compiled_step_cells, step_cells_in_python)
+
+
+def step_back_in_python(
+    vectors, gates, g, g_gate, c, c0, c_next, c1, gy, y, gh, gc, s, gz, z, z_gate
+):
+    n = vectors * WIDTH
+    i, f, u, o = (part(gates, g + gate * g_gate, n) for gate in range(4))
+    tanh_c = np.tanh(part(c_next, c1, n))
+    gh_here = part(gh, s, n) + part(gy, y, n)
+    gc_here = part(gc, s, n) + gh_here * o * (1 - tanh_c * tanh_c)
+    slopes = (
+        gc_here * u * i * (1 - i), gc_here * part(c, c0, n) * f * (1 - f),
+        gc_here * i * (1 - u * u), gh_here * tanh_c * o * (1 - o),
+    )  # fmt: skip
+    for gate, slope in enumerate(slopes):
+        part(gz, z + gate * z_gate, n)[:] = slope
+    part(gc, s, n)[:] = gc_here * f
+
+
+@intrinsic
+def compiled_step_back(
+    _, vectors, gates, g, g_gate, c, c0, c_next, c1, gy, y, gh, gc, s, gz, z, z_gate
+):
+    signature = types.void(
+        INDEX, gates, INDEX, INDEX, c, INDEX, c_next, INDEX, gy, INDEX, gh, gc, INDEX, gz, INDEX,
+        INDEX,
+    )  # fmt: skip
+
+    def build(context, builder, signature, values):
+        vectors, _, g, g_gate, _, c0, _, c1, _, y, _, _, s, _, z, z_gate = values
+        gates, c, c_next, gy, gh, gc, gz = (
+            data_pointer(context, builder, signature.args[at], values[at])
+            for at in (1, 4, 6, 8, 10, 11, 13)
+        )
+
+        def times(first, *others):
+            for other in others:
+                first = builder.fmul(first, other)
+            return first
+
+        def rest(x):
+            return builder.fsub(constant(1), x)
+
+        with cgutils.for_range(builder, vectors) as loop:
+            at = builder.mul(loop.index, loop.index.type(WIDTH))
+
+            def here(pointer, start, gate=0, step=None):
+                return place(builder, pointer, builder.add(start, at), (gate, step))
+
+            i, f, u, o = (load(builder, here(gates, g, gate, g_gate)) for gate in range(4))
+            tanh_c = tanh(builder, load(builder, here(c_next, c1)))
+            before = load(builder, here(c, c0))
+            gh_here = builder.fadd(load(builder, here(gh, s)), load(builder, here(gy, y)))
+            of_state = rest(times(tanh_c, tanh_c))
+            gc_here = sum_of(builder, times(gh_here, o), of_state, load(builder, here(gc, s)))
+            slopes = (
+                times(gc_here, u, i, rest(i)), times(gc_here, before, f, rest(f)),
+                times(gc_here, i, rest(times(u, u))), times(gh_here, tanh_c, o, rest(o)),
+            )  # fmt: skip
+            for gate, slope in enumerate(slopes):
+                store(builder, slope, here(gz, z, gate, z_gate))
+            store(builder, times(gc_here, f), here(gc, s))
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+# (vectors, gates, start, gate, c, start, c', start, gy, start, gh, gc, start of both, gz, start,
+# gate): gz of vectors * WIDTH cells, and gc becomes that of c
+step_back = python_or(compiled_step_back, step_back_in_python)
