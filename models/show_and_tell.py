@@ -158,10 +158,15 @@ class Decoder(nn.Module):
         Returns:
             (scores (N, V), state).
         """
+        y, state = self.advance(words, state)
+        return self.out(y), state
+
+    def advance(self, words: Tensor, state: State) -> tuple[Tensor, State]:
+        """The same without the last layer: what `out` makes scores of, (N, H), and the state."""
         self.check_state(state)
         self.check_words(words, 1, "(N,)", len(state[0]))
         y, state = self.lstm(self.dropout(self.embedding(words).unsqueeze(0)), state)
-        return self.out(self.dropout(y[0])), state
+        return self.dropout(y[0]), state
 
     def no_state(self, features: Tensor) -> State:
         """Zeros, before the picture."""

@@ -16,6 +16,7 @@ from minidl.ops.instance_norm import instance_norm
 from minidl.ops.interpolate import interpolate
 from minidl.ops.l1_loss import l1_loss
 from minidl.ops.leaky_relu import leaky_relu
+from minidl.ops.likeliest import likeliest
 from minidl.ops.linear import linear
 from minidl.ops.lrn import local_response_norm
 from minidl.ops.match_patches import match_patches
@@ -40,8 +41,8 @@ __all__ = [
     "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits", "cdist",
     "conv2d", "conv2d_relu", "conv_transpose2d", "cosine_similarity", "cross_entropy", "dropout",
     "dropout2d", "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss",
-    "leaky_relu", "linear", "local_response_norm", "log_softmax", "match_patches", "max_pool2d",
-    "minibatch_std", "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad",
+    "leaky_relu", "likeliest", "linear", "local_response_norm", "log_softmax", "match_patches",
+    "max_pool2d", "minibatch_std", "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad",
     "pairwise_distance", "relu", "relu6", "sigmoid", "softmax", "softplus", "spectral_norm", "tanh",
     "unfold",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl import kernels
 from minidl.checks import check_ordered
 from minidl.device import array_module
 from minidl.errors import ArgumentError, NonFiniteError
@@ -142,10 +143,7 @@ def block_squares(g: Any, block: int = NORM_BLOCK) -> list[float]:
     """The sum of squares of each `block` elements of an array, in logical order, in float64."""
     flat = g.reshape(-1)
     with np.errstate(over="ignore"):
-        return [
-            float(np.square(flat[start : start + block], dtype=np.float64).sum())
-            for start in range(0, flat.size, block)
-        ]
+        return kernels.pick("sum_of_squares", flat).of_blocks(flat, block).tolist()
 
 
 def norm_of_squares(squares: Iterable[float]) -> float:

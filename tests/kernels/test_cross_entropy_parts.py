@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import minidl
 from minidl.kernels.cpu import cross_entropy
 from minidl.kernels.reference import cross_entropy as reference
-from tests.kernels.guards import read_only
+from tests.kernels.guards import assert_same_bits_with_any_number_of_threads, read_only
 
 IGNORED = -100
 
@@ -74,6 +74,37 @@ def test_the_same_bits_in_any_parts(monkeypatch, threads):
                 np.testing.assert_array_equal(a, b)
     finally:
         minidl.set_num_threads(before)
+
+
+@pytest.mark.parametrize("classes", [1024, 1031, 3001])
+def test_long_rows(monkeypatch, classes):
+    """By compiled loops: the reference's numbers, and rows that are ignored are not looked at."""
+    monkeypatch.setattr(cross_entropy, "LARGE", 0)
+    x, labels, weight = inputs(9, classes)
+    assert cross_entropy.is_long(x, 0.0) and not cross_entropy.is_long(x, 0.1)
+    losses, gx = both(cross_entropy, x, labels, weight, 0.0)
+    exact = without_nans(x).astype(np.float64), labels, weight.astype(np.float64), 0.0
+    right, right_gx = both(reference, *exact)
+    np.testing.assert_allclose(losses, right, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(gx, right_gx, rtol=5e-6, atol=1e-12)
+
+
+def test_long_rows_with_infinite_scores(monkeypatch):
+    """A class that is ruled out has no gradient; a row of nothing else has no probabilities."""
+    monkeypatch.setattr(cross_entropy, "LARGE", 0)
+    x, labels = np.zeros((3, 2000), np.float32), np.array([5, 5, 5])
+    x[:, 7] = -np.inf
+    x[1], x[2, 9] = -np.inf, np.inf
+    weight = np.ones(2000, np.float32)
+    with np.errstate(invalid="ignore"):
+        losses, gx = both(cross_entropy, x, labels, weight, 0.0)
+    assert losses[0] == pytest.approx(np.log(1999), rel=1e-6) and np.isnan(losses[1:]).all()
+    assert gx[0, 7] == 0 and (np.delete(gx[0], 7) != 0).all() and np.isnan(gx[1:]).any(axis=1).all()
+
+
+def test_the_same_bits_of_long_rows_with_any_number_of_threads():
+    x, labels, weight = inputs(300, 1500)
+    assert_same_bits_with_any_number_of_threads(lambda: both(cross_entropy, x, labels, weight, 0.0))
 
 
 def test_what_is_ignored_raises_no_warning():

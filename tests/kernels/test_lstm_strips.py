@@ -8,11 +8,13 @@ import pytest
 from minidl.kernels.cpu import lstm
 from minidl.kernels.cpu.vector.matrix_product import AT_ONCE
 from minidl.kernels.reference import lstm as reference
+from minidl.kernels.unchanging import unchanging
 from tests.kernels.guards import (
     GuardedNumpy,
     assert_same_bits_with_any_number_of_threads,
     between_nans,
     each_processor,
+    guarded_scratch,
     run_in_python,
 )
 
@@ -114,6 +116,34 @@ def test_the_same_bits_with_any_number_of_threads():
     assert_same_bits_with_any_number_of_threads(lambda: both(lstm, arrays, gradients))
 
 
+def step_problem(N, size, H, dtype=np.float32):
+    rng = np.random.default_rng(N)
+    shapes = (N, size), (N, H), (N, H), (4 * H, size), (4 * H, H), (4 * H,)
+    return [(rng.standard_normal(shape) / shape[-1] ** 0.5).astype(dtype) for shape in shapes]
+
+
+@pytest.mark.parametrize("N, size", [(1, 3), (5, 40), (33, 600)])
+@pytest.mark.parametrize("H", [5, PANEL, 3 * PANEL])
+def test_a_step_of_which_nothing_is_kept(monkeypatch, N, size, H):
+    """With panels where the weights are promised to stay, and without; inside its memory."""
+    arrays = [between_nans(array) for array in step_problem(N, size, H)]
+    right = reference.step(*(array.astype(np.float64) for array in arrays))
+    without = lstm.step(*arrays)
+    guarded = guarded_scratch(monkeypatch)
+    with unchanging(arrays[3:5]):
+        for ours in (without, lstm.step(*arrays)):
+            for actual, expected in zip(ours, right):
+                np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
+    assert len(guarded.buffers) >= 2 or H % PANEL
+    guarded.check()
+
+
+def test_a_step_has_the_same_bits_with_any_number_of_threads():
+    arrays = step_problem(40, 300, 8 * PANEL)
+    with unchanging(arrays[3:5]):
+        assert_same_bits_with_any_number_of_threads(lambda: lstm.step(*arrays))
+
+
 @each_processor
 def test_in_python_the_same_with_checks(width, processor):
     """Without compilation each access is checked, and the numbers are the same."""
@@ -121,5 +151,9 @@ def test_in_python_the_same_with_checks(width, processor):
 from tests.kernels import test_lstm_strips as t
 assert t.PANEL == {2 * width}
 t.assert_right(*t.problem(8, 1, {2 * width}))
+arrays = t.step_problem(2, 3, {2 * width})
+with t.unchanging(arrays[3:5]):
+    for a, b in zip(t.lstm.step(*arrays), t.reference.step(*arrays)):
+        t.np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
 """
     run_in_python(code, processor)

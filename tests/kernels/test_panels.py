@@ -75,7 +75,7 @@ def test_stays_inside_its_memory(monkeypatch, rows, N, K):
 
 def test_the_same_bits_with_any_number_of_threads():
     x, w = problem(5, 1280, 1000)  # whole panels of either width
-    assert w.size > panels.SMALL
+    assert w.size > panels.FEWER
     assert_same_bits_with_any_number_of_threads(lambda: [with_panels(x, w)])
 
 

@@ -96,15 +96,15 @@ def search(
     partial, complete = none_yet(xp, P, 1, 0.0), none_yet(xp, P, n_best, IMPOSSIBLE)
     said: list[list[Caption]] = [[] for _ in range(P)]
     for length in range(1, max_words + 2):
-        following = ensemble.step(words)
         if length <= max_words:
-            following.ban(partial.numbers.reshape(len(words), length - 1))
-            chosen, log_probs = following.likeliest(min(width, len(vocabulary)))
+            numbers = partial.numbers.reshape(len(words), length - 1)
+            chosen, log_probs = ensemble.likeliest(words, numbers, min(width, len(vocabulary)))
         else:  # all captions end
-            chosen, log_probs = following.only(ENDS)
-        ends = xp.where(chosen == ENDS, log_probs, IMPOSSIBLE).max(axis=1)
-        complete = complete.and_others(ended(partial, ends, length**alpha)).best(n_best)
-        log_probs[chosen == ENDS] = IMPOSSIBLE
+            chosen, log_probs = ensemble.step(words).only(ENDS)
+        if (are_ends := chosen == ENDS).any():
+            ends = xp.where(are_ends, log_probs, IMPOSSIBLE).max(axis=1)
+            complete = complete.and_others(ended(partial, ends, length**alpha)).best(n_best)
+            log_probs[are_ends] = IMPOSSIBLE
         partial, rows = continued(partial, chosen, log_probs, width)
         goes_on = complete.scores[:, -1] < partial.scores[:, 0] / (max_words + 1) ** alpha
         if not goes_on.all():

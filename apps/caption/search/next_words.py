@@ -5,8 +5,9 @@
 Several networks are an ensemble: the mean of their probabilities counts (Vinyals et al. 2016,
 section 5, "Ensembling").
 
-A search takes few of the thousands of words. So scores stay as the network made them, and only the
-logarithms of the probabilities that are asked for are computed.
+A search takes few of the thousands of words. So only the logarithms of the probabilities that are
+asked for are computed; and a single network's likeliest words are found without writing down the
+scores of the others (minidl/ops/likeliest.py).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from apps.caption.search.captions import ENDS, IMPOSSIBLE
 from minidl import nn
 from minidl.data.text import PAD, SPECIAL, START, UNKNOWN
 from minidl.device import array_module
-from minidl.nn.functional import cross_entropy
+from minidl.nn.functional import cross_entropy, likeliest
 from minidl.tensor import Tensor
 from models.show_and_tell import Decoder, State
 
@@ -53,12 +54,8 @@ class NextWords:
             said: words so far, int64 (R, L).
         """
         self.scores[:, NEVER_SAID] = IMPOSSIBLE
-        if said.shape[1] < MOST_IN_A_ROW:
-            return
-        xp, last = array_module(said), said[:, -1:]
-        enough = (said[:, -MOST_IN_A_ROW:] == last).all(axis=1, keepdims=True)
-        scores = xp.take_along_axis(self.scores, last, 1)
-        xp.put_along_axis(self.scores, last, xp.where(enough, IMPOSSIBLE, scores), 1)
+        rows = (again := repeated(said)) >= 0
+        self.scores[rows, again[rows]] = IMPOSSIBLE
 
     def log_probs(self, words: Any) -> Any:
         """Those of a word for each row (R,), or of one for all, float64 (R,)."""
@@ -111,6 +108,24 @@ class Ensemble:
             return NextWords(scores[0], log_sum(scores[0]))
         return mean_of(scores)
 
+    def likeliest(self, words: Any, said: Any, k: int) -> tuple[Any, Any]:
+        """The k likeliest words that may follow, as NextWords.likeliest returns them.
+
+        Args:
+            words: as in `step`.
+            said: words so far, int64 (R, L).
+        """
+        if len(self.decoders) > 1:
+            following = self.step(words)
+            following.ban(said)
+            return following.likeliest(k)
+        (decoder,), xp = self.decoders, array_module(words)
+        y, self.states[0] = decoder.advance(Tensor(words), self.states[0])
+        never = xp.broadcast_to(xp.asarray(NEVER_SAID), (len(words), len(NEVER_SAID)))
+        banned = Tensor(xp.concatenate([never, repeated(said)[:, None]], axis=1))
+        chosen, log_probs = likeliest(y, decoder.out.weight, decoder.out.bias, k, banned)
+        return chosen.data, log_probs.data
+
     def go_on_with(self, rows: Any) -> None:
         """Keep the states of these rows alone, in this order; some may be there several times."""
         self.states = [(Tensor(h.data[rows]), Tensor(c.data[rows])) for h, c in self.states]
@@ -126,6 +141,15 @@ def evaluating_all(decoders: Sequence[Decoder]) -> Iterator[None]:
             stack.enter_context(nn.evaluating(decoder))
             stack.enter_context(nn.unchanging(decoder))
         yield
+
+
+def repeated(said: Any) -> Any:
+    """The last word of each row (R,) of int64 (R, L) where it may not be said again, else -1."""
+    xp = array_module(said)
+    if said.shape[1] < MOST_IN_A_ROW:
+        return xp.full(len(said), -1, xp.int64)
+    last = said[:, -1]
+    return xp.where((said[:, -MOST_IN_A_ROW:] == last[:, None]).all(axis=1), last, -1)
 
 
 def log_sum(scores: Any) -> Any:

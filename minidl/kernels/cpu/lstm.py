@@ -8,8 +8,7 @@ panels do not fit (H is no multiple of one, float64), the product is the BLAS's,
 one thread. The two round differently.
 
 What costs time in the pass is tanh, five for each cell. The C library computes them one by one;
-written as a quotient of two polynomials, a loop of plain sums and products, the compiler computes 8
-or 16 with one instruction.
+written as a quotient of two polynomials, 8 or 16 take one instruction (vector/gates.py).
 
 Functions and shapes as in the reference kernel, which is written closer to the formulas.
 """
@@ -21,32 +20,30 @@ import math
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 
+from minidl.kernels import unchanging
 from minidl.kernels.cpu.matmul import product
 from minidl.kernels.cpu.threads.workers import threads_for
+from minidl.kernels.cpu.vector.gates import LIMIT, P, Q, step_back, step_cells
+from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import (
     BLOCKS,
     PANEL,
-    block_rows,
     check_blocks,
-    multiply_in_parts,
+)
+from minidl.kernels.cpu.vector.panels import (
+    GAP,
+    fill_panels,
+    make_panels,
+    multiply_rows,
+    rows_of_blocks,
+    size_of_rows,
+    write_rows,
 )
 from minidl.kernels.memory import scratch
 
-# tanh(x) = x P(x^2) / Q(x^2) for |x| < 7.9, and beyond that 1, from which it differs by less than
-# 3e-7: a gate that is shut lets nothing through. The coefficients are those of the Eigen library
-# (MathFunctionsImpl.h), over Q0, so that x P does not underflow. Off by 4e-7 at most.
-LIMIT = np.float32(7.90531110763549805)
-Q0 = 4.89352518554385e-03
-P0, P1, P2, P3, P4, P5, P6 = (np.float32(p / Q0) for p in (
-    4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08,
-    -8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16,
-))  # fmt: skip
-Q1, Q2, Q3 = (np.float32(q / Q0) for q in (
-    2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06,
-))  # fmt: skip
-ONE = np.float32(1)
-
 FEW_STEPS = 8  # fewer are not worth the panels
+P0, P1, P2, P3, P4, P5, P6 = P
+ONE, Q1, Q2, Q3 = Q
 STRIP = 4 * PANEL  # cells that a thread takes at a time, or a panel where there are too few
 WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
 
@@ -58,13 +55,16 @@ def forward(z, h0, c0, w_hh, valid):
     h[0], c[0] = h0, c0
     z, valid = np.ascontiguousarray(z), np.ascontiguousarray(valid)
     if has_panels(z, H):
-        strip, rows = strip_of(H), block_rows(N)
+        strip, rows = strip_of(H), rows_of_blocks(N)
         with (
-            scratch(4 * H * H, rows * H, get_num_threads() * rows * 4 * strip) as (panels, a, work),
+            scratch(4 * H * H, size_of_rows(h0), get_num_threads() * rows * 4 * strip) as (
+                panels, a, work,
+            ),
             threads_for(N * 4 * H * H // WORK_PER_NUMBER),
-        ):
-            to_panels(w_hh.T, panels)
-            a[N * H : rows * H] = 0  # rows that are computed with the others, and not used
+        ):  # fmt: skip
+            by_panel = panels[: w_hh.size].reshape(-1, H, PANEL)
+            fill_panels(slice(0, len(by_panel)), np.ascontiguousarray(w_hh), by_panel)
+            write_rows(h0, a)
             forward_strips(BLOCKS, strip, z, valid, panels, a, work, gates, h, c)
         return h, c, gates
     for t in range(T):
@@ -74,29 +74,94 @@ def forward(z, h0, c0, w_hh, valid):
     return h, c, gates
 
 
+def step(x, h, c, w_ih, w_hh, b):
+    """One step, of which nothing is kept: in a search, where weights are promised to stay as they
+    are (kernels/unchanging.py), panels are made once, and a thread takes a strip of cells through
+    both products and the pass."""
+    if has_room_for_panels(h) and x.shape[1] > 0:
+        of_input = unchanging.prepared(w_ih, make_panels)
+        of_state = unchanging.prepared(w_hh, make_panels)
+        if of_input is not None and of_state is not None:
+            return step_with_panels(x, h, c, of_input, of_state, b)
+    z = product(x, w_ih.T)
+    z += b
+    h, c, _ = forward(z[None], h, c, w_hh, np.ones((1, len(x)), bool))
+    return h[1], c[1]
+
+
+def step_with_panels(x, h, c, of_input, of_state, b):
+    N, H = h.shape
+    h_next, c_next = np.empty_like(h, order="C"), np.empty_like(h, order="C")
+    size = rows_of_blocks(N) * 4 * PANEL
+    with (
+        scratch(size_of_rows(x), size_of_rows(h), get_num_threads() * size) as (a, own, work),
+        threads_for(of_input.size + of_state.size),
+    ):
+        write_rows(x, a)
+        write_rows(h, own)
+        step_strips(
+            BLOCKS, a, own, of_input, of_state, np.ascontiguousarray(b), np.ascontiguousarray(h),
+            np.ascontiguousarray(c), work, size, h_next, c_next,
+        )  # fmt: skip
+    return h_next, c_next
+
+
+@njit(parallel=True, cache=True)
+def step_strips(blocks, a, own, of_input, of_state, b, h, c, work, size, h_next, c_next):
+    check_blocks(blocks, BLOCKS)
+    for number in prange(h.shape[1] // PANEL):
+        mine = get_thread_id() * size
+        step_strip(
+            number, a, own, of_input, of_state, b, h, c, work[mine : mine + size], h_next, c_next
+        )
+
+
+@njit(nogil=True, cache=True)
+def step_strip(number, a, own, of_input, of_state, b, h, c, work, h_next, c_next):
+    """One step of a panel of cells. In `work` the gates of a sequence lie side by side."""
+    N, H = h.shape
+    first, row = number * PANEL, 4 * PANEL
+    for gate in range(4):
+        panel = gate * H // PANEL + number
+        x_panel, h_panel = of_input[panel].ravel(), of_state[panel].ravel()
+        multiply_rows(N, of_input.shape[1], a, x_panel, work, gate * PANEL, row, 0)
+        multiply_rows(N, H, own, h_panel, work, gate * PANEL, row, 1)
+    for n in range(N):
+        step_cells(
+            PANEL // WIDTH, work, n * row, PANEL, b, first, H, work, n * row, PANEL, c[n], first,
+            c_next[n], first, h_next[n], first,
+        )  # fmt: skip
+
+
 def backward(gy, gh, gc, c, gates, w_hh, valid):
     gz = np.empty_like(gates)
     gy, gh, gc = np.ascontiguousarray(gy), gh.copy(), gc.copy()
     valid = np.ascontiguousarray(valid)
     T, N, H = gy.shape
     if has_panels(gy, H):
-        strip, rows = strip_of(H), block_rows(N)
+        strip, rows = strip_of(H), rows_of_blocks(N)
         with (
-            scratch(4 * H * H, rows * 4 * H, get_num_threads() * rows * strip) as (panels, a, work),
+            scratch(4 * H * H, size_of_rows(gates[0]), get_num_threads() * rows * strip) as (
+                panels, a, work,
+            ),
             threads_for(N * 4 * H * H // WORK_PER_NUMBER),
-        ):
+        ):  # fmt: skip
             to_panels(w_hh, panels)
-            a[N * 4 * H : rows * 4 * H] = 0
+            write_rows(gates[0], a)  # and what fills up the rows; gz takes their place
             backward_strips(BLOCKS, strip, gy, valid, panels, a, work, gates, c, gh, gc, gz)
         return gz, gh, gc
     for t in reversed(range(T)):
-        step_backward(0, H, gy[t], valid[t], gates[t], c[t], c[t + 1], gh, gc, gz[t])
+        step_backward(gy[t], valid[t], gates[t], c[t], c[t + 1], gh, gc, gz[t])
         np.copyto(gh, product(gz[t], w_hh), where=valid[t][:, None])
     return gz, gh, gc
 
 
 def has_panels(x, H):
     return x.dtype == np.float32 and H % PANEL == 0 and x.size > 0 and len(x) >= FEW_STEPS
+
+
+def has_room_for_panels(h):
+    return h.dtype == np.float32 and h.shape[1] % PANEL == 0 and h.size > 0
 
 
 def strip_of(H):
@@ -114,9 +179,9 @@ def to_panels(b, panels):
 def forward_strips(blocks, strip, z, valid, panels, a, work, gates, h, c):
     check_blocks(blocks, BLOCKS)
     T, N, H = len(z), h.shape[1], h.shape[2]
-    size = block_rows(N) * 4 * strip  # of a thread's part of work
+    size = rows_of_blocks(N) * 4 * strip  # of a thread's part of work
     for t in range(T):
-        copy(h[t], a)
+        copy_rows(h[t], a)
         for number in prange(H // strip):
             mine = get_thread_id() * size
             forward_strip(
@@ -126,9 +191,11 @@ def forward_strips(blocks, strip, z, valid, panels, a, work, gates, h, c):
 
 
 @njit(nogil=True, cache=True)
-def copy(matrix, to):
-    """Into a flat array. (Written out in a parallel function, it would be a loop of threads.)"""
-    to[: matrix.size] = matrix.reshape(matrix.size)
+def copy_rows(matrix, to):
+    """As write_rows. (Written out in a parallel function, it would be a loop of threads.)"""
+    rows, K = matrix.shape
+    for i in range(rows):
+        to[i * (K + GAP) : i * (K + GAP) + K] = matrix[i]
 
 
 @njit(nogil=True, cache=True)
@@ -139,33 +206,51 @@ def forward_strip(first, strip, z, valid, panels, a, work, gates, h, c, h_next, 
         for j in range(0, strip, PANEL):
             column = gate * H + first + j
             panel = panels[column * H : (column + PANEL) * H]
-            multiply_in_parts(N, H, a, panel, work, gate * strip + j, 4 * strip)
+            multiply_rows(N, H, a, panel, work, gate * strip + j, 4 * strip, 0)
+    end = first + strip
     for n in range(N):
-        for gate in range(4):
-            for j in range(strip):
-                column = gate * H + first + j
-                gates[n, column] = work[(n * 4 + gate) * strip + j] + z[n, column]
-        end = first + strip
-        cells_forward(first, end, valid[n], gates[n], h[n], c[n], h_next[n], c_next[n])
+        step_cells(
+            strip // WIDTH, work, n * 4 * strip, strip, z[n], first, H, gates[n], first, H, c[n],
+            first, c_next[n], first, h_next[n], first,
+        )  # fmt: skip
+        if not valid[n]:
+            h_next[n, first:end] = h[n, first:end]
+            c_next[n, first:end] = c[n, first:end]
 
 
 @njit(parallel=True, cache=True)
 def backward_strips(blocks, strip, gy, valid, panels, a, work, gates, c, gh, gc, gz):
     check_blocks(blocks, BLOCKS)
     T, N, H = gy.shape
-    size = block_rows(N) * strip
+    size = rows_of_blocks(N) * strip
     for t in range(T, -1, -1):
         if t < T:
-            copy(gz[t], a)
+            copy_rows(gz[t], a)
         for number in prange(H // strip):
             mine, first = get_thread_id() * size, number * strip
             if t < T:
                 add_strip(first, strip, valid[t], panels, a, work[mine : mine + size], gh)
             if t > 0:
-                step_backward(
-                    first, first + strip, gy[t - 1], valid[t - 1], gates[t - 1], c[t - 1], c[t],
-                    gh, gc, gz[t - 1],
+                strip_backward(
+                    first, strip, gy[t - 1], valid[t - 1], gates[t - 1], c[t - 1], c[t], gh, gc,
+                    gz[t - 1],
                 )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def strip_backward(first, strip, gy, valid, gates, c, c_next, gh, gc, gz):
+    """step_backward of the cells from `first` on, in vectors."""
+    N, H = c.shape
+    for n in range(N):
+        if valid[n]:
+            step_back(
+                strip // WIDTH, gates[n], first, H, c[n], first, c_next[n], first, gy[n], first,
+                gh[n], gc[n], first, gz[n], first, H,
+            )  # fmt: skip
+        else:
+            for gate in range(4):
+                for j in range(gate * H + first, gate * H + first + strip):
+                    gz[n, j] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -173,9 +258,8 @@ def add_strip(first, strip, valid, panels, a, work, gh):
     """gh of the cells from `first` on, from gz of a step (in a) that the sequences belong to."""
     N, H = gh.shape
     for j in range(first, first + strip, PANEL):
-        multiply_in_parts(
-            N, 4 * H, a, panels[j * 4 * H : (j + PANEL) * 4 * H], work, j - first, strip
-        )
+        panel = panels[j * 4 * H : (j + PANEL) * 4 * H]
+        multiply_rows(N, 4 * H, a, panel, work, j - first, strip, 0)
     for n in range(N):
         if valid[n]:
             for j in range(strip):
@@ -187,62 +271,55 @@ def step_forward(valid, gates, h, c, h_next, c_next):
     """One step of all cells."""
     N, H = h.shape
     for n in range(N):
-        cells_forward(0, H, valid[n], gates[n], h[n], c[n], h_next[n], c_next[n])
+        cells_forward(valid[n], gates[n], h[n], c[n], h_next[n], c_next[n])
 
 
 @njit(nogil=True, cache=True)
-def cells_forward(first, end, valid, gates, h, c, h_next, c_next):
-    """Of one sequence the cells from first to end: from z in `gates` to the gates and the next.
+def cells_forward(valid, gates, h, c, h_next, c_next):
+    """The cells of one sequence: from z in `gates` to the gates and the next.
 
     A sequence that the step does not belong to keeps the state and cell that it had.
     """
     H, half = len(h), h.dtype.type(0.5)
-    i, f = gates[first:end], gates[H + first : H + end]
-    g, o = gates[2 * H + first : 2 * H + end], gates[3 * H + first : 3 * H + end]
+    i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
     for gate in (i, f, o):  # sigmoid(x) = tanh(x / 2) / 2 + 1 / 2
         scale(gate, half, half - half)
         tanh(gate)
         scale(gate, half, half)
     tanh(g)
     if valid:
-        state, cell = h_next[first:end], c_next[first:end]
-        before = c[first:end]
-        for j in range(end - first):
-            cell[j] = f[j] * before[j] + i[j] * g[j]
-            state[j] = cell[j]
-        tanh(state)
-        for j in range(end - first):
-            state[j] *= o[j]
+        for j in range(H):
+            c_next[j] = f[j] * c[j] + i[j] * g[j]
+            h_next[j] = c_next[j]
+        tanh(h_next)
+        for j in range(H):
+            h_next[j] *= o[j]
     else:
-        h_next[first:end] = h[first:end]
-        c_next[first:end] = c[first:end]
+        h_next[:] = h
+        c_next[:] = c
 
 
 @njit(nogil=True, cache=True)
-def step_backward(first, end, gy, valid, gates, c, c_next, gh, gc, gz):
-    """gz of one step for the cells from first to end, and gc brought to the step before."""
+def step_backward(gy, valid, gates, c, c_next, gh, gc, gz):
+    """gz of one step, and gc brought to the step before."""
     N, H = c.shape
     one = c.dtype.type(1)
-    tanh_c = np.empty(end - first, c.dtype)
+    tanh_c = np.empty(H, c.dtype)
     for n in range(N):
-        i, f = gates[n, first:end], gates[n, H + first : H + end]
-        g, o = gates[n, 2 * H + first : 2 * H + end], gates[n, 3 * H + first : 3 * H + end]
-        gzi, gzf = gz[n, first:end], gz[n, H + first : H + end]
-        gzg, gzo = gz[n, 2 * H + first : 2 * H + end], gz[n, 3 * H + first : 3 * H + end]
         if not valid[n]:
-            gzi[:], gzf[:], gzg[:], gzo[:] = 0, 0, 0, 0
+            gz[n] = 0
             continue
-        before, gh_n, gc_n, gy_n = c[n, first:end], gh[n, first:end], gc[n, first:end], gy[n]
-        tanh_c[:] = c_next[n, first:end]
+        i, f, g, o = gates[n, :H], gates[n, H : 2 * H], gates[n, 2 * H : 3 * H], gates[n, 3 * H :]
+        tanh_c[:] = c_next[n]
         tanh(tanh_c)
-        for j in range(end - first):
-            gh_here = gh_n[j] + gy_n[first + j]
-            gc_here = gc_n[j] + gh_here * o[j] * (one - tanh_c[j] * tanh_c[j])
-            gzi[j] = gc_here * g[j] * i[j] * (one - i[j])
-            gzf[j] = gc_here * before[j] * f[j] * (one - f[j])
-            gzg[j] = gc_here * i[j] * (one - g[j] * g[j])
-            gzo[j] = gh_here * tanh_c[j] * o[j] * (one - o[j])
-            gc_n[j] = gc_here * f[j]
+        for j in range(H):
+            gh_here = gh[n, j] + gy[n, j]
+            gc_here = gc[n, j] + gh_here * o[j] * (one - tanh_c[j] * tanh_c[j])
+            gz[n, j] = gc_here * g[j] * i[j] * (one - i[j])
+            gz[n, H + j] = gc_here * c[n, j] * f[j] * (one - f[j])
+            gz[n, 2 * H + j] = gc_here * i[j] * (one - g[j] * g[j])
+            gz[n, 3 * H + j] = gh_here * tanh_c[j] * o[j] * (one - o[j])
+            gc[n, j] = gc_here * f[j]
 
 
 @njit(nogil=True, cache=True)

@@ -26,6 +26,13 @@ def forward(z, h0, c0, w_hh, valid):
     return h, c, gates
 
 
+def step(x, h, c, w_ih, w_hh, b):
+    """The state and cell (N, H) after one step of all, from x (N, I); nothing is kept."""
+    z = x @ w_ih.T + b
+    h, c, _ = forward(z[None], h, c, w_hh, np.ones((1, len(x)), bool))
+    return h[1], c[1]
+
+
 def backward(gy, gh, gc, c, gates, w_hh, valid):
     """gz (T, N, 4H), and the gradients of h0 and c0.
 

@@ -28,10 +28,10 @@ from minidl.kernels.cpu.vector.instructions import (
     variables_for,
 )
 
-AHEAD = 12  # rows of b that are fetched into the nearest cache before they are needed
+AHEAD = 12  # rows of b that are fetched before they are needed, where b is in the second cache
 
 
-def product_of(rows: int, vectors: int, from_zero: bool = False) -> Any:
+def product_of(rows: int, vectors: int, from_zero: bool = False, ahead: int = AHEAD) -> Any:
     """A compiled function for a block of a matrix product: c = a @ b, or c += a @ b.
 
     a is rows x (runs K), b is (runs K) x (vectors WIDTH). In memory a row of a is some runs of K
@@ -45,6 +45,7 @@ def product_of(rows: int, vectors: int, from_zero: bool = False) -> Any:
     Args:
         from_zero: with add, the sums begin with zero, and c is added to them at the end: they stay
             small, and lose fewer digits, while c grows (kernels/sums.py).
+        ahead: rows of b that are fetched into the nearest cache before they are needed.
 
     Returns:
         product(runs, K, a, start, row, run, step, b, start, step, c, start, row, add): `row`
@@ -103,8 +104,8 @@ def product_of(rows: int, vectors: int, from_zero: bool = False) -> Any:
                 with cgutils.for_range(builder, K):
                     b_now = builder.load(b_pointer)
                     for j in range(vectors):
-                        ahead = builder.mul(b_step, b_step.type(AHEAD))
-                        fetch(builder, place(builder, b_now, ahead, (j, b_step.type(WIDTH))))
+                        later = builder.mul(b_step, b_step.type(ahead))
+                        fetch(builder, place(builder, b_now, later, (j, b_step.type(WIDTH))))
                     right = [
                         load(builder, place(builder, b_now, b_step.type(j * WIDTH)))
                         for j in range(vectors)

@@ -4,8 +4,8 @@ y = x w^T, as in a linear layer. A BLAS brings w into the order in which it read
 which takes as long as to multiply it by some thirty rows. Of a w that does not change
 (kernels/unchanging.py) it is done once: a panel (vector/matrix_product.py) has PANEL rows of w,
 transposed, one k behind the other. Then the product reads each weight once, in the order of memory.
-For 10,000 x 512 weights and 3 rows of x it takes 2.1 instead of 5.1 ms of one core, for 32 rows 3.5
-instead of 6.9, for 96 rows 9.2 instead of 10.7. A single row a BLAS multiplies without all that.
+The panels come from memory as fast as it gives them where rows are few, so they are asked for long
+before they are needed, and blocks for a few rows leave the processor time to wait.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from numba import get_num_threads, njit
 
 from minidl.kernels import unchanging
 from minidl.kernels.cpu.threads.workers import share
+from minidl.kernels.cpu.vector.block_products import product_of
+from minidl.kernels.cpu.vector.instructions import WIDTH
 from minidl.kernels.cpu.vector.matrix_product import (
     BLOCKS,
+    LARGE,
     PANEL,
-    block_rows,
+    SMALL,
     check_blocks,
-    multiply_in_parts,
+    takes_large,
 )
 from minidl.kernels.cpu.vector.transpose import transpose_matrix
 from minidl.kernels.memory import aligned, scratch
@@ -28,8 +31,17 @@ from minidl.kernels.sums import LONG
 
 MOST_ROWS = 128  # for more, a BLAS is as fast
 LEAST = 2**16  # numbers of w: fewer are multiplied sooner than all this is called
-SMALL = 2**20  # numbers of w: fewer are not worth a second thread
+FEWER = 2**20  # numbers of w: fewer are not worth a second thread
 PARTS = 4  # for each thread: one that began late leaves them to the others
+AT_ONCE = 512  # rows of a panel in a product: they should stay in the nearest cache
+TINY = 4  # rows of the smallest block
+AHEAD = 40  # rows of a panel that are fetched before they are needed: memory is far away
+# Behind each row of x. Rows that lie a power of two apart get in each other's way in the cache.
+GAP = WIDTH
+
+large_block = product_of(LARGE, 2, ahead=AHEAD)
+small_block = product_of(SMALL, 2, ahead=AHEAD)
+tiny_block = product_of(TINY, 2, ahead=AHEAD)
 
 
 def product_with_panels(
@@ -54,18 +66,30 @@ def product_with_panels(
     elif out.shape != (len(x), b.shape[1]) or not out.flags.c_contiguous:
         return None
     bias = np.zeros(b.shape[1], np.float32) if bias is None else np.ascontiguousarray(bias)
-    rows, K = block_rows(len(x)), len(b)
-    with scratch(rows * K) as (a,):
-        a[: x.size].reshape(x.shape)[...] = x
-        a[x.size : rows * K] = 0  # rows that are computed with the others, and not used
+    with scratch(size_of_rows(x)) as (a,):
+        write_rows(x, a)
         share(multiply_part, parts_of(b), len(x), a, panels, bias, out)
     return out
+
+
+def size_of_rows(x: np.ndarray) -> int:
+    """How many numbers write_rows writes."""
+    return rows_of_blocks(len(x)) * (x.shape[1] + GAP)
+
+
+def write_rows(x: np.ndarray, a: np.ndarray) -> None:
+    """x as multiply_rows reads it, in a flat array."""
+    M, K = x.shape
+    rows = a[: size_of_rows(x)].reshape(-1, K + GAP)
+    rows[:M, :K] = x
+    rows[M:] = 0  # they are computed with the others, and not used
+    rows[:M, K:] = 0
 
 
 def parts_of(b: np.ndarray) -> list[slice]:
     """Which panels are computed together."""
     n_panels = -(-b.shape[1] // PANEL)
-    n_parts = PARTS * get_num_threads() if b.size >= SMALL and get_num_threads() > 1 else 1
+    n_parts = PARTS * get_num_threads() if b.size >= FEWER and get_num_threads() > 1 else 1
     step = -(-n_panels // n_parts)
     return [slice(first, min(first + step, n_panels)) for first in range(0, n_panels, step)]
 
@@ -91,19 +115,52 @@ def fill_panels(part: slice, w: np.ndarray, panels: np.ndarray) -> None:
 def multiply_part(
     part: slice, n_rows: int, a: np.ndarray, panels: np.ndarray, bias: np.ndarray, out: np.ndarray
 ) -> None:
-    with scratch(block_rows(n_rows) * PANEL) as (work,):
+    with scratch(rows_of_blocks(n_rows) * PANEL) as (work,):
         multiply_panels(BLOCKS, part.start, part.stop, n_rows, a, panels, bias, work, out)
 
 
 @njit(nogil=True, cache=True)
 def multiply_panels(blocks, first, end, rows, a, panels, bias, work, out):
-    """The panels from first to end of out = a w^T + bias; a has room for block_rows(rows) rows."""
+    """The panels from first to end of out = a w^T + bias; `a` is what write_rows wrote."""
     check_blocks(blocks, BLOCKS)
     K, N = panels.shape[1], out.shape[1]
     for number in range(first, end):
-        panel = panels[number].reshape(K * PANEL)
-        multiply_in_parts(rows, K, a, panel, work, 0, PANEL)
+        multiply_rows(rows, K, a, panels[number].reshape(K * PANEL), work, 0, PANEL, 0)
         start = number * PANEL
         for i in range(rows):
             for j in range(min(PANEL, N - start)):
                 out[i, start + j] = work[i * PANEL + j] + bias[start + j]
+
+
+@njit(nogil=True, cache=True)
+def rows_of_blocks(rows):
+    """How many rows the blocks cover that multiply_rows takes."""
+    done = 0
+    while done < rows:
+        left = rows - done
+        done += TINY if left <= TINY else LARGE if takes_large(left) else SMALL
+    return done
+
+
+@njit(nogil=True, cache=True)
+def multiply_rows(rows, K, a, panel, c, c0, c_row, add):
+    """One panel of c = a @ b (add 0) or c += a @ b (add 1).
+
+    a[i, k] is a[i (K + GAP) + k], b[k, j] is panel[k PANEL + j], c[i, j] is c[c0 + i c_row + j]. As
+    everywhere here, a and c have room for rows_of_blocks(rows) rows.
+    """
+    step = K + GAP
+    for k in range(0, K, AT_ONCE):
+        n, b0, done = min(AT_ONCE, K - k), k * PANEL, 0
+        adding = 1 if k > 0 else add
+        while done < rows:
+            left, a0, c_now = rows - done, done * step + k, c0 + done * c_row
+            if left <= TINY:
+                tiny_block(1, n, a, a0, step, 0, 1, panel, b0, PANEL, c, c_now, c_row, adding)
+                done += TINY
+            elif takes_large(left):
+                large_block(1, n, a, a0, step, 0, 1, panel, b0, PANEL, c, c_now, c_row, adding)
+                done += LARGE
+            else:
+                small_block(1, n, a, a0, step, 0, 1, panel, b0, PANEL, c, c_now, c_row, adding)
+                done += SMALL

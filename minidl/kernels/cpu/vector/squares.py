@@ -1,6 +1,8 @@
-"""Weighted sums of squared differences between numbers and windows of an array.
+"""Sums of squares: of an array's numbers, and of differences between numbers and its windows.
 
-    add_squares     LANES neighbouring windows at a time, and whether any is still small enough
+    add_squares     weighted, of LANES neighbouring windows at a time, and whether any is still
+                    small enough
+    add_own_squares every LANES-th number's, in float64
 
 Unlike most of this folder it serves float32 and float64, and a product is never fused with the
 addition that follows: the sums have the same bits as NumPy's.
@@ -8,6 +10,7 @@ addition that follows: the sums have the same bits as NumPy's.
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -87,3 +90,42 @@ def all_lanes(builder, number, kind):
 # adds the taps' weight * (sample[start + lane + offset] - value)^2 to the sums, and says whether
 # one of these is at most the limit
 add_squares = python_or(compiled_add_squares, add_squares_in_python)
+
+
+def add_own_squares_in_python(x, start, rows, sums):
+    numbers = part(x, start, rows * LANES).astype(np.float64).reshape(rows, LANES)
+    for row in numbers:
+        sums += row * row
+
+
+@intrinsic
+def compiled_add_own_squares(_, x, start, rows, sums):
+    """The lanes are as many on every processor; it takes several of its vectors for them."""
+    signature = types.void(x, INDEX, INDEX, sums)
+
+    def build(context, builder, signature, values):
+        x = data_pointer(context, builder, signature.args[0], values[0])
+        sums = data_pointer(context, builder, signature.args[3], values[3])
+        small, large = (ir.VectorType(kind, 8) for kind in (ir.FloatType(), ir.DoubleType()))
+        places = [
+            builder.bitcast(place(builder, sums, values[1].type(i)), large.as_pointer())
+            for i in range(0, LANES, 8)
+        ]
+        totals = [cgutils.alloca_once_value(builder, builder.load(p, align=8)) for p in places]
+        with cgutils.for_range(builder, values[2]) as loop:
+            row = builder.add(values[1], builder.mul(loop.index, loop.index.type(LANES)))
+            for i, total in enumerate(totals):
+                pointer = place(builder, x, row, (i, row.type(8)))
+                numbers = builder.load(builder.bitcast(pointer, small.as_pointer()), align=4)
+                numbers = builder.fpext(numbers, large)
+                square = builder.fmul(numbers, numbers)
+                builder.store(builder.fadd(builder.load(total), square), total)
+        for pointer, total in zip(places, totals):
+            builder.store(builder.load(total), pointer, align=8)
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+# (float32 x, start, rows, float64 sums of LANES): adds the squares of `rows` rows of LANES numbers
+add_own_squares = python_or(compiled_add_own_squares, add_own_squares_in_python)
