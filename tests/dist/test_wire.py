@@ -71,7 +71,7 @@ def refused(cause, *arguments, match=None):
 
 def test_another_version():
     header = raw(m.VERSION + 1, 0, "worker0")
-    refused("version", header, match="version 2 .* version 1")
+    refused("version", header, match=f"version {m.VERSION + 1} .* version {m.VERSION}")
 
 
 def test_no_such_kind():
