@@ -1,6 +1,6 @@
 """Many schedules of simulate.py: the command, its progress, and what failed.
 
-python -m minidl_dist.simulate 100000 --mode any --processes 2
+python -m minidl_dist.schedules 100000 --mode any --processes 2
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import multiprocessing
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ Result = tuple[int, list[tuple[int, str]], int, float]  # schedules, failures, e
 
 def main(arguments: list[str]) -> int:
     """Run them; prints each failure with the seed that shows it again."""
-    parser = argparse.ArgumentParser("python -m minidl_dist.simulate")
+    parser = argparse.ArgumentParser("python -m minidl_dist.schedules")
     parser.add_argument("count", type=int, help="how many schedules")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--mode", default="sync", help="of the jobs; any: each draws its own")
@@ -81,3 +82,7 @@ def run_block(block: tuple[int, int, str | None, bool]) -> Result:
             events += world.events
     gc.enable()
     return last - first, failures, events, time.process_time() - started
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

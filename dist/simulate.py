@@ -17,7 +17,7 @@ faults stop, and then must hold:
     versions    a server gives the newest weights and those before
     checkpoint  what the manifest names is whole; files that it does not need are deleted
 
-    python -m minidl_dist.simulate 1000 --mode any
+    python -m minidl_dist.schedules 1000 --mode any [--first SEED] [--show]
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from __future__ import annotations
 import heapq
 import json
 import random
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -404,9 +403,3 @@ def brief(event: Any) -> str:
     if isinstance(event, m.Received):
         return f"{event.sender}: {m.name_of(event.message)}"
     return m.name_of(event)
-
-
-if __name__ == "__main__":
-    from minidl_dist.schedules import main
-
-    sys.exit(main(sys.argv[1:]))

@@ -308,8 +308,8 @@ def test_a_newer_coordinator_ends_a_worker_with_both_versions(tmp_path):
     assert time.monotonic() - before < 5
     thread.join()
     context.destroy(linger=0)
-    theirs, ours = f"version {m.VERSION + 1}", f"version {m.VERSION}"
-    assert f"{theirs} of minidl's protocol, this one {ours}" in error.rule
+    versions = f"version {m.VERSION + 1} of minidl's protocol, this one version {m.VERSION}"
+    assert versions in error.rule
 
 
 # --- nobody there, moved, in use ----------------------------------------------------------------
