@@ -17,8 +17,9 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
     processes                  member work serve here record
         that start others      launch/{spec,child,output,supervisor,keyring}
         engines                launch/{engines,local,ssh,reach,slurm,sbatch,ray}
-    commands                   commands run submit status remote job folder
-                               timeline results bench
+    commands                   commands answering run submit status remote job folder
+                               timeline results
+                               measuring bench
 """
 
 from minidl_dist.here import is_chief, life, worker_name
