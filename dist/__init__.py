@@ -9,7 +9,7 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
                                coordinator decisions members steps manifest
                                peer (what server and worker share)
         tried out              simulate schedules faults trainer toy checked
-    bytes, keys, disks         wire keys gate links queued checkpoint store archive
+    bytes, keys, disks         wire checksum keys gate links queued checkpoint store archive
     sockets and a clock        node
     training in a worker       client script batches tensors reports state checks fingerprint
     processes                  member work serve here record

@@ -21,7 +21,6 @@ go out are never changed again, since each version is a new one.
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -29,6 +28,7 @@ import numpy as np
 
 from minidl import optim
 from minidl.optim.clip import block_squares, scale_down
+from minidl_dist.checksum import checksum
 from minidl_dist.contradiction import (
     Contradiction,  # noqa: F401
     NotFinite,  # noqa: F401
@@ -41,8 +41,6 @@ from minidl_dist.contradiction import (
 from minidl_dist.messages import Head, Push, Shard
 from minidl_dist.modes import Mode
 from minidl_dist.plan import COUNT, SUM, Chunk, Plan
-
-ROW = 8192  # bytes, of a checksum's matrix
 
 
 class ChunkState:
@@ -465,27 +463,6 @@ class Aggregate:
 
 
 # --- what all of it rests on --------------------------------------------------------------------
-
-
-def checksum(values: np.ndarray) -> int:
-    """A CRC-32 of an array's bytes by way of the sums of their rows and columns.
-
-    The bytes are laid out as a matrix of 64-bit words, 1,024 to a row. Its column sums, its row
-    sums (both modulo 2^64) and what is left at the end go through CRC-32. Changes in up to three
-    words always alter a sum: at worst CRC-32 of the sums is the same by chance, of 2^-32. So do
-    all changes but those that cancel in every row and every column, such as +d -d above -d +d in
-    the corners of a rectangle: these are never seen. They do not come of flipped bits by accident;
-    against intent there are keys. CRC-32 of everything takes three times as long.
-    """
-    values = np.ascontiguousarray(values)
-    if values.nbytes < ROW:
-        return zlib.crc32(values)
-    data = values.reshape(-1).view(np.uint8)
-    whole = data.size // ROW * ROW
-    words = data[:whole].view(np.uint64).reshape(-1, ROW // 8)
-    crc = zlib.crc32(np.add.reduce(words, axis=0))
-    crc = zlib.crc32(np.add.reduce(words, axis=1), crc)
-    return zlib.crc32(data[whole:], crc)
 
 
 def updater(name: str) -> optim.Optimizer:

@@ -1,8 +1,9 @@
 """What the wire costs on this machine: `minidl dist bench [--size 250MB]`.
 
 Every way carries the same work: a client pushes chunks of 1 MiB, the server takes a step of SGD
-with each, the client pulls the new chunks; eight are in flight. In turn, the same by nodes (as in a
-job: messages checked, values with a checksum) and by plain sockets that do nothing else:
+with each, the client pulls the new chunks; eight are in flight. Values go with a checksum, which is
+made by who sends them and compared by who takes them. In turn, the same by nodes (as in a job) and
+by plain sockets, whose headers are numbers in a fixed place that nobody checks:
 
     tcp       ZeroMQ over loopback, without keys     beside raw TCP
     curve     the same, encrypted                    beside raw TCP
@@ -33,7 +34,7 @@ import numpy as np
 
 from minidl.errors import ArgumentError
 from minidl_dist import messages as m
-from minidl_dist.aggregate import checksum
+from minidl_dist.checksum import checksum
 from minidl_dist.keys import AllowList, Bundle, KeyPair
 from minidl_dist.links import ipc_address
 from minidl_dist.node import Node
@@ -42,7 +43,7 @@ CHUNK = 1 << 18  # elements of float32: 1 MiB
 WINDOW = m.WINDOW
 RATE = np.float32(0.01)
 SMALL = 8  # elements; with a raw header of 16 bytes and an answer of 48, 64 bytes both ways
-RAW_HEADER = struct.Struct("<qq")  # what, chunk
+RAW_HEADER = struct.Struct("<iiq")  # what, chunk, checksum
 PUSH, PULL = 0, 1
 WAYS = ("raw tcp", "tcp", "curve", "raw unix", "ipc")
 UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -156,6 +157,12 @@ def serve() -> None:
     node.run()
 
 
+def check(values: np.ndarray, crc: int) -> None:
+    """What server.py and worker.py do with values that they take."""
+    if checksum(values) != crc:
+        raise ValueError("values have changed on their way")
+
+
 # --- by nodes -----------------------------------------------------------------------------------
 
 
@@ -178,6 +185,7 @@ class Holder:
         message = event.message
         if isinstance(message, m.Push):
             step = message.values
+            check(step, message.crc)
             step *= -RATE
             step += self.values[message.chunk]
             self.values[message.chunk] = step
@@ -211,6 +219,8 @@ class Transfers:
             self.times, self.left = [], event
             return self.ping()
         if isinstance(event, m.Received):
+            if isinstance(event.message, m.Weights):
+                check(event.message.values, event.message.crc)
             if event.message.chunk == len(self.plan.chunks) - 1:
                 self.times.append(time.perf_counter() - self.asked)
                 return self.ping()
@@ -298,21 +308,26 @@ def serve_raw(way: str, folder: Path, chunks: int) -> None:
     peer, _ = listener.accept()
     plain(peer)
     values = [np.ones(CHUNK, np.float32) for _ in range(chunks)]
-    small = np.zeros(SMALL, np.float32)
+    values.append(np.zeros(SMALL, np.float32))
+    crcs = [checksum(one) for one in values]
     header = bytearray(RAW_HEADER.size)
     gradient = np.empty(CHUNK, np.float32)
     while receive(peer, header):
-        what, chunk = RAW_HEADER.unpack(header)
+        what, chunk, crc = RAW_HEADER.unpack(header)
         if what == PUSH:
             receive(peer, gradient.view(np.uint8).data)
+            check(gradient, crc)
             gradient *= -RATE
             values[chunk] += gradient
+            crcs[chunk] = checksum(values[chunk])
             peer.sendall(header)
-        elif chunk == chunks:
-            peer.sendall(bytes(header) + small.tobytes())
         else:
-            peer.sendall(header)
-            peer.sendall(values[chunk].view(np.uint8).data)
+            head = RAW_HEADER.pack(PULL, chunk, crcs[chunk])
+            if chunk == chunks:
+                peer.sendall(head + values[chunk].tobytes())
+            else:
+                peer.sendall(head)
+                peer.sendall(values[chunk].view(np.uint8).data)
 
 
 def plain(one: socket.socket) -> None:
@@ -352,24 +367,28 @@ class RawClient:
         for answer in range(-WINDOW, self.chunks):
             ask = answer + WINDOW
             if ask < self.chunks:
-                self.socket.sendall(RAW_HEADER.pack(PUSH, ask))
+                crc = checksum(self.gradients[ask])
+                self.socket.sendall(RAW_HEADER.pack(PUSH, ask, crc))
                 self.socket.sendall(self.gradients[ask].view(np.uint8).data)
             if answer >= 0:
                 receive(self.socket, self.header)
         for answer in range(-WINDOW, self.chunks):
             if answer + WINDOW < self.chunks:
-                self.socket.sendall(RAW_HEADER.pack(PULL, answer + WINDOW))
+                self.socket.sendall(RAW_HEADER.pack(PULL, answer + WINDOW, 0))
             if answer >= 0:
                 receive(self.socket, self.header)
                 receive(self.socket, self.weights[answer].view(np.uint8).data)
+                check(self.weights[answer], RAW_HEADER.unpack(self.header)[2])
         return time.perf_counter() - start
 
     def ping(self, times: int) -> float:
         found, place = [], bytearray(RAW_HEADER.size + 4 * SMALL)
         for _ in range(times):
             start = time.perf_counter()
-            self.socket.sendall(RAW_HEADER.pack(PULL, self.chunks))
+            self.socket.sendall(RAW_HEADER.pack(PULL, self.chunks, 0))
             receive(self.socket, place)
+            crc = RAW_HEADER.unpack_from(place)[2]
+            check(np.frombuffer(place, np.float32, offset=RAW_HEADER.size), crc)
             found.append(time.perf_counter() - start)
         return statistics.median(found)
 
