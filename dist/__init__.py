@@ -3,7 +3,8 @@
 The folder is called dist; it is installed, and imported, as minidl_dist. Where to find what:
 
     vocabulary and rules       messages events plan modes
-        gradients to weights   aggregate (drops duplicates) contradiction
+        gradients to weights   aggregate (drops duplicates) chunk_state
+                               contradiction
     pure machines              server
                                worker run_states window
                                coordinator decisions members steps manifest

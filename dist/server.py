@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.errors import ArgumentError
-from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite, checksum
+from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite
+from minidl_dist.checksum import checksum
 from minidl_dist.messages import (
     COORDINATOR,
     INITIAL,
@@ -178,6 +179,7 @@ class Server(Peer):
                 self.acknowledge(sender, message, message.chunk)
                 if is_new:
                     self.fold([message.chunk])
+                    self.aggregate.keep(message)
             case Head():
                 is_new = self.aggregate.take_head(message)
                 self.acknowledge(sender, message, HEAD_CHUNK)
@@ -385,6 +387,8 @@ class Server(Peer):
 
     def stored(self, event: Stored) -> None:
         self.writing = None
+        if self.aggregate is not None and not self.partial:
+            self.aggregate.written()
         generation, step = event.tag
         if event.error:
             self.retry_at = self.now + PAUSE

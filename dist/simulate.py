@@ -22,6 +22,7 @@ faults stop, and then must hold:
 
 from __future__ import annotations
 
+import copy
 import heapq
 import json
 import random
@@ -283,7 +284,7 @@ class World(Faults):
                     self.disk["manifest"] = json.loads(json.dumps(value))
                     check_manifest(self.plan, self.disk)
         elif not error:
-            self.disk[effect.name] = value
+            self.disk[effect.name] = copy.deepcopy(value)  # arrays may change from now on
         self.give(process, m.Stored(effect.name, effect.tag, "sha", error))
 
     def load(self, effect: m.Load) -> m.Loaded:
