@@ -22,12 +22,12 @@ faults stop, and then must hold:
 
 from __future__ import annotations
 
-import copy
 import heapq
 import json
 import random
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -284,7 +284,7 @@ class World(Faults):
                     self.disk["manifest"] = json.loads(json.dumps(value))
                     check_manifest(self.plan, self.disk)
         elif not error:
-            self.disk[effect.name] = copy.deepcopy(value)  # arrays may change from now on
+            self.disk[effect.name] = deepcopy(value)  # arrays may change from now on
         self.give(process, m.Stored(effect.name, effect.tag, "sha", error))
 
     def load(self, effect: m.Load) -> m.Loaded:

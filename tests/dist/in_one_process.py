@@ -5,11 +5,11 @@ messages are delivered, one after the other; when there are none, time goes on t
 So trainings share the random numbers of the process without disturbing each other.
 """
 
-import copy
 import hashlib
 import heapq
 import threading
 from collections import deque
+from copy import deepcopy
 
 import minidl.training.fit as fit_module
 import minidl_dist.script as script_module
@@ -198,7 +198,7 @@ class World:
             self.token = value["token"]
             if is_claim:
                 return m.Stored(file, tag)
-        self.disk[file] = copy.deepcopy(value)  # arrays may change from now on
+        self.disk[file] = deepcopy(value)  # arrays may change from now on
         return m.Stored(file, tag, hashlib.sha256(repr(value).encode()).hexdigest())
 
 
