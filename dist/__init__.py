@@ -3,14 +3,15 @@
 The folder is called dist; it is installed, and imported, as minidl_dist. Where to find what:
 
     vocabulary and rules       messages events plan modes
-        gradients to weights   aggregate (drops duplicates) contradiction compress
+        gradients to weights   aggregate (drops duplicates) chunk_state
+                               contradiction compress
     pure machines              server
                                worker run_states window
                                coordinator decisions members steps manifest
                                peer (what server and worker share)
         tried out              simulate schedules faults trainer toy checked
         how fast it would be   forecast scenario rehearse hardware costs calibrate
-    bytes, keys, disks         wire keys gate intake links queued
+    bytes, keys, disks         wire checksum keys gate intake links queued
                                checkpoint store archive references
     sockets and a clock        node
     training in a worker       client script batches tensors reports state checks fingerprint

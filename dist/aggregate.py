@@ -4,31 +4,32 @@ A contribution is (step, slot, chunk), whoever computed it and however often it 
 `Aggregate.take` is where a duplicate is dropped. Where slots are summed (modes.py: together):
 
     stage   a contribution waits until it is its slot's turn
-    fold    sum = copy of the first slot's; then += the others, in the order of slots
+    fold    sum = copy of the first slot's; then += the others, in the order of slots (the second
+            may come before the first)
     mean    sum /= sum of the weights, once all Heads are there (not where S = 1)
     clip    by the norm of all gradients of all servers, from sums of squares of fixed blocks
     update  Optimizer.update on each piece: version t becomes t + 1; version t stays readable
 
 The order is that of slots, never that of arrival, so the bits are those of one process. Version t
-is kept until t + 2 is made, and that needs every slot of t + 1, each computed from t + 1 whole: so
-nobody needs version t any more. Otherwise each contribution is an update of its own, in the order
-of arrival, and of each slot in the order of steps; what was applied already is dropped.
+is kept until something of step t + 1 arrives: who computed it had version t + 1 of all chunks of
+all servers, so all of them can be had, and nobody needs version t any more. Otherwise each
+contribution is an update of its own, in the order of arrival, and of each slot in the order of
+steps; what was applied already is dropped.
 
-Nothing else looks into arrays. Arrays that came in a message are owned from then on; arrays that
-go out are never changed again, since each version is a new one.
+Nothing else looks into arrays. Arrays that go out are never changed: each version is a new one.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from minidl import optim
 from minidl.optim.clip import block_squares, scale_down
+from minidl_dist.checksum import checksum
+from minidl_dist.chunk_state import ChunkState
 from minidl_dist.contradiction import (
     Contradiction,  # noqa: F401
     NotFinite,  # noqa: F401
@@ -39,58 +40,8 @@ from minidl_dist.contradiction import (
     not_finite,
 )
 from minidl_dist.messages import Head, Push, Shard
-from minidl_dist.modes import Mode
+from minidl_dist.modes import Mode, existing
 from minidl_dist.plan import COUNT, SUM, Chunk, Plan
-
-ROW = 8192  # bytes, of a checksum's matrix
-
-
-class ChunkState:
-    """A chunk: its values in two versions, the optimizer's state, and the step in progress.
-
-    Attributes:
-        values, version: the newest; version t has all slots of all steps below t.
-        previous: the values of version - 1; None if there are none.
-        crc, previous_crc: of these.
-        state: of each piece, what Optimizer.update remembers.
-        staged: slot -> values that wait for their turn.
-        missing: slot -> tensors of the chunk without a gradient; of what was taken for the step.
-        crcs: slot -> crc of what was taken for its step. It identifies duplicates.
-        sum, has: of the slots folded so far; `has`: the pieces that any of them had.
-        turn: index, in the step's slots, of the next one to fold.
-        squares: of the complete mean, where the update waits for the norm; else None.
-        next_step: slot -> the next step of it to apply; where slots are not together.
-    """
-
-    def __init__(self, chunk: Chunk, values: np.ndarray, version: int, plan: Plan):
-        self.chunk, self.values, self.version = chunk, values, version
-        self.previous: np.ndarray | None = None
-        self.crc, self.previous_crc = checksum(values), 0
-        self.state: list[dict[str, Any]] = [{} for _ in chunk.pieces]
-        self.next_step = {s: existing(plan, version, s) for s in plan.slots_of(0)}
-        self.begin()
-
-    def begin(self) -> None:
-        """Nothing of the step is there yet."""
-        self.staged: dict[int, np.ndarray] = {}
-        self.missing: dict[int, frozenset[int]] = {}
-        self.crcs: dict[int, int] = {}
-        self.sum: np.ndarray | None = None
-        self.has: set[int] = set()
-        self.turn = 0
-        self.squares: list[float] | None = None
-
-    def replace(self, values: np.ndarray, version: int) -> None:
-        """The next version. Arrays of earlier ones may still be on their way to a worker."""
-        self.previous, self.previous_crc = self.values, self.crc
-        self.values, self.version, self.crc = values, version, checksum(values)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory in use: versions, the sum, what is staged, and the optimizer's state."""
-        arrays = [self.values, self.previous, self.sum, *self.staged.values()]
-        arrays += [a for state in self.state for a in state.values() if hasattr(a, "nbytes")]
-        return sum(a.nbytes for a in arrays if a is not None)
 
 
 class Aggregate:
@@ -112,6 +63,7 @@ class Aggregate:
         self.chunks: dict[int, ChunkState] = {}
         self.heads: dict[tuple[int, int], Head] = {}
         self.counted: dict[int, list[int]] = {}
+        self.computed = -1  # the last step of which something came
         self.optimizer = updater(plan.optimizer)
 
     # --- contributions --------------------------------------------------------------------------
@@ -134,10 +86,25 @@ class Aggregate:
             if known != push.crc and self.mode.together:
                 contradict(push, f"tensors {self.names(state.chunk)}")
             return False
+        self.let_go(push.step)
         state.crcs[push.slot] = push.crc
         state.staged[push.slot] = push.values
         state.missing[push.slot] = frozenset(push.missing)
         return True
+
+    def keep(self, push: Push) -> None:
+        """What has to wait for its turn is copied: the memory of messages is for the next ones."""
+        staged = self.chunks[push.chunk].staged
+        if staged.get(push.slot) is push.values:
+            staged[push.slot] = push.values.copy()
+
+    def let_go(self, step: int) -> None:
+        """Somebody computed this step, from its version whole: the one before is not needed."""
+        if step > self.computed:
+            self.computed = step
+            for state in self.chunks.values():
+                if state.version == step:
+                    state.previous = None
 
     def take_head(self, head: Head) -> bool:
         """Take a slot's head, unless it is there already, or the slot is done.
@@ -198,15 +165,27 @@ class Aggregate:
         slots = self.slots_that_count(state.version)
         if slots is None or state.squares is not None:
             return False
-        turn = state.turn
-        return turn == len(slots) or self.is_there(state, state.version, slots[turn])
+        is_over = state.turn == len(slots)
+        return is_over or self.is_second(state, slots) or self.is_next_there(state, slots)
+
+    def is_next_there(self, state: ChunkState, slots: Sequence[int]) -> bool:
+        is_folded = state.turn == 1 and state.is_ahead
+        return is_folded or self.is_there(state, state.version, slots[state.turn])
+
+    def is_second(self, state: ChunkState, slots: Sequence[int]) -> bool:
+        """Whether the second slot may be folded before the first: a + b has the bits of b + a."""
+        may = state.turn == 0 and not state.is_ahead and state.chunk.kind == SUM
+        return may and len(slots) > 1 and slots[1] in state.staged
 
     def fold_together(self, state: ChunkState) -> list[tuple[int, int]]:
         step, folded = state.version, []
         slots = self.slots_that_count(step)
+        if self.is_second(state, slots) and not self.is_next_there(state, slots):
+            self.add(state, slots[1])
+            state.is_ahead = True
         while state.turn < len(slots):
             slot = slots[state.turn]
-            if not self.is_there(state, step, slot):
+            if not self.is_next_there(state, slots):
                 return folded
             if state.chunk.kind == SUM:  # averages are folded in update, when all is there
                 self.add(state, slot)
@@ -332,6 +311,7 @@ class Aggregate:
 
     def optimize(self, state: ChunkState, values: np.ndarray, head: Head) -> None:
         """One step of the optimizer on each piece that has a gradient."""
+        state.own()
         for index in sorted(state.has):
             piece = state.chunk.pieces[index]
             group = head.groups[self.plan.tensors[piece.tensor].group]
@@ -413,7 +393,8 @@ class Aggregate:
     def set_values(self, number: int, values: np.ndarray, version: int = 0) -> None:
         """Values of a chunk to begin with. If there are some already, these are the same."""
         if number not in self.chunks:
-            self.chunks[number] = ChunkState(self.plan.chunks[number], values, version, self.plan)
+            chunk = self.plan.chunks[number]
+            self.chunks[number] = ChunkState(chunk, values.copy(), version, self.plan)
 
     def weights(self, number: int, version: int) -> tuple[int, np.ndarray, int] | None:
         """(version, values, crc) of a chunk, for who wants `version`; None: not there (yet)."""
@@ -427,17 +408,21 @@ class Aggregate:
         return None
 
     def snapshot(self, number: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        """What a Shard holds of a chunk: (arrays, numbers). State is copied; values are final."""
+        """What a Shard holds of a chunk: (arrays, numbers). Values are final; the state is copied
+        if it has to change before the shard is written (`written`)."""
         state = self.chunks[number]
+        state.is_shared = True
         arrays, numbers = {f"{number}": state.values}, {}
         for index, remembered in enumerate(state.state):
             for name, value in remembered.items():
                 key = f"{number}/{index}/{name}"
-                if hasattr(value, "nbytes"):
-                    arrays[key] = value.copy()
-                else:
-                    numbers[key] = value
+                (arrays if hasattr(value, "nbytes") else numbers)[key] = value
         return arrays, numbers
+
+    def written(self) -> None:
+        """The arrays of all snapshots are on the disk, or were given up."""
+        for state in self.chunks.values():
+            state.is_shared = False
 
     def restore(self, shard: Shard) -> None:
         """Take over the chunks of a Shard that are ours.
@@ -464,36 +449,7 @@ class Aggregate:
                 state.state[int(index)][name] = value
 
 
-# --- what all of it rests on --------------------------------------------------------------------
-
-
-def checksum(values: np.ndarray) -> int:
-    """A CRC-32 of an array's bytes by way of the sums of their rows and columns.
-
-    The bytes are laid out as a matrix of 64-bit words, 1,024 to a row. Its column sums, its row
-    sums (both modulo 2^64) and what is left at the end go through CRC-32. Changes in up to three
-    words always alter a sum: at worst CRC-32 of the sums is the same by chance, of 2^-32. So do
-    all changes but those that cancel in every row and every column, such as +d -d above -d +d in
-    the corners of a rectangle: these are never seen. They do not come of flipped bits by accident;
-    against intent there are keys. CRC-32 of everything takes three times as long.
-    """
-    values = np.ascontiguousarray(values)
-    if values.nbytes < ROW:
-        return zlib.crc32(values)
-    data = values.reshape(-1).view(np.uint8)
-    whole = data.size // ROW * ROW
-    words = data[:whole].view(np.uint64).reshape(-1, ROW // 8)
-    crc = zlib.crc32(np.add.reduce(words, axis=0))
-    crc = zlib.crc32(np.add.reduce(words, axis=1), crc)
-    return zlib.crc32(data[whole:], crc)
-
-
 def updater(name: str) -> optim.Optimizer:
     """An optimizer without parameters: only its formula, update(p, g, state, group), is used."""
     kind = getattr(optim, name)
     return kind.__new__(kind)
-
-
-def existing(plan: Plan, step: int, slot: int) -> int:
-    """The first step from `step` on that has this slot: the last one of an epoch may not."""
-    return step if slot in plan.slots_of(step) else step + 1

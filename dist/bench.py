@@ -1,11 +1,13 @@
 """What the wire costs on this machine: `minidl dist bench [--size 250MB]`.
 
 Every way carries the same work: a client pushes chunks of 1 MiB, the server takes a step of SGD
-with each, the client pulls the new chunks; eight are in flight. In turn, the same by nodes (as in a
-job: messages checked, values with a checksum) and by plain sockets that do nothing else:
+with each, the client pulls the new chunks; eight are in flight. Values go with a checksum, which is
+made by who sends them and compared by who takes them. In turn, the same by nodes (as in a job) and
+by plain sockets, whose headers are numbers in a fixed place that nobody checks:
 
     tcp       ZeroMQ over loopback, without keys     beside raw TCP
-    curve     the same, encrypted                    beside raw TCP
+    zmq alone the same sockets without a node        beside raw TCP
+    curve     tcp, encrypted                         beside raw TCP
     ipc       ZeroMQ over a Unix socket              beside a raw Unix socket
 
 Each round measures all ways one after the other, so that a busy moment of the machine meets them
@@ -30,10 +32,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import zmq
 
 from minidl.errors import ArgumentError
+from minidl.kernels.memory import keep_freed_memory
 from minidl_dist import messages as m
-from minidl_dist.aggregate import checksum
+from minidl_dist.checksum import checksum
 from minidl_dist.keys import AllowList, Bundle, KeyPair
 from minidl_dist.links import ipc_address
 from minidl_dist.node import Node
@@ -42,9 +46,9 @@ CHUNK = 1 << 18  # elements of float32: 1 MiB
 WINDOW = m.WINDOW
 RATE = np.float32(0.01)
 SMALL = 8  # elements; with a raw header of 16 bytes and an answer of 48, 64 bytes both ways
-RAW_HEADER = struct.Struct("<qq")  # what, chunk
+RAW_HEADER = struct.Struct("<iiq")  # what, chunk, checksum
 PUSH, PULL = 0, 1
-WAYS = ("raw tcp", "tcp", "curve", "raw unix", "ipc")
+WAYS = ("raw tcp", "tcp", "zmq alone", "curve", "raw unix", "ipc")
 UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
@@ -131,8 +135,10 @@ def client(way: str, chunks: int, folder: Path) -> Iterator[Any]:
         server.stdin.write(json.dumps(told) + "\n")
         server.stdin.flush()
         address = server.stdout.readline().strip()
-        if way.startswith("raw"):
-            one: Any = RawClient(way, address, chunks)
+        if way == "zmq alone":
+            one: Any = BareClient(address, chunks)
+        elif way.startswith("raw"):
+            one = RawClient(way, address, chunks)
         else:
             one = NodeClient(way, address, chunks, mine, pair.public)
         yield one
@@ -149,11 +155,20 @@ def serve() -> None:
     if way.startswith("raw"):
         serve_raw(way, folder, told["chunks"])
         return
+    if way == "zmq alone":
+        serve_bare(told["chunks"])
+        return
     bundle = Bundle.from_json(told["bundle"]) if "bundle" in told else None
     node = Node(Holder(told["chunks"]), "server0", bundle, insecure=bundle is None)
     address = ipc_address(folder / "s", "server0") if way == "ipc" else "tcp://127.0.0.1:*"
     print(node.listen(address), flush=True)
     node.run()
+
+
+def check(values: np.ndarray, crc: int) -> None:
+    """What server.py and worker.py do with values that they take."""
+    if checksum(values) != crc:
+        raise ValueError("values have changed on their way")
 
 
 # --- by nodes -----------------------------------------------------------------------------------
@@ -178,6 +193,7 @@ class Holder:
         message = event.message
         if isinstance(message, m.Push):
             step = message.values
+            check(step, message.crc)
             step *= -RATE
             step += self.values[message.chunk]
             self.values[message.chunk] = step
@@ -211,6 +227,8 @@ class Transfers:
             self.times, self.left = [], event
             return self.ping()
         if isinstance(event, m.Received):
+            if isinstance(event.message, m.Weights):
+                check(event.message.values, event.message.crc)
             if event.message.chunk == len(self.plan.chunks) - 1:
                 self.times.append(time.perf_counter() - self.asked)
                 return self.ping()
@@ -282,6 +300,75 @@ class NodeClient:
         self.node.close()
 
 
+# --- by ZeroMQ alone: what no node on it can do better ------------------------------------------
+
+
+def serve_bare(chunks: int) -> None:
+    socket = zmq.Context().socket(zmq.ROUTER)
+    socket.bind("tcp://127.0.0.1:*")
+    print(socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"), flush=True)
+    holder = Holder(chunks)
+    while True:
+        identity, header = socket.recv(), socket.recv()
+        what, chunk, crc = RAW_HEADER.unpack(header)
+        socket.send(identity, zmq.SNDMORE)
+        if what == PUSH:
+            gradient = np.frombuffer(socket.recv(copy=False), np.float32)
+            holder.handle(m.Received("worker0", m.Push(1, 0, 0, chunk, crc, [], gradient)), 0.0)
+            socket.send(header)
+        else:
+            values = holder.values[chunk]
+            head = RAW_HEADER.pack(PULL, chunk, holder.crcs[chunk])
+            if chunk == chunks:
+                socket.send(head + values.tobytes())
+            else:
+                socket.send(head, zmq.SNDMORE)
+                socket.send(values, copy=False)
+
+
+class BareClient:
+    """The same work by sockets of ZeroMQ that nobody polls, and headers that nobody checks."""
+
+    def __init__(self, address: str, chunks: int):
+        keep_freed_memory()
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.connect(address)
+        self.chunks = chunks
+        self.gradient = np.full(CHUNK, 0.5, np.float32)
+
+    def transfer(self) -> float:
+        start = time.perf_counter()
+        for answer in range(-WINDOW, self.chunks):
+            if answer + WINDOW < self.chunks:
+                header = RAW_HEADER.pack(PUSH, answer + WINDOW, checksum(self.gradient))
+                self.socket.send(header, zmq.SNDMORE)
+                self.socket.send(self.gradient, copy=False)
+            if answer >= 0:
+                self.socket.recv()
+        for answer in range(-WINDOW, self.chunks):
+            if answer + WINDOW < self.chunks:
+                self.socket.send(RAW_HEADER.pack(PULL, answer + WINDOW, 0))
+            if answer >= 0:
+                crc = RAW_HEADER.unpack(self.socket.recv())[2]
+                check(np.frombuffer(self.socket.recv(copy=False), np.float32), crc)
+        return time.perf_counter() - start
+
+    def ping(self, times: int) -> float:
+        found = []
+        for _ in range(times):
+            start = time.perf_counter()
+            self.socket.send(RAW_HEADER.pack(PULL, self.chunks, 0))
+            place = self.socket.recv()
+            crc = RAW_HEADER.unpack_from(place)[2]
+            check(np.frombuffer(place, np.float32, offset=RAW_HEADER.size), crc)
+            found.append(time.perf_counter() - start)
+        return statistics.median(found)
+
+    def close(self) -> None:
+        self.context.destroy(linger=0)
+
+
 # --- by raw sockets -----------------------------------------------------------------------------
 
 
@@ -298,21 +385,26 @@ def serve_raw(way: str, folder: Path, chunks: int) -> None:
     peer, _ = listener.accept()
     plain(peer)
     values = [np.ones(CHUNK, np.float32) for _ in range(chunks)]
-    small = np.zeros(SMALL, np.float32)
+    values.append(np.zeros(SMALL, np.float32))
+    crcs = [checksum(one) for one in values]
     header = bytearray(RAW_HEADER.size)
     gradient = np.empty(CHUNK, np.float32)
     while receive(peer, header):
-        what, chunk = RAW_HEADER.unpack(header)
+        what, chunk, crc = RAW_HEADER.unpack(header)
         if what == PUSH:
             receive(peer, gradient.view(np.uint8).data)
+            check(gradient, crc)
             gradient *= -RATE
             values[chunk] += gradient
+            crcs[chunk] = checksum(values[chunk])
             peer.sendall(header)
-        elif chunk == chunks:
-            peer.sendall(bytes(header) + small.tobytes())
         else:
-            peer.sendall(header)
-            peer.sendall(values[chunk].view(np.uint8).data)
+            head = RAW_HEADER.pack(PULL, chunk, crcs[chunk])
+            if chunk == chunks:
+                peer.sendall(head + values[chunk].tobytes())
+            else:
+                peer.sendall(head)
+                peer.sendall(values[chunk].view(np.uint8).data)
 
 
 def plain(one: socket.socket) -> None:
@@ -352,24 +444,28 @@ class RawClient:
         for answer in range(-WINDOW, self.chunks):
             ask = answer + WINDOW
             if ask < self.chunks:
-                self.socket.sendall(RAW_HEADER.pack(PUSH, ask))
+                crc = checksum(self.gradients[ask])
+                self.socket.sendall(RAW_HEADER.pack(PUSH, ask, crc))
                 self.socket.sendall(self.gradients[ask].view(np.uint8).data)
             if answer >= 0:
                 receive(self.socket, self.header)
         for answer in range(-WINDOW, self.chunks):
             if answer + WINDOW < self.chunks:
-                self.socket.sendall(RAW_HEADER.pack(PULL, answer + WINDOW))
+                self.socket.sendall(RAW_HEADER.pack(PULL, answer + WINDOW, 0))
             if answer >= 0:
                 receive(self.socket, self.header)
                 receive(self.socket, self.weights[answer].view(np.uint8).data)
+                check(self.weights[answer], RAW_HEADER.unpack(self.header)[2])
         return time.perf_counter() - start
 
     def ping(self, times: int) -> float:
         found, place = [], bytearray(RAW_HEADER.size + 4 * SMALL)
         for _ in range(times):
             start = time.perf_counter()
-            self.socket.sendall(RAW_HEADER.pack(PULL, self.chunks))
+            self.socket.sendall(RAW_HEADER.pack(PULL, self.chunks, 0))
             receive(self.socket, place)
+            crc = RAW_HEADER.unpack_from(place)[2]
+            check(np.frombuffer(place, np.float32, offset=RAW_HEADER.size), crc)
             found.append(time.perf_counter() - start)
         return statistics.median(found)
 

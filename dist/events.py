@@ -287,3 +287,30 @@ class Chief:
 class Finished:
     reason: str
     code: int
+
+
+# --- for a node itself, by Node.post --------------------------------------------------------------
+
+
+@dataclass
+class Moved:
+    """A peer is at another address now."""
+
+    name: str
+    address: str
+    key: str = ""
+
+
+@dataclass
+class Allowed:
+    """This key may connect from now on, under this name."""
+
+    name: str
+    key: str
+
+
+@dataclass
+class Revoked:
+    """What still comes from this name is dropped."""
+
+    name: str

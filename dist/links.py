@@ -63,7 +63,6 @@ class Listener:
 
     Attributes:
         address: the same with the port that was chosen.
-        verify: whether values are to be compared with their checksums.
     """
 
     def __init__(
@@ -80,7 +79,6 @@ class Listener:
                 "listen", "tcp is used with keys only: others can reach the port",
                 {"address": address}, "minidl dist run --hosts makes them; on one machine use ipc",
             )  # fmt: skip
-        self.verify = may_change(address, pair is not None)
         self.socket = new_socket(context, zmq.ROUTER, address)
         self.socket.router_mandatory = True
         self.monitor = self.socket.get_monitor_socket(WATCHED)
@@ -126,7 +124,6 @@ class Link:
         name, address, key: of the peer.
         up: whether the peer and its key were found to be right, now.
         ever: whether it was ever up.
-        verify: whether values are to be compared with their checksums.
         tries: attempts since it was last up, by what came of them.
         trouble: time of the first of them, by time.monotonic.
         down: since when it is not up.
@@ -149,7 +146,6 @@ class Link:
         self.trouble, self.is_dead = 0.0, False
         self.before = 0  # the event before the next one
         self.down, self.said = time.monotonic(), False
-        self.verify = may_change(address, bool(key and pair))
         self.socket = new_socket(context, zmq.DEALER, address)
         self.monitor = self.socket.get_monitor_socket(WATCHED)
         try:
@@ -253,15 +249,6 @@ def new_socket(context: zmq.Context, kind: int, address: str) -> zmq.Socket:
         socket.connect_timeout = 5000
         socket.ipv6 = "[" in address
     return socket
-
-
-def may_change(address: str, has_keys: bool) -> bool:
-    """Whether bits may change on the way, so that the node compares values with their checksums.
-
-    With keys each message has a MAC. A bit that flips in this machine's own memory, which is all
-    that ipc goes through, need not be noticed: it could as well flip in the weights themselves.
-    """
-    return address.startswith("tcp:") and not has_keys
 
 
 def events_of(monitor: zmq.Socket) -> list[int]:

@@ -97,3 +97,8 @@ def parse(text: str, slots: int | None = None) -> Mode:
         "dist", "mode is sync, async, ssp:N or backup:K", {"mode": text},
         "ssp:3 lets a worker be 3 steps ahead of the slowest",
     )  # fmt: skip
+
+
+def existing(plan: Plan, step: int, slot: int) -> int:
+    """The first step from `step` on that has this slot: the last one of an epoch may not."""
+    return step if slot in plan.slots_of(step) else step + 1

@@ -14,6 +14,7 @@ to send, at gate.py; it is counted. Nothing that comes from outside raises in he
 
 from __future__ import annotations
 
+import ctypes
 import heapq
 import json
 import os
@@ -21,15 +22,19 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import zmq
+from zmq.backend import Socket as PlainSocket
+from zmq.backend import zmq_poll
 
 from minidl.errors import MinidlError
+from minidl.kernels.memory import keep_freed_memory
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk, DiskThread
+from minidl_dist.events import Allowed, Moved, Revoked
 from minidl_dist.gate import NOW, Gate
 from minidl_dist.intake import Intake
 from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
@@ -46,30 +51,17 @@ MAX_OPERATORS = 32
 MAX_FACT = 1000  # characters of a fact in a Failed
 MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 CODE_FAILED = 1
+ARENA_MAX = -8  # of mallopt, from malloc.h
+plain_send = PlainSocket.send  # without the options that Socket.send looks at each time
 
 
-@dataclass
-class Moved:
-    """For Node.post: a peer is at another address now."""
+def use_one_heap() -> None:
+    """Let what was freed by one thread serve another.
 
-    name: str
-    address: str
-    key: str = ""
-
-
-@dataclass
-class Allowed:
-    """For Node.post: this key may connect from now on, under this name."""
-
-    name: str
-    key: str
-
-
-@dataclass
-class Revoked:
-    """For Node.post: what still comes from this name is dropped."""
-
-    name: str
+    glibc gives each thread a heap of its own, and each grows to what its thread needed at most.
+    libzmq's thread makes room for what arrives, ours for weights."""
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(ARENA_MAX, 1)
 
 
 class Node:
@@ -87,7 +79,7 @@ class Node:
 
     Attributes:
         sent, received: kind of message -> how many.
-        counts: bytes out, messages dropped by cause, strangers.
+        counts: messages dropped by cause, or not sent; strangers.
     """
 
     def __init__(
@@ -105,6 +97,9 @@ class Node:
         self.bundle, self.to_client = bundle, to_client
         self.patience, self.insecure = patience, insecure
         self.clock = time.monotonic
+        keep_freed_memory()  # messages of 1 MiB come and go
+        if self.role == "server":
+            use_one_heap()
         self.context = zmq.Context()
         self.handler: ZapHandler | None = None
         self.listener: Listener | None = None
@@ -122,6 +117,7 @@ class Node:
         self.received: Counter[type] = Counter()
         self.counts: Counter[str] = Counter()
         self.log = Lines(log) if log is not None else None
+        self.bytes_out = 0
         self.ended: m.Exit | None = None
         self.failure: MinidlError | None = None
         self.inbox: deque[Any] = deque()
@@ -158,7 +154,7 @@ class Node:
         listener = self.listener
         if listener.address.startswith("tcp:"):
             self.gate.intake = Intake(int(listener.address.rpartition(":")[2]))
-        self.watch(listener.socket, lambda: self.read_listener(listener))
+        self.watch(listener.socket, partial(self.read_listener, listener))
         return listener.address
 
     def connect(self, name: str, address: str, key: str = "", again: bool = False) -> None:
@@ -183,7 +179,7 @@ class Node:
                 new.take_over(link)
             self.unlink(link)
         self.links[name] = new
-        self.watch(new.socket, lambda: self.read_link(new))
+        self.watch(new.socket, partial(self.read_link, new))
 
     def unlink(self, link: Link) -> None:
         self.unwatch(link.socket)
@@ -254,8 +250,9 @@ class Node:
             self.look(now)
         if self.ended is not None:
             return
-        wait = min(self.next_look, self.timers[0][0] if self.timers else self.next_look) - now
-        for source, _ in zmq.zmq_poll(self.polled, max(0, round(wait * 1000 + 0.5))):
+        until = min(self.next_look, self.timers[0][0]) if self.timers else self.next_look
+        wait = int((until - now) * 1000) + 1 if until > now else 0
+        for source, _ in zmq_poll(self.polled, wait):
             read = self.readers.get(source)  # None: another reader has just closed it
             if read is not None and self.ended is None:
                 read()
@@ -303,18 +300,21 @@ class Node:
         identity = listener.socket.recv(NOW)
         try:
             allowed = self.handler.allowed if self.handler is not None else None
-            sender, message = self.gate.take(listener.socket, listener.verify, allowed)
+            sender, message = self.gate.take(listener.socket, allowed)
         except WireError as error:
             self.drop(error)
             if error.cause in ("revoked", "version"):
                 refused = m.Refused(error.rule, error.received, str(error.hint))
                 self.transmit(listener.socket, refused, identity)
             return
-        self.deliver(self.known(sender, identity), message)
+        if self.peers.get(sender) != identity:
+            sender = self.known(sender, identity)
+        self.received[type(message)] += 1
+        self.give(m.Received(sender, message))
 
     def read_link(self, link: Link) -> None:
         try:
-            sender, message = self.gate.take(link.socket, link.verify, expected=link.name)
+            sender, message = self.gate.take(link.socket, expected=link.name)
         except WireError as error:
             self.drop(error)
             if error.cause == "version" and link.name == m.COORDINATOR:
@@ -322,7 +322,11 @@ class Node:
                 rule = f"{link.name} cannot be talked to: {error.rule}"
                 raise LinkError("connect", rule, place, SAME_VERSION) from None
             return
-        self.deliver(sender, message)
+        kind = type(message)
+        self.received[kind] += 1
+        if kind is m.Wanted and sender == m.COORDINATOR and self.role == "worker":
+            self.follow(message.servers)
+        self.give(m.Received(sender, message))
 
     def known(self, sender: str, identity: bytes) -> str:
         """Remember where answers to a sender go. Each operator's connection is its own."""
@@ -343,12 +347,6 @@ class Node:
             return codec.form_of(message)
         chunk = plan.chunks[message.chunk]
         return chunk.dtype, chunk.size
-
-    def deliver(self, sender: str, message: Any) -> None:
-        self.received[type(message)] += 1
-        if type(message) is m.Wanted and sender == m.COORDINATOR and self.role == "worker":
-            self.follow(message.servers)
-        self.give(m.Received(sender, message))
 
     def follow(self, servers: dict) -> None:
         """Link to the servers that the coordinator names, where they are now."""
@@ -390,20 +388,24 @@ class Node:
             WireError: nobody could receive it.
         """
         frames = self.frames_of(message)
-        *first, last = frames if identity is None else [identity, *frames]
+        last = frames[-1]
         is_large = len(last) >= COPY_BELOW
-        key = (identity or socket, type(message), *whole_numbers(message))
-        if is_large and self.queued.has(key):
-            self.counts["unsent: still in the queue"] += 1
-            return
+        if is_large:
+            key = (identity or socket, type(message), *whole_numbers(message))
+            if self.queued.has(key):
+                self.counts["unsent: still in the queue"] += 1
+                return
         try:
-            for frame in first:
-                socket.send(frame, MORE)
+            if identity is not None:
+                plain_send(socket, identity, MORE)
+            if last is not frames[0]:
+                plain_send(socket, frames[0], MORE)
+                self.bytes_out += len(frames[0])
             if is_large:
                 self.queued.add(key, socket.send(last, NOW, copy=False, track=True))
             else:
-                socket.send(last, NOW)
-            self.counts["bytes out"] += sum(map(len, frames))
+                plain_send(socket, last, NOW)
+            self.bytes_out += len(last)
             self.sent[type(message)] += 1
         except zmq.Again:
             self.counts["unsent: queue full"] += 1
@@ -513,5 +515,9 @@ class Node:
         return {
             "sent": {kind.__name__: n for kind, n in self.sent.items()},
             "received": {kind.__name__: n for kind, n in self.received.items()},
-            "counts": {**self.counts, "bytes in": self.gate.bytes_in},
+            "counts": {
+                **self.counts,
+                "bytes in": self.gate.bytes_in,
+                "bytes out": self.bytes_out,
+            },
         }

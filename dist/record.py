@@ -15,6 +15,7 @@ from typing import Any
 
 from minidl_dist import here
 from minidl_dist import messages as m
+from minidl_dist.plan import SUM
 
 ALL_OF_THE_FIRST = 256  # steps
 OF_LAST = 400  # gradients whose staleness the status shows
@@ -99,7 +100,8 @@ class Recorder:
     def of_event(self, event: Any) -> list[dict[str, Any]]:
         match event:
             case m.SlotDone():
-                return [{"what": "computed", "step": event.step, "slot": event.slot}]
+                facts = {"step": event.step, "slot": event.slot}
+                return [{"what": "computed", **facts, "hidden": share_pushed(self.machine)}]
             case m.Doing():
                 return [{"what": "doing", "state": event.state}]
             case m.Received(sender, m.Head() as head) if self.is_new(head):
@@ -151,6 +153,19 @@ class Recorder:
         self.folded += 1
         self.stale.append(stale)
         return stale
+
+
+def share_pushed(worker: Any) -> float:
+    """How much of a slot's gradient the servers have when backward ends: that did not cost time."""
+    total = sum(chunk.nbytes for chunk in worker.plan.chunks if chunk.kind == SUM)
+    left = 0
+    for window in worker.pushes.values():
+        messages = [
+            *window.waiting.values(),
+            *(flight.message for flight in window.flying.values()),
+        ]
+        left += sum(message.values.nbytes for message in messages if isinstance(message, m.Push))
+    return round(max(0.0, 1 - left / max(total, 1)), 3)
 
 
 def show_alarm(facts: dict[str, Any]) -> None:

@@ -13,11 +13,12 @@ from minidl_dist import here
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk
 from minidl_dist.coordinator import Coordinator
+from minidl_dist.events import Allowed, Revoked
 from minidl_dist.folder import CHECKPOINTS, EVENTS
 from minidl_dist.here import tell_launcher
 from minidl_dist.keys import Bundle
 from minidl_dist.launch.spec import Instructions, Launch, as_job
-from minidl_dist.node import Allowed, Node, Revoked
+from minidl_dist.node import Node
 from minidl_dist.record import Recorder
 from minidl_dist.server import Server
 

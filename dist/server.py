@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from minidl.errors import ArgumentError
-from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite, checksum
+from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite
+from minidl_dist.checksum import checksum
 from minidl_dist.compress import PACKED
 from minidl_dist.manifest import owner_of
 from minidl_dist.messages import (
@@ -204,6 +205,7 @@ class Server(Peer):
         self.acknowledge(sender, message, message.chunk)
         if is_new:
             self.fold([message.chunk])
+            self.aggregate.keep(message)
 
     def acknowledge(self, sender: str, message: Push | Head, chunk: int) -> None:
         self.send(sender, Ack(message.generation, message.step, message.slot, chunk))
@@ -436,6 +438,8 @@ class Server(Peer):
 
     def stored(self, event: Stored) -> None:
         self.writing = None
+        if self.aggregate is not None and not self.partial:
+            self.aggregate.written()
         generation, step = event.tag
         if event.error:
             self.retry_at = self.now + PAUSE

@@ -26,6 +26,7 @@ import heapq
 import json
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -295,7 +296,7 @@ class World(Faults):
                     self.disk["manifest"] = json.loads(json.dumps(value))
                     check_manifest(self.plan, self.disk)
         elif not error:
-            self.disk[effect.name] = value
+            self.disk[effect.name] = deepcopy(value)  # arrays may change from now on
         self.give(process, m.Stored(effect.name, effect.tag, "sha", error))
 
     def load(self, effect: m.Load) -> m.Loaded:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.optim.clip import norm_of_squares
-from minidl_dist.aggregate import existing
 from minidl_dist.messages import Norms, Report
-from minidl_dist.modes import Mode
+from minidl_dist.modes import Mode, existing
 from minidl_dist.plan import SUM, Job, Plan
 
 

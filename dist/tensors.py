@@ -24,7 +24,7 @@ from minidl.nn.module import Module
 from minidl.nn.norm import BatchNorm, Normalization
 from minidl.nn.spectral_norm import SpectralNorm
 from minidl.tensor import HookHandle, Tensor
-from minidl_dist.aggregate import checksum
+from minidl_dist.checksum import checksum
 from minidl_dist.plan import AVERAGE, COUNT, FIXED, OPTIMIZERS, SUM, Chunk, Piece, Plan, TensorSpec
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl_dist.aggregate import checksum, existing
+from minidl_dist.checksum import checksum
 from minidl_dist.messages import (
     COORDINATOR,
     HEAD,
@@ -56,6 +56,7 @@ from minidl_dist.messages import (
     Weights,
     Welcome,
 )
+from minidl_dist.modes import existing
 from minidl_dist.run_states import RunStates
 from minidl_dist.window import Route, Window
 
@@ -446,8 +447,7 @@ class Worker(RunStates):
         """Let the training thread compute the next slot of ours, if there is one."""
         if self.computing is not None or self.ended or len(self.unanswered) > 1:
             return  # not more than two slots are held at a time: memory is bounded
-        todo = self.todo()
-        if todo:
+        if todo := self.todo():
             step, slot = self.computing = min(todo)
             self.effects.append(Compute(self.generation, step, slot))
 

@@ -9,6 +9,7 @@ import hashlib
 import heapq
 import threading
 from collections import deque
+from copy import deepcopy
 
 import minidl.training.fit as fit_module
 import minidl_dist.script as script_module
@@ -201,7 +202,7 @@ class World:
             self.token = value["token"]
             if is_claim:
                 return m.Stored(file, tag)
-        self.disk[file] = value
+        self.disk[file] = deepcopy(value)  # arrays may change from now on
         return m.Stored(file, tag, hashlib.sha256(repr(value).encode()).hexdigest())
 
 

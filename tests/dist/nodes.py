@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minidl_dist import messages as m
-from minidl_dist.aggregate import checksum
+from minidl_dist.checksum import checksum
 from minidl_dist.node import Node
 
 SIZE = 40_000  # elements of chunk 0; that of chunk 1 is 1,000 float64
@@ -54,16 +54,25 @@ class Do:
 
 
 class Acknowledger(Recorder):
-    """A server that acknowledges pushes and answers pulls with what the latest step pushed."""
+    """A server that acknowledges pushes and answers pulls with what the latest step pushed.
+
+    Attributes:
+        damaged: how many pushes it ignored, as a server does, since their values had changed.
+    """
 
     def __init__(self) -> None:
         super().__init__(self.serve)
         self.values = {n: np.zeros(c.size, c.dtype) for n, c in enumerate(PLAN.chunks)}
         self.steps = dict.fromkeys(self.values, -1)
+        self.damaged = 0
 
     def serve(self, event: m.Received) -> list:
         message = event.message
         if isinstance(message, m.Push):
+            if checksum(message.values) != message.crc:
+                self.damaged += 1
+                self.events.pop()
+                return []
             if message.step > self.steps[message.chunk]:
                 self.values[message.chunk] = message.values
                 self.steps[message.chunk] = message.step

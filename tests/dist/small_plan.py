@@ -3,7 +3,7 @@
 import numpy as np
 
 from minidl_dist import messages as m
-from minidl_dist.aggregate import checksum
+from minidl_dist.checksum import checksum
 from minidl_dist.plan import Plan, TensorSpec
 
 GROUP = {"lr": 1.0, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False,

@@ -110,3 +110,88 @@ def test_a_sum_that_overflows_is_noticed(clip):
         assert not np.isfinite(a.squares()).all()
         a.clip(np.inf)
         assert a.chunks[1].version == 1 and a.weights(1, 1)[1].tolist() == [1, 1]
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+def test_of_two_slots_none_waits_and_the_bits_are_those_of_their_order():
+    """a + b has the bits of b + a: the second is added when it comes, if it comes first."""
+    rng = np.random.default_rng(0)
+    gradients = rng.standard_normal((2, 2)).astype(np.float32) * (1, 1e-7)
+    found = []
+    for order in ((0, 1), (1, 0)):
+        a = aggregate()
+        for slot in order:
+            a.take(push(slot, gradients[slot]))
+            a.fold(1)
+            assert not a.chunks[1].staged
+        for slot in (0, 1):
+            a.take_head(head(slot, missing=[0]))
+        assert a.fold(1) == [] and a.chunks[1].version == 1 and not a.chunks[1].is_ahead
+        found.append(a.chunks[1].values.tobytes())
+    assert found[0] == found[1]
+
+
+def test_of_three_slots_the_third_waits():
+    a = Aggregate(small_plan(slots=3), Mode(), [0, 1])
+    for chunk, first in ((0, values(0, 0, 0, 0)), (1, values(1, 1))):
+        a.set_values(chunk, first)
+    third = push(2, (1e8, 1))
+    a.take(third)
+    assert a.fold(1) == [] and list(a.chunks[1].staged) == [2]
+    a.keep(third)  # in memory of its own
+    assert not np.shares_memory(a.chunks[1].staged[2], third.values)
+    third.values[...] = 7  # that of the message is used again
+    a.take(push(1, (1, 1)))
+    assert a.fold(1) == [] and list(a.chunks[1].staged) == [2]
+    a.take(push(0, (-1e8, 1)))
+    for slot in range(3):
+        a.take_head(head(slot, missing=[0]))
+    assert a.fold(1) == [(0, 0), (0, 1), (0, 2)]
+    one, two, three = np.float32(-1e8), np.float32(1), np.float32(1e8)
+    assert a.chunks[1].values[0] == 1 - ((one + two) + three) / np.float32(3)
+
+
+def test_a_version_goes_when_something_of_the_step_after_it_arrives():
+    """Who computed it had all of the newer version: of all servers."""
+    a = aggregate()
+    for slot in (0, 1):
+        a.take(push(slot, (2, 0)))
+        a.take_head(head(slot, missing=[0]))
+    a.fold(0), a.fold(1)
+    assert a.weights(1, 0) is not None and a.weights(0, 0) is not None
+    a.take(push(0, (2, 0)))  # of the step before: a duplicate
+    assert a.weights(1, 0) is not None
+    a.take(push(0, (2, 0), step=1))
+    assert a.weights(1, 0) is None and a.weights(0, 0) is None
+    assert a.weights(1, 1) is not None and a.weights(0, 1) is not None
+
+
+def test_values_are_not_in_the_memory_of_messages():
+    a, first = Aggregate(small_plan(), Mode(), [1]), values(1, 1)
+    a.set_values(1, first)
+    assert not np.shares_memory(a.chunks[1].values, first)
+
+
+def step_of(a, step, gradient):
+    for slot in (0, 1):
+        a.take(push(slot, gradient, step))
+        a.take_head(head(slot, step, missing=[0], momentum=0.9))
+    a.fold(0), a.fold(1)
+
+
+def test_the_state_is_copied_only_if_it_changes_while_it_is_written():
+    a = aggregate()
+    step_of(a, 0, (2, 4))
+    (remembered,) = a.chunks[1].state[0].values()
+    (name,) = a.snapshot(1)[0].keys() - {"1"}
+    written = a.snapshot(1)[0][name]
+    assert written is remembered  # no copy yet
+    step_of(a, 1, (2, 4))
+    assert written.tolist() == [2, 4] and a.snapshot(1)[0][name] is not written
+    assert a.snapshot(1)[0][name].tolist() == pytest.approx([3.8, 7.6])
+    written = a.snapshot(1)[0][name]
+    a.written()  # it is on the disk: it may change
+    step_of(a, 2, (0, 0))
+    assert a.snapshot(1)[0][name] is written

@@ -3,6 +3,7 @@
 import pytest
 
 from minidl_dist import messages as m
+from minidl_dist.checksum import checksum
 from minidl_dist.node import Node
 from tests.dist.nodes import Acknowledger, Recorder, push, running, wait_for
 from tests.dist.proxy import TCP, Faults, Proxy
@@ -19,6 +20,7 @@ class Persistent(Recorder):
             (step, step % 2): push(step, chunk=step % 2) for step in range(STEPS)
         }
         self.weights = {}
+        self.damaged = 0
 
     def handle(self, event, now):
         if isinstance(event, m.Started | m.Timer):
@@ -37,8 +39,11 @@ class Persistent(Recorder):
         match event.message:
             case m.Ack(step=step, chunk=chunk):
                 self.unacknowledged.pop((step, chunk), None)
-            case m.Weights(chunk=chunk, values=values):
-                self.weights.setdefault(chunk, values)
+            case m.Weights(chunk=chunk, values=values, crc=crc):
+                if checksum(values) == crc:
+                    self.weights.setdefault(chunk, values)
+                else:
+                    self.damaged += 1
         return []
 
 
@@ -69,9 +74,9 @@ def test_a_network_that(name):
         assert values.tobytes() == server.machine.values[chunk].tobytes()
     for fault in ("drop", "double", "delay", "cut", "flip"):
         assert bool(proxy.counts[fault]) == bool(getattr(FAULTS[name], fault))
-    dropped = sum(
-        n for node in (server, worker) for what, n in node.counts.items() if "drop" in what
-    )
+    dropped = server.machine.damaged + worker.machine.damaged
+    for node in (server, worker):
+        dropped += sum(n for what, n in node.counts.items() if "drop" in what)
     assert dropped == proxy.counts["cut"] + proxy.counts["flip"] or name == "all"
     assert dropped or not (FAULTS[name].cut or FAULTS[name].flip)
 

@@ -4,7 +4,7 @@ import pytest
 
 import minidl
 from minidl_dist import messages as m
-from minidl_dist.aggregate import checksum
+from minidl_dist.checksum import checksum
 from minidl_dist.coordinator import Coordinator
 from minidl_dist.plan import Job
 from minidl_dist.server import Server

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from minidl_dist import here
 from minidl_dist import messages as m
+from minidl_dist.events import Revoked
 from minidl_dist.launch.child import Member
-from minidl_dist.node import Revoked
 from minidl_dist.serve import hear
 
 PROGRAM = """

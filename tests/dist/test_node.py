@@ -70,7 +70,7 @@ def test_push_and_pull(server, worker):
     found.values[...] = 0  # its own memory
     assert server.received == {m.Push: 1, m.Pull: 1}
     wait_for(lambda: server.sent == {m.Ack: 1, m.Weights: 1})
-    assert server.gate.bytes_in > sent.values.nbytes < server.counts["bytes out"]
+    assert server.gate.bytes_in > sent.values.nbytes < server.bytes_out
 
 
 def test_timers_of_one_name_replace_each_other(worker):
@@ -213,12 +213,15 @@ def no_place(message):
     return message
 
 
+COUNTED = m.MESSAGES.index(m.Counted)
 GARBAGE = {
     "header": [b""],
     "checksum": [os.urandom(1000)],
     "kind": [crc_of(msgpack.packb([m.VERSION, 999, "worker1"]))],
     "version": [crc_of(msgpack.packb([m.VERSION + 1, 0, "worker1"]))],
-    "field": [crc_of(msgpack.packb([m.VERSION, m.MESSAGES.index(m.Pull), "worker1", 1, 2, "3"]))],
+    "field": [
+        crc_of(msgpack.packb([m.VERSION, m.MESSAGES.index(m.Counted), "worker1", 1, "2", []]))
+    ],
     "frames": [*frames_of(push()), b"", b"x" * 1000, b""],
     "values": [*frames_of(push())[:1], b"x"],
     "plan": frames_of(no_place(push())),

@@ -115,12 +115,9 @@ class SharedSnapshot(Checked):
     """A checkpoint holds the optimizer's arrays themselves, which go on changing."""
 
     def snapshot(self, number):
-        arrays, numbers = super().snapshot(number)
-        for index, state in enumerate(self.chunks[number].state):
-            for name, value in state.items():
-                if hasattr(value, "nbytes"):
-                    arrays[f"{number}/{index}/{name}"] = value
-        return arrays, numbers
+        found = super().snapshot(number)
+        self.written()
+        return found
 
 
 class NeverFreesStaged(Checked):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_five_to_ten_round_ticks(span):
 
 
 class Machine:
-    plan = "the plan"
+    plan, pushes = SimpleNamespace(chunks=()), {}
 
     def handle(self, event, now):
         return [m.Compute(1, 5, 0), m.Exit(0, "")]
@@ -118,7 +119,7 @@ def test_the_tap_changes_nothing():
     effects = recorder.handle(m.SlotDone(1, 4, 0, 1.0, [], [], None, "", {}), 0.0)
     assert effects[:2] == [m.Compute(1, 5, 0), m.Exit(0, "")]
     assert [note.facts["what"] for note in effects[2:]] == ["computed", "compute"]
-    assert recorder.plan == "the plan"
+    assert recorder.plan is Machine.plan
 
 
 # --- staleness ----------------------------------------------------------------------------------
