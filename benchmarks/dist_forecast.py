@@ -10,7 +10,8 @@ First the costs of this machine are measured (minidl dist calibrate).
     curves  speed-up over the number of workers on a network of 10 Gbit, for each mode, and with
             more servers; and what a step waits for
 
-The machine should be doing nothing else; each part takes about five minutes. --write puts tables and pictures into RESULTS.md.
+The machine should be doing nothing else; each part takes about five minutes. --write puts tables
+and pictures into RESULTS.md.
 """
 
 from __future__ import annotations

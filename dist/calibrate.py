@@ -27,8 +27,9 @@ from minidl import nn, optim
 from minidl.errors import ArgumentError
 from minidl.tensor import Tensor
 from minidl_dist import messages as m
-from minidl_dist.aggregate import Aggregate, checksum
+from minidl_dist.aggregate import Aggregate
 from minidl_dist.bench import CHUNK, plan_of
+from minidl_dist.checksum import checksum
 from minidl_dist.costs import ROLES, WAYS, Costs
 from minidl_dist.keys import AllowList, Bundle, KeyPair
 from minidl_dist.links import ipc_address
@@ -260,8 +261,8 @@ def handling() -> dict[str, list[float]]:
     nothing = {role: [0.0, 0.0] for role in ROLES}
     free = dict.fromkeys(WAYS, 0.0)
     costs = Costs(
-        "", 0.0, 0.0, 0.0, free, free, [0.0, 0.0], [0.0, 0.0], nothing, 0.0, 0.0, {"SGD": 0.0, "Adam": 0.0},
-        0.0, 0.0,
+        "", 0.0, 0.0, 0.0, free, free, [0.0, 0.0], [0.0, 0.0], nothing, 0.0, 0.0,
+        {"SGD": 0.0, "Adam": 0.0}, 0.0, 0.0,
     )  # fmt: skip
     found: dict[int, dict[str, float]] = {}
     for workers in (FEW, MANY):
@@ -335,9 +336,11 @@ def report(costs: Costs) -> str:
         line(f"an event in a {role}; and for each worker", fixed, each)
     line("a report of a slot, sent; received", *costs.report)
     line("a server's address, sent; received", *costs.entry)
-    for what, byte in (("checksum", costs.checksum), ("fold", costs.fold),
-                       *((f"update, {name}", one) for name, one in costs.update.items()),
-                       ("giving gradients", costs.give), ("loading weights", costs.load)):  # fmt: skip
+    updates = ((f"update, {name}", one) for name, one in costs.update.items())
+    for what, byte in (
+        ("checksum", costs.checksum), ("fold", costs.fold), *updates,
+        ("giving gradients", costs.give), ("loading weights", costs.load),
+    ):  # fmt: skip
         line(f"{what}, for a MB", 1e6 * byte)
     return "\n".join(lines)
 

@@ -9,8 +9,8 @@ and sent as a whole. After a loss it does one of two things:
                  checkpoint
 
 The coordinator itself may be lost, too: the next one reads the manifest, raises the fencing token
-in it, and begins a generation above all earlier ones. The older, if it still lives, hears of the
-token in the next message, or when it writes, and ends.
+in it, and begins a generation above all earlier ones. The older, if it lives, hears of the token in
+the next message, or when it writes, and ends.
 """
 
 from __future__ import annotations
@@ -302,7 +302,7 @@ class Coordinator(Decisions):
             return
         before = member.beat
         if before is not None and beat.count < before.count:
-            return  # it was late, and says how things were
+            return  # late: it says how things were
         stood = self.standing(member)
         member.take(beat, self.now)
         if member.hello.role == "server":

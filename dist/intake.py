@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 import time
 
 MOST = 64 << 20  # bytes without a message; a peer has at most 8 MiB on the way
@@ -59,7 +60,7 @@ class Intake:
                 self.since[key] = last
                 if received - last > MOST:
                     closed.append(peer)
-                    self.since[key] = received  # once, even if libzmq needs a moment to see it
+                    self.since[key] = sys.maxsize  # once: libzmq needs a moment to see it
                     connection.shutdown(socket.SHUT_RDWR)
         return closed
 

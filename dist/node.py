@@ -14,7 +14,6 @@ to send, at gate.py; it is counted. Nothing that comes from outside raises in he
 
 from __future__ import annotations
 
-import ctypes
 import heapq
 import json
 import os
@@ -31,7 +30,7 @@ from zmq.backend import Socket as PlainSocket
 from zmq.backend import zmq_poll
 
 from minidl.errors import MinidlError
-from minidl.kernels.memory import keep_freed_memory
+from minidl.kernels.memory import keep_freed_memory, use_one_heap
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk, DiskThread
 from minidl_dist.events import Allowed, Moved, Revoked
@@ -41,7 +40,7 @@ from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
 from minidl_dist.queued import Queued, whole_numbers
 from minidl_dist.record import Lines, show_alarm
-from minidl_dist.wire import COPY_BELOW, SAME_VERSION, WireError, encode
+from minidl_dist.wire import COPY_BELOW, SAME_VERSION, Encoder, WireError
 
 LOOK = 0.1  # seconds between looks at the monitors
 GRACE = 2.5  # seconds that a link may be refused before it is an error
@@ -51,17 +50,7 @@ MAX_OPERATORS = 32
 MAX_FACT = 1000  # characters of a fact in a Failed
 MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 CODE_FAILED = 1
-ARENA_MAX = -8  # of mallopt, from malloc.h
 plain_send = PlainSocket.send  # without the options that Socket.send looks at each time
-
-
-def use_one_heap() -> None:
-    """Let what was freed by one thread serve another.
-
-    glibc gives each thread a heap of its own, and each grows to what its thread needed at most.
-    libzmq's thread makes room for what arrives, ours for weights."""
-    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-        mallopt(ARENA_MAX, 1)
 
 
 class Node:
@@ -106,7 +95,7 @@ class Node:
         self.gate = Gate(self.role, self.values_of)
         self.links: dict[str, Link] = {}
         self.queued = Queued()
-        self.packed: tuple[Any, list] = (None, [])  # the last StepDone, and its frames
+        self.encoder = Encoder(name)
         self.peers: dict[str, bytes] = {}  # name -> routing id of its newest connection
         self.readers: dict[Any, Callable[[], None]] = {}  # socket or file descriptor -> reader
         self.polled: list[tuple[Any, int]] = []
@@ -259,7 +248,6 @@ class Node:
 
     def give(self, event: Any) -> None:
         """Hand an event to the machine and do what it says."""
-        self.packed = None, []  # a machine may change a message that an earlier event sent
         for effect in self.machine.handle(event, self.clock()):
             carry = self.carry.get(type(effect))
             if carry is not None:
@@ -387,7 +375,7 @@ class Node:
         Raises:
             WireError: nobody could receive it.
         """
-        frames = self.frames_of(message)
+        frames = self.encoder.frames(message)
         last = frames[-1]
         is_large = len(last) >= COPY_BELOW
         if is_large:
@@ -411,19 +399,6 @@ class Node:
             self.counts["unsent: queue full"] += 1
         except zmq.ZMQError as error:
             self.counts[f"unsent: {error.strerror}"] += 1
-
-    def frames_of(self, message: Any) -> list:
-        """A StepDone goes to all workers, with a report of each of them: it is packed once.
-
-        Raises:
-            WireError: nobody could receive it.
-        """
-        if message is self.packed[0]:
-            return self.packed[1]
-        frames = encode(message, self.name)
-        if type(message) is m.StepDone:
-            self.packed = message, frames
-        return frames
 
     def set_timer(self, effect: m.SetTimer) -> None:
         self.numbers += 1

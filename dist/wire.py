@@ -39,7 +39,7 @@ import numpy as np
 
 from minidl.errors import MinidlError
 from minidl_dist import messages
-from minidl_dist.messages import MESSAGES, VERSION
+from minidl_dist.messages import MESSAGES, VERSION, StepDone
 
 INLINE_BELOW = 4 << 10  # bytes
 COPY_BELOW = 64 << 10  # bytes
@@ -101,6 +101,24 @@ def encode(message: Any, sender: str) -> list[Any]:
         raise WireError("unsendable", f"{form.name} cannot be sent: {error}") from None
     header = text + zlib.crc32(text).to_bytes(4, "little")
     return [header] if values is None else [header, values.view(np.uint8).data]
+
+
+class Encoder:
+    """encode for one sender. A StepDone, which has a report of each worker, goes to all of them: it
+    is encoded once.
+    """
+
+    def __init__(self, sender: str):
+        self.sender = sender
+        self.last: tuple[StepDone | None, list] = (None, [])
+
+    def frames(self, message: Any) -> list:
+        """As encode, with its errors."""
+        if type(message) is not StepDone:
+            return encode(message, self.sender)
+        if message is not self.last[0]:
+            self.last = message, encode(message, self.sender)
+        return self.last[1]
 
 
 def write_header(form: Form, message: Any, sender: str, inline: bytes | None) -> bytes:

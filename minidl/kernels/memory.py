@@ -23,7 +23,7 @@ import numpy as np
 
 CACHE_LINE = 64  # bytes
 KEPT_BYTES = 2**28  # of working memory that nobody uses
-TRIM_THRESHOLD, MMAP_MAX = -1, -4  # parameters of mallopt, from malloc.h
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # parameters of mallopt, from malloc.h
 LARGEST_INT = 2**31 - 1
 
 lock = threading.Lock()
@@ -83,10 +83,22 @@ def keep_freed_memory() -> None:
     Left to itself, glibc gets each large array from the system and gives it back when it is freed.
     Other C libraries are left as they are.
     """
+    set_malloc(MMAP_MAX, 0)
+    set_malloc(TRIM_THRESHOLD, LARGEST_INT)
+
+
+def use_one_heap() -> None:
+    """Let what one thread freed serve another.
+
+    glibc gives each thread a heap of its own, and each grows to what its thread needed at most.
+    """
+    set_malloc(ARENA_MAX, 1)
+
+
+def set_malloc(parameter: int, value: int) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
-        mallopt(MMAP_MAX, 0)
-        mallopt(TRIM_THRESHOLD, LARGEST_INT)
+        mallopt(parameter, value)
 
 
 def empty_cache() -> None:

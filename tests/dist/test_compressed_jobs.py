@@ -15,7 +15,7 @@ from minidl_dist import coordinator as coordinator_module
 from minidl_dist import messages as m
 from minidl_dist.client import Stopped
 from minidl_dist.coordinator import Coordinator
-from minidl_dist.simulate import CheckedServer, Failure
+from minidl_dist.checked import CheckedServer, Failure
 from minidl_dist.simulate import World as SimulatedWorld
 from minidl_dist.toy import toy
 from tests.dist.in_one_process import Killed, World

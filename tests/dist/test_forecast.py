@@ -17,7 +17,7 @@ from minidl_dist.scenario import GBIT, Scenario, parse_network, parse_workers, s
 
 FREE = Costs(
     "nowhere", 0.0, 0.0, 0.0, dict.fromkeys(WAYS, 0.0), dict.fromkeys(WAYS, 0.0), [0.0, 0.0],
-    [0.0, 0.0],     {role: [0.0, 0.0] for role in ROLES}, 0.0, 0.0, {"SGD": 0.0, "Adam": 0.0}, 0.0, 0.0,
+    [0.0, 0.0], {role: [0.0, 0.0] for role in ROLES}, 0.0, 0.0, {"SGD": 0.0, "Adam": 0.0}, 0.0, 0.0,
 )  # fmt: skip
 REAL = Costs.read()
 

@@ -135,7 +135,7 @@ def test_a_revoked_key_stops_at_once(secure):
 def test_a_worker_cannot_speak_for_another(secure):
     """The key says who it is, whatever the message says."""
     worker = secure.worker()
-    worker.name = "worker1"
+    worker.encoder.sender = "worker1"
     with running(worker):
         worker.post(Do(m.Send("server0", push())))
         wait_for(lambda: secure.server.counts["dropped: sender"])

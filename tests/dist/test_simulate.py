@@ -22,11 +22,11 @@ def plain_kernels():
         yield
 
 
-def first_failure(seeds, mode="sync", **classes):
+def first_failure(seeds, mode="sync", world=World, **classes):
     """(seed, what does not hold) of the first seed that fails, or None."""
     for seed in seeds:
         try:
-            World(seed, mode, classes).run()
+            world(seed, mode, classes).run()
         except Exception as failure:
             return seed, failure
     return None
@@ -120,6 +120,14 @@ class SharedSnapshot(Checked):
         return found
 
 
+class SlowDisks(World):
+    """A checkpoint is still being written when the next steps are computed."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.slow_disks = dict.fromkeys(self.server_names, 100.0)
+
+
 class NeverFreesStaged(Checked):
     """A contribution stays where it waited for its turn."""
 
@@ -127,7 +135,7 @@ class NeverFreesStaged(Checked):
         values = state.staged.get(slot)
         super().add(state, slot)
         if values is not None:
-            state.staged[slot] = values
+            state.staged[-1 - slot] = values  # a slot that no step has
 
 
 class NeverForgetsHeads(Checked):
@@ -300,7 +308,7 @@ BUGS = {
     "no deduplication": ("bits", with_aggregate(CountsRequests)),
     "one version": ("versions", with_aggregate(OneVersion)),
     "folds in the order of arrival": ("bits", with_aggregate(OrderOfArrival)),
-    "snapshot is not a copy": ("bits", with_aggregate(SharedSnapshot)),
+    "snapshot is not a copy": ("bits", with_aggregate(SharedSnapshot) | {"world": SlowDisks}),
     "acknowledged and lost": ("no progress", {"server": AcknowledgesFirst}),
     "a worker is not rewound": ("no progress", {"worker": NoRewind}),
     "worker drops its weights": ("no progress", {"worker": DropsWeights}),
