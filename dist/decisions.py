@@ -157,7 +157,7 @@ class Decisions:
             pass  # until then more workers may come
         elif not members.owner:  # a step begins: whoever is there takes part
             members.deal(list(steps.next_step), staying or candidates)
-        else:
+        elif not self.has_residuals:  # where there are some, slots stay with their workers
             self.hand_over(synced, staying, leaving)
         members.choose_chief(synced, joining, steps.step in self.states)
         self.choose_giver(synced, joining)
@@ -175,9 +175,14 @@ class Decisions:
             holders |= self.members.workers.keys() - leaving.keys()
         self.members.hand_over(self.steps.open_slots(), able or synced, holders)
 
+    @property
+    def has_residuals(self) -> bool:
+        """Whether the step begins with residuals that must not be lost, see compress.py."""
+        return self.mode.together and not is_clear(self.scheme, self.job, self.steps.step)
+
     def slot_without_residual(self) -> int | None:
-        """One whose worker is gone in a step that begins with residuals, see compress.py."""
-        if not self.mode.together or is_clear(self.scheme, self.job, self.steps.step):
+        """One whose worker is gone in a step that begins with residuals."""
+        if not self.has_residuals:
             return None
         owner, workers = self.members.owner, self.members.workers
         slots = (slot for slot in self.steps.open_slots() if slot in owner)

@@ -13,9 +13,9 @@ from minidl.training import slots
 from minidl_dist import compress
 from minidl_dist import coordinator as coordinator_module
 from minidl_dist import messages as m
+from minidl_dist.checked import CheckedServer, Failure
 from minidl_dist.client import Stopped
 from minidl_dist.coordinator import Coordinator
-from minidl_dist.checked import CheckedServer, Failure
 from minidl_dist.simulate import World as SimulatedWorld
 from minidl_dist.toy import toy
 from tests.dist.in_one_process import Killed, World
@@ -177,7 +177,7 @@ def first_failure(seeds, scheme, mode="sync", coordinator=Coordinator):
 
 @pytest.mark.parametrize("scheme", ALL)
 def test_faults_change_no_bit(scheme):
-    assert first_failure([2, 80, *range(5)], scheme) is None
+    assert first_failure([29, 68, *range(5)], scheme) is None
 
 
 @pytest.mark.parametrize("mode", ["backup:1", "ssp:1", "async"])
@@ -195,8 +195,7 @@ def test_nothing_does_in_a_hundred_schedules(scheme, mode):
 class GoesOnWithoutResiduals(Coordinator):
     """A slot whose worker was lost goes to another, as where nothing is compressed."""
 
-    def slot_without_residual(self):
-        return None
+    has_residuals = False
 
 
 class ForgetsThatItWasLost(Coordinator):
@@ -210,7 +209,7 @@ class ForgetsThatItWasLost(Coordinator):
 
 @pytest.mark.parametrize("bug", [GoesOnWithoutResiduals, ForgetsThatItWasLost])
 def test_planted_bugs_of_the_coordinator_are_found(bug):
-    found = first_failure([2, 80], "1bit", coordinator=bug)
+    found = first_failure([29, 68], "1bit", coordinator=bug)
     assert found is not None and str(found[1]).startswith(("bits", "run", "no progress", "worker"))
 
 
@@ -221,4 +220,4 @@ def test_slots_that_are_dealt_in_every_step_are_found(monkeypatch):
 
 def test_residuals_that_no_checkpoint_has_are_found(monkeypatch):
     monkeypatch.setattr(compress.Codec, "is_whole", lambda *_: False)
-    assert "bits" in str(first_failure(range(6), "1bit"))
+    assert "bits" in str(first_failure([18, 23], "1bit"))
