@@ -67,15 +67,13 @@ class Intake:
     def connections(self) -> list[tuple[int, socket.socket]]:
         """(descriptor, a copy of it as a socket) of each."""
         found = []
-        for name in os.listdir("/proc/self/fd") if INFO is not None else ():
+        for descriptor in sockets() if INFO is not None else ():
             try:
-                if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                    continue
-                connection = socket.socket(fileno=os.dup(int(name)))
+                connection = socket.socket(fileno=os.dup(descriptor))
             except OSError:  # it was closed meanwhile
                 continue
             if self.is_ours(connection):
-                found.append((int(name), connection))
+                found.append((descriptor, connection))
             else:
                 connection.close()
         return found
@@ -86,6 +84,21 @@ class Intake:
             return is_tcp and connection.getsockname()[1] == self.port
         except OSError:
             return False
+
+
+def sockets() -> list[int]:
+    """The descriptors of this process that are sockets.
+
+    All of them are known before the first is copied: a copy must not be taken for one of them.
+    """
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                found.append(int(name))
+        except OSError:  # the one that listed them
+            continue
+    return found
 
 
 def bytes_received(connection: socket.socket) -> int:

@@ -206,8 +206,9 @@ class Link:
             )  # fmt: skip
         if self.tries.get("hung up", 0) >= MAX_TRIES and not self.ever:
             return LinkError(
-                "connect", f"the key of {self.name} is not the one we know, or it is no minidl"
-                " process", {**place, "expected key": self.key or "none"},
+                "connect", f"the key of {self.name} is not the one we know; or one side uses keys,"
+                " the other does not; or it is no minidl process",
+                {**place, "expected key": self.key or "none"},
                 "do keys and address come from the same job?",
             )  # fmt: skip
         return None
