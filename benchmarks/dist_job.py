@@ -57,6 +57,8 @@ class Stopwatch(Callback):
 
     def report(self) -> dict[str, float]:
         steps = [b - a for a, b in zip(self.ends[WARM_UP:], self.ends[WARM_UP + 1 :])]
+        if len(steps) < 2:  # it came late
+            return {}
         quarters = statistics.quantiles(steps)
         return {
             "median": statistics.median(steps), "mean": statistics.fmean(steps),
