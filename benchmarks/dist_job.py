@@ -15,6 +15,8 @@ import json
 import statistics
 import time
 
+from typing import Any
+
 import numpy as np
 
 import minidl
@@ -55,7 +57,7 @@ class Stopwatch(Callback):
     def on_step_end(self, run) -> None:
         self.ends.append(time.perf_counter())
 
-    def report(self) -> dict[str, float]:
+    def report(self) -> dict[str, Any]:
         steps = [b - a for a, b in zip(self.ends[WARM_UP:], self.ends[WARM_UP + 1 :])]
         if len(steps) < 2:  # it came late
             return {}
@@ -63,6 +65,7 @@ class Stopwatch(Callback):
         return {
             "median": statistics.median(steps), "mean": statistics.fmean(steps),
             "spread": (quarters[2] - quarters[0]) / 1.349,  # of a normal distribution: deviation
+            "steps": [round(step, 4) for step in steps],
         }  # fmt: skip
 
 
