@@ -23,11 +23,11 @@ NOT_RECORDED = {"copy_"}
 
 WITHOUT_GRADIENT = {
     "all", "any", "argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
-    "ceil-ints", "eq", "floor-ints", "ge", "gt", "isfinite", "isinf", "isnan", "le", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "lt", "ne", "remainder-integers", "round-ints",
+    "ceil-ints", "eq", "floor-ints", "ge", "gt", "isfinite", "isinf", "isnan", "le", "likeliest",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "remainder-integers", "round-ints",
     "to-integers", "to-bools",
 }  # fmt: skip
-"""Operations, and cases, whose results are integers or bools: they leave no graph."""
+"""Operations, and cases, whose results are integers, bools or choices: they leave no graph."""
 
 LOSSES = {
     "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "hinge_embedding_loss",
