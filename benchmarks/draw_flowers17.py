@@ -126,8 +126,8 @@ def write(
         f"{percent(statistics.median(right))}. The captions are of kinds, not of pictures: eight "
         "sentences for all photographs of a kind. Diversity: of pictures of one caption, in parts "
         "of that of photographs of its kind; near 0, the network draws one picture of each. How "
-        "far that is from Reed et al. (2016), the sheet shows best: they trained for 600 epochs on a GPU, on 8,189 photographs with ten "
-        "sentences for each, and report no such figure.\n\n"
+        "far that is from Reed et al. (2016), the sheet shows best: they trained for 600 epochs on "
+        "a GPU, on 8,189 photographs with ten sentences for each, and report no such figure.\n\n"
         + table(["seed", "named rightly", "diversity", "steps", "minutes"], rows)
         + f"\n\n![drawings of each kind](pictures/{SHEET.name})\n\n"
         + commands(finished, hidden)
