@@ -8,7 +8,6 @@ writes .github/images/draw.jpg.
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,9 @@ import numpy as np
 from apps.draw.interpolation import along_line
 from apps.draw.sampling import Artist, load_artist
 from apps.shared.pictures import Picture
-from apps.shared.sheet import draw_sheet
+from apps.shared.sheet import write_sheet
 from benchmarks.results import RESULTS
 from minidl.data.flowers import OXFORD_SENTENCES
-from minidl.io.atomic import write_atomically
 
 IMAGE = RESULTS.parent.parent / ".github" / "images" / "draw.jpg"
 ENDS = (
@@ -39,11 +37,9 @@ def main() -> None:
     options = parser.parse_args()
     artist = load_artist(options.network)
     pictures = [*sentences(artist), *walk(artist, len(OXFORD_SENTENCES))]
-    stream = io.BytesIO()
-    sheet = draw_sheet(pictures, columns=len(OXFORD_SENTENCES), cell=CELL)
-    sheet.save(stream, "JPEG", quality=QUALITY, optimize=True)
-    write_atomically(options.output, stream.getvalue(), "draw_pictures")
-    print(f"{options.output}: {len(stream.getvalue()):,} bytes")
+    layout = {"columns": len(OXFORD_SENTENCES), "cell": CELL}
+    write_sheet(options.output, pictures, "draw_pictures", quality=QUALITY, **layout)
+    print(f"{options.output}: {options.output.stat().st_size:,} bytes")
 
 
 def sentences(artist: Artist) -> list[Picture]:

@@ -22,6 +22,7 @@ from minidl_dist.steps import Steps
 
 DRAIN = 60.0  # seconds that the current step and the last checkpoint may take after StopAsked
 LINGER = 5.0  # seconds in which everybody is told that the job is over
+GATHER = 5.0  # seconds to wait for a worker for each slot, where later ones could not join at once
 STATE_LATE = 5.0  # seconds to wait for the run's state of a step that is over
 
 
@@ -65,6 +66,7 @@ class Decisions:
     def reset(self) -> None:
         """Nothing of the generation before is left."""
         self.ready = self.was_synced = self.ended = False
+        self.ready_at: float | None = None
         self.loaded: set[str] = set()
         # server -> incarnation that this generation counts on: from now on it may be given values
         self.lives = {n: m.hello.incarnation for n, m in self.members.servers.items()}
@@ -101,6 +103,7 @@ class Decisions:
         if self.plan is not None and self.stop is None:
             if set(self.job.servers) <= self.loaded:
                 self.ready = True
+                self.ready_at = self.now if self.ready_at is None else self.ready_at
             if not self.choose_workers():
                 return  # rolled back, and decided there
             self.checkpoints.ask(self.steps.step, self.job.save_every)
@@ -153,7 +156,7 @@ class Decisions:
         staying = [n for n in candidates if n not in leaving] if leaving else candidates
         if not staying and candidates:
             self.drain("all workers were asked to stop")
-        if not self.ready:
+        if not self.ready or self.gathers(len(candidates)):
             pass  # until then more workers may come
         elif not members.owner:  # a step begins: whoever is there takes part
             members.deal(list(steps.next_step), staying or candidates)
@@ -162,6 +165,14 @@ class Decisions:
         members.choose_chief(synced, joining, steps.step in self.states)
         self.choose_giver(synced, joining)
         return True
+
+    def gathers(self, workers: int) -> bool:
+        """Whether the first slots wait for more workers: in ssp and async one that comes later can
+        join at the next barrier only.
+        """
+        if self.mode.together or self.members.owner or workers >= self.plan.slots:
+            return False
+        return self.ready_at is not None and self.now - self.ready_at < GATHER
 
     def hand_over(self, synced: list[str], staying: list[str], leaving: dict[str, None]) -> None:
         """Slots of workers that cannot compute them go to others.

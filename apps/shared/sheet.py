@@ -34,7 +34,12 @@ FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf",
 
 
 def write_sheet(
-    path: str | Path, pictures: Sequence[Picture], op: str, title: str = "", **layout: Any
+    path: str | Path,
+    pictures: Sequence[Picture],
+    op: str,
+    title: str = "",
+    quality: int = 92,
+    **layout: Any,
 ) -> None:
     """Write a sheet, whole or not at all.
 
@@ -43,6 +48,7 @@ def write_sheet(
         pictures: at least one.
         op: who writes, for errors.
         title: a line above the pictures.
+        quality: of a JPEG, up to 95.
         layout: columns and cell as of draw_sheet.
 
     Raises:
@@ -53,7 +59,7 @@ def write_sheet(
     if not pictures:
         raise ArgumentError(op, "a sheet needs at least one picture", {"path": str(path)})
     stream = io.BytesIO()
-    options = {"optimize": True} if form == "PNG" else {"quality": 92}
+    options = {"optimize": True} if form == "PNG" else {"quality": quality, "optimize": True}
     draw_sheet(pictures, title, **layout).save(stream, format=form, **options)
     write_atomically(path, stream.getvalue(), op)
 

@@ -34,6 +34,40 @@ def test_a_slot_is_computed_by_who_follows_the_steps_where_nobody_can_join():
     assert c.members.owner == {0: "worker0", 1: "worker0"}
 
 
+def begun(mode, *workers):
+    """A coordinator whose servers are ready at 0.2 s, and these workers there."""
+    c = coordinator(mode=mode, save_every=0)
+    for name in ("server0", *workers):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    for name in workers:
+        beat_of(c, name, -1, "joining")
+    beat_of(c, "server0", 0, "serving")
+    return c
+
+
+def test_the_first_slots_wait_for_a_worker_for_each_where_later_ones_could_not_join():
+    """In async all slots stayed with the first worker up to the next barrier, often for an epoch."""
+    c = begun("async", "worker0")
+    assert c.ready and c.members.owner == {}
+    c.handle(hello("worker1"), 0.5)
+    beat_of(c, "worker1", -1, "joining")
+    assert c.members.owner == {0: "worker0", 1: "worker1"}
+
+
+def test_they_do_not_wait_for_long():
+    c = begun("async", "worker0")
+    c.handle(m.Timer("tick"), 5.1)
+    assert c.members.owner == {}
+    beat_of(c, "server0", 0, "serving")
+    c.handle(m.Timer("tick"), 5.3)
+    assert c.members.owner == {0: "worker0", 1: "worker0"}
+
+
+def test_nor_where_each_step_is_a_barrier():
+    assert begun("sync", "worker0").members.owner == {0: "worker0", 1: "worker0"}
+
+
 def test_a_worker_that_leaves_is_not_waited_for_when_all_begin_anew():
     """It will not join the new generation: its slots go to others, and it can end at once."""
     c = coordinator()
