@@ -47,7 +47,7 @@ def begun(mode, *workers):
 
 
 def test_the_first_slots_wait_for_a_worker_for_each_where_later_ones_could_not_join():
-    """In async all slots stayed with the first worker up to the next barrier, often for an epoch."""
+    """In async all slots stayed with the first worker until the next barrier, often an epoch."""
     c = begun("async", "worker0")
     assert c.ready and c.members.owner == {}
     c.handle(hello("worker1"), 0.5)
