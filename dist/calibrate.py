@@ -111,7 +111,9 @@ class Still:
         if isinstance(asked, m.Push):
             return [m.Send(event.sender, m.Ack(1, 0, 0, asked.chunk))]
         values = self.values[asked.chunk]
-        return [m.Send(event.sender, m.Weights(1, asked.version, asked.chunk, 0, values))]
+        return [
+            m.Send(event.sender, m.Weights(asked.generation, asked.version, asked.chunk, 0, values))
+        ]
 
 
 class Asking:
@@ -142,9 +144,11 @@ def exchange(way: str, messages: int, chunks: int) -> dict[str, float]:
     """What it costs a server to receive and to send, small and large."""
     values = np.ones(CHUNK, np.float32)
     with other_process(way) as (node, pid):
-        small = spent(node, pid, [m.Pull(1, 0, 1) for _ in range(messages)])
-        pushed = spent(node, pid, [m.Push(1, n, 0, 0, 0, [], values) for n in range(chunks)])
-        pulled = spent(node, pid, [m.Pull(1, n, 0) for n in range(chunks)])
+        small = spent(node, pid, lambda g: [m.Pull(g, 0, 1) for _ in range(messages)])
+        pushed = spent(
+            node, pid, lambda g: [m.Push(g, n, 0, 0, 0, [], values) for n in range(chunks)]
+        )
+        pulled = spent(node, pid, lambda g: [m.Pull(g, n, 0) for n in range(chunks)])
     message, io = (seconds / messages / 2 for seconds in small)
     large = [(seconds / chunks for seconds in each) for each in (pushed, pulled)]
     (receive, io_in), (send, io_out) = large
@@ -156,11 +160,14 @@ def exchange(way: str, messages: int, chunks: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-def spent(node: Node, pid: int, requests: list[Any]) -> tuple[float, float]:
-    """Seconds of the other process's two threads that answering some requests took."""
-    for _ in range(2):  # the first time is for warming up
+def spent(node: Node, pid: int, requests: Callable[[int], list[Any]]) -> tuple[float, float]:
+    """Seconds of the other process's two threads that answering some requests took.
+
+    `requests` gets a number for them: a node sends no message that is still in its queue.
+    """
+    for generation in (1, 2):  # the first time is for warming up
         before = threads_of(pid)
-        node.give(list(requests))
+        node.give(requests(generation))
         limit = time.monotonic() + 60
         while node.machine.flying or node.machine.waiting:
             node.turn()
