@@ -21,7 +21,7 @@ from typing import Any
 
 from minidl.errors import MinidlError
 from minidl_dist.compress import is_clear
-from minidl_dist.decisions import DRAIN, Decisions
+from minidl_dist.decisions import DRAIN, Decisions, listed
 from minidl_dist.manifest import Manifest
 from minidl_dist.members import Member, differences
 from minidl_dist.messages import (
@@ -202,8 +202,7 @@ class Coordinator(Decisions):
             case Bye():
                 self.lose(sender, message.reason)
             case Failed():
-                facts = "".join(f"\n  {name}  {value}" for name, value in message.received.items())
-                self.end(message.rule + facts, 1)
+                self.end(message.rule + listed(message.received), 1)
             case Publish():
                 self.publish(sender, message)
             case Query():

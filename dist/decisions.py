@@ -400,3 +400,8 @@ class Decisions:
             self.stop, self.deadline = (reason, code), self.now + LINGER
             self.note("over", why=reason, code=code)
             self.decide()
+
+
+def listed(facts: dict[str, Any]) -> str:
+    """A line for each fact, as in an error."""
+    return "".join(f"\n  {name}  {value}" for name, value in facts.items())
