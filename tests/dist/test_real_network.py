@@ -130,8 +130,9 @@ def test_a_job_over_tcp_with_keys(tmp_path):
     }  # fmt: skip
     made = Made(tmp_path, bundles)
     made.run()
-    for node in made.nodes:
-        assert not any(name.startswith("dropped") for name in node.counts)
+    for node in made.nodes:  # values that come before the plan are dropped, and come again
+        dropped = {name for name in node.counts if name.startswith("dropped")}
+        assert dropped <= {"dropped: plan"}, (node.name, node.counts)
 
 
 SLOW = [pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)]
