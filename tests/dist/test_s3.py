@@ -31,7 +31,7 @@ print(server.get_host_and_port()[1], flush=True)
 sys.stdin.read()
 """
 SECRET = "a-secret-that-nobody-may-find"
-BUCKET = "s3://work"
+BUCKET = "s3://team"
 
 
 class S3:
@@ -49,7 +49,7 @@ class S3:
         )  # fmt: skip
         self.port = int(self.process.stdout.readline())
         self.url = f"http://127.0.0.1:{self.port}"
-        self.ask("PUT", "/work", b"")
+        self.ask("PUT", "/team", b"")
 
     def ask(self, method, path, data):
         """A request without credentials, which moto takes as long as it is not told to look."""
@@ -151,7 +151,7 @@ def test_a_server_that_is_away_for_a_moment_and_for_good(s3, monkeypatch):
 
 TOML = """
 name = "bars"
-data = "s3://work/bars"
+data = "s3://team/bars"
 workers = 2
 threads = 1
 checkpoint_every = 10
@@ -245,7 +245,7 @@ def test_a_job_goes_through_s3(job, tmp_path):
     model = (out / "run" / "model.safetensors").read_bytes()
     assert store.get_bytes(f"{BUCKET}/jobs/out/run/model.safetensors", 1 << 20) == model
     assert f"data in {out}/data/" in (out / "logs" / "worker1.log").read_text()
-    assert "files uploaded to s3://work/jobs/out" in minidl_dist("status", out)
+    assert "files uploaded to s3://team/jobs/out" in minidl_dist("status", out)
     for path in filter(lambda path: path.is_file(), out.rglob("*")):
         assert SECRET.encode() not in path.read_bytes(), path
     for name in names:
@@ -267,12 +267,12 @@ def test_a_store_that_goes_away_while_a_job_runs(job, s3, tmp_path):
     assert "does not answer" in found["uploaded"]["error"] and found["finished"]
     assert (out / "run" / "model.safetensors").exists()
     text = minidl_dist("status", out)
-    assert "done at step 36 of 36" in text and "not uploaded to s3://work/jobs/out" in text
+    assert "done at step 36 of 36" in text and "not uploaded to s3://team/jobs/out" in text
     said = (out / "logs" / "launcher.log").read_text()
     assert f"the results are in {out}, and could not be uploaded" in said
     assert "Traceback" not in said
     s3.start()
-    assert "files uploaded to s3://work/jobs/out" in minidl_dist("resume", out)
+    assert "files uploaded to s3://team/jobs/out" in minidl_dist("resume", out)
     assert store.exists(f"{BUCKET}/jobs/out/run/model.safetensors")
 
 
