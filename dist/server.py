@@ -453,6 +453,6 @@ class Server(Peer):
     def tell_saved(self, saved: Saved) -> None:
         """Say so until it is known; of an older generation, once: its file will be deleted."""
         if saved.generation == self.generation:
-            last = max(self.saved, default=-1)
+            last = max((step for step in self.saved if step != saved.step), default=-1)
             self.saved = {s: self.saved[s] for s in self.saved if s == last} | {saved.step: saved}
         self.send(COORDINATOR, saved)

@@ -445,3 +445,16 @@ def test_all_are_killed_and_another_number_of_servers_goes_on():
         world.call(at, world.resize)
         world.run()
         assert world.lives["coordinator"] == 2 and world.result == ("finished", 0)
+
+
+def test_a_server_that_saves_a_step_once_more_still_knows_the_one_before():
+    """It forgot that it had saved step 0, was asked again, could not, and swept the shard away."""
+    server = Server("server0", 1)
+    good, bad = (m.Saved(server.generation, 9, "shard-9", "sha", [0], e) for e in ("", "disk full"))
+    server.tell_saved(m.Saved(server.generation, 0, "shard-0", "sha", [0], ""))
+    server.tell_saved(bad)
+    server.tell_saved(good)
+    assert {step: saved.file for step, saved in server.saved.items()} == {
+        0: "shard-0",
+        9: "shard-9",
+    }
