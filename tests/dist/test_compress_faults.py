@@ -27,20 +27,6 @@ def expected(scheme, slots=2):
     return alone(f"--slots={slots}", f"--packed={scheme}")
 
 
-@pytest.fixture
-def start(tmp_path):
-    """start(*script, **options) starts a Job; it is removed afterwards."""
-    jobs = []
-
-    def begin(*script, **options):
-        jobs.append(Job(tmp_path, script, **options))
-        return jobs[-1]
-
-    yield begin
-    for job in jobs:
-        job.remove()
-
-
 def rollbacks(job):
     """How often what compression left over was lost with a worker."""
     return job.text("coordinator").count("compression left over")

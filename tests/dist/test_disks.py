@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.dist.jobs import Job, alone
+from tests.dist.jobs import alone
 
 pytestmark = pytest.mark.slow
 
@@ -24,19 +24,6 @@ def may_mount():
 
 
 needs_root = pytest.mark.skipif(not may_mount(), reason="only root mounts file systems")
-
-
-@pytest.fixture
-def start(tmp_path):
-    jobs = []
-
-    def begin(*script, **options):
-        jobs.append(Job(tmp_path, script, **options))
-        return jobs[-1]
-
-    yield begin
-    for job in jobs:
-        job.remove()
 
 
 # --- a disk that is full, or read-only ----------------------------------------------------------

@@ -12,23 +12,10 @@ from typer.testing import CliRunner
 
 from minidl_dist.commands import app
 from minidl_dist.keys import KeyPair, to_hex
-from tests.dist.jobs import COMMAND, Job, alone
+from tests.dist.jobs import COMMAND, alone
 from tests.dist.test_namespaces import Machines
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def start(tmp_path):
-    jobs = []
-
-    def begin(*script, **options):
-        jobs.append(Job(tmp_path, script, **options))
-        return jobs[-1]
-
-    yield begin
-    for job in jobs:
-        job.remove()
 
 
 def minidl_dist(*arguments):

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from tests.dist.jobs import Job, alone
+from tests.dist.jobs import alone
 
 pytestmark = pytest.mark.slow
 
@@ -24,20 +24,6 @@ SLOW = "--slow=0.02"  # seconds for each slot: time to hit any step
 def expected(slots=2, *script):
     """The hash of the weights that one process ends with."""
     return alone(f"--slots={slots}", *script)
-
-
-@pytest.fixture
-def start(tmp_path):
-    """start(*script, **options) starts a Job; it is removed afterwards."""
-    jobs = []
-
-    def begin(*script, **options):
-        jobs.append(Job(tmp_path, script, **options))
-        return jobs[-1]
-
-    yield begin
-    for job in jobs:
-        job.remove()
 
 
 # --- without faults -----------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class Made:
     def __init__(self, tmp_path, bundles=None, through=lambda name, address: address):
         self.toy, self.folder = two_chunks(), tmp_path / "checkpoints"
         job = Job(
-            SERVERS, save_every=2, beat=0.1, dead=10.0, missing=30.0,
+            SERVERS, save_every=2, beat=0.1, missing=30.0,
             limits=dict.fromkeys(("compiling", "computing", "evaluating", "saving"), 20.0),
         )  # fmt: skip
         bundles = bundles or {}
