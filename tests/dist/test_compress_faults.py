@@ -106,7 +106,7 @@ def test_lenet_learns_as_well_with_one_bit(tmp_path):
     assert without > 0.95 and with_one_bit > without - 0.03, (without, with_one_bit)
 
 
-def test_a_job_folder_names_a_scheme(tmp_path):
+def test_in_job_toml(tmp_path):
     """In job.toml, or on the command line, which comes first."""
     job = Job.__new__(Job)
     job.folder, job.sockets = tmp_path / "tested", tmp_path / "sockets"
