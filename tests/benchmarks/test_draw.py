@@ -27,7 +27,7 @@ def test_the_options_of_a_way_are_options_of_the_command(way, monkeypatch):
         return SimpleNamespace(training=training)
 
     monkeypatch.setattr(draw, "run", run)
-    words = list(draw.trained(way, 0, Path("runs"), None).training.arguments)
+    words = list(draw.trained(way, 0, Path("runs")).training.arguments)
     flags = {option.flag: option for option in table(Settings).values()}
     given = {}
     while words:
@@ -38,9 +38,31 @@ def test_the_options_of_a_way_are_options_of_the_command(way, monkeypatch):
         option = flags[word]
         given[option.name] = option.type(words.pop(0))
     assert from_command_line(given).seed == 0
-    needs_encoder = way not in draw.SEEDED and not way.endswith("-gan")
+    needs_encoder = draw.takes_encoder(way)
     assert ran[:-1] == ([f"draw-{draw.DEFAULT}-0"] if needs_encoder else [])
     assert ("text_encoder" in given) == needs_encoder
+
+
+def test_short_trainings_run_in_pairs_after_the_encoder(monkeypatch):
+    """Each once, with a name and a number of epochs of its own, and the encoder of a short run."""
+    pairs = []
+
+    def run_together(trainings, runs):
+        pairs.append(trainings)
+        return [SimpleNamespace(training=training) for training in trainings]
+
+    monkeypatch.setattr(draw, "run_together", run_together)
+    ways = ["paper-cls", "small-gan", "small-int"]
+    done = draw.trained_briefly(ways, 3, Path("runs"))
+    assert list(done) == ways
+    assert [[one.name for one in pair] for pair in pairs] == [
+        ["draw-short-small-cls-3", "draw-short-small-gan-3"],
+        ["draw-short-paper-cls-3", "draw-short-small-int-3"],
+    ]
+    for one in pairs[1]:
+        words = one.arguments
+        assert words.count("--epochs") == 1 and words[words.index("--epochs") + 1] == "4"
+        assert words[words.index("--text-encoder") + 1].endswith("draw-short-small-cls-3")
 
 
 def finished(seconds, cpu):
@@ -100,8 +122,12 @@ def test_the_section_names_its_commands(monkeypatch):
     monkeypatch.setattr(draw, "write_section", lambda *texts: written.append(texts))
     monkeypatch.setattr("sys.argv", ["draw.py"])
     ways = ("small-cls", "small-cls-turned", "paper-cls")
-    draw.write({way: [finished(600, 1200.0)] for way in ways}, {way: [figures()] for way in ways})
-    ((name, title, body),) = written
+    done = {way: [finished(600, 1200.0)] for way in ways}
+    for short in (False, True):
+        draw.write(done, {way: [figures()] for way in ways}, short)
+    (name, title, body), (short_name, _, short_body) = written
+    assert short_name == "draw-short" and "a quarter" in short_body
+    assert "must reach" not in short_body  # figures of so little training do not say
     assert name == "draw" and "minidl draw train" in body and "must reach" in body
     assert "python -m benchmarks.draw" in body
     assert "stand upright" in body and "not the paper's experiment" in body
