@@ -122,6 +122,8 @@ def run(training: Training, runs: Path, core: int | None = None) -> Finished:
         begun = any(folder.glob("checkpoint.*"))
         ran_on = provenance("minidl", "numpy", "numba", *(["torch"] if training.twin else []))
         if not begun:
+            if folder.exists():  # ended before its first checkpoint
+                shutil.rmtree(folder)
             notes |= {"ran_on": [], "cpu_seconds": 0.0}
         if ran_on not in notes["ran_on"]:
             notes["ran_on"].append(ran_on)

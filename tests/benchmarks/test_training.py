@@ -43,9 +43,13 @@ def test_a_finished_run_is_found_and_an_interrupted_one_goes_on(tmp_path, capfd)
         run(Training("wrong", ("lenet", "--epochs", "0")), tmp_path)
 
 
-def test_a_finished_run_whose_folder_was_removed_begins_anew(tmp_path, monkeypatch):
-    notes = {"arguments": list(TINY), "ran_on": ["2020."], "finished": True}
+@pytest.mark.parametrize("left_over", [False, True], ids=["removed", "no checkpoint yet"])
+def test_a_run_that_left_nothing_to_go_on_with_begins_anew(tmp_path, monkeypatch, left_over):
+    notes = {"arguments": list(TINY), "ran_on": ["2020."], "finished": not left_over}
     (tmp_path / "tiny.json").write_text(json.dumps(notes))
+    if left_over:
+        (tmp_path / "tiny").mkdir()
+        (tmp_path / "tiny" / "settings.json").write_text("{}")
 
     def trains(core, command):
         assert core is None and command[2:] == [*TINY, "--output", str(tmp_path / "tiny")]
