@@ -88,6 +88,8 @@ def train(
     if "held_out" in figures:
         right = figures["held_out"]["attributes"].items()
         console.line(", ".join(f"{name} {100 * share:.1f} %" for name, share in right))
+    if figures["diversity"] is not None:
+        console.line(f"diversity {figures['diversity']:.2f} (real pictures: 1)")
     console.line(f"{figures['steps']:,} steps, {figures['seconds']:.0f} s")
     console.line(f"run folder: {folder} (report.html in it shows the run)")
     console.json(figures)

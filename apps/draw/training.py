@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.draw.alarm import TROUBLES
+from apps.draw.alarm import troubles
 from apps.draw.batches import PlayingBatches, check_enough
-from apps.draw.data import open_pairs
+from apps.draw.data import Pairs, held_out_pairs, open_pairs
 from apps.draw.embeddings import embed, made_comparable
 from apps.draw.encoder import Encoders, take_over_encoders, train_encoder
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, TEXT, count, make_networks
@@ -67,9 +67,19 @@ class Training:
         self.pairs = open_pairs(settings, "train", settings.needs_classes, log)
         self.settings = completed(settings, len(self.pairs))
         check_enough(self.pairs, self.settings.batch_size)  # before phase 1 takes its time
+        self.held_out = self.open_held_out()
         self.encoders: Encoders | None = None
         self.text: Module | None = None
         self.embeddings = np.zeros((0, 0), np.float32)
+
+    def open_held_out(self) -> Pairs | None:
+        """What the run is judged by at its end: opened now, when a damaged file costs no hours."""
+        if not self.settings.is_conditional and self.settings.data not in DRAWN:
+            return None  # nothing is measured then
+        found = held_out_pairs(self.settings)
+        if found is None:
+            self.log("no pictures are held out: those of the training take their place at the end")
+        return found
 
     def run(self) -> dict[str, Any]:
         """Both phases and the report; the figures of the run.
@@ -157,9 +167,9 @@ class Training:
         chosen += schedules(optimizers, settings.schedule, settings.epochs, steps)
         self.average = callbacks.AverageWeights(settings.average, GENERATOR)
         self.average.order = Samples.order - 1  # what is drawn includes the last step
-        self.alarm = Alarm(TROUBLES, self.log)
+        self.alarm = Alarm(troubles(settings, self.pairs.real_spread), self.log)
         self.fixed = self.fixed_samples()
-        samples = Samples(self.folder, self.fixed, every, self.average, self.pairs.real_spread())
+        samples = Samples(self.folder, self.fixed, every, self.average, self.pairs.real_spread)
         return [*chosen, self.average, samples, self.alarm, LiveReport(self.report)]
 
     def fixed_samples(self) -> FixedSamples:
