@@ -27,10 +27,12 @@ def test_the_folder_of_a_run(drawing_run):
     assert {"checkpoint.safetensors", "generator.safetensors", "encoder", "samples", "run.json",
             "metrics.jsonl", "report.html"} <= names  # fmt: skip
     run = json.loads((drawing_run / "run.json").read_text())
+    assert run["diversity"] > 0 and run["diversity_unit"] == "real pictures of it"
     assert run["steps"] == 18 and run["epochs"] == 3 and run["settings"]["gan"] == "cls"
     lines = [json.loads(line) for line in (drawing_run / "metrics.jsonl").read_text().splitlines()]
     assert {"discriminator_loss", "generator_loss", "real_accuracy", "drawn_accuracy",
-            "wrong_accuracy", "diversity", "lr_generator"} <= set(lines[0])  # fmt: skip
+            "wrong_accuracy", "diversity", "diversity_across",
+            "lr_generator"} <= set(lines[0])  # fmt: skip
     files = sorted((drawing_run / "samples").iterdir())
     assert files[0].name == "step-000000.png" and files[-1].name == "step-000018.png"
     assert all(tile.shape == (64, 64, 3) for tile in tiles_of(files[0]))
@@ -254,6 +256,31 @@ def test_missing_pictures(jsonl, tmp_path):
     more = ("--skip-missing", "--epochs", 1, "--encoder-epochs", 1)
     result = minidl(*arguments(broken, tmp_path / "again", *more))
     assert result.exit_code == 0, result.output
+
+
+def test_a_test_picture_that_is_damaged_is_named_before_hours_are_spent(
+    jsonl, tmp_path, drawing_run
+):
+    lines = jsonl.read_text().splitlines()
+    damaged = jsonl.with_name("damaged.jsonl")
+    damaged.write_text("\n".join(lines).replace("test-3.png", "half.png"))
+    jsonl.with_name("half.png").write_bytes(jsonl.with_name("test-3.png").read_bytes()[:200])
+    for command in (
+        arguments(damaged, tmp_path / "run"), ("draw", "score", drawing_run, "--data", damaged)
+    ):  # fmt: skip
+        result = minidl(*command)
+        assert result.exit_code == 2, result.output
+        assert "half.png" in result.output and "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_picture_is_held_out(jsonl, tmp_path):
+    seen = jsonl.with_name("seen.jsonl")
+    seen.write_text(jsonl.read_text().replace('"test"', '"train"'))
+    words = arguments(seen, tmp_path / "run", "--epochs", 1, "--encoder-epochs", 1)
+    result = minidl(*words, "--json")
+    assert result.exit_code == 0 and "no pictures are held out" in result.output
+    assert last_json(result.stdout)["retrieval"]["of"] == "training pictures"
 
 
 def test_other_captions_than_when_the_run_began(jsonl, tmp_path):
