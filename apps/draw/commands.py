@@ -54,7 +54,8 @@ def sample(
 
     wish = Wish(captions, n, seed, interpolate, interpolate_noise)
     figures = draw_sheet(run, wish, output, overwrite, console.note)
-    console.line(f"written to {figures['sheet']}: {figures['pictures']} pictures")
+    count = figures["pictures"]
+    console.line(f"written to {figures['sheet']}: {count} picture{'' if count == 1 else 's'}")
     console.json(figures)
 
 

@@ -22,7 +22,7 @@ from apps.draw.data import Pairs
 from apps.draw.embeddings import embed
 from apps.draw.matching import matching_loss
 from apps.draw.networks import make_text_encoder
-from apps.draw.run import ENCODER
+from apps.draw.run import ENCODER, ENCODER_KIND
 from apps.draw.schedule import encoder_schedule
 from apps.draw.settings import Settings
 from apps.draw.texts import READERS, Words, reader_from
@@ -140,7 +140,7 @@ def description(
         pairs: that the run learns from.
     """
     return {
-        "kind": "draw encoder", "reader": reader.config(), "embedding": embedding, "size": size,
+        "kind": ENCODER_KIND, "reader": reader.config(), "embedding": embedding, "size": size,
         "epochs": epochs, "settings": to_dict(settings), **pairs.facts,
     }  # fmt: skip
 

@@ -22,9 +22,8 @@ from apps.draw.encoder import Encoders, take_over_encoders, train_encoder
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, TEXT, count, make_networks
 from apps.draw.presets import completed
 from apps.draw.results import report_so_far, write_results
-from apps.draw.run import ENCODER
+from apps.draw.run import ENCODER, RUN_KIND
 from apps.draw.samples import FixedSamples, Samples
-from apps.draw.sampling import KIND
 from apps.draw.schedule import schedules
 from apps.draw.settings import Settings
 from apps.draw.step import GanStep
@@ -178,10 +177,7 @@ class Training:
         if self.encoders is None or self.text is None:  # a plain GAN
             return FixedSamples([""] * SHOWN, None, settings.noise)
         texts = list(flowers.OXFORD_SENTENCES) if settings.data in DRAWN else []
-        ends = SHOWN - len(texts) + 2  # between them, the first and the last class are left out
-        classes = np.linspace(0, len(pairs.members) - 1, ends).astype(int)[1:-1]
-        texts += [pairs.texts[pairs.captions[pairs.members[c][0]][0]] for c in classes]
-        texts = list(dict.fromkeys(texts))[:SHOWN]
+        texts = list(dict.fromkeys([*texts, *far_apart(pairs, SHOWN - len(texts))]))
         return FixedSamples(texts, embed(self.text, self.encoders.reader, texts), settings.noise)
 
     def report(self, run: Any) -> None:
@@ -194,7 +190,7 @@ class Training:
         """What the checkpoint holds beside the weights."""
         reader = None if self.encoders is None else self.encoders.reader.config()
         return {
-            "kind": f"{KIND} run", "reader": reader, "settings": to_dict(self.settings),
+            "kind": RUN_KIND, "reader": reader, "settings": to_dict(self.settings),
             **self.pairs.facts,
         }  # fmt: skip
 
@@ -208,6 +204,17 @@ class Training:
             f"{classes} with {len(pairs.texts):,} captions; {settings.epochs} epochs of {steps:,} "
             "steps"
         )
+
+
+def far_apart(pairs: Pairs, count: int) -> list[str]:
+    """Captions of classes far apart; where there are fewer classes, several of each."""
+    if len(pairs.members) < count + 2:
+        numbers = [(i % len(pairs.members), i // len(pairs.members)) for i in range(count)]
+    else:  # the first and the last class are left out
+        places = np.linspace(0, len(pairs.members) - 1, count + 2).astype(int)[1:-1]
+        numbers = [(place, 0) for place in places]
+    rows = [(pairs.captions[pairs.members[c][0]], caption) for c, caption in numbers]
+    return [pairs.texts[row[caption % len(row)]] for row, caption in rows]
 
 
 def shortened(names: Any, at_most: int = 12) -> str:

@@ -11,9 +11,11 @@ from PIL import Image
 
 import minidl as library
 from apps.draw import embeddings, training
+from apps.draw.data import pairs_of
 from apps.draw.encoder import load_encoders
 from apps.draw.samples import sample_files, tiles_of
 from apps.draw.texts import UNKNOWN
+from minidl.data.captioned import CaptionedDataset
 from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.draw.conftest import arguments
 from tests.apps.killing import assert_same_metrics, assert_same_weights, done, kill_after
@@ -346,6 +348,44 @@ def test_a_resumed_run_refuses_other_options(drawing_run):
     ):  # fmt: skip
         result = minidl("draw", "train", "--resume", drawing_run, *options)
         assert result.exit_code == 2 and says in result.output
+
+
+def test_a_run_of_another_command(jsonl, tmp_path, drawing_run):
+    """Or a part of one: nothing in it changes."""
+    other = tmp_path / "other"
+    words = ("train", "lenet", "--data", "digits", "--epochs", 1, "--output", other)
+    assert minidl(*words).exit_code == 0
+    encoder = drawing_run / "encoder"
+    before = {path: path.read_bytes() for path in encoder.iterdir()}
+    for folder, says in ((other, "not one of minidl draw train"), (encoder, f"{drawing_run} is")):
+        result = minidl("draw", "train", "--resume", folder)
+        assert result.exit_code == 2 and says in " ".join(result.output.split()), result.output
+        assert "Traceback" not in result.output
+    assert {path: path.read_bytes() for path in encoder.iterdir()} == before
+
+
+def test_pictures_that_are_all_the_same(jsonl, tmp_path):
+    """Then there is nothing to compare the diversity of drawn ones with."""
+    for i in range(48):
+        jsonl.with_name(f"same-{i}.png").write_bytes(jsonl.with_name("train-0.png").read_bytes())
+    same = jsonl.with_name("pictures.jsonl")
+    same.write_text(jsonl.read_text().replace("train-", "same-"))
+    words = arguments(same, tmp_path / "run", "--epochs", 1, "--encoder-epochs", 1)
+    result = minidl(*words, "--json")
+    assert result.exit_code == 0, result.output
+    assert last_json(result.stdout)["diversity"] is None
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize("classes, expected", [(1, 1), (2, 2), (5, 5), (8, 8), (12, 8)])
+def test_captions_that_are_shown_are_of_all_classes_where_these_are_few(classes, expected):
+    """Of many classes, of those that are far apart."""
+    texts = [[f"{number} a", f"{number} b"] for number in range(classes)]
+    pictures = np.zeros((classes, 32, 32, 3), np.uint8)
+    pairs = pairs_of(CaptionedDataset(pictures, texts, np.arange(classes)))
+    found = training.far_apart(pairs, 8)
+    assert len({text.split()[0] for text in found}) == expected
+    assert len(found) == 8 and len(set(found)) == min(8, 2 * classes)
 
 
 def test_no_run_to_go_on_with(tmp_path):
