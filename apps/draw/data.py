@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from apps.draw.diversity import RealSpread, spread_of_all, spread_within_classes
 from apps.draw.settings import DataOptions
 from apps.shared.captioned import DRAWN
 from apps.shared.rows import Rows
@@ -69,12 +68,6 @@ class Pairs:
             "pictures": len(self), "classes": len(self.members), "captions": len(self.texts),
             "content": content.hexdigest()[:16],
         }  # fmt: skip
-
-    @cached_property
-    def real_spread(self) -> RealSpread:
-        """How different the pictures are."""
-        within = spread_within_classes(self.pictures, self.members)
-        return RealSpread(within, spread_of_all(self.pictures))
 
     def other_class(
         self, classes: np.ndarray, random: np.random.Generator, near_share: float = 0.0

@@ -69,7 +69,7 @@ def figures_of(training: Any, history: list[dict]) -> dict[str, Any]:
 def facts(training: Any, model: ModuleDict) -> dict[str, Any]:
     """What the report tells of a run beside its figures."""
     settings = training.settings
-    know_same = settings.is_conditional and training.pairs.real_spread.same is not None
+    know_same = settings.is_conditional and training.real_spread.same is not None
     return {
         "data": run_folder.short_name(settings.data),
         "date": run_folder.now_text(),

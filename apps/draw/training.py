@@ -15,8 +15,9 @@ import numpy as np
 
 import minidl
 from apps.draw.alarm import troubles
-from apps.draw.batches import PlayingBatches, check_enough
+from apps.draw.batches import PlayingBatches, check_enough, middle
 from apps.draw.data import Pairs, held_out_pairs, open_pairs
+from apps.draw.diversity import RealSpread, spread_of_all, spread_within_classes
 from apps.draw.embeddings import embed, made_comparable
 from apps.draw.encoder import Encoders, take_over_encoders, train_encoder
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, TEXT, count, make_networks
@@ -67,6 +68,7 @@ class Training:
         self.settings = completed(settings, len(self.pairs))
         check_enough(self.pairs, self.settings.batch_size)  # before phase 1 takes its time
         self.held_out = self.open_held_out()
+        self.real_spread = real_spread(self.pairs, settings.size)
         self.encoders: Encoders | None = None
         self.text: Module | None = None
         self.embeddings = np.zeros((0, 0), np.float32)
@@ -166,9 +168,9 @@ class Training:
         chosen += schedules(optimizers, settings.schedule, settings.epochs, steps)
         self.average = callbacks.AverageWeights(settings.average, GENERATOR)
         self.average.order = Samples.order - 1  # what is drawn includes the last step
-        self.alarm = Alarm(troubles(settings, self.pairs.real_spread), self.log)
+        self.alarm = Alarm(troubles(settings, self.real_spread), self.log)
         self.fixed = self.fixed_samples()
-        samples = Samples(self.folder, self.fixed, every, self.average, self.pairs.real_spread)
+        samples = Samples(self.folder, self.fixed, every, self.average, self.real_spread)
         return [*chosen, self.average, samples, self.alarm, LiveReport(self.report)]
 
     def fixed_samples(self) -> FixedSamples:
@@ -204,6 +206,12 @@ class Training:
             f"{classes} with {len(pairs.texts):,} captions; {settings.epochs} epochs of {steps:,} "
             "steps"
         )
+
+
+def real_spread(pairs: Pairs, size: int) -> RealSpread:
+    """How different real pictures are, of as many pixels as are drawn."""
+    pictures = middle(pairs.pictures, size)
+    return RealSpread(spread_within_classes(pictures, pairs.members), spread_of_all(pictures))
 
 
 def far_apart(pairs: Pairs, count: int) -> list[str]:

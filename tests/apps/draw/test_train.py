@@ -276,6 +276,18 @@ def test_a_test_picture_that_is_damaged_is_named_before_hours_are_spent(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("text_encoder", [False, True])
+def test_captions_without_a_word(jsonl, tmp_path, drawing_run, text_encoder):
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    lines[3]["captions"][0] = "!!!"
+    signs = jsonl.with_name("signs.jsonl")
+    signs.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    more = ("--text-encoder", drawing_run) if text_encoder else ()
+    result = minidl(*arguments(signs, tmp_path / "run", *more))
+    assert result.exit_code == 2 and "captions are without a word" in result.output
+    assert "'!!!'" in result.output and "char-cnn-rnn" in result.output
+
+
 def test_no_picture_is_held_out(jsonl, tmp_path):
     seen = jsonl.with_name("seen.jsonl")
     seen.write_text(jsonl.read_text().replace('"test"', '"train"'))
