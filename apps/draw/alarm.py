@@ -50,8 +50,8 @@ def troubles(settings: Settings, real: RealSpread) -> list[Trouble]:
             Trouble(
                 "noise",
                 lambda m: m.get("diversity", 1.0) < ALIKE,
-                f"the noise is ignored: pictures {whose}differ less than {ALIKE:.0%} as much as "
-                "real ones do, so the network draws nearly the same picture again and again",
+                f"the noise is ignored: pictures {whose}differ less than {100 * ALIKE:.0f} % as "
+                "much as real ones do",
                 hint(settings), BEGINNING,
             )
         )  # fmt: skip
@@ -77,4 +77,4 @@ def hint(settings: Settings) -> str:
     if settings.has_wrong and settings.wrong_weight:
         options.append("a smaller --wrong-weight")
     options.append("lower --lr-generator and --lr-discriminator")
-    return f"in a new run, {', '.join(options)}, or more pictures; in this one, samples/ shows when"
+    return f"in a new run, {', '.join(options)}, or more pictures"

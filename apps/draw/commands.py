@@ -104,7 +104,9 @@ def score(
         str | None, typer.Option(help="As for train; by default what the run was trained on.")
     ] = None,
     data_dir: DataDir = None,
-    n: Annotated[int, typer.Option("-n", help="Pictures to draw.", min=50)] = 1000,
+    n: Annotated[
+        int, typer.Option("-n", help="Pictures to draw; R-precision needs over 100.", min=50)
+    ] = 1000,
     seed: Annotated[int, typer.Option(help="Of noise and choice.", min=0)] = 0,
 ) -> None:
     """Measure how well pictures fit their sentences, and how different they are.
