@@ -54,7 +54,8 @@ def sample(
 
     wish = Wish(captions, n, seed, interpolate, interpolate_noise)
     figures = draw_sheet(run, wish, output, overwrite, console.note)
-    console.line(f"written to {figures['sheet']}: {figures['pictures']} pictures")
+    count = figures["pictures"]
+    console.line(f"written to {figures['sheet']}: {count} picture{'' if count == 1 else 's'}")
     console.json(figures)
 
 
@@ -88,6 +89,8 @@ def train(
     if "held_out" in figures:
         right = figures["held_out"]["attributes"].items()
         console.line(", ".join(f"{name} {100 * share:.1f} %" for name, share in right))
+    if figures["diversity"] is not None:
+        console.line(f"diversity {figures['diversity']:.2f} (real pictures: 1)")
     console.line(f"{figures['steps']:,} steps, {figures['seconds']:.0f} s")
     console.line(f"run folder: {folder} (report.html in it shows the run)")
     console.json(figures)
@@ -101,7 +104,9 @@ def score(
         str | None, typer.Option(help="As for train; by default what the run was trained on.")
     ] = None,
     data_dir: DataDir = None,
-    n: Annotated[int, typer.Option("-n", help="Pictures to draw.", min=50)] = 1000,
+    n: Annotated[
+        int, typer.Option("-n", help="Pictures to draw; R-precision needs over 100.", min=50)
+    ] = 1000,
     seed: Annotated[int, typer.Option(help="Of noise and choice.", min=0)] = 0,
 ) -> None:
     """Measure how well pictures fit their sentences, and how different they are.

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from apps.draw.diversity import spread, spread_within_classes
 from apps.draw.settings import DataOptions
 from apps.shared.captioned import DRAWN
 from apps.shared.rows import Rows
-from minidl.data.captioned import CaptionedDataset
+from minidl.data.captioned import CaptionedDataset, EmptySplit
 from minidl.errors import DataError
 
 OP = "data"  # what errors begin with, unless a command says its own name
@@ -69,11 +68,6 @@ class Pairs:
             "pictures": len(self), "classes": len(self.members), "captions": len(self.texts),
             "content": content.hexdigest()[:16],
         }  # fmt: skip
-
-    def real_spread(self) -> float:
-        """How different pictures of one class are; where no class has several, all pictures."""
-        within = spread_within_classes(self.pictures, self.members)
-        return spread(self.pictures[:1000]) if within is None else within
 
     def other_class(
         self, classes: np.ndarray, random: np.random.Generator, near_share: float = 0.0
@@ -139,10 +133,14 @@ def hint_for_one_class(pairs: Pairs) -> str:
 
 
 def held_out_pairs(settings: DataOptions) -> Pairs | None:
-    """The part that is held out, unchanged; None where there is nothing in it."""
+    """The part that is held out, unchanged; None where there is nothing in it.
+
+    Raises:
+        DataError: missing or damaged.
+    """
     try:
         return open_pairs(replace(settings, augment="none"), "test", needs_classes=False)
-    except DataError:
+    except EmptySplit:
         return None
 
 

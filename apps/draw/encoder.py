@@ -22,7 +22,7 @@ from apps.draw.data import Pairs
 from apps.draw.embeddings import embed
 from apps.draw.matching import matching_loss
 from apps.draw.networks import make_text_encoder
-from apps.draw.run import ENCODER
+from apps.draw.run import ENCODER, ENCODER_KIND
 from apps.draw.schedule import encoder_schedule
 from apps.draw.settings import Settings
 from apps.draw.texts import READERS, Words, reader_from
@@ -30,7 +30,7 @@ from apps.shared.callbacks import standard_callbacks
 from apps.shared.options import OptionError, to_dict
 from apps.shared.run_folder import CHECKPOINT
 from minidl import nn, optim
-from minidl.errors import CheckpointError, MinidlError
+from minidl.errors import CheckpointError, DataError, MinidlError
 from minidl.tensor import Tensor
 from models.picture_encoder import PictureEncoder
 
@@ -95,6 +95,7 @@ def train_encoder(
         log: called with lines for the user.
     """
     reader = READERS[settings.encoder].of(pairs.texts)
+    check_readable(reader, pairs)
     minidl.manual_seed(settings.seed)
     matching = make_matching(reader, settings.embedding, settings.size)
     numbers, lengths = reader.encode(pairs.texts)
@@ -127,6 +128,21 @@ def train_encoder(
     return Encoders(reader, matching, settings.size, history)
 
 
+def check_readable(reader: Words, pairs: Pairs) -> None:
+    """Each caption says something to the reader.
+
+    Raises:
+        DataError
+    """
+    silent = [text for text in pairs.texts if not reader.parts(text)]
+    if silent:
+        raise DataError(
+            "data", f"captions are without a {reader.unit}",
+            {"how many": len(silent), "the first": silent[0]},
+            "leave them out of the data; or --encoder char-cnn-rnn reads letters and signs",
+        )  # fmt: skip
+
+
 def description(
     reader: Words, embedding: int, size: int, epochs: int, settings: Settings, pairs: Pairs
 ) -> dict[str, Any]:
@@ -140,7 +156,7 @@ def description(
         pairs: that the run learns from.
     """
     return {
-        "kind": "draw encoder", "reader": reader.config(), "embedding": embedding, "size": size,
+        "kind": ENCODER_KIND, "reader": reader.config(), "embedding": embedding, "size": size,
         "epochs": epochs, "settings": to_dict(settings), **pairs.facts,
     }  # fmt: skip
 
@@ -163,6 +179,7 @@ def take_over_encoders(other: Path, settings: Settings, folder: Path, pairs: Pai
     if target.exists():
         return load_encoders(folder)
     found = load_encoders(other)
+    check_readable(found.reader, pairs)
     if settings.size % found.size:
         raise OptionError(
             "the text encoder learned from larger pictures",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.draw.data import Pairs, held_out_pairs
+from apps.draw.data import Pairs
 from apps.draw.encoder import retrieval
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, count
 from apps.draw.report.page import write_report
@@ -48,13 +48,17 @@ def write_results(training: Any, model: ModuleDict, history: list[dict]) -> dict
 
 
 def figures_of(training: Any, history: list[dict]) -> dict[str, Any]:
-    """Epochs, steps, alarms, seconds of training; with phase 1 unless another run did it."""
+    """Epochs, steps, the last diversity, alarms, and seconds of training.
+
+    With those of phase 1, unless another run did it.
+    """
     encoders = training.encoders
     own = encoders is not None and training.settings.text_encoder is None
     phases = [*encoders.history, *history] if own else history
     return {
         "epochs": len(history),
         "steps": history[-1]["step"],
+        "diversity": history[-1].get("diversity"),
         "alarms": training.alarm.heard,
         "seconds": round(sum(epoch["seconds"] for epoch in phases), 2),
         "images_per_second": images_per_second(history),
@@ -65,7 +69,7 @@ def figures_of(training: Any, history: list[dict]) -> dict[str, Any]:
 def facts(training: Any, model: ModuleDict) -> dict[str, Any]:
     """What the report tells of a run beside its figures."""
     settings = training.settings
-    have_several = (training.pairs.members.sizes > 1).any()  # some class; see Pairs.real_spread
+    know_same = settings.is_conditional and training.real_spread.same is not None
     return {
         "data": run_folder.short_name(settings.data),
         "date": run_folder.now_text(),
@@ -73,7 +77,7 @@ def facts(training: Any, model: ModuleDict) -> dict[str, Any]:
         "parameters": {name: count(model[name]) for name in (GENERATOR, DISCRIMINATOR)},
         "pictures": len(training.pairs),
         "captions": len(training.pairs.texts),
-        "diversity_unit": "real pictures of it" if have_several else "all real pictures",
+        "diversity_unit": "real pictures of it" if know_same else "all real pictures",
         "settings": to_dict(settings),
         "versions": run_folder.versions(),
     }
@@ -94,7 +98,7 @@ def judge(training: Any, artist: Artist) -> dict[str, Any]:
     """
     is_flowers = training.settings.data in DRAWN
     found: dict[str, Any] = {}
-    kept = held_out_pairs(training.settings)
+    kept = training.held_out
     pairs = training.pairs if kept is None else kept
     if training.encoders is not None:
         share, among = retrieval(training.encoders, pairs, training.settings.size)

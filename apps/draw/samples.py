@@ -3,7 +3,7 @@
 After every so many steps the average of the generator draws them with the same noise; the pictures
 are a file of the folder samples/, named by the step. They depend on the weights alone, so a run
 that goes on writes those after its checkpoint once more, and the same. After each epoch the
-diversity of the pictures of one caption is one of its metrics.
+diversity of the pictures of one caption, and that across captions, are among its metrics.
 
     step-000500.png        one row of tiles, a caption each: COPIES x COPIES pictures by its noise
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.draw.diversity import mean_spread
+from apps.draw.diversity import RealSpread, mean_spread, spread
 from apps.draw.run import SAMPLES
 from apps.draw.sampling import draw
 from minidl.callbacks import AverageWeights, Callback
@@ -59,7 +59,7 @@ class Samples(Callback):
         fixed: what to draw.
         every: steps.
         average: of the generator, called before this callback.
-        real_spread: what diversity is measured in, see Pairs.real_spread.
+        real: how different real pictures are, in which diversity is measured.
     """
 
     order = -10  # before those that show, save and watch the metrics, and the alarm
@@ -67,10 +67,10 @@ class Samples(Callback):
 
     def __init__(
         self, folder: Path, fixed: FixedSamples, every: int, average: AverageWeights,
-        real_spread: float,
+        real: RealSpread,
     ):  # fmt: skip
         self.folder, self.fixed, self.every = folder / SAMPLES, fixed, every
-        self.average, self.real_spread = average, real_spread
+        self.average, self.real = average, real
 
     def on_fit_start(self, run) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -89,7 +89,19 @@ class Samples(Callback):
         write_atomically(self.folder / f"step-{run.step:06}.png", strip)
 
     def on_epoch_end(self, run) -> None:
-        run.metrics["diversity"] = mean_spread(list(self.pictures())) / self.real_spread
+        if self.real.across:  # else all real pictures are the same
+            run.metrics |= self.diversities()
+
+    def diversities(self) -> dict[str, float]:
+        """Of pictures of one caption and, where there are several captions, across them."""
+        pictures = self.pictures()
+        if self.fixed.embeddings is None:  # none of the pictures has a caption
+            every = pictures.reshape(-1, *pictures.shape[2:])
+            return {"diversity": spread(every) / self.real.across}
+        found = {"diversity": mean_spread(list(pictures)) / self.real.of_one_caption}
+        if len(pictures) > 1:
+            found["diversity_across"] = spread(pictures[:, 0]) / self.real.across
+        return found
 
     def pictures(self) -> np.ndarray:
         """What the average draws now."""

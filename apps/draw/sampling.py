@@ -17,6 +17,7 @@ import minidl
 from apps.draw.batches import as_pixels
 from apps.draw.embeddings import embed
 from apps.draw.networks import GENERATOR, TEXT, make_generator, make_text_encoder
+from apps.draw.run import KIND, RUN_KIND
 from apps.draw.settings import Settings
 from apps.draw.texts import Words, reader_from
 from apps.shared.options import stored_values, to_dict
@@ -27,7 +28,6 @@ from minidl.nn import Module, ModuleDict
 from minidl.tensor import Tensor
 
 OP = "draw"
-KIND = "drawing"  # of the files, among those that come with minidl
 AT_ONCE = 64  # pictures
 
 
@@ -96,7 +96,7 @@ def load_artist(source: str) -> Artist:
     path = packaged_file(source, [KIND]) or find_checkpoint(source)
     checkpoint = minidl.io.load_checkpoint(path)
     meta = checkpoint.meta
-    if meta.get("kind") not in (KIND, f"{KIND} run"):
+    if meta.get("kind") not in (KIND, RUN_KIND):
         raise CheckpointError(
             OP, "the file is not one of minidl draw train", {"path": str(path)},
             "a run of minidl train is for minidl predict" if "model" in meta else "",

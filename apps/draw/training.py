@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 import minidl
-from apps.draw.alarm import TROUBLES
-from apps.draw.batches import PlayingBatches, check_enough
-from apps.draw.data import open_pairs
+from apps.draw.alarm import troubles
+from apps.draw.batches import PlayingBatches, check_enough, middle
+from apps.draw.data import Pairs, held_out_pairs, open_pairs
+from apps.draw.diversity import RealSpread, spread_of_all, spread_within_classes
 from apps.draw.embeddings import embed, made_comparable
 from apps.draw.encoder import Encoders, take_over_encoders, train_encoder
 from apps.draw.networks import DISCRIMINATOR, GENERATOR, TEXT, count, make_networks
 from apps.draw.presets import completed
 from apps.draw.results import report_so_far, write_results
-from apps.draw.run import ENCODER
+from apps.draw.run import ENCODER, RUN_KIND
 from apps.draw.samples import FixedSamples, Samples
-from apps.draw.sampling import KIND
 from apps.draw.schedule import schedules
 from apps.draw.settings import Settings
 from apps.draw.step import GanStep
@@ -67,9 +67,20 @@ class Training:
         self.pairs = open_pairs(settings, "train", settings.needs_classes, log)
         self.settings = completed(settings, len(self.pairs))
         check_enough(self.pairs, self.settings.batch_size)  # before phase 1 takes its time
+        self.held_out = self.open_held_out()
+        self.real_spread = real_spread(self.pairs, settings.size)
         self.encoders: Encoders | None = None
         self.text: Module | None = None
         self.embeddings = np.zeros((0, 0), np.float32)
+
+    def open_held_out(self) -> Pairs | None:
+        """What the run is judged by at its end: opened now, when a damaged file costs no hours."""
+        if not self.settings.is_conditional and self.settings.data not in DRAWN:
+            return None  # nothing is measured then
+        found = held_out_pairs(self.settings)
+        if found is None:
+            self.log("no pictures are held out: those of the training take their place at the end")
+        return found
 
     def run(self) -> dict[str, Any]:
         """Both phases and the report; the figures of the run.
@@ -157,9 +168,9 @@ class Training:
         chosen += schedules(optimizers, settings.schedule, settings.epochs, steps)
         self.average = callbacks.AverageWeights(settings.average, GENERATOR)
         self.average.order = Samples.order - 1  # what is drawn includes the last step
-        self.alarm = Alarm(TROUBLES, self.log)
+        self.alarm = Alarm(troubles(settings, self.real_spread), self.log)
         self.fixed = self.fixed_samples()
-        samples = Samples(self.folder, self.fixed, every, self.average, self.pairs.real_spread())
+        samples = Samples(self.folder, self.fixed, every, self.average, self.real_spread)
         return [*chosen, self.average, samples, self.alarm, LiveReport(self.report)]
 
     def fixed_samples(self) -> FixedSamples:
@@ -168,10 +179,7 @@ class Training:
         if self.encoders is None or self.text is None:  # a plain GAN
             return FixedSamples([""] * SHOWN, None, settings.noise)
         texts = list(flowers.OXFORD_SENTENCES) if settings.data in DRAWN else []
-        ends = SHOWN - len(texts) + 2  # between them, the first and the last class are left out
-        classes = np.linspace(0, len(pairs.members) - 1, ends).astype(int)[1:-1]
-        texts += [pairs.texts[pairs.captions[pairs.members[c][0]][0]] for c in classes]
-        texts = list(dict.fromkeys(texts))[:SHOWN]
+        texts = list(dict.fromkeys([*texts, *far_apart(pairs, SHOWN - len(texts))]))
         return FixedSamples(texts, embed(self.text, self.encoders.reader, texts), settings.noise)
 
     def report(self, run: Any) -> None:
@@ -184,7 +192,7 @@ class Training:
         """What the checkpoint holds beside the weights."""
         reader = None if self.encoders is None else self.encoders.reader.config()
         return {
-            "kind": f"{KIND} run", "reader": reader, "settings": to_dict(self.settings),
+            "kind": RUN_KIND, "reader": reader, "settings": to_dict(self.settings),
             **self.pairs.facts,
         }  # fmt: skip
 
@@ -198,6 +206,23 @@ class Training:
             f"{classes} with {len(pairs.texts):,} captions; {settings.epochs} epochs of {steps:,} "
             "steps"
         )
+
+
+def real_spread(pairs: Pairs, size: int) -> RealSpread:
+    """How different real pictures are, of as many pixels as are drawn."""
+    pictures = middle(pairs.pictures, size)
+    return RealSpread(spread_within_classes(pictures, pairs.members), spread_of_all(pictures))
+
+
+def far_apart(pairs: Pairs, count: int) -> list[str]:
+    """Captions of classes far apart; where there are fewer classes, several of each."""
+    if len(pairs.members) < count + 2:
+        numbers = [(i % len(pairs.members), i // len(pairs.members)) for i in range(count)]
+    else:  # the first and the last class are left out
+        places = np.linspace(0, len(pairs.members) - 1, count + 2).astype(int)[1:-1]
+        numbers = [(place, 0) for place in places]
+    rows = [(pairs.captions[pairs.members[c][0]], caption) for c, caption in numbers]
+    return [pairs.texts[row[caption % len(row)]] for row, caption in rows]
 
 
 def shortened(names: Any, at_most: int = 12) -> str:

@@ -1,7 +1,7 @@
 """An alarm when what is learned goes wrong, with what to do about it.
 
 An application lists its troubles. Each is said once it has lasted for some epochs, and again when
-it comes back after it was over.
+it comes back after it was over. What is usual at first is looked for after some steps only.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ class Trouble:
         seen: whether an epoch's metrics show it.
         says: what is going on.
         hint: what may help.
+        after: steps of a run in which it is usual, and not looked for.
     """
 
     name: str
     seen: Callable[[dict[str, Any]], bool]
     says: str
     hint: str
+    after: int = 0
 
 
 class Alarm(Callback):
@@ -53,7 +55,8 @@ class Alarm(Callback):
 
     def on_epoch_end(self, run) -> None:
         for trouble in self.troubles:
-            lasting = self.lasting[trouble.name] + 1 if trouble.seen(run.metrics) else 0
+            seen = run.step > trouble.after and trouble.seen(run.metrics)
+            lasting = self.lasting[trouble.name] + 1 if seen else 0
             self.lasting[trouble.name] = lasting
             if lasting == PATIENCE:
                 said = {"name": trouble.name, "says": trouble.says, "hint": trouble.hint}
@@ -64,4 +67,5 @@ class Alarm(Callback):
         return {"heard": self.heard, "lasting": self.lasting}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.heard, self.lasting = list(state["heard"]), dict(state["lasting"])
+        self.heard = list(state["heard"])
+        self.lasting |= state["lasting"]

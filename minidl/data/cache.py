@@ -1,8 +1,10 @@
-"""The cache folder: downloaded data sets, and pictures of archives once they are decoded.
+"""The cache folder: downloaded data sets, pictures of archives once they are decoded, and pictures
+that a program drew.
 
 60,000 JPEG pictures take seconds to decode, and reading them back as one array takes none. An
-entry belongs to the SHA-256 of the archive's content, so it is never out of date. The cache is a
-convenience: when it cannot be written, or its content is damaged, nothing is lost but time.
+entry belongs to the SHA-256 of the archive's content, or of the program, so it is never out of
+date. The cache is a convenience: when it cannot be written, or its content is damaged, nothing is
+lost but time.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +80,35 @@ def save_decoded(digest: str, split: str, dataset: ArrayDataset) -> None:
 
 def entry_folder(digest: str, split: str) -> Path:
     return cache_folder() / "decoded" / f"{digest[:32]}-{split}-{FORMAT}"
+
+
+def load_arrays(name: str, digest: str) -> dict[str, np.ndarray] | None:
+    """What save_arrays wrote under this name, or None if that was of another digest, or damaged."""
+    try:
+        with np.load(arrays_file(name), allow_pickle=False) as file:
+            if str(file["digest"]) != digest:
+                return None
+            return {key: file[key] for key in file.files if key != "digest"}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def save_arrays(name: str, digest: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Keep arrays that took long to compute, in place of those that had the name.
+
+    Args:
+        name: of the file.
+        digest: of all that decides what is in them.
+        arrays: by name; none is called "digest".
+    """
+    path = arrays_file(name)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+            temporary = Path(folder) / path.name
+            np.savez(temporary, allow_pickle=False, digest=np.array(digest), **arrays)
+            os.replace(temporary, path)
+
+
+def arrays_file(name: str) -> Path:
+    return cache_folder() / "arrays" / f"{name}.npz"

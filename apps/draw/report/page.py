@@ -48,8 +48,11 @@ def render(
         command=run["command"],
         settings=settings_table(settings, run["versions"]),
     )
-    diversity = f"Diversity of one caption ({run['diversity_unit']}: 1)"
-    groups = GROUPS | {diversity: {"diversity": "diversity"}}
+    what = "" if settings["gan"] == "gan" else "of one caption "
+    groups = GROUPS | {
+        f"Diversity {what}({run['diversity_unit']}: 1)": {"diversity": "diversity"},
+        "Diversity across captions (all real pictures: 1)": {"across": "diversity_across"},
+    }
     known = {title: lines for title, lines in groups.items()
              if any(name in history[-1] for name in lines.values())}  # fmt: skip
     return render_page(
@@ -77,6 +80,9 @@ def headline(run: dict[str, Any]) -> list[Figure]:
         if held_out.get("r_precision") is not None:
             note = "sentence found among 100; chance 1 %"
             figures.append(Figure("R-precision", percent(held_out["r_precision"]), note))
+    elif run["diversity"] is not None:
+        note = f"in the last epoch; {run['diversity_unit']}: 1"
+        figures.append(Figure("Diversity", f"{run['diversity']:.2f}", note))
     if "retrieval" in run:
         found = run["retrieval"]
         figures.append(Figure(

@@ -24,15 +24,14 @@ def r_precision(
         random: chooses the other sentences.
 
     Returns:
-        None where some class has fewer than two others.
+        None where fewer than 99 others are of another class: chance would be more than 1 %.
     """
     scores = pictures @ texts.T
     right = []
     for i, own in enumerate(classes):
         others = np.flatnonzero(classes != own)
-        if len(others) < 2:
+        if len(others) < OTHERS:
             return None
-        if len(others) > OTHERS:
-            others = random.choice(others, OTHERS, replace=False)
+        others = random.choice(others, OTHERS, replace=False)
         right.append(scores[i, i] > scores[i, others].max())
     return float(np.mean(right))

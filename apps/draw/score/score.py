@@ -21,7 +21,7 @@ import numpy as np
 
 from apps.draw.batches import middle
 from apps.draw.data import Pairs, held_out_pairs, open_pairs
-from apps.draw.diversity import mean_spread, spread, spread_within_classes
+from apps.draw.diversity import mean_spread, spread, spread_of_all, spread_within_classes
 from apps.draw.encoder import Encoders, load_encoders
 from apps.draw.run import ENCODER
 from apps.draw.sampling import Artist, load_artist
@@ -78,9 +78,11 @@ def score_run(
     )  # fmt: skip
     encoders = encoders_of(source, log)
     features = feature_network_or_none(log)
-    seen, kept = open_pairs(settings, "train", False), held_out_pairs(settings)
+    seen, kept = open_pairs(settings, "train", False, log), held_out_pairs(settings)
     parts = {"seen": seen}
-    if kept is not None:
+    if kept is None:
+        log("no pictures are held out: all figures are of those of the training")
+    else:
         shared = captions_seen(kept, seen)
         parts = {"test" if shared else "held_out": kept} | parts
     found: dict[str, Any] = {"data": settings.data, "n": n, "seed": seed}
@@ -161,16 +163,18 @@ def diversities(
 ) -> dict[str, float]:  # fmt: skip
     """Of pictures of one sentence and across sentences, each in parts of that of real pictures.
 
-    Where no class has two pictures, real ones of one sentence are not known: all are taken.
+    Where no class has two pictures that differ, real ones of one sentence are not known: all are
+    taken.
     """
     texts = drawn.texts[:CAPTIONS]
     noise = random.standard_normal((len(texts) * COPIES, artist.settings.noise), np.float32)
     pictures = artist.draw(artist.embed([t for t in texts for _ in range(COPIES)]), noise)
     same = mean_spread(list(pictures.reshape(len(texts), COPIES, *pictures.shape[1:])))
     members = Rows(pairs.members[c] for c in classes_to_draw(pairs, is_flowers))
-    within = spread_within_classes(middle(pairs.pictures, artist.settings.size), members)
+    pictures = middle(pairs.pictures, artist.settings.size)
+    within = spread_within_classes(pictures, members)
     return {
-        "same": same / (pairs.real_spread() if within is None else within),
+        "same": same / (spread_of_all(pictures) if within is None else within),
         "across": spread(drawn.pictures) / spread(real),
     }
 

@@ -1,12 +1,18 @@
-"""The drawn flowers as a data set of pictures with captions."""
+"""The drawn flowers as a data set of pictures with captions.
+
+Drawing 16,122 of them takes some ten seconds, so they are kept in the cache folder.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minidl.data.cache import load_arrays, save_arrays
 from minidl.data.captioned.dataset import CaptionedDataset
 from minidl.data.flowers.attributes import COMBINATIONS, describe, split_combinations
 from minidl.data.flowers.captions import captions
@@ -17,6 +23,7 @@ from minidl.shapes import is_int, is_number
 
 SPLITS = ("train", "held-out")
 EXTENDED = 0.15
+KEPT_FROM = 1000  # pictures; fewer are drawn anew each time
 
 
 def load_flowers(
@@ -51,15 +58,7 @@ def load_flowers(
     CaptionedDataset(202 pictures, 1818 captions, 202 classes)
     """
     check_arguments(split, per_combination, seed, extended)
-    combinations = split_combinations()[SPLITS.index(split)]
-    rng = np.random.Generator(np.random.PCG64([seed, SPLITS.index(split)]))
-    classes = np.repeat(combinations, per_combination)
-    pictures = draw(COMBINATIONS[classes], size, rng, tilt)
-    more = round(len(classes) * extended / (1 - extended)) if split == "train" else 0
-    if more:
-        flowers, their_classes = extended_flowers(more, rng)
-        pictures = np.concatenate([pictures, draw(flowers, size, rng, tilt)])
-        classes = np.concatenate([classes, their_classes])
+    pictures, classes = drawn_or_kept(split, size, per_combination, seed, extended, tilt)
     names = class_names()
     return CaptionedDataset(
         pictures,
@@ -68,6 +67,47 @@ def load_flowers(
         names,
         [f"{i}: {names[number]}" for i, number in enumerate(classes)],
     )
+
+
+def drawn_or_kept(
+    split: str, size: int, per_combination: int, seed: int, extended: float, tilt: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures and classes, from the cache if they are there; arguments as of load_flowers."""
+    classes = np.repeat(split_combinations()[SPLITS.index(split)], per_combination)
+    if len(classes) < KEPT_FROM:
+        return draw_split(classes, split, size, seed, extended, tilt)
+    wanted = repr((split, size, per_combination, seed, extended, tilt))
+    name, digest = f"flowers-{hashed(wanted.encode())[:16]}", hash_of_program()
+    kept = load_arrays(name, digest)
+    if kept is not None:
+        return kept["pictures"], kept["classes"]
+    pictures, classes = draw_split(classes, split, size, seed, extended, tilt)
+    save_arrays(name, digest, {"pictures": pictures, "classes": classes})
+    return pictures, classes
+
+
+def draw_split(
+    classes: np.ndarray, split: str, size: int, seed: int, extended: float, tilt: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of flowers of these classes and, to train on, of extended ones; their classes."""
+    rng = np.random.Generator(np.random.PCG64([seed, SPLITS.index(split)]))
+    pictures = draw(COMBINATIONS[classes], size, rng, tilt)
+    more = round(len(classes) * extended / (1 - extended)) if split == "train" else 0
+    if not more:
+        return pictures, classes
+    flowers, their_classes = extended_flowers(more, rng)
+    pictures = np.concatenate([pictures, draw(flowers, size, rng, tilt)])
+    return pictures, np.concatenate([classes, their_classes])
+
+
+def hash_of_program() -> str:
+    """Of what draws the flowers: the modules beside this one, and NumPy's version."""
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    return hashed(np.__version__.encode(), *(path.read_bytes() for path in modules))
+
+
+def hashed(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def class_captions(number: int) -> list[str]:

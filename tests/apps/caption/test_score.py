@@ -134,7 +134,7 @@ def alarm_of(texts, distinct):
     alarm = Alarm(samples.troubles(), said.append)
     for epoch in range(PATIENCE):
         metrics = {"val_distinct": distinct}
-        alarm.on_epoch_end(SimpleNamespace(epoch=epoch, metrics=metrics))
+        alarm.on_epoch_end(SimpleNamespace(epoch=epoch, step=epoch + 1, metrics=metrics))
     return bool(said)
 
 

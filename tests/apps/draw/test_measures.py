@@ -53,14 +53,15 @@ def test_frechet_distance_refuses():
 
 
 def test_r_precision():
-    vectors = np.eye(12, dtype=np.float32)
-    classes = np.arange(12)
+    vectors = np.eye(100, dtype=np.float32)
+    classes = np.arange(100)
     assert r_precision(vectors, vectors, classes, np.random.default_rng(0)) == 1
     assert r_precision(vectors, np.roll(vectors, 1, 0), classes, np.random.default_rng(0)) == 0
     # Another picture of the same class is no wrong sentence.
     twice = np.repeat(vectors, 2, 0)
     assert r_precision(twice, twice, np.repeat(classes, 2), np.random.default_rng(0)) == 1
-    assert r_precision(vectors, vectors, np.zeros(12, int), np.random.default_rng(0)) is None
+    few = vectors[:99]  # of 98 others, more than one in a hundred would be found by chance
+    assert r_precision(few, few, classes[:99], np.random.default_rng(0)) is None
 
 
 def test_r_precision_of_noise_is_one_in_a_hundred():

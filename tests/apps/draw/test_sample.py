@@ -128,7 +128,7 @@ def test_a_vocabulary_of_another_checkpoint(drawing_run, tmp_path):
 
 def test_score(drawing_run, monkeypatch):
     monkeypatch.setattr("apps.draw.score.score.feature_network_or_none", lambda log: fake_features)
-    result = minidl("draw", "score", drawing_run, "-n", 50, "--json")
+    result = minidl("draw", "score", drawing_run, "-n", 150, "--json")
     assert result.exit_code == 0, result.output
     found = last_json(result.stdout)
     # Its test pictures have captions of the training: those hold out nothing.

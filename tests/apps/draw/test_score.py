@@ -120,14 +120,15 @@ def test_score_and_report_have_the_parts_of_flowers(held_out, extended, monkeypa
     painter.settings = from_command_line({"noise": 2})
     monkeypatch.setattr(score, "load_artist", lambda source: painter)
     monkeypatch.setattr(score, "open_pairs", lambda *arguments: seen)
-    for module in (score, results):
-        monkeypatch.setattr(module, "held_out_pairs", lambda settings: held_out)
+    monkeypatch.setattr(score, "held_out_pairs", lambda settings: held_out)
     monkeypatch.setattr(score, "feature_network_or_none", lambda log: None)
     found = score.score_run("nowhere", None, None, 50, 0, lambda text: None)
     assert found["data"] == "flowers" and "captions_seen" not in found["held_out"]
     assert found["held_out"]["all_six"]["attributes"] > 0.9 < found["seen"]["attributes"]["count"]
     monkeypatch.setattr(results, "JUDGED", 50)
-    training = SimpleNamespace(settings=painter.settings, encoders=None, pairs=extended)
+    training = SimpleNamespace(
+        settings=painter.settings, encoders=None, pairs=extended, held_out=held_out
+    )
     judged = results.judge(training, painter)
     assert judged["held_out"]["all_six"]["attributes"] > 0.9
     assert judged["left_open"]["background"] == 0  # it has one flower for all that it cannot read

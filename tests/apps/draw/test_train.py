@@ -11,9 +11,11 @@ from PIL import Image
 
 import minidl as library
 from apps.draw import embeddings, training
+from apps.draw.data import pairs_of
 from apps.draw.encoder import load_encoders
 from apps.draw.samples import sample_files, tiles_of
 from apps.draw.texts import UNKNOWN
+from minidl.data.captioned import CaptionedDataset
 from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.draw.conftest import arguments
 from tests.apps.killing import assert_same_metrics, assert_same_weights, done, kill_after
@@ -27,10 +29,12 @@ def test_the_folder_of_a_run(drawing_run):
     assert {"checkpoint.safetensors", "generator.safetensors", "encoder", "samples", "run.json",
             "metrics.jsonl", "report.html"} <= names  # fmt: skip
     run = json.loads((drawing_run / "run.json").read_text())
+    assert run["diversity"] > 0 and run["diversity_unit"] == "real pictures of it"
     assert run["steps"] == 18 and run["epochs"] == 3 and run["settings"]["gan"] == "cls"
     lines = [json.loads(line) for line in (drawing_run / "metrics.jsonl").read_text().splitlines()]
     assert {"discriminator_loss", "generator_loss", "real_accuracy", "drawn_accuracy",
-            "wrong_accuracy", "diversity", "lr_generator"} <= set(lines[0])  # fmt: skip
+            "wrong_accuracy", "diversity", "diversity_across",
+            "lr_generator"} <= set(lines[0])  # fmt: skip
     files = sorted((drawing_run / "samples").iterdir())
     assert files[0].name == "step-000000.png" and files[-1].name == "step-000018.png"
     assert all(tile.shape == (64, 64, 3) for tile in tiles_of(files[0]))
@@ -256,6 +260,43 @@ def test_missing_pictures(jsonl, tmp_path):
     assert result.exit_code == 0, result.output
 
 
+def test_a_test_picture_that_is_damaged_is_named_before_hours_are_spent(
+    jsonl, tmp_path, drawing_run
+):
+    lines = jsonl.read_text().splitlines()
+    damaged = jsonl.with_name("damaged.jsonl")
+    damaged.write_text("\n".join(lines).replace("test-3.png", "half.png"))
+    jsonl.with_name("half.png").write_bytes(jsonl.with_name("test-3.png").read_bytes()[:200])
+    for command in (
+        arguments(damaged, tmp_path / "run"), ("draw", "score", drawing_run, "--data", damaged)
+    ):  # fmt: skip
+        result = minidl(*command)
+        assert result.exit_code == 2, result.output
+        assert "half.png" in result.output and "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("text_encoder", [False, True])
+def test_captions_without_a_word(jsonl, tmp_path, drawing_run, text_encoder):
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    lines[3]["captions"][0] = "!!!"
+    signs = jsonl.with_name("signs.jsonl")
+    signs.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    more = ("--text-encoder", drawing_run) if text_encoder else ()
+    result = minidl(*arguments(signs, tmp_path / "run", *more))
+    assert result.exit_code == 2 and "captions are without a word" in result.output
+    assert "'!!!'" in result.output and "char-cnn-rnn" in result.output
+
+
+def test_no_picture_is_held_out(jsonl, tmp_path):
+    seen = jsonl.with_name("seen.jsonl")
+    seen.write_text(jsonl.read_text().replace('"test"', '"train"'))
+    words = arguments(seen, tmp_path / "run", "--epochs", 1, "--encoder-epochs", 1)
+    result = minidl(*words, "--json")
+    assert result.exit_code == 0 and "no pictures are held out" in result.output
+    assert last_json(result.stdout)["retrieval"]["of"] == "training pictures"
+
+
 def test_other_captions_than_when_the_run_began(jsonl, tmp_path):
     changing = jsonl.with_name("changing.jsonl")
     changing.write_text(jsonl.read_text())
@@ -319,6 +360,44 @@ def test_a_resumed_run_refuses_other_options(drawing_run):
     ):  # fmt: skip
         result = minidl("draw", "train", "--resume", drawing_run, *options)
         assert result.exit_code == 2 and says in result.output
+
+
+def test_a_run_of_another_command(jsonl, tmp_path, drawing_run):
+    """Or a part of one: nothing in it changes."""
+    other = tmp_path / "other"
+    words = ("train", "lenet", "--data", "digits", "--epochs", 1, "--output", other)
+    assert minidl(*words).exit_code == 0
+    encoder = drawing_run / "encoder"
+    before = {path: path.read_bytes() for path in encoder.iterdir()}
+    for folder, says in ((other, "not one of minidl draw train"), (encoder, f"{drawing_run} is")):
+        result = minidl("draw", "train", "--resume", folder)
+        assert result.exit_code == 2 and says in " ".join(result.output.split()), result.output
+        assert "Traceback" not in result.output
+    assert {path: path.read_bytes() for path in encoder.iterdir()} == before
+
+
+def test_pictures_that_are_all_the_same(jsonl, tmp_path):
+    """Then there is nothing to compare the diversity of drawn ones with."""
+    for i in range(48):
+        jsonl.with_name(f"same-{i}.png").write_bytes(jsonl.with_name("train-0.png").read_bytes())
+    same = jsonl.with_name("pictures.jsonl")
+    same.write_text(jsonl.read_text().replace("train-", "same-"))
+    words = arguments(same, tmp_path / "run", "--epochs", 1, "--encoder-epochs", 1)
+    result = minidl(*words, "--json")
+    assert result.exit_code == 0, result.output
+    assert last_json(result.stdout)["diversity"] is None
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize("classes, expected", [(1, 1), (2, 2), (5, 5), (8, 8), (12, 8)])
+def test_captions_that_are_shown_are_of_all_classes_where_these_are_few(classes, expected):
+    """Of many classes, of those that are far apart."""
+    texts = [[f"{number} a", f"{number} b"] for number in range(classes)]
+    pictures = np.zeros((classes, 32, 32, 3), np.uint8)
+    pairs = pairs_of(CaptionedDataset(pictures, texts, np.arange(classes)))
+    found = training.far_apart(pairs, 8)
+    assert len({text.split()[0] for text in found}) == expected
+    assert len(found) == 8 and len(set(found)) == min(8, 2 * classes)
 
 
 def test_no_run_to_go_on_with(tmp_path):

@@ -1,10 +1,19 @@
 """The flowers as a data set."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
-from minidl.data import open_captioned
-from minidl.data.flowers import COMBINATIONS, captions, load_flowers, read, split_combinations
+from minidl.data import cache, open_captioned
+from minidl.data.flowers import (
+    COMBINATIONS,
+    captions,
+    dataset,
+    load_flowers,
+    read,
+    split_combinations,
+)
 from minidl.data.flowers.extended import KINDS
 from minidl.errors import ArgumentError
 
@@ -57,3 +66,70 @@ def test_open_captioned_knows_them():
 def test_arguments_are_checked(wrong):
     with pytest.raises(ArgumentError, match=next(iter(wrong))):
         load_flowers(**{"split": "held-out", "per_combination": 1} | wrong)
+
+
+# --- the cache ----------------------------------------------------------------------------------
+
+FEW = {"split": "held-out", "per_combination": 1}
+HASH = "9ce4743107c1f533"
+
+
+@pytest.fixture
+def drawings(monkeypatch):
+    """All flowers are kept; what was drawn, in place of read, is noted."""
+    monkeypatch.setattr(dataset, "KEPT_FROM", 1)
+    noted, draw_split = [], dataset.draw_split
+    monkeypatch.setattr(dataset, "draw_split", lambda *a: noted.append(a) or draw_split(*a))
+    return noted
+
+
+def test_flowers_are_drawn_once(drawings):
+    train = {"split": "train", "per_combination": 1}
+    first, second = load_flowers(**train), load_flowers(**train)
+    assert len(drawings) == 1
+    np.testing.assert_array_equal(first.pictures, second.pictures)
+    np.testing.assert_array_equal(first.classes, second.classes)
+    assert first.captions == second.captions and second.pictures.flags.writeable
+
+
+def test_kept_or_drawn_pictures_have_the_bits_of_every_machine(drawings):
+    found = [hashlib.sha256(load_flowers(**FEW).pictures).hexdigest()[:16] for _ in range(2)]
+    assert found == [HASH] * 2 and len(drawings) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"seed": 1}, {"size": 64}, {"tilt": 180}, {"per_combination": 2}, {"split": "train"}]
+)
+def test_other_arguments_are_other_flowers(drawings, other):
+    load_flowers(**FEW), load_flowers(**FEW | other)
+    assert len(drawings) == 2
+
+
+def test_another_program_draws_anew(drawings, monkeypatch):
+    load_flowers(**FEW)
+    monkeypatch.setattr(dataset, "hash_of_program", lambda: "of another version")
+    load_flowers(**FEW), load_flowers(**FEW)
+    assert len(drawings) == 2
+    assert len(list((cache.cache_folder() / "arrays").iterdir())) == 1  # in place of the other
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:5000], lambda data: b"", None])
+def test_damaged_files_are_drawn_anew(drawings, damage):
+    first = load_flowers(**FEW)
+    (path,) = (cache.cache_folder() / "arrays").iterdir()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data if damage is None else damage(data))
+    np.testing.assert_array_equal(load_flowers(**FEW).pictures, first.pictures)
+    assert len(drawings) == 2
+
+
+def test_a_cache_that_cannot_be_written_to(drawings, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert len(load_flowers(**FEW)) == 202
+
+
+def test_few_flowers_are_not_kept():
+    load_flowers(**FEW)
+    assert not (cache.cache_folder() / "arrays").exists()
