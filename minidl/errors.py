@@ -20,7 +20,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
+
+SHOWN, LONGEST = 8, 2000  # arrays of a dict or list, and letters of a text, in an error
 
 
 class Hint(str):
@@ -169,12 +172,30 @@ class NonFiniteError(MinidlError, ArithmeticError):
 
 
 def describe(value: Any) -> str:
-    """How a value appears in an error: arrays by shape (and dtype unless float32)."""
+    """How a value appears in an error: arrays by shape (and dtype unless float32), those in a dict
+    or list, too; long texts and what holds a lot shortened."""
     shape = getattr(value, "shape", None)
-    if shape is None or not hasattr(value, "dtype"):
-        return repr(value)
-    text = str(tuple(shape))
-    return text if str(value.dtype) == "float32" else f"{text} {value.dtype}"
+    if shape is not None and hasattr(value, "dtype"):
+        text = str(tuple(shape))
+        return text if str(value.dtype) == "float32" else f"{text} {value.dtype}"
+    if isinstance(value, dict) and any(map(is_array, value.values())):
+        parts = [f"{key!r}: {describe(part)}" for key, part in islice(value.items(), SHOWN)]
+        return f"{{{', '.join(parts + more_than(parts, value))}}}"
+    if isinstance(value, list | tuple) and any(map(is_array, value)):
+        parts = [describe(part) for part in value[:SHOWN]]
+        return f"[{', '.join(parts + more_than(parts, value))}]"
+    text = repr(value)
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]} ({len(text):,} characters)"
+
+
+def is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def more_than(shown: list[str], value: Any) -> list[str]:
+    return [f"{len(value) - len(shown)} more"] if len(value) > len(shown) else []
 
 
 def module_path(modules: list) -> str:

@@ -5,7 +5,8 @@ import pickle
 
 import pytest
 
-from minidl.errors import ArgumentError, Hint, nearest, typing_errors
+import minidl
+from minidl.errors import ArgumentError, Hint, describe, nearest, typing_errors
 
 NAMES = [
     "resnet50", "resnet20_cifar", "resnet110_cifar", "vgg11", "vgg16", "vgg19", "googlenet",
@@ -105,3 +106,17 @@ def test_an_error_says_the_same_in_other_words():
     ]  # fmt: skip
     error.hint = "another"  # on the way up
     assert error.suggests == {} and error.text("train").endswith("hint: another")
+
+
+def test_what_holds_arrays_is_shown_by_their_shapes():
+    state = minidl.nn.Linear(2, 3).state_dict()
+    assert describe(state) == "{'weight': (3, 2), 'bias': (3,)}"
+    assert describe([state["bias"], 2]) == "[(3,), 2]"
+    many = describe({str(i): state["bias"] for i in range(100)})
+    assert many.endswith("92 more}") and len(many) < 200
+
+
+def test_long_texts_are_shortened_in_the_middle():
+    text = describe("a" * 5000 + "z")
+    assert len(text) < 2100 and "5,003 characters" in text and "az' (" in text
+    assert describe("a" * 500) == repr("a" * 500)
