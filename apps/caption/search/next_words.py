@@ -122,10 +122,20 @@ class Ensemble:
         self.advance(words)
         never = xp.broadcast_to(xp.asarray(NEVER_SAID), (len(words), len(NEVER_SAID)))
         banned = Tensor(xp.concatenate([never, repeated(said)[:, None]], axis=1))
-        chosen, log_probs = likeliest(
-            self.states[0][0], decoder.out.weight, decoder.out.bias, k, banned
-        )
+        h, _ = self.states[0]
+        chosen, log_probs, _ = likeliest(h, decoder.out.weight, decoder.out.bias, k, banned)
         return chosen.data, log_probs.data
+
+    def only(self, word: int, words: Any) -> tuple[Any, Any]:
+        """One word for all rows, as NextWords.only returns it, which may follow words (R,)."""
+        if len(self.decoders) > 1:
+            return self.step(words).only(word)
+        (decoder,), xp = self.decoders, array_module(words)
+        self.advance(words)
+        (h, _), weight, bias = self.states[0], decoder.out.weight, decoder.out.bias
+        _, _, log_sum = likeliest(h, weight, bias, 1)
+        scores = h.data @ weight.data[word] + bias.data[word]
+        return xp.full((len(words), 1), word, xp.int64), (scores - log_sum.data)[:, None]
 
     def advance(self, words: Any) -> None:
         """Bring the states behind the words."""
