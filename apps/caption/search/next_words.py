@@ -120,10 +120,10 @@ class Ensemble:
             return following.likeliest(k)
         (decoder,), xp = self.decoders, array_module(words)
         self.advance(words)
-        never = xp.broadcast_to(xp.asarray(NEVER_SAID), (len(words), len(NEVER_SAID)))
-        banned = Tensor(xp.concatenate([never, repeated(said)[:, None]], axis=1))
+        banned = xp.empty((len(words), len(NEVER_SAID) + 1), xp.int64)
+        banned[:, :-1], banned[:, -1] = xp.asarray(NEVER_SAID), repeated(said)
         h, _ = self.states[0]
-        chosen, log_probs, _ = likeliest(h, decoder.out.weight, decoder.out.bias, k, banned)
+        chosen, log_probs, _ = likeliest(h, decoder.out.weight, decoder.out.bias, k, Tensor(banned))
         return chosen.data, log_probs.data
 
     def only(self, word: int, words: Any) -> tuple[Any, Any]:
