@@ -44,6 +44,7 @@ from minidl.errors import ArgumentError, DtypeError, ShapeError
 from minidl.nn import init
 from minidl.nn.checks import check_sizes
 from minidl.ops.lstm import check_lengths
+from minidl.ops.word_step import word_step
 from minidl.tensor import Tensor
 
 BOUND, WIDE = 0.08, 512  # of the weights at the start: of sums over so many numbers
@@ -158,15 +159,25 @@ class Decoder(nn.Module):
         Returns:
             (scores (N, V), state).
         """
-        y, state = self.advance(words, state)
-        return self.out(y), state
-
-    def advance(self, words: Tensor, state: State) -> tuple[Tensor, State]:
-        """The same without the last layer: what `out` makes scores of, (N, H), and the state."""
         self.check_state(state)
         self.check_words(words, 1, "(N,)", len(state[0]))
         y, state = self.lstm(self.dropout(self.embedding(words).unsqueeze(0)), state)
-        return self.dropout(y[0]), state
+        return self.out(self.dropout(y[0])), state
+
+    def advance(self, words: Tensor, state: State, parents: Tensor) -> State:
+        """One step of a search: no dropout, no gradient, and no scores.
+
+        Args:
+            words: integers (N,).
+            state: of S sequences.
+            parents: integers (N,), from which of these each word goes on.
+
+        Returns:
+            state and cell, (N, H) each. `out` makes scores of the state.
+        """
+        lstm = self.lstm
+        weights = lstm.weight_ih, lstm.weight_hh, lstm.bias
+        return word_step(words, self.embedding.weight, *state, parents, *weights)
 
     def no_state(self, features: Tensor) -> State:
         """Zeros, before the picture."""

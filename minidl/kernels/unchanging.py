@@ -9,7 +9,7 @@ promise it: minidl.nn.unchanging.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ class Entry:
     def __init__(self, matrix: np.ndarray):
         self.matrix = matrix  # keeps its memory from being used for another
         self.promises = 0
-        self.prepared: Any = None
+        self.prepared: dict[tuple, Any] = {}
 
 
 class unchanging:
@@ -60,12 +60,14 @@ def key_of(matrix: np.ndarray) -> tuple:
     return matrix.__array_interface__["data"][0], matrix.shape, matrix.strides
 
 
-def prepared(matrix: np.ndarray, prepare: Any) -> Any:
-    """What prepare(matrix) returned the first time; None where nobody promised that it stays."""
-    entry = entries.get(key_of(matrix))
-    if entry is None:
+def prepared(matrix: np.ndarray, prepare: Callable, *others: np.ndarray) -> Any:
+    """What prepare(matrix, *others) returned the first time; None where nobody promised that all
+    of them stay."""
+    entry, *rest = (entries.get(key_of(x)) for x in (matrix, *others))
+    if entry is None or None in rest:
         return None
+    key = prepare, *rest  # not where the others lie: a promise may end, and be given again
     with lock:
-        if entry.prepared is None:
-            entry.prepared = prepare(entry.matrix)
-    return entry.prepared
+        if key not in entry.prepared:
+            entry.prepared[key] = prepare(entry.matrix, *(other.matrix for other in rest))
+    return entry.prepared[key]

@@ -1,7 +1,7 @@
 """The likeliest classes of a linear layer: what a search for words asks for at each step.
 
     score[v]  =  b[v] + sum_i x[i] w[v, i]
-    log p(v)  =  score[v] - log sum_u e^(score[u])
+    log p(v)  =  score[v] - log_sum          log_sum  =  log sum_u e^(score[u])
     the k largest of log p(v), over all v that are not banned
 
 One operation, as the scores of ten thousand words are many to write down and to read again where
@@ -21,10 +21,11 @@ from minidl.tensor import Tensor
 
 def likeliest(
     input: Tensor, weight: Tensor, bias: Tensor, k: int, banned: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """The k likeliest classes of each row, and the logarithms of their probabilities.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The k likeliest classes of each row, the logarithms of their probabilities, and of the sum.
 
-    log p(v) = score[v] - log sum_u e^(score[u]),  score[v] = b[v] + sum_i x[i] w[v, i]
+    log p(v) = score[v] - log_sum,  log_sum = log sum_u e^(score[u]),
+    score[v] = b[v] + sum_i x[i] w[v, i]
 
     As log_softmax(linear(input, weight, bias)) would tell, without an array of all scores.
 
@@ -37,8 +38,9 @@ def likeliest(
             They count in the sum all the same.
 
     Returns:
-        The classes, int64 (R, k), the likeliest first and of equal ones the first, and log p,
-        float64 (R, k). Where fewer than k are left, log p is -inf.
+        The classes, int64 (R, k), the likeliest first and of equal ones the first; log p, float64
+        (R, k), which is -inf where fewer than k are left; and log_sum, float64 (R,), which makes
+        the score of any other class a log p.
 
     Raises:
         ArgumentError: k is out of range.
@@ -46,8 +48,7 @@ def likeliest(
         DtypeError: not floating point, or of different dtypes.
 
     >>> x, w = minidl.tensor([[2.0]]), minidl.tensor([[0.0], [1.0], [-1.0]])
-    >>> classes, log_p = minidl.nn.functional.likeliest(x, w, minidl.zeros(3), 2)
-    >>> classes, log_p
+    >>> minidl.nn.functional.likeliest(x, w, minidl.zeros(3), 2)[:2]
     (tensor([[1, 0]]), tensor([[-0.1429, -2.1429]], dtype=float64))
     """
     op = "likeliest"
@@ -66,7 +67,7 @@ def likeliest(
             raise ShapeError(op, "banned is (R, n)", {"input": input, "banned": banned})
         if numbers.size and int(numbers.max()) >= V:
             raise ArgumentError(op, f"banned classes are below {V}", {"banned": banned})
-    classes, log_probs, _ = kernels.pick("likeliest", input.data).likeliest(
+    classes, log_probs, log_sum = kernels.pick("likeliest", input.data).likeliest(
         input.data, weight.data, bias.data, int(k), numbers
     )
-    return Tensor(classes), Tensor(log_probs)
+    return Tensor(classes), Tensor(log_probs), Tensor(log_sum)

@@ -12,14 +12,15 @@ def case(name, R, V, K, k, banned=None, torch=True):
     given = None if banned is None else tensor(banned)
 
     def call(x, w, b):
-        classes, log_p = likeliest(x, w, b, k, given)
-        return classes, log_p.to(x.dtype)
+        classes, *logs = likeliest(x, w, b, k, given)
+        return classes, *(log.to(x.dtype) for log in logs)
 
     def in_pytorch(torch, x, w, b):
-        log_p = torch.log_softmax(x @ w.T + b, 1)
+        scores = x @ w.T + b
+        log_p = torch.log_softmax(scores, 1)
         for row, numbers in enumerate(banned or []):
             log_p[row, [number for number in numbers if number >= 0]] = -float("inf")
-        return log_p.topk(k, 1)[::-1]
+        return *log_p.topk(k, 1)[::-1], scores.logsumexp(1)
 
     inputs = [normal(R, K), normal(V, K, seed=1), normal(V, seed=2)]
     return Case(
@@ -28,7 +29,7 @@ def case(name, R, V, K, k, banned=None, torch=True):
 
 
 def equal(x, w, b):
-    classes, log_p = likeliest(x, w, b, 3, tensor([[1], [-1]]))
+    classes, log_p, _ = likeliest(x, w, b, 3, tensor([[1], [-1]]))
     return classes, log_p.to(x.dtype)
 
 

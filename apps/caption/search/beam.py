@@ -100,7 +100,7 @@ def search(
             numbers = partial.numbers.reshape(len(words), length - 1)
             chosen, log_probs = ensemble.likeliest(words, numbers, min(width, len(vocabulary)))
         else:  # all captions end
-            chosen, log_probs = ensemble.step(words).only(ENDS)
+            chosen, log_probs = ensemble.only(ENDS, words)
         if (are_ends := chosen == ENDS).any():
             ends = xp.where(are_ends, log_probs, IMPOSSIBLE).max(axis=1)
             complete = complete.and_others(ended(partial, ends, length**alpha)).best(n_best)
@@ -144,10 +144,9 @@ def continued(
         before, int64 (P, width).
     """
     xp, (P, B), k = array_module(words), partial.scores.shape, words.shape[1]
-    words, log_probs = words.reshape(P, B * k), log_probs.reshape(P, B * k)
-    scores = xp.repeat(partial.scores, k, axis=1) + log_probs
+    scores = xp.repeat(partial.scores, k, axis=1) + log_probs.reshape(P, B * k)
     order = xp.argsort(-scores, axis=1, kind="stable")[:, :width]
-    words, log_probs, scores = (xp.take_along_axis(x, order, 1) for x in (words, log_probs, scores))
-    parents = order // k
-    longer = partial.take(parents).and_then(words, log_probs, scores)
-    return longer, parents + B * xp.arange(P)[:, None]
+    pictures = xp.arange(P)[:, None]
+    places, parents = order + B * k * pictures, order // k
+    chosen = (x.reshape(-1)[places] for x in (words, log_probs, scores))
+    return partial.take(parents).and_then(*chosen), parents + B * pictures

@@ -97,13 +97,12 @@ class Ensemble:
     def __init__(self, decoders: Sequence[Decoder], features: Sequence[Tensor]):
         self.decoders = decoders
         self.states: list[State] = [d.start(x) for d, x in zip(decoders, features)]
+        self.rows = array_module(features[0].data).arange(len(features[0]))  # that go on
 
     def step(self, words: Any) -> NextWords:
         """What may follow words, int64 (R,), which follow what was said before."""
-        scores = []
-        for i, decoder in enumerate(self.decoders):
-            y, self.states[i] = decoder.step(Tensor(words), self.states[i])
-            scores.append(y.data)
+        self.advance(words)
+        scores = [d.out(h).data for d, (h, _) in zip(self.decoders, self.states)]
         if len(scores) == 1:
             return NextWords(scores[0], log_sum(scores[0]))
         return mean_of(scores)
@@ -120,15 +119,34 @@ class Ensemble:
             following.ban(said)
             return following.likeliest(k)
         (decoder,), xp = self.decoders, array_module(words)
-        y, self.states[0] = decoder.advance(Tensor(words), self.states[0])
-        never = xp.broadcast_to(xp.asarray(NEVER_SAID), (len(words), len(NEVER_SAID)))
-        banned = Tensor(xp.concatenate([never, repeated(said)[:, None]], axis=1))
-        chosen, log_probs = likeliest(y, decoder.out.weight, decoder.out.bias, k, banned)
+        self.advance(words)
+        banned = xp.empty((len(words), len(NEVER_SAID) + 1), xp.int64)
+        banned[:, :-1], banned[:, -1] = xp.asarray(NEVER_SAID), repeated(said)
+        h, _ = self.states[0]
+        chosen, log_probs, _ = likeliest(h, decoder.out.weight, decoder.out.bias, k, Tensor(banned))
         return chosen.data, log_probs.data
 
+    def only(self, word: int, words: Any) -> tuple[Any, Any]:
+        """One word for all rows, as NextWords.only returns it, which may follow words (R,)."""
+        if len(self.decoders) > 1:
+            return self.step(words).only(word)
+        (decoder,), xp = self.decoders, array_module(words)
+        self.advance(words)
+        (h, _), weight, bias = self.states[0], decoder.out.weight, decoder.out.bias
+        _, _, log_sum = likeliest(h, weight, bias, 1)
+        scores = h.data @ weight.data[word] + bias.data[word]
+        return xp.full((len(words), 1), word, xp.int64), (scores - log_sum.data)[:, None]
+
+    def advance(self, words: Any) -> None:
+        """Bring the states behind the words."""
+        read, parents = Tensor(words), Tensor(self.rows)
+        for i, decoder in enumerate(self.decoders):
+            self.states[i] = decoder.advance(read, self.states[i], parents)
+        self.rows = array_module(words).arange(len(words))
+
     def go_on_with(self, rows: Any) -> None:
-        """Keep the states of these rows alone, in this order; some may be there several times."""
-        self.states = [(Tensor(h.data[rows]), Tensor(c.data[rows])) for h, c in self.states]
+        """Go on from these alone, in this order; some may be there several times."""
+        self.rows = self.rows[rows]
 
 
 @contextmanager

@@ -25,11 +25,8 @@ from minidl.kernels.cpu.matmul import product
 from minidl.kernels.cpu.threads.workers import threads_for
 from minidl.kernels.cpu.vector.gates import LIMIT, P, Q, step_back, step_cells
 from minidl.kernels.cpu.vector.instructions import WIDTH
-from minidl.kernels.cpu.vector.matrix_product import (
-    BLOCKS,
-    PANEL,
-    check_blocks,
-)
+from minidl.kernels.cpu.vector.lstm_step import step_alone
+from minidl.kernels.cpu.vector.matrix_product import BLOCKS, PANEL, check_blocks
 from minidl.kernels.cpu.vector.panels import (
     GAP,
     fill_panels,
@@ -75,62 +72,25 @@ def forward(z, h0, c0, w_hh, valid):
 
 
 def step(x, h, c, w_ih, w_hh, b):
-    """One step, of which nothing is kept: in a search, where weights are promised to stay as they
-    are (kernels/unchanging.py), panels are made once, and a thread takes a strip of cells through
-    both products and the pass."""
-    if has_room_for_panels(h) and x.shape[1] > 0:
-        of_input = unchanging.prepared(w_ih, make_panels)
-        of_state = unchanging.prepared(w_hh, make_panels)
-        if of_input is not None and of_state is not None:
-            return step_with_panels(x, h, c, of_input, of_state, b)
+    """One step, of which nothing is kept. With panels where the weights are promised to stay as
+    they are (kernels/unchanging.py), as in a search: they are made once."""
+    panels = panels_of(h, w_ih, w_hh) if x.size else None
+    if panels is not None:
+        each = np.arange(len(x))
+        return step_alone(np.ascontiguousarray(x), each, h, c, each, *panels, b)
     z = product(x, w_ih.T)
     z += b
     h, c, _ = forward(z[None], h, c, w_hh, np.ones((1, len(x)), bool))
     return h[1], c[1]
 
 
-def step_with_panels(x, h, c, of_input, of_state, b):
-    N, H = h.shape
-    h_next, c_next = np.empty_like(h, order="C"), np.empty_like(h, order="C")
-    size = rows_of_blocks(N) * 4 * PANEL
-    with (
-        scratch(size_of_rows(x), size_of_rows(h), get_num_threads() * size) as (a, own, work),
-        threads_for(of_input.size + of_state.size),
-    ):
-        write_rows(x, a)
-        write_rows(h, own)
-        step_strips(
-            BLOCKS, a, own, of_input, of_state, np.ascontiguousarray(b), np.ascontiguousarray(h),
-            np.ascontiguousarray(c), work, size, h_next, c_next,
-        )  # fmt: skip
-    return h_next, c_next
-
-
-@njit(parallel=True, cache=True)
-def step_strips(blocks, a, own, of_input, of_state, b, h, c, work, size, h_next, c_next):
-    check_blocks(blocks, BLOCKS)
-    for number in prange(h.shape[1] // PANEL):
-        mine = get_thread_id() * size
-        step_strip(
-            number, a, own, of_input, of_state, b, h, c, work[mine : mine + size], h_next, c_next
-        )
-
-
-@njit(nogil=True, cache=True)
-def step_strip(number, a, own, of_input, of_state, b, h, c, work, h_next, c_next):
-    """One step of a panel of cells. In `work` the gates of a sequence lie side by side."""
-    N, H = h.shape
-    first, row = number * PANEL, 4 * PANEL
-    for gate in range(4):
-        panel = gate * H // PANEL + number
-        x_panel, h_panel = of_input[panel].ravel(), of_state[panel].ravel()
-        multiply_rows(N, of_input.shape[1], a, x_panel, work, gate * PANEL, row, 0)
-        multiply_rows(N, H, own, h_panel, work, gate * PANEL, row, 1)
-    for n in range(N):
-        step_cells(
-            PANEL // WIDTH, work, n * row, PANEL, b, first, H, work, n * row, PANEL, c[n], first,
-            c_next[n], first, h_next[n], first,
-        )  # fmt: skip
+def panels_of(h, w_ih, w_hh):
+    """Those of both matrices if these stay as they are and panels fit, or None."""
+    if h.dtype != np.float32 or h.shape[1] % PANEL or not h.size:
+        return None
+    of_input = unchanging.prepared(w_ih, make_panels)
+    of_state = unchanging.prepared(w_hh, make_panels)
+    return None if of_input is None or of_state is None else (of_input, of_state)
 
 
 def backward(gy, gh, gc, c, gates, w_hh, valid):
@@ -158,10 +118,6 @@ def backward(gy, gh, gc, c, gates, w_hh, valid):
 
 def has_panels(x, H):
     return x.dtype == np.float32 and H % PANEL == 0 and x.size > 0 and len(x) >= FEW_STEPS
-
-
-def has_room_for_panels(h):
-    return h.dtype == np.float32 and h.shape[1] % PANEL == 0 and h.size > 0
 
 
 def strip_of(H):

@@ -103,13 +103,19 @@ def make_panels(w: np.ndarray) -> np.ndarray:
 
 
 def fill_panels(part: slice, w: np.ndarray, panels: np.ndarray) -> None:
-    for number in range(part.start, part.stop):
-        rows = w[number * PANEL : (number + 1) * PANEL]
-        if len(rows) == PANEL:
-            transpose_matrix(rows, panels[number])
-        else:
-            panels[number] = 0
-            panels[number, :, : len(rows)] = rows.T
+    whole = min(part.stop, len(w) // PANEL)
+    fill_whole_panels(part.start, whole, w, panels)
+    if whole < part.stop:
+        panels[whole] = 0
+        panels[whole, :, : len(w) % PANEL] = w[whole * PANEL :].T
+
+
+@njit(nogil=True, cache=True)
+def fill_whole_panels(first, end, w, panels):
+    """Those from first to end. (One call for all: threads that make hundreds of calls wait for
+    Python's lock as many times.)"""
+    for number in range(first, end):
+        transpose_matrix(w[number * PANEL : (number + 1) * PANEL], panels[number])
 
 
 def multiply_part(
