@@ -135,7 +135,7 @@ class Supervisor:
             if member.role != COORDINATOR:  # which need not wait for silence then
                 self.members[COORDINATOR].tell({"left": member.name, "how": how})
             if code or member.state == "left":
-                self.shut_out(member.name)
+                self.revoke_key(member.name)
             if member.state == "left":
                 return
             if code == 0 and member.comes_again and not self.ending:
@@ -171,7 +171,7 @@ class Supervisor:
         """One life of a process: its exit code, negative for a signal."""
         member.state, member.is_victim, member.is_chief = "starting", False, False
         member.unfinished = ""
-        self.let_in(member)
+        self.renew_key(member)
         member.has_begun = False
         process = await self.engine.start(member.name, member.role, self.launch.threads)
         member.process = process
@@ -346,7 +346,7 @@ class Supervisor:
                 number += 1
             self.add(f"worker{number}", WORKER)
 
-    def let_in(self, member: Member) -> None:
+    def renew_key(self, member: Member) -> None:
         """A new key for a further life, or one that nobody knows yet: tell those who listen."""
         if self.keys is None or member.role == COORDINATOR:
             return
@@ -356,9 +356,11 @@ class Supervisor:
                 if self.keys.lets_in(other.name, member.name):
                     other.tell({"allow": key})
 
-    def shut_out(self, name: str) -> None:
-        """The key of a life that is over opens nothing any more."""
-        if self.keys is not None and name in self.keys.pairs:
+    def revoke_key(self, name: str) -> None:
+        """The key of a life that is over opens nothing any more, but for the coordinator's: that
+        is the same in all its lives, as the others know it by this key.
+        """
+        if self.keys is not None and name != COORDINATOR and name in self.keys.pairs:
             self.keys.remove(name)
             for member in self.members.values():
                 member.tell({"revoke": name})

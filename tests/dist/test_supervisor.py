@@ -230,6 +230,18 @@ def test_each_life_has_a_key_of_its_own(tmp_path, monkeypatch):
         assert f"{name:<11} | allowed {second}\n" in found.out
 
 
+def test_the_coordinator_has_one_key_in_all_its_lives(tmp_path, monkeypatch):
+    """Those that live know it by this key, and nobody gives them another."""
+    coordinator = f"print({MARK!r} + json.dumps({{'listening': 'tcp://x'}}), flush=True)\n"
+    coordinator += "print('key', told['keys']['public'], flush=True)\n"
+    coordinator += "if life == 0: time.sleep(0.3); os.kill(os.getpid(), signal.SIGKILL)\n"
+    monkeypatch.setattr(Engine, "is_secure", True)
+    found = run(tmp_path, "time.sleep(2)", coordinator=coordinator + SERVE)
+    assert found.failure is None and restarts(found)["coordinator"] == 1
+    first, second = [line.split()[-1] for line in found.out.splitlines() if "| key" in line]
+    assert first == second
+
+
 def test_a_key_is_told_to_those_alone_whom_it_opens(tmp_path, monkeypatch):
     """A server that comes back is let in by the coordinator, and by no other server."""
     listening = f"print({MARK!r} + json.dumps({{'listening': 'tcp://x'}}), flush=True)\n"
