@@ -11,7 +11,7 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
                                peer (what server and worker share)
         tried out              simulate schedules faults trainer toy checked
         how fast it would be   forecast scenario rehearse hardware costs calibrate
-    bytes, keys, disks         wire checksum keys gate intake links queued
+    bytes, keys, disks         wire checksum keys gate inbox intake links queued
                                checkpoint store archive references
     sockets and a clock        node
     training in a worker       client script batches tensors reports state checks fingerprint

@@ -483,9 +483,10 @@ def test_operators_ask_and_are_answered(tmp_path):
     coordinator = Node(Recorder(answer), "coordinator")
     address = coordinator.listen(ipc_address(tmp_path / "s", "coordinator"))
     operators = [Node(Recorder(), "operator") for _ in range(2)]
+    for node in operators:
+        node.connect("coordinator", address)
     with running(coordinator, *operators):
         for node in operators:
-            node.post(nodes.Moved("coordinator", address))
             node.post(Do(m.Send("coordinator", m.Query("status"))))
         for node in operators:
             assert wait_for(lambda: node.machine.messages())[0].value == {"step": 4}  # noqa: B023
