@@ -107,7 +107,6 @@ HEAD = -1  # the chunk of an Ack of a Head
 INITIAL = -1  # the step of an Ack of an Initial
 
 COORDINATOR = "coordinator"
-ROLES = ("worker", "server", "operator")
 
 # What a worker is doing (Beat.state). Only the first four of them have limits, see Job.limits.
 STATES = (
@@ -314,7 +313,7 @@ class Push:
     step: int
     slot: int
     chunk: int
-    crc: int  # aggregate.checksum(values): identity of a contribution, and against flipped bits
+    crc: int  # checksum.checksum(values): identity of a contribution, and against flipped bits
     missing: list  # numbers of the chunk's tensors that have no gradient
     values: np.ndarray  # compressed, where compress.Codec.form says so
 
