@@ -19,7 +19,7 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
         that start others      launch/{spec,child,output,supervisor,keyring}
         engines                launch/{engines,local,ssh,reach,slurm,sbatch,ray}
     commands                   commands answering run submit status remote job folder
-                               timeline results
+                               timeline results ending
                                measuring bench
 """
 

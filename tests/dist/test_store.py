@@ -5,11 +5,14 @@ tests/dist/test_s3.py sees with a real server.
 """
 
 import errno
+import os
+import signal
 
 import fsspec
 import pytest
 
 from minidl_dist import references, results, store
+from minidl_dist.ending import EndSignals
 from minidl_dist.store import StoreError
 
 
@@ -186,7 +189,7 @@ def job(tmp_path):
 
 
 def test_results_logs_and_timeline_are_uploaded(memory, job):
-    found = results.upload("memory://out", job)
+    found = results.upload("memory://out", job, EndSignals())
     assert found == {"url": "memory://out", "files": 4}
     assert store.get_bytes("memory://out/logs/worker0.log", 99) == b"logs/worker0.log"
     assert not store.exists("memory://out/job.json")
@@ -194,5 +197,33 @@ def test_results_logs_and_timeline_are_uploaded(memory, job):
 
 def test_a_store_that_goes_away_while_results_are_uploaded(memory, job, monkeypatch):
     failing(memory, monkeypatch, "put_file", EndpointConnectionError())
-    found = results.upload("memory://out", job)
+    found = results.upload("memory://out", job, EndSignals())
     assert "does not answer" in found["error"] and "memory://out/run/model" in found["error"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_an_upload_in_order(memory, job, monkeypatch, number):
+    """So that the status says that not all is there, instead of a process that is just gone."""
+    put_file, sent = store.put_file, []
+
+    def put(url, file):
+        put_file(url, file)
+        sent.append(url)
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGUSR1)  # of `scale`: too late, and no reason to end
+
+    monkeypatch.setattr(store, "put_file", put)
+    before = signal.getsignal(number)
+    with EndSignals() as signals:
+        found = results.upload("memory://out", job, signals)
+        os.kill(os.getpid(), number)  # once more: the status is still to be written
+    assert found["error"].startswith(signal.Signals(number).name) and len(sent) == 1
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_before_the_upload_is_not_forgotten(memory, job):
+    with EndSignals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        found = results.upload("memory://out", job, signals)
+    assert "SIGTERM" in found["error"]
+    assert not store.exists("memory://out/logs/worker0.log")
