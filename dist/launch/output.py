@@ -11,6 +11,7 @@ from minidl_dist.messages import COORDINATOR
 from minidl_dist.record import Lines
 
 WIDTH = len(COORDINATOR)
+LONGEST = 1 << 20  # bytes of a line; what is longer is shown in parts
 
 
 class Output:
@@ -50,12 +51,17 @@ class Output:
             number: 0 for stdout, 1 for stderr.
             heard: is given what is not for people.
         """
-        rest = b""
+        rest = bytearray()
         while True:
             data = await stream.read(1 << 16)
-            *lines, rest = (rest + data).split(b"\n")
-            if not data and rest:
-                lines, rest = [rest], b""
+            *lines, last = data.split(b"\n")
+            if lines:
+                lines[0] = bytes(rest) + lines[0]
+                rest.clear()
+            rest += last
+            if (not data and rest) or len(rest) >= LONGEST:
+                lines.append(bytes(rest))
+                rest.clear()
             for line in lines:
                 text = line.decode(errors="backslashreplace").rstrip("\r")
                 text, message = member.read(text)

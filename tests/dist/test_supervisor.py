@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from minidl_dist.launch import output
 from minidl_dist.launch import supervisor as module
 from minidl_dist.launch.child import ended
 from minidl_dist.launch.spec import MARK, WORKER, Launch
@@ -127,6 +128,14 @@ def test_what_all_workers_say_before_they_train_is_shown_once(tmp_path):
 def test_long_and_unfinished_lines_are_whole(tmp_path):
     found = run(tmp_path, "sys.stdout.write('x' * 200_000 + '\\nend')")
     assert found.out == f"worker0     | {'x' * 200_000}\nworker0     | end\n"
+
+
+def test_a_line_without_an_end_is_shown_in_parts(tmp_path, monkeypatch):
+    """A progress bar of \\r may write for days: the launcher must not keep all of it."""
+    monkeypatch.setattr(output, "LONGEST", 1000)
+    found = run(tmp_path, "os.write(1, b'x' * 2500); time.sleep(0.5); os.write(1, b'y\\n')")
+    parts = [line.removeprefix("worker0     | ") for line in found.out.splitlines()]
+    assert "".join(parts) == "x" * 2500 + "y" and len(parts) > 1
 
 
 def test_a_line_that_looks_like_a_message_to_the_launcher_ends_no_job(tmp_path):
