@@ -17,6 +17,7 @@ from minidl_dist.manifest import Checkpoint, Checkpoints, Manifest, owner_of
 from minidl_dist.members import Member, Members
 from minidl_dist.messages import Exit, Note, Send, Wanted
 from minidl_dist.modes import parse
+from minidl_dist.peer import MAX_REASON
 from minidl_dist.plan import Job, Plan
 from minidl_dist.steps import Steps
 
@@ -397,6 +398,7 @@ class Decisions:
     def end(self, reason: str, code: int) -> None:
         """Tell everybody that the job is over; the first reason counts."""
         if self.stop is None:
+            reason = reason[:MAX_REASON]
             self.stop, self.deadline = (reason, code), self.now + LINGER
             self.note("over", why=reason, code=code)
             self.decide()
