@@ -468,7 +468,7 @@ def test_a_worker_follows_servers_that_moved(tmp_path):
         worker.post(Do(m.Send("coordinator", m.Bye("worker0", "only to be known"))))
         wait_for(lambda: "worker0" in coordinator.peers)
         for step, name in enumerate(("first", "second")):
-            wanted.servers = {"server0": [places[name], ""], "worker9": ["x", ""], "server1": 3}
+            wanted.servers = {"server0": [places[name], ""], "worker9": ["x", ""], "server1": [3]}
             coordinator.post(Do(m.Send("worker0", wanted)))
             wait_for(lambda: len(worker.machine.messages(m.Wanted)) == step + 1)  # noqa: B023
             acknowledged(worker, push(step=step))
