@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from minidl.errors import ArgumentError
-from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite
+from minidl_dist.aggregate import Aggregate
 from minidl_dist.checksum import checksum
 from minidl_dist.compress import PACKED
+from minidl_dist.contradiction import Contradiction, NotFinite
 from minidl_dist.manifest import owner_of
 from minidl_dist.messages import (
     COORDINATOR,
