@@ -20,7 +20,7 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
         engines                launch/{engines,local,ssh,reach,slurm,sbatch,ray}
     commands                   commands answering run submit status remote job folder
                                timeline results ending
-                               measuring bench
+                               measuring bench transfers bare other_process
 """
 
 from minidl_dist.here import is_chief, life, worker_name
