@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from minidl_dist.launch.child import Member
+from minidl_dist.launch.child import Child
 from minidl_dist.launch.spec import WORKER
 from minidl_dist.messages import COORDINATOR
 from minidl_dist.record import Lines
@@ -29,8 +29,8 @@ class Output:
         self.is_said_once = True
         self.first_said: dict[str, str] = {}  # line -> worker
 
-    def show(self, member: Member, text: str, number: int) -> None:
-        write_line(self.streams[number], f"{member.name:<{WIDTH}} | {text}")
+    def show(self, child: Child, text: str, number: int) -> None:
+        write_line(self.streams[number], f"{child.name:<{WIDTH}} | {text}")
 
     def note(self, text: str) -> None:
         """The launcher's own words."""
@@ -38,16 +38,16 @@ class Output:
 
     async def pass_on(
         self,
-        member: Member,
+        child: Child,
         stream: Any,
         log: Lines,
         number: int,
-        heard: Callable[[Member, dict[str, Any]], None],
+        heard: Callable[[Child, dict[str, Any]], None],
     ) -> None:
         """Show and log what a process prints to one of its streams, to the end.
 
         Args:
-            member, stream, log: whose, which, and where it is kept.
+            child, stream, log: whose, which, and where it is kept.
             number: 0 for stdout, 1 for stderr.
             heard: is given what is not for people.
         """
@@ -64,23 +64,23 @@ class Output:
                 rest.clear()
             for line in lines:
                 text = line.decode(errors="backslashreplace").rstrip("\r")
-                text, message = member.read(text)
+                text, message = child.read(text)
                 if message is not None:
-                    heard(member, message)
+                    heard(child, message)
                     if not text:
                         continue
-                member.last_lines.append(text)
+                child.last_lines.append(text)
                 log.write(text)
-                if not self.is_said_by_all(member, text):
-                    self.show(member, text, number)
+                if not self.is_said_by_all(child, text):
+                    self.show(child, text, number)
             if not data:
                 return
 
-    def is_said_by_all(self, member: Member, text: str) -> bool:
+    def is_said_by_all(self, child: Child, text: str) -> bool:
         """Whether another worker said so before."""
-        if not self.is_said_once or member.role != WORKER:
+        if not self.is_said_once or child.role != WORKER:
             return False
-        return self.first_said.setdefault(text, member.name) != member.name
+        return self.first_said.setdefault(text, child.name) != child.name
 
 
 def write_line(stream: TextIO, text: str) -> None:

@@ -90,7 +90,7 @@ def run(tmp_path, worker, workers=1, restarts=2, meanwhile=None, servers=1, **co
     asyncio.run(asyncio.wait_for(found.run(), 60))
     found.out, found.err = out.getvalue(), err.getvalue()
     assert not found.engine.place_is_there
-    assert not any(is_alive(m.process.pid) for m in found.members.values() if m.process)
+    assert not any(is_alive(m.process.pid) for m in found.children.values() if m.process)
     return found
 
 
@@ -103,7 +103,7 @@ def is_alive(pid):
 
 
 def restarts(found):
-    return {m.name: m.restarts for m in found.members.values()}
+    return {m.name: m.restarts for m in found.children.values()}
 
 
 def test_lines_come_with_the_name_of_who_printed_them(tmp_path):
@@ -200,7 +200,7 @@ def test_a_worker_that_dies_too_often_is_left_out_while_others_live(tmp_path):
     code += "while not os.path.exists(told['folder'] + '/left'): time.sleep(0.01)"
 
     def meanwhile(found):
-        if "worker1" in found.members and found.members["worker1"].state == "left":
+        if "worker1" in found.children and found.children["worker1"].state == "left":
             (tmp_path / "left").touch()
 
     found = run(tmp_path, code, workers=2, restarts=1, meanwhile=meanwhile)
@@ -328,8 +328,8 @@ def interrupting(number):
     sent = []
 
     def meanwhile(found):
-        members = found.members.values()
-        if len(members) == 3 and all(m.state == "running" for m in members) and not sent:
+        children = found.children.values()
+        if len(children) == 3 and all(c.state == "running" for c in children) and not sent:
             sent.append(number)
             os.kill(os.getpid(), number)
 
@@ -364,14 +364,14 @@ def test_scale_adds_workers_and_lets_some_go(tmp_path):
     wanted, states = iter([3, 1]), []
 
     def meanwhile(found):
-        here = [m for m in found.members.values() if m.role == WORKER and m.state == "running"]
+        here = [m for m in found.children.values() if m.role == WORKER and m.state == "running"]
         if len(here) == (1, 3)[len(states) % 2] and len(states) < 2:
             states.append(len(here))
             (tmp_path / "scale.json").write_text(json.dumps({WORKER: next(wanted)}))
             os.kill(os.getpid(), signal.SIGUSR1)
 
     found = run(tmp_path, "time.sleep(1.5)", meanwhile=meanwhile)
-    assert {m.name: m.state for m in found.members.values() if m.role == WORKER} == {
+    assert {m.name: m.state for m in found.children.values() if m.role == WORKER} == {
         "worker0": "done", "worker1": "left", "worker2": "left",
     }  # fmt: skip
     assert found.failure is None and set(restarts(found).values()) == {0}
