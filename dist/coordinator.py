@@ -121,13 +121,13 @@ class Coordinator(Decisions):
 
     def load(self, event: Loaded) -> None:
         match event.tag:
-            case "start" | "office" if event.value is None and event.error:
+            case "start" | "claimed" if event.value is None and event.error:
                 self.effects.append(Exit(1, f"the manifest cannot be read: {event.error}"))
             case "start":
                 self.token = event.value["token"] + 1 if event.value else 1
                 claim = {"token": self.token, CLAIM: True}
                 self.effects.append(Store("manifest", claim, CLAIM))
-            case "office":  # read again: what an older coordinator wrote before it was fenced
+            case "claimed":  # read again: what an older coordinator wrote before it was fenced
                 manifest = Manifest.from_dict(event.value, self.token)
                 # Whoever comes again, to write results, gets the last weights.
                 self.was_finished, manifest.finished = manifest.finished, False
@@ -472,7 +472,7 @@ class Coordinator(Decisions):
             self.note("cannot save", alarm=True, file=event.name, error=event.error)
             self.keep(self.until if step is None else step, event.error)
         elif event.tag == CLAIM:
-            self.effects.append(Load("manifest", "office"))
+            self.effects.append(Load("manifest", "claimed"))
         elif event.tag == "finish":
             self.end(FINISHED, 0)
         elif self.manifest.step > before:

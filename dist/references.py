@@ -20,7 +20,7 @@ from typing import Any
 
 from minidl.errors import DataError
 from minidl_dist import store
-from minidl_dist.checkpoint import sha256_of
+from minidl_dist.checksum import sha256_of
 
 LARGE = 8 << 30  # bytes
 

@@ -24,9 +24,9 @@ from minidl_dist.keys import (
     to_hex,
     write_bundle,
 )
+from minidl_dist.launch.keyring import OPERATOR
 from minidl_dist.node import Node
 
-OPERATOR = "operator"
 AGAIN = 1.0  # seconds until a question is asked again
 PATIENCE = 10.0  # seconds until the job must have been reached, and then until it must answer
 SCHEME = "tcp://"

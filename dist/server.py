@@ -17,7 +17,7 @@ from minidl_dist.aggregate import Aggregate
 from minidl_dist.checksum import checksum
 from minidl_dist.compress import PACKED
 from minidl_dist.contradiction import Contradiction, NotFinite
-from minidl_dist.manifest import owner_of
+from minidl_dist.manifest import PAUSE, owner_of
 from minidl_dist.messages import (
     COORDINATOR,
     INITIAL,
@@ -53,7 +53,6 @@ from minidl_dist.peer import Peer
 
 ABSENT = "the file is not there"
 WITH_VALUES = (Push, Initial)
-PAUSE = 2.0  # seconds until something is written again, after the disk was full
 
 
 class Server(Peer):
