@@ -6,8 +6,8 @@ The folder is called dist; it is installed, and imported, as minidl_dist. Where 
         gradients to weights   aggregate (drops duplicates) chunk_state
                                contradiction compress
     pure machines              server
-                               worker run_states window
-                               coordinator decisions members steps manifest
+                               worker requests run_states window
+                               coordinator decisions saving members steps manifest
                                peer (what server and worker share)
         tried out              simulate schedules faults trainer toy checked
         how fast it would be   forecast scenario rehearse hardware costs calibrate
