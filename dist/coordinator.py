@@ -87,7 +87,8 @@ class Coordinator(Saving):
     """See the module.
 
     Attributes:
-        disowned: how many messages were dropped because another's name was in them.
+        disowned: how many messages were dropped because another's name was in them; the first is
+            noted.
     """
 
     disowned = 0
@@ -173,7 +174,9 @@ class Coordinator(Saving):
     def receive(self, sender: str, message: Any) -> None:
         if not is_its_own(sender, message):
             self.disowned += 1
-            self.note("said in another's name: dropped", sender=sender, kind=type(message).__name__)
+            if self.disowned == 1:
+                kind = type(message).__name__
+                self.note("said in another's name: dropped", sender=sender, kind=kind)
             return
         member = self.members.find(sender)
         if member is not None:
