@@ -336,6 +336,8 @@ class Supervisor:
             return
 
     def scale_to(self, wanted: int) -> None:
+        if self.ending:
+            return  # nobody would end those that are added now
         here = [c for c in self.children.values() if c.role == WORKER and c.state != "left"]
         for child in here[max(wanted, 1) :]:
             child.state = "left"

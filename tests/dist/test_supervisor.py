@@ -377,6 +377,14 @@ def test_scale_adds_workers_and_lets_some_go(tmp_path):
     assert found.failure is None and set(restarts(found).values()) == {0}
 
 
+def test_scale_adds_nobody_to_a_job_that_ends(tmp_path):
+    """Nobody would end what is started while all others are being ended."""
+    found = run(tmp_path, "print('trained')", workers=1)
+    found.ending = True
+    found.scale_to(3)
+    assert "worker1" not in found.children
+
+
 def test_those_that_serve_come_back_for_a_worker_that_died_after_the_training(tmp_path):
     found = run(
         tmp_path,
