@@ -167,6 +167,7 @@ def test_of_one_answer_one_is_in_the_queue(address):
     server.listen(address)
     context = zmq.Context()
     slow = context.socket(zmq.DEALER)
+    slow.linger = 0  # if this fails, collecting the context must not wait for what is unsent
     slow.rcvhwm = slow.rcvbuf = 1
     slow.connect(address)
     with running(server):
