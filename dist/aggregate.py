@@ -22,6 +22,7 @@ Nothing else looks into arrays. Arrays that go out are never changed: each versi
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -31,8 +32,6 @@ from minidl.optim.clip import block_squares, scale_down
 from minidl_dist.checksum import checksum
 from minidl_dist.chunk_state import ChunkState
 from minidl_dist.contradiction import (
-    Contradiction,  # noqa: F401
-    NotFinite,  # noqa: F401
     check_agreement,
     check_head,
     check_shape,
@@ -63,6 +62,7 @@ class Aggregate:
         self.chunks: dict[int, ChunkState] = {}
         self.heads: dict[tuple[int, int], Head] = {}
         self.counted: dict[int, list[int]] = {}
+        self.versions: Counter[int] = Counter()  # version -> how many chunks are at it
         self.computed = -1  # the last step of which something came
         self.optimizer = updater(plan.optimizer)
 
@@ -227,7 +227,8 @@ class Aggregate:
             state.missing.pop(slot, None)
             state.next_step[slot] = existing(self.plan, step + 1, slot)
             folded.append((step, slot))
-        state.version = min(state.next_step.values())
+        before, state.version = state.version, min(state.next_step.values())
+        self.count_version(before, state.version)
         return folded
 
     def slots_that_count(self, step: int) -> Sequence[int] | None:
@@ -306,6 +307,7 @@ class Aggregate:
             else:
                 for head in heads:
                     self.add_increments(state, values, head)
+        self.count_version(state.version, state.version + 1)
         state.replace(values, state.version + 1)
         state.begin()
 
@@ -338,10 +340,13 @@ class Aggregate:
 
     def squares(self) -> list[float] | None:
         """Sums of squares of all gradients here, once all wait for the norm; else None."""
-        lists = [s.squares for s in self.chunks.values() if s.chunk.kind == SUM]
-        if not lists or any(squares is None for squares in lists):
-            return None
-        return [s for squares in lists for s in squares]
+        lists = []
+        for state in self.chunks.values():
+            if state.chunk.kind == SUM:
+                if state.squares is None:  # mostly the first: it is asked after each gradient
+                    return None
+                lists.append(state.squares)
+        return [s for squares in lists for s in squares] if lists else None
 
     def clip(self, norm: float) -> list[int]:
         """The norm is there: clip and update all chunks that wait for it.
@@ -370,11 +375,21 @@ class Aggregate:
     @property
     def step(self) -> int:
         """The lowest version of all chunks: the step in progress."""
-        return min(state.version for state in self.chunks.values())
+        return min(self.versions)
 
     @property
     def nbytes(self) -> int:
         return sum(state.nbytes for state in self.chunks.values())
+
+    def count_version(self, before: int | None, now: int) -> None:
+        """A chunk is at another version, or is new. A look at all chunks for each gradient would
+        take longer than the gradient, in a large model.
+        """
+        self.versions[now] += 1
+        if before is not None:
+            self.versions[before] -= 1
+            if not self.versions[before]:
+                del self.versions[before]
 
     def is_at(self, number: int, step: int) -> bool:
         """Whether a chunk holds all steps before this one, and nothing of it."""
@@ -395,6 +410,7 @@ class Aggregate:
         if number not in self.chunks:
             chunk = self.plan.chunks[number]
             self.chunks[number] = ChunkState(chunk, values.copy(), version, self.plan)
+            self.count_version(None, version)
 
     def weights(self, number: int, version: int) -> tuple[int, np.ndarray, int] | None:
         """(version, values, crc) of a chunk, for who wants `version`; None: not there (yet)."""

@@ -13,7 +13,6 @@ than allowed, whatever the zip's directory claims.
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import io
 import os
 import stat
@@ -25,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from minidl.errors import DataError
+from minidl_dist.checksum import sha256
 
 MAX_BYTES = 64 << 20  # of all files together, unpacked
 MAX_FILES = 5_000
@@ -97,10 +97,6 @@ def check_size(folder: Path, files: list[Path]) -> None:
 
 def megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 # --- unpacking ----------------------------------------------------------------------------------

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,17 +25,16 @@ from minidl.errors import ArgumentError
 from minidl.tensor import Tensor
 from minidl_dist import messages as m
 from minidl_dist.aggregate import Aggregate
-from minidl_dist.bench import CHUNK, plan_of
 from minidl_dist.checksum import checksum
 from minidl_dist.costs import ROLES, WAYS, Costs
-from minidl_dist.keys import AllowList, Bundle, KeyPair
-from minidl_dist.links import ipc_address
 from minidl_dist.modes import parse
 from minidl_dist.node import Node
+from minidl_dist.other_process import read_told, serve_node, started
 from minidl_dist.plan import SUM, Plan, TensorSpec
 from minidl_dist.rehearse import ADAM, SGD, Rehearsal
 from minidl_dist.scenario import WARM_UP, Scenario
 from minidl_dist.tensors import Chunks, make_plan
+from minidl_dist.transfers import CHUNK, plan_of
 from minidl_dist.wire import decode, encode
 
 BYTES = 4 * CHUNK
@@ -200,40 +196,15 @@ def threads_of(pid: int) -> tuple[float, float]:
 @contextlib.contextmanager
 def other_process(way: str) -> Iterator[tuple[Node, int]]:
     """A server in a process of its own: (a node that is connected to it, its process id)."""
-    pair, mine = KeyPair.new(), KeyPair.new()
-    with tempfile.TemporaryDirectory(prefix="minidl-") as folder:
-        told: dict[str, Any] = {"way": way, "folder": folder}
-        if way == "curve":
-            bundle = Bundle("server0", pair, {}, AllowList({"worker0": mine.public}))
-            told["bundle"] = bundle.to_json()
-        server = subprocess.Popen(
-            [sys.executable, "-m", "minidl_dist.calibrate"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            assert server.stdin is not None and server.stdout is not None
-            server.stdin.write(json.dumps(told) + "\n")
-            server.stdin.flush()
-            address = server.stdout.readline().strip()
-            keys = Bundle("worker0", mine) if way == "curve" else None
-            node = Node(Asking(1), "worker0", keys)
-            node.connect("server0", address, pair.public if way == "curve" else "")
-            yield node, server.pid
-            node.end(m.Exit(0, ""))
-            node.close()
-        finally:
-            server.kill()
-            server.communicate()
-
-
-def serve() -> None:
-    """The server's process; it ends when it is killed."""
-    told = json.loads(sys.stdin.readline())
-    bundle = Bundle.from_json(told["bundle"]) if "bundle" in told else None
-    node = Node(Still(1), "server0", bundle)
-    ipc = ipc_address(Path(told["folder"]) / "s", "server0")
-    print(node.listen("tcp://127.0.0.1:*" if bundle else ipc), flush=True)
-    node.run()
+    with (
+        tempfile.TemporaryDirectory(prefix="minidl-") as folder,
+        started("minidl_dist.calibrate", way, Path(folder)) as server,
+    ):
+        node = Node(Asking(1), "worker0", server.client)
+        node.connect("server0", server.address, server.key)
+        yield node, server.pid
+        node.end(m.Exit(0, ""))
+        node.close()
 
 
 def of_an_item(build: Callable[[int], Any], repeats: int) -> list[float]:
@@ -354,4 +325,4 @@ def report(costs: Costs) -> str:
 
 if __name__ == "__main__":
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
-    serve()
+    serve_node(Still(1), read_told())

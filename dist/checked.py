@@ -36,6 +36,8 @@ class Checked(Aggregate):
             if (step, slot, number) in self.folded:
                 raise Failure(f"folds: step {step}, slot {slot}, chunk {number} twice")
             self.folded.add((step, slot, number))
+        if self.step != min(state.version for state in self.chunks.values()):
+            raise Failure(f"versions: {self.versions} are counted wrongly")
         return folded
 
 

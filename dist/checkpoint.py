@@ -39,6 +39,7 @@ import numpy as np
 
 from minidl.errors import CheckpointError
 from minidl.io.atomic import reason, sync_folder
+from minidl_dist.checksum import sha256, sha256_of
 from minidl_dist.manifest import unneeded
 from minidl_dist.messages import (
     CLAIM,
@@ -64,7 +65,7 @@ MAX_MANIFEST = 64 << 20  # bytes
 
 
 class Fenced(CheckpointError):
-    """Another coordinator is in office; this one must end."""
+    """Another coordinator has taken over; this one must end."""
 
 
 class Disk:
@@ -114,7 +115,7 @@ class Disk:
     def store_manifest(self, value: dict) -> str:
         token = value["token"]
         path = self.folder / f"manifest-{token}.json"
-        self.check_in_office(token)
+        self.check_not_fenced(token)
         content = json.dumps(value)
         whole = {"sha256": sha256(content.encode()), "content": content}
         parts = [json.dumps(whole).encode()]
@@ -130,7 +131,7 @@ class Disk:
             os.link(path, older)
             os.replace(older, path.with_name(path.name + ".old"))
             digest = write_parts(path, parts)
-        self.check_in_office(token)
+        self.check_not_fenced(token)
         self.remove_old_manifests()
         return digest
 
@@ -145,7 +146,7 @@ class Disk:
             elif value is not None and not is_claim:
                 kept += 1
 
-    def check_in_office(self, token: int) -> None:
+    def check_not_fenced(self, token: int) -> None:
         newest = max((found for (found, _), _ in self.manifests()), default=-1)
         if newest > token:
             raise self.fenced(token, newest)
@@ -405,15 +406,3 @@ def read_manifest(path: Path) -> dict | None:
 
 def damaged(path: Path, why: str) -> CheckpointError:
     return CheckpointError("checkpoint", f"the file cannot be used: {why}", {"file": str(path)})
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()

@@ -59,8 +59,8 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError
-from minidl_dist.aggregate import existing
 from minidl_dist.messages import Push
+from minidl_dist.modes import existing
 from minidl_dist.plan import SUM, Chunk, Job, Piece, Plan
 
 WARM_UP = 8  # steps

@@ -21,12 +21,11 @@ from typing import Any
 
 from minidl.errors import MinidlError
 from minidl_dist.compress import is_clear
-from minidl_dist.decisions import DRAIN, Decisions, listed
+from minidl_dist.decisions import listed
 from minidl_dist.manifest import Manifest
 from minidl_dist.members import Member, differences
 from minidl_dist.messages import (
     CLAIM,
-    FENCED,
     GENERATIONS,
     VERSION,
     Answer,
@@ -62,9 +61,9 @@ from minidl_dist.messages import (
 from minidl_dist.modes import parse
 from minidl_dist.peer import TICK
 from minidl_dist.plan import Plan
+from minidl_dist.saving import Saving
 from minidl_dist.steps import Steps
 
-FINISHED = "finished"
 GREETINGS = (Hello, Beat)
 DECISIVE = ("joining", "leaving", "done", "serving", "failed")  # states of which all depends
 
@@ -84,11 +83,12 @@ def is_its_own(sender: str, message: Any) -> bool:
     )
 
 
-class Coordinator(Decisions):
+class Coordinator(Saving):
     """See the module.
 
     Attributes:
-        disowned: how many messages were dropped because another's name was in them.
+        disowned: how many messages were dropped because another's name was in them; the first is
+            noted.
     """
 
     disowned = 0
@@ -121,13 +121,13 @@ class Coordinator(Decisions):
 
     def load(self, event: Loaded) -> None:
         match event.tag:
-            case "start" | "office" if event.value is None and event.error:
+            case "start" | "claimed" if event.value is None and event.error:
                 self.effects.append(Exit(1, f"the manifest cannot be read: {event.error}"))
             case "start":
                 self.token = event.value["token"] + 1 if event.value else 1
                 claim = {"token": self.token, CLAIM: True}
                 self.effects.append(Store("manifest", claim, CLAIM))
-            case "office":  # read again: what an older coordinator wrote before it was fenced
+            case "claimed":  # read again: what an older coordinator wrote before it was fenced
                 manifest = Manifest.from_dict(event.value, self.token)
                 # Whoever comes again, to write results, gets the last weights.
                 self.was_finished, manifest.finished = manifest.finished, False
@@ -169,20 +169,14 @@ class Coordinator(Decisions):
             self.end(self.draining, 0)  # what there is on the disk is what remains
         self.decide()
 
-    def fall_back(self, file: str, error: str) -> None:
-        """The newest checkpoint cannot be read: the one before."""
-        self.note("a checkpoint cannot be read", alarm=True, file=file, error=error)
-        self.manifest.checkpoints.pop()
-        if not self.manifest.checkpoints:
-            self.end(f"no checkpoint can be read: {file}: {error or 'it is not there'}", 1)
-        self.roll_back("a checkpoint cannot be read")
-
     # --- messages -------------------------------------------------------------------------------
 
     def receive(self, sender: str, message: Any) -> None:
         if not is_its_own(sender, message):
             self.disowned += 1
-            self.note("said in another's name: dropped", sender=sender, kind=type(message).__name__)
+            if self.disowned == 1:
+                kind = type(message).__name__
+                self.note("said in another's name: dropped", sender=sender, kind=kind)
             return
         member = self.members.find(sender)
         if member is not None:
@@ -421,66 +415,6 @@ class Coordinator(Decisions):
                 self.send(name, done)
             if self.steps is not steps:
                 return  # nobody was left, and all was rolled back
-
-    def keep_states(self) -> None:
-        """Of the current step on, and of the one that is to be saved."""
-        step, asked = self.steps.step, self.checkpoints.asked
-        self.states = {s: blob for s, blob in self.states.items() if s >= step or s == asked}
-
-    def saved(self, sender: str, saved: Saved) -> None:
-        """A shard is on a disk, or not. One that will be in no checkpoint is deleted."""
-        if saved.file != f"shard-{saved.generation}-{saved.step}-{sender}":
-            return
-        if saved.generation // GENERATIONS > self.manifest.token:  # of a newer coordinator
-            return
-        is_new = saved.generation == self.generation and saved.step > self.manifest.step
-        asked, given_up = self.checkpoints.asked, self.checkpoints.given_up
-        may_be_last = is_new and saved.step == given_up >= self.steps.step
-        if not may_be_last and (not is_new or saved.step not in (asked, self.until)):
-            if not saved.error:
-                self.effects += self.checkpoints.remove({saved.file})
-            return
-        if not saved.error:
-            self.checkpoints.collection.add(saved)
-        elif saved.step == asked != self.until:
-            self.give_up(f"{sender}: {saved.error}")
-            return
-        self.keep(saved.step, saved.error)
-
-    def keep(self, step: int, error: str = "") -> None:
-        """A part of a checkpoint is there, or cannot be written.
-
-        Training goes on with the checkpoints that there are; only at the end there is a limit.
-        """
-        self.effects += self.checkpoints.complete(step, self.states, self.now)
-        if error and step == self.until and (self.ended or self.draining):
-            if self.checkpoints.failing_for(self.now) > DRAIN:
-                why = f"the last checkpoint could not be saved: {error}"
-                self.note(why, alarm=True, step=step)
-                # Where the training is over, its results may go elsewhere.
-                self.end(*((why, 1) if self.draining else (FINISHED, 0)))
-
-    def stored(self, event: Stored) -> None:
-        """A file of ours is on the disk, or not."""
-        if event.error and (event.tag == CLAIM or event.error == FENCED):
-            self.effects.append(Exit(1, f"the manifest cannot be written: {event.error}"))
-            return
-        before, is_older = self.manifest.step, self.checkpoints.is_older
-        step, effects = self.checkpoints.stored(event, self.now)
-        self.effects += effects
-        if event.error:
-            self.note("cannot save", alarm=True, file=event.name, error=event.error)
-            self.keep(self.until if step is None else step, event.error)
-        elif event.tag == CLAIM:
-            self.effects.append(Load("manifest", "office"))
-        elif event.tag == "finish":
-            self.end(FINISHED, 0)
-        elif self.manifest.step > before:
-            self.note("checkpoint", step=self.manifest.step)
-            if is_older:
-                self.roll_back("there is a newer checkpoint, begun before the rollback")
-            self.decide()
-            self.effects += self.checkpoints.complete_all(self.states, self.now)
 
     def answer(self, sender: str, query: Query) -> None:
         if query.what == "stop":

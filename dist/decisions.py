@@ -17,17 +17,18 @@ from minidl_dist.manifest import Checkpoint, Checkpoints, Manifest, owner_of
 from minidl_dist.members import Member, Members
 from minidl_dist.messages import Exit, Note, Send, Wanted
 from minidl_dist.modes import parse
+from minidl_dist.peer import MAX_REASON
 from minidl_dist.plan import Job, Plan
 from minidl_dist.steps import Steps
 
+FINISHED = "finished"  # the reason where all steps were taken
 DRAIN = 60.0  # seconds that the current step and the last checkpoint may take after StopAsked
 LINGER = 5.0  # seconds in which everybody is told that the job is over
 GATHER = 5.0  # seconds to wait for a worker for each slot, where later ones could not join at once
-STATE_LATE = 5.0  # seconds to wait for the run's state of a step that is over
 
 
 class Decisions:
-    """See the module; coordinator.py has the rest of it.
+    """See the module; saving.py and coordinator.py have the rest of it.
 
     Attributes:
         checkpoints: those that there are, and the one that is being made.
@@ -86,6 +87,9 @@ class Decisions:
         return self.checkpoints.manifest
 
     def roll_back(self, why: str) -> None:
+        raise NotImplementedError
+
+    def look_at_saving(self) -> None:
         raise NotImplementedError
 
     def send(self, to: str, message: Any) -> None:
@@ -304,7 +308,7 @@ class Decisions:
             self.alone_since = self.now
         elif self.now - self.alone_since > self.job.missing:
             if self.was_finished:
-                self.end("finished", 0)
+                self.end(FINISHED, 0)
             self.end(f"no worker for {self.job.missing:g} s", 1)
 
     def look_for_progress(self) -> None:
@@ -317,28 +321,6 @@ class Decisions:
             slots = ", ".join(f"{slot} of {name}" for slot, name in self.members.owner.items())
             facts = f"{self.members.waiting()}; slots: {slots}; checkpoint: {self.manifest.step}"
             self.end(f"nothing has happened for {limit:g} s: {facts}", 1)
-
-    def look_at_saving(self) -> None:
-        """Give up the step to save if nobody has the run's state any more; say if it takes long."""
-        step = self.checkpoints.asked
-        if self.steps is None or not 0 <= step < self.steps.step or step == self.until:
-            return
-        if step in self.states:
-            self.late_since = None
-        elif self.late_since is None:
-            self.late_since = self.now
-        elif self.now - self.late_since > STATE_LATE:
-            self.give_up("the state of the run did not come")
-        if step + self.job.save_every <= self.steps.step and self.slow < step:
-            self.slow = step
-            self.note("checkpoints are left out: a disk is slow", alarm=True, step=step)
-
-    def give_up(self, why: str) -> None:
-        """The step to save cannot be had; the next one is asked for."""
-        self.note("a checkpoint is given up", step=self.checkpoints.asked, why=why)
-        self.checkpoints.give_up()
-        self.late_since = None
-        self.decide()
 
     def lose(self, name: str, why: str) -> None:
         """A process is gone. A server's chunks may come back: if it only was silent."""
@@ -397,6 +379,7 @@ class Decisions:
     def end(self, reason: str, code: int) -> None:
         """Tell everybody that the job is over; the first reason counts."""
         if self.stop is None:
+            reason = reason[:MAX_REASON]
             self.stop, self.deadline = (reason, code), self.now + LINGER
             self.note("over", why=reason, code=code)
             self.decide()

@@ -293,15 +293,6 @@ class Finished:
 
 
 @dataclass
-class Moved:
-    """A peer is at another address now."""
-
-    name: str
-    address: str
-    key: str = ""
-
-
-@dataclass
 class Allowed:
     """This key may connect from now on, under this name."""
 

@@ -36,7 +36,6 @@ from minidl_dist import messages as m
 
 DOMAIN = b"minidl"
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
-ROLES = ("coordinator", "server", "worker", "operator")
 NAME = re.compile(r"(coordinator|server\d{1,5}|worker\d{1,5}|operator\d{0,5})\Z")
 MAY_SEND: dict[tuple[str, str], tuple[type, ...]] = {  # (sender's role, ours)
     ("worker", "coordinator"): (
@@ -109,11 +108,11 @@ def role_of(name: str) -> str:
     return name.rstrip("0123456789")
 
 
-def check_key(op: str, key: Any) -> str:
+def check_key(op: str, key: Any, is_secret: bool = False) -> str:
     """A key as text.
 
     Raises:
-        KeyProblem: it is no key in Z85.
+        KeyProblem: it is no key in Z85. What a secret one was is not said: errors are logged.
     """
     try:
         if len(key) == 40 and len(z85.decode(key.encode())) == 32:
@@ -122,7 +121,8 @@ def check_key(op: str, key: Any) -> str:
         pass
     except Exception:  # noqa: BLE001 - struct.error and whatever else the decoder meets
         pass
-    raise KeyProblem(op, "a CURVE key is 40 characters of Z85", {"key": key})
+    received = {"secret key": "(not shown)"} if is_secret else {"key": key}
+    raise KeyProblem(op, "a CURVE key is 40 characters of Z85", received)
 
 
 class AllowList:
@@ -206,9 +206,8 @@ class Bundle:
         for name, key in content["pinned"].items():
             role_of(name)
             check_key("bundle", key)
-        pair = KeyPair(
-            check_key("bundle", content["public"]), check_key("bundle", content["secret"])
-        )
+        public, secret = check_key("bundle", content["public"]), content["secret"]
+        pair = KeyPair(public, check_key("bundle", secret, is_secret=True))
         return Bundle(content["name"], pair, content["pinned"], AllowList(content["allowed"]))
 
 

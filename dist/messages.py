@@ -107,7 +107,6 @@ HEAD = -1  # the chunk of an Ack of a Head
 INITIAL = -1  # the step of an Ack of an Initial
 
 COORDINATOR = "coordinator"
-ROLES = ("worker", "server", "operator")
 
 # What a worker is doing (Beat.state). Only the first four of them have limits, see Job.limits.
 STATES = (
@@ -140,7 +139,7 @@ class Hello:
     address: str  # where workers connect to it (server), else ""
     key: str  # its public CURVE key, "" on ipc
     version: int
-    fingerprint: dict  # minidl, numpy, blas, threads, ...: name -> text; {} before training begins
+    fingerprint: dict[str, str]  # minidl, numpy, blas, threads ...; {} before training begins
     plan_hash: str  # "" as long as it knows none
 
 
@@ -157,7 +156,7 @@ class Beat:
     plan_hash: str
     wants: str = ""  # a key it waits for to be published
     given: int = 0  # worker: the first step whose reports it does not have
-    troubles: dict = field(default_factory=dict)  # messages lost, garbage, repeated: how many
+    troubles: dict[str, float] = field(default_factory=dict)  # messages lost, garbage, repeated
     waits_for: str = ""  # worker: a server that should have answered long ago
     count: int = 0  # of this life's beats: one that comes after a newer one is out of date
 
@@ -174,7 +173,7 @@ class Report:
     slot: int
     worker: str
     weight: float
-    values: dict  # name -> number
+    values: dict  # name -> number; of a Metric that is a class any JSON value
     nan: str = ""  # a tensor whose gradient is not finite
 
 
@@ -191,7 +190,7 @@ class Saved:
     step: int
     file: str
     sha256: str
-    chunks: list  # their numbers
+    chunks: list[int]  # their numbers
     error: str = ""  # why it could not be saved
 
 
@@ -199,7 +198,7 @@ class Saved:
 class Norms:
     generation: int
     step: int
-    squares: list  # of floats: one for each NORM_BLOCK of each piece that has a gradient
+    squares: list[float]  # one for each NORM_BLOCK of each piece that has a gradient
 
 
 @dataclass
@@ -250,25 +249,25 @@ class Wanted:
     manifest: int = -1  # step of the newest complete checkpoint
     oldest: int = 0  # the first step whose StepDone can still be had; who is behind joins anew
     # for a worker
-    slots: list = field(default_factory=list)  # [step, slot] pairs to compute
-    servers: dict = field(default_factory=dict)  # name -> [address, key] of each known server
+    slots: list[list] = field(default_factory=list)  # [step, slot] pairs to compute
+    servers: dict[str, list] = field(default_factory=dict)  # name -> [address, key]; those known
     chief: bool = False
     seeder: bool = False  # send your initial values to the servers
     give_state: bool = False  # send the run state of the current step: somebody joins
-    states: list = field(default_factory=list)  # steps of the run states that I have
+    states: list[int] = field(default_factory=list)  # steps of the run states that I have
     hold: bool = False  # begin nothing: it is found out how far everybody is
     save: int = -1  # the step to be saved; the next one is named when that is done, or given up
     # for a server
     load: int = -1  # step of the checkpoint to load; -1: forget everything, Initials will come
-    files: dict = field(default_factory=dict)  # of it: file -> {"sha256": str, "chunks": [int]}
-    shards: list = field(default_factory=list)  # needed: its own, and those of servers that left
+    files: dict[str, dict] = field(default_factory=dict)  # of it, see manifest.Checkpoint
+    shards: list[str] = field(default_factory=list)  # needed: its own, those of servers that left
 
 
 @dataclass
 class StepDone:
     generation: int
     step: int
-    reports: list  # of dicts {"slot", "worker", "weight", "values"}, by slot
+    reports: list[dict]  # {"slot", "worker", "weight", "values"}, by slot
 
 
 @dataclass
@@ -282,7 +281,7 @@ class Norm:
 class Counted:
     generation: int
     step: int
-    slots: list
+    slots: list[int]
 
 
 @dataclass
@@ -314,8 +313,8 @@ class Push:
     step: int
     slot: int
     chunk: int
-    crc: int  # aggregate.checksum(values): identity of a contribution, and against flipped bits
-    missing: list  # numbers of the chunk's tensors that have no gradient
+    crc: int  # checksum.checksum(values): identity of a contribution, and against flipped bits
+    missing: list[int]  # numbers of the chunk's tensors that have no gradient
     values: np.ndarray  # compressed, where compress.Codec.form says so
 
 
@@ -325,8 +324,8 @@ class Head:
     step: int
     slot: int
     weight: float  # what the slot counts in the mean over the step
-    groups: list  # options of each group of the optimizer, a dict each, without "params"
-    missing: list  # numbers of tensors without a gradient (an average that was not used)
+    groups: list[dict]  # options of each group of the optimizer, without "params"
+    missing: list[int]  # numbers of tensors without a gradient (an average that was not used)
     clip: float | None = None  # largest norm of all gradients together
     nan: str = ""  # a tensor whose gradient is not finite
 

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import heapq
 import json
-import os
 import signal
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -33,8 +32,9 @@ from minidl.errors import MinidlError
 from minidl.kernels.memory import keep_freed_memory, use_one_heap
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk, DiskThread
-from minidl_dist.events import Allowed, Moved, Revoked
+from minidl_dist.events import Allowed, Revoked
 from minidl_dist.gate import NOW, Gate
+from minidl_dist.inbox import Inbox
 from minidl_dist.intake import Intake
 from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
@@ -109,11 +109,8 @@ class Node:
         self.bytes_out = 0
         self.ended: m.Exit | None = None
         self.failure: MinidlError | None = None
-        self.inbox: deque[Any] = deque()
-        self.waker, self.wakes = os.pipe()
-        for descriptor in (self.waker, self.wakes):
-            os.set_blocking(descriptor, False)
-        self.watch(self.waker, self.read_inbox)
+        self.inbox = Inbox()
+        self.watch(self.inbox.reader, self.read_inbox)
         self.disk = DiskThread(disk, self.post, self.take_note)
         self.started = self.next_look = self.clock()
         self.carry = {
@@ -257,24 +254,13 @@ class Node:
 
     def post(self, event: Any) -> None:
         """Give an event to the machine from any thread or signal handler."""
-        self.inbox.append(event)
-        try:
-            os.write(self.wakes, b"\0")
-        except BlockingIOError:
-            pass  # the pipe is full: it wakes anyway
-        except OSError:
-            pass  # the node is closed
+        self.inbox.post(event)
 
     def read_inbox(self) -> None:
-        try:
-            os.read(self.waker, 4096)
-        except BlockingIOError:
-            pass
-        while self.inbox and self.ended is None:
-            event = self.inbox.popleft()
-            if isinstance(event, Moved):
-                self.connect(event.name, event.address, event.key)
-            elif isinstance(event, Allowed) and self.bundle is not None:
+        for event in self.inbox.take():
+            if self.ended is not None:
+                return
+            if isinstance(event, Allowed) and self.bundle is not None:
                 self.bundle.allowed.allow(event.name, event.key)
             elif isinstance(event, Revoked) and self.bundle is not None:
                 self.bundle.allowed.revoke(event.name)
@@ -472,8 +458,7 @@ class Node:
         if self.handler is not None:
             self.handler.close()
         self.context.term()
-        for descriptor in (self.waker, self.wakes):
-            os.close(descriptor)
+        self.inbox.close()
         if self.log is not None:
             self.log.close()
 

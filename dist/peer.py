@@ -135,7 +135,7 @@ class Peer:
             self.step_given(), self.all_troubles(), self.waits_for(), self.beats,
         ))  # fmt: skip
 
-    def all_troubles(self) -> dict[str, int]:
+    def all_troubles(self) -> dict[str, float]:
         """Counters of messages: only those that are not 0."""
         repeated = self.repeated()
         return {**self.troubles(), **({"repeated": repeated} if repeated else {})}

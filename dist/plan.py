@@ -45,7 +45,7 @@ class TensorSpec:
             never changed, and not on the servers: only compared between workers, by its crc.
         group: number of the parameter's group in the optimizer; 0 for other kinds.
         momentum: of an average: r = (1 - momentum) r + what the slot found.
-        crc: of a fixed tensor's bytes (aggregate.checksum), else 0.
+        crc: checksum.checksum of a fixed tensor's bytes, else 0.
     """
 
     name: str

@@ -6,7 +6,7 @@ the store is not believed. Data in an object store are fetched once for each mac
 
 The SHA-256 is that of the lines of `sha256sum` for all files, sorted by name:
 
-    cd DATA && find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum
+    cd DATA && find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 
 Of data larger than LARGE only names and sizes are compared, and they are not fetched.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 from minidl.errors import DataError
 from minidl_dist import store
-from minidl_dist.checkpoint import sha256_of
+from minidl_dist.checksum import sha256_of
 
 LARGE = 8 << 30  # bytes
 

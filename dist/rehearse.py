@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from minidl_dist import messages as m
-from minidl_dist.aggregate import Aggregate, ChunkState
+from minidl_dist.aggregate import Aggregate
+from minidl_dist.chunk_state import ChunkState
 from minidl_dist.coordinator import Coordinator
 from minidl_dist.costs import Costs
 from minidl_dist.hardware import NUMBER, START, TIMERS, Clock, Host, Path, Thread, plus

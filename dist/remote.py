@@ -24,11 +24,11 @@ from minidl_dist.keys import (
     to_hex,
     write_bundle,
 )
+from minidl_dist.launch.keyring import OPERATOR
 from minidl_dist.node import Node
 
-OPERATOR = "operator"
 AGAIN = 1.0  # seconds until a question is asked again
-PATIENCE = 10.0  # seconds until the job must have been reached
+PATIENCE = 10.0  # seconds until the job must have been reached, and then until it must answer
 SCHEME = "tcp://"
 
 
@@ -93,17 +93,22 @@ def ask(door: str, keys: str | None, what: str) -> dict[str, Any]:
 
 
 class Question:
-    """The machine of an operator: asks until it is answered."""
+    """The machine of an operator: asks until it is answered, or for 2 * PATIENCE seconds."""
 
     plan = None
 
     def __init__(self, what: str):
         self.what = what
         self.answer: dict[str, Any] | None = None
+        self.deadline = 0.0
 
     def handle(self, event: Any, now: float) -> list:
         match event:
+            case m.Timer() if now > self.deadline:
+                return [m.Exit(1, f"the job does not answer within {2 * PATIENCE:g} s")]
             case m.Started() | m.Timer():
+                if isinstance(event, m.Started):
+                    self.deadline = now + 2 * PATIENCE
                 return [m.Send(m.COORDINATOR, m.Query(self.what)), m.SetTimer(AGAIN, "again")]
             case m.Received(_, m.Answer(value=value)):
                 self.answer = value

@@ -14,6 +14,7 @@ import typer
 
 from minidl.errors import MinidlError
 from minidl_dist import folder as job_folder
+from minidl_dist.ending import EndSignals
 from minidl_dist.launch.child import Failure
 from minidl_dist.launch.engines import engine_of
 from minidl_dist.launch.local import cores
@@ -74,14 +75,12 @@ def run_job(launch: Launch, folder: Path, is_new: bool = False) -> None:
         supervisor = Supervisor(launch, folder, engine_of(launch), (sys.stdout, sys.stderr))
         status = job_folder.StatusWriter(folder, supervisor.status)
         supervisor.watchers.append(status.write)
+        has_ended = False
         try:
             asyncio.run(supervisor.run())
+            has_ended = True
         finally:
-            status.write_now()
-            write_timeline(folder)
-        if launch.store:
-            supervisor.facts["uploaded"] = upload(launch.store, folder)
-            status.write_now()
+            leave_results(supervisor, folder, status, launch.store if has_ended else "")
     go_on = f"go on with: minidl dist resume {folder}"
     if supervisor.failure is not None:
         is_mistake = supervisor.failure.code == 2 and not supervisor.has_trained
@@ -95,6 +94,18 @@ def run_job(launch: Launch, folder: Path, is_new: bool = False) -> None:
     if launch.store:
         say_upload(supervisor.facts["uploaded"], folder)
     note(f"done in {time.monotonic() - started:.0f} s; {folder}/{job_folder.TIMELINE} shows it")
+
+
+def leave_results(
+    supervisor: Supervisor, folder: Path, status: job_folder.StatusWriter, store: str
+) -> None:
+    """The last status, the timeline, and what goes to a store, "" for none."""
+    with EndSignals() as signals:
+        status.write_now()
+        write_timeline(folder)
+        if store and not supervisor.hurry:
+            supervisor.facts["uploaded"] = upload(store, folder, signals)
+            status.write_now()
 
 
 def say_upload(found: dict[str, Any], folder: Path) -> None:

@@ -29,13 +29,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("count", type=int, help="how many schedules")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--mode", default="sync", help="of the jobs; any: each draws its own")
+    parser.add_argument("--compress", default="none", help="of gradients: 1bit, say")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--show", action="store_true", help="print all that happens")
     options = parser.parse_args(arguments)
     mode = None if options.mode == "any" else options.mode
     last = options.first + options.count
     blocks = [
-        (seed, min(seed + BLOCK, last), mode, options.show)
+        (seed, min(seed + BLOCK, last), mode, options.compress, options.show)
         for seed in range(options.first, last, BLOCK)
     ]
     started, told = time.monotonic(), time.monotonic()
@@ -64,14 +65,14 @@ def results(blocks: list[tuple], processes: int) -> Iterator[Result]:
         yield from pool.imap_unordered(run_block, blocks)
 
 
-def run_block(block: tuple[int, int, str | None, bool]) -> Result:
-    first, last, mode, show = block
+def run_block(block: tuple[int, int, str | None, str, bool]) -> Result:
+    first, last, mode, compress, show = block
     failures, events = [], 0
     started = time.process_time()
     gc.disable()  # worlds are full of cycles: one collection at the end is cheaper
     with minidl.use_cpu_kernels("reference"):
         for seed in range(first, last):
-            world = World(seed, mode)
+            world = World(seed, mode, compress=compress)
             world.show = show
             try:
                 world.run()

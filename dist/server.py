@@ -9,14 +9,16 @@ How contributions become weights is in aggregate.py; here is when. A pure machin
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 from minidl.errors import ArgumentError
-from minidl_dist.aggregate import Aggregate, Contradiction, NotFinite
+from minidl_dist.aggregate import Aggregate
 from minidl_dist.checksum import checksum
 from minidl_dist.compress import PACKED
-from minidl_dist.manifest import owner_of
+from minidl_dist.contradiction import Contradiction, NotFinite
+from minidl_dist.manifest import PAUSE, owner_of
 from minidl_dist.messages import (
     COORDINATOR,
     INITIAL,
@@ -52,7 +54,6 @@ from minidl_dist.peer import Peer
 
 ABSENT = "the file is not there"
 WITH_VALUES = (Push, Initial)
-PAUSE = 2.0  # seconds until something is written again, after the disk was full
 
 
 class Server(Peer):
@@ -68,6 +69,7 @@ class Server(Peer):
         norms: ours, until the norm of all is there.
         found: file -> why it could not be loaded, or "".
         swept: the effect that last deleted what is not needed.
+        ignored: (what, sender) -> messages that were dropped; the first of each is noted.
     """
 
     role = "server"
@@ -82,6 +84,7 @@ class Server(Peer):
         self.folds = 0
         self.retry_at = 0.0
         self.swept: Sweep | None = None
+        self.ignored: Counter[tuple[str, str]] = Counter()
         self.reset()
 
     def reset(self) -> None:
@@ -183,7 +186,7 @@ class Server(Peer):
             case Initial():
                 self.take_initial(sender, message)
             case Push() | Head() if not self.aggregate.may_come(message.step, message.slot):
-                self.note("a step that cannot be: ignored", sender=sender, step=message.step)
+                self.ignore("a step that cannot be", sender, step=message.step)
             case Push():
                 self.take_push(sender, message)
             case Head():
@@ -229,9 +232,19 @@ class Server(Peer):
             self.send(sender, Refused(rule, {"chunk": chunk.number, "missing": str(missing)[:99]}))
             return False
         if checksum(values) != message.crc:  # not acknowledged, so it will come again
-            self.note("damaged on the way: ignored", sender=sender, chunk=chunk.number)
+            self.ignore("damaged on the way", sender, chunk=chunk.number)
             return False
         return True
+
+    def ignore(self, why: str, sender: str, **facts: Any) -> None:
+        """Drop a message. A log with a line for each would fill the disk where a link is bad."""
+        self.ignored[why, sender] += 1
+        if self.ignored[why, sender] == 1:
+            self.note(f"{why}: ignored", sender=sender, **facts)
+
+    def all_troubles(self) -> dict[str, float]:
+        ignored = sum(self.ignored.values())
+        return {**super().all_troubles(), **({"ignored": ignored} if ignored else {})}
 
     def note(self, what: str, **facts: Any) -> None:
         self.effects.append(Note({"what": what, "server": self.name, **facts}))

@@ -34,7 +34,8 @@ import numpy as np
 from minidl_dist import messages as m
 from minidl_dist.checked import CHECKED, Failure, check_bits, check_manifest
 from minidl_dist.compress import parse as parse_compress
-from minidl_dist.coordinator import FINISHED, Coordinator
+from minidl_dist.coordinator import Coordinator
+from minidl_dist.decisions import FINISHED
 from minidl_dist.faults import Faults
 from minidl_dist.manifest import unneeded
 from minidl_dist.modes import parse

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import sys
@@ -22,6 +21,7 @@ from minidl_dist import folder as job_folder
 from minidl_dist import remote
 from minidl_dist.launch import sbatch
 from minidl_dist.launch.spec import SCALE, WORKER
+from minidl_dist.members import natural
 
 LATE = 15.0  # seconds after which a status is old: of a job that is well it is written more often
 PAUSE = 0.5  # seconds between two looks with --follow
@@ -200,13 +200,7 @@ def show_logs(job: str, name: str | None, follow: bool) -> None:
 def processes(place: Path) -> list[str]:
     """Those that have a log, but for the launcher, whose own repeats theirs."""
     names = {path.stem for path in place.glob("*.log")} - {"launcher"}
-    return sorted(names, key=in_order)
-
-
-def in_order(name: str) -> tuple[str, int]:
-    """worker2 before worker10."""
-    word, number = re.fullmatch(r"(.*?)(\d*)", name).groups()
-    return word, int(number or 0)
+    return sorted(names, key=natural)
 
 
 # --- changing a job -----------------------------------------------------------------------------

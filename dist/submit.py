@@ -12,7 +12,8 @@ from typing import Any
 from minidl.errors import MinidlError
 from minidl_dist import folder as job_folder
 from minidl_dist import store as object_store
-from minidl_dist.archive import pack, sha256
+from minidl_dist.archive import pack
+from minidl_dist.checksum import sha256
 from minidl_dist.job import check_functions, launch_of, read_job_file
 from minidl_dist.launch import sbatch
 from minidl_dist.launch.engines import check_engine, engine_of

@@ -16,7 +16,7 @@ from typing import Any
 from minidl.errors import CheckpointError
 from minidl.io.atomic import write_atomically
 from minidl_dist.folder import EVENTS, TIMELINE
-from minidl_dist.status import in_order
+from minidl_dist.members import natural
 
 WIDTH, LABEL, LANE, GAP = 1120, 92, 22, 8  # of a chart: all, names of lanes, a lane, between two
 MOST = 6_000  # bars of a chart
@@ -109,7 +109,7 @@ def tell(events: list[dict[str, Any]]) -> Story:
     lanes: dict[str, Lane] = {}
     open_bars: dict[tuple, float] = {}
     turns, steps, stale = [], {}, []
-    first = min((e["node"] for e in events if e.get("what") == "slot in"), key=in_order, default="")
+    first = min((e["node"] for e in events if e.get("what") == "slot in"), key=natural, default="")
     for event in events:
         now, name, what = event["time"] - start, event["node"], event.get("what")
         lane = lanes.setdefault(name, Lane(name))
@@ -137,7 +137,7 @@ def tell(events: list[dict[str, Any]]) -> Story:
                 open_bars.clear()
     used = [lane for lane in lanes.values() if lane.bars or lane.dots]
     seconds = events[-1]["time"] - start
-    return Story(sorted(used, key=lambda lane: in_order(lane.name)), turns, steps, seconds, stale)
+    return Story(sorted(used, key=lambda lane: natural(lane.name)), turns, steps, seconds, stale)
 
 
 def close(

@@ -8,12 +8,12 @@
               frame 1, before its CRC: a frame of their own takes longer
 
 A kind is a place in messages.MESSAGES. Fields are checked on arrival to be what its dataclass says,
-and of finite size. What the values are is never said by the message: dtype and number of elements
-come from the plan (`values_of`). Their checksum, a field, is for the machine that takes them
-(server.py, worker.py). Whatever is wrong is a WireError with a cause of one word, which the node
-counts; bytes from outside raise nothing else. What a receiver would refuse is not sent either:
-`encode` raises where the mistake was made, instead of a connection that breaks, and a sender that
-repeats it for ever.
+with the items of lists and dicts where it says them (list[int]), and of finite size. What the
+values are is never said by the message: dtype and number of elements come from the plan
+(`values_of`). Their checksum, a field, is for the machine that takes them (server.py, worker.py).
+Whatever is wrong is a WireError with a cause of one word, which the node counts; bytes from outside
+raise nothing else. What a receiver would refuse is not sent either: `encode` raises where the
+mistake was made, instead of a connection that breaks, and a sender that repeats it for ever.
 
 The first field, the version, and the CRC stay where they are in all versions: so processes of two
 versions can tell each other what is wrong.
@@ -297,6 +297,7 @@ class Form:
             names.pop()
         self.names = names
         self.types = [types_of(hints[name]) for name in names]
+        self.items = [items_of(hints[name]) for name in names]
         get = operator.attrgetter(*names)
         self.fields = get if len(names) > 1 else lambda message: (get(message),)
         are_whole = all(hints[name] is int for name in names)
@@ -329,12 +330,12 @@ class Form:
             raise WireError(
                 "field", f"{self.name} has {len(self.names)} fields", {"received": len(fields)}
             )
-        for allowed, value in zip(self.types, fields):
+        for allowed, items, value in zip(self.types, self.items, fields):
             kind = type(value)
             if kind is int:
                 fits = int in allowed and -LARGEST <= value <= LARGEST
             else:
-                fits = kind in allowed and (kind not in NESTS or is_plain(value))
+                fits = kind in allowed and (kind not in NESTS or not value or is_nest(value, items))
             if not fits:
                 raise self.misfit(fields)
 
@@ -342,8 +343,8 @@ class Form:
         """The error of the first field that does not fit."""
         name, value = next(
             (name, value)
-            for name, allowed, value in zip(self.names, self.types, fields)
-            if type(value) not in allowed or not is_plain(value)
+            for name, allowed, items, value in zip(self.names, self.types, self.items, fields)
+            if type(value) not in allowed or not is_nest(value, items)
         )
         received = {"received": type(value).__name__}
         return WireError("field", f"{self.name} has no such {name}", received)
@@ -353,9 +354,24 @@ def types_of(hint: Any) -> tuple[type, ...]:
     """The types that a field may have, of its annotation."""
     if isinstance(hint, types.UnionType):
         return tuple(kind for part in typing.get_args(hint) for kind in types_of(part))
+    hint = typing.get_origin(hint) or hint
     if hint not in PLAIN:
         raise TypeError(f"wire.py cannot check a field of type {hint}")
     return (float, int) if hint is float else (hint,)
+
+
+def items_of(hint: Any) -> frozenset[type]:
+    """The types that items of a field may have, where its annotation says: list[int]."""
+    inner = typing.get_args(hint) if typing.get_origin(hint) in NESTS else ()
+    return frozenset(types_of(inner[-1])) if inner else frozenset()
+
+
+def is_nest(value: Any, items: frozenset[type]) -> bool:
+    """Whether a value is plain, and its items are of these types; none given: of any."""
+    if items and type(value) is dict and not {type(key) for key in value} <= {str}:
+        return False
+    inner = value.values() if type(value) is dict else value
+    return is_plain(value) and (not items or {type(item) for item in inner} <= items)
 
 
 def is_plain(value: Any) -> bool:

@@ -15,14 +15,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minidl_dist.checksum import checksum
 from minidl_dist.messages import (
     COORDINATOR,
-    HEAD,
     INITIAL,
-    Ack,
     Advance,
     Await,
     Begin,
@@ -37,7 +33,6 @@ from minidl_dist.messages import (
     Offer,
     Publish,
     Published,
-    Pull,
     Push,
     Received,
     Reconnected,
@@ -47,38 +42,31 @@ from minidl_dist.messages import (
     RunState,
     SlotChunk,
     SlotDone,
-    Stale,
     Started,
     StepDone,
     StopAsked,
     Timer,
     Wanted,
-    Weights,
     Welcome,
 )
 from minidl_dist.modes import existing
-from minidl_dist.run_states import RunStates
-from minidl_dist.window import Route, Window
+from minidl_dist.requests import Requests
 
 LEASE = 0.8  # of Job.dead: for so long a chief is chief without a word of the coordinator
 
 
-class Worker(RunStates):
+class Worker(Requests):
     """See the module.
 
     Attributes:
         step: that the training thread is in; None: it has to join.
         next_step: slot -> the first step of it that was not computed here.
         computing: (step, slot) that the training thread is at, or None.
-        unanswered: (step, slot) -> how many of its requests no server has answered.
-        reports: (step, slot) -> Report, of slots that are computed and not known to be done.
-        pushes, pulls: server -> Window.
-        want: the step whose weights are pulled, or None.
-        pulled: the version that was asked for.
-        incoming: chunk -> values of them.
         step_done: step -> reports of all its slots.
         given: the first step whose reports the training thread has not seen.
-        state_here: the run's state to join with; others are in run_states.py.
+        state_here: the run's state to join with.
+
+    What it keeps of requests to servers is in requests.py, of states of the run in run_states.py.
     """
 
     role = "worker"
@@ -88,8 +76,7 @@ class Worker(RunStates):
         self.begun: Begin | None = None
         self.doing = ""
         self.compiled = self.chief = False
-        self.places: list[str] = []  # the server of each chunk
-        self.routes: dict[str, Route] = {}  # to the servers
+        self.places, self.routes = [], {}
         self.count = 0  # of what the training thread did
         self.heard = 0.0  # when the coordinator said what is wanted
         self.reset()
@@ -99,14 +86,7 @@ class Worker(RunStates):
         self.step: int | None = None
         self.next_step: dict[int, int] = {}
         self.computing: tuple[int, int] | None = None
-        self.unanswered: dict[tuple[int, int], int] = {}
-        self.reports: dict[tuple[int, int], Report] = {}
-        self.pushes: dict[str, Window] = {}
-        self.pulls: dict[str, Window] = {}
-        self.set_servers()
-        self.want: int | None = None
-        self.pulled = 0
-        self.incoming: dict[int, np.ndarray] = {}
+        self.forget_requests()
         self.step_done: dict[int, list] = {}
         self.given = 0
         self.state_here: RunState | None = None
@@ -116,7 +96,6 @@ class Worker(RunStates):
         self.publishing: dict[str, Publish] = {}
         self.awaited = ""
         self.ended = self.seeds = False
-        self.answered_at: dict[str, float] = {}  # server -> when it owed no answer, or gave one
 
     def handle(self, event: Any, now: float) -> list:
         self.effects, self.now = [], now
@@ -171,21 +150,6 @@ class Worker(RunStates):
     def wants(self) -> str:
         return self.awaited
 
-    def waits_for(self) -> str:
-        limit = self.now - self.job.dead / 2
-        return next((s for s, at in self.answered_at.items() if at < limit), "")
-
-    def look_at_servers(self) -> None:
-        """Which of them owes an answer: to a push, or to a pull of what must be there by now."""
-        must_be_there = self.want is not None and self.version_of(self.want) <= self.wanted.step
-        for server in self.pushes:
-            owes = len(self.pushes[server]) or (must_be_there and len(self.pulls[server]))
-            if not owes or server not in self.answered_at:
-                self.answered_at[server] = self.now
-
-    def repeated(self) -> int:
-        return sum(route.repeats for route in self.routes.values())
-
     def repeat(self) -> None:
         """Say again what may not have been heard. Requests to servers are in their Windows."""
         for (step, slot), report in self.reports.items():
@@ -223,12 +187,6 @@ class Worker(RunStates):
             self.chief = False
             self.effects.append(Chief(False))
 
-    def set_servers(self) -> None:
-        for server in self.job.servers if self.job else ():
-            route = self.routes.setdefault(server, Route())
-            self.pushes.setdefault(server, Window(route))
-            self.pulls.setdefault(server, Window(route, measures=False))
-
     def follow(self) -> None:
         """Become what the coordinator wants; go_on does the rest."""
         wanted, self.heard = self.wanted, self.now
@@ -260,63 +218,6 @@ class Worker(RunStates):
         """The others went on without this worker, too far to follow: begin where they are."""
         self.reset()
         self.say_how_it_is()
-
-    def end_with(self, message: Refused) -> None:
-        self.refused(message)
-        self.effects.insert(-1, Finished(self.effects[-1].reason, 2))  # before the Exit
-
-    def reconnected(self, peer: str) -> None:
-        """What was on its way when the connection broke is lost."""
-        if peer == COORDINATOR:
-            self.say_how_it_is()
-        for windows in (self.pushes, self.pulls):
-            if peer in windows:
-                windows[peer].reconnected()
-
-    # --- from servers ---------------------------------------------------------------------------
-
-    def from_server(self, server: str, message: Any) -> None:
-        self.answered_at[server] = self.now
-        if isinstance(message, Refused):
-            self.end_with(message)
-        elif message.generation != self.generation or server not in self.pushes:
-            if isinstance(message, Stale) and message.generation > self.generation:
-                self.beat_at = self.now  # ask soon what is wanted
-            elif isinstance(message, Stale) and server in self.pushes:
-                self.pushes[server].not_ready()
-                self.pulls[server].not_ready()
-        elif isinstance(message, Ack):
-            self.take_ack(server, message)
-        elif isinstance(message, Weights):
-            self.take_weights(server, message)
-
-    def take_ack(self, server: str, ack: Ack) -> None:
-        if not self.pushes[server].answered((ack.step, ack.slot, ack.chunk), self.now):
-            return
-        if ack.step == INITIAL:
-            return
-        key = ack.step, ack.slot
-        self.unanswered[key] -= 1
-        if not self.unanswered[key]:
-            del self.unanswered[key]
-            if key in self.reports:  # all of the slot is at the servers
-                self.send(COORDINATOR, self.reports[key])
-
-    def take_weights(self, server: str, weights: Weights) -> None:
-        if self.want is None or weights.version < self.version_of(self.want):
-            return
-        if self.mode.together and weights.version != self.want:
-            return
-        if checksum(weights.values) != weights.crc:  # damaged on the way: it is asked for again
-            return
-        if self.pulls[server].answered(weights.chunk, self.now):
-            self.incoming[weights.chunk] = weights.values
-
-    def version_of(self, step: int) -> int:
-        """That weights must have to begin a step with."""
-        if step == self.wanted.until:
-            return step
-        return self.mode.weights_of(self.plan, self.job, step)
 
     # --- from the training thread ---------------------------------------------------------------
 
@@ -379,24 +280,6 @@ class Worker(RunStates):
         self.computing, self.compiled = None, True
         self.next_step[slot] = step + 1
 
-    def ask(self, server: str, message: Push | Head) -> None:
-        """Send it until it is acknowledged."""
-        key = message.step, message.slot
-        chunk = HEAD if isinstance(message, Head) else message.chunk
-        self.pushes[server].add((*key, chunk), message)
-        self.unanswered[key] = self.unanswered.get(key, 0) + 1
-
-    # --- servers and chunks ---------------------------------------------------------------------
-
-    def owners(self) -> list[str]:
-        """The server of each chunk."""
-        if not self.places:
-            self.places = [self.job.servers[n] for n in self.plan.place(len(self.job.servers))]
-        return self.places
-
-    def owner(self, chunk: int) -> str:
-        return self.owners()[chunk]
-
     # --- going on -------------------------------------------------------------------------------
 
     def go_on(self) -> None:
@@ -414,11 +297,7 @@ class Worker(RunStates):
             self.compute()
             self.fetch()
             self.advance()
-        for windows in (self.pushes, self.pulls):
-            for server, window in windows.items():
-                if window.flying or window.waiting:
-                    for message in window.due(self.now):
-                        self.send(server, message)
+        self.send_due()
 
     def seed(self) -> None:
         """Give the servers the first values of the model, and the coordinator the first state."""
@@ -470,14 +349,6 @@ class Worker(RunStates):
             follows = self.mode.together or self.wanted.slots or self.step in self.step_done
             if self.wanted.until > self.step and follows:
                 self.pull(self.step + 1)
-
-    def pull(self, step: int) -> None:
-        """Ask for all weights of a step, the first layers first."""
-        self.want, self.incoming, self.pulled = step, {}, self.version_of(step)
-        for window in self.pulls.values():
-            window.clear()
-        for chunk, server in enumerate(self.owners()):
-            self.pulls[server].add(chunk, Pull(self.generation, self.pulled, chunk))
 
     def advance(self) -> None:
         """The next step begins, when its weights are whole and what comes before it is done."""

@@ -16,7 +16,7 @@ POLL = 0.05  # seconds between two looks whether a process has ended
 
 
 @dataclass
-class Member:
+class Child:
     """A process of the job over all its lives.
 
     Attributes:
@@ -119,9 +119,9 @@ async def exit_of(process: asyncio.subprocess.Process) -> int:
     return process.returncode
 
 
-async def exits(members: list[Member], seconds: float) -> bool:
+async def exits(children: list[Child], seconds: float) -> bool:
     """Wait that long for all to end; whether they did."""
-    waits = [asyncio.create_task(exit_of(m.process)) for m in members if m.is_running]
+    waits = [asyncio.create_task(exit_of(child.process)) for child in children if child.is_running]
     if not waits:
         return True
     _, pending = await asyncio.wait(waits, timeout=seconds)

@@ -22,9 +22,9 @@ from pathlib import Path
 
 from minidl.errors import ArgumentError
 from minidl_dist.launch.spec import WORKER
+from minidl_dist.links import MAX_IPC
 from minidl_dist.messages import COORDINATOR
 
-LONGEST_PATH = 107  # bytes of a Unix socket's path, by the operating system
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -51,9 +51,9 @@ class Local:
         folder = Path(tempfile.mkdtemp(prefix="minidl-"))
         try:
             longest = len(os.fsencode(folder / "coordinator-000"))
-            if longest > LONGEST_PATH:
+            if longest > MAX_IPC:
                 raise ArgumentError(
-                    "dist", f"paths of sockets may have {LONGEST_PATH} bytes; this has {longest}",
+                    "dist", f"paths of sockets may have {MAX_IPC} bytes; this has {longest}",
                     {"folder": str(folder)}, "set TMPDIR to a folder with a shorter path",
                 )  # fmt: skip
             self.folder = folder
@@ -69,7 +69,7 @@ class Local:
         return f"ipc://{self.folder}/{name}{suffix}"
 
     async def start(self, name: str, role: str, threads: int) -> asyncio.subprocess.Process:
-        """A process that waits for its bundle on stdin.
+        """A process that waits for its instructions on stdin.
 
         It is the first of a session of its own: Ctrl-C on the terminal reaches the launcher alone,
         which then ends the job in order.

@@ -176,7 +176,7 @@ class Instructions:
     coordinator: str
     launch: dict[str, Any]
     folder: str
-    keys: dict[str, Any] | None = None
+    keys: dict[str, Any] | None = field(default=None, repr=False)  # with the secret one
 
     def line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"

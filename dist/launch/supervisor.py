@@ -21,8 +21,8 @@ from minidl_dist.decisions import DRAIN as LAST_STEP
 from minidl_dist.decisions import LINGER
 from minidl_dist.keys import to_hex
 from minidl_dist.launch.child import (
+    Child,
     Failure,
-    Member,
     ended,
     exit_of,
     exits,
@@ -51,7 +51,7 @@ class Supervisor:
         output: where lines go that the processes print to stdout and to stderr.
 
     Attributes:
-        members: name -> Member.
+        children: name -> Child.
         failures: in the order in which they came.
         interrupted: the reason why someone ended the job, "" if nobody did.
         facts: what the coordinator last said about the training, for status.json.
@@ -61,7 +61,7 @@ class Supervisor:
     def __init__(self, launch: Launch, folder: Path, engine: Any, output: tuple[TextIO, TextIO]):
         self.launch, self.folder, self.engine = launch, folder, engine
         self.output = Output(output)
-        self.members: dict[str, Member] = {}
+        self.children: dict[str, Child] = {}
         self.tasks: dict[str, asyncio.Task] = {}
         self.failures: list[Failure] = []
         self.interrupted = ""
@@ -109,81 +109,81 @@ class Supervisor:
 
     def add(self, name: str, role: str) -> None:
         """One more process, or a new life of one that has ended."""
-        member = self.members.setdefault(name, Member(name, role))
-        self.tasks[name] = asyncio.create_task(self.keep_guarded(member))
+        child = self.children.setdefault(name, Child(name, role))
+        self.tasks[name] = asyncio.create_task(self.keep_guarded(child))
 
     # --- the life of a process ------------------------------------------------------------------
 
-    async def keep_guarded(self, member: Member) -> None:
+    async def keep_guarded(self, child: Child) -> None:
         """A fault of the launcher itself ends the job as well, and is not lost in a task."""
         try:
-            await self.keep(member)
+            await self.keep(child)
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            self.fail(member, 1, f"could not be started: {type(error).__name__}: {error}")
+            self.fail(child, 1, f"could not be started: {type(error).__name__}: {error}")
         self.changed()
         self.look_for_the_end()
 
-    async def keep(self, member: Member) -> None:
+    async def keep(self, child: Child) -> None:
         """Start a process until it has done its work, or must not be started again."""
         while True:
             started = time.monotonic()
-            code = await self.live(member)
+            code = await self.live(child)
             is_lost = self.engine.was_lost(code)
             how = "done" if code == 0 else ended(code, is_lost)
-            if member.role != COORDINATOR:  # which need not wait for silence then
-                self.members[COORDINATOR].tell({"left": member.name, "how": how})
-            if code or member.state == "left":
-                self.shut_out(member.name)
-            if member.state == "left":
+            if child.role != COORDINATOR:  # which need not wait for silence then
+                self.children[COORDINATOR].tell({"left": child.name, "how": how})
+            if code or child.state == "left":
+                self.revoke_key(child.name)
+            if child.state == "left":
                 return
-            if code == 0 and member.comes_again and not self.ending:
-                member.comes_again, member.restarts = False, member.restarts + 1
+            if code == 0 and child.comes_again and not self.ending:
+                child.comes_again, child.restarts = False, child.restarts + 1
                 continue
             is_error = code not in (0, STUCK, LATE) and not is_lost
-            if is_error and not (self.interrupted and member.role == WORKER):
-                return self.fail(member, code, how)
-            if code == 0 or self.ending or not self.is_needed(member):
-                member.state = "done"
+            if is_error and not (self.interrupted and child.role == WORKER):
+                return self.fail(child, code, how)
+            if code == 0 or self.ending or not self.is_needed(child):
+                child.state = "done"
                 return
             if time.monotonic() - started > STABLE:
-                member.strikes = 0
-            if member.strikes == self.launch.restarts:
-                number = member.restarts
+                child.strikes = 0
+            if child.strikes == self.launch.restarts:
+                number = child.restarts
                 how = f"{how}, after {number} restart{'' if number == 1 else 's'}"
-                if self.can_be_spared(member):
-                    return self.leave_out(member, how)
-                return self.fail(member, 1, how)
-            member.state, wait = "waiting", BACKOFF * 2**member.strikes
-            member.restarts, member.strikes = member.restarts + 1, member.strikes + 1
-            of_all = f"{member.strikes} of {self.launch.restarts} restarts"
-            self.output.show(member, f"({how}; starts again in {wait:g} s: {of_all})", 1)
+                if self.can_be_spared(child):
+                    return self.leave_out(child, how)
+                return self.fail(child, 1, how)
+            child.state, wait = "waiting", BACKOFF * 2**child.strikes
+            child.restarts, child.strikes = child.restarts + 1, child.strikes + 1
+            of_all = f"{child.strikes} of {self.launch.restarts} restarts"
+            self.output.show(child, f"({how}; starts again in {wait:g} s: {of_all})", 1)
             self.changed()
             await asyncio.sleep(wait)
-            if not self.is_needed(member):
-                member.state = "done"
+            if not self.is_needed(child):
+                child.state = "done"
                 return
-            if self.members[COORDINATOR].state == "done":
+            if self.children[COORDINATOR].state == "done":
                 self.serve_again()
 
-    async def live(self, member: Member) -> int:
+    async def live(self, child: Child) -> int:
         """One life of a process: its exit code, negative for a signal."""
-        member.state, member.is_victim, member.is_chief = "starting", False, False
-        member.unfinished = ""
-        self.let_in(member)
-        member.has_begun = False
-        process = await self.engine.start(member.name, member.role, self.launch.threads)
-        member.process = process
-        member.begin((await self.instructions(member)).line())
-        member.state = "running"
+        child.state, child.is_victim, child.is_chief = "starting", False, False
+        child.unfinished = ""
+        self.renew_key(child)
+        child.has_begun = False
+        process = await self.engine.start(child.name, child.role, self.launch.threads)
+        child.process = process
+        child.begin((await self.instructions(child)).line())
+        child.state = "running"
         self.changed()
-        if self.ending and member.role == COORDINATOR:
-            member.tell({"stop": self.why})
-        with closing(Lines(self.folder / "logs" / f"{member.name}.log")) as log:
+        if self.ending and child.role == COORDINATOR:
+            child.tell({"stop": self.why})
+        with closing(Lines(self.folder / "logs" / f"{child.name}.log")) as log:
             streams = process.stdout, process.stderr
             readers = [
-                asyncio.create_task(self.output.pass_on(member, stream, log, number, self.heard))
+                asyncio.create_task(self.output.pass_on(child, stream, log, number, self.heard))
                 for number, stream in enumerate(streams)
             ]
             code = await exit_of(process)
@@ -197,65 +197,65 @@ class Supervisor:
                 reader.result()  # raises what the reader raised
         return code
 
-    async def instructions(self, member: Member) -> Instructions:
+    async def instructions(self, child: Child) -> Instructions:
         """What a process is told. All but the coordinator are told where that listens."""
-        listen: str | None = self.engine.address(member.name, member.restarts)
-        if member.role == COORDINATOR:
+        listen: str | None = self.engine.address(child.name, child.restarts)
+        if child.role == COORDINATOR:
             listen = self.coordinator or listen  # in later lives where the others know it to be
         else:
             await self.is_open.wait()
-        if member.role == WORKER:
+        if child.role == WORKER:
             listen = None
         return Instructions(
-            role=member.role,
-            name=member.name,
-            life=member.restarts,
+            role=child.role,
+            name=child.name,
+            life=child.restarts,
             listen=listen,
             coordinator=self.coordinator,
             launch=self.launch.to_json(),
             folder=str(self.folder),
-            keys=self.keys.bundle(member.name) if self.keys else None,
+            keys=self.keys.bundle(child.name) if self.keys else None,
         )
 
-    def is_needed(self, member: Member) -> bool:
+    def is_needed(self, child: Child) -> bool:
         """Whether a process that died has still something to do.
 
         After the training that is the chief, which writes the results: if it is the one that died.
         """
-        if member.role != WORKER or self.members[COORDINATOR].state != "done":
+        if child.role != WORKER or self.children[COORDINATOR].state != "done":
             return True
-        return not any(other.is_chief for other in self.members.values() if other is not member)
+        return not any(other.is_chief for other in self.children.values() if other is not child)
 
-    def can_be_spared(self, member: Member) -> bool:
+    def can_be_spared(self, child: Child) -> bool:
         """Whether other workers train on without it."""
-        if member.role != WORKER or self.ending or self.members[COORDINATOR].state == "done":
+        if child.role != WORKER or self.ending or self.children[COORDINATOR].state == "done":
             return False
-        others = [m for m in self.members.values() if m.role == WORKER and m is not member]
+        others = [c for c in self.children.values() if c.role == WORKER and c is not child]
         return any(other.state in ("starting", "running", "waiting") for other in others)
 
-    def leave_out(self, member: Member, how: str) -> None:
+    def leave_out(self, child: Child, how: str) -> None:
         """A worker that dies again and again starts no more; the others compute its slots."""
-        member.state, member.is_chief = "left", False
-        self.output.show(member, f"({how}: left out, the other workers go on)", 1)
+        child.state, child.is_chief = "left", False
+        self.output.show(child, f"({how}: left out, the other workers go on)", 1)
 
     def serve_again(self) -> None:
         """The chief that died after the training wants the last weights once more."""
-        for member in list(self.members.values()):
-            if member.role != WORKER and member.state != "done":
-                member.comes_again = True  # it is just ending
-            elif member.role != WORKER:
-                member.state, member.restarts = "waiting", member.restarts + 1
-                self.add(member.name, member.role)
+        for child in list(self.children.values()):
+            if child.role != WORKER and child.state != "done":
+                child.comes_again = True  # it is just ending
+            elif child.role != WORKER:
+                child.state, child.restarts = "waiting", child.restarts + 1
+                self.add(child.name, child.role)
 
     # --- what processes say ---------------------------------------------------------------------
 
-    def heard(self, member: Member, message: dict[str, Any]) -> None:
+    def heard(self, child: Child, message: dict[str, Any]) -> None:
         """What a process tells the launcher alone."""
-        member.is_victim |= message.get("victim", False)
-        member.is_chief = message.get("chief", member.is_chief)
+        child.is_victim |= message.get("victim", False)
+        child.is_chief = message.get("chief", child.is_chief)
         if "alarm" in message:
-            member.alarms.append({"time": time.time(), "text": message.pop("alarm")})
-        if member.role == COORDINATOR:
+            child.alarms.append({"time": time.time(), "text": message.pop("alarm")})
+        if child.role == COORDINATOR:
             if "listening" in message:
                 self.opened(message.pop("listening"))
             if message.pop("cancel", False) and not self.ending:
@@ -274,12 +274,12 @@ class Supervisor:
 
     # --- the end --------------------------------------------------------------------------------
 
-    def fail(self, member: Member, code: int, how: str) -> None:
+    def fail(self, child: Child, code: int, how: str) -> None:
         """A process failed: the others may save what there is, and end."""
-        member.state = "failed"
-        lines = list(member.last_lines)
-        self.failures.append(Failure(member.name, how, code, lines, member.is_victim))
-        self.stop(f"{member.name}: {how}", GOODBYE)
+        child.state = "failed"
+        lines = list(child.last_lines)
+        self.failures.append(Failure(child.name, how, code, lines, child.is_victim))
+        self.stop(f"{child.name}: {how}", GOODBYE)
 
     def interrupt(self, reason: str) -> None:
         """Ctrl-C, SIGTERM or `minidl dist cancel`: in order at first, at once the second time."""
@@ -294,31 +294,31 @@ class Supervisor:
         """The coordinator ends the job; what is left of it after so many seconds is killed."""
         if not self.ending:
             self.ending, self.why = True, reason
-            self.members[COORDINATOR].tell({"stop": reason})
+            self.children[COORDINATOR].tell({"stop": reason})
             asyncio.get_running_loop().call_later(seconds, self.over.set)
         self.changed()
 
     def look_for_the_end(self) -> None:
         """The job is over when all is done, or when those that serve have nobody to serve."""
-        states = [m.state for m in self.members.values()]
-        workers = [m.state for m in self.members.values() if m.role == WORKER]
+        states = [c.state for c in self.children.values()]
+        workers = [c.state for c in self.children.values() if c.role == WORKER]
         at_rest = ("done", "failed", "left")
         if all(state in at_rest for state in states):
             self.over.set()
         elif all(state in at_rest for state in workers):
             self.stop("finished", GOODBYE)
-        elif self.members[COORDINATOR].state == "done":
-            for member in self.members.values():
-                if member.role == WORKER:
-                    member.tell({"finished": True})
+        elif self.children[COORDINATOR].state == "done":
+            for child in self.children.values():
+                if child.role == WORKER:
+                    child.tell({"finished": True})
 
     async def end_all(self) -> None:
         """No process outlives the job: SIGTERM, and SIGKILL after a while."""
         self.ending = True
-        running = [member for member in self.members.values() if member.is_running]
+        running = [child for child in self.children.values() if child.is_running]
         for number in [signal.SIGKILL] if self.hurry else [signal.SIGTERM, signal.SIGKILL]:
-            for member in running:
-                member.send_signal(number)
+            for child in running:
+                child.send_signal(number)
             if await exits(running, GOODBYE):
                 break
         await asyncio.wait(self.tasks.values(), timeout=GOODBYE)  # they print the last lines
@@ -336,32 +336,36 @@ class Supervisor:
             return
 
     def scale_to(self, wanted: int) -> None:
-        here = [m for m in self.members.values() if m.role == WORKER and m.state != "left"]
-        for member in here[max(wanted, 1) :]:
-            member.state = "left"
-            member.send_signal(signal.SIGTERM)
+        if self.ending:
+            return  # nobody would end those that are added now
+        here = [c for c in self.children.values() if c.role == WORKER and c.state != "left"]
+        for child in here[max(wanted, 1) :]:
+            child.state = "left"
+            child.send_signal(signal.SIGTERM)
         number = 0
         for _ in range(wanted - len(here)):
-            while f"worker{number}" in self.members:
+            while f"worker{number}" in self.children:
                 number += 1
             self.add(f"worker{number}", WORKER)
 
-    def let_in(self, member: Member) -> None:
+    def renew_key(self, child: Child) -> None:
         """A new key for a further life, or one that nobody knows yet: tell those who listen."""
-        if self.keys is None or member.role == COORDINATOR:
+        if self.keys is None or child.role == COORDINATOR:
             return
-        if member.name not in self.keys.pairs or member.has_begun:
-            key = self.keys.renew(member.name)
-            for other in self.members.values():
-                if self.keys.lets_in(other.name, member.name):
+        if child.name not in self.keys.pairs or child.has_begun:
+            key = self.keys.renew(child.name)
+            for other in self.children.values():
+                if self.keys.lets_in(other.name, child.name):
                     other.tell({"allow": key})
 
-    def shut_out(self, name: str) -> None:
-        """The key of a life that is over opens nothing any more."""
-        if self.keys is not None and name in self.keys.pairs:
+    def revoke_key(self, name: str) -> None:
+        """The key of a life that is over opens nothing any more, but for the coordinator's: that
+        is the same in all its lives, as the others know it by this key.
+        """
+        if self.keys is not None and name != COORDINATOR and name in self.keys.pairs:
             self.keys.remove(name)
-            for member in self.members.values():
-                member.tell({"revoke": name})
+            for child in self.children.values():
+                child.tell({"revoke": name})
 
     @property
     def door(self) -> str:
@@ -387,9 +391,9 @@ class Supervisor:
             "failure": {"name": failure.name, "how": failure.how} if failure else None,
             "members": [
                 {
-                    "name": m.name, "role": m.role, "state": m.state, "restarts": m.restarts,
-                    "pid": m.process.pid if m.is_running else None, "alarms": list(m.alarms),
+                    "name": c.name, "role": c.role, "state": c.state, "restarts": c.restarts,
+                    "pid": c.process.pid if c.is_running else None, "alarms": list(c.alarms),
                 }
-                for m in self.members.values()
+                for c in self.children.values()
             ],
         }  # fmt: skip

@@ -15,7 +15,7 @@ def coordinator(servers=("server0",), **job):
     c.handle(m.Started(), 0.0)
     c.handle(m.Loaded("manifest", None, "start"), 0.0)
     c.handle(m.Stored("manifest", m.CLAIM), 0.0)
-    c.handle(m.Loaded("manifest", {"token": 1}, "office"), 0.0)
+    c.handle(m.Loaded("manifest", {"token": 1}, "claimed"), 0.0)
     return c
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl_dist.aggregate import Aggregate, NotFinite
-from minidl_dist.contradiction import Contradiction
+from minidl_dist.aggregate import Aggregate
+from minidl_dist.contradiction import Contradiction, NotFinite
 from minidl_dist.modes import Mode, parse
 from tests.dist.small_plan import head, push, small_plan, values
 

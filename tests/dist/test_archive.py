@@ -8,7 +8,8 @@ import pytest
 
 from minidl.errors import DataError
 from minidl_dist import archive
-from minidl_dist.archive import pack, sha256, unpack
+from minidl_dist.archive import pack, unpack
+from minidl_dist.checksum import sha256
 
 
 @pytest.fixture

@@ -1,9 +1,14 @@
 """`minidl dist bench`: it measures what it says, with processes of its own, and leaves none."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
-from minidl.errors import ArgumentError
+from minidl.errors import ArgumentError, MinidlError
 from minidl_dist.bench import WAYS, bench, parse_size, report
+from minidl_dist.other_process import started
 
 
 @pytest.mark.parametrize("ways", [("raw unix", "ipc"), pytest.param(WAYS, marks=pytest.mark.slow)])
@@ -28,3 +33,24 @@ def test_sizes(text, size):
 def test_what_is_no_size(text):
     with pytest.raises(ArgumentError, match="a size is a number and a unit"):
         parse_size(text)
+
+
+@pytest.mark.parametrize("way", ["ipc", "zmq alone"])
+def test_a_server_ends_with_the_process_that_started_it(way, tmp_path):
+    """Even where that is killed, and cannot end it."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "minidl_dist.bench"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    told = {"way": way, "folder": str(tmp_path), "chunks": 1}
+    server.stdin.write(json.dumps(told).encode() + b"\n")
+    server.stdin.flush()
+    assert server.stdout.readline()
+    server.stdin.close()
+    assert server.wait(20) == 0
+    server.stdout.close()
+
+
+def test_a_server_that_does_not_start_is_an_error(tmp_path):
+    module = "minidl_dist.not_there"
+    with pytest.raises(MinidlError, match="did not start"), started(module, "ipc", tmp_path):
+        pass

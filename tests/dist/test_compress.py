@@ -8,7 +8,8 @@ import pytest
 from minidl.errors import ArgumentError
 from minidl_dist import compress
 from minidl_dist import messages as m
-from minidl_dist.aggregate import checksum
+from minidl_dist.aggregate import Aggregate
+from minidl_dist.checksum import checksum
 from minidl_dist.compress import Codec, is_clear, parse
 from minidl_dist.messages import SlotChunk
 from minidl_dist.node import Node
@@ -347,9 +348,9 @@ def serving(text):
         message = m.Initial(1, chunk.number, checksum(first), first)
         server.handle(m.Received("worker0", message), 0.0)
     assert server.phase == "serving"
-    for state in server.aggregate.chunks.values():
-        state.version = 10  # past the warm-up
-        state.next_step = dict.fromkeys(state.next_step, 10)
+    server.aggregate = Aggregate(PLAN, server.mode, server.mine)
+    for chunk in PLAN.chunks:  # past the warm-up
+        server.aggregate.set_values(chunk.number, np.zeros(chunk.size, chunk.dtype), version=10)
     return server
 
 

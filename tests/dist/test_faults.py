@@ -140,8 +140,9 @@ def test_a_server_is_killed_while_it_saves(start):
     assert job.finish() == expected()
 
 
-def test_the_coordinator_is_killed(start):
-    job = start(SLOW).wait_for_step(14).kill("coordinator")
+@pytest.mark.parametrize("options", [{}, {"address": "127.0.0.1"}], ids=["ipc", "tcp with keys"])
+def test_the_coordinator_is_killed(start, options):
+    job = start(SLOW, **options).wait_for_step(14).kill("coordinator")
     assert job.finish() == expected()
     assert job.member("coordinator")["restarts"] == 1
 

@@ -4,7 +4,8 @@ import pytest
 
 from minidl.errors import DataError, MinidlError
 from minidl_dist import store
-from minidl_dist.archive import pack, sha256
+from minidl_dist.archive import pack
+from minidl_dist.checksum import sha256
 from minidl_dist.job import check_functions, fetch_code, launch_of, read_job_file, write_template
 
 

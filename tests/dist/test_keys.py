@@ -9,6 +9,7 @@ import zmq
 from minidl.errors import ArgumentError
 from minidl_dist import keys
 from minidl_dist.keys import AllowList, Bundle, KeyPair, KeyProblem, ZapHandler, prove_closed
+from minidl_dist.launch.spec import Instructions
 from minidl_dist.links import Listener
 from minidl_dist.node import Node
 from tests.dist.nodes import Recorder
@@ -24,6 +25,17 @@ def context():
 def test_a_secret_is_not_shown():
     pair = KeyPair.new()
     assert pair.secret not in repr(pair) and pair.public in repr(pair)
+
+
+def test_a_secret_is_in_no_error_and_no_repr():
+    """A file of keys that was cut off by one character, and what a process is told."""
+    content = Bundle("worker0", KeyPair.new()).to_json()
+    told = Instructions("worker", "worker0", 0, None, "tcp://x:1", {}, "job", content)
+    assert content["secret"] not in repr(told) and content["secret"] in told.line().decode()
+    cut = {**content, "secret": content["secret"][:-1]}
+    with pytest.raises(KeyProblem) as error:
+        Bundle.from_json(cut)
+    assert cut["secret"] not in str(error.value) and "secret key" in str(error.value)
 
 
 def test_a_new_key_of_a_name_revokes_the_older():

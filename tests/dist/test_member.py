@@ -11,7 +11,7 @@ from pathlib import Path
 from minidl_dist import here
 from minidl_dist import messages as m
 from minidl_dist.events import Revoked
-from minidl_dist.launch.child import Member
+from minidl_dist.launch.child import Child
 from minidl_dist.serve import hear
 
 PROGRAM = """
@@ -64,10 +64,10 @@ def test_a_long_message_is_whole_among_the_lines_of_others(monkeypatch):
     message = {"doing": {f"worker{n}": "computing" for n in range(1000)}}
     speaker = threading.Thread(target=here.tell_launcher, args=(message,))
     speaker.start()
-    member, heard = Member("coordinator", "coordinator"), []
+    child, heard = Child("coordinator", "coordinator"), []
     with os.fdopen(reading, encoding="utf-8") as lines:
         while True:
-            text, found = member.read(lines.readline().rstrip("\n"))
+            text, found = child.read(lines.readline().rstrip("\n"))
             assert text == "" and found is not None
             heard.append(found)
             if found:
@@ -78,10 +78,10 @@ def test_a_long_message_is_whole_among_the_lines_of_others(monkeypatch):
 
 
 def test_lines_that_look_like_a_message():
-    member = Member("worker0", "worker")
+    child = Child("worker0", "worker")
     for line in ("\x1eno JSON", "\x1e", "\x1e7", "a \x1e b"):
-        assert member.read(line) == (line, None)
-    assert member.read('50 % \x1e{"chief": true}') == ("50 % ", {"chief": True})
+        assert child.read(line) == (line, None)
+    assert child.read('50 % \x1e{"chief": true}') == ("50 % ", {"chief": True})
 
 
 def test_a_word_of_the_launcher_becomes_an_event():

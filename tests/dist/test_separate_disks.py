@@ -54,7 +54,7 @@ def test_files_of_a_checkpoint_that_cannot_be_read_stay_as_long_as_the_disk_name
         for step in (1, 2)
     ]
     manifest = {"token": 1, "plan": small_plan().to_dict(), "checkpoints": entries}
-    c.handle(m.Loaded("manifest", manifest, "office"), 0.2)
+    c.handle(m.Loaded("manifest", manifest, "claimed"), 0.2)
     c.handle(m.Loaded("run-1-2", None, ("state", c.generation), "damaged"), 0.3)
     assert c.base.step == 1 and c.wanted("server0").shards == [shard(1), shard(2)]
 

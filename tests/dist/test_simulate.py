@@ -38,7 +38,7 @@ BLOCK = 50
 @pytest.mark.parametrize("block", range(10))
 @pytest.mark.parametrize("mode", ["sync", None], ids=["sync", "any"])
 def test_a_thousand_schedules_keep_all_promises(mode, block):
-    assert run_block((block * BLOCK, (block + 1) * BLOCK, mode, False))[1] == []
+    assert run_block((block * BLOCK, (block + 1) * BLOCK, mode, "none", False))[1] == []
 
 
 # (seed, mode) of schedules that failed once.
@@ -55,7 +55,7 @@ def test_what_failed_once_does_not_again(seed, mode):
 def test_so_do_six_thousand(block):
     """More than that by hand: python -m minidl_dist.schedules 100000 --mode any --processes 2"""
     first = 100_000 + 1000 * block
-    assert run_block((first, first + 1000, None, False))[1] == []
+    assert run_block((first, first + 1000, None, "none", False))[1] == []
 
 
 def test_what_happens_follows_from_the_seed():

@@ -5,11 +5,15 @@ tests/dist/test_s3.py sees with a real server.
 """
 
 import errno
+import os
+import re
+import signal
 
 import fsspec
 import pytest
 
 from minidl_dist import references, results, store
+from minidl_dist.ending import EndSignals
 from minidl_dist.store import StoreError
 
 
@@ -151,10 +155,10 @@ def test_data_on_this_machine_stay_where_they_are(tmp_path, what):
 def test_the_hash_is_that_of_a_command(tmp_path):
     import subprocess
 
-    for name in ("b", "a", "sub/c"):
+    for name in ("b", "a", "sub/c", ".hidden", "of two words"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    command = "find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    (command,) = re.findall(r"cd DATA && (.*)", references.__doc__)
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
     assert references.refer(str(tmp_path))["sha256"] == done.stdout.split()[0]
 
@@ -186,7 +190,7 @@ def job(tmp_path):
 
 
 def test_results_logs_and_timeline_are_uploaded(memory, job):
-    found = results.upload("memory://out", job)
+    found = results.upload("memory://out", job, EndSignals())
     assert found == {"url": "memory://out", "files": 4}
     assert store.get_bytes("memory://out/logs/worker0.log", 99) == b"logs/worker0.log"
     assert not store.exists("memory://out/job.json")
@@ -194,5 +198,33 @@ def test_results_logs_and_timeline_are_uploaded(memory, job):
 
 def test_a_store_that_goes_away_while_results_are_uploaded(memory, job, monkeypatch):
     failing(memory, monkeypatch, "put_file", EndpointConnectionError())
-    found = results.upload("memory://out", job)
+    found = results.upload("memory://out", job, EndSignals())
     assert "does not answer" in found["error"] and "memory://out/run/model" in found["error"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_an_upload_in_order(memory, job, monkeypatch, number):
+    """So that the status says that not all is there, instead of a process that is just gone."""
+    put_file, sent = store.put_file, []
+
+    def put(url, file):
+        put_file(url, file)
+        sent.append(url)
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGUSR1)  # of `scale`: too late, and no reason to end
+
+    monkeypatch.setattr(store, "put_file", put)
+    before = signal.getsignal(number)
+    with EndSignals() as signals:
+        found = results.upload("memory://out", job, signals)
+        os.kill(os.getpid(), number)  # once more: the status is still to be written
+    assert found["error"].startswith(signal.Signals(number).name) and len(sent) == 1
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_before_the_upload_is_not_forgotten(memory, job):
+    with EndSignals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        found = results.upload("memory://out", job, signals)
+    assert "SIGTERM" in found["error"]
+    assert not store.exists("memory://out/logs/worker0.log")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from minidl_dist.launch import output
 from minidl_dist.launch import supervisor as module
 from minidl_dist.launch.child import ended
 from minidl_dist.launch.spec import MARK, WORKER, Launch
@@ -89,7 +90,7 @@ def run(tmp_path, worker, workers=1, restarts=2, meanwhile=None, servers=1, **co
     asyncio.run(asyncio.wait_for(found.run(), 60))
     found.out, found.err = out.getvalue(), err.getvalue()
     assert not found.engine.place_is_there
-    assert not any(is_alive(m.process.pid) for m in found.members.values() if m.process)
+    assert not any(is_alive(m.process.pid) for m in found.children.values() if m.process)
     return found
 
 
@@ -102,7 +103,7 @@ def is_alive(pid):
 
 
 def restarts(found):
-    return {m.name: m.restarts for m in found.members.values()}
+    return {m.name: m.restarts for m in found.children.values()}
 
 
 def test_lines_come_with_the_name_of_who_printed_them(tmp_path):
@@ -127,6 +128,14 @@ def test_what_all_workers_say_before_they_train_is_shown_once(tmp_path):
 def test_long_and_unfinished_lines_are_whole(tmp_path):
     found = run(tmp_path, "sys.stdout.write('x' * 200_000 + '\\nend')")
     assert found.out == f"worker0     | {'x' * 200_000}\nworker0     | end\n"
+
+
+def test_a_line_without_an_end_is_shown_in_parts(tmp_path, monkeypatch):
+    """A progress bar of \\r may write for days: the launcher must not keep all of it."""
+    monkeypatch.setattr(output, "LONGEST", 1000)
+    found = run(tmp_path, "os.write(1, b'x' * 2500); time.sleep(0.5); os.write(1, b'y\\n')")
+    parts = [line.removeprefix("worker0     | ") for line in found.out.splitlines()]
+    assert "".join(parts) == "x" * 2500 + "y" and len(parts) > 1
 
 
 def test_a_line_that_looks_like_a_message_to_the_launcher_ends_no_job(tmp_path):
@@ -191,7 +200,7 @@ def test_a_worker_that_dies_too_often_is_left_out_while_others_live(tmp_path):
     code += "while not os.path.exists(told['folder'] + '/left'): time.sleep(0.01)"
 
     def meanwhile(found):
-        if "worker1" in found.members and found.members["worker1"].state == "left":
+        if "worker1" in found.children and found.children["worker1"].state == "left":
             (tmp_path / "left").touch()
 
     found = run(tmp_path, code, workers=2, restarts=1, meanwhile=meanwhile)
@@ -228,6 +237,18 @@ def test_each_life_has_a_key_of_its_own(tmp_path, monkeypatch):
     for name in ("coordinator", "server0"):
         assert f"{name:<11} | revoked worker0\n" in found.out
         assert f"{name:<11} | allowed {second}\n" in found.out
+
+
+def test_the_coordinator_has_one_key_in_all_its_lives(tmp_path, monkeypatch):
+    """Those that live know it by this key, and nobody gives them another."""
+    coordinator = f"print({MARK!r} + json.dumps({{'listening': 'tcp://x'}}), flush=True)\n"
+    coordinator += "print('key', told['keys']['public'], flush=True)\n"
+    coordinator += "if life == 0: time.sleep(0.3); os.kill(os.getpid(), signal.SIGKILL)\n"
+    monkeypatch.setattr(Engine, "is_secure", True)
+    found = run(tmp_path, "time.sleep(2)", coordinator=coordinator + SERVE)
+    assert found.failure is None and restarts(found)["coordinator"] == 1
+    first, second = [line.split()[-1] for line in found.out.splitlines() if "| key" in line]
+    assert first == second
 
 
 def test_a_key_is_told_to_those_alone_whom_it_opens(tmp_path, monkeypatch):
@@ -307,8 +328,8 @@ def interrupting(number):
     sent = []
 
     def meanwhile(found):
-        members = found.members.values()
-        if len(members) == 3 and all(m.state == "running" for m in members) and not sent:
+        children = found.children.values()
+        if len(children) == 3 and all(c.state == "running" for c in children) and not sent:
             sent.append(number)
             os.kill(os.getpid(), number)
 
@@ -343,17 +364,25 @@ def test_scale_adds_workers_and_lets_some_go(tmp_path):
     wanted, states = iter([3, 1]), []
 
     def meanwhile(found):
-        here = [m for m in found.members.values() if m.role == WORKER and m.state == "running"]
+        here = [m for m in found.children.values() if m.role == WORKER and m.state == "running"]
         if len(here) == (1, 3)[len(states) % 2] and len(states) < 2:
             states.append(len(here))
             (tmp_path / "scale.json").write_text(json.dumps({WORKER: next(wanted)}))
             os.kill(os.getpid(), signal.SIGUSR1)
 
     found = run(tmp_path, "time.sleep(1.5)", meanwhile=meanwhile)
-    assert {m.name: m.state for m in found.members.values() if m.role == WORKER} == {
+    assert {m.name: m.state for m in found.children.values() if m.role == WORKER} == {
         "worker0": "done", "worker1": "left", "worker2": "left",
     }  # fmt: skip
     assert found.failure is None and set(restarts(found).values()) == {0}
+
+
+def test_scale_adds_nobody_to_a_job_that_ends(tmp_path):
+    """Nobody would end what is started while all others are being ended."""
+    found = run(tmp_path, "print('trained')", workers=1)
+    found.ending = True
+    found.scale_to(3)
+    assert "worker1" not in found.children
 
 
 def test_those_that_serve_come_back_for_a_worker_that_died_after_the_training(tmp_path):

@@ -18,6 +18,9 @@ VALUES = np.arange(20_000, dtype=np.float32)
 SAMPLES = {
     int: 3, float: 0.5, str: "text", bytes: b"\0bytes", bool: True, dict: {"a": [1, 2.5, None]},
     list: [1, {"b": "c"}], float | None: None, np.ndarray: VALUES,
+    list[int]: [1, 2], list[float]: [0.5, 1], list[str]: ["a"], list[list]: [[1, "b"]],
+    list[dict]: [{"b": "c"}], dict[str, str]: {"a": "b"}, dict[str, float]: {"a": 0.5, "b": 1},
+    dict[str, list]: {"a": [1]}, dict[str, dict]: {"a": {"b": 1}},
 }  # fmt: skip
 
 
@@ -94,6 +97,32 @@ def test_a_field_of_another_type(value):
     kind = m.MESSAGES.index(m.Counted)
     content = raw(m.VERSION, kind, "coordinator", 1, value, [])
     refused("field", content, match="Counted has no such step")
+
+
+@pytest.mark.parametrize(
+    "kind, fields, name",
+    [
+        (m.Norms, [1, 0, ["x"]], "squares"),
+        (m.Norms, [1, 0, [1.0, None]], "squares"),
+        (m.Saved, [1, 0, "shard", "", [[1]], ""], "chunks"),
+        (m.Saved, [1, 0, "shard", "", [1.0], ""], "chunks"),
+        (m.Head, [1, 0, 0, 1.0, [1], [], None, ""], "groups"),
+        (m.Head, [1, 0, 0, 1.0, [{}], [[]], None, ""], "missing"),
+        (m.StepDone, [1, 0, [[]]], "reports"),
+    ],
+)
+def test_an_item_of_another_type(kind, fields, name):
+    """A machine would end with an error that is nobody's."""
+    content = raw(m.VERSION, m.MESSAGES.index(kind), "worker0", *fields)
+    refused("field", content, match=f"{kind.__name__} has no such {name}")
+
+
+def test_a_key_that_is_no_name():
+    hello = [getattr(sample(m.Hello), name) for name in wire.FORM_OF[m.Hello].names]
+    place = wire.FORM_OF[m.Hello].names.index("fingerprint")
+    for bad in ({1: "x"}, {"numpy": 2}):
+        hello[place] = bad
+        refused("field", raw(m.VERSION, m.MESSAGES.index(m.Hello), "worker0", *hello))
 
 
 # --- headers of numbers -------------------------------------------------------------------------
