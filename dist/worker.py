@@ -142,7 +142,13 @@ class Worker(Requests):
         return -1 if self.step is None else self.step
 
     def step_given(self) -> int:
-        return self.given
+        """The first step whose reports are missing here: from it on the coordinator sends them
+        again. Where steps run ahead, `given` stands still while a barrier waits for all reports.
+        Else it counts: the weights of an older step are gone, even if its reports are here."""
+        step = self.given
+        while self.mode and not self.mode.together and step in self.step_done:
+            step += 1
+        return step
 
     def progress(self) -> int:
         return self.count
@@ -209,7 +215,7 @@ class Worker(Requests):
         for step, slot in list(self.reports):
             if step < wanted.step:
                 del self.reports[step, slot]
-        if self.step is not None and self.given < wanted.oldest:
+        if self.step is not None and self.step_given() < wanted.oldest:
             self.rejoin()
         if self.want is not None and self.version_of(self.want) > self.pulled:
             self.pull(self.want)  # it has become the last step

@@ -1,5 +1,7 @@
 """Single machines: what they refuse, notice and say. What they do together is in test_simulate."""
 
+from dataclasses import replace
+
 import pytest
 
 import minidl
@@ -436,6 +438,27 @@ def test_nobody_is_believed_dead_who_is_only_slow(slow):
     assert world.result == ("finished", 0)
     over = next(i for i, note in enumerate(world.notes) if note[2]["what"] == "over")
     assert [note for note in world.notes[:over] if note[2]["what"] in ("lost", "stuck")] == []
+
+
+@pytest.mark.parametrize("mode", ["ssp:3", "async"])
+def test_many_reports_that_are_lost_before_a_barrier_come_again(mode):
+    """Of more steps than one answer to a Beat holds. All waited for each other."""
+    short = toy(next(n for n in range(300) if toy(n).plan.slots > 1 and not toy(n).nan))
+    plan = replace(short.plan, batches_per_epoch=40 * short.plan.slots, epochs=2)
+    world = World(1, mode, faults=False, servers=1, toy=replace(short, plan=plan, cache={}))
+    world.job = replace(world.job, save_every=0)
+    machine = world.nodes["coordinator"].machine = Coordinator(world.job)
+    send, lost = world.send, set()
+
+    def lose_some(process, to, message):
+        if type(message) is m.StepDone and message.step > 2 and machine.steps.step < 40:
+            lost.add(message.step)
+        else:
+            send(process, to, message)
+
+    world.send = lose_some
+    world.run()
+    assert world.result == ("finished", 0) and lost >= set(range(3, 39))
 
 
 def test_all_are_killed_and_another_number_of_servers_goes_on():
