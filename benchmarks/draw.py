@@ -75,8 +75,8 @@ PAPER_TEXT = (
     "paper-* have the networks, losses and optimizer of Reed et al. (2016), but are not the "
     "paper's experiment: the generator is an eighth as wide and the discriminator a quarter, one "
     "caption stands in place of the mean of four, the default's text encoder (words, learned from "
-    "32 pixels) in place of theirs, and training is 16 epochs of drawn flowers in batches of 32 at "
-    "a constant rate. They draw 64 pixels, small-* 32.\n\n"
+    "32 pixels) in place of theirs, and training is as many epochs of drawn flowers as of small-*, "
+    "in batches of 32 at a constant rate. They draw 64 pixels, small-* 32.\n\n"
 )
 ABOUT = (
     f"{PICTURES:,} pictures for captions of the 202 combinations that were held out; what the "
@@ -113,7 +113,8 @@ def main() -> None:
             seeds = options.seeds if way in SEEDED else options.seeds[:1]
             done[way] = [trained(way, seed, options.runs) for seed in seeds]
     scores = {way: [score(one, options.runs) for one in runs] for way, runs in done.items()}
-    write(done, scores, options.short)
+    names = [one.training.name for runs in done.values() for one in runs]
+    write(done, scores, options.short, {str(options.runs / name): name for name in names})
 
 
 def trained(way: str, seed: int, runs: Path) -> Finished:
@@ -167,7 +168,10 @@ def score(done: Finished, runs: Path) -> dict[str, Any]:
 
 
 def write(
-    done: dict[str, list[Finished]], scores: dict[str, list[dict[str, Any]]], short: bool
+    done: dict[str, list[Finished]],
+    scores: dict[str, list[dict[str, Any]]],
+    short: bool,
+    hidden: dict[str, str],
 ) -> None:
     """The section of RESULTS.md."""
     finished = [one for runs in done.values() for one in runs]
@@ -178,9 +182,9 @@ def write(
         + "\n\n"
         + (PAPER_TEXT if any(way.startswith("paper") for way in done) else "")
         + ("" if short else seeds_of_default(scores))
-        + commands(finished, {})
-        + f"\n\nAll by `{this_command('draw', {})}`, which then measures each run by `minidl draw "
-        f"score RUN -n {PICTURES}`. " + provenances(finished)
+        + commands(finished, hidden)
+        + f"\n\nAll by `{this_command('draw', hidden)}`, which then measures each run by "
+        f"`minidl draw score RUN -n {PICTURES}`. " + provenances(finished)
     )
     if short:
         write_section("draw-short", "Ways of drawing, side by side", body)

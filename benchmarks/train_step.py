@@ -156,14 +156,21 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def write(rows: list[dict[str, Any]], peak: float) -> None:
-    bars = [Group(row["model"], (row["ratio_channels_last"], row["ratio_nchw"])) for row in rows]
-    title = "A training step: PyTorch's time over minidl's"
-    write_bars(PICTURE, title, ("PyTorch channels last", "PyTorch NCHW"), bars)
+    """The section of RESULTS.md; one of its own for some models alone."""
+    models = [row["model"] for row in rows]
+    part = [] if models == list(CASES) else models
+    if not part:
+        bars = [
+            Group(row["model"], (row["ratio_channels_last"], row["ratio_nchw"])) for row in rows
+        ]
+        title = "A training step: PyTorch's time over minidl's"
+        write_bars(PICTURE, title, ("PyTorch channels last", "PyTorch NCHW"), bars)
     body = (
         "PyTorch's time divided by minidl's, the median over rounds; above 1 minidl is faster. "
         "`ratio` is against PyTorch's faster memory format. Operations are counted as plain sums "
         "of products; the largest error is of the weights after three steps, PyTorch's own that "
-        "between its two formats.\n\n![ratios as bars](curves/train_step.svg)\n\n"
+        "between its two formats.\n\n"
+        + ("" if part else "![ratios as bars](curves/train_step.svg)\n\n")
         + table(list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
         + "".join(
             f"\n\n**{row['model']}** misses its goal of {row['goal']}. {row['where']} "
@@ -172,9 +179,14 @@ def write(rows: list[dict[str, Any]], peak: float) -> None:
             if row["where"]
         )
         + f"\n\nNumPy's matrix product reaches {peak / 1e9:.0f} GFLOP/s here. All by `python "
-        f"-m benchmarks.train_step --write`. {provenance('minidl', 'numpy', 'numba', 'torch')}"
+        f"-m benchmarks.train_step{' --models ' if part else ''}{','.join(part)} --write`. "
+        f"{provenance('minidl', 'numpy', 'numba', 'torch')}"
     )
-    write_section("train_step", "A training step against PyTorch", body)
+    title = "A training step against PyTorch"
+    if part:
+        write_section(f"train_step {' '.join(part)}", f"{title}: {', '.join(part)}", body)
+    else:
+        write_section("train_step", title, body)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def test_the_section_names_its_commands(monkeypatch):
     ways = ("small-cls", "small-cls-turned", "paper-cls")
     done = {way: [finished(600, 1200.0)] for way in ways}
     for short in (False, True):
-        draw.write(done, {way: [figures()] for way in ways}, short)
+        draw.write(done, {way: [figures()] for way in ways}, short, {})
     (name, title, body), (short_name, _, short_body) = written
     assert short_name == "draw-short" and "a quarter" in short_body
     assert "must reach" not in short_body  # figures of so little training do not say
