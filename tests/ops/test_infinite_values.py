@@ -340,7 +340,9 @@ def test_infinite_numbers_share_the_gradient_of_a_norm(p):
         rest = {0.5: inf, 1: 1}.get(p, 0)  # the limits
         assert (np.array(gx)[~endless] == rest).all()
     _, gx = gradients(lambda x: x.norm(p, dim=1), [[1.0, inf, inf], [0.0, 2.0, 0.0]])
-    assert gx[1] == [0, 1, 0] and gx[0][1] == pytest.approx(2 ** (1 / p - 1))
+    # A power's last digit is another on other processors.
+    assert gx[1] == pytest.approx([0, 1, 0], rel=1e-6)
+    assert gx[0][1] == pytest.approx(2 ** (1 / p - 1))
     _, ga, _ = gradients(lambda a, b: F.pairwise_distance(a, b, 2.0), [[inf, 0.0]], [[0.0, 0.0]])
     assert ga[0] == [1, 0]
 
