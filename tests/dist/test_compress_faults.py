@@ -54,7 +54,7 @@ def test_another_process_is_killed(start, name):
 
 
 def test_workers_join_and_leave(start):
-    job = start("--slow=0.1", compress="1bit", workers=1, slots=3).wait_for_step(3)
+    job = start("--slow=0.4", compress="1bit", workers=1, slots=3).wait_for_step(3)
     job.scale(3)
     job.wait_until(lambda: '"computed"' in job.text("worker2"), "joining")
     job.scale(2)

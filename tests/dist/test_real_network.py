@@ -75,8 +75,9 @@ class Made:
 
     def __init__(self, tmp_path, bundles=None, through=lambda name, address: address):
         self.toy, self.folder = two_chunks(), tmp_path / "checkpoints"
+        # Where one message in eight is lost, requests can be in vain for 10 s: nobody is stuck.
         job = Job(
-            SERVERS, save_every=2, beat=0.1, missing=30.0,
+            SERVERS, save_every=2, beat=0.1, dead=25.0, missing=30.0,
             limits=dict.fromkeys(("compiling", "computing", "evaluating", "saving"), 20.0),
         )  # fmt: skip
         bundles = bundles or {}
