@@ -130,6 +130,21 @@ def test_what_changed_between_two_promises_is_computed_anew():
     assert not entries
 
 
+def test_an_interrupted_step_leaves_no_words_behind(monkeypatch):
+    """They had their places, and nothing stood there."""
+    arrays = problem(5, 4, PANEL, 40, 12)
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with unchanging(weights_of(arrays)):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(kernel, "step_with_panels", interrupted)
+            kernel.word_step(*arrays)
+        for ours, right in zip(kernel.word_step(*arrays), reference.word_step(*arrays)):
+            np.testing.assert_allclose(ours, right, rtol=1e-4, atol=1e-6)
+
+
 def test_while_another_thread_searches(monkeypatch):
     arrays = problem(6, 4)
     with unchanging(weights_of(arrays)):

@@ -58,6 +58,9 @@ def word_step(words, embedding, h, c, parents, w_ih, w_hh, b):
                 return step_with_panels(
                     embedding, new, first, memo.table, places, h, c, parents, *panels, b
                 )
+            except BaseException:  # Ctrl-C, say: rows that were promised may not be there
+                memo.forget()
+                raise
             finally:
                 memo.lock.release()
     return step_alone(np.ascontiguousarray(embedding), words, h, c, parents, *panels, b)
