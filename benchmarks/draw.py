@@ -93,8 +93,9 @@ ABOUT = (
 )
 SHORT_TEXT = (
     f"Every way with one seed and {EPOCHS // 4} epochs of drawn flowers, a quarter of the default, "
-    "two at a time with one thread each. So the figures compare ways with each other; what the "
-    "default reaches in full is in the section above.\n\n"
+    "two at a time with one thread each, beside other programs, which minutes by the clock show. "
+    "So the figures compare ways with each other; what the default reaches in full is in the "
+    "section above.\n\n"
 )
 MUST = {"color": 90, "background": 98, "center": 90, "size": 95, "shape": 85, "count": 40}
 

@@ -15,7 +15,8 @@ have them (benchmarks/steps.py), `share` is of what NumPy's matrix product reach
 Memory is the peak of each process after it has warmed up. For a network that misses its goal, one
 run more says where the time goes (benchmarks/breakdown.py).
 
---write puts the table into RESULTS.md, and the ratios into benchmarks/curves/train_step.svg.
+--write puts the table into RESULTS.md, and the ratios into benchmarks/curves/train_step.svg; with
+--models, a table without a picture into a section of its own.
 """
 
 from __future__ import annotations

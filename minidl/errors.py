@@ -23,7 +23,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-SHOWN, LONGEST = 8, 2000  # arrays of a dict or list, and letters of a text, in an error
+SHOWN, LONGEST = 8, 2000  # arrays of a dict or list, and characters of a text, in an error
 
 
 class Hint(str):

@@ -106,7 +106,7 @@ def save_arrays(name: str, digest: str, arrays: Mapping[str, np.ndarray]) -> Non
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
             temporary = Path(folder) / path.name
-            np.savez(temporary, allow_pickle=False, digest=np.array(digest), **arrays)
+            np.savez(temporary, digest=np.array(digest), **arrays)
             os.replace(temporary, path)
 
 

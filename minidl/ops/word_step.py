@@ -36,6 +36,9 @@ def word_step(
     h' = o tanh(c'), c' = f c + i g, (i, f, g, o) from
     weight_ih embedding[word] + weight_hh h[parent] + bias; see lstm.
 
+    Hochreiter and Schmidhuber 1997, "Long short-term memory", with the forget gate of Gers et al.
+    2000; words are read as by Vinyals et al. 2016, "Show and Tell: Lessons learned".
+
     Args:
         words: integers from 0 to V - 1, (N,).
         embedding: (V, I).
@@ -50,7 +53,7 @@ def word_step(
         (h', c'), both (N, H).
 
     Raises:
-        ArgumentError: a number is not one of a row.
+        ArgumentError: a word or a parent is not the number of a row.
         ShapeError: the shapes do not fit.
         DtypeError: words or parents are not integers; the others are not floating point, or of
             different dtypes.
