@@ -30,6 +30,7 @@ from minidl.ops.pad import pad
 from minidl.ops.pairwise_distance import cdist, pairwise_distance
 from minidl.ops.relu import relu
 from minidl.ops.relu6 import relu6
+from minidl.ops.shift import shift
 from minidl.ops.sigmoid import sigmoid
 from minidl.ops.softmax import log_softmax, softmax
 from minidl.ops.softplus import softplus
@@ -43,6 +44,6 @@ __all__ = [
     "dropout2d", "embedding", "hinge_embedding_loss", "instance_norm", "interpolate", "l1_loss",
     "leaky_relu", "likeliest", "linear", "local_response_norm", "log_softmax", "match_patches",
     "max_pool2d", "minibatch_std", "mse_loss", "multi_margin_loss", "nll_loss", "normalize", "pad",
-    "pairwise_distance", "relu", "relu6", "sigmoid", "softmax", "softplus", "spectral_norm", "tanh",
-    "unfold",
+    "pairwise_distance", "relu", "relu6", "shift", "sigmoid", "softmax", "softplus",
+    "spectral_norm", "tanh", "unfold",
 ]  # fmt: skip

@@ -30,6 +30,7 @@ from minidl.ops.match_patches import MatchPatches
 from minidl.ops.mse_loss import MSELoss
 from minidl.ops.multi_margin_loss import MultiMarginLoss
 from minidl.ops.nll_loss import NLLLoss
+from minidl.ops.shift import Shift
 
 SUBJECTS = (
     comparison, convolution, elementwise, indexing, matrix, normalization, pooling, recurrent,
@@ -40,10 +41,12 @@ EXPORTERS = {kind: export for subject in SUBJECTS for kind, export in subject.EX
 LOSS = "a loss is for training; export the network without it"
 DROPOUT = "dropout is for training; pass training=self.training, so that evaluation has none"
 MATCHES = "patches are matched for training, that of a picture; export the network without it"
+SHIFT = "pictures are moved at random for training; export the network without it"
 NOT_EXPORTED = {
     BinaryCrossEntropyWithLogits: LOSS, CrossEntropy: LOSS, HingeEmbeddingLoss: LOSS, L1Loss: LOSS,
     MSELoss: LOSS, MultiMarginLoss: LOSS, NLLLoss: LOSS, SoftCrossEntropy: LOSS,
     Dropout: DROPOUT, Dropout2d: DROPOUT, MatchPatches: MATCHES,
+    Shift: SHIFT,
 }  # fmt: skip
 """Operations without an exporter, and why."""
 
