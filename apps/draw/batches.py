@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from apps.draw.changes import some_changes
 from apps.draw.data import Pairs
 from apps.draw.texts import forgotten
 from minidl.data import DataLoader, Dataset
@@ -112,6 +113,7 @@ class PlayingBatches(PairLoader):
         drawn_text, noise  for what the discriminator gets from the generator
         new_text, new_noise       for the generator's own step; with int half as much noise again
         between            with int: the order that says which two texts a point lies between
+        real_moves, ...    how real, drawn and new pictures are changed, see changes.py
 
     Args:
         embeddings: of all captions, float32 (captions, D).
@@ -131,6 +133,8 @@ class PlayingBatches(PairLoader):
         batch = {"pictures": as_pictures(pixels)}
         drawn_anew = n + n // 2 if settings.has_between else n
         batch |= {"noise": self.noise(n, random), "new_noise": self.noise(drawn_anew, random)}
+        for which, count in (("real", n), ("drawn", n), ("new", drawn_anew)):
+            batch |= some_changes(settings.changes, which, count, settings.size, random)
         if not settings.is_conditional:
             return batch, None
         batch["text"] = Tensor(self.text(indices, random))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from apps.draw.changes import CHANGES
 from apps.draw.losses import LOSSES
 from apps.shared import parse
 from apps.shared.captioned import FILES, CaptionedOptions, source
@@ -54,6 +55,12 @@ class DataOptions(CaptionedOptions):
     augment: str = option(
         DATA, "Random changes of pictures: none, flip (mirrored or not), or crop (that, and a part "
         "of 27/32 of each side). Default: none for flowers, else crop.", check=one_of(AUGMENTS),
+    )  # fmt: skip
+    changes: str = option(
+        DATA, "Random changes of all that the discriminator sees, real or drawn, so that it cannot "
+        "learn a few pictures by heart: none, translation, or translation-cutout (that, and a "
+        "hole). Default: translation-cutout for pictures of files with small, else none.",
+        check=one_of(CHANGES),
     )  # fmt: skip
 
 

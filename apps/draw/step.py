@@ -5,6 +5,8 @@
                            batch norm sees real and drawn pictures together, unless asked
     2. the generator       draws anew; with int also for embeddings between two captions
 
+The discriminator sees all pictures changed at random, where that is asked for (changes.py).
+
 All that is random is in the batch (batches.py).
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import minidl
+from apps.draw.changes import changed
 from apps.draw.gradients import passing_gradients
 from apps.draw.losses import Weights, discriminator_loss, generator_loss, with_interpolated
 from apps.draw.networks import DISCRIMINATOR, GENERATOR
@@ -39,7 +42,9 @@ class GanStep:
         discriminator = run.model.get_submodule(DISCRIMINATOR)
         with minidl.no_grad():
             drawn = generator(batch["noise"], batch.get("drawn_text"))
-        real, wrong, fake = self.scores(discriminator, batch, drawn)
+        seen = batch | {"pictures": changed(batch["pictures"], batch, "real")}
+        drawn = changed(drawn, batch, "drawn")
+        real, wrong, fake = self.scores(discriminator, seen, drawn)
         d_loss = discriminator_loss(self.settings.loss, real, fake, wrong, self.weights)
         run.minimize(d_loss, DISCRIMINATOR)
         with passing_gradients(discriminator):
@@ -83,7 +88,8 @@ class GanStep:
         text = batch.get("new_text")
         if self.settings.has_between:
             text = with_interpolated(batch["new_text"], batch["between"])
-        scores = discriminator(generator(batch["new_noise"], text), text)
+        drawn = changed(generator(batch["new_noise"], text), batch, "new")
+        scores = discriminator(drawn, text)
         return generator_loss(self.settings.loss, scores)
 
 
