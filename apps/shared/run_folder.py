@@ -1,7 +1,7 @@
 """The folder of a run: its files, how it is made and found again, and what an error leaves of it.
 
 checkpoint.safetensors   the latest state: weights, optimizer, position; what --resume reads
-best.safetensors         the weights of the epoch with the lowest validation loss
+best.safetensors         the weights of the epoch with the best validation
 features/                outputs of frozen layers for each picture, until the run has finished
 run.json                 the settings, versions and figures, for people and scripts
 metrics.jsonl            one line per epoch
@@ -32,6 +32,7 @@ BEST = "best.safetensors"
 RUN = "run.json"
 METRICS = "metrics.jsonl"
 REPORT = "report.html"
+MAKERS = "minidl train, minidl draw train and minidl caption train make runs"
 OP = "run folder"  # what errors begin with, unless a command says its own name
 
 
@@ -221,7 +222,7 @@ def similar(path: Path) -> str:
     if close:
         return f"did you mean {close[0]}?"
     newest = sorted(runs, key=os.path.getmtime)[-3:]
-    return f"runs here: {', '.join(newest)}" if newest else "minidl train lenet makes one"
+    return f"runs here: {', '.join(newest)}" if newest else MAKERS
 
 
 # --- run.json -----------------------------------------------------------------------------------

@@ -321,6 +321,7 @@ def test_other_captions_than_when_the_run_began(jsonl, tmp_path):
 def test_a_resumed_run_refuses_other_options(captioning_run):
     for options, says in (
         (["--seed", 4], "another --seed"), (["--hidden", 4], "another --hidden"),
+        (["--cnn", "resnet18"], "another --cnn"),
         (["--epochs", 1], "another --epochs"), (["--output", "elsewhere"], "stays in its folder"),
     ):  # fmt: skip
         result = minidl("caption", "train", "--resume", captioning_run, *options)
