@@ -25,8 +25,9 @@ from apps.shared.options import OptionError, stored_values, to_dict
 from apps.shared.packaged import packaged_file, without_folders
 from apps.shared.trained import kept_checkpoint
 from minidl.data import Vocabulary, transforms
+from minidl.data.captioned.findings import Plain
 from minidl.errors import CheckpointError, MinidlError
-from minidl.nn import evaluating
+from minidl.nn import evaluating, unchanging
 from minidl.tensor import Tensor
 from models.show_and_tell import ShowAndTell
 
@@ -217,15 +218,23 @@ def load_together(sources: Sequence[str]) -> list[Captioner]:
         CheckpointError: as load_captioner.
     """
     found = [load_captioner(source) for source in sources]
+    first = found[0].vocabulary
     for source, one in zip(sources, found):
-        if one.vocabulary.words != found[0].vocabulary.words:
+        if one.vocabulary.words != first.words:
             raise OptionError(
                 "networks that speak together know the same words",
-                {sources[0]: f"{len(found[0].vocabulary)} words",
-                 source: f"{len(one.vocabulary)} words"},
+                {sources[0]: words_beside(first, one.vocabulary),
+                 source: words_beside(one.vocabulary, first)},
                 "train them on the same data with the same --min-count and --val-share",
             )  # fmt: skip
     return found
+
+
+def words_beside(ours: Vocabulary, others: Vocabulary) -> Plain:
+    """How many words a vocabulary has, and one that another lacks, for an error."""
+    own = next((word for word in ours.words if word not in others), None)
+    beside = f", {own!r} here alone" if own is not None else ""
+    return Plain(f"{len(ours):,} words{beside}")
 
 
 def save_captioner(path: Path, captioner: Captioner, figures: dict[str, Any]) -> None:

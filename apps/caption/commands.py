@@ -167,6 +167,10 @@ def score(
     beam: Beam = 3,
     max_words: MaxWords = None,
     length_norm: LengthNorm = 0.0,
+    skip_missing: Annotated[
+        bool,
+        typer.Option("--skip-missing", help="Leave out lines of --data without their pictures."),
+    ] = False,
 ) -> None:
     """Measure how good sentences are: BLEU-1 to BLEU-4, ROUGE-L, CIDEr-D.
 
@@ -187,7 +191,7 @@ def score(
     if split not in SPLITS:
         raise OptionError("no such split", {"--split": split}, nearest(split, SPLITS))
     decoding = Decoding(beam, 1, max_words, length_norm)
-    found = score_runs(runs, data, data_dir, split, decoding, console.note)
+    found = score_runs(runs, data, data_dir, split, decoding, console.note, skip_missing)
     show(console, found)
     console.json({"runs": runs} | found)
 

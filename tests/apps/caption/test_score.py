@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from apps.caption.captioner import load_captioner
 from apps.caption.data import part_of
 from apps.caption.samples import Samples
 from apps.caption.score.attributes import judged, named_attributes
@@ -102,7 +103,21 @@ def test_the_command(captioning_run):
     train = last_json(minidl(*words, "--split", "train").stdout)
     assert "nearest" not in train and train["pictures"] == 48
     assert minidl(*words, "--split", "tests").exit_code == 2
-    assert minidl(*words, "--split", "val").exit_code == 2  # the data name none
+    result = minidl(*words, "--split", "val")  # the data name none
+    assert result.exit_code == 2 and "choose another --split" in result.output
+
+
+def test_data_without_training_pictures(captioning_run, jsonl):
+    data = jsonl.with_name("test alone.jsonl")
+    lines = jsonl.read_text().splitlines()
+    data.write_text("\n".join(line for line in lines if '"split": "test"' in line))
+    words = ("caption", "score", captioning_run, "--data", data, "--max-words", 8, "--json")
+    result = minidl(*words)
+    assert result.exit_code == 0, result.output
+    found = last_json(result.stdout)
+    assert found["pictures"] == 12 and "nearest" not in found
+    result = minidl(*words, "--split", "train")
+    assert result.exit_code == 2 and "choose another --split" in result.output
 
 
 def test_an_ensemble(captioning_run, jsonl, tmp_path):
@@ -121,6 +136,21 @@ def test_networks_of_other_words_do_not_speak_together(captioning_run, jsonl, tm
     assert minidl(*arguments(jsonl, other, "--epochs", 1, "--min-count", 9)).exit_code == 0
     result = minidl("caption", "score", captioning_run, other)
     assert result.exit_code == 2 and "know the same words" in result.output
+    ours, others = (load_captioner(str(run)).vocabulary for run in (captioning_run, other))
+    alone = next(word for word in ours.words if word not in others)
+    assert f"{len(ours)} words, {alone!r} here alone\n" in result.output
+
+
+def test_data_with_missing_pictures(captioning_run, jsonl):
+    lines = jsonl.read_text().splitlines()
+    data = jsonl.with_name("some missing.jsonl")
+    data.write_text("\n".join([*lines, lines[-1].replace("test-11.png", "gone.png")]))
+    words = ("caption", "score", captioning_run, "--data", data, "--max-words", 8, "--json")
+    result = minidl(*words)
+    assert result.exit_code == 2 and "with --skip-missing" in result.output
+    result = minidl(*words, "--skip-missing")
+    assert result.exit_code == 0, result.output
+    assert last_json(result.stdout)["pictures"] == 12
 
 
 # --- the alarm ----------------------------------------------------------------------------------
