@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -102,9 +103,16 @@ class Captioner:
         Args:
             pictures: uint8 (H, W, 3), of any sizes.
         """
-        found = []
+        return self.look(map(self.prepared, pictures))
+
+    def prepared(self, picture: np.ndarray) -> np.ndarray:
+        """A picture as the CNN takes it, float32 (S, S, 3)."""
+        return self.preprocessing(picture).transpose(1, 2, 0)
+
+    def look(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
+        """As `features`, of pictures that are prepared."""
+        found, seen = [], iter(pictures)
         with evaluating(self.net), minidl.no_grad():
-            seen = (self.preprocessing(picture).transpose(1, 2, 0) for picture in pictures)
             for first in seen:
                 more = islice(seen, evaluation_batch(first) - 1)
                 x = Tensor(np.stack([first, *more]).transpose(0, 3, 1, 2))
@@ -117,6 +125,9 @@ def captions_of(
 ) -> Iterator[list[Caption]]:
     """Sentences about pictures; several networks say them together.
 
+    A picture is brought to the size of the CNNs as soon as it comes: AT_ONCE photographs as cameras
+    make them would take gigabytes.
+
     Args:
         captioners: with the same vocabulary.
         pictures: uint8 (H, W, 3), of any sizes.
@@ -126,9 +137,14 @@ def captions_of(
         for each picture in turn n_best of them.
     """
     waiting, random = iter(pictures), np.random.default_rng(decoding.seed)
-    while some := list(islice(waiting, AT_ONCE)):
-        features = [one.features(some) for one in captioners]
-        yield from captions_of_features(captioners, features, decoding, random)
+    with ExitStack() as stack:
+        for one in captioners:  # what kernels make of the weights serves for all pictures
+            stack.enter_context(unchanging(one.net.decoder))
+        while some := [
+            [one.prepared(picture) for one in captioners] for picture in islice(waiting, AT_ONCE)
+        ]:
+            features = [one.look(seen) for one, seen in zip(captioners, zip(*some))]
+            yield from captions_of_features(captioners, features, decoding, random)
 
 
 def captions_of_features(

@@ -101,7 +101,8 @@ def run(
             name = "" if i else shown_name(path)
             console.line(f"{name:<{width}}  {more}{' '.join(one.words) or '(nothing)'}")
         found.append(as_json(path, answer))
-        told.append(answer)
+        if html is not None:
+            told.append(answer)
     if html is not None:
         write_pictures(html, told, network, shlex.join(["minidl", *sys.argv[1:]]))
         console.note(f"written to {html}")
