@@ -73,7 +73,8 @@ class Decoding:
             raise OptionError("--temperature belongs to --sample", {"--temperature": temperature})
         warmth = 1.0 if temperature is None else temperature
         if not 0 < warmth < math.inf:
-            raise OptionError("temperature must be above 0", {"--temperature": temperature})
+            rule = "temperature must be a finite number above 0"
+            raise OptionError(rule, {"--temperature": temperature})
         return cls(beam, n_best, max_words, alpha, sample, warmth, seed)
 
 
@@ -173,6 +174,9 @@ def check_decoding(decoding: Decoding, captioner: Captioner) -> None:
         OptionError
     """
     words = len(captioner.vocabulary)
+    if not 0 <= decoding.alpha < math.inf:
+        rule = "length-norm must be a finite number of at least 0"
+        raise OptionError(rule, {"--length-norm": decoding.alpha})
     if not decoding.sample and decoding.n_best > decoding.beam:
         raise OptionError(
             "a beam has as many sentences as it is wide",

@@ -22,13 +22,16 @@ app = application()
 caption = application("caption", "Image-to-text: say what is on a picture, and learn to.")
 app.add_typer(caption)
 RESUME = "minidl caption train --resume"
+MOST = 1_000  # words of a sentence, and sentences of a picture: there is memory for so many
 RUN_HELP = "flowers (comes with the install), a run folder, or a .safetensors file of one."
 Beam = Annotated[
     int, typer.Option(help="Sentences that beam search goes on with at each word.", min=1)
 ]
 MaxWords = Annotated[
     int | None,
-    typer.Option(help="Words of a sentence at most; by default as many as in training.", min=1),
+    typer.Option(
+        help="Words of a sentence at most; by default as many as in training.", min=1, max=MOST
+    ),
 ]
 LengthNorm = Annotated[
     float,
@@ -50,7 +53,7 @@ def run(
     ],
     console: Console,
     beam: Beam = 3,
-    n_best: Annotated[int, typer.Option(help="Sentences of each picture.", min=1)] = 1,
+    n_best: Annotated[int, typer.Option(help="Sentences of each picture.", min=1, max=MOST)] = 1,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw words by their probability, without a search.")
     ] = False,

@@ -59,6 +59,8 @@ def read(path: str) -> np.ndarray | DataError:
     """A picture, uint8 (H, W, 3), or why there is none."""
     try:
         if path == STDIN:
+            if sys.stdin is None:
+                raise DataError("read_picture", "standard input is closed", {"file": path})
             return decode_picture(sys.stdin.buffer.read(), "standard input", 3)
         return read_picture(path, 3)
     except DataError as error:

@@ -80,6 +80,12 @@ def test_standard_input(captioning_run, folder):
     assert result.exit_code == 2 and "standard input" in result.output
 
 
+@posix
+def test_standard_input_that_is_closed(captioning_run):
+    process = spawn("caption", "run", captioning_run, "-", preexec_fn=lambda: os.close(0))
+    assert "standard input is closed" in process.communicate()[1] and process.returncode == 2
+
+
 def test_a_page(captioning_run, folder, tmp_path):
     page = tmp_path / "said.html"
     words = ("caption", "run", captioning_run, folder, "--max-words", 5, "--html", page)
@@ -103,10 +109,17 @@ def test_sampling(captioning_run, folder):
     "options, says",
     [
         (["--temperature", 0.5], "--temperature belongs to --sample"),
-        (["--sample", "--temperature", 0], "temperature must be above 0"),
+        (["--sample", "--temperature", 0], "temperature must be a finite number above 0"),
+        (["--sample", "--temperature", -1], "temperature must be a finite number above 0"),
+        (["--sample", "--temperature", "nan"], "temperature must be a finite number above 0"),
+        (["--sample", "--temperature", "inf"], "temperature must be a finite number above 0"),
         (["--n-best", 5], "a beam has as many sentences as it is wide"),
         (["--beam", 500], "the beam is wider than the vocabulary"),
         (["--html", "page.txt"], "ends in .html"),
+        (["--length-norm", "inf"], "length-norm must be a finite number"),
+        (["--sample", "--max-words", 10**9], "--max-words"),
+        (["--sample", "--n-best", 10**9], "--n-best"),
+        ([""], "the name of a picture is empty"),
     ],
 )
 def test_options_that_will_not_do(captioning_run, folder, options, says):
