@@ -233,6 +233,7 @@ def test_the_learner_is_saved_as_its_network():
         (["--scheduled-sampling", 1.5], ["scheduled-sampling must be at most 1"]),
         (["--dropout", 1], ["dropout must be below 1"]),
         (["--early-stopping", 2, "--val-share", 0], ["needs pictures to validate with"]),
+        (["--min-count", 999], ["no word occurs so often", "--min-count"]),
         (["--data", "nowhere.jsonl"], ["no such file"]),
         (["--data", "tuxpant"], ["did you mean tuxpaint"]),
     ],
@@ -292,6 +293,20 @@ def test_captions_without_a_word_are_listed_and_left_out(jsonl, tmp_path):
 
     result = minidl(*arguments(changed(jsonl, "none.jsonl", none), tmp_path / "none"))
     assert result.exit_code == 2 and "no caption has a word" in result.output
+
+
+def test_a_single_picture(jsonl, tmp_path, lenet):
+    """A CNN that learns cannot normalize it; one that is frozen does not have to."""
+
+    def change(lines):
+        lines[:] = lines[:1] + lines[-1:]
+
+    data = changed(jsonl, "single.jsonl", change)
+    result = minidl(*arguments(data, tmp_path / "run"))
+    assert result.exit_code == 2 and "a single picture to train on" in result.output
+    more = ("--cnn", "lenet", "--weights", lenet, "--epochs", 1)
+    result = minidl(*arguments(data, tmp_path / "run", *more))
+    assert result.exit_code == 0, result.output
 
 
 def test_missing_pictures(jsonl, tmp_path):
