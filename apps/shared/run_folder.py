@@ -71,7 +71,11 @@ def make_folder(output: str | None, name: str, resume_command: str) -> Path:
 
 
 def remove_if_empty(folder: Path) -> None:
-    """Delete a folder if nothing was written into it."""
+    """Delete a folder if nothing was written into it, or no more than files without an epoch."""
+    metrics = folder / METRICS
+    if metrics.is_file() and not metrics.stat().st_size and not has_state(folder):
+        for file in (metrics, *folder.glob("events.out.tfevents.*")):
+            file.unlink()
     try:
         folder.rmdir()
     except OSError:

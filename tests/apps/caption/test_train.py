@@ -97,6 +97,19 @@ def test_after_kills_in_both_phases(jsonl, tmp_path, lenet):
     assert_same_metrics(folder, whole)
 
 
+def test_ctrl_c_before_the_first_checkpoint(jsonl, tmp_path, monkeypatch):
+    """The folder is free for the same command: it said that nothing was saved."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("apps.shared.callbacks.FirstCheckpoint.on_fit_start", interrupted)
+        result = minidl(*arguments(jsonl, tmp_path / "run", "--epochs", 1))
+    assert result.exit_code == 130 and "nothing was saved" in result.output
+    assert not (tmp_path / "run").exists()
+
+
 # --- two phases ---------------------------------------------------------------------------------
 
 
