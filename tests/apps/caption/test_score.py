@@ -7,6 +7,7 @@ import pytest
 
 from apps.caption.captioner import load_captioner
 from apps.caption.data import part_of
+from apps.caption.results import extremes
 from apps.caption.samples import Samples
 from apps.caption.score.attributes import judged, named_attributes
 from apps.caption.score.baselines import (
@@ -16,6 +17,7 @@ from apps.caption.score.baselines import (
     nearest_captions,
 )
 from apps.caption.score.measure import measure
+from apps.caption.search import Caption
 from apps.shared.alarm import PATIENCE, Alarm
 from minidl.data import CaptionedDataset, tokenize, transforms
 from minidl.data.flowers import ATTRIBUTES, COMBINATIONS, captions, describe
@@ -175,3 +177,19 @@ def test_the_alarm_rings_where_it_says_the_same_of_all():
     assert not alarm_of(["a flower"] * 40, 1 / 40)  # people say the same of all, too
     assert alarm_of(["a rose"] * 20 + ["a tulip"] * 20, 1 / 40)
     assert not alarm_of(["a rose"] * 20 + ["a tulip"] * 20, 2 / 40)
+
+
+# --- the best and the worst ---------------------------------------------------------------------
+
+
+def test_each_sentence_is_shown_once_among_the_best_and_the_worst():
+    texts = [["a rose"]] * 3 + [["a tulip"]] * 3 + [["an open rose"]] * 2
+    pictures = np.zeros((8, 8, 8, 3), np.uint8)
+    part = part_of(CaptionedDataset(pictures, texts), transforms.Compose([]))
+    words = [["a", "rose"]] * 2 + [["an", "oak"]] + [["a", "tulip"]] * 4 + [["an", "oak"]]
+    said = [Caption(one, [], 0.0, []) for one in words]
+    best, worst = extremes(part, said, np.array([9, 8, 1, 7, 6, 5, 4, 0]))
+    assert [(" ".join(one.said.words), one.score) for one in best] == [
+        ("a rose", 9), ("a tulip", 7), ("an oak", 1)
+    ]  # fmt: skip
+    assert [one.score for one in worst] == [0, 4, 8]
