@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,8 +26,9 @@ from apps.shared.options import OptionError, stored_values, to_dict
 from apps.shared.packaged import packaged_file, without_folders
 from apps.shared.trained import kept_checkpoint
 from minidl.data import Vocabulary, transforms
+from minidl.data.captioned.findings import Plain
 from minidl.errors import CheckpointError, MinidlError
-from minidl.nn import evaluating
+from minidl.nn import evaluating, unchanging
 from minidl.tensor import Tensor
 from models.show_and_tell import ShowAndTell
 
@@ -71,7 +73,8 @@ class Decoding:
             raise OptionError("--temperature belongs to --sample", {"--temperature": temperature})
         warmth = 1.0 if temperature is None else temperature
         if not 0 < warmth < math.inf:
-            raise OptionError("temperature must be above 0", {"--temperature": temperature})
+            rule = "temperature must be a finite number above 0"
+            raise OptionError(rule, {"--temperature": temperature})
         return cls(beam, n_best, max_words, alpha, sample, warmth, seed)
 
 
@@ -101,9 +104,16 @@ class Captioner:
         Args:
             pictures: uint8 (H, W, 3), of any sizes.
         """
-        found = []
+        return self.look(map(self.prepared, pictures))
+
+    def prepared(self, picture: np.ndarray) -> np.ndarray:
+        """A picture as the CNN takes it, float32 (S, S, 3)."""
+        return self.preprocessing(picture).transpose(1, 2, 0)
+
+    def look(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
+        """As `features`, of pictures that are prepared."""
+        found, seen = [], iter(pictures)
         with evaluating(self.net), minidl.no_grad():
-            seen = (self.preprocessing(picture).transpose(1, 2, 0) for picture in pictures)
             for first in seen:
                 more = islice(seen, evaluation_batch(first) - 1)
                 x = Tensor(np.stack([first, *more]).transpose(0, 3, 1, 2))
@@ -116,6 +126,9 @@ def captions_of(
 ) -> Iterator[list[Caption]]:
     """Sentences about pictures; several networks say them together.
 
+    A picture is brought to the size of the CNNs as soon as it comes: AT_ONCE photographs as cameras
+    make them would take gigabytes.
+
     Args:
         captioners: with the same vocabulary.
         pictures: uint8 (H, W, 3), of any sizes.
@@ -125,9 +138,14 @@ def captions_of(
         for each picture in turn n_best of them.
     """
     waiting, random = iter(pictures), np.random.default_rng(decoding.seed)
-    while some := list(islice(waiting, AT_ONCE)):
-        features = [one.features(some) for one in captioners]
-        yield from captions_of_features(captioners, features, decoding, random)
+    with ExitStack() as stack:
+        for one in captioners:  # what kernels make of the weights serves for all pictures
+            stack.enter_context(unchanging(one.net.decoder))
+        while some := [
+            [one.prepared(picture) for one in captioners] for picture in islice(waiting, AT_ONCE)
+        ]:
+            features = [one.look(seen) for one, seen in zip(captioners, zip(*some))]
+            yield from captions_of_features(captioners, features, decoding, random)
 
 
 def captions_of_features(
@@ -156,6 +174,9 @@ def check_decoding(decoding: Decoding, captioner: Captioner) -> None:
         OptionError
     """
     words = len(captioner.vocabulary)
+    if not 0 <= decoding.alpha < math.inf:
+        rule = "length-norm must be a finite number of at least 0"
+        raise OptionError(rule, {"--length-norm": decoding.alpha})
     if not decoding.sample and decoding.n_best > decoding.beam:
         raise OptionError(
             "a beam has as many sentences as it is wide",
@@ -217,15 +238,23 @@ def load_together(sources: Sequence[str]) -> list[Captioner]:
         CheckpointError: as load_captioner.
     """
     found = [load_captioner(source) for source in sources]
+    first = found[0].vocabulary
     for source, one in zip(sources, found):
-        if one.vocabulary.words != found[0].vocabulary.words:
+        if one.vocabulary.words != first.words:
             raise OptionError(
                 "networks that speak together know the same words",
-                {sources[0]: f"{len(found[0].vocabulary)} words",
-                 source: f"{len(one.vocabulary)} words"},
+                {sources[0]: words_beside(first, one.vocabulary),
+                 source: words_beside(one.vocabulary, first)},
                 "train them on the same data with the same --min-count and --val-share",
             )  # fmt: skip
     return found
+
+
+def words_beside(ours: Vocabulary, others: Vocabulary) -> Plain:
+    """How many words a vocabulary has, and one that another lacks, for an error."""
+    own = next((word for word in ours.words if word not in others), None)
+    beside = f", {own!r} here alone" if own is not None else ""
+    return Plain(f"{len(ours):,} words{beside}")
 
 
 def save_captioner(path: Path, captioner: Captioner, figures: dict[str, Any]) -> None:

@@ -22,13 +22,16 @@ app = application()
 caption = application("caption", "Image-to-text: say what is on a picture, and learn to.")
 app.add_typer(caption)
 RESUME = "minidl caption train --resume"
+MOST = 1_000  # words of a sentence, and sentences of a picture: there is memory for so many
 RUN_HELP = "flowers (comes with the install), a run folder, or a .safetensors file of one."
 Beam = Annotated[
     int, typer.Option(help="Sentences that beam search goes on with at each word.", min=1)
 ]
 MaxWords = Annotated[
     int | None,
-    typer.Option(help="Words of a sentence at most; by default as many as in training.", min=1),
+    typer.Option(
+        help="Words of a sentence at most; by default as many as in training.", min=1, max=MOST
+    ),
 ]
 LengthNorm = Annotated[
     float,
@@ -50,7 +53,7 @@ def run(
     ],
     console: Console,
     beam: Beam = 3,
-    n_best: Annotated[int, typer.Option(help="Sentences of each picture.", min=1)] = 1,
+    n_best: Annotated[int, typer.Option(help="Sentences of each picture.", min=1, max=MOST)] = 1,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw words by their probability, without a search.")
     ] = False,
@@ -101,7 +104,8 @@ def run(
             name = "" if i else shown_name(path)
             console.line(f"{name:<{width}}  {more}{' '.join(one.words) or '(nothing)'}")
         found.append(as_json(path, answer))
-        told.append(answer)
+        if html is not None:
+            told.append(answer)
     if html is not None:
         write_pictures(html, told, network, shlex.join(["minidl", *sys.argv[1:]]))
         console.note(f"written to {html}")
@@ -167,6 +171,10 @@ def score(
     beam: Beam = 3,
     max_words: MaxWords = None,
     length_norm: LengthNorm = 0.0,
+    skip_missing: Annotated[
+        bool,
+        typer.Option("--skip-missing", help="Leave out lines of --data without their pictures."),
+    ] = False,
 ) -> None:
     """Measure how good sentences are: BLEU-1 to BLEU-4, ROUGE-L, CIDEr-D.
 
@@ -187,7 +195,7 @@ def score(
     if split not in SPLITS:
         raise OptionError("no such split", {"--split": split}, nearest(split, SPLITS))
     decoding = Decoding(beam, 1, max_words, length_norm)
-    found = score_runs(runs, data, data_dir, split, decoding, console.note)
+    found = score_runs(runs, data, data_dir, split, decoding, console.note, skip_missing)
     show(console, found)
     console.json({"runs": runs} | found)
 

@@ -1,7 +1,11 @@
 """From the typed options to complete settings: what depends on the data and on the CNN.
 
 drawn flowers   a small CNN learns together with the LSTM. Captions alone teach it colors, but no
-                numbers of petals, so it learns the words of a picture, too (learning.py)
+                numbers of petals, so it learns the words of a picture, too (learning.py). The last
+                epoch is kept: CIDEr-D of a flower tells which of nine templates was filled in, more
+                than whether that is right (of three seeds, the one with the most sentences right
+                has the lowest, see benchmarks/RESULTS.md), so the best epoch would be one that
+                happened to choose the template that scores highest
 others          a CNN with the weights of others stays frozen; the fewer pictures, the more epochs,
                 and noise on their features. The last epoch is kept: the loss of validation pictures
                 rises early, but what is said of them gets better to the end, and which epoch has

@@ -103,11 +103,20 @@ def report_so_far(training: Any, run: Any) -> None:
 def extremes(
     part: Part, said: list[Caption], each: np.ndarray
 ) -> tuple[list[Example], list[Example]]:
-    """The pictures with the best and those with the worst sentences, by CIDEr-D."""
+    """The pictures with the best and those with the worst sentences, by CIDEr-D.
+
+    Of pictures with the same sentence one stands for all: else they would fill the page.
+    """
     order = np.argsort(-each, kind="stable")
     count = min(SHOWN, len(part) // 2 or 1)
 
     def told(i: int) -> Example:
         return Example(part.picture(i), part.names[i], said[i], part.captions[i], float(each[i]))
 
-    return [told(i) for i in order[:count]], [told(i) for i in order[::-1][:count]]
+    def some(order: np.ndarray) -> list[Example]:
+        first: dict[tuple[str, ...], int] = {}
+        for i in order:
+            first.setdefault(tuple(said[i].words), i)
+        return [told(i) for i in list(first.values())[:count]]
+
+    return some(order), some(order[::-1])

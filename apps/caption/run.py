@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from apps.caption.captioner import Captioner, Decoding, captions_of
-from apps.caption.report.page import Example
+from apps.caption.report.page import AT_MOST, Example
 from apps.caption.search import Caption
+from apps.shared.pictures import shrunk
 from minidl.data import read_picture
 from minidl.data.pictures import decode_picture
 from minidl.errors import DataError
@@ -31,8 +32,8 @@ def describe(
         decoding: how sentences are found.
 
     Returns:
-        for each path, as soon as it is known, the path and what was said, or the DataError that
-        says why the picture cannot be read.
+        for each path, as soon as it is known, the path and what was said, with the picture as large
+        as pages show it, or the DataError that says why it cannot be read.
     """
     waiting: deque[tuple[str, Any]] = deque()  # path, and its picture or an error
     for best, *others in captions_of([captioner], readable(paths, waiting), decoding):
@@ -47,8 +48,10 @@ def readable(paths: list[str], waiting: deque[tuple[str, Any]]) -> Iterator[np.n
     """The pictures that can be read; each, and why another cannot, waits for its answer."""
     for path in paths:
         picture = read(path)
-        waiting.append((path, picture))
-        if not isinstance(picture, DataError):
+        if isinstance(picture, DataError):
+            waiting.append((path, picture))
+        else:
+            waiting.append((path, shrunk(picture, AT_MOST)))
             yield picture
 
 
@@ -56,6 +59,8 @@ def read(path: str) -> np.ndarray | DataError:
     """A picture, uint8 (H, W, 3), or why there is none."""
     try:
         if path == STDIN:
+            if sys.stdin is None:
+                raise DataError("read_picture", "standard input is closed", {"file": path})
             return decode_picture(sys.stdin.buffer.read(), "standard input", 3)
         return read_picture(path, 3)
     except DataError as error:

@@ -31,7 +31,7 @@ from apps.shared.cut import NotCached, check_alone
 from apps.shared.feature_cache import FeatureFiles, remove_features
 from apps.shared.live_report import LiveReport
 from apps.shared.optimizer import OptimizerOptions, make_optimizer
-from apps.shared.options import group, to_dict
+from apps.shared.options import OptionError, group, to_dict
 from apps.shared.outcome import seconds_spent, trains_no_further
 from apps.shared.run_folder import BEST, CHECKPOINT
 from apps.shared.same_data import check_same_data
@@ -40,6 +40,8 @@ from apps.shared.warm_up import black_pictures
 from minidl.callbacks import Callback
 from minidl.data import Vocabulary
 from minidl.data.loader import split_pipeline
+from minidl.data.text import SPECIAL
+from minidl.errors import DataError
 
 AT_ONCE = 4096  # pictures whose features are in memory together
 
@@ -75,6 +77,11 @@ class Training:
         self.parts = open_parts(settings, self.geometry, log)
         if checkpoint is not None:
             check_same_data(self.parts.train.facts, checkpoint.meta)
+        if len(self.parts.train) == 1 and not settings.is_frozen:
+            raise DataError(
+                "data", "there is a single picture to train on, and batch norm needs two",
+                {"--data": settings.data}, "more pictures, or a CNN that has --weights",
+            )  # fmt: skip
         captions = [text for texts in self.parts.train.captions for text in texts]
         self.settings = completed(settings, len(set(captions)), len(self.parts.train))
         self.vocabulary, self.longest = words_of(self.parts.train, self.settings.min_count)
@@ -228,7 +235,15 @@ def words_of(train: Part, min_count: int) -> tuple[Vocabulary, int]:
     Args:
         train: pictures with their captions.
         min_count: in how many different captions a word has to occur.
+
+    Raises:
+        OptionError: no word occurs in so many.
     """
     different = {tuple(words) for texts in train.references for words in texts}
     vocabulary = Vocabulary.build([list(words) for words in sorted(different)], min_count)
+    if len(vocabulary) == len(SPECIAL):
+        raise OptionError(
+            "no word occurs so often, so nothing could be said", {"--min-count": min_count},
+            "a smaller one",
+        )  # fmt: skip
     return vocabulary, max(map(len, different))

@@ -20,11 +20,13 @@ def picture_files(arguments: list[str], op: str) -> tuple[list[str], list[str]]:
         itself counts as a picture, whatever its name.
 
     Raises:
-        DataError: there is no picture in a folder.
+        DataError: there is no picture in a folder, or a name is empty.
     """
     found: list[str] = []
     others: list[str] = []
     for argument in arguments:
+        if not argument:  # which Path takes for the folder that one is in
+            raise DataError(op, "the name of a picture is empty", {"given": argument})
         folder = Path(argument)
         if not folder.is_dir():
             found.append(argument)

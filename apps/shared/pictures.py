@@ -122,6 +122,11 @@ def as_pillow(image: np.ndarray, at_most: int):
     return picture
 
 
+def shrunk(image: np.ndarray, at_most: int) -> np.ndarray:
+    """The picture as an array, with at_most pixels."""
+    return np.asarray(as_pillow(image, at_most))
+
+
 def data_uri(kind: str, stream: io.BytesIO) -> str:
     return f"data:image/{kind};base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 

@@ -1,7 +1,7 @@
 """The folder of a run: its files, how it is made and found again, and what an error leaves of it.
 
 checkpoint.safetensors   the latest state: weights, optimizer, position; what --resume reads
-best.safetensors         the weights of the epoch with the lowest validation loss
+best.safetensors         the weights of the epoch with the best validation
 features/                outputs of frozen layers for each picture, until the run has finished
 run.json                 the settings, versions and figures, for people and scripts
 metrics.jsonl            one line per epoch
@@ -32,6 +32,7 @@ BEST = "best.safetensors"
 RUN = "run.json"
 METRICS = "metrics.jsonl"
 REPORT = "report.html"
+MAKERS = "minidl train, minidl draw train and minidl caption train make runs"
 OP = "run folder"  # what errors begin with, unless a command says its own name
 
 
@@ -70,7 +71,11 @@ def make_folder(output: str | None, name: str, resume_command: str) -> Path:
 
 
 def remove_if_empty(folder: Path) -> None:
-    """Delete a folder if nothing was written into it."""
+    """Delete a folder if nothing was written into it, or no more than files without an epoch."""
+    metrics = folder / METRICS
+    if metrics.is_file() and not metrics.stat().st_size and not has_state(folder):
+        for file in (metrics, *folder.glob("events.out.tfevents.*")):
+            file.unlink()
     try:
         folder.rmdir()
     except OSError:
@@ -221,7 +226,7 @@ def similar(path: Path) -> str:
     if close:
         return f"did you mean {close[0]}?"
     newest = sorted(runs, key=os.path.getmtime)[-3:]
-    return f"runs here: {', '.join(newest)}" if newest else "minidl train lenet makes one"
+    return f"runs here: {', '.join(newest)}" if newest else MAKERS
 
 
 # --- run.json -----------------------------------------------------------------------------------

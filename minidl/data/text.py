@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,11 +17,14 @@ from minidl.errors import ArgumentError, DataError
 
 PAD, UNKNOWN, START, END = "<pad>", "<unk>", "<s>", "</s>"
 SPECIAL = (PAD, UNKNOWN, START, END)
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # letters and digits; "it's" is one word
+JOINERS = "\u200c\u200d"  # invisible, inside of words in Persian and Hindi
 
 
 def tokenize(text: str) -> list[str]:
     """The words of a text in lower case; punctuation is left out.
+
+    Accents and vowel signs belong to their letters; where there is one character for both, that is
+    taken, so that a word is the same however it was written.
 
     Args:
         text: any text.
@@ -35,7 +40,22 @@ def tokenize(text: str) -> list[str]:
     """
     if not isinstance(text, str):
         raise ArgumentError("tokenize", "expects text", {"text": text})
-    return WORD.findall(text.lower())
+    text = unicodedata.normalize("NFC", text.lower())
+    marks = "" if text.isascii() else "".join(sorted({c for c in text if is_mark(c)}))
+    return word_pattern(marks).findall(text)
+
+
+def is_mark(character: str) -> bool:
+    """Whether a character belongs to the letter before it: an accent, a vowel sign, a joiner."""
+    return unicodedata.category(character).startswith("M") or character in JOINERS
+
+
+@functools.lru_cache(maxsize=256)
+def word_pattern(marks: str) -> re.Pattern[str]:
+    """Letters and digits, each with its marks, which re does not count as letters; "it's" is one
+    word."""
+    part = rf"[^\W_](?:[^\W_]|[{marks}])*" if marks else r"[^\W_]+"
+    return re.compile(rf"{part}(?:['’]{part})*")
 
 
 class Vocabulary:

@@ -18,6 +18,11 @@ TEXTS = [["b", "a", "c"], ["a", "b"], ["a", "d"]]
         ),
         ("it's 3-4 under_score", ["it's", "3", "4", "under", "score"]),
         ("Äpfel 'quoted' l’été", ["äpfel", "quoted", "l’été"]),
+        ("Blu\u0308te, Blüte", ["blüte", "blüte"]),
+        ("लाल फूल।", ["लाल", "फूल"]),
+        ("می\u200cشود", ["می\u200cشود"]),
+        ("İstanbul", ["i\u0307stanbul"]),
+        ("🌷\ufe0f \u0301 rose", ["rose"]),
     ],
 )
 def test_tokenize(text, words):

@@ -27,6 +27,7 @@ GROUPS = {
     "Attributes right": {name: name for name in ATTRIBUTES},
 }
 EPOCHS = 8  # of which the sentences are shown
+AT_MOST = LARGE // 2  # pixels of a picture
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Example:
 
     @property
     def picture(self) -> Picture:
-        return Picture(self.image, alt=" ".join(self.said.words), at_most=LARGE // 2)
+        return Picture(self.image, alt=" ".join(self.said.words), at_most=AT_MOST)
 
     @property
     def words(self) -> list[Word]:
@@ -124,7 +125,7 @@ def write_report(
         "caption/report/page.html.j2", page,
         alarms=run["alarms"],
         watched=[
-            (Picture(image, alt=reference, at_most=LARGE // 2), reference, sentences)
+            (Picture(image, alt=reference, at_most=AT_MOST), reference, sentences)
             for (_, image, reference), sentences in zip(samples.pictures(), changes(samples.told))
         ],
         held_out=bool(run["validation"]),

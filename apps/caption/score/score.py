@@ -20,6 +20,7 @@ from apps.caption.score.baselines import (
 from apps.caption.score.measure import measure
 from apps.shared.captioned import DRAWN
 from minidl.data import transforms
+from minidl.data.captioned import EmptySplit
 from minidl.data.flowers import COMBINATIONS
 
 GRAY = 127
@@ -27,7 +28,7 @@ GRAY = 127
 
 def score_runs(
     sources: Sequence[str], data: str | None, data_dir: str | None, split: str, decoding: Decoding,
-    log: Callable[[str], None],
+    log: Callable[[str], None], skip_missing: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """All figures of a network, or of several together.
 
@@ -38,11 +39,13 @@ def score_runs(
         split: "train", "val" or "test".
         decoding: how sentences are found.
         log: called with lines for the user.
+        skip_missing: leave out pictures that are missing, as a run does that was told so.
 
     Returns:
         "data", "split", "pictures"; "said", and the same of what it is compared with: "nearest"
-        and "most_frequent"; "ceiling"; of drawn flowers "attributes" of the sentences, of those
-        for other pictures ("shuffled") and for a gray one ("blank").
+        and "most_frequent", where the data have training pictures; "ceiling"; of drawn flowers
+        "attributes" of the sentences, of those for other pictures ("shuffled") and for a gray one
+        ("blank").
     """
     captioners = load_together(sources)
     check_decoding(decoding, captioners[0])
@@ -50,9 +53,14 @@ def score_runs(
     settings = replace(
         settings, data=data or settings.data,
         data_dir=data_dir or (None if data else settings.data_dir),
+        skip_missing=skip_missing or settings.skip_missing,
     )  # fmt: skip
     is_drawn = settings.data in DRAWN
-    test = as_they_are(settings, split, log)
+    try:
+        test = as_they_are(settings, split, log)
+    except EmptySplit as error:
+        error.hint = "choose another --split"
+        raise
     log(f"describing {len(test):,} pictures")
     said = [best[0].words for best in captions_of(captioners, pictures_of(test), decoding)]
     figures, _ = measure(said, test.references)
@@ -66,7 +74,10 @@ def score_runs(
     else:
         found["ceiling"] = agreement(test.references)
     if split != "train":
-        found |= baselines(captioners[0], as_they_are(settings, "train"), test)
+        try:
+            found |= baselines(captioners[0], as_they_are(settings, "train"), test)
+        except EmptySplit:
+            log("there are no training pictures in these data, so no captions to compare with")
     return found
 
 

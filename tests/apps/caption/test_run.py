@@ -1,18 +1,26 @@
 """`minidl caption run`: pictures in files, folders and standard input, and what is said of them."""
 
+import os
 import shutil
+import weakref
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import apps.caption.captioner as captioner_module
 import minidl as library
 from apps.caption.captioner import Decoding, captions_of, load_captioner
+from apps.caption.report.page import AT_MOST
+from apps.caption.run import describe
 from apps.cli import app
 from minidl.errors import CheckpointError
-from tests.apps.conftest import last_json, minidl
+from minidl.kernels import unchanging
+from minidl.kernels.cpu import word_step
+from tests.apps.conftest import last_json, minidl, spawn
 from tests.apps.flowers import made_up
+from tests.training.processes import posix
 
 
 @pytest.fixture
@@ -72,6 +80,12 @@ def test_standard_input(captioning_run, folder):
     assert result.exit_code == 2 and "standard input" in result.output
 
 
+@posix
+def test_standard_input_that_is_closed(captioning_run):
+    process = spawn("caption", "run", captioning_run, "-", preexec_fn=lambda: os.close(0))
+    assert "standard input is closed" in process.communicate()[1] and process.returncode == 2
+
+
 def test_a_page(captioning_run, folder, tmp_path):
     page = tmp_path / "said.html"
     words = ("caption", "run", captioning_run, folder, "--max-words", 5, "--html", page)
@@ -95,10 +109,17 @@ def test_sampling(captioning_run, folder):
     "options, says",
     [
         (["--temperature", 0.5], "--temperature belongs to --sample"),
-        (["--sample", "--temperature", 0], "temperature must be above 0"),
+        (["--sample", "--temperature", 0], "temperature must be a finite number above 0"),
+        (["--sample", "--temperature", -1], "temperature must be a finite number above 0"),
+        (["--sample", "--temperature", "nan"], "temperature must be a finite number above 0"),
+        (["--sample", "--temperature", "inf"], "temperature must be a finite number above 0"),
         (["--n-best", 5], "a beam has as many sentences as it is wide"),
         (["--beam", 500], "the beam is wider than the vocabulary"),
         (["--html", "page.txt"], "ends in .html"),
+        (["--length-norm", "inf"], "length-norm must be a finite number"),
+        (["--sample", "--max-words", 10**9], "--max-words"),
+        (["--sample", "--n-best", 10**9], "--n-best"),
+        ([""], "the name of a picture is empty"),
     ],
 )
 def test_options_that_will_not_do(captioning_run, folder, options, says):
@@ -111,6 +132,46 @@ def test_pictures_of_any_size_and_colour(captioning_run):
     pictures = [np.full((h, w, c), 90, np.uint8) for h, w, c in ((5, 9, 3), (64, 20, 1))]
     found = list(captions_of([captioner], pictures, Decoding()))
     assert len(found) == 2
+
+
+def test_photographs_are_not_kept(captioning_run, tmp_path):
+    """A folder of those that cameras make would fill the memory."""
+    alive = []
+
+    def pictures():
+        for _ in range(9):
+            picture = np.zeros((400, 600, 3), np.uint8)
+            alive.append(weakref.ref(picture))
+            yield picture
+
+    captioner, most = load_captioner(str(captioning_run)), 0
+    prepared = captioner.prepared
+
+    def watched(picture):
+        nonlocal most
+        most = max(most, sum(one() is not None for one in alive))
+        return prepared(picture)
+
+    captioner.prepared = watched
+    assert len(list(captions_of([captioner], pictures(), Decoding()))) == 9 and 0 < most < 4
+    Image.fromarray(np.zeros((400, 600, 3), np.uint8)).save(tmp_path / "large.png")
+    ((_, told),) = describe(captioner, [str(tmp_path / "large.png")], Decoding())
+    assert max(told.image.shape) == AT_MOST
+
+
+def test_what_is_made_of_the_weights_serves_for_all_pictures(monkeypatch):
+    made = []
+
+    class Memo(word_step.Memo):
+        def __init__(self, *weights):
+            super().__init__(*weights)
+            made.append(self)
+
+    monkeypatch.setattr(word_step, "Memo", Memo)
+    monkeypatch.setattr(captioner_module, "AT_ONCE", 2)
+    pictures = [made_up().picture(i) for i in range(6)]
+    found = list(captions_of([load_captioner("flowers")], pictures, Decoding()))
+    assert len(found) == 6 and len(made) == 1 and not unchanging.entries
 
 
 def test_many_pictures_are_said_as_one_by_one(captioning_run):

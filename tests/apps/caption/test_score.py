@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from apps.caption.captioner import load_captioner
 from apps.caption.data import part_of
+from apps.caption.results import extremes
 from apps.caption.samples import Samples
 from apps.caption.score.attributes import judged, named_attributes
 from apps.caption.score.baselines import (
@@ -15,6 +17,7 @@ from apps.caption.score.baselines import (
     nearest_captions,
 )
 from apps.caption.score.measure import measure
+from apps.caption.search import Caption
 from apps.shared.alarm import PATIENCE, Alarm
 from minidl.data import CaptionedDataset, tokenize, transforms
 from minidl.data.flowers import ATTRIBUTES, COMBINATIONS, captions, describe
@@ -102,7 +105,21 @@ def test_the_command(captioning_run):
     train = last_json(minidl(*words, "--split", "train").stdout)
     assert "nearest" not in train and train["pictures"] == 48
     assert minidl(*words, "--split", "tests").exit_code == 2
-    assert minidl(*words, "--split", "val").exit_code == 2  # the data name none
+    result = minidl(*words, "--split", "val")  # the data name none
+    assert result.exit_code == 2 and "choose another --split" in result.output
+
+
+def test_data_without_training_pictures(captioning_run, jsonl):
+    data = jsonl.with_name("test alone.jsonl")
+    lines = jsonl.read_text().splitlines()
+    data.write_text("\n".join(line for line in lines if '"split": "test"' in line))
+    words = ("caption", "score", captioning_run, "--data", data, "--max-words", 8, "--json")
+    result = minidl(*words)
+    assert result.exit_code == 0, result.output
+    found = last_json(result.stdout)
+    assert found["pictures"] == 12 and "nearest" not in found
+    result = minidl(*words, "--split", "train")
+    assert result.exit_code == 2 and "choose another --split" in result.output
 
 
 def test_an_ensemble(captioning_run, jsonl, tmp_path):
@@ -121,6 +138,21 @@ def test_networks_of_other_words_do_not_speak_together(captioning_run, jsonl, tm
     assert minidl(*arguments(jsonl, other, "--epochs", 1, "--min-count", 9)).exit_code == 0
     result = minidl("caption", "score", captioning_run, other)
     assert result.exit_code == 2 and "know the same words" in result.output
+    ours, others = (load_captioner(str(run)).vocabulary for run in (captioning_run, other))
+    alone = next(word for word in ours.words if word not in others)
+    assert f"{len(ours)} words, {alone!r} here alone\n" in result.output
+
+
+def test_data_with_missing_pictures(captioning_run, jsonl):
+    lines = jsonl.read_text().splitlines()
+    data = jsonl.with_name("some missing.jsonl")
+    data.write_text("\n".join([*lines, lines[-1].replace("test-11.png", "gone.png")]))
+    words = ("caption", "score", captioning_run, "--data", data, "--max-words", 8, "--json")
+    result = minidl(*words)
+    assert result.exit_code == 2 and "with --skip-missing" in result.output
+    result = minidl(*words, "--skip-missing")
+    assert result.exit_code == 0, result.output
+    assert last_json(result.stdout)["pictures"] == 12
 
 
 # --- the alarm ----------------------------------------------------------------------------------
@@ -145,3 +177,19 @@ def test_the_alarm_rings_where_it_says_the_same_of_all():
     assert not alarm_of(["a flower"] * 40, 1 / 40)  # people say the same of all, too
     assert alarm_of(["a rose"] * 20 + ["a tulip"] * 20, 1 / 40)
     assert not alarm_of(["a rose"] * 20 + ["a tulip"] * 20, 2 / 40)
+
+
+# --- the best and the worst ---------------------------------------------------------------------
+
+
+def test_each_sentence_is_shown_once_among_the_best_and_the_worst():
+    texts = [["a rose"]] * 3 + [["a tulip"]] * 3 + [["an open rose"]] * 2
+    pictures = np.zeros((8, 8, 8, 3), np.uint8)
+    part = part_of(CaptionedDataset(pictures, texts), transforms.Compose([]))
+    words = [["a", "rose"]] * 2 + [["an", "oak"]] + [["a", "tulip"]] * 4 + [["an", "oak"]]
+    said = [Caption(one, [], 0.0, []) for one in words]
+    best, worst = extremes(part, said, np.array([9, 8, 1, 7, 6, 5, 4, 0]))
+    assert [(" ".join(one.said.words), one.score) for one in best] == [
+        ("a rose", 9), ("a tulip", 7), ("an oak", 1)
+    ]  # fmt: skip
+    assert [one.score for one in worst] == [0, 4, 8]

@@ -97,6 +97,19 @@ def test_after_kills_in_both_phases(jsonl, tmp_path, lenet):
     assert_same_metrics(folder, whole)
 
 
+def test_ctrl_c_before_the_first_checkpoint(jsonl, tmp_path, monkeypatch):
+    """The folder is free for the same command: it said that nothing was saved."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("apps.shared.callbacks.FirstCheckpoint.on_fit_start", interrupted)
+        result = minidl(*arguments(jsonl, tmp_path / "run", "--epochs", 1))
+    assert result.exit_code == 130 and "nothing was saved" in result.output
+    assert not (tmp_path / "run").exists()
+
+
 # --- two phases ---------------------------------------------------------------------------------
 
 
@@ -233,6 +246,7 @@ def test_the_learner_is_saved_as_its_network():
         (["--scheduled-sampling", 1.5], ["scheduled-sampling must be at most 1"]),
         (["--dropout", 1], ["dropout must be below 1"]),
         (["--early-stopping", 2, "--val-share", 0], ["needs pictures to validate with"]),
+        (["--min-count", 999], ["no word occurs so often", "--min-count"]),
         (["--data", "nowhere.jsonl"], ["no such file"]),
         (["--data", "tuxpant"], ["did you mean tuxpaint"]),
     ],
@@ -294,6 +308,20 @@ def test_captions_without_a_word_are_listed_and_left_out(jsonl, tmp_path):
     assert result.exit_code == 2 and "no caption has a word" in result.output
 
 
+def test_a_single_picture(jsonl, tmp_path, lenet):
+    """A CNN that learns cannot normalize it; one that is frozen does not have to."""
+
+    def change(lines):
+        lines[:] = lines[:1] + lines[-1:]
+
+    data = changed(jsonl, "single.jsonl", change)
+    result = minidl(*arguments(data, tmp_path / "run"))
+    assert result.exit_code == 2 and "a single picture to train on" in result.output
+    more = ("--cnn", "lenet", "--weights", lenet, "--epochs", 1)
+    result = minidl(*arguments(data, tmp_path / "run", *more))
+    assert result.exit_code == 0, result.output
+
+
 def test_missing_pictures(jsonl, tmp_path):
     def change(lines):
         lines[3]["image"] = "gone.png"
@@ -321,6 +349,7 @@ def test_other_captions_than_when_the_run_began(jsonl, tmp_path):
 def test_a_resumed_run_refuses_other_options(captioning_run):
     for options, says in (
         (["--seed", 4], "another --seed"), (["--hidden", 4], "another --hidden"),
+        (["--cnn", "resnet18"], "another --cnn"),
         (["--epochs", 1], "another --epochs"), (["--output", "elsewhere"], "stays in its folder"),
     ):  # fmt: skip
         result = minidl("caption", "train", "--resume", captioning_run, *options)
