@@ -16,6 +16,7 @@ from __future__ import annotations
 from apps.draw.diversity import RealSpread
 from apps.draw.settings import Settings
 from apps.shared.alarm import Trouble
+from apps.shared.captioned import DRAWN
 
 WON, LOST = 0.98, 0.1  # accuracies of a discriminator that has won, and of one that has lost
 ALIKE = 0.3  # of the diversity of real pictures
@@ -72,7 +73,9 @@ def hint(settings: Settings) -> str:
     options = []
     if settings.beta1:
         options.append("--beta1 0")
-    if settings.has_wrong and settings.drawn_weight < 1:
+    if settings.changes == "none" and settings.data not in DRAWN:
+        options.append("--changes translation-cutout")
+    if settings.has_wrong and settings.drawn_weight <= settings.wrong_weight < 1:
         options.append("--drawn-weight 1")
     if settings.has_wrong and settings.wrong_weight:
         options.append("a smaller --wrong-weight")

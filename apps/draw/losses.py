@@ -22,6 +22,7 @@ says to a discriminator that a good picture of something else is wrong. The weig
     1/2  1/2    Reed et al. 2016, algorithm 1: both halves together count as much as real pictures
     1/2  1      --preset small: drawn pictures count in full; with the paper's weights the pictures
                 of one text differ less
+    1/3  2/3    the same for photographs: together 1, see SMALL_FILES in presets.py
      1    1     github.com/paarthneekhara/text-to-image
 
 Without wrong texts W is nothing and F is 1: the plain GAN.

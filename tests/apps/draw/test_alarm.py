@@ -83,7 +83,9 @@ def test_a_plain_gan_has_the_noise_alone(real):
         ({}, ["--wrong-weight"], ["--beta1", "--drawn-weight"]),
         ({"gan": "conditional"}, ["--lr-generator"], ["--wrong-weight"]),
         ({"wrong_weight": 0.0}, ["--lr-generator"], ["--wrong-weight"]),
-        ({"preset": "reed"}, ["--beta1 0", "--drawn-weight 1", "--wrong-weight"], []),
+        ({"preset": "reed"}, ["--beta1 0", "--drawn-weight 1", "--wrong-weight"], ["--changes"]),
+        ({"data": "flowers17"}, ["--wrong-weight"], ["--changes", "--drawn-weight"]),
+        ({"data": "flowers17", "preset": "reed"}, ["--changes translation-cutout"], []),
     ],
 )
 def test_hints_are_of_options_that_would_change_something(options, helps, leaves_out):
