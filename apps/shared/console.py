@@ -30,6 +30,7 @@ USUAL_WORDS = {
     "clip_gradients": "--clip-grad",
     "larger_batch": "a larger --batch-size",
     "evaluation": "larger pictures with --size",
+    "in_preprocessing": "",  # an option sets the size
 }
 
 
