@@ -25,7 +25,8 @@ RESUME = "minidl caption train --resume"
 MOST = 1_000  # words of a sentence, and sentences of a picture: there is memory for so many
 RUN_HELP = "flowers (comes with the install), a run folder, or a .safetensors file of one."
 Beam = Annotated[
-    int, typer.Option(help="Sentences that beam search goes on with at each word.", min=1)
+    int | None,
+    typer.Option(help="Sentences that beam search goes on with at each word. Default: 3.", min=1),
 ]
 MaxWords = Annotated[
     int | None,
@@ -34,10 +35,10 @@ MaxWords = Annotated[
     ),
 ]
 LengthNorm = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--length-norm", metavar="ALPHA", min=0,
-        help="Divide log-probabilities by words^ALPHA, in favour of longer sentences.",
+        help="Divide log-probabilities by words^ALPHA, in favour of longer sentences. Default: 0.",
     ),
 ]  # fmt: skip
 
@@ -52,7 +53,7 @@ def run(
         ),
     ],
     console: Console,
-    beam: Beam = 3,
+    beam: Beam = None,
     n_best: Annotated[int, typer.Option(help="Sentences of each picture.", min=1, max=MOST)] = 1,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw words by their probability, without a search.")
@@ -61,9 +62,9 @@ def run(
         float | None,
         typer.Option(help="With --sample: below 1 likely words become likelier. Default: 1."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of --sample.", min=0)] = 0,
+    seed: Annotated[int | None, typer.Option(help="Of --sample. Default: 0.", min=0)] = None,
     max_words: MaxWords = None,
-    length_norm: LengthNorm = 0.0,
+    length_norm: LengthNorm = None,
     html: Annotated[
         str | None, typer.Option(metavar="PAGE", help="Write a page with pictures and sentences.")
     ] = None,
@@ -168,9 +169,9 @@ def score(
     ] = None,
     data_dir: DataDir = None,
     split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
-    beam: Beam = 3,
+    beam: Beam = None,
     max_words: MaxWords = None,
-    length_norm: LengthNorm = 0.0,
+    length_norm: LengthNorm = None,
     skip_missing: Annotated[
         bool,
         typer.Option("--skip-missing", help="Leave out lines of --data without their pictures."),
@@ -194,7 +195,7 @@ def score(
 
     if split not in SPLITS:
         raise OptionError("no such split", {"--split": split}, nearest(split, SPLITS))
-    decoding = Decoding(beam, 1, max_words, length_norm)
+    decoding = Decoding.typed(beam, 1, max_words, length_norm)
     found = score_runs(runs, data, data_dir, split, decoding, console.note, skip_missing)
     show(console, found)
     console.json({"runs": runs} | found)

@@ -109,6 +109,9 @@ def test_sampling(captioning_run, folder):
     "options, says",
     [
         (["--temperature", 0.5], "--temperature belongs to --sample"),
+        (["--seed", 0], "--seed belongs to --sample"),
+        (["--sample", "--beam", 3], "--beam belongs to the search"),
+        (["--sample", "--length-norm", 0], "--length-norm belongs to the search"),
         (["--sample", "--temperature", 0], "temperature must be a finite number above 0"),
         (["--sample", "--temperature", -1], "temperature must be a finite number above 0"),
         (["--sample", "--temperature", "nan"], "temperature must be a finite number above 0"),
