@@ -98,7 +98,7 @@ def command(
 
         def run(**values: Any) -> None:
             debug, as_json = values.pop("debug"), values.pop("as_json", False)
-            console = Console(called, as_json, option_or_words)
+            console = Console(called, as_json, option_or_words, set(flags.values()))
             with console.answering_errors(debug):
                 if settings is not None:
                     typed = {field: values.pop(field) for field in options}

@@ -13,7 +13,7 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,6 +44,10 @@ def words_for_networks(name: str, value: Any) -> str | None:
     return usual_words(name, value) or f"--model-arg {name}={as_literal(value)}"
 
 
+# Options that a smaller value of may spare memory, those that spare most first.
+SPARING = ("--batch-size", "--size", "--beam")
+
+
 class Console:
     """Where a command's output goes: to people, and with --json to programs.
 
@@ -51,10 +55,14 @@ class Console:
         command: its name, with which errors begin.
         as_json: whether stdout is for JSON; text for people goes to stderr then.
         words: how the command spells the arguments that hints name.
+        flags: the options that it has.
     """
 
-    def __init__(self, command: str = "", as_json: bool = False, words: Words = usual_words):
-        self.command, self.as_json, self.words = command, as_json, words
+    def __init__(
+        self, command: str = "", as_json: bool = False, words: Words = usual_words,
+        flags: Collection[str] = (),
+    ):  # fmt: skip
+        self.command, self.as_json, self.words, self.flags = command, as_json, words, flags
         self.stream = sys.stderr if as_json else sys.stdout
         self.is_terminal = self.stream.isatty()
 
@@ -123,7 +131,9 @@ class Console:
             what = "the disk is full" if full else error.strerror or str(error)
             return 2, f"error: {what}" + (f": {error.filename}" if error.filename else "")
         if isinstance(error, MemoryError):
-            return 2, "error: not enough memory\n  hint: a smaller --batch-size needs less"
+            sparing = [flag for flag in SPARING if flag in self.flags]
+            hint = f"\n  hint: a smaller {sparing[0]} needs less" if sparing else ""
+            return 2, f"error: not enough memory{hint}"
         return 1, (
             f"error: a fault in minidl, {type(error).__name__}: {error}\n"
             "  hint: --debug shows where; please report it"

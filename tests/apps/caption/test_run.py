@@ -130,6 +130,18 @@ def test_options_that_will_not_do(captioning_run, folder, options, says):
     assert result.exit_code == 2 and says in result.output
 
 
+def test_the_hint_at_full_memory_is_an_option_of_the_command(captioning_run, folder, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("apps.caption.run.captions_of", full)
+    result = minidl("caption", "run", captioning_run, folder / "b.png")
+    assert result.exit_code == 2 and "a smaller --beam needs less" in result.output
+    monkeypatch.setattr("apps.caption.training.open_parts", full)
+    result = minidl("caption", "train", "-o", folder.with_name("run"))
+    assert result.exit_code == 2 and "a smaller --batch-size needs less" in result.output
+
+
 def test_pictures_of_any_size_and_colour(captioning_run):
     captioner = load_captioner(str(captioning_run))
     pictures = [np.full((h, w, c), 90, np.uint8) for h, w, c in ((5, 9, 3), (64, 20, 1))]
