@@ -34,10 +34,10 @@ RUN_HELP = "Run folder, or a .safetensors file in one."
 Output = Annotated[
     str | None,
     typer.Option(
-        rich_help_panel=RUN,
+        "--output", "-o", rich_help_panel=RUN,
         help="Run folder; by default a new one in runs/, named after network, data and time.",
     ),
-]
+]  # fmt: skip
 Resume = Annotated[
     str | None,
     typer.Option(rich_help_panel=RUN, metavar="RUN", help="Go on with the run in this folder."),
