@@ -83,6 +83,7 @@ def run(
     from apps.caption.run import as_json, describe, shown_name
     from apps.shared.output_file import OutputFile
     from apps.shared.picture_files import picture_files
+    from apps.shared.tables import filled, widest
 
     decoding = Decoding.typed(beam, n_best, max_words, length_norm, sample, temperature, seed)
     if html is not None:
@@ -92,7 +93,7 @@ def run(
         console.note(f"skipped, no picture: {other}")
     captioner = load_captioner(network)
     check_decoding(decoding, captioner)
-    width = max(len(shown_name(path)) for path in paths)
+    width = widest(map(shown_name, paths))
     told, found, failed = [], [], []
     for path, answer in describe(captioner, paths, decoding):
         if isinstance(answer, Exception):
@@ -102,8 +103,8 @@ def run(
         said = [answer.said, *answer.others]
         for i, one in enumerate(said):
             more = f"{likelihood(one):>8}  " if n_best > 1 else ""
-            name = "" if i else shown_name(path)
-            console.line(f"{name:<{width}}  {more}{' '.join(one.words) or '(nothing)'}")
+            name = filled("" if i else shown_name(path), width)
+            console.line(f"{name}  {more}{' '.join(one.words) or '(nothing)'}")
         found.append(as_json(path, answer))
         if html is not None:
             told.append(answer)
