@@ -4,6 +4,7 @@
 2    the user's mistake or the machine's (bad option, missing file, full disk): a few lines
 130  interrupted with Ctrl-C
 141  the reader of the output went away (`minidl data list | head -1`)
+143  ended by SIGTERM, as `kill` sends it
 1    a fault in minidl
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 
 import typer
 
+from apps.shared.ending import Terminated, sigterm_as_ctrl_c
 from apps.shared.parse import as_literal
 from apps.shared.tables import Column, aligned, rich_table
 from minidl.errors import MinidlError
@@ -120,6 +122,8 @@ class Console:
 
     def explain(self, error: BaseException) -> tuple[int, str]:
         """Exit code and text for an exception."""
+        if isinstance(error, Terminated):
+            return 143, str(error) or "terminated"
         if isinstance(error, KeyboardInterrupt):
             return 130, str(error) or "interrupted"
         if isinstance(error, BrokenPipeError):
@@ -143,7 +147,8 @@ class Console:
     def answering_errors(self, debug: bool = False) -> Iterator[None]:
         """Turn exceptions into a few lines and an exit code; with debug show a traceback, too."""
         try:
-            yield
+            with sigterm_as_ctrl_c():
+                yield
         except typer.Exit:
             raise
         except SystemExit:  # how rich answers when nobody reads stderr any more

@@ -11,7 +11,7 @@ from apps.caption.network import cnn_arguments, make_cnn, of_network
 from minidl.errors import MinidlError
 from tests.apps.caption.conftest import arguments
 from tests.apps.conftest import last_json, minidl, spawn
-from tests.apps.killing import assert_same_metrics, assert_same_weights, done, kill_after
+from tests.apps.killing import assert_same_metrics, assert_same_weights, done, kill_after, wait_for
 from tests.training.processes import posix
 
 
@@ -93,6 +93,25 @@ def test_after_kills_in_both_phases(jsonl, tmp_path, lenet):
         command = ("caption", "train", "--resume", folder)
     assert done(folder / "metrics.jsonl") >= 8
     result = minidl(*command)
+    assert result.exit_code == 0, result.output
+    assert_same_weights(weights_of(folder), weights_of(whole))
+    assert_same_metrics(folder, whole)
+
+
+@posix
+def test_after_sigterm(jsonl, tmp_path):
+    """As after Ctrl-C: the step is finished, the state saved."""
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    assert minidl(*arguments(jsonl, whole, "--epochs", 5)).exit_code == 0
+    process = spawn(*arguments(jsonl, folder, "--epochs", 5))
+    wait_for(process, folder / "metrics.jsonl", 2)
+    process.terminate()
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 143 and "Traceback" not in text
+    assert text.endswith(
+        f"interrupted; the state is saved. Go on with: minidl caption train --resume {folder}\n"
+    )
+    result = minidl("caption", "train", "--resume", folder)
     assert result.exit_code == 0, result.output
     assert_same_weights(weights_of(folder), weights_of(whole))
     assert_same_metrics(folder, whole)
