@@ -1,5 +1,8 @@
 """Figures of sentences: attributes read back, what they are compared with, the command."""
 
+import html
+import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -193,3 +196,16 @@ def test_each_sentence_is_shown_once_among_the_best_and_the_worst():
         ("a rose", 9), ("a tulip", 7), ("an oak", 1)
     ]  # fmt: skip
     assert [one.score for one in worst] == [0, 4, 8]
+
+
+def test_beside_a_sentence_stands_the_nearest_of_its_references(captioning_run, jsonl):
+    texts = ["The petals are red, and five.", "a red flower", "It is a rose; it is red."]
+    for said, meant in (("a flower", 1), ("it is a red rose", 2), ("petals are red", 0), ("", 0)):
+        part = part_of(CaptionedDataset(np.zeros((1, 8, 8, 3), np.uint8), [texts]),
+                       transforms.Compose([]))  # fmt: skip
+        best, worst = extremes(part, [Caption(said.split(), [], 0.0, [])], np.array([0.0]))
+        assert best[0].reference == worst[0].reference == texts[meant]
+    page = (captioning_run / "report.html").read_text()
+    shown = re.findall('<p class="said">.*?<p class="true">(.*?)</p>', page, re.DOTALL)
+    first = [json.loads(line)["captions"][0] for line in jsonl.read_text().splitlines()]
+    assert shown and not {html.unescape(text) for text in shown} <= set(first)
