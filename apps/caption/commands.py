@@ -169,7 +169,12 @@ def score(
         str | None, typer.Option(help="As for train; by default what the run was trained on.")
     ] = None,
     data_dir: DataDir = None,
-    split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="test; train; or val: where the data name none, what the run held out of train."
+        ),
+    ] = "test",
     beam: Beam = None,
     max_words: MaxWords = None,
     length_norm: LengthNorm = None,

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from apps.caption.captioner import load_captioner
-from apps.caption.data import part_of
+from apps.caption.captioner import Decoding, captions_of, load_captioner
+from apps.caption.data import part_of, parted
 from apps.caption.results import extremes
 from apps.caption.samples import Samples
 from apps.caption.score.attributes import judged, named_attributes
@@ -108,8 +108,42 @@ def test_the_command(captioning_run):
     train = last_json(minidl(*words, "--split", "train").stdout)
     assert "nearest" not in train and train["pictures"] == 48
     assert minidl(*words, "--split", "tests").exit_code == 2
-    result = minidl(*words, "--split", "val")  # the data name none
-    assert result.exit_code == 2 and "choose another --split" in result.output
+
+
+def test_the_pictures_that_the_run_held_out(captioning_run, jsonl):
+    captioner = load_captioner(str(captioning_run))
+    _, held_out = parted(captioner.settings)
+    known = json.loads((captioning_run / "run.json").read_text())
+    pictures = [held_out.picture(i) for i in range(len(held_out))]
+    said = [best[0].words for best in captions_of([captioner], pictures, Decoding(max_words=8))]
+    references = [[tokenize(text) for text in texts] for texts in held_out.captions]
+    words = ("caption", "score", captioning_run, "--max-words", 8, "--split", "val", "--json")
+    result = minidl(*words)
+    assert result.exit_code == 0, result.output
+    found = last_json(result.stdout)
+    assert found["pictures"] == known["validation"] == len(held_out) == 12
+    assert found["said"] == json.loads(json.dumps(measure(said, references)[0]))
+    assert found["nearest"]["cider_d"] < 9  # none is its own nearest
+    assert last_json(minidl(*words, "--data", jsonl).stdout)["said"] == found["said"]
+
+
+def test_pictures_that_no_run_held_out(captioning_run, jsonl, tmp_path):
+    def refused(*words):
+        result = minidl("caption", "score", "--split", "val", *words)
+        assert result.exit_code == 2 and "choose another --split" in result.output
+        return result.output
+
+    other = jsonl.with_name("other.jsonl")
+    lines = jsonl.read_text().splitlines()
+    other.write_text("\n".join(lines[1:]))
+    assert "is not known" in refused(captioning_run, "--data", other)
+    assert "is not known" in refused(captioning_run / "captioner.safetensors", "--data", jsonl)
+    for share, says in ((0, "held no pictures out"), (0.4, "held out other pictures")):
+        run = tmp_path / str(share)
+        few = ("--epochs", 1, "--val-share", share)
+        assert minidl(*arguments(jsonl, run, *few)).exit_code == 0
+        runs = (run,) if share == 0 else (captioning_run, run)
+        assert says in refused(*runs)
 
 
 def test_data_without_training_pictures(captioning_run, jsonl):
