@@ -155,5 +155,8 @@ def run_job_folder(launch: Launch, name: str, folder: Path) -> None:
 
 def with_output(command: list[str], folder: Path) -> list[str]:
     """A command with the run folder of the job, unless it names one."""
-    named = any(word.split("=")[0] in ("--output", "-o", "--resume", "--help") for word in command)
+    named = any(
+        word.split("=")[0] in ("--output", "--resume", "--help") or word.startswith("-o")
+        for word in command
+    )
     return list(command) if named else [*command, "--output", str(folder)]

@@ -45,7 +45,9 @@ def check_pictures(
     elif x.shape[1] != in_channels:
         hint = Hint("did you mean {in_channels=}?", in_channels=x.shape[1])
     elif not hint:
-        hint = "resize the pictures in preprocessing"
+        side = smallest if min(x.shape[2:]) < smallest else largest
+        hint = Hint("resize the pictures{in_preprocessing}: {size=}",
+                    in_preprocessing=" in preprocessing", size=side)  # fmt: skip
     if smallest == largest:
         expected = f"(N, {in_channels}, {smallest}, {smallest})"
     else:
@@ -86,4 +88,5 @@ def check_size(op: str, size: Any, smallest: int) -> None:
     """
     check_sizes(op, size=size)
     if size < smallest:
-        raise ArgumentError(op, f"size is at least {smallest} pixels", {"size": size})
+        hint = Hint("{size=}", size=smallest)
+        raise ArgumentError(op, f"size is at least {smallest} pixels", {"size": size}, hint)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from minidl import nn
 from minidl.checks import check_tensor
-from minidl.errors import ArgumentError
+from minidl.errors import ArgumentError, Hint
 from minidl.shapes import is_int
 from minidl.tensor import Tensor
 from models.checks import check_pictures, choose
@@ -99,7 +99,8 @@ class LeNet5(nn.Module):
         side = SIDE - 2 * self.padding
         hint = ""
         if x.shape[2:] == (28, 28):
-            hint = "28x28 pictures need padding=2, or 2 pixels of padding in preprocessing"
+            hint = Hint("28x28 pictures need {padding=}, 2 pixels of padding in preprocessing, or "
+                        "{size=}", padding=2, size=side)  # fmt: skip
         check_pictures("LeNet5", x, self.in_channels, side, side, hint)
 
 

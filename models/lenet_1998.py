@@ -28,7 +28,7 @@ import numpy as np
 
 from minidl import nn
 from minidl.checks import check_tensor
-from minidl.errors import ArgumentError
+from minidl.errors import ArgumentError, Hint
 from minidl.nn import init
 from minidl.nn.checks import check_sizes
 from minidl.ops.avg_pool2d import avg_pool2d
@@ -135,7 +135,8 @@ class LeNet5of1998(nn.Module):
         side = SIDE - 2 * self.padding
         hint = ""
         if x.shape[2:] == (28, 28):
-            hint = "28x28 pictures need padding=2, or 2 pixels of padding in preprocessing"
+            hint = Hint("28x28 pictures need {padding=}, 2 pixels of padding in preprocessing, or "
+                        "{size=}", padding=2, size=side)  # fmt: skip
         check_pictures("LeNet5of1998", x, self.in_channels, side, side, hint)
 
 

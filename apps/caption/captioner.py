@@ -61,21 +61,27 @@ class Decoding:
 
     @classmethod
     def typed(
-        cls, beam: int, n_best: int, max_words: int | None, alpha: float, sample: bool,
-        temperature: float | None, seed: int,
+        cls, beam: int | None, n_best: int, max_words: int | None, alpha: float | None,
+        sample: bool = False, temperature: float | None = None, seed: int | None = None,
     ) -> Decoding:  # fmt: skip
-        """The decoding that a command's options ask for.
+        """The decoding that a command's options ask for; None is for one that was not typed.
 
         Raises:
-            OptionError: a temperature without a sample, or none that is above 0.
+            OptionError: an option of the search with --sample, one of --sample without it, or a
+                temperature that is not above 0.
         """
-        if temperature is not None and not sample:
-            raise OptionError("--temperature belongs to --sample", {"--temperature": temperature})
-        warmth = 1.0 if temperature is None else temperature
-        if not 0 < warmth < math.inf:
+        of_search = {"--beam": beam, "--length-norm": alpha}
+        of_sample = {"--temperature": temperature, "--seed": seed}
+        for flag, value in (of_search if sample else of_sample).items():
+            if value is not None:
+                owner = "the search, which --sample does without" if sample else "--sample"
+                raise OptionError(f"{flag} belongs to {owner}", {flag: value})
+        if temperature is not None and not 0 < temperature < math.inf:
             rule = "temperature must be a finite number above 0"
             raise OptionError(rule, {"--temperature": temperature})
-        return cls(beam, n_best, max_words, alpha, sample, warmth, seed)
+        typed = {"beam": beam, "alpha": alpha, "temperature": temperature, "seed": seed}
+        given = {name: value for name, value in typed.items() if value is not None}
+        return cls(n_best=n_best, max_words=max_words, sample=sample, **given)
 
 
 @dataclass

@@ -25,7 +25,8 @@ RESUME = "minidl caption train --resume"
 MOST = 1_000  # words of a sentence, and sentences of a picture: there is memory for so many
 RUN_HELP = "flowers (comes with the install), a run folder, or a .safetensors file of one."
 Beam = Annotated[
-    int, typer.Option(help="Sentences that beam search goes on with at each word.", min=1)
+    int | None,
+    typer.Option(help="Sentences that beam search goes on with at each word. Default: 3.", min=1),
 ]
 MaxWords = Annotated[
     int | None,
@@ -34,10 +35,10 @@ MaxWords = Annotated[
     ),
 ]
 LengthNorm = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--length-norm", metavar="ALPHA", min=0,
-        help="Divide log-probabilities by words^ALPHA, in favour of longer sentences.",
+        help="Divide log-probabilities by words^ALPHA, in favour of longer sentences. Default: 0.",
     ),
 ]  # fmt: skip
 
@@ -52,7 +53,7 @@ def run(
         ),
     ],
     console: Console,
-    beam: Beam = 3,
+    beam: Beam = None,
     n_best: Annotated[int, typer.Option(help="Sentences of each picture.", min=1, max=MOST)] = 1,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw words by their probability, without a search.")
@@ -61,9 +62,9 @@ def run(
         float | None,
         typer.Option(help="With --sample: below 1 likely words become likelier. Default: 1."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of --sample.", min=0)] = 0,
+    seed: Annotated[int | None, typer.Option(help="Of --sample. Default: 0.", min=0)] = None,
     max_words: MaxWords = None,
-    length_norm: LengthNorm = 0.0,
+    length_norm: LengthNorm = None,
     html: Annotated[
         str | None, typer.Option(metavar="PAGE", help="Write a page with pictures and sentences.")
     ] = None,
@@ -82,6 +83,7 @@ def run(
     from apps.caption.run import as_json, describe, shown_name
     from apps.shared.output_file import OutputFile
     from apps.shared.picture_files import picture_files
+    from apps.shared.tables import filled, widest
 
     decoding = Decoding.typed(beam, n_best, max_words, length_norm, sample, temperature, seed)
     if html is not None:
@@ -91,7 +93,7 @@ def run(
         console.note(f"skipped, no picture: {other}")
     captioner = load_captioner(network)
     check_decoding(decoding, captioner)
-    width = max(len(shown_name(path)) for path in paths)
+    width = widest(map(shown_name, paths))
     told, found, failed = [], [], []
     for path, answer in describe(captioner, paths, decoding):
         if isinstance(answer, Exception):
@@ -101,8 +103,8 @@ def run(
         said = [answer.said, *answer.others]
         for i, one in enumerate(said):
             more = f"{likelihood(one):>8}  " if n_best > 1 else ""
-            name = "" if i else shown_name(path)
-            console.line(f"{name:<{width}}  {more}{' '.join(one.words) or '(nothing)'}")
+            name = filled("" if i else shown_name(path), width)
+            console.line(f"{name}  {more}{' '.join(one.words) or '(nothing)'}")
         found.append(as_json(path, answer))
         if html is not None:
             told.append(answer)
@@ -167,10 +169,15 @@ def score(
         str | None, typer.Option(help="As for train; by default what the run was trained on.")
     ] = None,
     data_dir: DataDir = None,
-    split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
-    beam: Beam = 3,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="test; train; or val: where the data name none, what the run held out of train."
+        ),
+    ] = "test",
+    beam: Beam = None,
     max_words: MaxWords = None,
-    length_norm: LengthNorm = 0.0,
+    length_norm: LengthNorm = None,
     skip_missing: Annotated[
         bool,
         typer.Option("--skip-missing", help="Leave out lines of --data without their pictures."),
@@ -194,7 +201,7 @@ def score(
 
     if split not in SPLITS:
         raise OptionError("no such split", {"--split": split}, nearest(split, SPLITS))
-    decoding = Decoding(beam, 1, max_words, length_norm)
+    decoding = Decoding.typed(beam, 1, max_words, length_norm)
     found = score_runs(runs, data, data_dir, split, decoding, console.note, skip_missing)
     show(console, found)
     console.json({"runs": runs} | found)

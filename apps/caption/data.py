@@ -146,17 +146,24 @@ def open_parts(
     Raises:
         DataError: missing or damaged, or nothing in it.
     """
+    train, held_out = parted(settings, log)
+    validation = part_of(held_out, geometry) if held_out is not None else None
+    return Parts(part_of(train, geometry), validation)
+
+
+def parted(
+    settings: DataOptions, log: Callable[[str], None] = lambda text: None
+) -> tuple[CaptionedDataset, CaptionedDataset | None]:
+    """The pictures to train on and those held out, None for none; arguments as of open_parts."""
     whole = open_split(settings, "train", log)
     try:
         held_out = open_split(settings, "val")
     except EmptySplit:  # the data name none
-        share = min(settings.val_share, VALIDATION_MOST / len(whole)) if settings.val_share else 0
-        if not share:
-            return Parts(part_of(whole, geometry), None)
+        if not settings.val_share:
+            return whole, None
+        share = min(settings.val_share, VALIDATION_MOST / len(whole))
         whole, held_out = whole.split(share)
-    if not len(held_out):
-        return Parts(part_of(whole, geometry), None)
-    return Parts(part_of(whole, geometry), part_of(held_out, geometry))
+    return whole, held_out if len(held_out) else None
 
 
 def open_part(

@@ -8,6 +8,7 @@ import numpy as np
 
 from apps.caption.captioner import Decoding, captioner_of, captions_of, save_captioner
 from apps.caption.data import Part, open_part
+from apps.caption.metrics import rouge_l
 from apps.caption.network import count
 from apps.caption.report.page import Example, write_report
 from apps.caption.score.attributes import judged
@@ -111,7 +112,8 @@ def extremes(
     count = min(SHOWN, len(part) // 2 or 1)
 
     def told(i: int) -> Example:
-        return Example(part.picture(i), part.names[i], said[i], part.captions[i], float(each[i]))
+        meant = nearest_reference(said[i].words, part.captions[i], part.references[i])
+        return Example(part.picture(i), part.names[i], said[i], meant, float(each[i]))
 
     def some(order: np.ndarray) -> list[Example]:
         first: dict[tuple[str, ...], int] = {}
@@ -120,3 +122,14 @@ def extremes(
         return [told(i) for i in list(first.values())[:count]]
 
     return some(order), some(order[::-1])
+
+
+def nearest_reference(said: list[str], texts: list[str], words: list[list[str]]) -> str:
+    """The text with the highest ROUGE-L, the first of several: what is right can be seen as such.
+
+    Args:
+        said: words of the sentence.
+        texts, words: what people say of the picture, and the words of each.
+    """
+    likeness = [rouge_l([said], [[meant]]) for meant in words]
+    return texts[int(np.argmax(likeness))]

@@ -219,6 +219,7 @@ def predict(
     from apps.classify.published import load_any_classifier
     from apps.classify.report.text import show_answer
     from apps.shared.picture_files import picture_files
+    from apps.shared.tables import widest
 
     paths, _ = picture_files(images, "predict")
     trained = load_any_classifier(run, best, console.note)
@@ -226,7 +227,7 @@ def predict(
     if trained.meta:  # a run's; of published weights it is their own, in full digits
         steps = ", ".join(str(step) for step in trained.preprocessing.transforms)
         console.note(f"preprocessing, as in training: {steps}")
-    widths = max(map(len, paths)), max(map(len, trained.classes))
+    widths = widest(paths), widest(trained.classes)
     predictions: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     for path, answer in answers:

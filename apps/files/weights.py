@@ -34,7 +34,8 @@ def fetch_weights(
     name: Annotated[str, typer.Argument(help="One of `minidl weights list`.")],
     console: Console,
     output: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Folder to put the file into.")
+        str | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder to put the file into."),
     ] = None,
 ) -> None:
     """Download published weights, unless they are there: to the cache folder, or to --output."""

@@ -34,10 +34,10 @@ RUN_HELP = "Run folder, or a .safetensors file in one."
 Output = Annotated[
     str | None,
     typer.Option(
-        rich_help_panel=RUN,
+        "--output", "-o", rich_help_panel=RUN,
         help="Run folder; by default a new one in runs/, named after network, data and time.",
     ),
-]
+]  # fmt: skip
 Resume = Annotated[
     str | None,
     typer.Option(rich_help_panel=RUN, metavar="RUN", help="Go on with the run in this folder."),
@@ -98,7 +98,7 @@ def command(
 
         def run(**values: Any) -> None:
             debug, as_json = values.pop("debug"), values.pop("as_json", False)
-            console = Console(called, as_json, option_or_words)
+            console = Console(called, as_json, option_or_words, set(flags.values()))
             with console.answering_errors(debug):
                 if settings is not None:
                     typed = {field: values.pop(field) for field in options}

@@ -4,6 +4,7 @@
 2    the user's mistake or the machine's (bad option, missing file, full disk): a few lines
 130  interrupted with Ctrl-C
 141  the reader of the output went away (`minidl data list | head -1`)
+143  ended by SIGTERM, as `kill` sends it
 1    a fault in minidl
 """
 
@@ -13,12 +14,13 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 
+from apps.shared.ending import Terminated, sigterm_as_ctrl_c
 from apps.shared.parse import as_literal
 from apps.shared.tables import Column, aligned, rich_table
 from minidl.errors import MinidlError
@@ -30,6 +32,7 @@ USUAL_WORDS = {
     "clip_gradients": "--clip-grad",
     "larger_batch": "a larger --batch-size",
     "evaluation": "larger pictures with --size",
+    "in_preprocessing": "",  # an option sets the size
 }
 
 
@@ -43,6 +46,10 @@ def words_for_networks(name: str, value: Any) -> str | None:
     return usual_words(name, value) or f"--model-arg {name}={as_literal(value)}"
 
 
+# Options that a smaller value of may spare memory, those that spare most first.
+SPARING = ("--batch-size", "--size", "--beam")
+
+
 class Console:
     """Where a command's output goes: to people, and with --json to programs.
 
@@ -50,10 +57,14 @@ class Console:
         command: its name, with which errors begin.
         as_json: whether stdout is for JSON; text for people goes to stderr then.
         words: how the command spells the arguments that hints name.
+        flags: the options that it has.
     """
 
-    def __init__(self, command: str = "", as_json: bool = False, words: Words = usual_words):
-        self.command, self.as_json, self.words = command, as_json, words
+    def __init__(
+        self, command: str = "", as_json: bool = False, words: Words = usual_words,
+        flags: Collection[str] = (),
+    ):  # fmt: skip
+        self.command, self.as_json, self.words, self.flags = command, as_json, words, flags
         self.stream = sys.stderr if as_json else sys.stdout
         self.is_terminal = self.stream.isatty()
 
@@ -111,6 +122,8 @@ class Console:
 
     def explain(self, error: BaseException) -> tuple[int, str]:
         """Exit code and text for an exception."""
+        if isinstance(error, Terminated):
+            return 143, str(error) or "terminated"
         if isinstance(error, KeyboardInterrupt):
             return 130, str(error) or "interrupted"
         if isinstance(error, BrokenPipeError):
@@ -122,7 +135,9 @@ class Console:
             what = "the disk is full" if full else error.strerror or str(error)
             return 2, f"error: {what}" + (f": {error.filename}" if error.filename else "")
         if isinstance(error, MemoryError):
-            return 2, "error: not enough memory\n  hint: a smaller --batch-size needs less"
+            sparing = [flag for flag in SPARING if flag in self.flags]
+            hint = f"\n  hint: a smaller {sparing[0]} needs less" if sparing else ""
+            return 2, f"error: not enough memory{hint}"
         return 1, (
             f"error: a fault in minidl, {type(error).__name__}: {error}\n"
             "  hint: --debug shows where; please report it"
@@ -132,7 +147,8 @@ class Console:
     def answering_errors(self, debug: bool = False) -> Iterator[None]:
         """Turn exceptions into a few lines and an exit code; with debug show a traceback, too."""
         try:
-            yield
+            with sigterm_as_ctrl_c():
+                yield
         except typer.Exit:
             raise
         except SystemExit:  # how rich answers when nobody reads stderr any more

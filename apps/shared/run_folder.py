@@ -139,8 +139,8 @@ def removed_if_empty(folder: Path) -> Iterator[None]:
 def in_run_folder(folder: Path, resume_command: str, is_resumed: bool = False) -> Iterator[None]:
     """Leave either a run to go on with or no folder at all, whatever happens inside.
 
-    Ctrl-C says how to go on. So does an error of a picture or the disk: once it is mended, the same
-    settings will do. A mistake in an option leaves no folder behind.
+    Ctrl-C, or SIGTERM, says how to go on. So does an error of a picture or the disk: once it is
+    mended, the same settings will do. A mistake in an option leaves no folder behind.
 
     Args:
         folder: of the run.

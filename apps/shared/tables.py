@@ -7,22 +7,45 @@ first column names the row and goes without.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
-Column = tuple[str, Literal["left", "right"]]  # heading, and where its cells stand
+Alignment = Literal["left", "right"]
+Column = tuple[str, Alignment]  # heading, and where its cells stand
 
 
 def aligned(columns: list[Column], rows: list[list[str]]) -> list[str]:
     """Rows as lines of equal columns, two spaces apart, all but the first after their heading."""
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(columns))]
+    widths = [widest(row[i] for row in rows) for i in range(len(columns))]
     lines = []
     for row in rows:
         cells: list[str] = []
         for cell, width, (heading, alignment) in zip(row, widths, columns):
-            text = cell.rjust(width) if alignment == "right" else cell.ljust(width)
+            text = filled(cell, width, alignment)
             cells.append(f"{heading} {text}" if cells else text)
         lines.append("  ".join(cells).rstrip())
     return lines
+
+
+def widest(texts: Iterable[str]) -> int:
+    """Columns of a terminal that the widest of some texts takes."""
+    return max(map(width_of, texts), default=0)
+
+
+def width_of(text: str) -> int:
+    """Columns of a terminal that a text takes: two for 花, none for an accent behind its letter.
+
+    Bytes of a file name that are no UTF-8 are printed as escapes, "\\udcff".
+    """
+    from rich.cells import cell_len
+
+    return cell_len(text.encode(errors="backslashreplace").decode())
+
+
+def filled(text: str, width: int, alignment: Alignment = "left") -> str:
+    """A text with the spaces that make it so many columns wide."""
+    spaces = " " * (width - width_of(text))
+    return spaces + text if alignment == "right" else text + spaces
 
 
 def rich_table(title: str, columns: list[Column], rows: list[list[str]]) -> Any:

@@ -14,13 +14,18 @@ def done(path):
     return len(path.read_text().splitlines())
 
 
-def kill_after(process, metrics, epochs):
-    """SIGKILL once so many epochs are done."""
+def wait_for(process, metrics, epochs):
+    """Until so many epochs are done."""
     deadline = time.monotonic() + 120
     while done(metrics) < epochs:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def kill_after(process, metrics, epochs):
+    """SIGKILL once so many epochs are done."""
+    wait_for(process, metrics, epochs)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL

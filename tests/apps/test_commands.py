@@ -67,6 +67,29 @@ def test_every_command_of_an_application_is_listed():
             assert list(typer.main.get_group(import_module(module).app).commands) == list(lines)
 
 
+def test_every_output_has_the_short_name():
+    from importlib import import_module
+
+    def commands(group, path=""):
+        for name, one in group.commands.items():
+            yield from (
+                commands(one, f"{path} {name}")
+                if hasattr(one, "commands")
+                else [(f"{path} {name}", one)]
+            )
+
+    found = {
+        path: option.opts
+        for modules in APPLICATIONS.values()
+        for module in modules
+        for path, one in commands(typer.main.get_group(import_module(module).app))
+        for option in one.params
+        if "--output" in option.opts
+    }
+    assert " caption train" in found and " train" in found
+    assert [path for path, names in found.items() if "-o" not in names] == []
+
+
 def test_a_mistyped_command_names_the_nearest():
     result = minidl("trian")
     assert result.exit_code == 2 and "Did you mean 'train'?" in result.output

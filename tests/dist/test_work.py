@@ -71,3 +71,10 @@ def test_a_chief_that_hears_nothing_stops_being_chief():
     )  # fmt: skip
     told = [e for e in effects if isinstance(e, m.Chief | m.Finished)]
     assert told == [m.Chief(True), m.Finished("finished", 0)], "it has the results to write"
+
+
+@pytest.mark.parametrize("named", [["-o", "a"], ["-oa"], ["--output=a"], ["--resume", "a"], []])
+def test_a_command_that_names_its_folder_keeps_it(named, tmp_path):
+    command = ["train", "lenet", *named]
+    more = [] if named else ["--output", str(tmp_path)]
+    assert work.with_output(command, tmp_path) == command + more

@@ -20,5 +20,7 @@ def test_both_ends_of_the_sizes_are_said(ends, says):
         with pytest.raises(ShapeError) as caught:
             check_pictures("Net", minidl.zeros(2, 3, 8, side), 3, *ends)
         assert caught.value.rule == f"expects pictures as {says}"
+        nearest = ends[0] if side < ends[0] else ends[-1]
+        assert caught.value.hint == f"resize the pictures in preprocessing: size={nearest}"
     for side in ends:
         check_pictures("Net", minidl.zeros(2, 3, side, side), 3, *ends)

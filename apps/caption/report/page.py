@@ -61,7 +61,7 @@ class Example:
         image: uint8 (H, W, 3).
         name: of the picture.
         said: the sentence.
-        references: what people say of it.
+        reference: what people say of it; "" where nobody does.
         score: CIDEr-D; None where nobody knows.
         others: further sentences.
     """
@@ -69,7 +69,7 @@ class Example:
     image: np.ndarray
     name: str
     said: Caption
-    references: list[str] = field(default_factory=list)
+    reference: str = ""
     score: float | None = None
     others: list[Caption] = field(default_factory=list)
 

@@ -17,10 +17,11 @@ from apps.caption.score.baselines import (
     most_frequent,
     nearest_captions,
 )
+from apps.caption.score.held_out import HINT, held_out_by
 from apps.caption.score.measure import measure
 from apps.shared.captioned import DRAWN
 from minidl.data import transforms
-from minidl.data.captioned import EmptySplit
+from minidl.data.captioned import CaptionedDataset, EmptySplit
 from minidl.data.flowers import COMBINATIONS
 
 GRAY = 127
@@ -36,7 +37,8 @@ def score_runs(
         sources: run folders, files, or names.
         data: another data set than that of the training; None for that.
         data_dir: folder in which to look for it first.
-        split: "train", "val" or "test".
+        split: "train", "val" or "test". Where the data name no "val", it is the pictures that the
+            runs held out, and sentences are compared with captions of the others.
         decoding: how sentences are found.
         log: called with lines for the user.
         skip_missing: leave out pictures that are missing, as a run does that was told so.
@@ -55,12 +57,15 @@ def score_runs(
         data_dir=data_dir or (None if data else settings.data_dir),
         skip_missing=skip_missing or settings.skip_missing,
     )  # fmt: skip
-    is_drawn = settings.data in DRAWN
+    learned = None
     try:
-        test = as_they_are(settings, split, log)
+        test = as_they_are(open_split(settings, split, log))
     except EmptySplit as error:
-        error.hint = "choose another --split"
-        raise
+        if split != "val":
+            error.hint = HINT
+            raise
+        learned, held_out = held_out_by(captioners, sources, settings, data is not None)
+        test = as_they_are(held_out)
     log(f"describing {len(test):,} pictures")
     said = [best[0].words for best in captions_of(captioners, pictures_of(test), decoding)]
     figures, _ = measure(said, test.references)
@@ -68,23 +73,23 @@ def score_runs(
         "data": settings.data, "split": split, "pictures": len(test), "beam": decoding.beam,
         "said": figures,
     }  # fmt: skip
-    if is_drawn and split != "train":  # whose extended flowers have other templates
+    if settings.data in DRAWN and split == "test":  # extended ones have other templates
         found["attributes"] = attributes(captioners, test, said, decoding)
         found["ceiling"] = ceiling_of_templates(said, test.references)
     else:
         found["ceiling"] = agreement(test.references)
     if split != "train":
         try:
-            found |= baselines(captioners[0], as_they_are(settings, "train"), test)
+            train = as_they_are(learned or open_split(settings, "train"))
+            found |= baselines(captioners[0], train, test)
         except EmptySplit:
             log("there are no training pictures in these data, so no captions to compare with")
     return found
 
 
-def as_they_are(settings: Any, split: str, log: Callable[[str], None] = lambda text: None) -> Part:
-    """A split with pictures in their own sizes: each network brings them to its own."""
-    found = open_split(settings, split, log)
-    return Part(Pictures(found, transforms.Compose([])), found.captions, found.classes)
+def as_they_are(dataset: CaptionedDataset) -> Part:
+    """Pictures in their own sizes: each network brings them to its own."""
+    return Part(Pictures(dataset, transforms.Compose([])), dataset.captions, dataset.classes)
 
 
 def pictures_of(part: Part) -> Any:

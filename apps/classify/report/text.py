@@ -6,6 +6,7 @@ from typing import Any
 
 from apps.classify.metrics import Evaluation
 from apps.shared.console import Console
+from apps.shared.tables import filled, widest
 
 CLASSES = 40  # with more classes only the hardest are listed; JSON has all
 HARDEST = 20
@@ -70,21 +71,22 @@ def show_matrix(out: Console, found: Evaluation) -> None:
     if max(map(len, names)) > SHORT:  # too long to stand above a column: numbers do
         names, heads = [f"{name} {i:>2}" for i, name in enumerate(names)], range(n)
     gap = 2 if n <= 10 else 1
-    width = max(len(str(text)) for text in (confusion.max(), *heads)) + gap
-    label = max(map(len, names))
+    width = widest(map(str, (confusion.max(), *heads))) + gap
+    label = widest(names)
     out.line()
     out.line("confusion matrix: a row per true class, a column per predicted class", "bold")
-    out.line(" " * label + "".join(f"{head:>{width}}" for head in heads), "dim")
+    cells = [filled(str(head), width, "right") for head in heads]
+    out.line(" " * label + "".join(cells), "dim")
     for t, name in enumerate(names):
         counts = [str(count) if count else "." for count in confusion[t].tolist()]
         cells = [count.rjust(width) for count in counts]
         if not out.is_terminal:
-            out.line(f"{name:>{label}}" + "".join(cells))
+            out.line(filled(name, label, "right") + "".join(cells))
             continue
         from rich.text import Text
 
         styles = ["bold" if p == t else "yellow" if confusion[t, p] else "dim" for p in range(n)]
-        out.rich(Text.assemble(f"{name:>{label}}", *zip(cells, styles)))
+        out.rich(Text.assemble(filled(name, label, "right"), *zip(cells, styles)))
 
 
 def show_pairs(out: Console, found: Evaluation) -> None:
@@ -139,13 +141,13 @@ def show_answer(
         out: where to.
         path: of the picture.
         answer: from predict.
-        widths: characters of the longest path and the longest class name.
+        widths: columns of the longest path and the longest class name.
     """
     if not out.is_terminal:
         classes = "  ".join(
-            f"{a['class']:<{widths[1]}} {100 * a['probability']:5.1f} %" for a in answer
+            f"{filled(a['class'], widths[1])} {100 * a['probability']:5.1f} %" for a in answer
         )
-        out.line(f"{path + ':':<{widths[0] + 1}} {classes}")
+        out.line(f"{filled(path + ':', widths[0] + 1)} {classes}")
         return
     from rich.text import Text
 
@@ -154,5 +156,5 @@ def show_answer(
         p = a["probability"]
         bar = "━" * round(BAR * p) if p == p else ""  # NaN has none
         style = "" if place == 0 else "dim"
-        figures = f"  {a['class']:<{widths[1]}}  {100 * p:6.2f} %  "
+        figures = f"  {filled(a['class'], widths[1])}  {100 * p:6.2f} %  "
         out.rich(Text.assemble((figures, style), (bar, "blue")))

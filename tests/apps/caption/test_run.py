@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 from PIL import Image
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 import apps.caption.captioner as captioner_module
@@ -46,6 +47,27 @@ def test_a_folder_with_other_files_among_the_pictures(captioning_run, folder):
         (said,) = one["captions"]
         assert said["caption"] == " ".join(word["word"] for word in said["words"])
         assert all(0 < word["probability"] <= 1 for word in said["words"])
+
+
+@posix
+def test_names_of_any_letters_and_bytes(captioning_run, folder):
+    """The sentences stand below each other, and a name that is no UTF-8 is an escape."""
+    content = (folder / "b.png").read_bytes()
+    for name in ("花が咲く.png".encode(), b"no text \xff.png"):
+        with open(os.path.join(os.fsencode(folder), name), "wb") as file:
+            file.write(content)
+    process = spawn("caption", "run", captioning_run, folder, "--html", folder.with_name("a.html"),
+                    "--json", encoding="utf-8")  # fmt: skip
+    out, text = process.communicate(timeout=100)
+    assert process.returncode == 0 and "Traceback" not in text, text
+    lines = {line.partition(".png")[0]: line for line in text.splitlines() if ".png  " in line}
+    assert {f"{folder}/{name}" for name in ("花が咲く", "b", r"no text \udcff")} <= lines.keys()
+    starts = {
+        cell_len(line) - cell_len(line.partition(".png")[2].lstrip()) for line in lines.values()
+    }
+    assert len(lines) == 5 and len(starts) == 1
+    images = {one["image"] for one in last_json(out)["pictures"]}
+    assert os.fsdecode(os.path.join(os.fsencode(folder), b"no text \xff.png")) in images
 
 
 def test_several_sentences_of_each_picture(captioning_run, folder):
@@ -109,6 +131,9 @@ def test_sampling(captioning_run, folder):
     "options, says",
     [
         (["--temperature", 0.5], "--temperature belongs to --sample"),
+        (["--seed", 0], "--seed belongs to --sample"),
+        (["--sample", "--beam", 3], "--beam belongs to the search"),
+        (["--sample", "--length-norm", 0], "--length-norm belongs to the search"),
         (["--sample", "--temperature", 0], "temperature must be a finite number above 0"),
         (["--sample", "--temperature", -1], "temperature must be a finite number above 0"),
         (["--sample", "--temperature", "nan"], "temperature must be a finite number above 0"),
@@ -125,6 +150,18 @@ def test_sampling(captioning_run, folder):
 def test_options_that_will_not_do(captioning_run, folder, options, says):
     result = minidl("caption", "run", captioning_run, folder, *options)
     assert result.exit_code == 2 and says in result.output
+
+
+def test_the_hint_at_full_memory_is_an_option_of_the_command(captioning_run, folder, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("apps.caption.run.captions_of", full)
+    result = minidl("caption", "run", captioning_run, folder / "b.png")
+    assert result.exit_code == 2 and "a smaller --beam needs less" in result.output
+    monkeypatch.setattr("apps.caption.training.open_parts", full)
+    result = minidl("caption", "train", "-o", folder.with_name("run"))
+    assert result.exit_code == 2 and "a smaller --batch-size needs less" in result.output
 
 
 def test_pictures_of_any_size_and_colour(captioning_run):

@@ -1,12 +1,15 @@
 """Figures of sentences: attributes read back, what they are compared with, the command."""
 
+import html
+import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from apps.caption.captioner import load_captioner
-from apps.caption.data import part_of
+from apps.caption.captioner import Decoding, captions_of, load_captioner
+from apps.caption.data import part_of, parted
 from apps.caption.results import extremes
 from apps.caption.samples import Samples
 from apps.caption.score.attributes import judged, named_attributes
@@ -105,8 +108,42 @@ def test_the_command(captioning_run):
     train = last_json(minidl(*words, "--split", "train").stdout)
     assert "nearest" not in train and train["pictures"] == 48
     assert minidl(*words, "--split", "tests").exit_code == 2
-    result = minidl(*words, "--split", "val")  # the data name none
-    assert result.exit_code == 2 and "choose another --split" in result.output
+
+
+def test_the_pictures_that_the_run_held_out(captioning_run, jsonl):
+    captioner = load_captioner(str(captioning_run))
+    _, held_out = parted(captioner.settings)
+    known = json.loads((captioning_run / "run.json").read_text())
+    pictures = [held_out.picture(i) for i in range(len(held_out))]
+    said = [best[0].words for best in captions_of([captioner], pictures, Decoding(max_words=8))]
+    references = [[tokenize(text) for text in texts] for texts in held_out.captions]
+    words = ("caption", "score", captioning_run, "--max-words", 8, "--split", "val", "--json")
+    result = minidl(*words)
+    assert result.exit_code == 0, result.output
+    found = last_json(result.stdout)
+    assert found["pictures"] == known["validation"] == len(held_out) == 12
+    assert found["said"] == json.loads(json.dumps(measure(said, references)[0]))
+    assert found["nearest"]["cider_d"] < 9  # none is its own nearest
+    assert last_json(minidl(*words, "--data", jsonl).stdout)["said"] == found["said"]
+
+
+def test_pictures_that_no_run_held_out(captioning_run, jsonl, tmp_path):
+    def refused(*words):
+        result = minidl("caption", "score", "--split", "val", *words)
+        assert result.exit_code == 2 and "choose another --split" in result.output
+        return result.output
+
+    other = jsonl.with_name("other.jsonl")
+    lines = jsonl.read_text().splitlines()
+    other.write_text("\n".join(lines[1:]))
+    assert "is not known" in refused(captioning_run, "--data", other)
+    assert "is not known" in refused(captioning_run / "captioner.safetensors", "--data", jsonl)
+    for share, says in ((0, "held no pictures out"), (0.4, "held out other pictures")):
+        run = tmp_path / str(share)
+        few = ("--epochs", 1, "--val-share", share)
+        assert minidl(*arguments(jsonl, run, *few)).exit_code == 0
+        runs = (run,) if share == 0 else (captioning_run, run)
+        assert says in refused(*runs)
 
 
 def test_data_without_training_pictures(captioning_run, jsonl):
@@ -193,3 +230,16 @@ def test_each_sentence_is_shown_once_among_the_best_and_the_worst():
         ("a rose", 9), ("a tulip", 7), ("an oak", 1)
     ]  # fmt: skip
     assert [one.score for one in worst] == [0, 4, 8]
+
+
+def test_beside_a_sentence_stands_the_nearest_of_its_references(captioning_run, jsonl):
+    texts = ["The petals are red, and five.", "a red flower", "It is a rose; it is red."]
+    for said, meant in (("a flower", 1), ("it is a red rose", 2), ("petals are red", 0), ("", 0)):
+        part = part_of(CaptionedDataset(np.zeros((1, 8, 8, 3), np.uint8), [texts]),
+                       transforms.Compose([]))  # fmt: skip
+        best, worst = extremes(part, [Caption(said.split(), [], 0.0, [])], np.array([0.0]))
+        assert best[0].reference == worst[0].reference == texts[meant]
+    page = (captioning_run / "report.html").read_text()
+    shown = re.findall('<p class="said">.*?<p class="true">(.*?)</p>', page, re.DOTALL)
+    first = [json.loads(line)["captions"][0] for line in jsonl.read_text().splitlines()]
+    assert shown and not {html.unescape(text) for text in shown} <= set(first)

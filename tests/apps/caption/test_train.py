@@ -7,10 +7,11 @@ import pytest
 
 import minidl as library
 from apps.caption.learning import Learner
-from apps.caption.network import of_network
+from apps.caption.network import cnn_arguments, make_cnn, of_network
+from minidl.errors import MinidlError
 from tests.apps.caption.conftest import arguments
 from tests.apps.conftest import last_json, minidl, spawn
-from tests.apps.killing import assert_same_metrics, assert_same_weights, done, kill_after
+from tests.apps.killing import assert_same_metrics, assert_same_weights, done, kill_after, wait_for
 from tests.training.processes import posix
 
 
@@ -92,6 +93,25 @@ def test_after_kills_in_both_phases(jsonl, tmp_path, lenet):
         command = ("caption", "train", "--resume", folder)
     assert done(folder / "metrics.jsonl") >= 8
     result = minidl(*command)
+    assert result.exit_code == 0, result.output
+    assert_same_weights(weights_of(folder), weights_of(whole))
+    assert_same_metrics(folder, whole)
+
+
+@posix
+def test_after_sigterm(jsonl, tmp_path):
+    """As after Ctrl-C: the step is finished, the state saved."""
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    assert minidl(*arguments(jsonl, whole, "--epochs", 5)).exit_code == 0
+    process = spawn(*arguments(jsonl, folder, "--epochs", 5))
+    wait_for(process, folder / "metrics.jsonl", 2)
+    process.terminate()
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 143 and "Traceback" not in text
+    assert text.endswith(
+        f"interrupted; the state is saved. Go on with: minidl caption train --resume {folder}\n"
+    )
+    result = minidl("caption", "train", "--resume", folder)
     assert result.exit_code == 0, result.output
     assert_same_weights(weights_of(folder), weights_of(whole))
     assert_same_metrics(folder, whole)
@@ -258,6 +278,19 @@ def test_options_that_will_not_do(jsonl, tmp_path, options, says):
     for text in says:
         assert text in result.output
     assert not folder.exists() and "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("cnn, size", [("lenet", 28), ("squeezenet", 8), ("alexnet", 66)])
+def test_a_size_that_will_not_do_names_one_that_does(jsonl, tmp_path, cnn, size):
+    more = ("--cnn", cnn, "--weights", "none", "--epochs", 1)
+    result = minidl(*arguments(jsonl, tmp_path / "run", *more, "--size", size))
+    assert result.exit_code == 2 and not (tmp_path / "run").exists()
+    (hint,) = [line for line in result.output.splitlines() if "hint: " in line]
+    assert "in preprocessing: " not in hint
+    fits = int(hint.split("--size ")[1])
+    with pytest.raises(MinidlError):
+        make_cnn(cnn, cnn_arguments(cnn, fits - 1), fits - 1)
+    make_cnn(cnn, cnn_arguments(cnn, fits), fits)
 
 
 def test_weights_of_another_cnn(jsonl, tmp_path, lenet):

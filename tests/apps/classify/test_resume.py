@@ -73,10 +73,11 @@ def test_after_kill(halves, tmp_path, uninterrupted, epochs):
     assert (folder / "report.html").exists()
 
 
-def test_after_ctrl_c(halves, tmp_path, uninterrupted):
+@pytest.mark.parametrize("number, ends_with", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_after_ctrl_c(halves, tmp_path, uninterrupted, number, ends_with):
     folder = tmp_path / "run"
-    code, err = start_and_stop(halves, folder, signal.SIGINT, 4)
-    assert code == 130
+    code, err = start_and_stop(halves, folder, number, 4)
+    assert code == ends_with
     assert f"minidl train --resume {folder}" in err and "saved" in err
     assert "Traceback" not in err
     result = minidl("train", "lenet", "--resume", folder, "--seed", 3)  # repeating is no conflict

@@ -105,15 +105,16 @@ def test_after_kill_other_gans(jsonl, tmp_path, gan):
 
 
 @posix
-def test_after_ctrl_c_in_phase_1(jsonl, tmp_path, uninterrupted):
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_after_ctrl_c_in_phase_1(jsonl, tmp_path, uninterrupted, number, code):
     folder = tmp_path / "run"
     process = spawn(*arguments(jsonl, folder, *EPOCHS))
     while done(folder / "encoder" / "metrics.jsonl") < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and f"minidl draw train --resume {folder}" in err
+    assert process.returncode == code and f"minidl draw train --resume {folder}" in err
     assert minidl("draw", "train", "--resume", folder).exit_code == 0
     assert_same(folder, uninterrupted)
 
