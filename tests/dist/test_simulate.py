@@ -294,6 +294,14 @@ class TakesAnyWeights(Worker):
         return 0
 
 
+class WaitsAtTheFirst(Worker):
+    """Reports are asked for again from the first that the thread has not seen. At a barrier, that
+    is the same for as long as one is missing, of which an answer may not hold all."""
+
+    def step_given(self):
+        return self.given
+
+
 class CountsWhatCame(Checked):
     """Each server takes the first slots that it has: shards do not agree which ones count."""
 
@@ -328,6 +336,7 @@ BUGS = {
 
 BUGS_OF_MODES = {
     "ssp:1": ("staleness", {"worker": TakesAnyWeights}),
+    "async": ("no progress", {"worker": WaitsAtTheFirst}),
     "backup:1": ("bits", with_aggregate(CountsWhatCame)),
 }
 
