@@ -42,7 +42,7 @@ def test_a_thousand_schedules_keep_all_promises(mode, block):
 
 
 # (seed, mode) of schedules that failed once.
-ONCE_FAILED = [(29, "sync"), (30, "sync"), (556, None), (20_425, None)]
+ONCE_FAILED = [(29, "sync"), (30, "sync"), (556, None), (2859, "async"), (20_425, None)]
 
 
 @pytest.mark.parametrize(("seed", "mode"), ONCE_FAILED)
