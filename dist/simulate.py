@@ -112,6 +112,7 @@ class World(Faults):
         self.has_torn = False
         self.be_calm()
         self.counted: dict[int, list[int]] = {}  # mode backup: step -> slots that count
+        self.counted_at: dict[str, dict[int, list[int]]] = {}  # checkpoint's run -> the same then
         self.result: tuple[str, int] | None = None
         self.notes: list[tuple[float, str, dict]] = []
         self.show = self.is_cancelled = self.was_drained = False
@@ -213,7 +214,9 @@ class World(Faults):
             case m.SetTimer(after, name):
                 timer = process.timers[name] = m.Timer(name)
                 self.at(after * self.tick, process, timer)
-            case m.Store():
+            case m.Store(name):
+                if name.startswith("run-"):
+                    self.counted_at.setdefault(name, dict(self.counted))
                 if self.traps and process not in self.older:
                     self.spring(m.Store, process.name, effect)
                 after = self.random.uniform(0.005, 0.05) * self.slow_disks.get(process.name, 1.0)
@@ -231,6 +234,9 @@ class World(Faults):
             case m.Note(facts):
                 self.notes.append((self.now, process.name, facts))
                 self.was_drained |= facts["what"] == "stopping"
+                base = process.machine.base if facts["what"] == "generation" else None
+                if base is not None:  # perhaps not of the generation before
+                    self.counted |= self.counted_at.get(base.run, {})
                 late = self.now > self.calm_at + HEALED or not self.calm_at
                 if late and "gets no answer" in facts.get("why", ""):
                     raise Failure(f"no progress: {facts}")

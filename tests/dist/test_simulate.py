@@ -42,7 +42,9 @@ def test_a_thousand_schedules_keep_all_promises(mode, block):
 
 
 # (seed, mode) of schedules that failed once.
-ONCE_FAILED = [(29, "sync"), (30, "sync"), (556, None), (2859, "async"), (20_425, None)]
+ONCE_FAILED = [
+    (29, "sync"), (30, "sync"), (556, None), (2859, "async"), (20_425, None), (20_942, None),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("seed", "mode"), ONCE_FAILED)
