@@ -396,6 +396,7 @@ class Coordinator(Saving):
         if not self.steps.take(report):
             return
         self.was_synced = True  # whoever reports was, even if no Beat of it came
+        self.progressed = self.now  # though all wait until the reports of many steps are here
         if report.nan and self.job.on_nan == "stop":
             facts = f"{report.worker}, step {report.step}, slot {report.slot}: {report.nan}"
             self.end(f"a gradient is not finite: {facts}", 1)

@@ -6,6 +6,7 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from math import inf
 from typing import Any
 
@@ -34,10 +35,12 @@ class Faults:
         rates: process -> bytes per second that it can send.
         line_free: process -> when all that it has sent so far is gone.
         is_rough: something of these is set.
+        is_long: there are tens of steps between two barriers, and bursts of losses.
         full_disks: process -> until when it can write nothing.
         slow_disks: process -> how many times as long its disk takes.
         torn, has_torn: how many reads of files will fail; whether any did.
-        traps: kind of message or effect -> how many of them until a process is killed by it.
+        traps: kind of message or effect -> how many of them until a process is harmed by it, and
+            what that does.
         older: coordinators that were replaced while they lived.
     """
 
@@ -52,6 +55,7 @@ class Faults:
     lives: dict[str, int]
     disk: dict[str, Any]
     server_names: tuple[str, ...]
+    is_long: bool
     call: Callable
     give: Callable
     boot: Callable
@@ -67,14 +71,15 @@ class Faults:
         self.full_disks: dict[str, float] = {}
         self.slow_disks: dict[str, float] = {}
         self.torn = 0
-        self.traps: dict[type, int] = {}
+        self.traps: dict[type, tuple[int, Callable[[str], None]]] = {}
 
     def draw_faults(self) -> None:
         """A subset of them (swarm testing, Groce et al. 2012): rare ones get their turn, too."""
         r = self.random
         first = r.choice([0.3, 0.3, r.uniform(0.3, 20.0)])
+        share = 0.2 if self.is_long else 1.0  # else no epoch comes to its end before they stop
         for name in self.chances:
-            if r.random() < 0.5:
+            if r.random() < 0.5 * share:
                 self.chances[name] = r.choice([0.02, 0.1])
         self.is_rough = any(self.chances.values())
         for fault in (
@@ -83,10 +88,12 @@ class Faults:
             self.second_coordinator, self.fill_disk, self.slow_disk, self.tear, self.hang,
             self.straggle, self.set_trap, self.set_trap, self.resize,
         ):  # fmt: skip
-            if r.random() < 0.25:
+            if r.random() < 0.25 * share:
                 latest = r.choice([0.7, 1.5, 3.0, FAULTS_END])
                 for _ in range(r.randint(1, 3)):
                     self.call(first + r.uniform(0.0, latest), fault)
+        if self.is_long:
+            self.set_burst()
         self.calm_at = first + FAULTS_END
         self.call(self.calm_at, self.calm)
 
@@ -134,6 +141,20 @@ class Faults:
     def cut_for_long(self) -> None:
         """Until the faults stop."""
         self.cut_between(inf)
+
+    def set_burst(self) -> None:
+        """In the middle of an epoch, whenever that is; then another one, until the faults stop."""
+        self.traps[m.SlotDone] = self.random.randint(5, 50), self.burst
+
+    def burst(self, _: str) -> None:
+        """All that workers send to the coordinator, say, is lost for some time, or that to them."""
+        other = self.random.choice([COORDINATOR, COORDINATOR, COORDINATOR, "server"])
+        is_to_workers, until = self.random.random() < 0.7, self.now + self.random.uniform(1.0, 4.0)
+        self.is_rough = True
+        for name, worker in product(sorted(self.nodes), self.workers()):
+            if name.startswith(other):
+                self.cut[(name, worker) if is_to_workers else (worker, name)] = until
+        self.set_burst()
 
     def cut_between(self, until: float) -> None:
         names = sorted(self.nodes)
@@ -197,18 +218,20 @@ class Faults:
     def set_trap(self) -> None:
         """Somebody is killed when something happens for the nth time, such as a write."""
         if self.now < self.calm_at:
-            self.traps[self.random.choice(TRAPS)] = self.random.choice([1, 2, 3, 5, 8, 13])
+            left = self.random.choice([1, 2, 3, 5, 8, 13])
+            self.traps[self.random.choice(TRAPS)] = left, self.kill
 
     def spring(self, kind: type, name: str, effect: Any = None) -> None:
-        """Count a trap down, and kill the process if it is the one. Perhaps a file was written."""
+        """Count a trap down, and harm the process if it is the one. Perhaps a file was written."""
         if kind not in self.traps:
             return
-        self.traps[kind] -= 1
-        if not self.traps[kind]:
-            del self.traps[kind]
-            if effect is not None and self.random.random() < 0.5 and name in self.nodes:
-                self.store(self.nodes[name], effect)
-            self.kill(name)
+        left, harm = self.traps.pop(kind)
+        if left > 1:
+            self.traps[kind] = left - 1, harm
+            return
+        if effect is not None and self.random.random() < 0.5 and name in self.nodes:
+            self.store(self.nodes[name], effect)
+        harm(name)
 
     def resize(self) -> None:
         """Everything is gone, and the job is resumed with another number of servers."""

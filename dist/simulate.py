@@ -5,7 +5,8 @@ draws a job (tensors, slots, optimizer, mode, processes) and a subset of faults:
 lost, doubled, late, damaged; links that are cut, one way or both, or slow; processes that pause,
 are slow, are killed (at any moment, or by a trap in the middle of something) and started again,
 join and leave; all of them gone, and resumed with another number of servers; disks that are full
-or slow, files that are torn. The machines are those of real processes. After some seconds the
+or slow, files that are torn. In every twelfth seed there are tens of steps between two barriers,
+and losses come in bursts. The machines are those of real processes. After some seconds the
 faults stop, and then must hold:
 
     bits        final weights, and the run's sums and history, are those of the oracle: one process,
@@ -40,12 +41,13 @@ from minidl_dist.faults import Faults
 from minidl_dist.manifest import unneeded
 from minidl_dist.modes import parse
 from minidl_dist.plan import Job, Plan
-from minidl_dist.toy import Toy, draw_toy, final_arrays, oracle, train
+from minidl_dist.toy import Toy, draw_long_toy, draw_toy, final_arrays, oracle, train
 from minidl_dist.trainer import Trainer
 
 COORDINATOR = m.COORDINATOR
 LIMIT = 400.0  # by then a job must have ended
 PLANS: dict[int, tuple[dict, Plan]] = {}  # id of a dictionary -> itself, and what it says
+LONG, LONG_FROM = 12, 3  # every twelfth seed from this one: long epochs, and bursts of losses
 HEALED = 40.0  # seconds after the last fault; a request may wait 30 until it is repeated
 
 
@@ -84,7 +86,8 @@ class World(Faults):
     ):
         self.seed = seed
         r = self.random = random.Random(seed)
-        self.toy = toy or draw_toy(r)
+        self.is_long = toy is None and seed % LONG == LONG_FROM
+        self.toy = toy or (draw_long_toy if self.is_long else draw_toy)(r)
         self.plan = self.toy.plan
         self.classes = {"coordinator": Coordinator, **CHECKED, **(classes or {})}
         count = servers or r.randint(1, min(3, len(self.plan.chunks)))
@@ -94,7 +97,8 @@ class World(Faults):
             self.mode_text = "sync"  # there is nothing to leave out
         self.mode = parse(self.mode_text)
         self.job = Job(
-            self.server_names, self.mode_text, save_every=r.choice([0, 1, 2, 3]), on_nan="skip",
+            self.server_names, self.mode_text, on_nan="skip",
+            save_every=r.choice([0, 1, 2, 3]) * (20 if self.is_long else 1),
             compress=compress, beat=0.7, dead=2.0, missing=r.choice([15.0, 60.0]),
             limits={"compiling": 6.0, "computing": 3.0, "evaluating": 4.0},
         )  # fmt: skip
@@ -108,14 +112,15 @@ class World(Faults):
         self.has_torn = False
         self.be_calm()
         self.counted: dict[int, list[int]] = {}  # mode backup: step -> slots that count
+        self.counted_at: dict[str, dict[int, list[int]]] = {}  # checkpoint's run -> the same then
         self.result: tuple[str, int] | None = None
         self.notes: list[tuple[float, str, dict]] = []
         self.show = self.is_cancelled = self.was_drained = False
-        self.pace = r.choice([1.0, 1.0, 1.0, 8.0])  # how much longer everything takes
+        self.pace = 0.2 if self.is_long else r.choice([1.0, 1.0, 1.0, 8.0])  # of all trainers
         self.tick = r.choice([1.0, 3.0, 3.0])  # how much later timers ring, on a busy machine
         for name in (COORDINATOR, *self.server_names):
             self.boot(name)
-        for i in range(r.randint(1, 4)):
+        for i in range(2 if self.is_long else r.randint(1, 4)):
             self.boot(f"worker{i}")
         if faults:
             self.draw_faults()
@@ -209,7 +214,9 @@ class World(Faults):
             case m.SetTimer(after, name):
                 timer = process.timers[name] = m.Timer(name)
                 self.at(after * self.tick, process, timer)
-            case m.Store():
+            case m.Store(name):
+                if name.startswith("run-"):
+                    self.counted_at.setdefault(name, dict(self.counted))
                 if self.traps and process not in self.older:
                     self.spring(m.Store, process.name, effect)
                 after = self.random.uniform(0.005, 0.05) * self.slow_disks.get(process.name, 1.0)
@@ -227,6 +234,9 @@ class World(Faults):
             case m.Note(facts):
                 self.notes.append((self.now, process.name, facts))
                 self.was_drained |= facts["what"] == "stopping"
+                base = process.machine.base if facts["what"] == "generation" else None
+                if base is not None:  # perhaps not of the generation before
+                    self.counted |= self.counted_at.get(base.run, {})
                 late = self.now > self.calm_at + HEALED or not self.calm_at
                 if late and "gets no answer" in facts.get("why", ""):
                     raise Failure(f"no progress: {facts}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -165,6 +165,22 @@ def final_arrays(plan: Plan, shards: list[Shard]) -> dict[str, np.ndarray]:
 def draw_toy(r: random.Random) -> Toy:
     """One of a hundred trainings: an oracle for each is made once."""
     return toy(r.randrange(100))
+
+
+def draw_long_toy(r: random.Random) -> Toy:
+    return long_toy(r.randrange(20))
+
+
+@lru_cache(1000)
+def long_toy(number: int) -> Toy:
+    """Tens of steps between two barriers, where slots run ahead; of little else, to be cheap."""
+    r, short = random.Random(number), toy(number)
+    S = min(short.plan.slots, 2)
+    plan = replace(
+        short.plan, tensors=short.plan.tensors[:3], slots=S, epochs=1,
+        batches_per_epoch=S * r.randint(30, 60) + r.randint(0, S - 1),
+    )  # fmt: skip
+    return replace(short, plan=plan, last_epoch=99, cache={})
 
 
 @lru_cache(1000)

@@ -23,7 +23,7 @@ from minidl_dist.messages import WINDOW
 
 FIRST = 1.0  # seconds of silence until requests are repeated, before anything was measured
 SHORTEST, SLOWEST = 0.5, 30.0  # afterwards
-LONGEST = 4.0  # to which the time between repeats of one request rises
+LONGEST = 2.0  # to which silence makes that time rise: several tries must fit into Job.dead
 TRIPS = 4  # times the longest of the last round trips
 FADING = 0.9  # of the longest, with each that is shorter
 
@@ -54,8 +54,12 @@ class Route:
         self.patience = self.usual = min(max(TRIPS * self.longest, SHORTEST), SLOWEST)
 
     def was_silent(self) -> None:
-        """Something is sent again: until the next measurement, wait longer for all."""
-        self.patience = min(2 * self.patience, SLOWEST)
+        """Something is sent again: until the next measurement, wait longer for all.
+
+        But no longer than LONGEST, unless that was measured: where many messages are lost, what is
+        sent again is most of all, and measures nothing.
+        """
+        self.patience = max(self.usual, min(2 * self.patience, LONGEST))
 
 
 @dataclass

@@ -7,7 +7,7 @@ from minidl_dist.plan import Job
 from minidl_dist.remote import PATIENCE, Question
 from minidl_dist.server import Server
 from minidl_dist.wire import encode
-from tests.dist.said import coordinator, hello, sent
+from tests.dist.said import coordinator, hello, offer, sent
 from tests.dist.small_plan import small_plan
 
 
@@ -20,6 +20,23 @@ def test_an_error_with_long_facts_can_be_told_to_all():
     (wanted,) = sent(effects, m.Wanted)
     assert wanted.stop.startswith("the data are torn\n  fact 0") and wanted.code == 1
     assert encode(wanted, m.COORDINATOR)
+
+
+def test_a_job_goes_on_for_as_long_as_reports_come():
+    """Of steps that were computed long ago, while all wait at a barrier: links were cut."""
+    c = coordinator(missing=20.0, mode="async")
+    for name in ("server0", "worker0"):
+        c.handle(hello(name), 0.1)
+    offer(c, batches_per_epoch=60)
+    for tick in range(1, 200):
+        for name, state in (("server0", "serving"), ("worker0", "waiting")):
+            beat = m.Beat(name, 1, 1, c.generation, 0, 30, state, 0, c.plan.hash)
+            c.handle(m.Received(name, beat), tick / 4)
+        if tick % 60 == 1:
+            report = m.Report(c.generation, tick // 60, 0, "worker0", 1.0, {"loss": 1.0})
+            c.handle(m.Received("worker0", report), tick / 4)
+        c.handle(m.Timer("tick"), tick / 4)
+        assert c.stop is None
 
 
 def test_a_bad_link_does_not_fill_the_log():

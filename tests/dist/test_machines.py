@@ -461,6 +461,16 @@ def test_many_reports_that_are_lost_before_a_barrier_come_again(mode):
     assert world.result == ("finished", 0) and lost >= set(range(3, 39))
 
 
+def test_where_every_fourth_message_is_lost_nobody_is_believed_dead():
+    """Requests were repeated so rarely that workers were given up; jobs took twice as long."""
+    for number in range(8):
+        world = run_of(number, dead=10.0, beat=1.0, limits={})
+        world.is_rough, world.chances["drop"] = True, 0.25
+        world.run()
+        assert world.result == ("finished", 0)
+        assert [note for note in world.notes if note[2]["what"] == "stuck"] == []
+
+
 def test_all_are_killed_and_another_number_of_servers_goes_on():
     """At the start, while first values are sent, and in the middle of a step."""
     for at in (0.55, 1.5, 2.0):

@@ -37,7 +37,7 @@ def test_whoever_is_heard_again_is_asked_again_soon():
     """Not after as long as one waits in a silence: an answer shows that the way is free again."""
     window = full(3)
     silence = [t / 4 for t in range(29) if window.due(t / 4)]
-    assert silence == [0.0, 1.0, 3.0, 7.0]
+    assert silence == [0.0, 1.0, 3.0, 5.0, 7.0]
     window.answered(2, 7.1)
     assert window.due(7.9) == [] and window.due(7.1 + FIRST) == [0, 1]
 
@@ -54,9 +54,20 @@ def test_how_long_to_wait_is_measured():
     assert route.patience == pytest.approx(2.4)
     window.due(100.0)
     window.answered(2, 100.1)  # to the first or to the second? so it says nothing, either
-    assert route.patience == pytest.approx(4.8) and route.repeats == 6  # for it was silent
+    assert route.patience == pytest.approx(2.4) and route.repeats == 6
     window.answered(8, 100.1)
     assert route.patience == pytest.approx(4 * 0.9 * 0.6)
+
+
+def test_silence_makes_patient_but_not_for_as_long_as_a_server_lives():
+    """A request that is alone was sent once in 30 s where others had been lost before it."""
+    route = Route()
+    route.took(0.01)
+    for _ in range(9):
+        route.was_silent()
+    assert route.patience == LONGEST
+    window, dead = full(1, route=route), Job(()).dead
+    assert sum(bool(window.due(t / 4)) for t in range(int(4 * dead))) >= 5
 
 
 def test_after_a_disconnection_all_in_flight_is_sent_at_once():
