@@ -244,7 +244,13 @@ class Module:
 
     def modules(self) -> Iterator[Module]:
         """self and every module below, each once."""
-        return (module for _, module in self.named_modules())
+        seen, stack = set(), [self]
+        while stack:
+            module = stack.pop()
+            if module not in seen:
+                seen.add(module)
+                yield module
+                stack.extend(reversed(module.modules_here.values()))
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True

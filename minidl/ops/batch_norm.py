@@ -179,7 +179,8 @@ def update_running(running: tuple, mean: Any, variance: Any, count: int, momentu
     unbiased = variance * (count / (count - 1))
     for average, new in zip(running, (mean, unbiased)):
         average.data *= 1 - momentum
-        average.data += (momentum * new.mean(axis=0)).astype(average.data.dtype)
+        new = new[0] if len(new) == 1 else new.mean(axis=0)
+        average.data += (momentum * new).astype(average.data.dtype)
 
 
 def fill_affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple:
