@@ -63,7 +63,7 @@ class BatchNorm(Function):
         inv_std = 1 / xp.sqrt(variance + self.eps)
         self.of_pictures = w.ndim == 2
         if self.of_pictures:
-            mean, inv_std = (xp.repeat(statistic, len(x), 0) for statistic in (mean, inv_std))
+            mean, inv_std = (statistic.repeat(len(x), 0) for statistic in (mean, inv_std))
         y = kernel.normalize(x, mean, inv_std, w, b, self.relu)
         if any(self.needs_grad):
             self.mean, self.inv_std, self.w = mean, inv_std, w
@@ -171,7 +171,7 @@ def batch_norm(
 
 def over_pictures(sums: Any) -> Any:
     """What is (N, C), added up over the pictures and given to each of them."""
-    return array_module(sums).repeat(sums.sum(axis=0, keepdims=True), len(sums), 0)
+    return sums.sum(axis=0, keepdims=True).repeat(len(sums), 0)
 
 
 def update_running(running: tuple, mean: Any, variance: Any, count: int, momentum: float) -> None:
