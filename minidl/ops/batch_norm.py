@@ -59,8 +59,7 @@ class BatchNorm(Function):
                 update_running(self.running, mean, variance, self.count(x), self.momentum)
         else:
             mean, variance = (statistic.data[None].astype("float64") for statistic in self.running)
-        xp = array_module(x)
-        inv_std = 1 / xp.sqrt(variance + self.eps)
+        inv_std = 1 / (variance + self.eps) ** 0.5
         self.of_pictures = w.ndim == 2
         if self.of_pictures:
             mean, inv_std = (statistic.repeat(len(x), 0) for statistic in (mean, inv_std))
