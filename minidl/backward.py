@@ -63,7 +63,7 @@ def propagate(node: Function, gradients: dict, pending: dict, own: set) -> None:
     """Turn the gradients of a Function's outputs into pending gradients of its inputs."""
     if node.output_hooks or node.retained:
         look_in(node, gradients)
-    gys = [gradients.get(index) for index in range(node.n_outputs)]
+    gys = [*map(gradients.get, range(node.n_outputs))]
     if node.adds and (before := taken(node.inputs[0], gys[0], pending, own)) is not None:
         gxs = input_gradients(node, node.backward(*gys, add_to=before))
     else:

@@ -25,6 +25,8 @@ def topological_order(start: Any) -> list:
     it is put on the stack: in x + f(x), x waits on the stack while f(x), which also needs x, goes
     first. A stack rather than recursion, because a recurrent net is thousands of nodes deep.
     """
+    if not isinstance(start, Function):
+        return [start]
     order, seen, stack = [], set(), [(start, False)]
     while stack:
         node, inputs_done = stack.pop()
@@ -34,8 +36,6 @@ def topological_order(start: Any) -> list:
                     seen.add(x)
                     order.append(x)
             order.append(node)
-        elif not isinstance(node, Function):
-            order.append(node)  # the start, where it is a leaf
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))

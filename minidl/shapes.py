@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ def check_size(op: str, shape: tuple, dtype: Any, received: dict[str, Any]) -> N
         raise ShapeError(op, f"at most 64 dimensions, not {len(shape)}", received)
 
 
+@lru_cache(maxsize=1)
 def memory_bytes() -> int:
     """The memory of this machine; without limit where the system does not say (Windows)."""
     try:

@@ -67,9 +67,13 @@ def memory_order(x: np.ndarray) -> list[int]:
     return sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)
 
 
-def are_dense(order: list[int], *arrays: np.ndarray) -> bool:
-    """flat(x, order) is a view that can be written to, for each x of arrays of one shape."""
-    return all(x.flags.writeable and x.transpose(order).flags.c_contiguous for x in arrays)
+def flat_views(order: list[int], *arrays: np.ndarray) -> list[np.ndarray] | None:
+    """flat(x, order) of each x of arrays of one shape, to be written to; None where one is not
+    dense."""
+    views = [x.transpose(order) for x in arrays]
+    if not all(x.flags.c_contiguous and x.flags.writeable for x in views):
+        return None
+    return [x.reshape(-1) for x in views]
 
 
 def flat(x: np.ndarray, order: list[int]) -> np.ndarray:

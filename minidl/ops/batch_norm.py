@@ -59,11 +59,10 @@ class BatchNorm(Function):
                 update_running(self.running, mean, variance, self.count(x), self.momentum)
         else:
             mean, variance = (statistic.data[None].astype("float64") for statistic in self.running)
-        xp = array_module(x)
-        inv_std = 1 / xp.sqrt(variance + self.eps)
+        inv_std = 1 / (variance + self.eps) ** 0.5
         self.of_pictures = w.ndim == 2
         if self.of_pictures:
-            mean, inv_std = (xp.repeat(statistic, len(x), 0) for statistic in (mean, inv_std))
+            mean, inv_std = (statistic.repeat(len(x), 0) for statistic in (mean, inv_std))
         y = kernel.normalize(x, mean, inv_std, w, b, self.relu)
         if any(self.needs_grad):
             self.mean, self.inv_std, self.w = mean, inv_std, w
@@ -171,7 +170,7 @@ def batch_norm(
 
 def over_pictures(sums: Any) -> Any:
     """What is (N, C), added up over the pictures and given to each of them."""
-    return array_module(sums).repeat(sums.sum(axis=0, keepdims=True), len(sums), 0)
+    return sums.sum(axis=0, keepdims=True).repeat(len(sums), 0)
 
 
 def update_running(running: tuple, mean: Any, variance: Any, count: int, momentum: float) -> None:
@@ -179,7 +178,8 @@ def update_running(running: tuple, mean: Any, variance: Any, count: int, momentu
     unbiased = variance * (count / (count - 1))
     for average, new in zip(running, (mean, unbiased)):
         average.data *= 1 - momentum
-        average.data += (momentum * new.mean(axis=0)).astype(average.data.dtype)
+        new = new[0] if len(new) == 1 else new.mean(axis=0)
+        average.data += (momentum * new).astype(average.data.dtype)
 
 
 def fill_affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple:

@@ -11,6 +11,7 @@ in float16 that of 300. There n is computed of x / m, m = max |x|, and multiplie
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,7 @@ def gradient_in_range(x: Any, norm: Any, p: float) -> Any:
     return xp.where((x == 0) & (norm == norm), 0, xp.sign(x) * slope)
 
 
+@lru_cache(maxsize=64)
 def least_divisor(eps: float, dtype: Any) -> float:
     """eps, or where it would round to 0 the smallest number: in float16, 1e-8 does."""
     return max(eps, float(np.finfo(dtype).tiny)) if eps else 0.0

@@ -6,10 +6,9 @@ gx = gy (1 - y^2)
 
 from __future__ import annotations
 
+from minidl import kernels
 from minidl.checks import check_floating, check_tensor
-from minidl.device import array_module
 from minidl.function import Function
-from minidl.kernels.weighting import arrived
 from minidl.ops.receptive_field import SAME_PIXEL
 from minidl.tensor import Tensor
 
@@ -18,12 +17,12 @@ class Tanh(Function):
     receptive_field = SAME_PIXEL
 
     def forward(self, x):
-        y = array_module(x).tanh(x)
+        y = kernels.pick("tanh", x).forward(x)
         self.y = y if self.needs_grad[0] else None
         return y
 
     def backward(self, gy):
-        return arrived(gy * (1 - self.y * self.y), gy)
+        return kernels.pick("tanh", gy).backward(gy, self.y)
 
 
 def tanh(input: Tensor) -> Tensor:

@@ -40,8 +40,8 @@ OPS = [
     "conv_transpose2d",
 ]  # which use kernels of these
 WINDOW_CASES = [case for case in CASES if case.op in OPS]
-RECTIFIERS = ["relu", "relu6", "leaky_relu"]
-OTHERS = ["batch_norm", "dropout", "embedding", "instance_norm", "lrn", *RECTIFIERS]
+ONE_BY_ONE = ["relu", "relu6", "leaky_relu", "tanh"]
+OTHERS = ["batch_norm", "dropout", "embedding", "instance_norm", "lrn", *ONE_BY_ONE]
 COMPILED_CASES = WINDOW_CASES + [case for case in CASES if case.op in OTHERS]
 MARGIN = 1024  # bytes on each side: more than a row of any case
 SENTINEL = 0x7F  # as every byte of a float or int: no NaN, and no value that a kernel computes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minidl import Tensor, optim
-from minidl.kernels.cpu import adagrad, adam, leaky_relu, relu, relu6, rmsprop, sgd
+from minidl.kernels.cpu import adagrad, adam, leaky_relu, relu, relu6, rmsprop, sgd, tanh
 from minidl.kernels.reference import adagrad as reference_adagrad
 from minidl.kernels.reference import adam as reference_adam
 from minidl.kernels.reference import leaky_relu as reference_leaky_relu
@@ -12,6 +12,7 @@ from minidl.kernels.reference import relu as reference_relu
 from minidl.kernels.reference import relu6 as reference_relu6
 from minidl.kernels.reference import rmsprop as reference_rmsprop
 from minidl.kernels.reference import sgd as reference_sgd
+from minidl.kernels.reference import tanh as reference_tanh
 from tests.kernels.guards import read_only, with_gaps
 
 MEMORY = {
@@ -87,6 +88,29 @@ def test_rectifiers_of_read_only_arrays():
         rectified(read_only(x), read_only(gy)), rectified_by_reference(x, gy)
     ):
         np.testing.assert_array_equal(actual, expected)
+
+
+@in_memory
+def test_tanh_in_any_memory(memory):
+    """Infinity becomes 1, NaN stays, and where no gradient arrives, none leaves."""
+    x, gy, y = numbers(count=3)
+    for dtype, within in ((np.float32, 2e-7), (np.float64, 1e-15)):
+        gy, y = gy.astype(dtype), y.astype(dtype)
+        with np.errstate(invalid="ignore"):
+            actual = tanh.forward(memory(x.astype(dtype)))
+        assert actual.dtype == dtype
+        np.testing.assert_allclose(actual, np.tanh(x.astype(dtype)), rtol=0, atol=within)
+        np.testing.assert_array_equal(np.signbit(actual), np.signbit(x))
+        expected = reference_tanh.backward(gy, y)
+        np.testing.assert_allclose(tanh.backward(memory(gy), y), expected, rtol=1e-6)
+        np.testing.assert_allclose(tanh.backward(gy, memory(y)), expected, rtol=1e-6)
+
+
+def test_tanh_of_any_size_of_a_number():
+    x = np.concatenate([np.linspace(-12, 12, 999), np.logspace(-44, 38, 999)]).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # of a square that counts for nothing
+        y = tanh.forward(x)
+    np.testing.assert_allclose(y, np.tanh(x.astype(np.float64)), rtol=2e-7, atol=1e-44)
 
 
 SGD = [

@@ -99,7 +99,9 @@ def buffers_and_random_numbers_kept(model: Module) -> Iterator[None]:
         yield
     finally:
         for module, here in buffers:
-            module.__dict__["buffers_here"] = here
+            for name in [name for name in module.buffers_here if name not in here]:
+                module.forget(name)
+            module.__dict__.update(here, buffers_here=here)
         for buffer, array, values in contents:
             buffer.data = array
             buffer.data[...] = values

@@ -47,7 +47,7 @@ ensure_folder()
 # Operations whose reference kernel is a line or two of NumPy for each number. It serves the dtypes
 # that Numba does not know: float16, longdouble, and numbers in another machine's byte order.
 SERVED_BY_REFERENCE = (
-    "relu", "relu6", "leaky_relu", "sgd", "adam", "rmsprop", "adagrad", "sum_of_squares",
+    "relu", "relu6", "leaky_relu", "tanh", "sgd", "adam", "rmsprop", "adagrad", "sum_of_squares",
 )  # fmt: skip
 OF_ANY_DTYPE = ("matmul",)  # which NumPy computes here, too
 

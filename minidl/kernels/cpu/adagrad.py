@@ -9,7 +9,7 @@ import math
 
 from numba import njit, prange
 
-from minidl.kernels.layout import are_dense, flat, memory_order
+from minidl.kernels.layout import flat, flat_views, memory_order
 from minidl.kernels.reference import adagrad as reference
 
 BLOCK = 2**14  # how many numbers a thread takes at a time
@@ -18,12 +18,14 @@ LARGE = 2**18  # so many are worth a second thread
 
 def step(p, g, s, lr, eps, weight_decay):
     order = memory_order(p)
-    if not are_dense(order, p, s):
+    changed = flat_views(order, p, s)
+    if changed is None:
         reference.step(p, g, s, lr, eps, weight_decay)
         return
     numbers = map(p.dtype.type, (lr, eps, weight_decay))
     function = shrink if p.size < LARGE else shrink_blocks
-    function(flat(p, order), flat(g, order), flat(s, order), *numbers)
+    p, s = changed
+    function(p, flat(g, order), s, *numbers)
 
 
 # error_model: as in adam.py, a division by 0 gives what it does in NumPy.

@@ -9,7 +9,7 @@ import math
 
 from numba import njit, prange
 
-from minidl.kernels.layout import are_dense, flat, memory_order
+from minidl.kernels.layout import flat, flat_views, memory_order
 from minidl.kernels.reference import adam as reference
 
 BLOCK = 2**14  # how many numbers a thread takes at a time
@@ -18,8 +18,8 @@ LARGE = 2**18  # so many are worth a second thread
 
 def step(p, g, m, v, largest, t, lr, beta1, beta2, eps, weight_decay, decay):
     order = memory_order(p)
-    changed = [array for array in (p, m, v, largest) if array is not None]
-    if not are_dense(order, *changed):
+    changed = flat_views(order, p, m, v, v if largest is None else largest)
+    if changed is None:
         reference.step(p, g, m, v, largest, t, lr, beta1, beta2, eps, weight_decay, decay)
         return
     numbers = (
@@ -27,12 +27,8 @@ def step(p, g, m, v, largest, t, lr, beta1, beta2, eps, weight_decay, decay):
         weight_decay, 1 - lr * decay,
     )  # fmt: skip
     function = adapt if p.size < LARGE else adapt_blocks
-    v = flat(v, order)
-    function(
-        flat(p, order), flat(g, order), flat(m, order), v,
-        v if largest is None else flat(largest, order), largest is not None,
-        *map(p.dtype.type, numbers),
-    )  # fmt: skip
+    p, *others = changed
+    function(p, flat(g, order), *others, largest is not None, *map(p.dtype.type, numbers))
 
 
 # error_model: a division by 0, as where eps is 0, gives what it does in NumPy. Python's exception

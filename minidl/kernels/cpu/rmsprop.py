@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from minidl.kernels.layout import are_dense, flat, memory_order
+from minidl.kernels.layout import flat, flat_views, memory_order
 from minidl.kernels.reference import rmsprop as reference
 
 BLOCK = 2**14  # how many numbers a thread takes at a time
@@ -17,17 +17,14 @@ LARGE = 2**18  # so many are worth a second thread
 
 def step(p, g, v, a, b, lr, alpha, eps, weight_decay, momentum):
     order = memory_order(p)
-    if not are_dense(order, *[array for array in (p, v, a, b) if array is not None]):
+    changed = flat_views(order, p, v, v if a is None else a, v if b is None else b)
+    if changed is None:
         reference.step(p, g, v, a, b, lr, alpha, eps, weight_decay, momentum)
         return
     numbers = lr, alpha, 1 - alpha, eps, weight_decay, momentum
     function = rescale if p.size < LARGE else rescale_blocks
-    v = flat(v, order)
-    function(
-        flat(p, order), flat(g, order), v,
-        v if a is None else flat(a, order), v if b is None else flat(b, order),
-        a is not None, b is not None, *map(p.dtype.type, numbers),
-    )  # fmt: skip
+    p, *others = changed
+    function(p, flat(g, order), *others, a is not None, b is not None, *map(p.dtype.type, numbers))
 
 
 # error_model: as in adam.py, a division by 0 gives what it does in NumPy.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from numba import njit, prange
 
-from minidl.kernels.layout import are_dense, flat, memory_order
+from minidl.kernels.layout import flat, flat_views, memory_order
 from minidl.kernels.reference import sgd as reference
 
 BLOCK = 2**14  # how many numbers a thread takes at a time
@@ -18,15 +18,16 @@ LARGE = 2**19  # so many are worth a second thread
 
 def step(p, g, v, lr, momentum, dampening, weight_decay, nesterov):
     order = memory_order(p)
-    if not are_dense(order, p, v if momentum else p):
+    changed = flat_views(order, p, v if momentum else p)
+    if changed is None:
         reference.step(p, g, v, lr, momentum, dampening, weight_decay, nesterov)
         return
     number = p.dtype.type
-    p, g = flat(p, order), flat(g, order)
+    (p, v), g = changed, flat(g, order)
     if momentum:
         rates = number(lr), number(momentum), number(1 - dampening), number(weight_decay)
         function = accelerate if p.size < LARGE else accelerate_blocks
-        function(p, g, flat(v, order), *rates, nesterov)
+        function(p, g, v, *rates, nesterov)
     else:
         function = descend if p.size < LARGE else descend_blocks
         function(p, g, number(lr), number(weight_decay))

@@ -44,7 +44,7 @@ MOST_WEIGHTS = 2**18  # which are read for each row of outputs
 BAND_NUMBERS = 2**15  # in a band (and its part of gy), unless one row of outputs needs more
 SUMS = 8  # how many sums of weight gradients are made side by side, where there are bands for them
 MOST_IN_FLOAT32 = 2 * RUN * PRODUCTS  # products that float32 adds up, PRODUCTS at a time
-WORK_PER_NUMBER = 16  # multiply-adds that take as long as to move a number
+WORK_PER_NUMBER = 8  # multiply-adds that take as long as to move a number
 
 
 def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups):

@@ -55,15 +55,18 @@ def is_faster(result, array, x_shape, w_shape, stride, padding, dilation, groups
         return False
     if dilation != (1, 1) or groups != 1 or max(padding) >= R or settings.exact_conv:
         return False
-    if C % WIDTH or K % WIDTH:
-        return False
-    # Of the tiles no more than a third may be beside the picture.
+    return C % WIDTH == K % WIDTH == 0 and is_saving(result, x_shape, C * K, padding)
+
+
+@lru_cache(maxsize=KEPT)
+def is_saving(result, x_shape, weights, padding):
+    """Of the tiles no more than a third is beside the picture, and the weights are few for them."""
     N, OH, OW = x_shape[0], *output_size(x_shape[2:], padding)
     tiles = count_tiles(N, OH, OW, tile_of(2))
     if result == "gx":
         tiles = count_tiles(N, (x_shape[2] + 1) // 2, (x_shape[3] + 1) // 2, tile_of(2))
     products = 4 * entries_of(2) * tiles
-    return products * 3 <= N * OH * OW * R * R * 2 and C * K <= MOST_WEIGHTS * tiles
+    return products * 3 <= N * OH * OW * R * R * 2 and weights <= MOST_WEIGHTS * tiles
 
 
 def forward(x, w, b, stride, padding, dilation, groups, least=-np.inf, slope=1.0):

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
+from typing import Any
 
 libraries: list | None = None  # threadpoolctl's handles on the BLAS libraries in this process
+setters: list[Callable] = []  # for each of them what sets how many threads it uses
 all_threads = 1
-set_by: int | None = None  # the thread that last set how many they use
 
 
 class one_thread:
@@ -41,16 +43,10 @@ class one_thread:
 
 def set_threads(n: int) -> None:
     """Let the BLAS of NumPy use n threads, whichever thread asks for it."""
-    global set_by
     if libraries is None:
         find_libraries()
-    thread = threading.get_ident()
-    for library in libraries:
-        # Newer versions of threadpoolctl do nothing, and say nothing, for any thread but the first.
-        if thread != set_by and hasattr(library, "clear_controlling_thread"):
-            library.clear_controlling_thread(force=True)
-        library.set_num_threads(n)
-    set_by = thread
+    for setter in setters:
+        setter(n)
 
 
 def use_threads(n: int) -> None:
@@ -66,13 +62,27 @@ def use_threads(n: int) -> None:
 
 def find_libraries() -> None:
     """Look for the BLAS libraries that are loaded, and how many threads they are set to use."""
-    global libraries, all_threads
+    global libraries, setters, all_threads
     from threadpoolctl import ThreadpoolController
 
     controllers = ThreadpoolController().lib_controllers
     found = [library for library in controllers if library.user_api == "blas"]
     all_threads = max((library.num_threads for library in found), default=1)
+    setters = [setter_of(library) for library in found]
     libraries = found  # last: where these are known (start_afresh), so is how many threads they had
+
+
+def setter_of(library: Any) -> Callable:
+    """What sets the threads of a library, for any Python thread that calls it.
+
+    It is called twice for each small product. threadpoolctl's own method for OpenBLAS takes as long
+    as some of these, and newer versions of it do nothing, and say nothing, for any thread but the
+    first; so here is the C function that it calls.
+    """
+    if library.internal_api == "openblas" and library.threading_layer == "pthreads":
+        find = getattr(library, "_get_symbol", None)  # older versions have no such limit
+        return (find and find("openblas_set_num_threads")) or library.set_num_threads
+    return library.set_num_threads
 
 
 def start_afresh() -> None:
