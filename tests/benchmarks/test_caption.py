@@ -15,11 +15,12 @@ ATTRIBUTES = {"color": 0.98, "count": 0.5, "size": 0.25}
 WORDS = {"bleu": [0.6, 0.5, 0.4, 0.3], "rouge_l": 0.5, "cider_d": 1.5, "distinct": 0.75}
 
 
-@pytest.mark.parametrize("way", caption.WAYS)
+@pytest.mark.parametrize("way", caption.NAMES)
 @pytest.mark.parametrize("epochs", [None, 7])
 def test_the_options_of_a_way_are_options_of_the_command(way, epochs, monkeypatch):
     monkeypatch.setattr(caption, "run", lambda training, runs: training)
-    words = list(caption.trained(way, 2, None, epochs).arguments)
+    _, of_way, _ = (caption.WAYS | caption.COMPARED)[way]
+    words = list(caption.trained(way, of_way, 2, None, epochs).arguments)
     flags = {option.flag: option for option in table(Settings).values()}
     given = {}
     while words:
@@ -31,7 +32,8 @@ def test_the_options_of_a_way_are_options_of_the_command(way, epochs, monkeypatc
 
 def finished(name="caption-flowers-0", seed=0, cpu=1200.0):
     training = caption.Training(name, (), program=caption.PROGRAM)
-    return Finished(training, {"seconds": 600, "settings": {"seed": seed}}, [], "here", cpu)
+    history = [{"val_caption_loss": loss} for loss in (1.5, 0.75, 0.25)]
+    return Finished(training, {"seconds": 600, "settings": {"seed": seed}}, history, "here", cpu)
 
 
 def figures():
@@ -51,7 +53,7 @@ def test_the_section(monkeypatch):
     ways = ("flowers", "tuxpaint-squeezenet")
     done = {way: [finished(f"caption-{way}-{seed}", seed) for seed in (0, 1)] for way in ways}
     scores = {way: [figures(), figures()] for way in ways}
-    caption.write(done, scores, {way: figures() for way in ways})
+    caption.write(done, scores, {way: figures() for way in ways}, False)
     ((name, title, body),) = written
     assert name == "caption" and "minidl caption train" in body and "must reach" in body
     lines = [[cell.strip() for cell in line.split("|")] for line in body.splitlines()]
@@ -65,6 +67,24 @@ def test_the_section(monkeypatch):
     assert first[4][1:3] == ["the default", "together"]
     assert second[2][3:7] == ["1.500", "0.500", "3.00", "0.000"]
     assert second[2][-3:-1] == ["10.0", "20.0"]
+
+
+def test_the_section_of_ways_side_by_side(monkeypatch):
+    written = []
+    monkeypatch.setattr(caption, "write_section", lambda *texts: written.append(texts))
+    monkeypatch.setattr("sys.argv", ["caption.py", "--compare"])
+    done = {way: [finished(f"caption-{way}-0")] for way in caption.COMPARED}
+    caption.write(done, {way: [figures()] for way in done}, {}, True)
+    ((name, _, body),) = written
+    assert name == "caption-compared" and caption.TRIED not in body
+    assert "| GoogLeNet with batch norm | 1.50 | 0.75 | 0.25 |" in body
+
+
+def test_ways_are_of_one_table(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["caption.py", "--ways", "flowers-googlenet"])
+    with pytest.raises(SystemExit):
+        caption.main()
+    assert "no such way: flowers-googlenet; there are flowers, " in capsys.readouterr().err
 
 
 def test_a_new_run_is_scored_anew(tmp_path, monkeypatch):
