@@ -75,7 +75,6 @@ def from_command_line(given: dict[str, Any]) -> Settings:
         "data": data,
         "size": SIZES[0] if is_drawn and preset == "small" else SIZES[1],
         "augment": "none" if is_drawn else "crop",
-        "changes": "none",
         "sample_every": None,
         "cpu_kernels": cpu_kernels(),  # numba, unless MINIDL_CPU_KERNELS says otherwise
     }

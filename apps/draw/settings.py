@@ -60,7 +60,7 @@ class DataOptions(CaptionedOptions):
         DATA, "Random changes of all that the discriminator sees, real or drawn, so that it cannot "
         "learn a few pictures by heart: none, translation, or translation-cutout (that, and a "
         "hole). Default: translation-cutout for pictures of files with small, else none.",
-        check=one_of(CHANGES),
+        default="none", check=one_of(CHANGES),
     )  # fmt: skip
 
 
