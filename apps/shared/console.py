@@ -43,10 +43,11 @@ def usual_words(name: str, value: Any) -> str | None:
 
 def words_for_networks(name: str, value: Any) -> str | None:
     """The `words` of a command with --model-arg, which sets any argument that has no option."""
-    return usual_words(name, value) or f"--model-arg {name}={as_literal(value)}"
+    said = usual_words(name, value)
+    return f"--model-arg {name}={as_literal(value)}" if said is None else said
 
 
-# Options that a smaller value of may spare memory, those that spare most first.
+# Options of which a smaller value spares memory, those that spare most first.
 SPARING = ("--batch-size", "--size", "--beam")
 
 
