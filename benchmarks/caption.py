@@ -66,6 +66,7 @@ What decided the recipe, in runs of seed 0 that were stopped as soon as they tol
 - Not kept: a rate of 0.001 or 0.002 for the LSTM (slow), a second batch norm on what the LSTM is
   fed (no gain), a leaky relu on the features (slower), the maps themselves, 2,048 numbers, as
   features (they saturate the gates within a hundred steps).
+
 """
 SIDE_BY_SIDE = """\
 Both GoogLeNets begin with random weights, see pictures of 64 pixels three times, and have the same
@@ -205,7 +206,7 @@ def flowers_text(
 
 def by_epoch(ways: list[str], done: dict[str, list[Finished]]) -> str:
     """How fast ways learn: the loss of captions of validation pictures, after some epochs."""
-    epochs = (1, 2, 3)
+    epochs = range(1, 1 + min(3, *(len(done[way][0].history) for way in ways)))
     rows = [
         [NAMES[way], *(f"{done[way][0].history[epoch - 1]['val_caption_loss']:.2f}"
                        for epoch in epochs)]

@@ -56,6 +56,7 @@ def test_the_section(monkeypatch):
     caption.write(done, scores, {way: figures() for way in ways}, False)
     ((name, title, body),) = written
     assert name == "caption" and "minidl caption train" in body and "must reach" in body
+    assert "\n\nPhotographs and drawings" in body  # no part of the list above it
     lines = [[cell.strip() for cell in line.split("|")] for line in body.splitlines()]
     widths = {len(cells) for cells in lines if len(cells) > 3}
     assert len(widths) == 2  # two tables, each with rows of one width
@@ -78,6 +79,12 @@ def test_the_section_of_ways_side_by_side(monkeypatch):
     ((name, _, body),) = written
     assert name == "caption-compared" and caption.TRIED not in body
     assert "| GoogLeNet with batch norm | 1.50 | 0.75 | 0.25 |" in body
+
+
+def test_ways_of_fewer_epochs_than_are_compared():
+    one = finished()
+    del one.history[1:]
+    assert "epoch 2" not in caption.by_epoch(["flowers"], {"flowers": [one]})
 
 
 def test_ways_are_of_one_table(monkeypatch, capsys):
