@@ -1,5 +1,7 @@
 """minidl.set_num_threads: compiled loops and matrix products, and nothing that is out of range."""
 
+from types import SimpleNamespace
+
 import numba
 import numpy as np
 import pytest
@@ -48,3 +50,16 @@ def test_what_is_no_number_of_cores(n):
     with pytest.raises(ArgumentError, match=f"from 1 to {CORES}"):
         minidl.set_num_threads(n)
     assert minidl.get_num_threads() == CORES
+
+
+@pytest.mark.parametrize("layer", ["pthreads", "unknown", "disabled"])
+def test_openblas_is_told_directly_where_threadpoolctl_heeds_a_single_thread(layer):
+    def told_by_one_thread(n): ...
+
+    library = SimpleNamespace(
+        internal_api="openblas", threading_layer=layer, _get_symbol=lambda name: name,
+        set_num_threads=told_by_one_thread,
+    )  # fmt: skip
+    assert blas.setter_of(library) == "openblas_set_num_threads"
+    library.threading_layer = "openmp"
+    assert blas.setter_of(library) is told_by_one_thread

@@ -79,7 +79,7 @@ def setter_of(library: Any) -> Callable:
     as some of these, and newer versions of it do nothing, and say nothing, for any thread but the
     first; so here is the C function that it calls.
     """
-    if library.internal_api == "openblas" and library.threading_layer == "pthreads":
+    if library.internal_api == "openblas" and library.threading_layer != "openmp":
         find = getattr(library, "_get_symbol", None)  # older versions have no such limit
         return (find and find("openblas_set_num_threads")) or library.set_num_threads
     return library.set_num_threads
