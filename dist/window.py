@@ -2,9 +2,9 @@
 
 ZeroMQ loses what is in flight when a connection breaks, without an error. So requests are repeated
 at once when a connection is there again, and otherwise when the server has been silent for much
-longer than it takes to answer, and ever less often until it is heard again; it knows a duplicate
-when it sees one. That time is measured: on a slow link, a fixed one would send everything several
-times, and make the link slower still.
+longer than it takes to answer, at first less often each time; it knows a duplicate when it sees
+one. That time is measured: on a slow link, a fixed one would send everything several times, and
+make the link slower still.
 
 The bound keeps a server that is asked by many from having to hold everything that they would like
 to send at once.
