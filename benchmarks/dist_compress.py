@@ -71,7 +71,8 @@ def compress(options: argparse.Namespace) -> str:
         " the server and a worker are on one side, the other worker on the other; keys are used."
         " Weights come back as they are, so a step cannot be more than about twice as fast. On one"
         f" machine, compression is only work. Medians of {options.rounds} rounds of 24 steps"
-        " without the first eight, which are not compressed.\n\n" + table(columns, rows)
+        " without the first eight, which are not compressed; times as fast: of the ratios of rounds"
+        ", not the ratio of the medians beside it.\n\n" + table(columns, rows)
     )
 
 
