@@ -219,7 +219,9 @@ class Faults:
         """Somebody is killed when something happens for the nth time, such as a write."""
         if self.now < self.calm_at:
             left = self.random.choice([1, 2, 3, 5, 8, 13])
-            self.traps[self.random.choice(TRAPS)] = left, self.kill
+            kind = self.random.choice(TRAPS)
+            if self.traps.get(kind, (0, self.kill))[1] == self.kill:  # no burst waits for that
+                self.traps[kind] = left, self.kill
 
     def spring(self, kind: type, name: str, effect: Any = None) -> None:
         """Count a trap down, and harm the process if it is the one. Perhaps a file was written."""

@@ -106,10 +106,11 @@ def extremes(
 ) -> tuple[list[Example], list[Example]]:
     """The pictures with the best and those with the worst sentences, by CIDEr-D.
 
-    Of pictures with the same sentence one stands for all: else they would fill the page.
+    Of pictures with the same sentence one stands for all: else they would fill the page. No picture
+    is among both, as of all sentences no more than half are shown on either side.
     """
     order = np.argsort(-each, kind="stable")
-    count = min(SHOWN, len(part) // 2 or 1)
+    count = min(SHOWN, len({tuple(one.words) for one in said}) // 2 or 1)
 
     def told(i: int) -> Example:
         meant = nearest_reference(said[i].words, part.captions[i], part.references[i])

@@ -45,7 +45,8 @@ class scratch:
 
     def __enter__(self) -> list[np.ndarray]:
         with lock:
-            self.buffers = [take(size) for size in self.sizes]
+            found = [find(size) for size in self.sizes]
+        self.buffers = [new(size) if x is None else x for x, size in zip(found, self.sizes)]
         return self.buffers
 
     def __exit__(self, *exception):
@@ -55,15 +56,20 @@ class scratch:
                 unused.pop(max(range(len(unused)), key=lambda i: len(unused[i])))
 
 
-def take(size: int) -> np.ndarray:
-    """An unused array with room for that many numbers but not for many more, or a new one."""
+def find(size: int) -> np.ndarray | None:
+    """An unused array with room for that many numbers but not for many more."""
     most = 4 * max(size, 1024)
     for i in range(len(unused) - 1, -1, -1):  # the last one used is in the cache
         if size <= len(unused[i]) <= most:
             return unused.pop(i)
-    new = aligned((max(size, 1024),), FLOAT32)
-    new[...] = 0
-    return new
+    return None
+
+
+def new(size: int) -> np.ndarray:
+    """An array with room for that many numbers."""
+    array = aligned((max(size, 1024),), FLOAT32)
+    array[...] = 0
+    return array
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -220,16 +220,23 @@ def test_the_alarm_rings_where_it_says_the_same_of_all():
 
 
 def test_each_sentence_is_shown_once_among_the_best_and_the_worst():
-    texts = [["a rose"]] * 3 + [["a tulip"]] * 3 + [["an open rose"]] * 2
+    texts = [["a rose"]] * 4 + [["an oak"]] * 4
     pictures = np.zeros((8, 8, 8, 3), np.uint8)
     part = part_of(CaptionedDataset(pictures, texts), transforms.Compose([]))
-    words = [["a", "rose"]] * 2 + [["an", "oak"]] + [["a", "tulip"]] * 4 + [["an", "oak"]]
-    said = [Caption(one, [], 0.0, []) for one in words]
-    best, worst = extremes(part, said, np.array([9, 8, 1, 7, 6, 5, 4, 0]))
-    assert [(" ".join(one.said.words), one.score) for one in best] == [
-        ("a rose", 9), ("a tulip", 7), ("an oak", 1)
-    ]  # fmt: skip
-    assert [one.score for one in worst] == [0, 4, 8]
+    words = ["rose", "rose", "tulip", "tulip", "oak", "elm", "ash", "ash"]
+    said = [Caption(["a", word], [], 0.0, []) for word in words]
+    best, worst = extremes(part, said, np.array([9, 8, 7, 6, 5, 4, 1, 0]))
+    assert [(one.said.words[1], one.score) for one in best] == [("rose", 9), ("tulip", 7)]
+    assert [(one.said.words[1], one.score) for one in worst] == [("ash", 0), ("elm", 4)]
+
+
+def test_no_picture_is_among_the_best_and_the_worst():
+    part = part_of(
+        CaptionedDataset(np.zeros((4, 8, 8, 3), np.uint8), [["a rose"]] * 4), transforms.Compose([])
+    )
+    said = [Caption(["a", word], [], 0.0, []) for word in ("rose", "rose", "rose", "oak")]
+    best, worst = extremes(part, said, np.array([3, 2, 1, 0]))
+    assert [one.score for one in best] == [3] and [one.score for one in worst] == [0]
 
 
 def test_beside_a_sentence_stands_the_nearest_of_its_references(captioning_run, jsonl):
