@@ -68,16 +68,20 @@ What decided the recipe, in runs of seed 0 that were stopped as soon as they tol
   features (they saturate the gates within a hundred steps).
 
 """
-SIDE_BY_SIDE = """\
+SIDE_BY_SIDE = {  # way -> what its row shows
+    "flowers-googlenet-bn": """\
 Both GoogLeNets begin with random weights, see pictures of 64 pixels three times, and have the same
 learning rate, which falls to 0. With batch norm the loss falls faster at first. Three epochs are
 too few for either to get beyond backgrounds and sizes: more than that this does not say.
 
+""",
+    "flowers-own-words": """\
 With scheduled sampling the color of the center, which any way learns last, stays at chance. A word
 that the network would have said itself may be of another template than the caption, nine of which
 say the same: what the caption goes on with does not follow from it then.
 
-"""
+""",
+}
 MUST = {"all_right": 90, "of_ceiling": 90}
 
 
@@ -155,7 +159,11 @@ def write(
     body = ""
     if flowers:
         body += flowers_text(flowers, done, scores, together)
-        body += by_epoch(flowers, done) + SIDE_BY_SIDE if compare else TRIED
+        if compare:
+            shown = (text for way, text in SIDE_BY_SIDE.items() if way in done)
+            body += by_epoch(flowers, done) + "".join(shown)
+        else:
+            body += TRIED
     if photographs:
         body += photographs_text(photographs, done, scores, together)
     body += (

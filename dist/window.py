@@ -56,8 +56,8 @@ class Route:
     def was_silent(self) -> None:
         """Something is sent again: until the next measurement, wait longer for all.
 
-        But no longer than LONGEST, unless that was measured: where many messages are lost, what is
-        sent again is most of all, and measures nothing.
+        But no longer than LONGEST, unless that was measured: where many messages are lost, most are
+        sent again, and those measure nothing.
         """
         self.patience = max(self.usual, min(2 * self.patience, LONGEST))
 

@@ -75,7 +75,7 @@ def hint(settings: Settings) -> str:
         options.append("--beta1 0")
     if settings.changes == "none" and settings.data not in DRAWN:
         options.append("--changes translation-cutout")
-    if settings.has_wrong and settings.drawn_weight <= settings.wrong_weight < 1:
+    if settings.has_wrong and settings.drawn_weight < min(1, 2 * settings.wrong_weight):
         options.append("--drawn-weight 1")
     if settings.has_wrong and settings.wrong_weight:
         options.append("a smaller --wrong-weight")

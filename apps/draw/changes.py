@@ -32,7 +32,7 @@ def some_changes(
 
     Args:
         kind: one of CHANGES.
-        which: pictures they are, the first word of the names.
+        which: which pictures they are, such as "real": the first word of the names below.
         n: how many pictures.
         size: their height and width.
         random: where the numbers come from.

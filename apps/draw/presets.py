@@ -37,9 +37,9 @@ SMALL = {
     "lr_generator": 4e-4, "lr_discriminator": 8e-4, "beta1": 0.0, "beta2": 0.99,
     "schedule": "linear",
 }  # fmt: skip
-# Photographs are few, and hard for the discriminator to tell from drawings at first. If its weights
-# were more than 1 together, its smallest loss then would be to call everything wrong, where it has
-# no slope: the generator learned nothing for hundreds of steps.
+# Photographs are few, and hard to tell from drawings at first. If both weights of the
+# discriminator's loss were more than 1 together, the smallest loss then would be to call everything
+# wrong, where the hinge has no slope: the generator learned nothing for hundreds of steps.
 SMALL_FILES = {"changes": "translation-cutout", "wrong_weight": 0.33, "drawn_weight": 0.67}
 REED = {
     "encoder": "char-cnn-rnn", "embedding": 1024, "encoder_epochs": 200, "encoder_batch": 40,

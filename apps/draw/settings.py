@@ -59,7 +59,7 @@ class DataOptions(CaptionedOptions):
     changes: str = option(
         DATA, "Random changes of all that the discriminator sees, real or drawn, so that it cannot "
         "learn a few pictures by heart: none, translation, or translation-cutout (that, and a "
-        "hole). Default: translation-cutout for pictures of files with small, else none.",
+        "hole). Default: none; with small translation-cutout, but for flowers that are drawn.",
         default="none", check=one_of(CHANGES),
     )  # fmt: skip
 

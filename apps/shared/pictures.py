@@ -123,7 +123,7 @@ def as_pillow(image: np.ndarray, at_most: int):
 
 
 def shrunk(image: np.ndarray, at_most: int) -> np.ndarray:
-    """The picture as an array, with at_most pixels."""
+    """The picture as an array, no side of it longer than at_most pixels."""
     return np.asarray(as_pillow(image, at_most))
 
 

@@ -79,6 +79,9 @@ def test_the_section_of_ways_side_by_side(monkeypatch):
     ((name, _, body),) = written
     assert name == "caption-compared" and caption.TRIED not in body
     assert "| GoogLeNet with batch norm | 1.50 | 0.75 | 0.25 |" in body
+    assert all(text in body for text in caption.SIDE_BY_SIDE.values())
+    caption.write({"flowers": done["flowers"]}, {"flowers": [figures()]}, {}, True)
+    assert not any(text in written[1][2] for text in caption.SIDE_BY_SIDE.values())
 
 
 def test_ways_of_fewer_epochs_than_are_compared():

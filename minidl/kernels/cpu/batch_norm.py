@@ -101,8 +101,8 @@ def of_row(vectors, numbers):
 
 
 def of_pixels(sums, x):
-    """Results of rows, (groups, blocks, numbers), as those of their pixels: as if each block were
-    some, (groups, blocks of these, C)."""
+    """What was found for rows, (groups, blocks, numbers), as found for pixels, (groups, parts, C):
+    where a row has p pixels, each block makes p parts."""
     groups, blocks, numbers = sums.shape
     C = x.shape[1]
     return sums.reshape(groups, blocks * (numbers // C if C else 1), C)
