@@ -83,7 +83,8 @@ def guarded_scratch(monkeypatch):
         the GuardedNumpy that has made them.
     """
     guarded = GuardedNumpy()
-    monkeypatch.setattr(memory, "take", lambda size: guarded.empty(size, np.float32))
+    monkeypatch.setattr(memory, "find", lambda size: None)
+    monkeypatch.setattr(memory, "new", lambda size: guarded.empty(size, np.float32))
     monkeypatch.setattr(memory, "KEPT_BYTES", 0)
     return guarded
 
