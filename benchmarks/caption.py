@@ -5,8 +5,8 @@
 
 The first writes the section "Saying what is on pictures" of RESULTS.md. Flowers are learned with
 all seeds, photographs with the first two of them. The second writes "Ways to learn sentences, side
-by side": without the loss of words, with scheduled sampling, with GoogLeNet and with the same with
-batch norm.
+by side": without the loss of phrases, with scheduled sampling, with GoogLeNet and with the same
+with batch norm.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ WAYS = {  # way -> what is said of it, arguments, seeds at most
 }  # fmt: skip
 COMPARED = {
     FLOWERS: ("the default", (), 1),
-    "flowers-captions-alone": ("without the loss of words", ("--word-loss", "0"), 1),
+    "flowers-captions-alone": ("without the loss of phrases", ("--phrase-loss", "0"), 1),
     "flowers-own-words": ("scheduled sampling", ("--scheduled-sampling", "0.25"), 1),
     "flowers-googlenet": ("GoogLeNet", ("--cnn", "googlenet", *FROM_SCRATCH), 1),
     "flowers-googlenet-bn": (

@@ -6,7 +6,7 @@ same steps.
 
     ((pictures, words), (next_words, lengths))              words begin with <s>
     ((pictures, words, own), (next_words, lengths))         with scheduled sampling
-    ((pictures, words), (next_words, lengths, present))     with the loss of a picture's words
+    ((pictures, words), (next_words, lengths, present))     with the loss of a picture's phrases
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from apps.caption.data import Part
+from apps.caption.phrases import Phrases
 from apps.shared.rows import Rows
 from minidl.data import DataLoader, Vocabulary, pad_sequences, transforms
-from minidl.data.text import SPECIAL
 from minidl.tensor import Tensor
 
 CAPTIONS = 13  # first word of a seed: what the numbers are for
@@ -35,7 +35,7 @@ class CaptionLoader(DataLoader):
         learns: whether the order, and the caption of a picture, is another one in each epoch.
         own: share of input words in the last epoch that are those that the network would say.
         epochs: of the run.
-        has_present: whether targets tell the words of all captions of a picture, too.
+        phrases: targets tell which of them are in any caption of a picture, too; None: they don't.
 
     Attributes:
         features: in place of pictures, float32 (N, F); None for pictures.
@@ -44,7 +44,7 @@ class CaptionLoader(DataLoader):
     def __init__(
         self, part: Part, vocabulary: Vocabulary, preprocessing: transforms.Compose,
         batch_size: int, seed: int, workers: int, learns: bool = True, own: float = 0.0,
-        epochs: int = 1, has_present: bool = False,
+        epochs: int = 1, phrases: Phrases | None = None,
     ):  # fmt: skip
         n = len(part)
         super().__init__(
@@ -53,7 +53,7 @@ class CaptionLoader(DataLoader):
             drop_last=learns and n > batch_size > 1 and n % batch_size == 1,  # for batch norm
         )  # fmt: skip
         self.learns, self.own, self.epochs = learns, own, epochs
-        self.words, self.has_present = len(vocabulary), has_present
+        self.phrases = phrases
         self.features: np.ndarray | None = None
         number: dict[tuple[str, ...], int] = {}
         self.rows = Rows(
@@ -70,22 +70,13 @@ class CaptionLoader(DataLoader):
         numbers, lengths = pad_sequences([self.numbers[i] for i in chosen])
         words, next_words = numbers[:, :-1], numbers[:, 1:]
         targets: tuple[Tensor, ...] = next_words, lengths - 1
-        if self.has_present:
-            targets = *targets, self.present(indices)
+        if self.phrases is not None:
+            targets = *targets, Tensor(self.phrases.present(indices))
         share = self.share(epoch) if self.learns else 0.0
         if not share:
             return (self.seen(indices, epoch), words), targets
         own = Tensor(random.random(words.shape) < share)
         return (self.seen(indices, epoch), words, own), targets
-
-    def present(self, indices: np.ndarray) -> Tensor:
-        """Which words are in any caption of each picture, float32 (N, V) of 0 and 1."""
-        found = np.zeros((len(indices), self.words), np.float32)
-        for row, index in zip(found, indices):
-            for caption in self.rows[index]:
-                row[self.numbers[caption]] = 1
-        found[:, : len(SPECIAL)] = 0
-        return Tensor(found)
 
     def seen(self, indices: np.ndarray, epoch: int) -> Tensor:
         """The pictures of a batch, or their features."""

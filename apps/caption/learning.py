@@ -1,18 +1,19 @@
-"""What is special while captions are learned: two phases, words of a picture, words of its own.
+"""What is special while captions are learned: two phases, phrases of a picture, words of its own.
 
 Two phases (Vinyals et al. 2016, section 4.3.2): a CNN with the weights of others is frozen at
 first, as the LSTM knows nothing and would spoil it. Its features of each picture are computed once.
 After some epochs it learns, too, at a smaller rate.
 
-The words of a picture: a CNN that learns from the start gets a second, direct lesson. From its
-features a linear layer says of each word whether it is in any caption of the picture (as the word
-detectors of Fang et al. 2015, "From Captions to Visual Concepts and Back", section 3, and the
-attributes of Wu et al. 2016, "What Value Do Explicit High Level Concepts Have in Vision to Language
-Problems?", section 3.1). In captions alone there is little about a picture: most words follow from
-those before, and which of several sentences is meant is chance. Until the LSTM listens, the CNN
-learns nothing worth listening to. The layer is not part of the network that is kept.
+The phrases of a picture: a CNN that learns from the start gets a second, direct lesson. From its
+features a linear layer says of each word, and of each pair of words, whether it is in any caption
+of the picture (as the word detectors of Fang et al. 2015, "From Captions to Visual Concepts and
+Back", section 3, and the attributes of Wu et al. 2016, "What Value Do Explicit High Level Concepts
+Have in Vision to Language Problems?", section 3.1; pairs are ours, see phrases.py). In captions
+alone there is little about a picture: most words follow from those before, and which of several
+sentences is meant is chance. Until the LSTM listens, the CNN learns nothing worth listening to. The
+layer is not part of the network that is kept.
 
-    loss  =  caption loss  +  weight * sum over words of the binary cross-entropy
+    loss  =  caption loss  +  weight * sum over phrases of the binary cross-entropy
 
 Noise on the features (Bishop 1995, "Training with Noise is Equivalent to Tikhonov Regularization"):
 where the CNN is frozen and each picture is a single point, the LSTM learns the captions of a few
@@ -45,18 +46,18 @@ from models.show_and_tell import Decoder, ShowAndTell, caption_loss
 
 
 class Learner(Module):
-    """The network in training. It is saved as the network itself, and the layer of words beside it.
+    """The network in training. It is saved as itself, and the layer of phrases beside it.
 
     Args:
         net: CNN and LSTM.
-        detects: whether it learns which words are in any caption of a picture, too.
+        phrases: of how many it learns, too, whether they are in any caption of a picture.
         noise: standard deviation of what is added to each feature in training.
     """
 
-    def __init__(self, net: ShowAndTell, detects: bool = False, noise: float = 0.0):
+    def __init__(self, net: ShowAndTell, phrases: int = 0, noise: float = 0.0):
         super().__init__()
         self.net, self.noise = net, noise
-        self.detector = nn.Linear(net.decoder.features, net.decoder.words) if detects else None
+        self.detector = nn.Linear(net.decoder.features, phrases) if phrases else None
 
     def forward(self, pictures: Tensor, words: Tensor, own: Tensor | None = None) -> Any:
         """Scores of the words that follow; in training also those of the detector, if there is one.
@@ -90,7 +91,7 @@ class Learner(Module):
 
 
 class LearningLoss:
-    """What is made small: the loss of captions, and that of the words of a picture.
+    """What is made small: the loss of captions, and that of the phrases of a picture.
 
     Args:
         weight: of the latter.
@@ -103,8 +104,8 @@ class LearningLoss:
         """Of what a Learner made of a batch.
 
         Args:
-            outputs: scores of a decoder, or these and scores of words (N, V).
-            targets: (next_words, lengths), and with scores of words which of them are present.
+            outputs: scores of a decoder, or these and scores of phrases (N, P).
+            targets: (next_words, lengths), and with scores of phrases which of them are present.
         """
         loss = captions_alone(outputs, targets)
         if not isinstance(outputs, tuple):

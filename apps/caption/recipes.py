@@ -1,11 +1,11 @@
 """From the typed options to complete settings: what depends on the data and on the CNN.
 
 drawn flowers   a small CNN learns together with the LSTM. Captions alone teach it colors, but no
-                numbers of petals, so it learns the words of a picture, too (learning.py). The last
-                epoch is kept: CIDEr-D of a flower tells which of nine templates was filled in, more
-                than whether that is right (of three seeds, the one with the most sentences right
-                has the lowest, see benchmarks/RESULTS.md), so the best epoch would be one that
-                happened to choose the template that scores highest
+                numbers of petals, so it learns the phrases of a picture, too (learning.py). The
+                last epoch is kept: CIDEr-D of a flower tells which of nine templates was filled in,
+                more than whether that is right (benchmarks/RESULTS.md: all seeds are right, and
+                their CIDEr-D is not the same), so the best epoch would be one that happened to
+                choose the template that scores highest
 others          a CNN with the weights of others stays frozen; the fewer pictures, the more epochs,
                 and noise on their features. The last epoch is kept: the loss of validation pictures
                 rises early, but what is said of them gets better to the end, and which epoch has
@@ -34,11 +34,11 @@ STEPS, FEWEST, MOST = 2_000, 10, 200  # of a frozen CNN: about so many steps, bu
 
 TOGETHER = {
     "epochs": 13, "batch_size": 32, "lr": 4e-3, "embedding": 64, "hidden": 128, "dropout": 0.1,
-    "cnn_lr_mult": 0.25, "word_loss": 1.0, "warmup": 0.1,
+    "cnn_lr_mult": 0.25, "phrase_loss": 1.0, "warmup": 0.1,
 }  # fmt: skip
 FROZEN = {
     "epochs": None, "batch_size": 32, "lr": 4e-3, "embedding": 128, "hidden": 256, "dropout": 0.3,
-    "cnn_lr_mult": 0.1, "word_loss": 0.0, "warmup": 0.0, "feature_noise": 0.5,
+    "cnn_lr_mult": 0.1, "phrase_loss": 0.0, "warmup": 0.0, "feature_noise": 0.5,
 }  # fmt: skip
 
 
@@ -116,8 +116,8 @@ def check(settings: Settings, given: dict[str, Any]) -> None:
             "--finetune-cnn-after belongs to a CNN that has --weights", cnn,
             "without them it learns from the start",
         )  # fmt: skip
-    if settings.word_loss and settings.is_frozen:
-        raise OptionError("--word-loss is for a CNN that learns from the start", weights)
+    if settings.phrase_loss and settings.is_frozen:
+        raise OptionError("--phrase-loss is for a CNN that learns from the start", weights)
     if settings.early_stopping is not None and not settings.val_share:
         raise OptionError(
             "early stopping needs pictures to validate with", {"--val-share": settings.val_share}

@@ -84,9 +84,9 @@ class LearningOptions:
         "features, as a fraction of the LSTM's. Default: 0.25, for a CNN with weights 0.1.",
         metavar="SHARE", check=above(0),
     )  # fmt: skip
-    word_loss: float = option(
-        LEARNING, "Weight of a second loss for a CNN that learns from the start: whether each word "
-        "is in any caption of the picture. Default: 1; 0 for a CNN with weights.",
+    phrase_loss: float = option(
+        LEARNING, "Weight of a second loss for a CNN that learns from the start: which words and "
+        "pairs of words are in any caption of the picture. Default: 1; 0 for a CNN with weights.",
         metavar="WEIGHT", check=at_least(0),
     )  # fmt: skip
     feature_noise: float = option(

@@ -19,6 +19,7 @@ from apps.caption.captioner import KIND, captioner_of
 from apps.caption.data import Part, open_parts
 from apps.caption.learning import Learner, LearningLoss, TwoPhases, captions_alone
 from apps.caption.network import count, make_network, new_cnn, of_network, stored_cnn
+from apps.caption.phrases import Phrases
 from apps.caption.recipes import completed
 from apps.caption.results import report_so_far, write_results
 from apps.caption.samples import PrintSamples, Samples
@@ -88,6 +89,8 @@ class Training:
         self.net = make_network(self.cnn.features, self.settings, len(self.vocabulary))
         if checkpoint is not None:
             self.net.load_state_dict(of_network(checkpoint.model))
+        detects = self.settings.phrase_loss > 0
+        self.phrases = Phrases(self.parts.train.references) if detects else None
         self.meta = self.description()
 
     def run(self) -> dict[str, Any]:
@@ -101,8 +104,7 @@ class Training:
         self.log(finished or self.introduction())
         self.files = None if finished else self.feature_files()
         loader, watched, validation = self.loaders()
-        detects = settings.word_loss > 0
-        learner = Learner(self.net, detects, settings.feature_noise)
+        learner = Learner(self.net, len(self.phrases or ()), settings.feature_noise)
         factors = rate_factors(learner, settings)
         optimizer = make_optimizer(learner, group(settings, OptimizerOptions), factors)
         steps = -(-len(loader) // settings.slots_per_step)
@@ -116,9 +118,9 @@ class Training:
         checkpoint = folder / CHECKPOINT
         with np.errstate(over="ignore", invalid="ignore"):  # StopOnNaN explains it better
             history = minidl.fit(
-                learner, loader, LearningLoss(settings.word_loss), optimizer, settings.epochs,
+                learner, loader, LearningLoss(settings.phrase_loss), optimizer, settings.epochs,
                 validation, chosen, resume=checkpoint if checkpoint.exists() else None,
-                metrics={"caption_loss": captions_alone} if detects else {},
+                metrics={"caption_loss": captions_alone} if self.phrases else {},
                 accumulate=settings.slots_per_step, weight=count_words,
             )  # fmt: skip
         remove_features(folder)
@@ -166,7 +168,7 @@ class Training:
             *usual,
             own=settings.scheduled_sampling,
             epochs=settings.epochs,
-            has_present=settings.word_loss > 0,
+            phrases=self.phrases,
         )
         watched = CaptionLoader(parts.watched, *usual, learns=False)
         return loader, watched, watched if parts.validation is not None else None

@@ -7,6 +7,7 @@ import minidl
 from apps.caption.batches import CaptionLoader, count_words
 from apps.caption.data import part_of
 from apps.caption.learning import LearningLoss, captions_alone, with_own_words
+from apps.caption.phrases import Phrases
 from apps.caption.training import words_of
 from minidl.data import Vocabulary, tokenize
 from minidl.data import transforms as T
@@ -105,17 +106,22 @@ def test_rare_words_are_unknown(part):
     assert longest == max(len(tokenize(text)) for texts in part.captions for text in texts)
 
 
-def test_the_words_of_all_captions_of_a_picture(part, vocabulary):
-    chosen = loader(part, vocabulary, has_present=True)
+def test_phrases_of_all_captions_of_a_picture(part, vocabulary):
+    phrases = Phrases(part.references)
+    chosen = loader(part, vocabulary, phrases=phrases)
     (_, words), (_, _, present) = next(iter(chosen))
-    assert present.shape == (8, len(vocabulary)) and present.dtype == np.float32
+    assert present.shape == (8, len(phrases)) and present.dtype == np.float32
     _, (_, _, present) = chosen.prepare(np.array([2, 5]), 0)
     for row, index in zip(present.numpy(), (2, 5)):
-        expected = {word for text in part.captions[index] for word in tokenize(text)}
-        assert {vocabulary.words[i] for i in np.flatnonzero(row)} == expected
+        texts = [tokenize(text) for text in part.captions[index]]
+        words = {word for text in texts for word in text}
+        pairs = {pair for text in texts for pair in zip(text, text[1:])}
+        found = {phrases.names[i] for i in np.flatnonzero(row)}
+        assert found == ({(word,) for word in words} | pairs) & set(phrases.names)
+        assert len(found) > 20
 
 
-def test_the_loss_of_the_words_of_a_picture():
+def test_the_loss_of_the_phrases_of_a_picture():
     scores, present = minidl.zeros(2, 1, 4), minidl.tensor([[0.0, 1, 0], [1, 1, 1]])
     targets = minidl.tensor([[3], [3]]), minidl.tensor([1, 1]), present
     alone = captions_alone((scores, minidl.zeros(2, 3)), targets).item()

@@ -244,10 +244,10 @@ def test_the_learner_is_saved_as_its_network():
         make_cnn("small", {"width": 2, "out": 3, "size": 32}, 32), Decoder(3, 9, 4, 4)
     )
     assert Learner(net).state_dict().keys() == net.state_dict().keys()
-    more = Learner(net, detects=True).state_dict()
+    more = Learner(net, phrases=7).state_dict()
     assert more.keys() - net.state_dict().keys() == {"detector.weight", "detector.bias"}
     assert of_network(more).keys() == net.state_dict().keys()
-    other = Learner(net, detects=True)
+    other = Learner(net, phrases=7)
     other.load_state_dict(more)
     np.testing.assert_array_equal(other.detector.weight.data, more["detector.weight"].data)
 
@@ -262,7 +262,7 @@ def test_the_learner_is_saved_as_its_network():
         (["--size", 48], ["the small CNN sees 32 or 64 pixels"]),
         (["--weights", "squeezenet"], ["no weights for the small CNN"]),
         (["--finetune-cnn-after", 2], ["belongs to a CNN that has --weights"]),
-        (["--cnn", "squeezenet", "--word-loss", 1], ["for a CNN that learns from the start"]),
+        (["--cnn", "squeezenet", "--phrase-loss", 1], ["for a CNN that learns from the start"]),
         (["--scheduled-sampling", 1.5], ["scheduled-sampling must be at most 1"]),
         (["--dropout", 1], ["dropout must be below 1"]),
         (["--early-stopping", 2, "--val-share", 0], ["needs pictures to validate with"]),
@@ -353,6 +353,19 @@ def test_a_single_picture(jsonl, tmp_path, lenet):
     more = ("--cnn", "lenet", "--weights", lenet, "--epochs", 1)
     result = minidl(*arguments(data, tmp_path / "run", *more))
     assert result.exit_code == 0, result.output
+
+
+def test_captions_that_are_the_same_everywhere(jsonl, tmp_path):
+    """No phrase tells the pictures apart, so there is none to learn beside the sentence."""
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    for line in lines:
+        line["captions"] = ["a flower"]
+    same = jsonl.with_name("same.jsonl")
+    same.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    folder = tmp_path / "run"
+    assert minidl(*arguments(same, folder, "--epochs", 1)).exit_code == 0
+    assert minidl("caption", "train", "--resume", folder, "--epochs", 2).exit_code == 0
+    assert all("caption_loss" not in epoch for epoch in lines_of(folder))  # the loss is that
 
 
 def test_missing_pictures(jsonl, tmp_path):
