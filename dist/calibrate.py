@@ -222,7 +222,7 @@ def of_an_item(build: Callable[[int], Any], repeats: int) -> list[float]:
 
 def reports(n: int) -> m.StepDone:
     values = {"count": 64, "values.loss": 1.0}
-    one = {"slot": 1, "worker": "worker1", "weight": 64.0, "values": values}
+    one = {"weight": 64.0, "values": values}
     return m.StepDone(1, 1, [one] * n)
 
 

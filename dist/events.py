@@ -261,7 +261,7 @@ class Advance:
     generation: int
     step: int  # that begins now
     chunks: dict  # chunk -> values
-    reports: list  # of dicts {"step", "slot", "worker", "weight", "values"}
+    reports: list  # of dicts {"weight", "values"}, by step and slot
 
 
 @dataclass

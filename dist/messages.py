@@ -267,7 +267,7 @@ class Wanted:
 class StepDone:
     generation: int
     step: int
-    reports: list[dict]  # {"slot", "worker", "weight", "values"}, by slot
+    reports: list[dict]  # {"weight", "values"} of each slot that counts, in slot order
 
 
 @dataclass

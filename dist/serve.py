@@ -90,6 +90,8 @@ def hear(node: Node, line: dict[str, Any]) -> None:
         node.post(m.Left(line["left"], line["how"]))
     if "stop" in line:
         node.post(m.StopAsked(line["stop"]))
+    if "finished" in line:
+        node.post(m.Left(m.COORDINATOR, "done"))
     for name, key in line.get("allow", {}).items():
         node.post(Allowed(name, key))
     if "revoke" in line:

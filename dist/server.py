@@ -24,9 +24,11 @@ from minidl_dist.messages import (
     INITIAL,
     Ack,
     Counted,
+    Exit,
     Failed,
     Head,
     Initial,
+    Left,
     Load,
     Loaded,
     Norm,
@@ -111,6 +113,8 @@ class Server(Peer):
                 self.stored(event)
             case StopAsked():
                 self.asked_to_stop()
+            case Left():  # the coordinator, at the end of the job
+                self.effects.append(Exit(0, "the job was over before this server heard of it"))
         return self.effects
 
     # --- how it is ------------------------------------------------------------------------------

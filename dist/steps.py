@@ -78,10 +78,7 @@ class Steps:
             self.counted = {s: n for s, n in self.counted.items() if s >= step - 2} | {step: slots}
             for slot, waits in self.next_step.items():  # what was not waited for is left out
                 self.next_step[slot] = max(waits, existing(self.plan, step + 1, slot))
-        self.done[step] = [
-            {"slot": s, "worker": got[s].worker, "weight": got[s].weight, "values": got[s].values}
-            for s in slots
-        ]
+        self.done[step] = [{"weight": got[s].weight, "values": got[s].values} for s in slots]
         del self.reports[step]
         self.step += 1
         self.forget()

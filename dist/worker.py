@@ -368,8 +368,7 @@ class Worker(Requests):
                 return
         reports = []
         while self.given < self.want and self.given in self.step_done:
-            done = self.step_done.pop(self.given)
-            reports += [{"step": self.given, **report} for report in done]
+            reports += self.step_done.pop(self.given)
             self.given += 1
         self.step = self.want
         self.effects.append(Advance(self.generation, self.step, self.incoming, reports))

@@ -8,7 +8,7 @@ also JSON:
     {"stop": "interrupted"}                           to the coordinator
     {"allow": {"worker2": KEY}}                       to those who listen, before it starts
     {"revoke": "worker2"}                             to those who listen, when a life is over
-    {"finished": true}                                to workers: the coordinator has gone
+    {"finished": true}                                to all others: the coordinator has gone
 
 A process ends when its stdin closes: so none outlives its launcher, even one that is killed.
 """

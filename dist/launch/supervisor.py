@@ -180,6 +180,7 @@ class Supervisor:
         self.changed()
         if self.ending and child.role == COORDINATOR:
             child.tell({"stop": self.why})
+        self.tell_if_too_late(child)
         with closing(Lines(self.folder / "logs" / f"{child.name}.log")) as log:
             streams = process.stdout, process.stderr
             readers = [
@@ -222,7 +223,11 @@ class Supervisor:
 
         After the training that is the chief, which writes the results: if it is the one that died.
         """
-        if child.role != WORKER or self.children[COORDINATOR].state != "done":
+        if self.children[COORDINATOR].state != "done":
+            return True
+        if self.ending:
+            return False
+        if child.role != WORKER:
             return True
         return not any(other.is_chief for other in self.children.values() if other is not child)
 
@@ -304,13 +309,17 @@ class Supervisor:
         workers = [c.state for c in self.children.values() if c.role == WORKER]
         at_rest = ("done", "failed", "left")
         if all(state in at_rest for state in states):
-            self.over.set()
-        elif all(state in at_rest for state in workers):
+            return self.over.set()
+        if all(state in at_rest for state in workers):
             self.stop("finished", GOODBYE)
-        elif self.children[COORDINATOR].state == "done":
-            for child in self.children.values():
-                if child.role == WORKER:
-                    child.tell({"finished": True})
+        for child in self.children.values():
+            self.tell_if_too_late(child)
+
+    def tell_if_too_late(self, child: Child) -> None:
+        """Who has not reached the coordinator cannot know that it is done: it would wait, and then
+        fail, in a job that ended well."""
+        if child.role != COORDINATOR and self.children[COORDINATOR].state == "done":
+            child.tell({"finished": True})
 
     async def end_all(self) -> None:
         """No process outlives the job: SIGTERM, and SIGKILL after a while."""

@@ -1,8 +1,17 @@
 """How a job, or a question to it, ends where the other side is in no order."""
 
+import asyncio
+import io
+import shlex
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from minidl_dist import messages as m
+from minidl_dist.launch.local import Local
+from minidl_dist.launch.spec import SERVER, Launch
+from minidl_dist.launch.supervisor import Supervisor
 from minidl_dist.plan import Job
 from minidl_dist.remote import PATIENCE, Question
 from minidl_dist.server import Server
@@ -66,3 +75,50 @@ def test_a_job_that_is_reached_and_says_nothing_is_not_asked_for_ever():
         assert now < 100 + 3 * PATIENCE
         effects = question.handle(m.Timer("again"), now)
     assert effects[0].code == 1 and "does not answer" in effects[0].reason and asked > 5
+
+
+# --- a server that has not reached the coordinator yet ------------------------------------------
+
+
+class Held(Local):
+    """Lets a server begin when a file is there."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.file = file
+
+    async def start(self, name, role, threads):
+        if role != SERVER:
+            return await super().start(name, role, threads)
+        begin = shlex.join(["exec", sys.executable, "-m", "minidl_dist.member"])
+        held = f"until [ -e {shlex.quote(str(self.file))} ]; do sleep 0.01; done; {begin}"
+        return await asyncio.create_subprocess_exec(
+            "sh", "-c", held, stdin=-1, stdout=-1, stderr=-1, start_new_session=True
+        )
+
+
+def test_a_job_interrupted_before_a_server_reached_it_has_not_failed(tmp_path):
+    """The server begins when the coordinator has gone, which only the launcher can tell it."""
+    script = Path(__file__).with_name("small_job.py")
+    launch = Launch([str(script)], servers=1, workers=1, slots=1, threads=1)
+    output = io.StringIO(), io.StringIO()
+    job = Supervisor(launch, tmp_path, Held(tmp_path / "go"), output)
+
+    def watch():
+        states = {child.name: child.state for child in job.children.values()}
+        if list(states.values()) == ["running"] * 3 and not job.interrupted:
+            job.interrupt("interrupted")
+        if states["coordinator"] == "done":
+            (tmp_path / "go").touch()
+
+    job.watchers.append(watch)
+    asyncio.run(asyncio.wait_for(job.run(), 60))
+    assert job.failure is None, job.failure
+    assert job.children["server0"].process.returncode == 0  # by itself: it was not killed
+
+
+def test_a_server_ends_in_order_when_the_coordinator_has_gone():
+    server = Server("server0", 1)
+    server.handle(m.Started(), 0.0)
+    effects = server.handle(m.Left(m.COORDINATOR, "done"), 0.1)
+    assert [e.code for e in effects if isinstance(e, m.Exit)] == [0]

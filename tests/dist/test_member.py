@@ -89,4 +89,8 @@ def test_a_word_of_the_launcher_becomes_an_event():
     events = []
     for line in ({"left": "worker1", "how": "killed"}, {"revoke": "worker1"}, {"stop": "why"}):
         hear(node, line)
-    assert events == [m.Left("worker1", "killed"), Revoked("worker1"), m.StopAsked("why")]
+    hear(node, {"finished": True})
+    assert events == [
+        m.Left("worker1", "killed"), Revoked("worker1"), m.StopAsked("why"),
+        m.Left("coordinator", "done"),
+    ]  # fmt: skip

@@ -17,7 +17,7 @@ class Steps:
 
     def handle(self, event, now):
         self.step += 1
-        reports = [{"slot": s, "worker": "worker0", "values": {"count": 32}} for s in (0, 1)]
+        reports = [{"weight": 32.0, "values": {"count": 32}}] * 2
         return [m.Send(name, m.StepDone(1, self.step, reports)) for name in ("worker0", "worker1")]
 
 

@@ -77,14 +77,14 @@ def hurry(monkeypatch):
     monkeypatch.setattr(module, "DRAIN", 2.0)
 
 
-def run(tmp_path, worker, workers=1, restarts=2, meanwhile=None, servers=1, **code):
+def run(tmp_path, worker, workers=1, restarts=2, meanwhile=None, servers=1, engine=Engine, **code):
     """The Supervisor after its job, with what it printed in .out and .err."""
     (tmp_path / "logs").mkdir()
     launch = Launch(
         ["x"], servers=servers, workers=workers, restarts=restarts, slots=workers, threads=1
     )
     out, err = io.StringIO(), io.StringIO()
-    found = Supervisor(launch, tmp_path, Engine(tmp_path, worker, **code), (out, err))
+    found = Supervisor(launch, tmp_path, engine(tmp_path, worker, **code), (out, err))
     if meanwhile:
         found.watchers.append(lambda: meanwhile(found))
     asyncio.run(asyncio.wait_for(found.run(), 60))
@@ -358,6 +358,76 @@ def test_the_coordinator_starts_again_during_the_end_no_more(tmp_path):
         meanwhile=interrupting(signal.SIGINT),
     )  # fmt: skip
     assert restarts(found)["coordinator"] == 0
+
+
+def test_those_that_come_too_late_hear_that_the_coordinator_has_gone(tmp_path):
+    """Nobody else can tell them: they never reached it."""
+    found = run(
+        tmp_path,
+        "print('heard', wait('finished')); sys.exit(5)",
+        server="print('heard', wait('finished'))",
+        meanwhile=interrupting(signal.SIGINT),
+    )
+    assert "server0     | heard True\n" in found.out and "worker0     | heard True\n" in found.out
+    assert found.failure is None
+
+
+def test_servers_hear_it_where_no_worker_is_left_either(tmp_path):
+    heard = "print('heard', wait('finished'))"
+    found = run(tmp_path, "sys.exit(0)", coordinator="sys.exit(0)", server=heard)
+    assert "server0     | heard True\n" in found.out and found.failure is None
+
+
+class SlowEngine(Engine):
+    """Starts a server when that is allowed."""
+
+    is_allowed = False
+
+    async def start(self, name, role, threads):
+        while role == "server" and not self.is_allowed:
+            await asyncio.sleep(0.01)
+        return await super().start(name, role, threads)
+
+
+def test_a_process_that_starts_when_the_coordinator_has_gone_hears_it_at_once(tmp_path):
+    def meanwhile(found):
+        state = found.children["coordinator"].state
+        found.engine.is_allowed = state == "done"
+        if state == "running" and not found.interrupted:
+            found.interrupt("interrupted")
+
+    found = run(
+        tmp_path, "wait('finished'); sys.exit(5)", engine=SlowEngine,
+        server="print('heard', wait('finished'))", meanwhile=meanwhile,
+    )  # fmt: skip
+    assert "server0     | heard True\n" in found.out and found.failure is None
+
+
+def test_a_server_that_fails_is_no_late_one(tmp_path):
+    found = run(
+        tmp_path, "wait('finished'); sys.exit(5)",
+        server="wait('finished'); time.sleep(0.2); sys.exit(1)",
+        meanwhile=interrupting(signal.SIGINT),
+    )  # fmt: skip
+    assert (found.failure.name, found.failure.code) == ("server0", 1)
+
+
+def test_a_server_that_waits_for_its_restart_stays_down_when_the_job_has_ended(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "BACKOFF", 0.7)
+
+    def meanwhile(found):
+        children = found.children
+        if len(children) == 3 and children["server0"].state == "waiting" and not found.interrupted:
+            found.interrupt("interrupted")
+
+    found = run(
+        tmp_path, "wait('finished'); sys.exit(5)",
+        server="print('life', life); os.kill(os.getpid(), signal.SIGKILL)", meanwhile=meanwhile,
+    )  # fmt: skip
+    assert restarts(found)["coordinator"] == 0 and "life 1" not in found.out
+    assert found.failure is None
 
 
 def test_scale_adds_workers_and_lets_some_go(tmp_path):
