@@ -105,11 +105,11 @@ def diversity(run: Path) -> float:
 
 
 def draw_sheet(artist: Artist, data_dir: str) -> None:
-    """Two pictures of each kind with its first caption, as a JPEG."""
+    """Four pictures of each kind with its first caption, as a JPEG."""
     pictures = []
     for kind, captions in captions_of(data_dir).items():
-        drawn = artist.draw(artist.embed(captions[:1] * 2), artist.noise(2, kind))
-        pictures.append(Picture(np.concatenate(drawn, 1), captions[0]))
+        a, b, c, d = artist.draw(artist.embed(captions[:1] * 4), artist.noise(4, kind))
+        pictures.append(Picture(np.block([[[a], [b]], [[c], [d]]]), captions[0]))
     write_sheet(SHEET, pictures, "draw_flowers17", quality=60, columns=6, cell=128)
 
 
