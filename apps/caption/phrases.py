@@ -6,7 +6,9 @@ of one whose center is; "brown center" is only in the latter's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import heapq
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,11 +22,11 @@ class Phrases:
 
     Args:
         pictures: of each picture its captions, at least one, each as words, at least one.
-        most: how many phrases at most. Those that more pictures have come first, then by the
-            alphabet; a phrase that all pictures have tells nothing and does not count.
+        most: how many phrases at most: those that most pictures have, and of equals the first by
+            the alphabet. A phrase that all pictures have tells nothing and does not count.
 
     Attributes:
-        names: the phrases, tuples of one or two words.
+        names: the phrases, tuples of one or two words, by the alphabet.
 
     >>> from apps.caption.phrases import Phrases
     >>> phrases = Phrases([[["red", "flower"]], [["blue", "flower"]]])
@@ -35,25 +37,14 @@ class Phrases:
     """
 
     def __init__(self, pictures: Sequence[Sequence[Sequence[str]]], most: int = MOST):
-        number: dict[tuple[str, ...], int] = {}
-        known: dict[tuple[str, ...], list[int]] = {}  # of each caption its phrases' numbers
-
-        def phrases_of(caption: Sequence[str]) -> list[int]:
-            words = tuple(caption)
-            if words not in known:
-                known[words] = [number.setdefault(p, len(number)) for p in neighbours(words)]
-            return known[words]
-
-        found = [
-            np.unique(np.concatenate([phrases_of(caption) for caption in captions]))
+        having = Counter(phrase for captions in pictures for phrase in phrases_of(captions))
+        telling = ((-n, phrase) for phrase, n in having.items() if n < len(pictures))
+        self.names = sorted(phrase for _, phrase in heapq.nsmallest(most, telling))
+        place = {phrase: i for i, phrase in enumerate(self.names)}
+        self.rows = Rows(
+            [place[phrase] for phrase in phrases_of(captions) if phrase in place]
             for captions in pictures
-        ]
-        having = np.bincount(np.concatenate(found), minlength=len(number))  # pictures
-        telling = [(-having[i], phrase) for phrase, i in number.items() if having[i] < len(found)]
-        self.names = sorted(phrase for _, phrase in sorted(telling)[:most])
-        place = np.full(len(number), -1)
-        place[[number[phrase] for phrase in self.names]] = np.arange(len(self.names))
-        self.rows = Rows(row[row >= 0] for row in (place[phrases] for phrases in found))
+        )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -66,7 +57,7 @@ class Phrases:
         return found
 
 
-def neighbours(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """All words, and all pairs of words that follow each other."""
-    yield from ((word,) for word in words)
-    yield from zip(words, words[1:])
+def phrases_of(captions: Sequence[Sequence[str]]) -> set[tuple[str, ...]]:
+    """All words of captions, and all pairs of words that follow each other."""
+    words = {(word,) for caption in captions for word in caption}
+    return words.union(*(zip(caption, caption[1:]) for caption in captions))
