@@ -113,7 +113,7 @@ class Server(Peer):
                 self.stored(event)
             case StopAsked():
                 self.asked_to_stop()
-            case Left():  # the coordinator, at the end of the job
+            case Left(peer) if peer == COORDINATOR:  # at the end of the job
                 self.effects.append(Exit(0, "the job was over before this server heard of it"))
         return self.effects
 

@@ -120,5 +120,6 @@ def test_a_job_interrupted_before_a_server_reached_it_has_not_failed(tmp_path):
 def test_a_server_ends_in_order_when_the_coordinator_has_gone():
     server = Server("server0", 1)
     server.handle(m.Started(), 0.0)
-    effects = server.handle(m.Left(m.COORDINATOR, "done"), 0.1)
+    assert not server.handle(m.Left("worker0", "done"), 0.1), "others come and go"
+    effects = server.handle(m.Left(m.COORDINATOR, "done"), 0.2)
     assert [e.code for e in effects if isinstance(e, m.Exit)] == [0]
