@@ -225,10 +225,8 @@ class Supervisor:
         """
         if self.children[COORDINATOR].state != "done":
             return True
-        if self.ending:
+        if self.ending or child.role != WORKER:
             return False
-        if child.role != WORKER:
-            return True
         return not any(other.is_chief for other in self.children.values() if other is not child)
 
     def can_be_spared(self, child: Child) -> bool:

@@ -412,6 +412,15 @@ def test_a_server_that_fails_is_no_late_one(tmp_path):
     assert (found.failure.name, found.failure.code) == ("server0", 1)
 
 
+def test_a_server_that_is_killed_after_the_training_is_not_missed(tmp_path):
+    found = run(
+        tmp_path, "time.sleep(1)", coordinator="sys.exit(0)", restarts=0,
+        server="wait('finished'); os.kill(os.getpid(), signal.SIGKILL)",
+    )  # fmt: skip
+    assert found.failure is None, found.failure
+    assert restarts(found) == {"coordinator": 0, "server0": 0, "worker0": 0}
+
+
 def test_a_server_that_waits_for_its_restart_stays_down_when_the_job_has_ended(
     tmp_path, monkeypatch
 ):
