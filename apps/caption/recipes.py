@@ -3,9 +3,9 @@
 drawn flowers   a small CNN learns together with the LSTM. Captions alone teach it colors, but no
                 numbers of petals, so it learns the phrases of a picture, too (learning.py). The
                 last epoch is kept: CIDEr-D of a flower tells which of nine templates was filled in,
-                more than whether that is right (benchmarks/RESULTS.md: all seeds are right, and
-                their CIDEr-D is not the same), so the best epoch would be one that happened to
-                choose the template that scores highest
+                more than whether that is right (benchmarks/RESULTS.md: all seeds are right equally
+                often, and their CIDEr-D is not the same), so the best epoch would be one that
+                happened to choose the template that scores highest
 others          a CNN with the weights of others stays frozen; the fewer pictures, the more epochs,
                 and noise on their features. The last epoch is kept: the loss of validation pictures
                 rises early, but what is said of them gets better to the end, and which epoch has
