@@ -20,6 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from apps.shared.folder_lock import alone_in
 from apps.shared.options import OptionError
 from minidl.errors import CheckpointError, DataError
 from minidl.io.atomic import write_atomically
@@ -146,23 +147,29 @@ def in_run_folder(folder: Path, resume_command: str, is_resumed: bool = False) -
         folder: of the run.
         resume_command: what goes on with it, such as "minidl train --resume runs/a".
         is_resumed: whether the run began earlier: errors then leave out how to go on.
+
+    Raises:
+        OptionError: another process trains in the folder, which stays as it is.
     """
-    try:
-        yield
-    except KeyboardInterrupt:
-        if has_state(folder):
-            raise KeyboardInterrupt(
-                f"interrupted; the state is saved. Go on with: {resume_command}"
-            ) from None
-        remove_if_empty(folder)
-        raise KeyboardInterrupt("interrupted before the first step; nothing was saved") from None
-    except BaseException as error:
-        if isinstance(error, DataError | CheckpointError) and not is_resumed:
+    with alone_in(folder):
+        try:
+            yield
+        except KeyboardInterrupt:
             if has_state(folder):
-                saved = f"the state is saved; go on with {resume_command}"
-                error.hint = f"{error.hint}; {saved}" if error.hint else saved
-        remove_if_empty(folder)
-        raise
+                raise KeyboardInterrupt(
+                    f"interrupted; the state is saved. Go on with: {resume_command}"
+                ) from None
+            remove_if_empty(folder)
+            raise KeyboardInterrupt(
+                "interrupted before the first step; nothing was saved"
+            ) from None
+        except BaseException as error:
+            if isinstance(error, DataError | CheckpointError) and not is_resumed:
+                if has_state(folder):
+                    saved = f"the state is saved; go on with {resume_command}"
+                    error.hint = f"{error.hint}; {saved}" if error.hint else saved
+            remove_if_empty(folder)
+            raise
 
 
 def has_state(folder: Path) -> bool:
