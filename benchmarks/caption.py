@@ -226,12 +226,16 @@ def by_epoch(ways: list[str], done: dict[str, list[Finished]]) -> str:
     """How fast ways learn: the loss of captions of validation pictures, after some epochs."""
     epochs = range(1, 1 + min(3, *(len(done[way][0].history) for way in ways)))
     rows = [
-        [NAMES[way], *(f"{done[way][0].history[epoch - 1]['val_caption_loss']:.2f}"
-                       for epoch in epochs)]
+        [NAMES[way], *(f"{caption_loss(done[way][0].history[epoch - 1]):.2f}" for epoch in epochs)]
         for way in ways
-    ]  # fmt: skip
+    ]
     columns = ["loss of validation captions", *(f"epoch {epoch}" for epoch in epochs)]
     return table(columns, rows) + "\n\n"
+
+
+def caption_loss(epoch: dict[str, Any]) -> float:
+    """The loss of captions of validation pictures; where it is all that is learned, the loss."""
+    return epoch["val_caption_loss" if "val_caption_loss" in epoch else "val_loss"]
 
 
 def flower_cells(figures: dict[str, Any], names: list[str]) -> list[str]:

@@ -90,6 +90,14 @@ def test_ways_of_fewer_epochs_than_are_compared():
     assert "epoch 2" not in caption.by_epoch(["flowers"], {"flowers": [one]})
 
 
+def test_a_way_that_learns_captions_alone_has_one_loss():
+    one = finished()
+    for epoch in one.history:
+        epoch["val_loss"] = epoch.pop("val_caption_loss")
+    body = caption.by_epoch(["flowers-captions-alone"], {"flowers-captions-alone": [one]})
+    assert "| without the loss of phrases | 1.50 | 0.75 | 0.25 |" in body
+
+
 def test_ways_are_of_one_table(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["caption.py", "--ways", "flowers-googlenet"])
     with pytest.raises(SystemExit):
