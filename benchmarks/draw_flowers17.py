@@ -23,6 +23,7 @@ from apps.shared.pictures import Picture
 from apps.shared.sheet import write_sheet
 from benchmarks.results import RESULTS, table, write_section
 from benchmarks.training import (
+    BY_THE_CLOCK,
     Finished,
     Training,
     commands,
@@ -123,7 +124,8 @@ def write(
     """The section of RESULTS.md."""
     rows = [
         [one.training.name.rpartition("-")[2], percent(share), f"{differ:.2f}",
-         f"{one.figures['steps']:,}", f"{one.figures['seconds'] / 60:.0f}"]
+         f"{one.figures['steps']:,}", f"{one.figures['seconds'] / 60:.0f}",
+         "-" if one.cpu_seconds is None else f"{one.cpu_seconds / 60:.0f}"]
         for one, share, differ in zip(done, right, spread)
     ]  # fmt: skip
     finished = [judge, *done]
@@ -136,11 +138,11 @@ def write(
         "of that of photographs of its kind; near 0, the network draws one picture of each. How "
         "far that is from Reed et al. (2016), the sheet shows best: they trained for 600 epochs on "
         "a GPU, on 8,189 photographs with ten sentences for each, and report no such figure.\n\n"
-        + table(["seed", "named rightly", "diversity", "steps", "minutes"], rows)
+        + table(["seed", "named rightly", "diversity", "steps", "minutes", "CPU"], rows)
         + f"\n\n![drawings of each kind](pictures/{SHEET.name})\n\n"
         + TRIED
         + commands(finished, hidden)
-        + f"\n\nAll by `{this_command('draw_flowers17', hidden)}`. "
+        + f"\n\nAll by `{this_command('draw_flowers17', hidden)}`. {BY_THE_CLOCK} "
         + provenances(finished)
     )
     write_section("draw-flowers17", "17 kinds of flowers, drawn", body)
