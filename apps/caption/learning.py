@@ -93,8 +93,8 @@ class Learner(Module):
 class LearningLoss:
     """What is made small: the loss of captions, and that of the phrases of a picture.
 
-    The first is a mean over words, the second one over pictures. A step of several slots weighs both
-    by the words of each slot.
+    The first is a mean over words, the second one over pictures. A step of several slots weighs
+    both by the words of each slot.
 
     Args:
         weight: of the latter.
