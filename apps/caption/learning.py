@@ -46,7 +46,7 @@ from models.show_and_tell import Decoder, ShowAndTell, caption_loss
 
 
 class Learner(Module):
-    """The network in training. It is saved as itself, and the layer of phrases beside it.
+    """The network in training. A checkpoint has its tensors, and those of the layer of phrases.
 
     Args:
         net: CNN and LSTM.

@@ -1,7 +1,7 @@
 """Which words, and which pairs of neighbours, are in any caption of a picture.
 
-A word alone may say too little: "brown" is in the captions of a flower whose petals are brown and
-of one whose center is; "brown center" is only in the latter's.
+A word alone may say too little: "yellow" is in the captions of a flower whose petals are yellow and
+of one whose center is; "yellow center" is only in the latter's.
 """
 
 from __future__ import annotations
