@@ -25,6 +25,7 @@ from minidl.optim.clip import NORM_BLOCK
 
 MOST = 1 << 37  # elements of all tensors together
 CHUNK_BYTES = 1 << 20
+FRONT = 16  # the first chunk of gradients is closed at this part of what fits into one
 
 SUM, AVERAGE, COUNT, FIXED = "sum", "average", "count", "fixed"
 KINDS = (SUM, AVERAGE, COUNT, FIXED)
@@ -207,10 +208,13 @@ class Plan:
     def chunks(self) -> tuple[Chunk, ...]:
         """Pieces in the order of registration, as many to a chunk as fit; numbered in that order.
 
-        A chunk of a kind and dtype stays open until the next piece of them does not fit.
+        A chunk of a kind and dtype stays open until the next piece of them does not fit. The first
+        one of gradients is closed earlier: backward ends with the front layers, and what is sent
+        after it should be little.
         """
         opened: dict[tuple[str, str], list[Piece]] = {}
-        closed: list[tuple[str, str, list[Piece]]] = []
+        found: list[tuple[str, str, list[Piece]]] = []
+        front = next(((s.kind, s.dtype) for s in self.tensors if s.kind == SUM), None)
         for number, spec in enumerate(self.tensors):
             if spec.kind == FIXED:
                 continue
@@ -222,9 +226,12 @@ class Plan:
                 pieces = opened.get(key)
                 if pieces is None or end_of(pieces) + stop - start > limit:
                     pieces = opened[key] = []
-                    closed.append((*key, pieces))
+                    found.append((*key, pieces))
                 pieces.append(Piece(number, start, stop, end_of(pieces)))
-        return tuple(Chunk(n, k, d, tuple(p)) for n, (k, d, p) in enumerate(closed))
+                if key == front and FRONT * end_of(pieces) >= limit:
+                    del opened[key]
+                    front = None
+        return tuple(Chunk(n, k, d, tuple(p)) for n, (k, d, p) in enumerate(found))
 
     def chunks_of(self, tensor: int) -> list[int]:
         """The chunks that hold a part of a tensor."""

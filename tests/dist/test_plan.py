@@ -24,6 +24,20 @@ def test_chunks_are_cut_at_blocks_and_placed_evenly():
         plan.place(6)
 
 
+def test_little_is_left_to_send_when_backward_ends():
+    """The front layers' gradients come last; what lies behind them is sent before."""
+    sizes = [432, 2_304, 2_304, 9_216, 9_216, 36_864, 36_864, 36_864, 200_000]
+    tensors = [TensorSpec(f"w{n}", (size,), "float32") for n, size in enumerate(sizes)]
+    averages = [TensorSpec(f"m{n}", (16,), "float32", "average", momentum=0.1) for n in range(3)]
+    for order in ([*tensors, *averages], [averages[0], *tensors, *averages[1:]]):
+        plan = Plan(tuple(order), "SGD", 1, 1, 1)
+        sums = [chunk for chunk in plan.chunks if chunk.kind == "sum"]
+        assert [chunk.size for chunk in sums] == [sum(sizes[:5]), sum(sizes[5:8]), 200_000]
+        assert [chunk.size for chunk in plan.chunks if chunk.kind == "average"] == [48]
+    large = Plan((TensorSpec("w", (300_000,), "float32"),), "SGD", 1, 1, 1)
+    assert [chunk.size for chunk in large.chunks] == [262_144, 37_856]  # no tensor is cut for it
+
+
 def test_plans_travel_and_their_difference_has_a_name():
     plan = small_plan()
     again = Plan.from_dict(plan.to_dict())
