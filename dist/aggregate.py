@@ -260,6 +260,12 @@ class Aggregate:
         values = state.staged.pop(slot, None)
         if values is None:
             return
+        if not state.missing[slot] and len(state.has) in (0, len(state.chunk.pieces)):
+            if state.has:
+                state.sum += values
+            else:
+                state.sum, state.has = values.copy(), set(range(len(state.chunk.pieces)))
+            return
         if state.sum is None:
             state.sum = np.empty(state.chunk.size, state.chunk.dtype)
         for index, piece in enumerate(state.chunk.pieces):
@@ -274,11 +280,13 @@ class Aggregate:
     def divide(self, state: ChunkState, weight: float) -> None:
         """The sum becomes the mean; with S = 1 it is one already."""
         if self.plan.slots > 1:
-            for index in state.has:
-                state.sum[state.chunk.pieces[index].place] /= weight
+            for place in state.places():
+                state.sum[place] /= weight
 
     def check_sum(self, state: ChunkState) -> None:
-        for index in sorted(state.has if self.plan.slots > 1 else ()):
+        if self.plan.slots == 1 or all(np.isfinite(state.sum[p]).all() for p in state.places()):
+            return
+        for index in sorted(state.has):
             piece = state.chunk.pieces[index]
             if not np.isfinite(state.sum[piece.place]).all():
                 not_finite(state.version, self.plan.tensors[piece.tensor].name)
@@ -360,8 +368,8 @@ class Aggregate:
         for state in map(self.chunks.__getitem__, waiting):
             heads = [self.heads[state.version, s] for s in self.slots_that_count(state.version)]
             skips = not math.isfinite(norm)
-            for index in () if skips else state.has:
-                scale_down(state.sum[state.chunk.pieces[index].place], heads[0].clip, norm)
+            for place in () if skips else state.places():
+                scale_down(state.sum[place], heads[0].clip, norm)
             self.update(state, heads, skips)
         return waiting
 

@@ -58,6 +58,13 @@ class ChunkState:
         self.is_ahead = False
         self.squares: list[float] | None = None
 
+    def places(self) -> list[slice]:
+        """Where the sum is one: in pieces that any slot had; all of it in one go, if they all."""
+        pieces = self.chunk.pieces
+        if len(self.has) == len(pieces):
+            return [slice(None)]
+        return [pieces[index].place for index in sorted(self.has)]
+
     def replace(self, values: np.ndarray, version: int) -> None:
         """The next version. Arrays of earlier ones may still be on their way to a worker."""
         self.previous, self.previous_crc = self.values, self.crc

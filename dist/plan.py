@@ -75,7 +75,7 @@ class Piece:
     def size(self) -> int:
         return self.stop - self.start
 
-    @property
+    @cached_property
     def place(self) -> slice:
         """Where it is in its chunk."""
         return slice(self.offset, self.offset + self.size)
