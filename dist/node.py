@@ -30,12 +30,12 @@ from zmq.backend import zmq_poll
 
 from minidl.errors import MinidlError
 from minidl.kernels.memory import keep_freed_memory, use_one_heap
+from minidl_dist import intake
 from minidl_dist import messages as m
 from minidl_dist.checkpoint import Disk, DiskThread
 from minidl_dist.events import Allowed, Revoked
 from minidl_dist.gate import NOW, Gate
 from minidl_dist.inbox import Inbox
-from minidl_dist.intake import Intake
 from minidl_dist.keys import Bundle, KeyProblem, ZapHandler, role_of
 from minidl_dist.links import LINGER, Link, LinkError, Listener
 from minidl_dist.queued import Queued, whole_numbers
@@ -139,7 +139,7 @@ class Node:
             self.watch(self.handler.socket, self.handler.answer)
         listener = self.listener
         if listener.address.startswith("tcp:"):
-            self.gate.intake = Intake(int(listener.address.rpartition(":")[2]))
+            self.gate.intake = intake.Intake(int(listener.address.rpartition(":")[2]))
         self.watch(listener.socket, partial(self.read_listener, listener))
         return listener.address
 
@@ -414,7 +414,7 @@ class Node:
         Raises:
             LinkError: a peer will never be reached, and why.
         """
-        self.next_look = now + LOOK
+        self.next_look = now + (LOOK if self.gate.intake is None else intake.LOOK)
         for link in list(self.links.values()):
             for facts in link.look():
                 self.take_note(m.Note(facts))
