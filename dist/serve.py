@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from minidl import kernels
 from minidl.errors import MinidlError
 from minidl_dist import here
 from minidl_dist import messages as m
@@ -61,7 +65,7 @@ def serve_to_the_end(
     else:
         key = bundle.pair.public if bundle else ""
         machine = Server(told.name, told.life + 1, key=key)
-    tap = Reporter(machine) if told.role == m.COORDINATOR else Recorder(machine)
+    tap = Reporter(machine) if told.role == m.COORDINATOR else Prepared(machine)
     node = Node(
         tap, told.name, bundle, Disk(folder / CHECKPOINTS),
         log=folder / EVENTS / f"{told.name}.jsonl",
@@ -103,6 +107,24 @@ def staleness_of(tap: Recorder) -> dict[str, float]:
     if not any(tap.stale):
         return {}
     return {MEAN: round(sum(tap.stale) / len(tap.stale), 2), MOST: max(tap.stale)}
+
+
+class Prepared(Recorder):
+    """Loads what a server computes with while workers compute the first gradients, which would have
+    to wait for it: to import Numba takes half a second."""
+
+    is_ready = False
+
+    def handle(self, event: Any, now: float) -> list:
+        effects = super().handle(event, now)
+        if self.machine.phase == "serving" and not self.is_ready:
+            self.is_ready = True
+            threading.Thread(target=load_kernels, name="kernels", daemon=True).start()
+        return effects
+
+
+def load_kernels() -> None:
+    kernels.pick("sgd", np.zeros(1, np.float32))
 
 
 class Reporter(Recorder):

@@ -1,11 +1,15 @@
 """What the coordinator's process tells the launcher: how far, how fast, how stale."""
 
+import subprocess
+import sys
+import threading
+
 import pytest
 
 from minidl_dist import messages as m
 from minidl_dist import serve
 from minidl_dist.record import Recorder
-from minidl_dist.serve import Reporter, staleness_of, status_of
+from minidl_dist.serve import Prepared, Reporter, staleness_of, status_of
 from tests.dist.test_machines import coordinator, hello, offer
 
 
@@ -71,3 +75,29 @@ def test_staleness_of_a_server():
     assert staleness_of(tap) == {}
     tap.stale.extend([4, 1])
     assert staleness_of(tap) == {serve.MEAN: 1.0, serve.MOST: 4}
+
+
+def test_a_server_loads_its_kernels_once_when_all_values_are_there(monkeypatch):
+    loaded = threading.Semaphore(0)
+    monkeypatch.setattr(serve, "load_kernels", loaded.release)
+
+    class Phases:
+        phase = "empty"
+
+        def handle(self, event, now):
+            return []
+
+    tap = Prepared(Phases())
+    tap.handle(m.Timer("tick"), 0.0)
+    assert not loaded.acquire(timeout=0.1)
+    tap.machine.phase = "serving"
+    for tick in range(3):
+        tap.handle(m.Timer("tick"), float(tick))
+    assert loaded.acquire(timeout=10) and not loaded.acquire(timeout=0.1)
+
+
+def test_those_kernels_import_numba():
+    code = "import sys; from minidl_dist import serve; print('numba' in sys.modules)"
+    code += "; serve.load_kernels(); print('numba' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["False", "True"]
