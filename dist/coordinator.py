@@ -223,6 +223,8 @@ class Coordinator(Saving):
                 if step in (self.steps.step, self.until, self.checkpoints.asked):
                     self.states.setdefault(step, message.blob)
                     self.keep(step)
+                    for name in self.members.joining(self.generation):
+                        self.give_state(name)
                     self.decide()
                 self.tell(sender)
 
@@ -341,13 +343,19 @@ class Coordinator(Saving):
             self.was_synced = True
         if beat.wants in self.published:
             self.send(beat.name, Published(beat.wants, self.published[beat.wants]))
-        if beat.state == "joining" and steps.step in self.states and steps.is_barrier():
-            self.send(beat.name, RunState(self.generation, steps.step, self.states[steps.step]))
+        if beat.state == "joining":
+            self.give_state(beat.name)
         elif beat.state == "done" and beat.step == steps.step:
             self.ended, self.until = True, min(self.until, beat.step)
         for step in range(beat.given, min(beat.given + 8, steps.step) if beat.step >= 0 else 0):
             if step in steps.done:
                 self.send(beat.name, StepDone(self.generation, step, steps.done[step]))
+
+    def give_state(self, name: str) -> None:
+        """To a worker that joins, if this is a step at which it can, and the state is there."""
+        step = self.steps.step
+        if step in self.states and self.steps.is_barrier():
+            self.send(name, RunState(self.generation, step, self.states[step]))
 
     def offer(self, sender: str, offer: Offer) -> None:
         """A worker's plan: the first is the job's, all others are compared with it."""

@@ -171,12 +171,15 @@ class Decisions:
         return True
 
     def gathers(self, workers: int) -> bool:
-        """Whether the first slots wait for more workers: in ssp and async one that comes later can
-        join at the next barrier only.
+        """Whether the first slots wait for more workers.
+
+        In ssp and async one that comes later can join at the next barrier only. Else for those that
+        are about to join: they load their kernels while others do, not after them.
         """
-        if self.mode.together or self.members.owner or workers >= self.plan.slots:
+        if self.members.owner or self.ready_at is None or self.now - self.ready_at >= GATHER:
             return False
-        return self.ready_at is not None and self.now - self.ready_at < GATHER
+        is_short = workers < self.plan.slots
+        return is_short and (not self.mode.together or self.members.has_starting())
 
     def hand_over(self, synced: list[str], staying: list[str], leaving: dict[str, None]) -> None:
         """Slots of workers that cannot compute them go to others.

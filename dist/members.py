@@ -127,6 +127,10 @@ class Members:
     def joining(self, generation: int) -> list[str]:
         return [name for name, m in self.workers.items() if m.is_in(generation, "joining")]
 
+    def has_starting(self) -> bool:
+        """Whether a worker is known that has not come to its training yet."""
+        return any(m.beat is None or m.beat.state == "starting" for m in self.workers.values())
+
     def is_leaving(self, name: str) -> bool:
         """Whether a worker was asked to stop."""
         member = self.workers.get(name)

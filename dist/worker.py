@@ -65,6 +65,7 @@ class Worker(Requests):
         step_done: step -> reports of all its slots.
         given: the first step whose reports the training thread has not seen.
         state_here: the run's state to join with.
+        state_asked: the step whose state was asked for.
 
     What it keeps of requests to servers is in requests.py, of states of the run in run_states.py.
     """
@@ -90,6 +91,7 @@ class Worker(Requests):
         self.step_done: dict[int, list] = {}
         self.given = 0
         self.state_here: RunState | None = None
+        self.state_asked: int | None = None
         self.states: dict[int, RunState] = {}
         self.state_sent: dict[int, float] = {}
         self.states_asked: set[int] = set()
@@ -318,7 +320,10 @@ class Worker(Requests):
         """Pull the weights of the step for which there is a state; then begin there."""
         target = self.wanted.step
         if self.state_here is None or self.state_here.step != target:
-            return  # it comes with the answer to a Beat
+            if self.state_asked != target and not self.stranger:
+                self.state_asked = target  # it comes with the answer to a Beat
+                self.say_how_it_is()
+            return
         if self.want != target:
             self.pull(target)
         if len(self.incoming) == len(self.plan.chunks):

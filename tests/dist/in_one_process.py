@@ -1,8 +1,9 @@
 """A job in one process: the real machines and training threads, messages by hand, virtual time.
 
 One thing runs at a time. A training thread computes until it waits for its machine; when all wait,
-messages are delivered, one after the other; when there are none, time goes on to the next timer.
-So trainings share the random numbers of the process without disturbing each other.
+messages are delivered, one after the other; when there are none, time goes on to the next timer. A
+slot takes its time, messages take none. So trainings share the random numbers of the process
+without disturbing each other.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ from minidl_dist.manifest import unneeded
 from minidl_dist.plan import Job
 from minidl_dist.server import Server
 from minidl_dist.worker import Worker
+
+SLOT = 0.1  # seconds, in which others get their turn
 
 
 class Killed(BaseException):
@@ -115,6 +118,7 @@ class World:
             raise Killed
         self.mail.append((name, life, event))
         if isinstance(event, m.SlotDone):
+            self.now += SLOT
             self.slots_computed.append((name, event.step, event.slot))
         self.faults(self, name, event)
 
@@ -141,16 +145,20 @@ class World:
                 if any(self.is_busy(client) for client in self.clients.values()):
                     if not self.turn.wait(600):
                         raise AssertionError("a training thread hangs")
-                elif self.mail:
+                elif self.mail and not self.is_due():
                     self.deliver(*self.mail.popleft())
                 else:
-                    self.now, _, *mail = heapq.heappop(self.timers)
+                    time, _, *mail = heapq.heappop(self.timers)
+                    self.now = max(self.now, time)
                     if self.now > limit:
                         raise AssertionError(f"no progress; last notes: {self.notes[-9:]}")
                     self.deliver(*mail)
             while any(self.is_busy(client) for client in self.clients.values()):
                 self.turn.wait(600)
         return self.results
+
+    def is_due(self):
+        return bool(self.timers) and self.timers[0][0] <= self.now
 
     def is_busy(self, client):
         inbox = client.inbox

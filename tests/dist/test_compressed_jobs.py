@@ -215,7 +215,7 @@ def test_planted_bugs_of_the_coordinator_are_found(bug):
 
 def test_slots_that_are_dealt_in_every_step_are_found(monkeypatch):
     monkeypatch.setattr(coordinator_module, "is_clear", lambda *_: True)
-    assert "bits" in str(first_failure(range(6), "1bit"))
+    assert "bits" in str(first_failure(range(12), "1bit"))
 
 
 def test_residuals_that_no_checkpoint_has_are_found(monkeypatch):

@@ -199,7 +199,7 @@ def test_disks_of_different_speed_save_the_same_steps():
     world = World(1, "sync", faults=False, servers=2, toy=toy(number))
     world.job = Job(**{**world.job.to_dict(), "servers": world.server_names, "save_every": 1})
     world.nodes["coordinator"].machine = Coordinator(world.job)
-    world.slow_disks["server1"] = 20.0
+    world.slow_disks["server1"] = 10.0
     steps, most = set(), 0
     look = world.happens
 

@@ -3,7 +3,10 @@
 import sys
 
 from minidl_dist import messages as m
+from minidl_dist.plan import Job
+from minidl_dist.worker import Worker
 from tests.dist.said import beat_of, coordinator, hello, offer, sent
+from tests.dist.small_plan import small_plan
 
 
 def test_a_beat_that_comes_late_does_not_replace_a_newer_one():
@@ -64,8 +67,55 @@ def test_they_do_not_wait_for_long():
     assert c.members.owner == {0: "worker0", 1: "worker0"}
 
 
-def test_nor_where_each_step_is_a_barrier():
+def test_where_each_step_is_a_barrier_they_wait_for_those_that_are_about_to_join():
+    """Or a second worker would load its kernels when the first has loaded them, and computed."""
     assert begun("sync", "worker0").members.owner == {0: "worker0", 1: "worker0"}
+    for joins in (True, False):
+        c = coordinator(save_every=0)
+        for name in ("server0", "worker0", "worker1"):
+            c.handle(hello(name), 0.1)
+        offer(c)
+        beat_of(c, "worker0", -1, "joining")
+        beat_of(c, "worker1", -1, "starting")
+        beat_of(c, "server0", 0, "serving")
+        assert c.ready and c.members.owner == {}
+        if joins:
+            beat_of(c, "worker1", -1, "joining")
+            assert c.members.owner == {0: "worker0", 1: "worker1"}
+        else:
+            beat_of(c, "worker0", -1, "joining")
+            c.handle(m.Timer("tick"), 5.3)
+            assert c.members.owner == {0: "worker0", 1: "worker0"}
+
+
+def test_who_joins_is_given_the_state_of_the_run_as_soon_as_it_is_there():
+    """And not after its next Beat, a second later."""
+    c = coordinator(save_every=0)
+    for name in ("server0", "worker0", "worker1", "worker2"):
+        c.handle(hello(name), 0.1)
+    offer(c)
+    beat_of(c, "worker0", -1, "joining")
+    beat_of(c, "worker1", -1, "joining")
+    beat_of(c, "worker2", -1, "starting")
+    state = m.RunState(c.generation, 0, b"state")
+    effects = c.handle(m.Received("worker0", state), 0.3)
+    given = [e.to for e in effects if isinstance(e, m.Send) and e.message == state]
+    assert given == ["worker0", "worker1"]
+    assert sent(beat_of(c, "worker2", -1, "joining"), m.RunState) == [state]
+
+
+def test_who_can_join_says_so_at_once():
+    """It is known as starting, and what it waits for comes with the answer to a Beat."""
+    worker, plan, job = Worker("worker0", 1), small_plan(), Job(("server0",))
+    worker.handle(m.Started(), 0.0)
+    worker.handle(m.Received("coordinator", m.Welcome(1, job.to_dict(), plan.to_dict())), 0.1)
+    wanted = m.Wanted(1, 1, 1, 0, plan.total_steps, True, plan.hash)
+    worker.handle(m.Received("coordinator", wanted), 0.1)
+    begin = worker.handle(m.Begin(plan, {}, b"state"), 0.2)
+    assert sent(begin, m.Hello) and not sent(begin, m.Beat)
+    (beat,) = sent(worker.handle(m.Received("coordinator", wanted), 0.21), m.Beat)
+    assert (beat.state, beat.generation) == ("joining", 1)
+    assert not sent(worker.handle(m.Received("coordinator", wanted), 0.22), m.Beat)
 
 
 def test_a_worker_that_leaves_is_not_waited_for_when_all_begin_anew():

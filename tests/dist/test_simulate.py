@@ -127,7 +127,7 @@ class SlowDisks(World):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.slow_disks = dict.fromkeys(self.server_names, 100.0)
+        self.slow_disks = dict.fromkeys(self.server_names, 50.0)
 
 
 class NeverFreesStaged(Checked):
