@@ -199,12 +199,15 @@ class Decisions:
         return self.mode.together and not is_clear(self.scheme, self.job, self.steps.step)
 
     def slot_without_residual(self) -> int | None:
-        """One whose worker is gone in a step that begins with residuals."""
-        if not self.has_residuals:
-            return None
+        """One whose worker is gone in a step that begins with residuals.
+
+        It may have been lost in the step before, when it had reported the slot.
+        """
         owner, workers = self.members.owner, self.members.workers
-        slots = (slot for slot in self.steps.open_slots() if slot in owner)
-        return next((slot for slot in slots if owner[slot] not in workers), None)
+        if not owner or not self.has_residuals:
+            return None
+        slots = self.steps.open_slots()
+        return next((slot for slot in slots if owner.get(slot) not in workers), None)
 
     def synced(self) -> list[str]:
         return self.members.synced(self.generation, self.steps.oldest)

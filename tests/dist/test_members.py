@@ -2,6 +2,9 @@
 
 import sys
 
+import pytest
+
+from minidl_dist import compress
 from minidl_dist import messages as m
 from minidl_dist.plan import Job
 from minidl_dist.worker import Worker
@@ -174,3 +177,34 @@ def test_a_beat_and_a_report_cost_as_much_with_hundreds_of_workers_as_with_ten()
         told = sent(beat_of(c, "worker3", 0, "waiting", count=3), m.Wanted)
         assert [wanted.slots for wanted in told] == [[]]
     assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize("mode", ["sync", "backup:1"])
+def test_what_a_lost_worker_had_left_of_a_slot_is_missed_in_the_next_step(mode, monkeypatch):
+    """It had reported the slot; nobody got it, since it was done, and the next step waited."""
+    monkeypatch.setattr(compress, "WARM_UP", 1)
+    c = coordinator(mode=mode, save_every=0, compress="1bit")
+    for name in ("server0", "worker0", "worker1"):
+        c.handle(hello(name), 0.1)
+    offer(c, slots=4, batches_per_epoch=16)
+    for name in ("worker0", "worker1"):
+        beat_of(c, name, -1, "joining")
+    beat_of(c, "server0", 0, "serving")
+    assert c.members.owner == {0: "worker0", 1: "worker1", 2: "worker0", 3: "worker1"}
+
+    def report(step, slot, name):
+        report = m.Report(c.generation, step, slot, name, 1.0, {})
+        effects = c.handle(m.Received(name, report), 0.3)
+        return [effect.facts for effect in effects if isinstance(effect, m.Note)]
+
+    for step in range(2):
+        for name in ("worker0", "worker1"):
+            beat_of(c, name, step, "computing", given=step)
+        if step == 0:
+            for slot, name in c.members.owner.items():
+                report(0, slot, name)
+    assert c.steps.step == 1
+    report(1, 1, "worker1")
+    c.handle(m.Left("worker1", "signal 9"), 0.3)
+    notes = [note for slot in (0, 2, 3) for note in report(1, slot, "worker0")]
+    assert notes[0]["why"] == "what compression left over of slot 1 was lost with its worker"
