@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import gc
 import os
 import platform
 import statistics
@@ -243,18 +244,36 @@ def handling() -> dict[str, list[float]]:
         {"SGD": 0.0, "Adam": 0.0}, 0.0, 0.0,
     )  # fmt: skip
     found: dict[int, dict[str, float]] = {}
-    for workers in (FEW, MANY):
-        world = Rehearsal(Scenario(workers, straggler="lognormal:0.1"), costs)
-        world.run_until(WARM_UP * workers)
-        world.stopwatch = {}
-        world.run_until((WARM_UP + 3 * MANY // workers) * workers)
-        found[workers] = {role: spent / n for role, (n, spent) in world.stopwatch.items()}
+    with without_collections():
+        for workers in (FEW, MANY):
+            found[workers] = mean_seconds(workers, costs)
     lines = {}
     for role in ROLES:
         few, many = found[FEW][role], found[MANY][role]
         each = min(max(many - few, 0.0) / (MANY - FEW), few / FEW)
         lines[role] = [few - FEW * each, each]
     return lines
+
+
+def mean_seconds(workers: int, costs: Costs) -> dict[str, float]:
+    """role -> seconds to handle an event, in a job with so many workers."""
+    world = Rehearsal(Scenario(workers, straggler="lognormal:0.1"), costs)
+    world.run_until(WARM_UP * workers)
+    world.stopwatch = {}
+    world.run_until((WARM_UP + 3 * MANY // workers) * workers)
+    return {role: spent / n for role, (n, spent) in world.stopwatch.items()}
+
+
+@contextlib.contextmanager
+def without_collections() -> Iterator[None]:
+    """No collection of garbage: one that falls into a handling counts as hundreds of them, and
+    takes the longer the more this process holds, all workers of a rehearsal and every import."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def aggregation(optimizer: str, groups: list[dict], repeats: int) -> tuple[float, float]:

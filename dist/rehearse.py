@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.errors import ArgumentError
 from minidl_dist import messages as m
 from minidl_dist.aggregate import Aggregate
 from minidl_dist.chunk_state import ChunkState
@@ -47,6 +48,7 @@ ADAM = [{**COMMON, "betas": [0.9, 0.99], "eps": 1e-8, "amsgrad": False}]
 ONE = np.ones(1, np.float32)
 LARGE = m.Push | m.Weights | m.Initial
 MANY = m.Push | m.Weights | m.Initial | m.Ack | m.Pull  # of each chunk
+ENDLESS = 1000.0  # seconds; a step has ended before, if it ever does
 
 
 class Failure(Exception):
@@ -166,10 +168,23 @@ class Rehearsal:
             self.give(process, begin, START)
 
     def run_until(self, slots: float) -> None:
-        """Until so many slots were computed and count."""
+        """Until so many slots were computed and count.
+
+        Raises:
+            ArgumentError: steps come to no end.
+        """
+        seen, since = self.slots, self.clock.now
         while self.slots < slots:
             if not self.clock.step():
                 raise Failure("nothing happens any more")
+            if self.slots > seen:
+                seen, since = self.slots, self.clock.now
+            elif self.clock.now - since > ENDLESS:
+                raise ArgumentError(
+                    "dist forecast", f"in {ENDLESS:,.0f} s of virtual time no step came to its end",
+                    {"workers": self.scenario.workers, "servers": self.scenario.servers},
+                    "the coordinator or a server cannot keep up: fewer workers, or more servers",
+                )  # fmt: skip
 
     # --- a node ---------------------------------------------------------------------------------
 

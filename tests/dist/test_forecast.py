@@ -90,6 +90,13 @@ def test_who_waits_for_less_is_not_slower():
     assert found["sync"] < found["backup:1"]
 
 
+def test_a_coordinator_that_cannot_keep_up_is_an_error():
+    """It answers each worker's Beat of a second; that alone takes it longer."""
+    costs = replace(REAL, handle=REAL.handle | {"coordinator": [0.5, 0.0]})
+    with pytest.raises(ArgumentError, match="1,000 s of virtual time no step came to its end"):
+        steps(costs, workers=8, steps=4)
+
+
 def test_what_a_worker_waits_for_adds_up_to_all_of_the_time():
     world = Rehearsal(Scenario(4, straggler="lognormal:0.3"), REAL)
     world.run_until(40)
