@@ -103,9 +103,11 @@ class Made:
             one.connect(m.COORDINATOR, place, key)
 
     def run(self):
-        for worker in self.nodes[-2:]:
-            worker.post(self.toy.begin())
         with running(*self.nodes):
+            machine = self.coordinator.machine  # without one of the workers the job would be over
+            wait_for(lambda: len(machine.members.workers) == len(WORKERS), seconds=60)
+            for worker in self.nodes[-2:]:
+                worker.post(self.toy.begin())
             wait_for(lambda: all(node.ended for node in self.nodes), seconds=60)
         assert [(node.name, node.ended.code) for node in self.nodes if node.ended.code] == []
         disk, right = Disk(self.folder), oracle(self.toy)
