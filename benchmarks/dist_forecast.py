@@ -10,7 +10,7 @@ First the costs of this machine are measured (minidl dist calibrate).
     curves  speed-up over the number of workers on a network of 10 Gbit, for each mode, and with
             more servers; and what a step waits for
 
-The machine should be doing nothing else; each part takes about five minutes. --write puts tables
+The machine should be doing nothing else; each part takes five to ten minutes. --write puts tables
 and pictures into RESULTS.md.
 """
 
