@@ -173,13 +173,18 @@ class Decisions:
     def gathers(self, workers: int) -> bool:
         """Whether the first slots wait for more workers.
 
-        In ssp and async one that comes later can join at the next barrier only. Else for those that
-        are about to join: they load their kernels while others do, not after them.
+        In ssp and async one that comes later can join at the next barrier only. Else, at the start
+        alone, for those that are about to join: they load their kernels beside others, not after
+        them.
         """
         if self.members.owner or self.ready_at is None or self.now - self.ready_at >= GATHER:
             return False
-        is_short = workers < self.plan.slots
-        return is_short and (not self.mode.together or self.members.has_starting())
+        if workers >= self.plan.slots:
+            return False
+        if not self.mode.together:
+            return True
+        is_start = self.steps.step == self.steps.first and not self.was_synced
+        return is_start and self.members.has_starting()
 
     def hand_over(self, synced: list[str], staying: list[str], leaving: dict[str, None]) -> None:
         """Slots of workers that cannot compute them go to others.

@@ -48,7 +48,7 @@ ADAM = [{**COMMON, "betas": [0.9, 0.99], "eps": 1e-8, "amsgrad": False}]
 ONE = np.ones(1, np.float32)
 LARGE = m.Push | m.Weights | m.Initial
 MANY = m.Push | m.Weights | m.Initial | m.Ack | m.Pull  # of each chunk
-ENDLESS = 1000.0  # seconds; a step has ended before, if it ever does
+ENDLESS = 1000.0  # seconds, and so many times those of a slot: a step has ended before
 
 
 class Failure(Exception):
@@ -174,14 +174,15 @@ class Rehearsal:
             ArgumentError: steps come to no end.
         """
         seen, since = self.slots, self.clock.now
+        limit = ENDLESS * (1 + self.scenario.compute)
         while self.slots < slots:
             if not self.clock.step():
                 raise Failure("nothing happens any more")
             if self.slots > seen:
                 seen, since = self.slots, self.clock.now
-            elif self.clock.now - since > ENDLESS:
+            elif self.clock.now - since > limit:
                 raise ArgumentError(
-                    "dist forecast", f"in {ENDLESS:,.0f} s of virtual time no step came to its end",
+                    "dist forecast", f"in {limit:,.0f} s of virtual time no step came to its end",
                     {"workers": self.scenario.workers, "servers": self.scenario.servers},
                     "the coordinator or a server cannot keep up: fewer workers, or more servers",
                 )  # fmt: skip

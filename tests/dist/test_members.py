@@ -91,6 +91,16 @@ def test_where_each_step_is_a_barrier_they_wait_for_those_that_are_about_to_join
             assert c.members.owner == {0: "worker0", 1: "worker0"}
 
 
+def test_a_job_that_runs_waits_for_nobody_who_starts():
+    """A worker that was killed soon after the start, say, and starts again."""
+    c = begun("sync", "worker0")
+    beat_of(c, "worker0", 0, "computing")
+    c.handle(hello("worker1"), 0.5)
+    for slot in (0, 1):
+        c.handle(m.Received("worker0", m.Report(c.generation, 0, slot, "worker0", 1.0, {})), 0.6)
+    assert c.steps.step == 1 and set(c.members.owner.values()) == {"worker0"}
+
+
 def test_who_joins_is_given_the_state_of_the_run_as_soon_as_it_is_there():
     """And not after its next Beat, a second later."""
     c = coordinator(save_every=0)
