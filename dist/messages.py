@@ -39,7 +39,7 @@ Who sends what, and when (w worker, s server, c coordinator, o operator):
     w   -> c  RunState    the run at the start of a step: of a step to be saved (by the chief), of
                           step 0 (by the seeder), of the current (where Wanted.give_state); until
                           Wanted.states has that step
-    c   -> w  RunState    the same, to a Beat in state "joining", once it is there for Wanted.step
+    c   -> w  RunState    the same, to who is "joining": when it comes for Wanted.step, and to Beats
     s   -> c  Saved       a shard is on the disk (or why not); until Wanted.manifest is past it,
                           and once more when another generation begins
     w   -> c  Publish     what the chief found (validation); until Published comes back
@@ -100,7 +100,7 @@ from minidl_dist.events import (  # noqa: F401
     Timer,
 )
 
-VERSION = 1  # of this protocol
+VERSION = 2  # of this protocol
 GENERATIONS = 1_000_000
 WINDOW = 8
 HEAD = -1  # the chunk of an Ack of a Head
