@@ -269,11 +269,13 @@ def without_collections() -> Iterator[None]:
     """No collection of garbage: one that falls into a handling counts as hundreds of them, and
     takes the longer the more this process holds, all workers of a rehearsal and every import."""
     gc.collect()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 def aggregation(optimizer: str, groups: list[dict], repeats: int) -> tuple[float, float]:

@@ -59,7 +59,7 @@ class ChunkState:
         self.squares: list[float] | None = None
 
     def places(self) -> list[slice]:
-        """Where the sum is one: in pieces that any slot had; all of it in one go, if they all."""
+        """Slices of the sum that hold a gradient; a single one where every piece has one."""
         pieces = self.chunk.pieces
         if len(self.has) == len(pieces):
             return [slice(None)]

@@ -42,7 +42,7 @@ from minidl_dist.queued import Queued, whole_numbers
 from minidl_dist.record import Lines, show_alarm
 from minidl_dist.wire import COPY_BELOW, SAME_VERSION, Encoder, WireError
 
-LOOK = 0.25  # seconds between looks at the monitors
+LOOK = 0.25  # seconds between looks at the monitors; intake.LOOK where it listens by TCP
 GRACE = 2.5  # seconds that a link may be refused before it is an error
 SILENCE = 10.0  # seconds without a connection, before that is said
 PATIENCE = 30.0  # seconds until the coordinator must have been reached

@@ -110,8 +110,8 @@ def staleness_of(tap: Recorder) -> dict[str, float]:
 
 
 class Prepared(Recorder):
-    """Loads what a server computes with while workers compute the first gradients, which would have
-    to wait for it: to import Numba takes half a second."""
+    """Imports Numba while workers compute the first gradients: these would have to wait for it for
+    half a second."""
 
     is_ready = False
 
@@ -119,11 +119,11 @@ class Prepared(Recorder):
         effects = super().handle(event, now)
         if self.machine.phase == "serving" and not self.is_ready:
             self.is_ready = True
-            threading.Thread(target=load_kernels, name="kernels", daemon=True).start()
+            threading.Thread(target=import_numba, name="numba", daemon=True).start()
         return effects
 
 
-def load_kernels() -> None:
+def import_numba() -> None:
     kernels.pick("sgd", np.zeros(1, np.float32))
 
 

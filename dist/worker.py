@@ -321,7 +321,7 @@ class Worker(Requests):
         target = self.wanted.step
         if self.state_here is None or self.state_here.step != target:
             if self.state_asked != target and not self.stranger:
-                self.state_asked = target  # it comes with the answer to a Beat
+                self.state_asked = target  # the answer has it, or it is sent when it is there
                 self.say_how_it_is()
             return
         if self.want != target:

@@ -77,9 +77,9 @@ def test_staleness_of_a_server():
     assert staleness_of(tap) == {serve.MEAN: 1.0, serve.MOST: 4}
 
 
-def test_a_server_loads_its_kernels_once_when_all_values_are_there(monkeypatch):
+def test_a_server_imports_numba_once_when_all_values_are_there(monkeypatch):
     loaded = threading.Semaphore(0)
-    monkeypatch.setattr(serve, "load_kernels", loaded.release)
+    monkeypatch.setattr(serve, "import_numba", loaded.release)
 
     class Phases:
         phase = "empty"
@@ -96,8 +96,8 @@ def test_a_server_loads_its_kernels_once_when_all_values_are_there(monkeypatch):
     assert loaded.acquire(timeout=10) and not loaded.acquire(timeout=0.1)
 
 
-def test_those_kernels_import_numba():
+def test_nothing_else_imports_it_before():
     code = "import sys; from minidl_dist import serve; print('numba' in sys.modules)"
-    code += "; serve.load_kernels(); print('numba' in sys.modules)"
+    code += "; serve.import_numba(); print('numba' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["False", "True"]
